@@ -1,0 +1,143 @@
+-- State: what the service makes. Never in a logical dump, so that a restored copy carries no living
+-- session and no key. Physical backups, standbys and pg_upgrade carry everything.
+-- No foreign key to configuration: it would lock hot parent rows at every create.
+
+CREATE TABLE dialstack.instance (
+    singleton        boolean     NOT NULL DEFAULT true,
+    instance_id      uuid        NOT NULL,
+    database_oid     oid         NOT NULL,
+    root_key         bytea,
+    root_fingerprint bytea       NOT NULL,
+    created_at       timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    CONSTRAINT instance_pkey PRIMARY KEY (singleton),
+    CONSTRAINT instance_singleton_check CHECK (singleton)
+);
+COMMENT ON TABLE dialstack.instance IS 'the identity of this database as an issuer of tokens; one row';
+COMMENT ON COLUMN dialstack.instance.singleton IS 'always true: there is one row';
+COMMENT ON COLUMN dialstack.instance.instance_id IS 'issuer of every token; another database has another';
+COMMENT ON COLUMN dialstack.instance.database_oid IS 'the database it was made in; in a copy made with TEMPLATE tokens are refused until instance_reset()';
+COMMENT ON COLUMN dialstack.instance.root_key IS 'the root key, unless it lies in the file dialstack_sessions.root_key_file';
+COMMENT ON COLUMN dialstack.instance.root_fingerprint IS 'tells which root key wraps the ring, without revealing it';
+COMMENT ON COLUMN dialstack.instance.created_at IS 'when this identity was made';
+
+CREATE TABLE dialstack.signing_keys (
+    kid        text        NOT NULL COLLATE "C",
+    key_number integer     NOT NULL,
+    purpose    text        NOT NULL,
+    alg        text,
+    state      text        NOT NULL,
+    wrapped    bytea       NOT NULL,
+    public_jwk jsonb,
+    created_at timestamptz NOT NULL,
+    retired_at timestamptz,
+    revoked_at timestamptz,
+    CONSTRAINT signing_keys_pkey PRIMARY KEY (kid),
+    CONSTRAINT signing_keys_key_number_key UNIQUE (key_number),
+    CONSTRAINT signing_keys_purpose_check CHECK (purpose IN ('jwt', 'seal', 'token')),
+    CONSTRAINT signing_keys_alg_check CHECK ((purpose = 'jwt') = (alg IS NOT NULL)),
+    CONSTRAINT signing_keys_state_check CHECK (state IN ('active', 'retired', 'revoked'))
+);
+-- At most one key signs, seals or makes tokens at a time.
+CREATE UNIQUE INDEX signing_keys_active ON dialstack.signing_keys (purpose) WHERE state = 'active';
+COMMENT ON TABLE dialstack.signing_keys IS 'the key ring, each key wrapped by the root key';
+COMMENT ON COLUMN dialstack.signing_keys.kid IS 'key id, as in the header of a token';
+COMMENT ON COLUMN dialstack.signing_keys.key_number IS 'number of the key, as in opaque tokens and sealed data';
+COMMENT ON COLUMN dialstack.signing_keys.purpose IS 'jwt: signs access tokens; seal: encrypts session data; token: refresh tokens and client secrets';
+COMMENT ON COLUMN dialstack.signing_keys.alg IS 'HS256, EdDSA or ES256; only for purpose jwt';
+COMMENT ON COLUMN dialstack.signing_keys.state IS 'active: makes and checks; retired: only checks; revoked: neither';
+COMMENT ON COLUMN dialstack.signing_keys.wrapped IS 'the key, encrypted with the root key';
+COMMENT ON COLUMN dialstack.signing_keys.public_jwk IS 'public part as a JSON Web Key; null for HS256';
+COMMENT ON COLUMN dialstack.signing_keys.created_at IS 'when it was made';
+COMMENT ON COLUMN dialstack.signing_keys.retired_at IS 'when a newer key took over';
+COMMENT ON COLUMN dialstack.signing_keys.revoked_at IS 'when it was revoked';
+
+-- Fixed-width columns first, widest first: no padding. Fillfactor: a refresh changes no indexed
+-- column, and with room on the page it is a heap-only update.
+CREATE TABLE dialstack.sessions (
+    session_id            uuid        NOT NULL,
+    created_at            timestamptz NOT NULL,
+    token_expires_at      timestamptz NOT NULL,
+    expires_at            timestamptz NOT NULL,
+    last_seen_at          timestamptz NOT NULL,
+    rotated_at            timestamptz,
+    revoked_at            timestamptz,
+    env_id                integer     NOT NULL,
+    definition_id         integer,
+    generation            integer     NOT NULL DEFAULT 0,
+    key_number            integer     NOT NULL,
+    purge_after           date        NOT NULL,
+    kind                  text        NOT NULL COLLATE "C",
+    subject               text        COLLATE "C",
+    revoke_reason         text,
+    scopes                text[],
+    connected_account_ids uuid[],
+    connect_webview_ids   uuid[],
+    user_identity_ids     uuid[],
+    sealed_data           bytea,
+    ip                    inet,
+    user_agent            text,
+    api_key_id            uuid,
+    CONSTRAINT sessions_pkey PRIMARY KEY (session_id),
+    CONSTRAINT sessions_kind_check CHECK (kind IN ('user', 'account', 'client')),
+    CONSTRAINT sessions_generation_check CHECK (generation >= 0),
+    CONSTRAINT sessions_revoked_check CHECK ((revoked_at IS NULL) = (revoke_reason IS NULL))
+) WITH (fillfactor = 85);
+-- The sessions of one user: list, cap, revoke-all.
+CREATE INDEX sessions_subject ON dialstack.sessions (env_id, definition_id, subject, created_at);
+-- Purging. A date, moved at most once a day: an indexed expiry would make every refresh write indexes.
+CREATE INDEX sessions_purge_after ON dialstack.sessions (purge_after);
+-- Sealed data does not compress: don't try.
+ALTER TABLE dialstack.sessions ALTER COLUMN sealed_data SET STORAGE EXTERNAL;
+COMMENT ON TABLE dialstack.sessions IS 'one row a session, of all families';
+COMMENT ON COLUMN dialstack.sessions.session_id IS 'id of the session, stable over refreshes';
+COMMENT ON COLUMN dialstack.sessions.created_at IS 'when it was created';
+COMMENT ON COLUMN dialstack.sessions.token_expires_at IS 'when the latest access token expires';
+COMMENT ON COLUMN dialstack.sessions.expires_at IS 'when the session ends unless it is refreshed';
+COMMENT ON COLUMN dialstack.sessions.last_seen_at IS 'creation or last refresh';
+COMMENT ON COLUMN dialstack.sessions.rotated_at IS 'last rotation of the refresh token';
+COMMENT ON COLUMN dialstack.sessions.revoked_at IS 'when it was revoked';
+COMMENT ON COLUMN dialstack.sessions.env_id IS 'its environment';
+COMMENT ON COLUMN dialstack.sessions.definition_id IS 'its definition; user sessions only';
+COMMENT ON COLUMN dialstack.sessions.generation IS 'how often the refresh token has rotated';
+COMMENT ON COLUMN dialstack.sessions.key_number IS 'key that sealed the data (user sessions) or made the token (others)';
+COMMENT ON COLUMN dialstack.sessions.purge_after IS 'the row may be deleted after this day';
+COMMENT ON COLUMN dialstack.sessions.kind IS 'user, account or client';
+COMMENT ON COLUMN dialstack.sessions.subject IS 'identifier of the user, account, or user_identifier_key';
+COMMENT ON COLUMN dialstack.sessions.revoke_reason IS 'why: revoked, reused, evicted, env_deleted, …';
+COMMENT ON COLUMN dialstack.sessions.scopes IS 'scopes that the session holds';
+COMMENT ON COLUMN dialstack.sessions.connected_account_ids IS 'connected accounts that a client session reaches';
+COMMENT ON COLUMN dialstack.sessions.connect_webview_ids IS 'connect webviews of a client session';
+COMMENT ON COLUMN dialstack.sessions.user_identity_ids IS 'user identities of a client session';
+COMMENT ON COLUMN dialstack.sessions.sealed_data IS 'session data, encrypted with a key of this session';
+COMMENT ON COLUMN dialstack.sessions.ip IS 'address of the user at creation or last refresh';
+COMMENT ON COLUMN dialstack.sessions.user_agent IS 'user agent at creation or last refresh';
+COMMENT ON COLUMN dialstack.sessions.api_key_id IS 'API key that created the session';
+
+CREATE TABLE dialstack.session_users (
+    env_id         integer     NOT NULL,
+    definition_id  integer     NOT NULL,
+    identifier     text        NOT NULL COLLATE "C",
+    first_seen     timestamptz NOT NULL,
+    last_seen      timestamptz NOT NULL,
+    total_sessions bigint      NOT NULL,
+    CONSTRAINT session_users_pkey PRIMARY KEY (env_id, definition_id, identifier)
+) WITH (fillfactor = 85);
+COMMENT ON TABLE dialstack.session_users IS 'one row an identifier of a user session; create and revoke-all lock it first';
+COMMENT ON COLUMN dialstack.session_users.env_id IS 'environment';
+COMMENT ON COLUMN dialstack.session_users.definition_id IS 'definition';
+COMMENT ON COLUMN dialstack.session_users.identifier IS 'identifier of the user';
+COMMENT ON COLUMN dialstack.session_users.first_seen IS 'creation of the first session';
+COMMENT ON COLUMN dialstack.session_users.last_seen IS 'creation of the latest session';
+COMMENT ON COLUMN dialstack.session_users.total_sessions IS 'sessions ever created';
+
+-- Exists to be invalidated: its relation cache entry carries the news that something that backends
+-- remember has changed. Always empty, read by nobody, so no plan depends on it.
+CREATE TABLE dialstack.verdict_invalidation ();
+COMMENT ON TABLE dialstack.verdict_invalidation IS 'always empty; its invalidation tells backends to forget what they remember';
+
+-- Without a policy nobody but the owner reads a row; else pg_read_all_data would read the root key.
+ALTER TABLE dialstack.instance ENABLE ROW LEVEL SECURITY;
+ALTER TABLE dialstack.signing_keys ENABLE ROW LEVEL SECURITY;
+ALTER TABLE dialstack.sessions ENABLE ROW LEVEL SECURITY;
+ALTER TABLE dialstack.session_users ENABLE ROW LEVEL SECURITY;
+ALTER TABLE dialstack.verdict_invalidation ENABLE ROW LEVEL SECURITY;

@@ -1,0 +1,59 @@
+-- What happened, by month. Twelve partitions made here, for ever: retention is TRUNCATE of a month.
+-- (Partitions made at run time would land in dumps and block each other.)
+
+CREATE TABLE dialstack.activity (
+    activity_id   bigint      NOT NULL GENERATED ALWAYS AS IDENTITY,
+    at            timestamptz NOT NULL,
+    session_id    uuid,
+    env_id        integer     NOT NULL,
+    definition_id integer,
+    latency_us    integer,
+    month         smallint    NOT NULL,
+    kind          text        NOT NULL,
+    operation     text        NOT NULL,
+    status        text        NOT NULL,
+    reason        text,
+    subject       text        COLLATE "C",
+    ip            inet,
+    user_agent    text,
+    detail        jsonb,
+    CONSTRAINT activity_operation_check CHECK (operation IN
+        ('create', 'verify', 'refresh', 'revoke', 'delete', 'grant', 'reuse', 'evict')),
+    CONSTRAINT activity_status_check CHECK (status IN ('success', 'fail'))
+) PARTITION BY LIST (month);
+COMMENT ON TABLE dialstack.activity IS 'what happened to sessions, partitioned by UTC month';
+COMMENT ON COLUMN dialstack.activity.activity_id IS 'number of the row';
+COMMENT ON COLUMN dialstack.activity.at IS 'when it happened';
+COMMENT ON COLUMN dialstack.activity.session_id IS 'the session';
+COMMENT ON COLUMN dialstack.activity.env_id IS 'its environment';
+COMMENT ON COLUMN dialstack.activity.definition_id IS 'its definition; user sessions only';
+COMMENT ON COLUMN dialstack.activity.latency_us IS 'microseconds inside the database until the row was written';
+COMMENT ON COLUMN dialstack.activity.month IS 'UTC month of at, 1 to 12; the partition';
+COMMENT ON COLUMN dialstack.activity.kind IS 'user, account or client';
+COMMENT ON COLUMN dialstack.activity.operation IS 'create, verify, refresh, revoke, delete, grant, reuse or evict';
+COMMENT ON COLUMN dialstack.activity.status IS 'success or fail';
+COMMENT ON COLUMN dialstack.activity.reason IS 'why it failed, or why a session was revoked';
+COMMENT ON COLUMN dialstack.activity.subject IS 'identifier, account or user_identifier_key';
+COMMENT ON COLUMN dialstack.activity.ip IS 'address of the user';
+COMMENT ON COLUMN dialstack.activity.user_agent IS 'user agent of the user';
+COMMENT ON COLUMN dialstack.activity.detail IS 'more, by operation; never a token or session data';
+
+DO $$
+BEGIN
+    FOR month IN 1..12 LOOP
+        EXECUTE pg_catalog.format(
+            'CREATE TABLE dialstack.activity_%s PARTITION OF dialstack.activity FOR VALUES IN (%s)',
+            pg_catalog.lpad(month::pg_catalog.text, 2, '0'), month);
+        EXECUTE pg_catalog.format(
+            'ALTER TABLE dialstack.activity_%s ENABLE ROW LEVEL SECURITY',
+            pg_catalog.lpad(month::pg_catalog.text, 2, '0'));
+        EXECUTE pg_catalog.format(
+            'COMMENT ON TABLE dialstack.activity_%s IS %L',
+            pg_catalog.lpad(month::pg_catalog.text, 2, '0'),
+            pg_catalog.concat('activity of month ', month));
+    END LOOP;
+END
+$$;
+ALTER TABLE dialstack.activity ENABLE ROW LEVEL SECURITY;
+-- Logs are read newest first, within an environment.
+CREATE INDEX activity_env_at ON dialstack.activity (env_id, at);

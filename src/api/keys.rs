@@ -1,0 +1,151 @@
+//! The key ring and the identity of this database.
+
+use pgrx::datum::TimestampWithTimeZone;
+use pgrx::pg_sys::panic::ErrorReport;
+use pgrx::prelude::*;
+use serde_json::json;
+
+use super::{pg_uuid, required};
+use crate::error::{self, Code, Error};
+use crate::store::clock;
+use crate::store::json::JsonText;
+use crate::store::keys::{self, KeyRow};
+use crate::store::owner::AsOwner;
+use crate::store::session_writes::{self, Which};
+use crate::token::{Algorithm, Purpose};
+
+type KeyColumns = (
+    String,
+    String,
+    Option<String>,
+    String,
+    TimestampWithTimeZone,
+    Option<TimestampWithTimeZone>,
+    Option<TimestampWithTimeZone>,
+);
+
+fn columns(key: KeyRow) -> KeyColumns {
+    (key.kid, key.purpose, key.alg, key.state, key.created_at, key.retired_at, key.revoked_at)
+}
+
+/// Makes a new active key; the active one retires and goes on verifying.
+#[pg_extern(schema = "dialstack", volatile, parallel_unsafe)]
+#[allow(clippy::type_complexity)]
+fn signing_key_rotate(
+    purpose: default!(Option<&str>, "'jwt'"),
+    alg: default!(Option<&str>, "NULL"),
+) -> Result<
+    TableIterator<
+        'static,
+        (
+            name!(kid, String),
+            name!(purpose, String),
+            name!(alg, Option<String>),
+            name!(state, String),
+            name!(created_at, TimestampWithTimeZone),
+            name!(retired_at, Option<TimestampWithTimeZone>),
+            name!(revoked_at, Option<TimestampWithTimeZone>),
+        ),
+    >,
+    ErrorReport,
+> {
+    Ok(TableIterator::once(columns(rotate(purpose, alg)?)))
+}
+
+fn rotate(purpose: Option<&str>, alg: Option<&str>) -> error::Result<KeyRow> {
+    let purpose = required(purpose, "purpose", Code::DefineFailed)?;
+    let purpose = Purpose::parse(purpose).ok_or_else(|| {
+        Error::new(Code::DefineFailed, "the purpose is not known")
+            .hint("A key's purpose is jwt, seal or token.")
+    })?;
+    let alg = match alg {
+        None => None,
+        Some(_) if purpose != Purpose::Jwt => {
+            return Err(Error::new(Code::DefineFailed, "only jwt keys have an algorithm")
+                .hint("Leave alg out for the purposes seal and token."));
+        }
+        Some(alg) => Some(Algorithm::parse(alg).ok_or_else(|| {
+            Error::new(Code::DefineFailed, "the algorithm is not known")
+                .hint("alg is HS256, EdDSA or ES256.")
+        })?),
+    };
+    keys::rotate(purpose, alg)
+}
+
+/// The key ring without its secrets, oldest first.
+#[pg_extern(schema = "dialstack", volatile, parallel_unsafe)]
+#[allow(clippy::type_complexity)]
+fn signing_key_list() -> Result<
+    TableIterator<
+        'static,
+        (
+            name!(kid, String),
+            name!(purpose, String),
+            name!(alg, Option<String>),
+            name!(state, String),
+            name!(created_at, TimestampWithTimeZone),
+            name!(retired_at, Option<TimestampWithTimeZone>),
+            name!(revoked_at, Option<TimestampWithTimeZone>),
+        ),
+    >,
+    ErrorReport,
+> {
+    Ok(TableIterator::new(keys::list()?.into_iter().map(columns)))
+}
+
+/// Revokes a key for good: what it made is refused from the next statement on. An active key gets
+/// a successor first.
+#[pg_extern(schema = "dialstack", volatile, parallel_unsafe)]
+#[allow(clippy::type_complexity)]
+fn signing_key_revoke(
+    kid: Option<&str>,
+) -> Result<
+    TableIterator<
+        'static,
+        (
+            name!(kid, String),
+            name!(purpose, String),
+            name!(alg, Option<String>),
+            name!(state, String),
+            name!(created_at, TimestampWithTimeZone),
+            name!(retired_at, Option<TimestampWithTimeZone>),
+            name!(revoked_at, Option<TimestampWithTimeZone>),
+        ),
+    >,
+    ErrorReport,
+> {
+    Ok(TableIterator::once(columns(revoke(kid)?)))
+}
+
+fn revoke(kid: Option<&str>) -> error::Result<KeyRow> {
+    let kid = required(kid, "kid", Code::RevokeFailed)?;
+    keys::revoke(kid)?.ok_or_else(|| {
+        Error::new(Code::RevokeFailed, "there is no key with that id")
+            .hint("dialstack.signing_key_list() shows the keys.")
+    })
+}
+
+/// Wraps the key ring with another root key and tells where that key now lies: `row` or `file`.
+#[pg_extern(schema = "dialstack", volatile, parallel_unsafe)]
+fn root_key_rotate() -> Result<&'static str, ErrorReport> {
+    Ok(keys::rotate_root()?)
+}
+
+/// The public keys that verify tokens, as a JSON Web Key Set (RFC 7517, section 5).
+#[pg_extern(schema = "dialstack", volatile, parallel_unsafe)]
+fn jwks() -> Result<JsonText, ErrorReport> {
+    Ok(JsonText::of(&json!({ "keys": keys::public_keys()? })))
+}
+
+/// A new identity and a new key ring: every token of before is dead, every session revoked.
+#[pg_extern(schema = "dialstack", volatile, parallel_unsafe)]
+fn instance_reset() -> Result<pgrx::Uuid, ErrorReport> {
+    Ok(reset()?)
+}
+
+fn reset() -> error::Result<pgrx::Uuid> {
+    let owner = AsOwner::enter()?;
+    let cause = session_writes::INSTANCE_RESET;
+    session_writes::revoke(&owner, &Which::All, cause, clock::now())?;
+    Ok(pg_uuid(&keys::reset(&owner)?))
+}

@@ -1,0 +1,33 @@
+//! What SQL calls: thin adapters that convert, call and convert back. A file a family.
+//!
+//! Each function writes its volatility and parallel safety down. Every argument may be NULL; what
+//! must not be is refused with the function's own error.
+
+mod definitions;
+mod keys;
+mod lifecycle;
+mod listing;
+mod setup;
+mod triggers;
+mod user_sessions;
+mod verify;
+
+use uuid::Uuid;
+
+use crate::error::{Code, Error, Result};
+
+/// An argument that must be given.
+fn required<T>(value: Option<T>, name: &'static str, code: Code) -> Result<T> {
+    value.ok_or_else(|| {
+        Error::new(code, format!("{name} must not be null"))
+            .hint(format!("Give a value for the argument {name}."))
+    })
+}
+
+fn uuid(id: pgrx::Uuid) -> Uuid {
+    Uuid::from_bytes(*id.as_bytes())
+}
+
+fn pg_uuid(id: &Uuid) -> pgrx::Uuid {
+    pgrx::Uuid::from_bytes(*id.as_bytes())
+}

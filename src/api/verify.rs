@@ -1,0 +1,294 @@
+//! Verifying tokens of any family, and explaining verdicts.
+
+use pgrx::datum::TimestampWithTimeZone;
+use pgrx::pg_sys::panic::ErrorReport;
+use pgrx::prelude::*;
+use serde_json::{Value, json};
+
+use super::pg_uuid;
+use crate::error::{self, Code, Error};
+use crate::session::{Expected, Reason};
+use crate::store::activity::{self, Origin};
+use crate::store::clock::{self, Micros, timestamptz};
+use crate::store::json::JsonText;
+use crate::store::owner::AsOwner;
+use crate::store::verdict::{self, LiveSession, Verdict};
+use crate::store::{configuration, sessions, transaction};
+use crate::token::{AuthenticToken, Rejected};
+
+type VerifyColumns = (
+    bool,
+    Option<&'static str>,
+    Option<String>,
+    Option<pgrx::Uuid>,
+    Option<String>,
+    Option<String>,
+    Option<JsonText>,
+    Option<Vec<String>>,
+    Option<TimestampWithTimeZone>,
+    Option<String>,
+    Option<String>,
+    Option<String>,
+);
+
+fn live_columns(live: &LiveSession) -> VerifyColumns {
+    let subject = || live.row.subject.clone();
+    let account = live.row.kind == "account";
+    (
+        true,
+        None,
+        Some(live.row.kind.clone()),
+        Some(pg_uuid(&live.row.session_id)),
+        if account { None } else { subject() },
+        if account { subject() } else { None },
+        live.data().map(JsonText),
+        live.row.scopes.clone(),
+        Some(timestamptz(live.expires_at)),
+        Some(live.env.product.clone()),
+        Some(live.env.env.clone()),
+        live.tag().map(str::to_owned),
+    )
+}
+
+fn refused_columns(reason: Reason) -> VerifyColumns {
+    let reason = Some(reason.as_str());
+    (false, reason, None, None, None, None, None, None, None, None, None, None)
+}
+
+fn verify(token: Option<&str>, expected: Expected<'_>) -> error::Result<Verdict> {
+    let began = clock::now();
+    let refused = Verdict::Refused { reason: Reason::Invalid, row: None };
+    let verdict = match token {
+        Some(token) => verdict::verify(token, &expected)?,
+        None => refused,
+    };
+    log(&verdict, began)?;
+    Ok(verdict)
+}
+
+/// Adds an activity row where the definition asks for it and writing is possible.
+fn log(verdict: &Verdict, began: Micros) -> error::Result<()> {
+    let (row, refused) = match verdict {
+        Verdict::Live(live) => (&live.row, None),
+        Verdict::Refused { reason, row: Some(row) } => (&**row, Some(reason.as_str())),
+        Verdict::Refused { row: None, .. } => return Ok(()),
+    };
+    let Some(definition_id) = row.definition_id else { return Ok(()) };
+    let stored = configuration::definition_by_id(definition_id)?;
+    if !stored.is_some_and(|stored| stored.definition.log_verify) || !transaction::can_write() {
+        return Ok(());
+    }
+    activity::note(&AsOwner::enter()?, row, "verify", refused, began, Origin::default())
+}
+
+/// Declares the functions that answer with a verdict, all with the same arguments and columns.
+macro_rules! verify_functions {
+    ($(
+        $(#[$meta:meta])*
+        fn $name:ident = $columns:expr;
+    )*) => { $(
+        $(#[$meta])*
+        #[pg_extern(schema = "dialstack", volatile, parallel_restricted)]
+        #[allow(clippy::type_complexity)]
+        fn $name(
+            token: Option<&str>,
+            product: default!(Option<&str>, "NULL"),
+            env: default!(Option<&str>, "NULL"),
+            tag: default!(Option<&str>, "NULL"),
+            scope: default!(Option<&str>, "NULL"),
+        ) -> Result<
+            TableIterator<
+                'static,
+                (
+                    name!(valid, bool),
+                    name!(reason, Option<&'static str>),
+                    name!(kind, Option<String>),
+                    name!(session_id, Option<pgrx::Uuid>),
+                    name!(identifier, Option<String>),
+                    name!(account, Option<String>),
+                    name!(data, Option<JsonText>),
+                    name!(scopes, Option<Vec<String>>),
+                    name!(expires_at, Option<TimestampWithTimeZone>),
+                    name!(product, Option<String>),
+                    name!(env, Option<String>),
+                    name!(tag, Option<String>),
+                ),
+            >,
+            ErrorReport,
+        > {
+            let columns: fn(&Verdict) -> error::Result<VerifyColumns> = $columns;
+            let verdict = verify(token, Expected { product, env, tag, scope })?;
+            Ok(TableIterator::once(columns(&verdict)?))
+        }
+    )* };
+}
+
+verify_functions! {
+    /// Tells whether a token is good and whose it is. A bad token is an answer, not an error.
+    fn session_verify = |verdict| Ok(match verdict {
+        Verdict::Live(live) => live_columns(live),
+        Verdict::Refused { reason, .. } => refused_columns(*reason),
+    });
+
+    /// The same row for a good token; an error for any other.
+    fn session_require = |verdict| match verdict {
+        Verdict::Live(live) => Ok(live_columns(live)),
+        Verdict::Refused { reason, .. } => Err(verify_failed(*reason)),
+    };
+}
+
+fn verify_failed(reason: Reason) -> Error {
+    let (message, hint) = match reason {
+        Reason::Invalid => ("the token is not valid", "Sign in again."),
+        Reason::Mismatch => (
+            "the token belongs to another product, environment or definition",
+            "Present the token that was made for this one.",
+        ),
+        Reason::Revoked => ("the session was revoked", "Sign in again."),
+        Reason::Reused => (
+            "the session was revoked because an old refresh token was presented",
+            "Sign in again; somebody may have copied a refresh token.",
+        ),
+        Reason::Expired => ("the token has expired", "Refresh it or sign in again."),
+        Reason::ScopeDisabled => (
+            "the session does not hold the scope",
+            "Create the session with that scope enabled.",
+        ),
+    };
+    Error::new(Code::VerifyFailed, message)
+        .detail(format!("reason: {}", reason.as_str()))
+        .hint(hint)
+}
+
+/// What an authentic token says when it is asked by a resource server (RFC 7662, section 2.2). For
+/// any other token `{"active": false}` and nothing else.
+#[pg_extern(schema = "dialstack", volatile, parallel_restricted)]
+fn token_introspect(token: Option<&str>) -> Result<JsonText, ErrorReport> {
+    Ok(JsonText::of(&introspect(token)?))
+}
+
+fn introspect(token: Option<&str>) -> error::Result<Value> {
+    let inactive = json!({ "active": false });
+    let Some(token) = token else { return Ok(inactive) };
+    let Verdict::Live(live) = verdict::verify(token, &Expected::default())? else {
+        return Ok(inactive);
+    };
+    let mut answer = json!({
+        "active": true,
+        "client_id": live.env.product,
+        "aud": format!("{}/{}", live.env.product, live.env.env),
+        "iss": live.ring.instance().issuer(),
+        "sub": live.row.subject,
+        "sid": live.row.session_id.to_string(),
+        "token_type": "Bearer",
+        "exp": clock::unix_seconds(live.expires_at),
+        "iat": clock::unix_seconds(live.row.created_at),
+    });
+    if let Some(tag) = live.tag() {
+        answer["tag"] = json!(tag);
+        answer["username"] = json!(live.row.subject);
+    }
+    if let Some(scopes) = &live.row.scopes {
+        answer["scope"] = json!(scopes.join(" "));
+    }
+    if let (_, Ok(AuthenticToken { access: Some(claims), .. })) =
+        verdict::authenticate(token, clock::now())?
+    {
+        answer["iat"] = json!(claims.issued_at);
+        answer["jti"] = json!(claims.token_id.to_string());
+    }
+    Ok(answer)
+}
+
+/// One step of an explanation.
+type Explained = (i32, &'static str, bool, String);
+
+/// Tells an administrator, step by step, why a token is accepted or refused. Shows no secret and
+/// no session data.
+#[pg_extern(schema = "dialstack", volatile, parallel_restricted)]
+#[allow(clippy::type_complexity)]
+fn session_explain(
+    token: Option<&str>,
+) -> Result<
+    TableIterator<
+        'static,
+        (name!(step, i32), name!(check, &'static str), name!(passed, bool), name!(detail, String)),
+    >,
+    ErrorReport,
+> {
+    let steps = explain(token)?;
+    Ok(TableIterator::new(steps.into_iter().zip(1..).map(
+        |((check, passed, detail), step)| -> Explained { (step, check, passed, detail) },
+    )))
+}
+
+fn explain(token: Option<&str>) -> error::Result<Vec<(&'static str, bool, String)>> {
+    let mut steps = Vec::new();
+    let Some(token) = token else {
+        return Ok(vec![("form", false, "no token was given (NULL)".to_owned())]);
+    };
+    let now = clock::now();
+    let (ring, authentic) = verdict::authenticate(token, now)?;
+    let authentic = match authentic {
+        Ok(authentic) => authentic,
+        Err(rejected) => {
+            steps.push((rejected_check(rejected), false, rejected.to_string()));
+            return Ok(steps);
+        }
+    };
+    let family = sessions::kind_of(authentic.family);
+    steps.push(("form", true, format!("a token of the {family} session family")));
+    steps.push(("signature", true, format!("made here with key number {}", authentic.key_number)));
+    let Some(row) = sessions::by_id(&authentic.session_id)? else {
+        steps.push(("session", false, "its session's row is gone: deleted or purged".to_owned()));
+        return Ok(steps);
+    };
+    steps.push(("session", true, format!("session {}", row.session_id)));
+    let env = configuration::env_by_id(row.env_id)?;
+    steps.push(match &env {
+        Some(env) => ("environment", true, format!("{}/{}", env.product, env.env)),
+        None => ("environment", false, "its environment was deleted".to_owned()),
+    });
+    steps.push(match &row.revoke_reason {
+        None => ("revoked", true, "it is not revoked".to_owned()),
+        Some(reason) => ("revoked", false, format!("it was revoked: {reason}")),
+    });
+    if let Some(claims) = &authentic.access {
+        let at = clock::from_unix_seconds(claims.expires_at);
+        steps.push(("token expiry", now < at, expiry("the token", at, now)));
+    }
+    let lives = now < row.expires_at;
+    steps.push(("session expiry", lives, expiry("the session", row.expires_at, now)));
+    if row.sealed_data.is_some() {
+        let opens = verdict::open_data(&ring, &row).is_some();
+        let detail = if opens { "its data can be decrypted" } else { "the key of its data is gone" };
+        steps.push(("data", opens, detail.to_owned()));
+    }
+    let verdict = verdict::verify(token, &Expected::default())?;
+    steps.push(match verdict {
+        Verdict::Live(_) => ("verdict", true, "accepted".to_owned()),
+        Verdict::Refused { reason, .. } => {
+            ("verdict", false, format!("refused: {}", reason.as_str()))
+        }
+    });
+    Ok(steps)
+}
+
+/// Which check a rejected token failed.
+fn rejected_check(rejected: Rejected) -> &'static str {
+    match rejected {
+        Rejected::UnknownKey | Rejected::BadSignature => "signature",
+        Rejected::WrongInstance => "issuer",
+        Rejected::Claim(_) | Rejected::NotYetValid => "claims",
+        _ => "form",
+    }
+}
+
+fn expiry(what: &str, at: Micros, now: Micros) -> String {
+    let seconds = (at - now) / clock::SECOND;
+    if at > now {
+        format!("{what} expires in {seconds} s")
+    } else {
+        format!("{what} expired {} s ago", -seconds)
+    }
+}

@@ -1,0 +1,152 @@
+//! The one error of the extension: a code that callers can match, and its SQLSTATE.
+//!
+//! The message starts with the code; DETAIL says where, HINT what to do. No error carries a token,
+//! a key or session data.
+
+use pgrx::pg_sys::panic::ErrorReport;
+use pgrx::{PgSqlErrorCode, PgSqlErrorCode as S};
+
+use crate::session::Problem;
+use crate::token::KeyError;
+
+/// What went wrong, in the words that applications match on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Code {
+    /// No product of that name.
+    ProductNotFound,
+    /// The product has no environment of that name.
+    EnvNotFound,
+    /// The product has no session definition with that tag.
+    DefinitionNotFound,
+    /// No living session with that id.
+    SessionNotFound,
+    /// The key ring can't be opened, or a key is missing.
+    JwtNotAvailable,
+    /// A session can't be created from these arguments.
+    CreateFailed,
+    /// A list can't be made from these arguments.
+    ListFailed,
+    /// Nothing can be revoked with these arguments.
+    RevokeFailed,
+    /// A session can't be prolonged with these arguments.
+    RefreshFailed,
+    /// A definition, product, environment or key can't be made from these arguments.
+    DefineFailed,
+    /// A definition can't be stored.
+    RegisterFailed,
+    /// The token is not good, and the caller required that it is.
+    VerifyFailed,
+    /// The transaction's snapshot is older than the row: the same call will do in a new one.
+    Conflict,
+    /// The user has as many living sessions as the definition allows.
+    SessionLimitReached,
+}
+
+impl Code {
+    /// The code as it stands in the message.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Code::ProductNotFound => "PRODUCT_NOT_FOUND",
+            Code::EnvNotFound => "ENV_NOT_FOUND",
+            Code::DefinitionNotFound => "DEFINITION_NOT_FOUND",
+            Code::SessionNotFound => "SESSION_NOT_FOUND",
+            Code::JwtNotAvailable => "JWT_NOT_AVAILABLE",
+            Code::CreateFailed => "CREATE_FAILED",
+            Code::ListFailed => "LIST_FAILED",
+            Code::RevokeFailed => "REVOKE_FAILED",
+            Code::RefreshFailed => "REFRESH_FAILED",
+            Code::DefineFailed => "DEFINE_FAILED",
+            Code::RegisterFailed => "REGISTER_FAILED",
+            Code::VerifyFailed => "VERIFY_FAILED",
+            Code::Conflict => "CONFLICT",
+            Code::SessionLimitReached => "SESSION_LIMIT_REACHED",
+        }
+    }
+
+    /// The SQLSTATE that goes with it.
+    pub const fn sqlstate(self) -> PgSqlErrorCode {
+        match self {
+            Code::ProductNotFound | Code::EnvNotFound | Code::DefinitionNotFound => {
+                S::ERRCODE_UNDEFINED_OBJECT
+            }
+            Code::SessionNotFound => S::ERRCODE_NO_DATA_FOUND,
+            Code::JwtNotAvailable => S::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+            Code::CreateFailed
+            | Code::ListFailed
+            | Code::RevokeFailed
+            | Code::RefreshFailed
+            | Code::DefineFailed
+            | Code::RegisterFailed => S::ERRCODE_INVALID_PARAMETER_VALUE,
+            Code::VerifyFailed => S::ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION,
+            Code::Conflict => S::ERRCODE_T_R_SERIALIZATION_FAILURE,
+            Code::SessionLimitReached => S::ERRCODE_CONFIGURATION_LIMIT_EXCEEDED,
+        }
+    }
+}
+
+/// An error on its way to the client.
+#[derive(Debug, Clone)]
+pub struct Error {
+    code: Code,
+    problem: Problem,
+}
+
+/// What every fallible function of the extension returns.
+pub type Result<T> = std::result::Result<T, Error>;
+
+impl Error {
+    /// An error that says `message` after its code.
+    pub fn new(code: Code, message: impl Into<String>) -> Self {
+        Error { code, problem: Problem { message: message.into(), detail: None, hint: None } }
+    }
+
+    /// Adds what the client should do.
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.problem.hint = Some(hint.into());
+        self
+    }
+
+    /// Adds where it went wrong.
+    pub fn detail(mut self, detail: impl Into<String>) -> Self {
+        self.problem.detail = Some(detail.into());
+        self
+    }
+}
+
+/// Gives a [`Problem`] of the pure half its code.
+pub trait Coded<T> {
+    /// Turns the problem into an error with this code.
+    fn coded(self, code: Code) -> Result<T>;
+}
+
+impl<T> Coded<T> for std::result::Result<T, Problem> {
+    fn coded(self, code: Code) -> Result<T> {
+        self.map_err(|problem| Error { code, problem })
+    }
+}
+
+impl From<KeyError> for Error {
+    fn from(error: KeyError) -> Self {
+        if error == KeyError::TooLarge {
+            return Error::new(Code::CreateFailed, error.to_string())
+                .hint("Keep less in the session data; store the rest in a table of your own.");
+        }
+        Error::new(Code::JwtNotAvailable, error.to_string())
+            .hint("An administrator can see the key ring with dialstack.signing_key_list() and make a new key with dialstack.signing_key_rotate().")
+    }
+}
+
+impl From<Error> for ErrorReport {
+    fn from(error: Error) -> Self {
+        let Error { code, problem } = error;
+        let message = format!("{}: {}", code.as_str(), problem.message);
+        let mut report = ErrorReport::new(code.sqlstate(), message, "dialstack_sessions");
+        if let Some(detail) = problem.detail {
+            report = report.set_detail(detail);
+        }
+        if let Some(hint) = problem.hint {
+            report = report.set_hint(hint);
+        }
+        report
+    }
+}

@@ -1,0 +1,41 @@
+//! A session service inside PostgreSQL.
+//!
+//! | room | what is in it |
+//! |---|---|
+//! | [`token`] | pure: JWT, JWE, refresh tokens, opaque tokens, sealed data, the key ring |
+//! | [`session`] | pure: definitions, rotation, verdicts, limits |
+//! | [`store`] | tables, kept plans, direct scans; the SQL text and the unsafe code |
+//! | [`api`] | the SQL functions, thin adapters |
+//! | [`error`], [`guc`] | coded errors, settings |
+//!
+//! `api → session → token` and `api → store → session`; nothing points back.
+
+use pgrx::prelude::*;
+
+mod api;
+mod error;
+mod guc;
+pub mod session;
+mod store;
+pub mod token;
+
+::pgrx::pg_module_magic!(name, version);
+
+extension_sql_file!("../sql/10_schema.sql", name = "schema", bootstrap);
+extension_sql_file!("../sql/20_configuration.sql", name = "configuration", requires = ["schema"]);
+extension_sql_file!("../sql/30_state.sql", name = "state", requires = ["configuration"]);
+extension_sql_file!("../sql/40_activity.sql", name = "activity", requires = ["state"]);
+extension_sql_file!(
+    "../sql/80_invalidation.sql",
+    name = "invalidation",
+    requires = ["activity", "invalidate_verdicts"]
+);
+extension_sql_file!("../sql/90_finish.sql", name = "finish", finalize);
+
+/// Runs when the library is loaded.
+#[allow(non_snake_case)]
+#[pg_guard]
+pub extern "C-unwind" fn _PG_init() {
+    guc::register();
+    store::relations::register_callback();
+}

@@ -1,0 +1,83 @@
+//! The bounds that session data keeps, whatever its schema says.
+
+use serde_json::Value;
+
+use super::problem::Problem;
+
+/// Most bytes of session data, as JSON text: a token that carries it must stay below 8 KiB.
+pub const MAX_DATA_BYTES: usize = 3_500;
+/// Deepest nesting of session data; the object itself is level 1.
+pub const MAX_DATA_DEPTH: usize = 64;
+
+/// Accepts session data: a JSON object of at most [`MAX_DATA_BYTES`] and [`MAX_DATA_DEPTH`].
+/// `json_bytes` is the length of its JSON text, which the caller has at hand.
+///
+/// # Errors
+/// Names the bound that is broken.
+pub fn check_data(data: &Value, json_bytes: usize) -> Result<(), Problem> {
+    if !data.is_object() {
+        return Err(Problem::new("session data must be a JSON object"));
+    }
+    if json_bytes > MAX_DATA_BYTES {
+        return Err(Problem::new(format!(
+            "session data is larger than {MAX_DATA_BYTES} bytes"
+        ))
+        .with_detail(format!("It has {json_bytes} bytes as JSON text."))
+        .with_hint("Keep what is large in a table, and its key in the session."));
+    }
+    if deeper_than(data, MAX_DATA_DEPTH) {
+        return Err(Problem::new(format!(
+            "session data is nested deeper than {MAX_DATA_DEPTH} levels"
+        )));
+    }
+    Ok(())
+}
+
+/// Whether objects and arrays are nested more than `levels` deep. Looks no deeper than that, so
+/// its own recursion is bounded.
+pub(crate) fn deeper_than(value: &Value, levels: usize) -> bool {
+    let inner = |child: &Value| match levels.checked_sub(1) {
+        Some(rest) => deeper_than(child, rest),
+        None => true,
+    };
+    match value {
+        Value::Object(fields) => levels == 0 || fields.values().any(inner),
+        Value::Array(items) => levels == 0 || items.iter().any(inner),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn nested(levels: usize) -> Value {
+        (1..levels).fold(json!({}), |inner, _| json!({ "a": inner }))
+    }
+
+    #[test]
+    fn an_object_is_accepted() {
+        assert_eq!(check_data(&json!({"userId": "1"}), 14), Ok(()));
+        assert_eq!(check_data(&json!({}), 2), Ok(()));
+    }
+
+    #[test]
+    fn anything_but_an_object_is_refused() {
+        for data in [json!(null), json!([]), json!("x"), json!(1), json!(true)] {
+            assert!(check_data(&data, 4).is_err(), "{data}");
+        }
+    }
+
+    #[test]
+    fn the_size_is_bounded() {
+        assert_eq!(check_data(&json!({}), MAX_DATA_BYTES), Ok(()));
+        assert!(check_data(&json!({}), MAX_DATA_BYTES + 1).is_err());
+    }
+
+    #[test]
+    fn the_nesting_is_bounded() {
+        assert_eq!(check_data(&nested(MAX_DATA_DEPTH), 1), Ok(()));
+        assert!(check_data(&nested(MAX_DATA_DEPTH + 1), 1).is_err());
+    }
+}

@@ -1,0 +1,249 @@
+//! The definition of one kind of user session.
+
+mod fields;
+
+use serde_json::{Map, Value, json};
+
+use super::period::{Period, Span};
+use super::problem::Problem;
+use super::schema::resolve;
+use super::selector::Selector;
+
+/// Longest display name, in characters.
+pub const MAX_DEFINITION_NAME: usize = 200;
+/// Longest description, in characters.
+pub const MAX_DESCRIPTION: usize = 2_000;
+/// Most sessions that a definition can allow a user.
+pub const MAX_SESSIONS: i32 = 10_000;
+/// Default of `refresh_expiry`, in days.
+pub const DEFAULT_REFRESH_DAYS: i32 = 30;
+/// Default of `reuse_interval`.
+pub const DEFAULT_REUSE_INTERVAL: Span = Span::seconds(30);
+/// Longest `reuse_interval`.
+pub const MAX_REUSE_INTERVAL: Span = Span::seconds(300);
+
+/// What happens when a user who has `max_sessions` logs in once more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnLimit {
+    /// The oldest sessions make room.
+    EvictOldest,
+    /// The new one is refused.
+    Deny,
+}
+
+impl OnLimit {
+    /// Reads `evict_oldest` or `deny`.
+    ///
+    /// # Errors
+    /// Lists the two for anything else.
+    pub fn parse(text: &str) -> Result<Self, Problem> {
+        match text {
+            "evict_oldest" => Ok(Self::EvictOldest),
+            "deny" => Ok(Self::Deny),
+            _ => Err(Problem::new("on_limit is not known")
+                .with_hint("on_limit is evict_oldest or deny.")),
+        }
+    }
+
+    /// The stored word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::EvictOldest => "evict_oldest",
+            Self::Deny => "deny",
+        }
+    }
+}
+
+/// Which forms of a selector are accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SelectorForm {
+    /// `$Session{a}{b}` only.
+    Stored,
+    /// That, or the bare path `a.b`.
+    Any,
+}
+
+/// The configuration of one kind of user session. One that exists keeps all the rules of
+/// [`Definition::from_json`], as long as nobody changes its fields.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Definition {
+    /// Its name within the product: `[A-Za-z0-9._-]{1,63}`.
+    pub tag: String,
+    /// Display name, 1–200 characters.
+    pub name: String,
+    /// At most 2000 characters; may be empty.
+    pub description: String,
+    /// A full JSON Schema, as [`super::normalize`] returns it.
+    pub schema: Value,
+    /// What identifies the user.
+    pub selector: Selector,
+    /// Life of an access token, in `period`s; from 1.
+    pub expiry: i32,
+    /// Unit of `expiry`.
+    pub period: Period,
+    /// Life of a refresh token, in `refresh_period`s; not shorter than that of an access token.
+    pub refresh_expiry: i32,
+    /// Unit of `refresh_expiry`.
+    pub refresh_period: Period,
+    /// How long a session may go without a refresh; not shorter than `expiry`.
+    pub idle_timeout: Option<Span>,
+    /// How long a session may live in all; not shorter than `expiry`.
+    pub max_lifetime: Option<Span>,
+    /// How many living sessions a user may have, 1–10000.
+    pub max_sessions: Option<i32>,
+    /// What happens beyond that.
+    pub on_limit: OnLimit,
+    /// How long a superseded refresh token still gives the current one, 0–300 s.
+    pub reuse_interval: Span,
+    /// Whether each verification leaves an activity row.
+    pub log_verify: bool,
+}
+
+impl Definition {
+    /// Reads and validates a definition. `parse_interval` reads PostgreSQL's intervals, ISO 8601
+    /// among them; intervals may also be numbers of seconds.
+    ///
+    /// Required are `tag`, `name`, `schema`, `selector`, `expiry` and `period`; a null elsewhere
+    /// means the default. `refresh_expiry` and `refresh_period` go together; without them a refresh
+    /// token lives 30 days, or as long as the access token if that is longer. A key `product` is
+    /// ignored.
+    ///
+    /// # Errors
+    /// Names the key and its rule; an unknown key is told with the nearest known one.
+    pub fn from_json(
+        v: &Value,
+        form: SelectorForm,
+        parse_interval: &dyn Fn(&str) -> Option<Span>,
+    ) -> Result<Self, Problem> {
+        let definition = fields::Fields::new(v, parse_interval)?.read(form)?;
+        definition.check_lifetimes()?;
+        definition.check_selector()?;
+        Ok(definition)
+    }
+
+    /// All fields by their names, in stored form, those without a value as null; intervals are in
+    /// ISO 8601, which PostgreSQL reads under every `IntervalStyle`.
+    pub fn to_json(&self) -> Value {
+        let mut out = Map::new();
+        let span = |span: Option<Span>| span.map(|s| s.to_iso8601());
+        let fields = [
+            ("tag", json!(self.tag)),
+            ("name", json!(self.name)),
+            ("description", json!(self.description)),
+            ("schema", self.schema.clone()),
+            ("selector", json!(self.selector.to_string())),
+            ("expiry", json!(self.expiry)),
+            ("period", json!(self.period.as_str())),
+            ("refresh_expiry", json!(self.refresh_expiry)),
+            ("refresh_period", json!(self.refresh_period.as_str())),
+            ("idle_timeout", json!(span(self.idle_timeout))),
+            ("max_lifetime", json!(span(self.max_lifetime))),
+            ("max_sessions", json!(self.max_sessions)),
+            ("on_limit", json!(self.on_limit.as_str())),
+            ("reuse_interval", json!(span(Some(self.reuse_interval)))),
+            ("log_verify", json!(self.log_verify)),
+        ];
+        for (key, value) in fields {
+            out.insert(key.to_owned(), value);
+        }
+        Value::Object(out)
+    }
+
+    /// Life of an access token.
+    ///
+    /// # Errors
+    /// Only if the fields were changed after validation.
+    pub fn access_span(&self) -> Result<Span, Problem> {
+        self.period.span(self.expiry)
+    }
+
+    /// Life of a refresh token from its last rotation.
+    ///
+    /// # Errors
+    /// Only if the fields were changed after validation.
+    pub fn refresh_span(&self) -> Result<Span, Problem> {
+        self.refresh_period.span(self.refresh_expiry)
+    }
+
+    fn check_lifetimes(&self) -> Result<(), Problem> {
+        let access = self.access_span()?.approx_micros();
+        let others = [
+            ("refresh_expiry", Some(self.refresh_span()?)),
+            ("idle_timeout", self.idle_timeout),
+            ("max_lifetime", self.max_lifetime),
+        ];
+        for (key, span) in others {
+            if span.is_some_and(|span| span.approx_micros() < access) {
+                return Err(
+                    Problem::new(format!("{key} must not be shorter than expiry"))
+                        .with_detail("A month counts as 30 days here, a day as 24 hours.")
+                        .with_hint("Lengthen it, or shorten expiry."),
+                );
+            }
+        }
+        Ok(())
+    }
+
+    /// Where the schema declares what the selector selects, that must be able to identify a user.
+    fn check_selector(&self) -> Result<(), Problem> {
+        let wrong = |why: &str| {
+            Err(Problem::new("selector contradicts the schema")
+                .with_detail(format!("By the schema, {} {why}.", self.selector))
+                .with_hint("Select a string, a whole number or a boolean."))
+        };
+        let mut at = deref(&self.schema, &self.schema);
+        for key in self.selector.path() {
+            if !may_be(at, &["object"]) {
+                return wrong("looks into a value that is not an object");
+            }
+            at = match at.get("properties").and_then(|all| all.get(key)) {
+                Some(property) => deref(&self.schema, property),
+                None if is_closed(at) => return wrong("is not allowed"),
+                // Not declared: then the data decides.
+                None => return Ok(()),
+            };
+        }
+        if at == &Value::Bool(false) {
+            return wrong("is not allowed");
+        }
+        if may_be(at, &["string", "number", "integer", "boolean"]) {
+            return Ok(());
+        }
+        wrong("is not a primitive value")
+    }
+}
+
+/// Follows references. A normalised schema has no circular ones; the bound is for any other.
+fn deref<'a>(root: &'a Value, mut at: &'a Value) -> &'a Value {
+    for _ in 0..super::schema::MAX_SCHEMA_DEPTH {
+        // Types beside the reference count first.
+        let reference = at.get("$ref").filter(|_| at.get("properties").is_none());
+        match reference
+            .and_then(Value::as_str)
+            .and_then(|r| resolve(root, r))
+        {
+            Some(target) => at = target,
+            None => break,
+        }
+    }
+    at
+}
+
+/// Whether the schema's own `type` leaves room for one of these types.
+fn may_be(schema: &Value, types: &[&str]) -> bool {
+    let one_of = |name: &Value| name.as_str().is_some_and(|name| types.contains(&name));
+    match schema.get("type") {
+        Some(Value::Array(names)) => names.iter().any(one_of),
+        Some(name) => one_of(name),
+        None => true,
+    }
+}
+
+/// Whether an object has only its declared properties.
+fn is_closed(schema: &Value) -> bool {
+    schema.get("additionalProperties") == Some(&Value::Bool(false))
+        && schema.get("patternProperties").is_none()
+}
+
+#[cfg(test)]
+mod tests;

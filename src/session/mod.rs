@@ -1,0 +1,31 @@
+//! What a session is and what may happen to it, as pure functions.
+//!
+//! Nothing in here knows PostgreSQL, reads a clock, draws a random number or does I/O: time comes
+//! in as microseconds, and an input that is wrong comes back as a [`Problem`] that the caller
+//! turns into the error code of its function.
+#![forbid(unsafe_code)]
+#![warn(missing_docs)]
+
+pub mod data;
+pub mod definition;
+pub mod limits;
+pub mod name;
+pub mod period;
+pub mod problem;
+pub mod rotation;
+pub mod schema;
+pub mod scopes;
+pub mod selector;
+pub mod verdict;
+
+pub use data::{MAX_DATA_BYTES, check_data};
+pub use definition::{Definition, OnLimit, SelectorForm};
+pub use limits::{Page, Room, room};
+pub use name::{check_identifier, check_label, check_name, check_text};
+pub use period::{Period, Span};
+pub use problem::Problem;
+pub use rotation::{Decision, Rotation, decide};
+pub use schema::{CompiledSchema, normalize};
+pub use scopes::{BUILT_IN, resolve_components};
+pub use selector::Selector;
+pub use verdict::{Expected, Facts, Reason, judge};

@@ -1,0 +1,349 @@
+//! Lengths of time: a count of a period, and the span that it amounts to.
+
+use super::problem::Problem;
+
+const MICROS_PER_SECOND: i64 = 1_000_000;
+const MICROS_PER_DAY: i64 = 86_400 * MICROS_PER_SECOND;
+const DAYS_PER_MONTH: i64 = 30;
+/// The longest span, roughly 100 years (of 365.25 days), in microseconds.
+pub const MAX_SPAN_MICROS: i64 = 36_525 * MICROS_PER_DAY;
+
+/// The unit that an expiry is counted in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Period {
+    /// 1 s
+    Seconds,
+    /// 60 s
+    Minutes,
+    /// 60 minutes
+    Hours,
+    /// A calendar day: as long as the time zone makes it.
+    Days,
+    /// 7 calendar days
+    Weeks,
+    /// A calendar month
+    Months,
+    /// 12 calendar months
+    Years,
+}
+
+impl Period {
+    /// Reads `seconds, minutes, hours, days, weeks, months, years`, their singulars, and `secs`,
+    /// `mins`, `sec`, `min`, in lower case.
+    ///
+    /// # Errors
+    /// Lists the periods for anything else.
+    pub fn parse(text: &str) -> Result<Self, Problem> {
+        Ok(match text {
+            "seconds" | "second" | "secs" | "sec" => Self::Seconds,
+            "minutes" | "minute" | "mins" | "min" => Self::Minutes,
+            "hours" | "hour" => Self::Hours,
+            "days" | "day" => Self::Days,
+            "weeks" | "week" => Self::Weeks,
+            "months" | "month" => Self::Months,
+            "years" | "year" => Self::Years,
+            _ => {
+                return Err(Problem::new("period is not known").with_hint(
+                    "A period is one of: seconds, minutes, hours, days, weeks, months, years.",
+                ));
+            }
+        })
+    }
+
+    /// The name that is stored and shown: the plural long form.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Seconds => "seconds",
+            Self::Minutes => "minutes",
+            Self::Hours => "hours",
+            Self::Days => "days",
+            Self::Weeks => "weeks",
+            Self::Months => "months",
+            Self::Years => "years",
+        }
+    }
+
+    /// `count` of this period, where `count` is at least 1 and the whole at most 100 years.
+    ///
+    /// # Errors
+    /// Says which of the two bounds is broken.
+    pub fn span(self, count: i32) -> Result<Span, Problem> {
+        if count < 1 {
+            return Err(Problem::new(format!(
+                "a number of {} must be at least 1",
+                self.as_str()
+            )));
+        }
+        let n = i64::from(count);
+        // (months, days, seconds) of one period, and the most of them in 100 years.
+        let (months, days, seconds, most) = match self {
+            Self::Seconds => (0, 0, 1, 36_525 * 86_400),
+            Self::Minutes => (0, 0, 60, 36_525 * 1_440),
+            Self::Hours => (0, 0, 3_600, 36_525 * 24),
+            Self::Days => (0, 1, 0, 36_525),
+            Self::Weeks => (0, 7, 0, 36_525 / 7),
+            Self::Months => (1, 0, 0, 1_200),
+            Self::Years => (12, 0, 0, 100),
+        };
+        if n > most {
+            return Err(Problem::new(format!(
+                "{count} {} are longer than 100 years",
+                self.as_str()
+            )));
+        }
+        // Bounded by `most`, so none of the products overflows.
+        Ok(Span {
+            months: months * count,
+            days: days * count,
+            micros: seconds * n * MICROS_PER_SECOND,
+        })
+    }
+}
+
+/// A length of time in PostgreSQL's three parts, which don't convert into each other: a month has
+/// no fixed number of days, nor a day of hours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Span {
+    /// Calendar months
+    pub months: i32,
+    /// Calendar days
+    pub days: i32,
+    /// Microseconds
+    pub micros: i64,
+}
+
+impl Span {
+    /// A span of so many seconds, with nothing in its calendar parts.
+    pub const fn seconds(seconds: i32) -> Self {
+        // An i32 of seconds is far below i64::MAX microseconds.
+        Self {
+            months: 0,
+            days: 0,
+            micros: seconds as i64 * MICROS_PER_SECOND,
+        }
+    }
+
+    /// The length in microseconds as PostgreSQL compares intervals: a month is 30 days, a day 24
+    /// hours. Saturates at the ends of `i64`.
+    pub fn approx_micros(&self) -> i64 {
+        // |months| * 30 + |days| is below 2^37: no overflow before the multiplication.
+        let days = i64::from(self.months) * DAYS_PER_MONTH + i64::from(self.days);
+        // Exact in 128 bits: two parts of opposite sign must not saturate one by one.
+        let micros = i128::from(days) * i128::from(MICROS_PER_DAY) + i128::from(self.micros);
+        i64::try_from(micros).unwrap_or(if micros < 0 { i64::MIN } else { i64::MAX })
+    }
+
+    /// Whether it is longer than no time at all, by [`Span::approx_micros`].
+    pub fn is_positive(&self) -> bool {
+        self.approx_micros() > 0
+    }
+
+    /// ISO 8601 with designators, e.g. `P1M2DT30S`. PostgreSQL reads it back to the microsecond
+    /// under every `IntervalStyle`, each part with its own sign.
+    pub fn to_iso8601(&self) -> String {
+        let mut text = String::from("P");
+        for (n, unit) in [(self.months, 'M'), (self.days, 'D')] {
+            if n != 0 {
+                text.push_str(&format!("{n}{unit}"));
+            }
+        }
+        if self.micros != 0 || text.len() == 1 {
+            text.push('T');
+            text.push_str(&time_part(self.micros));
+        }
+        text
+    }
+}
+
+/// The part after the `T`: hours, minutes, seconds, each with the sign of the whole.
+fn time_part(micros: i64) -> String {
+    let sign = if micros < 0 { "-" } else { "" };
+    let total = micros.unsigned_abs();
+    let (seconds, fraction) = (total / 1_000_000, total % 1_000_000);
+    let mut text = String::new();
+    for (n, unit) in [(seconds / 3_600, 'H'), (seconds / 60 % 60, 'M')] {
+        if n != 0 {
+            text.push_str(&format!("{sign}{n}{unit}"));
+        }
+    }
+    let seconds = seconds % 60;
+    if fraction != 0 {
+        let fraction = format!("{fraction:06}");
+        text.push_str(&format!(
+            "{sign}{seconds}.{}S",
+            fraction.trim_end_matches('0')
+        ));
+    } else if seconds != 0 || text.is_empty() {
+        text.push_str(&format!("{sign}{seconds}S"));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALL: [Period; 7] = [
+        Period::Seconds,
+        Period::Minutes,
+        Period::Hours,
+        Period::Days,
+        Period::Weeks,
+        Period::Months,
+        Period::Years,
+    ];
+
+    #[test]
+    fn every_period_reads_its_own_name_and_the_singular() {
+        for period in ALL {
+            assert_eq!(Period::parse(period.as_str()), Ok(period));
+            assert_eq!(
+                Period::parse(period.as_str().trim_end_matches('s')),
+                Ok(period)
+            );
+        }
+    }
+
+    #[test]
+    fn short_forms_are_read_and_written_long() {
+        for (short, long) in [("secs", "seconds"), ("sec", "seconds"), ("mins", "minutes")] {
+            assert_eq!(Period::parse(short).map(Period::as_str), Ok(long));
+        }
+        assert_eq!(Period::parse("min"), Ok(Period::Minutes));
+    }
+
+    #[test]
+    fn other_words_are_refused_with_the_list() {
+        for text in ["", "Hours", "fortnights", " days", "m"] {
+            let problem = Period::parse(text).unwrap_err();
+            assert!(
+                problem.hint.is_some_and(|h| h.contains("weeks")),
+                "{text:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_span_keeps_calendar_parts_apart() {
+        assert_eq!(
+            Period::Years.span(2),
+            Ok(Span {
+                months: 24,
+                days: 0,
+                micros: 0
+            })
+        );
+        assert_eq!(
+            Period::Weeks.span(2),
+            Ok(Span {
+                months: 0,
+                days: 14,
+                micros: 0
+            })
+        );
+        assert_eq!(Period::Minutes.span(2), Ok(Span::seconds(120)));
+    }
+
+    #[test]
+    fn a_span_is_at_least_one_and_at_most_a_hundred_years() {
+        for period in ALL {
+            assert!(period.span(0).is_err());
+            assert!(period.span(i32::MIN).is_err());
+            assert!(period.span(1).is_ok());
+        }
+        assert!(Period::Years.span(100).is_ok());
+        assert!(Period::Years.span(101).is_err());
+        assert!(Period::Months.span(1201).is_err());
+        assert!(Period::Days.span(36_526).is_err());
+        assert!(Period::Hours.span(i32::MAX).is_err());
+        // i32::MAX seconds are 68 years.
+        assert!(Period::Seconds.span(i32::MAX).is_ok());
+    }
+
+    #[test]
+    fn the_approximate_length_is_postgresqls_and_saturates() {
+        let span = Span {
+            months: 1,
+            days: 1,
+            micros: 1,
+        };
+        assert_eq!(span.approx_micros(), 31 * MICROS_PER_DAY + 1);
+        let longest = Span {
+            months: i32::MAX,
+            days: i32::MAX,
+            micros: i64::MAX,
+        };
+        assert_eq!(longest.approx_micros(), i64::MAX);
+        let shortest = Span {
+            months: i32::MIN,
+            days: i32::MIN,
+            micros: i64::MIN,
+        };
+        assert_eq!(shortest.approx_micros(), i64::MIN);
+    }
+
+    #[test]
+    fn positive_is_decided_on_the_whole() {
+        assert!(
+            Span {
+                months: 1,
+                days: -29,
+                micros: 0
+            }
+            .is_positive()
+        );
+        assert!(
+            !Span {
+                months: 1,
+                days: -30,
+                micros: 0
+            }
+            .is_positive()
+        );
+        assert!(!Span::default().is_positive());
+    }
+
+    #[test]
+    fn spans_are_written_as_iso_8601() {
+        let cases = [
+            (Span::default(), "PT0S"),
+            (Span::seconds(30), "PT30S"),
+            (Span::seconds(3_600), "PT1H"),
+            (
+                Span {
+                    months: 14,
+                    days: 3,
+                    micros: 3_723_000_500,
+                },
+                "P14M3DT1H2M3.0005S",
+            ),
+            (
+                Span {
+                    months: 1,
+                    days: -1,
+                    micros: -1_500_000,
+                },
+                "P1M-1DT-1.5S",
+            ),
+            (
+                Span {
+                    months: 0,
+                    days: 0,
+                    micros: -500_000,
+                },
+                "PT-0.5S",
+            ),
+            (
+                Span {
+                    months: 0,
+                    days: 7,
+                    micros: 0,
+                },
+                "P7D",
+            ),
+        ];
+        for (span, text) in cases {
+            assert_eq!(span.to_iso8601(), text);
+        }
+    }
+}

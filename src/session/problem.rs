@@ -1,0 +1,92 @@
+//! What is wrong with an input.
+
+use std::fmt;
+
+/// How many characters of a caller's text (a key, a path) a message repeats at most.
+const SHOWN_CHARS: usize = 200;
+
+/// What is wrong with an input, in the three parts of a PostgreSQL error.
+///
+/// A problem never holds a value out of session data, which may be secret: it names the path and
+/// the rule. The caller puts the error code of its function in front of the message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// What is wrong, without a final full stop.
+    pub message: String,
+    /// Where, or which of several; may have several lines.
+    pub detail: Option<String>,
+    /// What to do about it.
+    pub hint: Option<String>,
+}
+
+impl Problem {
+    /// A problem of which there is nothing more to say than the message.
+    pub fn new(message: impl Into<String>) -> Self {
+        Self {
+            message: message.into(),
+            detail: None,
+            hint: None,
+        }
+    }
+
+    /// The same problem, with this DETAIL.
+    #[must_use]
+    pub fn with_detail(mut self, detail: impl Into<String>) -> Self {
+        self.detail = Some(detail.into());
+        self
+    }
+
+    /// The same problem, with this HINT.
+    #[must_use]
+    pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+impl fmt::Display for Problem {
+    /// The message alone: DETAIL and HINT have fields of their own in PostgreSQL.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Problem {}
+
+/// A caller's key or path as a message may repeat it: on one line, and not endless.
+pub(crate) fn shown(text: &str) -> String {
+    let mut out = String::new();
+    for (n, c) in text.chars().enumerate() {
+        if n == SHOWN_CHARS {
+            out.push('…');
+            break;
+        }
+        if c.is_control() {
+            out.extend(c.escape_default())
+        } else {
+            out.push(c)
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_problem_displays_its_message_only() {
+        let problem = Problem::new("expiry is wrong")
+            .with_detail("d")
+            .with_hint("h");
+        assert_eq!(problem.to_string(), "expiry is wrong");
+        assert_eq!(problem.detail.as_deref(), Some("d"));
+        assert_eq!(problem.hint.as_deref(), Some("h"));
+    }
+
+    #[test]
+    fn repeated_text_is_cut_and_stays_on_one_line() {
+        assert_eq!(shown("a\nb"), "a\\nb");
+        assert_eq!(shown(&"x".repeat(5000)).chars().count(), SHOWN_CHARS + 1);
+    }
+}

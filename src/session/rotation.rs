@@ -1,0 +1,65 @@
+//! Refresh token rotation: what a presented generation leads to.
+
+/// The last generation: the column that stores it is a PostgreSQL `integer`.
+pub const MAX_GENERATION: u32 = i32::MAX as u32;
+
+/// One use of an authentic refresh token. Times are microseconds of one clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rotation {
+    /// Generation inside the token.
+    pub presented: u32,
+    /// Generation in the session's row.
+    pub stored: u32,
+    /// When the stored generation came to be; none before the first refresh.
+    pub rotated_at: Option<i64>,
+    /// Now, read before any lock was waited for: so it may be earlier than `rotated_at`.
+    pub now: i64,
+    /// How long after a rotation the previous token still gives the current one; 0 turns it off.
+    pub reuse_interval: i64,
+}
+
+/// What to do with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Decision {
+    /// Store this generation and hand out its token.
+    Rotate {
+        /// The generation after the presented one.
+        next: u32,
+    },
+    /// Hand out the token of the stored generation again; change nothing.
+    Repeat,
+    /// The token was used up before: revoke the session.
+    Reused,
+    /// There is no next generation to rotate to; the user has to log in again.
+    Exhausted,
+}
+
+/// Decides what a refresh token leads to.
+///
+/// The current generation rotates. So does one ahead of the stored one: it is authentic, and a
+/// failover or a rollback lost the step that made it. The previous one repeats within the reuse
+/// interval, counted from the rotation that superseded it. All older ones are reuse.
+pub fn decide(r: &Rotation) -> Decision {
+    if r.presented >= r.stored {
+        return match r.presented.checked_add(1) {
+            Some(next) if next <= MAX_GENERATION => Decision::Rotate { next },
+            _ => Decision::Exhausted,
+        };
+    }
+    // presented < stored, so the difference is at least 1.
+    let is_previous = r.stored - r.presented == 1;
+    match r.rotated_at {
+        Some(at) if is_previous && r.reuse_interval > 0 && within(at, r.now, r.reuse_interval) => {
+            Decision::Repeat
+        }
+        _ => Decision::Reused,
+    }
+}
+
+/// A `now` before `at` is inside: the caller read it, then waited for whoever rotated.
+fn within(at: i64, now: i64, interval: i64) -> bool {
+    now.saturating_sub(at) < interval
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,184 @@
+//! Scopes, and the components of account sessions, which are scopes.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use super::problem::{Problem, shown};
+
+/// The scopes that exist from the start: name and description.
+pub const BUILT_IN: [(&str, &str); 8] = [
+    (
+        "call_logs",
+        "Show the calls of the account with their times, parties and outcomes",
+    ),
+    (
+        "voicemails",
+        "List, play and delete the account's voicemails",
+    ),
+    ("call_history", "Show the history of one user's calls"),
+    (
+        "phone_numbers",
+        "Show and configure the phone numbers of the account",
+    ),
+    (
+        "phone_number_ordering",
+        "Search for phone numbers and order them",
+    ),
+    (
+        "account_onboarding",
+        "Fill in what is needed to set the account up",
+    ),
+    ("dial_plan", "Show and edit how incoming calls are routed"),
+    ("ai_agent", "Configure the AI agent that answers calls"),
+];
+
+/// Resolves the `components` argument of an account session to every known component, in the
+/// order of `known`, with whether it is enabled.
+///
+/// Absent (`None`): all are. Present: an object `{"<component>": {"enabled": bool}}`, of which at
+/// least one is true; those that it doesn't name are disabled.
+///
+/// # Errors
+/// For any other shape (JSON `null` too: it must not enable everything), an unknown component,
+/// or when none is enabled.
+pub fn resolve_components(
+    components: Option<&Value>,
+    known: &[String],
+) -> Result<Vec<(String, bool)>, Problem> {
+    let Some(components) = components else {
+        return Ok(known.iter().map(|name| (name.clone(), true)).collect());
+    };
+    let given = components.as_object().ok_or_else(|| {
+        Problem::new("components must be a JSON object")
+            .with_hint(r#"For example: {"call_logs": {"enabled": true}}"#)
+    })?;
+    let mut enabled = BTreeSet::new();
+    for (name, settings) in given {
+        if !known.contains(name) {
+            return Err(
+                Problem::new(format!("component \"{}\" is not known", shown(name)))
+                    .with_detail(format!("The known components are: {}.", known.join(", "))),
+            );
+        }
+        if is_enabled(name, settings)? {
+            enabled.insert(name);
+        }
+    }
+    if enabled.is_empty() {
+        return Err(Problem::new("at least one component must be enabled")
+            .with_hint("Leave components out to enable all of them."));
+    }
+    Ok(known
+        .iter()
+        .map(|name| (name.clone(), enabled.contains(name)))
+        .collect())
+}
+
+fn is_enabled(name: &str, settings: &Value) -> Result<bool, Problem> {
+    let wrong = |what: &str| {
+        Err(Problem::new(format!("component \"{name}\" {what}"))
+            .with_hint(r#"A component is {"enabled": true} or {"enabled": false}."#))
+    };
+    let Some(settings) = settings.as_object() else {
+        return wrong("must be a JSON object");
+    };
+    if let Some(extra) = settings.keys().find(|key| *key != "enabled") {
+        return wrong(&format!("has an unknown key \"{}\"", shown(extra)));
+    }
+    match settings.get("enabled") {
+        Some(Value::Bool(enabled)) => Ok(*enabled),
+        Some(_) => wrong("must have a boolean \"enabled\""),
+        None => wrong("lacks \"enabled\""),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::session::name::check_name;
+    use serde_json::json;
+
+    fn known() -> Vec<String> {
+        ["call_logs", "voicemails", "dial_plan"]
+            .map(String::from)
+            .to_vec()
+    }
+
+    fn names(resolved: &[(String, bool)]) -> Vec<&str> {
+        resolved
+            .iter()
+            .filter(|(_, on)| *on)
+            .map(|(name, _)| name.as_str())
+            .collect()
+    }
+
+    #[test]
+    fn built_in_scopes_have_valid_and_distinct_names() {
+        let names: BTreeSet<_> = BUILT_IN.iter().map(|(name, _)| *name).collect();
+        assert_eq!(names.len(), 8);
+        assert!(names.iter().all(|name| check_name("scope", name).is_ok()));
+    }
+
+    #[test]
+    fn absent_components_enable_all() {
+        let resolved = resolve_components(None, &known()).unwrap();
+        assert_eq!(names(&resolved), ["call_logs", "voicemails", "dial_plan"]);
+    }
+
+    #[test]
+    fn present_components_enable_those_that_say_so() {
+        let components = json!({"dial_plan": {"enabled": true}, "call_logs": {"enabled": false}});
+        let resolved = resolve_components(Some(&components), &known()).unwrap();
+        assert_eq!(names(&resolved), ["dial_plan"]);
+    }
+
+    #[test]
+    fn every_known_component_is_in_the_answer_in_its_order() {
+        let components = json!({"voicemails": {"enabled": true}});
+        let resolved = resolve_components(Some(&components), &known()).unwrap();
+        let all: Vec<_> = resolved.into_iter().map(|(name, _)| name).collect();
+        assert_eq!(all, known());
+    }
+
+    #[test]
+    fn an_unknown_component_is_refused_with_the_known_ones() {
+        let problem =
+            resolve_components(Some(&json!({"fax": {"enabled": true}})), &known()).unwrap_err();
+        assert!(problem.message.contains("\"fax\""));
+        assert!(
+            problem
+                .detail
+                .is_some_and(|d| d.contains("call_logs, voicemails, dial_plan"))
+        );
+    }
+
+    #[test]
+    fn at_least_one_must_be_enabled() {
+        for components in [json!({}), json!({"call_logs": {"enabled": false}})] {
+            assert!(resolve_components(Some(&components), &known()).is_err());
+        }
+    }
+
+    #[test]
+    fn json_null_does_not_mean_absent() {
+        assert!(resolve_components(Some(&Value::Null), &known()).is_err());
+    }
+
+    #[test]
+    fn other_shapes_are_refused() {
+        for components in [
+            json!([]),
+            json!("call_logs"),
+            json!({"call_logs": true}),
+            json!({"call_logs": {}}),
+            json!({"call_logs": {"enabled": "true"}}),
+            json!({"call_logs": {"enabled": true, "features": {}}}),
+        ] {
+            assert!(
+                resolve_components(Some(&components), &known()).is_err(),
+                "{components}"
+            );
+        }
+    }
+}

@@ -1,0 +1,263 @@
+//! Which value of the session data identifies the user.
+
+use std::fmt;
+
+use serde_json::Value;
+
+use super::name::check_identifier;
+use super::problem::{Problem, shown};
+
+const PREFIX: &str = "$Session";
+/// Most keys of a path.
+const MAX_KEYS: usize = 16;
+/// Longest key, in characters.
+const MAX_KEY_CHARS: usize = 255;
+const FORMS: &str =
+    "A selector is $Session{userId}, or $Session{details}{email} for a nested value.";
+
+/// A path into the session data, e.g. `$Session{details}{email}`. Each key names a field of an
+/// object; nothing reaches into arrays.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Selector {
+    path: Vec<String>,
+}
+
+impl Selector {
+    /// Reads the stored form: `$Session{a}` or `$Session{a}{b}`, 1–16 keys of 1–255 characters
+    /// without braces.
+    ///
+    /// # Errors
+    /// Says what the form is.
+    pub fn parse_stored(text: &str) -> Result<Self, Problem> {
+        let malformed = || Problem::new("selector is malformed").with_hint(FORMS);
+        let keys = text
+            .strip_prefix(PREFIX)
+            .and_then(|rest| rest.strip_prefix('{'))
+            .and_then(|rest| rest.strip_suffix('}'))
+            .ok_or_else(malformed)?;
+        Self::from_keys(keys.split("}{"))
+    }
+
+    /// Reads the stored form, or a bare path `a` or `a.b`.
+    ///
+    /// # Errors
+    /// As [`Selector::parse_stored`].
+    pub fn parse_any(text: &str) -> Result<Self, Problem> {
+        if text.starts_with('$') {
+            return Self::parse_stored(text);
+        }
+        Self::from_keys(text.split('.'))
+    }
+
+    fn from_keys<'a>(keys: impl Iterator<Item = &'a str>) -> Result<Self, Problem> {
+        let path: Vec<String> = keys.take(MAX_KEYS + 1).map(str::to_owned).collect();
+        if path.len() > MAX_KEYS {
+            return Err(Problem::new(format!(
+                "selector has more than {MAX_KEYS} keys"
+            )));
+        }
+        let wrong = |key: &String| {
+            key.is_empty()
+                || key
+                    .chars()
+                    .any(|c| c.is_control() || matches!(c, '{' | '}'))
+                || key.chars().nth(MAX_KEY_CHARS).is_some()
+        };
+        if path.iter().any(wrong) {
+            return Err(Problem::new("selector is malformed").with_hint(FORMS));
+        }
+        Ok(Self { path })
+    }
+
+    /// The keys from the outermost in; at least one.
+    pub fn path(&self) -> &[String] {
+        &self.path
+    }
+
+    /// The identifier in `data`: a string of 1–255 characters, a whole number as its decimal
+    /// digits, or a boolean.
+    ///
+    /// Numbers that are not whole, or outside 64 bits, are refused: they lose digits on the way
+    /// here, and two users must never get one identifier.
+    ///
+    /// # Errors
+    /// Names the path, never a value.
+    pub fn select(&self, data: &Value) -> Result<String, Problem> {
+        let mut at = data;
+        for key in &self.path {
+            // `get` of anything but an object is None too.
+            at = at
+                .as_object()
+                .and_then(|fields| fields.get(key))
+                .ok_or_else(|| self.problem("selects nothing in the session data"))?;
+        }
+        let identifier = match at {
+            Value::String(text) => text.clone(),
+            Value::Bool(flag) => flag.to_string(),
+            Value::Number(n) if n.is_i64() || n.is_u64() => n.to_string(),
+            Value::Number(_) => {
+                return Err(self
+                    .problem("selects a number that is not whole or too large")
+                    .with_hint("Store the identifier as a string."));
+            }
+            Value::Null => return Err(self.problem("selects a null")),
+            Value::Object(_) => return Err(self.problem("selects an object")),
+            Value::Array(_) => return Err(self.problem("selects an array")),
+        };
+        check_identifier("identifier", &identifier).map_err(|p| p.with_detail(self.place()))?;
+        Ok(identifier)
+    }
+
+    fn problem(&self, what: &str) -> Problem {
+        Problem::new(format!("selector {what}")).with_detail(self.place()).with_hint(
+            "The selected value is the user's identifier: a string, a whole number or a boolean.",
+        )
+    }
+
+    fn place(&self) -> String {
+        format!("The selector is {}.", shown(&self.to_string()))
+    }
+}
+
+impl fmt::Display for Selector {
+    /// The stored form.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(PREFIX)?;
+        self.path.iter().try_for_each(|key| write!(f, "{{{key}}}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    fn stored(text: &str) -> Selector {
+        Selector::parse_stored(text).unwrap()
+    }
+
+    #[test]
+    fn the_stored_form_is_one_or_more_keys_in_braces() {
+        assert_eq!(stored("$Session{userId}").path(), ["userId"]);
+        assert_eq!(
+            stored("$Session{details}{user name}").path(),
+            ["details", "user name"]
+        );
+        assert_eq!(stored("$Session{a.b}").path(), ["a.b"]);
+    }
+
+    #[test]
+    fn the_bare_path_is_only_for_those_who_ask_for_it() {
+        assert!(Selector::parse_stored("userId").is_err());
+        assert_eq!(
+            Selector::parse_any("userId").unwrap().to_string(),
+            "$Session{userId}"
+        );
+        assert_eq!(
+            Selector::parse_any("a.b").unwrap().to_string(),
+            "$Session{a}{b}"
+        );
+        assert_eq!(
+            Selector::parse_any("$Session{a}{b}"),
+            Selector::parse_any("a.b")
+        );
+    }
+
+    #[test]
+    fn malformed_selectors_are_refused_with_the_form() {
+        for text in [
+            "",
+            "$",
+            "$Session",
+            "$Session{}",
+            "$Session{a}{}",
+            "$Session{a",
+            "$Session{a}b",
+            "$Session{a}{b}}",
+            "$Session {a}",
+            "$session{a}",
+            "$Session{{a}}",
+            "a..b",
+            ".",
+            "a{b",
+            "$Session{a\nb}",
+            " $Session{a}",
+        ] {
+            let problem = Selector::parse_any(text).unwrap_err();
+            assert!(
+                problem.hint.is_some_and(|h| h.contains("$Session{userId}")),
+                "{text:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_number_and_length_of_keys_are_bounded() {
+        assert!(Selector::parse_any(&vec!["a"; 16].join(".")).is_ok());
+        assert!(Selector::parse_any(&vec!["a"; 17].join(".")).is_err());
+        assert!(Selector::parse_any(&"a".repeat(256)).is_err());
+    }
+
+    #[test]
+    fn primitives_are_selected() {
+        let data = json!({"s": "u1", "n": 42, "big": u64::MAX, "neg": -1, "t": true,
+            "in": {"ner": "u2"}});
+        for (path, identifier) in [
+            ("s", "u1"),
+            ("n", "42"),
+            ("big", "18446744073709551615"),
+            ("neg", "-1"),
+            ("t", "true"),
+            ("in.ner", "u2"),
+        ] {
+            let selector = Selector::parse_any(path).unwrap();
+            assert_eq!(selector.select(&data).as_deref(), Ok(identifier));
+        }
+    }
+
+    #[test]
+    fn what_is_not_a_primitive_is_refused_with_the_path() {
+        let data = json!({"o": {"x": 1}, "a": ["s"], "z": null, "s": "secret"});
+        for path in ["o", "a", "z", "nothing", "s.deeper", "a.0", "o.y"] {
+            let problem = Selector::parse_any(path)
+                .unwrap()
+                .select(&data)
+                .unwrap_err();
+            let keys = path.replace('.', "}{");
+            assert!(
+                problem
+                    .detail
+                    .unwrap()
+                    .contains(&format!("$Session{{{keys}}}"))
+            );
+        }
+    }
+
+    #[test]
+    fn numbers_that_lose_digits_are_no_identifiers() {
+        for text in ["1.5", "1.0", "1e3", "123456789012345678901234567890"] {
+            let data = json!({"n": serde_json::from_str::<Value>(text).unwrap()});
+            assert!(stored("$Session{n}").select(&data).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_identifier_keeps_its_bounds_and_is_not_repeated() {
+        for value in [String::new(), "s3cret\0".to_owned(), "s3cret".repeat(50)] {
+            let problem = stored("$Session{u}")
+                .select(&json!({ "u": value }))
+                .unwrap_err();
+            assert!(!format!("{problem:?}").contains("s3cret"));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_reads_back(text in ".{0,40}") {
+            if let Ok(selector) = Selector::parse_any(&text) {
+                prop_assert_eq!(Selector::parse_stored(&selector.to_string()), Ok(selector));
+            }
+        }
+    }
+}

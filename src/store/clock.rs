@@ -1,0 +1,110 @@
+//! PostgreSQL's clock and calendar. Times are microseconds since 2000-01-01 00:00 UTC, as the
+//! server keeps them.
+
+use std::ffi::CString;
+
+use pgrx::datum::{Interval, TimestampWithTimeZone};
+use pgrx::{FromDatum, IntoDatum, PgSqlErrorCode, PgTryBuilder, pg_sys};
+
+use crate::error::{Code, Error, Result};
+use crate::session::Span;
+
+/// Microseconds since 2000-01-01 00:00 UTC.
+pub type Micros = i64;
+
+/// Seconds from 1970-01-01 to 2000-01-01.
+const UNIX_OFFSET_SECONDS: i64 = 946_684_800;
+
+/// Microseconds in a second.
+pub const SECOND: i64 = 1_000_000;
+
+/// What the clock says now, not at the transaction's start.
+pub fn now() -> Micros {
+    // SAFETY: reads the system clock.
+    unsafe { pg_sys::GetCurrentTimestamp() }
+}
+
+/// Whole seconds since 1970, rounded down.
+pub fn unix_seconds(at: Micros) -> i64 {
+    at.div_euclid(SECOND) + UNIX_OFFSET_SECONDS
+}
+
+/// The moment of a Unix time. Saturates.
+pub fn from_unix_seconds(seconds: i64) -> Micros {
+    seconds.saturating_sub(UNIX_OFFSET_SECONDS).saturating_mul(SECOND)
+}
+
+/// The next whole second, so that a token's `exp` and the time we tell are the same.
+pub fn ceil_to_second(at: Micros) -> Micros {
+    at.saturating_add(SECOND - 1).div_euclid(SECOND) * SECOND
+}
+
+/// The moment a span later, by PostgreSQL's calendar in UTC.
+///
+/// # Errors
+/// `code` when the result is beyond what a timestamp holds.
+pub fn add(at: Micros, span: &Span, code: Code) -> Result<Micros> {
+    let interval = pg_sys::Interval { time: span.micros, day: span.days, month: span.months };
+    PgTryBuilder::new(|| {
+        // SAFETY: timestamp_pl_interval takes a timestamp by value and a pointer to an interval.
+        let sum = unsafe {
+            pgrx::direct_function_call_as_datum(
+                pg_sys::timestamp_pl_interval,
+                &[Some(pg_sys::Datum::from(at)), Some(pg_sys::Datum::from(&raw const interval))],
+            )
+        };
+        Ok(sum.map_or(at, |datum| datum.value() as i64))
+    })
+    .catch_when(PgSqlErrorCode::ERRCODE_DATETIME_FIELD_OVERFLOW, |_| {
+        Err(Error::new(code, "the expiry is beyond what a timestamp can hold")
+            .hint("Choose a shorter time."))
+    })
+    .execute()
+}
+
+/// An SQL `timestamptz` of this moment.
+pub fn timestamptz(at: Micros) -> TimestampWithTimeZone {
+    // A value out of the type's range can't come from the clock plus at most a century.
+    TimestampWithTimeZone::try_from(at).unwrap_or_else(|_| TimestampWithTimeZone::positive_infinity())
+}
+
+/// The moment of an SQL `timestamptz`.
+pub fn micros(at: TimestampWithTimeZone) -> Micros {
+    at.into()
+}
+
+/// An SQL `interval` as a span.
+pub fn span(interval: &Interval) -> Span {
+    Span { months: interval.months(), days: interval.days(), micros: interval.micros() }
+}
+
+/// A span as an SQL `interval`.
+pub fn interval(span: &Span) -> Option<Interval> {
+    let raw = pg_sys::Interval { time: span.micros, day: span.days, month: span.months };
+    // SAFETY: from_datum copies the interval that the datum points to.
+    unsafe { Interval::from_datum(pg_sys::Datum::from(&raw const raw), false) }
+}
+
+/// Reads an interval as PostgreSQL writes and accepts it (`2 hours`, `PT2H`).
+pub fn parse_interval(text: &str) -> Option<Span> {
+    let text = CString::new(text).ok()?;
+    PgTryBuilder::new(|| {
+        // SAFETY: interval_in takes a C string, a type id that it ignores, and a modifier.
+        unsafe {
+            pgrx::direct_function_call::<Interval>(
+                pg_sys::interval_in,
+                &[
+                    Some(pg_sys::Datum::from(text.as_ptr())),
+                    pg_sys::InvalidOid.into_datum(),
+                    (-1i32).into_datum(),
+                ],
+            )
+        }
+        .map(|interval| span(&interval))
+    })
+    // The three ways in which interval_in refuses a text; nothing else was started.
+    .catch_when(PgSqlErrorCode::ERRCODE_INVALID_DATETIME_FORMAT, |_| None)
+    .catch_when(PgSqlErrorCode::ERRCODE_DATETIME_FIELD_OVERFLOW, |_| None)
+    .catch_when(PgSqlErrorCode::ERRCODE_INTERVAL_FIELD_OVERFLOW, |_| None)
+    .execute()
+}

@@ -1,0 +1,123 @@
+//! `jsonb` in and out as text.
+//!
+//! pgrx's own type parses on the way in and panics on what serde_json can't hold (numbers like
+//! 1e400, nesting beyond 128); an error that we word ourselves needs the text.
+
+use std::ffi::{CStr, CString};
+
+use pgrx::callconv::{Arg, ArgAbi, BoxRet, FcInfo};
+use pgrx::datum::Datum;
+use pgrx::nullable::Nullable;
+use pgrx::pgrx_sql_entity_graph::metadata::{
+    ArgumentError, ReturnsError, ReturnsRef, SqlMappingRef, SqlTranslatable, TypeOrigin,
+};
+use pgrx::{FromDatum, IntoDatum, pg_sys};
+use serde_json::Value;
+
+use crate::session::Problem;
+
+/// The text of a `jsonb` value.
+#[derive(Clone)]
+pub struct JsonText(pub String);
+
+impl JsonText {
+    /// The text of a JSON value.
+    pub fn of(value: &Value) -> Self {
+        JsonText(value.to_string())
+    }
+
+    /// The same without the blanks between its parts. The digits of numbers stay as they are.
+    pub fn compact(&self) -> String {
+        let (mut in_string, mut escaped) = (false, false);
+        let keep = |c: &char| {
+            let blank = !in_string && c.is_ascii_whitespace();
+            in_string ^= *c == '"' && !escaped;
+            escaped = in_string && *c == '\\' && !escaped;
+            !blank
+        };
+        self.0.chars().filter(keep).collect()
+    }
+
+    /// The JSON value of the text.
+    ///
+    /// # Errors
+    /// A problem for what can't be held: nesting beyond 128 levels, numbers beyond 64-bit floats.
+    pub fn parse(&self) -> Result<Value, Problem> {
+        serde_json::from_str(&self.0).map_err(|_| {
+            Problem::new("the JSON is nested too deeply or holds a number that is too large")
+                .with_hint("Nest at most 64 levels and keep numbers within a 64-bit float.")
+        })
+    }
+}
+
+impl FromDatum for JsonText {
+    unsafe fn from_polymorphic_datum(
+        datum: pg_sys::Datum,
+        is_null: bool,
+        _: pg_sys::Oid,
+    ) -> Option<Self> {
+        if is_null {
+            return None;
+        }
+        // SAFETY: the caller passes a jsonb datum; jsonb_out detoasts it and returns a palloc'ed
+        // C string, which is copied and freed.
+        unsafe {
+            let text = pgrx::direct_function_call_as_datum(pg_sys::jsonb_out, &[Some(datum)])?;
+            let text: *mut std::ffi::c_char = text.cast_mut_ptr();
+            let copy = CStr::from_ptr(text).to_string_lossy().into_owned();
+            pg_sys::pfree(text.cast());
+            Some(JsonText(copy))
+        }
+    }
+}
+
+impl IntoDatum for JsonText {
+    fn into_datum(self) -> Option<pg_sys::Datum> {
+        // JSON text has no NUL: it is escaped there.
+        let text = CString::new(self.0).ok()?;
+        // SAFETY: jsonb_in reads the C string and returns a palloc'ed jsonb.
+        unsafe {
+            pgrx::direct_function_call_as_datum(
+                pg_sys::jsonb_in,
+                &[Some(pg_sys::Datum::from(text.as_ptr()))],
+            )
+        }
+    }
+
+    fn type_oid() -> pg_sys::Oid {
+        pg_sys::JSONBOID
+    }
+}
+
+// SAFETY: the SQL type is jsonb, and the conversions above are from and to jsonb datums.
+unsafe impl SqlTranslatable for JsonText {
+    const TYPE_IDENT: &'static str = pgrx::pgrx_resolved_type!(JsonText);
+    const TYPE_ORIGIN: TypeOrigin = TypeOrigin::External;
+    const ARGUMENT_SQL: Result<SqlMappingRef, ArgumentError> = Ok(SqlMappingRef::literal("jsonb"));
+    const RETURN_SQL: Result<ReturnsRef, ReturnsError> =
+        Ok(ReturnsRef::One(SqlMappingRef::literal("jsonb")));
+}
+
+// SAFETY: converts through FromDatum, as pgrx does for its own types.
+unsafe impl<'fcx> ArgAbi<'fcx> for JsonText {
+    unsafe fn unbox_arg_unchecked(arg: Arg<'_, 'fcx>) -> Self {
+        // SAFETY: the caller promises a jsonb argument that is not NULL.
+        unsafe { arg.unbox_arg_using_from_datum() }.unwrap_or_else(|| JsonText(String::new()))
+    }
+
+    unsafe fn unbox_nullable_arg(arg: Arg<'_, 'fcx>) -> Nullable<Self> {
+        // SAFETY: the caller promises a jsonb argument.
+        unsafe { arg.unbox_arg_using_from_datum() }.into()
+    }
+}
+
+// SAFETY: returns the datum that IntoDatum made, or NULL.
+unsafe impl BoxRet for JsonText {
+    unsafe fn box_into<'fcx>(self, fcinfo: &mut FcInfo<'fcx>) -> Datum<'fcx> {
+        match self.into_datum() {
+            // SAFETY: a jsonb datum in the function's own memory context.
+            Some(datum) => unsafe { fcinfo.return_raw_datum(datum) },
+            None => fcinfo.return_null(),
+        }
+    }
+}

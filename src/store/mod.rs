@@ -1,0 +1,21 @@
+//! Everything that touches the server's tables: SQL text, kept plans, direct scans, and the unsafe
+//! code that they need. A file a table, beside a few for what they share.
+
+pub mod activity;
+pub mod clock;
+pub mod configuration;
+pub mod definitions;
+pub mod json;
+pub mod keys;
+pub mod owner;
+pub mod products;
+pub mod random;
+pub mod relations;
+mod root_key_file;
+mod scan;
+pub mod session_reads;
+pub mod session_writes;
+pub mod sessions;
+mod statements;
+pub mod transaction;
+pub mod verdict;

@@ -1,0 +1,84 @@
+//! Doing our own table work as the extension's owner, whoever calls.
+
+use std::ffi::CStr;
+
+use pgrx::pg_sys;
+
+use super::relations::{self, Rel};
+use crate::error::Result;
+
+/// The one search path under which our statements run, so that kept plans stay valid and no
+/// object of a caller is ever found by name.
+const SEARCH_PATH: &CStr = c"pg_catalog, pg_temp";
+
+/// While it lives, the current user is the owner of our tables and the search path is ours.
+///
+/// Restored on drop. When an error unwinds past it, the transaction's or savepoint's abort restores
+/// both, so the drop then leaves the server alone.
+pub struct AsOwner {
+    caller: pg_sys::Oid,
+    security_context: i32,
+    settings_level: i32,
+}
+
+impl AsOwner {
+    /// Switches to the owner.
+    ///
+    /// # Errors
+    /// `JWT_NOT_AVAILABLE` where the extension's tables are not there.
+    pub fn enter() -> Result<Self> {
+        let owner = owner()?;
+        let mut caller = pg_sys::InvalidOid;
+        let mut security_context = 0;
+        // SAFETY: plain reads and writes of backend state. LOCAL_USERID_CHANGE forbids SET ROLE
+        // while it is in force, and abort processing undoes both changes.
+        let settings_level = unsafe {
+            pg_sys::GetUserIdAndSecContext(&mut caller, &mut security_context);
+            pg_sys::SetUserIdAndSecContext(
+                owner,
+                security_context | pg_sys::SECURITY_LOCAL_USERID_CHANGE as i32,
+            );
+            let level = pg_sys::NewGUCNestLevel();
+            pg_sys::set_config_option(
+                c"search_path".as_ptr(),
+                SEARCH_PATH.as_ptr(),
+                pg_sys::GucContext::PGC_USERSET,
+                pg_sys::GucSource::PGC_S_SESSION,
+                pg_sys::GucAction::GUC_ACTION_SAVE,
+                true,
+                0,
+                false,
+            );
+            level
+        };
+        Ok(AsOwner { caller, security_context, settings_level })
+    }
+}
+
+impl Drop for AsOwner {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            // SAFETY: the nest level and the identity are the ones that `enter` found.
+            unsafe {
+                pg_sys::AtEOXact_GUC(true, self.settings_level);
+                pg_sys::SetUserIdAndSecContext(self.caller, self.security_context);
+            }
+        }
+    }
+}
+
+/// The role that owns our tables.
+fn owner() -> Result<pg_sys::Oid> {
+    let sessions = relations::oid(Rel::Sessions)?;
+    // SAFETY: RelationIdGetRelation pins a relation cache entry, which is read and unpinned.
+    unsafe {
+        let relation = pg_sys::RelationIdGetRelation(sessions);
+        if relation.is_null() {
+            // Dropped under our feet: the look-up by name says so.
+            return relations::oid(Rel::Sessions).map(|_| pg_sys::InvalidOid);
+        }
+        let owner = (*(*relation).rd_rel).relowner;
+        pg_sys::RelationClose(relation);
+        Ok(owner)
+    }
+}

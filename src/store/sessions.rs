@@ -1,0 +1,74 @@
+//! The table `sessions`, by direct scan where a session is verified or refreshed.
+
+use pgrx::datum::TimestampWithTimeZone;
+use uuid::Uuid;
+
+use super::clock::{self, Micros};
+use super::relations::Rel;
+use super::scan::{self, Key, Row};
+use crate::error::Result;
+use crate::token::Family;
+
+/// The family as the table's `kind` has it.
+pub const fn kind_of(family: Family) -> &'static str {
+    match family {
+        Family::User => "user",
+        Family::Account => "account",
+        Family::Client => "client",
+    }
+}
+
+/// A session as it is now, as far as verifying and refreshing need it.
+pub struct SessionRow {
+    /// Its id.
+    pub session_id: Uuid,
+    /// `user`, `account` or `client`.
+    pub kind: String,
+    /// Its environment.
+    pub env_id: i32,
+    /// Its definition; user sessions only.
+    pub definition_id: Option<i32>,
+    /// Identifier, account or user_identifier_key.
+    pub subject: Option<String>,
+    /// When it was created.
+    pub created_at: Micros,
+    /// When it ends unless it is refreshed.
+    pub expires_at: Micros,
+    /// Last rotation of the refresh token.
+    pub rotated_at: Option<Micros>,
+    /// Why it was revoked, if it was.
+    pub revoke_reason: Option<String>,
+    /// How often the refresh token has rotated.
+    pub generation: u32,
+    /// The key that sealed the data or made the token.
+    pub key_number: u32,
+    /// Scopes that it holds.
+    pub scopes: Option<Vec<String>>,
+    /// Its data, encrypted.
+    pub sealed_data: Option<Vec<u8>>,
+}
+
+fn read(row: &Row<'_>) -> Option<SessionRow> {
+    let at = |column| row.get::<TimestampWithTimeZone>(column).map(clock::micros);
+    Some(SessionRow {
+        session_id: Uuid::from_bytes(*row.get::<pgrx::Uuid>(1)?.as_bytes()),
+        created_at: at(2)?,
+        expires_at: at(4)?,
+        rotated_at: at(6),
+        env_id: row.get(8)?,
+        definition_id: row.get(9),
+        generation: row.get::<i32>(10)?.unsigned_abs(),
+        key_number: row.get::<i32>(11)?.unsigned_abs(),
+        kind: row.get(13)?,
+        subject: row.get(14),
+        revoke_reason: row.get(15),
+        scopes: row.get(16),
+        sealed_data: row.get(20),
+    })
+}
+
+/// The session with this id, in its latest committed state or as this transaction has changed it.
+pub fn by_id(session_id: &Uuid) -> Result<Option<SessionRow>> {
+    let keys = [Key::uuid(1, session_id.as_bytes())];
+    scan::first(Rel::Sessions, Some(Rel::SessionsById), &keys, read)
+}

@@ -1,0 +1,88 @@
+//! Access tokens: a JWS in the shape of RFC 9068 that carries the session data encrypted.
+
+use zeroize::Zeroizing;
+
+use super::claims::{self, is_name};
+use super::key_ring::KeyRing;
+use super::{KeyError, MAX_DATA_BYTES, MAX_TOKEN_BYTES, Rejected, jwe, jws};
+
+pub use super::claims::AccessClaims;
+
+/// Makes an access token with the active keys.
+///
+/// `data` is the session data, JSON text of at most [`MAX_DATA_BYTES`]; `random` as
+/// [`jwe::encrypt`] wants it.
+///
+/// # Errors
+/// [`KeyError::Unavailable`] without an active `jwt` or `seal` key; [`KeyError::Encoding`] for
+/// claims outside their ranges; [`KeyError::TooLarge`] for too much data, or a token that would be
+/// over [`MAX_TOKEN_BYTES`] in its form `tag:jwt` (long identifiers outside ASCII can do that).
+pub fn issue(
+    ring: &KeyRing,
+    claims: &AccessClaims,
+    data: &[u8],
+    random: &[u8; 44],
+) -> Result<String, KeyError> {
+    if data.len() > MAX_DATA_BYTES {
+        return Err(KeyError::TooLarge);
+    }
+    let (signer, sealer) = (ring.jwt.active()?, ring.seal.active()?);
+    let dat = jwe::encrypt(&sealer.keys.dat, &sealer.kid, data, random)?;
+    let token = jws::sign(signer, &claims::write(ring.instance(), claims, &dat)?)?;
+    if claims.tag.len() + 1 + token.len() > MAX_TOKEN_BYTES {
+        return Err(KeyError::TooLarge);
+    }
+    Ok(token)
+}
+
+/// What an access token proved to be.
+pub(super) struct Opened {
+    pub(super) key_number: u32,
+    pub(super) claims: AccessClaims,
+    /// The session data as it was at issue, still encrypted.
+    dat: String,
+}
+
+/// Checks everything but `exp`. Takes the token bare or as `tag:jwt`.
+pub(super) fn authenticate(ring: &KeyRing, text: &str, now: i64) -> Result<Opened, Rejected> {
+    if text.len() > MAX_TOKEN_BYTES {
+        return Err(Rejected::TooLong);
+    }
+    let (tag, token) = match text.split_once(':') {
+        Some((tag, token)) => (Some(tag), token),
+        None => (None, text),
+    };
+    if tag.is_some_and(|tag| !is_name(tag)) {
+        return Err(Rejected::Malformed(
+            "what stands before the colon is no tag",
+        ));
+    }
+    let (key_number, payload) = jws::verify(ring, token)?;
+    let (claims, dat) = claims::read(ring.instance(), &payload, now)?;
+    if tag.is_some_and(|tag| tag != claims.tag) {
+        return Err(Rejected::Claim("tag is not the one before the colon"));
+    }
+    Ok(Opened {
+        key_number,
+        claims,
+        dat,
+    })
+}
+
+/// The session data that an access token carries, as it was when the token was made; for
+/// diagnosis, since the row has the data as it is now. `now` is in Unix seconds.
+///
+/// # Errors
+/// As [`super::authenticate`]; [`Rejected::UnknownKey`] also when the seal key is gone.
+pub fn open_data(
+    ring: &KeyRing,
+    presented: &str,
+    now: i64,
+) -> Result<Zeroizing<Vec<u8>>, Rejected> {
+    let dat = authenticate(ring, presented, now)?.dat;
+    let key = ring
+        .seal
+        .by_kid(&jwe::key_id(&dat)?)
+        .ok_or(Rejected::UnknownKey)?;
+    jwe::decrypt(&key.keys.dat, &dat)
+}

@@ -1,0 +1,116 @@
+//! API keys: random text, of which only a hash and a hint are stored.
+
+use std::fmt;
+
+use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
+
+use super::Mode;
+use super::primitives::{fixed_from_base64url, to_base64url};
+
+/// What an API key may be used for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ApiKeyKind {
+    /// `sk_…`: for a backend.
+    Secret,
+    /// `pk_…`: may be seen by a browser.
+    Publishable,
+}
+
+const ALL: [(ApiKeyKind, Mode); 4] = [
+    (ApiKeyKind::Secret, Mode::Live),
+    (ApiKeyKind::Secret, Mode::Test),
+    (ApiKeyKind::Publishable, Mode::Live),
+    (ApiKeyKind::Publishable, Mode::Test),
+];
+
+impl ApiKeyKind {
+    /// The text that is stored and shown.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Secret => "secret",
+            Self::Publishable => "publishable",
+        }
+    }
+
+    /// The kind with exactly this text.
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Secret, Self::Publishable]
+            .into_iter()
+            .find(|kind| kind.as_str() == text)
+    }
+}
+
+const fn prefix(kind: ApiKeyKind, mode: Mode) -> &'static str {
+    match (kind, mode) {
+        (ApiKeyKind::Secret, Mode::Live) => "sk_live_",
+        (ApiKeyKind::Secret, Mode::Test) => "sk_test_",
+        (ApiKeyKind::Publishable, Mode::Live) => "pk_live_",
+        (ApiKeyKind::Publishable, Mode::Test) => "pk_test_",
+    }
+}
+
+/// The text of a new API key: overwritten when dropped, absent from `Debug`.
+pub struct ApiKeyText(Zeroizing<String>);
+
+impl ApiKeyText {
+    /// The text, to be shown once.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for ApiKeyText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ApiKeyText(redacted)")
+    }
+}
+
+/// Prefix + base64url of the random bytes: 51 characters.
+pub fn make(kind: ApiKeyKind, mode: Mode, random: [u8; 32]) -> ApiKeyText {
+    let random = Zeroizing::new(random);
+    let encoded = Zeroizing::new(to_base64url(*random));
+    ApiKeyText(Zeroizing::new([prefix(kind, mode), &encoded].concat()))
+}
+
+/// A text that has the form of an API key; whether it is one, the stored hash decides.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct PresentedApiKey {
+    /// The kind that its prefix claims. The stored row rules.
+    pub kind: ApiKeyKind,
+    /// The mode that its prefix claims. The stored row rules.
+    pub mode: Mode,
+    /// SHA-256 of the whole text. It needs no salt or stretching: the text has 256 random bits.
+    pub hash: [u8; 32],
+}
+
+impl fmt::Debug for PresentedApiKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PresentedApiKey")
+            .field("kind", &self.kind)
+            .field("mode", &self.mode)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Reads a presented API key. `None` if it has not exactly the form that [`make`] gives.
+pub fn parse(presented: &str) -> Option<PresentedApiKey> {
+    let ((kind, mode), text) = ALL.into_iter().find_map(|(kind, mode)| {
+        Some(((kind, mode), presented.strip_prefix(prefix(kind, mode))?))
+    })?;
+    fixed_from_base64url::<32>(text).map(Zeroizing::new)?;
+    Some(PresentedApiKey {
+        kind,
+        mode,
+        hash: Sha256::digest(presented).into(),
+    })
+}
+
+/// The last four characters, by which a person recognises the key.
+pub fn hint(text: &ApiKeyText) -> &str {
+    let text = text.expose();
+    text.len()
+        .checked_sub(4)
+        .and_then(|start| text.get(start..))
+        .unwrap_or_default()
+}

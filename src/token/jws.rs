@@ -1,0 +1,96 @@
+//! The signed envelope of an access token (RFC 7515, compact), with the one header that is ours.
+
+use jsonwebtoken::{DecodingKey, crypto};
+use serde::{Deserialize, Serialize};
+
+use super::key_ring::{Algorithm, JwtKey, KeyRing, RingKey};
+use super::primitives::{from_base64url, to_base64url};
+use super::{KeyError, Rejected};
+
+/// RFC 9068, section 2.1.
+const TYP: &str = "at+jwt";
+
+/// Exactly these three members: whatever else a header can hold (`crit`, `zip`, `jku`, `jwk`,
+/// `x5u`, `b64` …) only ever weakened a verifier.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Header {
+    alg: String,
+    typ: String,
+    kid: String,
+}
+
+/// Reads a JSON object into a struct; a derived `Deserialize` would take an array as well.
+pub(super) fn parse_object<'a, T: Deserialize<'a>>(json: &'a [u8]) -> Option<T> {
+    if json.first() != Some(&b'{') {
+        return None;
+    }
+    serde_json::from_slice(json).ok()
+}
+
+/// Signs a payload: header, payload and signature in base64url, joined by dots.
+pub(super) fn sign(key: &RingKey<JwtKey>, payload: &[u8]) -> Result<String, KeyError> {
+    let alg = key.keys.alg;
+    let header = Header {
+        alg: alg.as_str().to_owned(),
+        typ: TYP.to_owned(),
+        kid: key.kid.clone(),
+    };
+    let header = serde_json::to_vec(&header).map_err(|_| KeyError::Encoding)?;
+    let mut token = to_base64url(header) + "." + &to_base64url(payload);
+    let signature = crypto::sign(token.as_bytes(), &key.keys.encoding, alg.jose())
+        .map_err(|_| KeyError::Material)?;
+    token.push('.');
+    token.push_str(&signature);
+    Ok(token)
+}
+
+/// Checks header and signature; returns the number of the key and the payload, which is authentic.
+///
+/// The key comes from `kid`, the algorithm from the key; the header's `alg` must agree.
+pub(super) fn verify(ring: &KeyRing, token: &str) -> Result<(u32, Vec<u8>), Rejected> {
+    let (signing_input, signature) = token
+        .rsplit_once('.')
+        .ok_or(Rejected::Malformed("not three parts"))?;
+    let (header, payload) = signing_input
+        .split_once('.')
+        .ok_or(Rejected::Malformed("not three parts"))?;
+    if payload.contains('.') {
+        return Err(Rejected::Malformed("not three parts"));
+    }
+    if header.is_empty() || payload.is_empty() || signature.is_empty() {
+        return Err(Rejected::Malformed("an empty part"));
+    }
+
+    let key = key_of(ring, header)?;
+    if !signature_matches(&key.keys.decoding, key.keys.alg, signing_input, signature) {
+        return Err(Rejected::BadSignature);
+    }
+    let payload = from_base64url(payload).ok_or(Rejected::Malformed("a part is not base64url"))?;
+    Ok((key.number, payload))
+}
+
+fn key_of<'a>(ring: &'a KeyRing, header: &str) -> Result<&'a RingKey<JwtKey>, Rejected> {
+    let json = from_base64url(header).ok_or(Rejected::Malformed("a part is not base64url"))?;
+    let header: Header = parse_object(&json).ok_or(Rejected::Header(
+        "not an object of exactly the strings alg, typ and kid",
+    ))?;
+    if header.typ != TYP {
+        return Err(Rejected::Header("typ is not at+jwt"));
+    }
+    let key = ring.jwt.by_kid(&header.kid).ok_or(Rejected::UnknownKey)?;
+    if header.alg != key.keys.alg.as_str() {
+        return Err(Rejected::Header("alg is not the algorithm of the key"));
+    }
+    Ok(key)
+}
+
+/// Whether `signature`, in canonical base64url, is the key's for this text.
+pub(super) fn signature_matches(
+    key: &DecodingKey,
+    alg: Algorithm,
+    signing_input: &str,
+    signature: &str,
+) -> bool {
+    crypto::verify(signature, signing_input.as_bytes(), key, alg.jose()).unwrap_or(false)
+}

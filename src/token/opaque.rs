@@ -1,0 +1,131 @@
+//! Client secrets and client session tokens: a session id that only this instance can have named.
+
+use hmac::{Hmac, Mac};
+use sha2::Sha256;
+use uuid::Uuid;
+
+use super::key_ring::{KeyRing, TokenKey};
+use super::primitives::{fixed_from_base64url, to_base64url};
+use super::{InstanceId, KeyError, Mode, Purpose, Rejected};
+
+/// Key number, session id and MAC.
+const BODY: usize = 4 + 16 + 32;
+
+/// The families whose token is opaque.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum OpaqueFamily {
+    /// `cs_…`, of an account session.
+    ClientSecret,
+    /// `cst_…`, of a client session.
+    ClientSession,
+}
+
+const ALL: [(OpaqueFamily, Mode); 4] = [
+    (OpaqueFamily::ClientSecret, Mode::Live),
+    (OpaqueFamily::ClientSecret, Mode::Test),
+    (OpaqueFamily::ClientSession, Mode::Live),
+    (OpaqueFamily::ClientSession, Mode::Test),
+];
+
+const fn prefix(family: OpaqueFamily, mode: Mode) -> &'static str {
+    match (family, mode) {
+        (OpaqueFamily::ClientSecret, Mode::Live) => "cs_live_",
+        (OpaqueFamily::ClientSecret, Mode::Test) => "cs_test_",
+        (OpaqueFamily::ClientSession, Mode::Live) => "cst_live_",
+        (OpaqueFamily::ClientSession, Mode::Test) => "cst_test_",
+    }
+}
+
+/// The token of a session: always the same for the same arguments, so it can be shown again.
+///
+/// `key_number` is that of the key that made the session's first token; `None` is the active one.
+///
+/// # Errors
+/// [`KeyError::Unavailable`] if that key is not in the ring.
+pub fn issue(
+    ring: &KeyRing,
+    family: OpaqueFamily,
+    mode: Mode,
+    key_number: Option<u32>,
+    session_id: Uuid,
+) -> Result<String, KeyError> {
+    let key = match key_number {
+        None => ring.token.active()?,
+        Some(number) => ring
+            .token
+            .by_number(number)
+            .ok_or(KeyError::Unavailable(Purpose::Token))?,
+    };
+    let prefix = prefix(family, mode);
+    let mac = mac(&key.keys, prefix, ring.instance(), key.number, session_id).finalize();
+    let number = key.number.to_be_bytes();
+    let body = [number.as_slice(), session_id.as_bytes(), &mac.into_bytes()].concat();
+    Ok(prefix.to_owned() + &to_base64url(body))
+}
+
+/// What an authentic opaque token says.
+#[derive(Debug)]
+pub(super) struct Opened {
+    pub(super) family: OpaqueFamily,
+    pub(super) mode: Mode,
+    pub(super) session_id: Uuid,
+    pub(super) key_number: u32,
+}
+
+/// Checks form and MAC, the latter in constant time.
+pub(super) fn authenticate(ring: &KeyRing, presented: &str) -> Result<Opened, Rejected> {
+    let ((family, mode), text) = ALL
+        .into_iter()
+        .find_map(|(family, mode)| {
+            Some((
+                (family, mode),
+                presented.strip_prefix(prefix(family, mode))?,
+            ))
+        })
+        .ok_or(Rejected::Malformed("not the token of a session"))?;
+    let body: [u8; BODY] = fixed_from_base64url(text).ok_or(Rejected::Malformed(
+        "not base64url of the length of an opaque token",
+    ))?;
+    let [n0, n1, n2, n3, rest @ ..] = &body;
+    let key_number = u32::from_be_bytes([*n0, *n1, *n2, *n3]);
+    let (session_id, presented_mac) = rest
+        .split_first_chunk()
+        .ok_or(Rejected::Malformed("too short"))?;
+    let session_id = Uuid::from_bytes(*session_id);
+
+    let key = ring
+        .token
+        .by_number(key_number)
+        .ok_or(Rejected::UnknownKey)?;
+    mac(
+        &key.keys,
+        prefix(family, mode),
+        ring.instance(),
+        key_number,
+        session_id,
+    )
+    .verify_slice(presented_mac)
+    .map_err(|_| Rejected::BadSignature)?;
+    Ok(Opened {
+        family,
+        mode,
+        session_id,
+        key_number,
+    })
+}
+
+/// Only the prefix varies in length, and it comes first: no two inputs are the same bytes.
+fn mac(
+    key: &TokenKey,
+    prefix: &str,
+    instance: InstanceId,
+    key_number: u32,
+    session_id: Uuid,
+) -> Hmac<Sha256> {
+    <Hmac<Sha256> as Mac>::new_from_slice(key.opaque.expose())
+        .expect("HMAC takes a key of any length")
+        .chain_update(prefix)
+        .chain_update(instance.0)
+        .chain_update(key_number.to_be_bytes())
+        .chain_update(session_id.as_bytes())
+}

@@ -1,0 +1,88 @@
+//! The few operations that several formats share: base64url, HKDF-SHA256 and AES-256-GCM.
+
+use aes_gcm::aead::{Aead, Payload};
+use aes_gcm::{Aes256Gcm, KeyInit};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use hkdf::Hkdf;
+use sha2::Sha256;
+use zeroize::{Zeroize, Zeroizing};
+
+use super::Secret;
+
+/// Bytes of an AES-GCM nonce.
+pub(super) const NONCE: usize = 12;
+/// Bytes of an AES-GCM authentication tag.
+pub(super) const TAG: usize = 16;
+
+pub(super) fn to_base64url(bytes: impl AsRef<[u8]>) -> String {
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
+/// Canonical only: padding, whitespace, the other alphabet and stray trailing bits are refused, so
+/// that no two texts mean the same bytes.
+pub(super) fn from_base64url(text: &str) -> Option<Vec<u8>> {
+    URL_SAFE_NO_PAD.decode(text).ok()
+}
+
+/// As [`from_base64url`], of exactly `N` bytes; a text of any other length costs no work.
+pub(super) fn fixed_from_base64url<const N: usize>(text: &str) -> Option<[u8; N]> {
+    if text.len() != (N * 4).div_ceil(3) {
+        return None;
+    }
+    from_base64url(text)?.try_into().ok()
+}
+
+/// HKDF-Extract (RFC 5869, section 2.2). An empty salt stands for the default of 32 zero bytes.
+pub(super) fn extract(salt: &[u8], key: &Secret<32>) -> Secret<32> {
+    let (mut prk, _) = Hkdf::<Sha256>::extract(Some(salt), key.expose());
+    let secret = Secret::fill_with(|out| out.copy_from_slice(&prk));
+    prk.as_mut_slice().zeroize();
+    secret
+}
+
+/// HKDF-Expand (RFC 5869, section 2.3) to 32 bytes; the pieces of `info` are concatenated.
+pub(super) fn expand(prk: &Secret<32>, info: &[&[u8]]) -> Secret<32> {
+    Secret::fill_with(|out| {
+        Hkdf::<Sha256>::from_prk(prk.expose())
+            .expect("32 bytes are as many as SHA-256 gives")
+            .expand_multi_info(info, out)
+            .expect("32 bytes are below the 8160 that HKDF-SHA256 can give");
+    })
+}
+
+/// nonce ‖ ciphertext ‖ tag. `None` only past the 64 GiB that AES-GCM can take.
+pub(super) fn gcm_seal(
+    key: &Secret<32>,
+    nonce: &[u8; NONCE],
+    aad: &[u8],
+    plaintext: &[u8],
+) -> Option<Vec<u8>> {
+    let cipher = Aes256Gcm::new(key.expose().into());
+    let ciphertext = cipher
+        .encrypt(
+            nonce.into(),
+            Payload {
+                msg: plaintext,
+                aad,
+            },
+        )
+        .ok()?;
+    Some([nonce.as_slice(), &ciphertext].concat())
+}
+
+/// Opens what [`gcm_seal`] made. `None` when anything differs.
+pub(super) fn gcm_open(key: &Secret<32>, aad: &[u8], sealed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    let (nonce, ciphertext) = sealed.split_first_chunk::<NONCE>()?;
+    let cipher = Aes256Gcm::new(key.expose().into());
+    let plaintext = cipher
+        .decrypt(
+            nonce.into(),
+            Payload {
+                msg: ciphertext,
+                aad,
+            },
+        )
+        .ok()?;
+    Some(Zeroizing::new(plaintext))
+}

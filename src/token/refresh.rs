@@ -1,0 +1,116 @@
+//! Refresh tokens: `rt_<mode>_` + base64url(key number ‖ AES-256-GCM-SIV(session id ‖ generation)).
+
+use aes_gcm_siv::aead::{Aead, Payload};
+use aes_gcm_siv::{Aes256GcmSiv, KeyInit, Nonce};
+use uuid::Uuid;
+use zeroize::Zeroizing;
+
+use super::key_ring::KeyRing;
+use super::primitives::{TAG, fixed_from_base64url, to_base64url};
+use super::{InstanceId, KeyError, Mode, Purpose, Rejected, Secret};
+
+/// Session id and generation.
+const PLAIN: usize = 16 + 4;
+/// Key number, ciphertext and tag.
+const BODY: usize = 4 + PLAIN + TAG;
+
+/// What an authentic refresh token says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RefreshToken {
+    /// The kind of environment that it was made for.
+    pub mode: Mode,
+    /// The session.
+    pub session_id: Uuid,
+    /// How often the session had rotated when the token was made.
+    pub generation: u32,
+}
+
+const fn prefix(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Live => "rt_live_",
+        Mode::Test => "rt_test_",
+    }
+}
+
+/// The same token for the same arguments and active key, always: parallel callers get one string.
+/// That is why the nonce may be constant; GCM-SIV (RFC 8452, section 1) then reveals equality only.
+///
+/// # Errors
+/// [`KeyError::Unavailable`] without an active `token` key.
+pub fn issue(
+    ring: &KeyRing,
+    mode: Mode,
+    session_id: Uuid,
+    generation: u32,
+) -> Result<String, KeyError> {
+    let key = ring.token.active()?;
+    let mut plain = [0; PLAIN];
+    plain[..16].copy_from_slice(session_id.as_bytes());
+    plain[16..].copy_from_slice(&generation.to_be_bytes());
+    let aad = associated_data(mode, ring.instance(), key.number);
+    let body = cipher(&key.keys.refresh)
+        .encrypt(
+            &Nonce::default(),
+            Payload {
+                msg: &plain,
+                aad: &aad,
+            },
+        )
+        .map_err(|_| KeyError::Unavailable(Purpose::Token))?;
+    Ok(prefix(mode).to_owned()
+        + &to_base64url([&key.number.to_be_bytes(), body.as_slice()].concat()))
+}
+
+/// Opens a token that [`issue`] made with a key that is active or retired.
+///
+/// # Errors
+/// [`Rejected::Malformed`] for another form, [`Rejected::UnknownKey`], or
+/// [`Rejected::BadSignature`] for anything that is not authentic here, as another mode or instance.
+pub fn authenticate(ring: &KeyRing, presented: &str) -> Result<RefreshToken, Rejected> {
+    let (mode, text) = [Mode::Live, Mode::Test]
+        .into_iter()
+        .find_map(|mode| Some((mode, presented.strip_prefix(prefix(mode))?)))
+        .ok_or(Rejected::Malformed("not a refresh token"))?;
+    let body: [u8; BODY] = fixed_from_base64url(text).ok_or(Rejected::Malformed(
+        "not base64url of the length of a refresh token",
+    ))?;
+    let [n0, n1, n2, n3, sealed @ ..] = &body;
+    let number = u32::from_be_bytes([*n0, *n1, *n2, *n3]);
+    let key = ring.token.by_number(number).ok_or(Rejected::UnknownKey)?;
+
+    let aad = associated_data(mode, ring.instance(), number);
+    let plain = cipher(&key.keys.refresh)
+        .decrypt(
+            &Nonce::default(),
+            Payload {
+                msg: sealed,
+                aad: &aad,
+            },
+        )
+        .map(Zeroizing::new)
+        .map_err(|_| Rejected::BadSignature)?;
+    let (session_id, generation) = plain
+        .split_first_chunk()
+        .ok_or(Rejected::Malformed("too short"))?;
+    let generation = generation
+        .try_into()
+        .map_err(|_| Rejected::Malformed("too short"))?;
+    Ok(RefreshToken {
+        mode,
+        session_id: Uuid::from_bytes(*session_id),
+        generation: u32::from_be_bytes(generation),
+    })
+}
+
+fn cipher(key: &Secret<32>) -> Aes256GcmSiv {
+    Aes256GcmSiv::new(key.expose().into())
+}
+
+fn associated_data(mode: Mode, instance: InstanceId, key_number: u32) -> Vec<u8> {
+    [
+        prefix(mode).as_bytes(),
+        &instance.0,
+        &key_number.to_be_bytes(),
+    ]
+    .concat()
+}

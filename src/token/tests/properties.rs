@@ -1,0 +1,141 @@
+//! Properties: whatever was made is read back, whatever was not made is refused without a panic.
+
+use proptest::prelude::*;
+
+use super::api_key::ApiKeyKind;
+use super::*;
+
+/// Names of products, environments and tags.
+const NAME: &str = "[A-Za-z0-9._-]{1,63}";
+
+prop_compose! {
+    fn any_claims()(
+        (product, env, tag) in (NAME, NAME, NAME),
+        // Any text without NUL, quotes and escapes included.
+        subject in "[^\0]{1,100}",
+        session: u128,
+        token: u128,
+        issued_at in 0..4_000_000_000_i64,
+        life in 0..1_000_000_i64,
+    ) -> AccessClaims {
+        AccessClaims {
+            product, env, tag, subject, issued_at,
+            session_id: Uuid::from_u128(session),
+            token_id: Uuid::from_u128(token),
+            expires_at: issued_at + life,
+        }
+    }
+}
+
+fn mode(live: bool) -> Mode {
+    if live { Mode::Live } else { Mode::Test }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: 64,
+        failure_persistence: None,
+        ..Default::default()
+    })]
+
+    #[test]
+    fn access_tokens_round_trip(
+        claims in any_claims(),
+        data in prop::collection::vec(any::<u8>(), 0..2000),
+        first: [u8; 32],
+        second: [u8; 12],
+    ) {
+        let mut random = [0; 44];
+        random[..32].copy_from_slice(&first);
+        random[32..].copy_from_slice(&second);
+        let token = access::issue(&ring(), &claims, &data, &random).expect("a token");
+        let presented = format!("{}:{token}", claims.tag);
+        let authentic = authenticate(&presented, &ring(), claims.issued_at).expect("authentic");
+        prop_assert_eq!(authentic.access, Some(claims));
+        let opened = access::open_data(&ring(), &token, NOW).expect("opens");
+        prop_assert_eq!(opened.as_slice(), data.as_slice());
+    }
+
+    #[test]
+    fn refresh_tokens_round_trip(live: bool, session: u128, generation: u32) {
+        let session_id = Uuid::from_u128(session);
+        let token = refresh::issue(&ring(), mode(live), session_id, generation).expect("a token");
+        let expected = RefreshToken { mode: mode(live), session_id, generation };
+        prop_assert_eq!(refresh::authenticate(&ring(), &token), Ok(expected));
+    }
+
+    #[test]
+    fn opaque_tokens_round_trip(live: bool, account: bool, session: u128) {
+        let (family, expected) = if account {
+            (OpaqueFamily::ClientSecret, Family::Account)
+        } else {
+            (OpaqueFamily::ClientSession, Family::Client)
+        };
+        let session_id = Uuid::from_u128(session);
+        let token = opaque::issue(&ring(), family, mode(live), None, session_id).expect("a token");
+        let authentic = authenticate(&token, &ring(), NOW).expect("authentic");
+        prop_assert_eq!(authentic.family, expected);
+        prop_assert_eq!((authentic.session_id, authentic.mode), (session_id, Some(mode(live))));
+    }
+
+    #[test]
+    fn sealed_data_round_trips(
+        session: u128,
+        nonce: [u8; 12],
+        data in prop::collection::vec(any::<u8>(), 0..4000),
+    ) {
+        let session_id = Uuid::from_u128(session);
+        let (number, sealed) = sealed::seal(&ring(), session_id, nonce, &data).expect("sealed");
+        let opened = sealed::open(&ring(), number, session_id, &sealed).expect("opens");
+        prop_assert_eq!(opened.as_slice(), data.as_slice());
+    }
+
+    #[test]
+    fn wrapped_keys_round_trip(
+        root: [u8; 32],
+        material: [u8; 32],
+        nonce: [u8; 12],
+        kid in ".{0,64}",
+    ) {
+        let (root, material) = (RootKey::from(root), Material::new(material));
+        let wrapped = root_key::wrap(&root, &kid, nonce, &material);
+        prop_assert_eq!(root_key::unwrap(&root, &kid, &wrapped), Ok(material));
+    }
+
+    #[test]
+    fn api_keys_round_trip(live: bool, secret: bool, random: [u8; 32]) {
+        let kind = if secret { ApiKeyKind::Secret } else { ApiKeyKind::Publishable };
+        let text = api_key::make(kind, mode(live), random);
+        let parsed = api_key::parse(text.expose()).expect("an API key");
+        prop_assert_eq!((parsed.kind, parsed.mode), (kind, mode(live)));
+    }
+
+    #[test]
+    fn any_text_is_refused_without_a_panic(text in ".{0,200}", signed in ".{0,200}") {
+        prop_assert!(authenticate(&text, &ring(), NOW).is_err());
+        let dotted = [text.as_str(), &signed, &text].join(".");
+        prop_assert!(authenticate(&dotted, &ring(), NOW).is_err());
+        prop_assert!(authenticate(&forge(&text, &signed), &ring(), NOW).is_err());
+        prop_assert!(authenticate(&forge(header(), &signed), &ring(), NOW).is_err());
+        for prefix in ["cs_live_", "cst_test_", "rt_live_", "sk_live_"] {
+            let text = format!("{prefix}{text}");
+            prop_assert!(authenticate(&text, &ring(), NOW).is_err());
+            prop_assert!(refresh::authenticate(&ring(), &text).is_err());
+            prop_assert!(api_key::parse(&text).is_none());
+        }
+        prop_assert!(jwe::decrypt(&Secret::new([2; 32]), &text).is_err());
+        let _ = RootKey::parse(&text);
+    }
+
+    #[test]
+    fn any_bytes_behind_a_right_prefix_are_refused(body: [u8; 32], number in 0_u32..8) {
+        let mut opaque = number.to_be_bytes().to_vec();
+        opaque.extend_from_slice(SESSION.as_bytes());
+        opaque.extend_from_slice(&body);
+        let text = "cs_live_".to_owned() + &b64(&opaque);
+        prop_assert!(authenticate(&text, &ring(), NOW).is_err());
+        opaque.truncate(40);
+        let text = "rt_live_".to_owned() + &b64(&opaque);
+        prop_assert!(refresh::authenticate(&ring(), &text).is_err());
+    }
+}
