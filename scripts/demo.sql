@@ -3,7 +3,7 @@
 -- Once, by an administrator: a product, an environment, and the kind of session that it has.
 SELECT dialstack.product_create(product => 'demo-shop');
 SELECT dialstack.env_create(product => 'demo-shop', env => 'production');
-SELECT *
+SELECT tag, selector, expiry, period, refresh_expiry, refresh_period, reuse_interval
 FROM dialstack.definition_create(
     product => 'demo-shop',
     tag => 'web',
@@ -12,7 +12,7 @@ FROM dialstack.definition_create(
     schema => '{"userId": {"type": "string", "required": true}, "cart": {"type": "number"}}',
     selector => '$Session{userId}',
     expiry => 15,
-    period => 'minutes') \gx
+    period => 'minutes');
 
 -- A customer logs in: the backend creates a session and hands both tokens out.
 SELECT *

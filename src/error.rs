@@ -97,7 +97,14 @@ pub type Result<T> = std::result::Result<T, Error>;
 impl Error {
     /// An error that says `message` after its code.
     pub fn new(code: Code, message: impl Into<String>) -> Self {
-        Error { code, problem: Problem { message: message.into(), detail: None, hint: None } }
+        Error {
+            code,
+            problem: Problem {
+                message: message.into(),
+                detail: None,
+                hint: None,
+            },
+        }
     }
 
     /// Adds what the client should do.

@@ -21,14 +21,36 @@ pub mod token;
 
 ::pgrx::pg_module_magic!(name, version);
 
+/// Declares the schema to pgrx, so that functions can name it. sql/10_schema.sql, which comes first,
+/// creates it and refuses one that is there already.
+#[pg_schema]
+mod dialstack {}
+
 extension_sql_file!("../sql/10_schema.sql", name = "schema", bootstrap);
-extension_sql_file!("../sql/20_configuration.sql", name = "configuration", requires = ["schema"]);
-extension_sql_file!("../sql/30_state.sql", name = "state", requires = ["configuration"]);
-extension_sql_file!("../sql/40_activity.sql", name = "activity", requires = ["state"]);
+extension_sql_file!(
+    "../sql/20_configuration.sql",
+    name = "configuration",
+    requires = ["schema"]
+);
+extension_sql_file!(
+    "../sql/30_state.sql",
+    name = "state",
+    requires = ["configuration"]
+);
+extension_sql_file!(
+    "../sql/40_activity.sql",
+    name = "activity",
+    requires = ["state"]
+);
 extension_sql_file!(
     "../sql/80_invalidation.sql",
     name = "invalidation",
-    requires = ["activity", "invalidate_verdicts"]
+    requires = ["activity", invalidate_verdicts]
+);
+extension_sql_file!(
+    "../sql/70_aliases.sql",
+    name = "aliases",
+    requires = [session_create]
 );
 extension_sql_file!("../sql/90_finish.sql", name = "finish", finalize);
 

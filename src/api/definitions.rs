@@ -31,7 +31,9 @@ struct Options<'a> {
 impl Options<'_> {
     fn add_to(&self, fields: &mut Map<String, Value>) {
         let interval = |interval: &Option<Interval>| {
-            interval.as_ref().map(|interval| clock::span(interval).to_iso8601())
+            interval
+                .as_ref()
+                .map(|interval| clock::span(interval).to_iso8601())
         };
         for (name, value) in [
             ("refresh_expiry", json!(self.refresh_expiry)),
@@ -70,9 +72,18 @@ impl Fields<'_> {
         fields.insert("description".into(), json!(self.description));
         let schema = required(self.schema, "schema", code)?.parse().coded(code)?;
         fields.insert("schema".into(), schema);
-        fields.insert("selector".into(), json!(required(self.selector, "selector", code)?));
-        fields.insert("expiry".into(), json!(required(self.expiry, "expiry", code)?));
-        fields.insert("period".into(), json!(required(self.period, "period", code)?));
+        fields.insert(
+            "selector".into(),
+            json!(required(self.selector, "selector", code)?),
+        );
+        fields.insert(
+            "expiry".into(),
+            json!(required(self.expiry, "expiry", code)?),
+        );
+        fields.insert(
+            "period".into(),
+            json!(required(self.period, "period", code)?),
+        );
         options.add_to(&mut fields);
         validate(&Value::Object(fields), form, code)
     }
@@ -108,7 +119,15 @@ fn session_define(
     log_verify: default!(Option<bool>, "NULL"),
 ) -> Result<JsonText, ErrorReport> {
     product_id(product, Code::DefineFailed)?;
-    let fields = Fields { tag, name, description, schema, selector, expiry, period };
+    let fields = Fields {
+        tag,
+        name,
+        description,
+        schema,
+        selector,
+        expiry,
+        period,
+    };
     let options = Options {
         refresh_expiry,
         refresh_period,
@@ -191,11 +210,15 @@ fn not_found(tag: &str) -> Error {
 fn register(product: Option<&str>, definition: Option<JsonText>) -> error::Result<DefinitionRow> {
     let code = Code::RegisterFailed;
     let product_id = product_id(product, code)?;
-    let fields = required(definition, "definition", code)?.parse().coded(code)?;
+    let fields = required(definition, "definition", code)?
+        .parse()
+        .coded(code)?;
     let named = fields.get("product").filter(|named| !named.is_null());
     if named.is_some_and(|named| named.as_str() != product) {
-        return Err(Error::new(code, "the definition was made for another product")
-            .hint("Register it with the product it names, or define it for this one."));
+        return Err(
+            Error::new(code, "the definition was made for another product")
+                .hint("Register it with the product it names, or define it for this one."),
+        );
     }
     let definition = validate(&fields, SelectorForm::Stored, code)?;
     store(&AsOwner::enter()?, &product_id, &definition)
@@ -214,10 +237,15 @@ fn update(
         return Err(Error::new(code, "changes must be a JSON object")
             .hint("Pass the fields to change, for example {\"expiry\": 2}."));
     };
-    if changes.get("tag").is_some_and(|new| new.as_str() != Some(tag)) {
-        return Err(Error::new(code, "the tag of a definition can't change").hint(
-            "Register a definition under the new tag; sessions of the old one stay with it.",
-        ));
+    if changes
+        .get("tag")
+        .is_some_and(|new| new.as_str() != Some(tag))
+    {
+        return Err(
+            Error::new(code, "the tag of a definition can't change").hint(
+                "Register a definition under the new tag; sessions of the old one stay with it.",
+            ),
+        );
     }
     let owner = AsOwner::enter()?;
     let row = definitions::lock(&owner, &product_id, tag)?.ok_or_else(|| not_found(tag))?;
@@ -237,17 +265,18 @@ fn delete(product: Option<&str>, tag: Option<&str>) -> error::Result<DefinitionR
     let owner = AsOwner::enter()?;
     // Sessions before the definition: the order in which creates take their locks.
     let which = Which::Definition(stored.definition_id);
-    session_writes::revoke(&owner, &which, session_writes::DEFINITION_DELETED, clock::now())?;
+    session_writes::revoke(
+        &owner,
+        &which,
+        session_writes::DEFINITION_DELETED,
+        clock::now(),
+    )?;
     let row = definitions::lock(&owner, &product_id, tag)?.ok_or_else(|| not_found(tag))?;
     definitions::delete(&owner, &product_id, tag)?;
     Ok(row)
 }
 
-fn list(
-    product: Option<&str>,
-    tag: Option<&str>,
-    code: Code,
-) -> error::Result<Vec<DefinitionRow>> {
+fn list(product: Option<&str>, tag: Option<&str>, code: Code) -> error::Result<Vec<DefinitionRow>> {
     let product_id = product_id(product, code)?;
     definitions::list(&AsOwner::enter()?, &product_id, tag)
 }
@@ -262,12 +291,12 @@ fn get(product: Option<&str>, tag: Option<&str>) -> error::Result<DefinitionRow>
 macro_rules! definition_functions {
     ($(
         $(#[$meta:meta])*
-        fn $name:ident($($arg:ident: $type:ty),* $(,)?) = $rows:expr;
+        fn $name:ident($($arguments:tt)*) = $rows:expr;
     )*) => { $(
         $(#[$meta])*
         #[pg_extern(schema = "dialstack", volatile, parallel_unsafe)]
         #[allow(clippy::too_many_arguments, clippy::type_complexity)]
-        fn $name($($arg: $type),*) -> Result<
+        fn $name($($arguments)*) -> Result<
             TableIterator<
                 'static,
                 (

@@ -25,7 +25,15 @@ type KeyColumns = (
 );
 
 fn columns(key: KeyRow) -> KeyColumns {
-    (key.kid, key.purpose, key.alg, key.state, key.created_at, key.retired_at, key.revoked_at)
+    (
+        key.kid,
+        key.purpose,
+        key.alg,
+        key.state,
+        key.created_at,
+        key.retired_at,
+        key.revoked_at,
+    )
 }
 
 /// Makes a new active key; the active one retires and goes on verifying.
@@ -61,8 +69,10 @@ fn rotate(purpose: Option<&str>, alg: Option<&str>) -> error::Result<KeyRow> {
     let alg = match alg {
         None => None,
         Some(_) if purpose != Purpose::Jwt => {
-            return Err(Error::new(Code::DefineFailed, "only jwt keys have an algorithm")
-                .hint("Leave alg out for the purposes seal and token."));
+            return Err(
+                Error::new(Code::DefineFailed, "only jwt keys have an algorithm")
+                    .hint("Leave alg out for the purposes seal and token."),
+            );
         }
         Some(alg) => Some(Algorithm::parse(alg).ok_or_else(|| {
             Error::new(Code::DefineFailed, "the algorithm is not known")

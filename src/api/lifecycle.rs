@@ -33,7 +33,10 @@ fn place(product: Option<&str>, env: Option<&str>, tag: Option<&str>) -> error::
     let tag = required(tag, "tag", code)?;
     let env = configuration::env(product, env)?;
     let definition_id = configuration::definition(&env.product_id, tag)?.definition_id;
-    Ok(Place { env_id: env.env_id, definition_id })
+    Ok(Place {
+        env_id: env.env_id,
+        definition_id,
+    })
 }
 
 fn count(revoked: u64) -> i64 {
@@ -41,14 +44,20 @@ fn count(revoked: u64) -> i64 {
 }
 
 fn revoke_one(place: Place, session_id: Uuid) -> error::Result<i64> {
-    let Place { env_id, definition_id } = place;
-    let which = Which::One { session_id, env_id, definition_id };
+    let Place {
+        env_id,
+        definition_id,
+    } = place;
+    let which = Which::One {
+        session_id,
+        env_id,
+        definition_id,
+    };
     let owner = AsOwner::enter()?;
     let revoked = session_writes::revoke(&owner, &which, session_writes::REVOKED, clock::now())?;
     if revoked == 0 {
-        let ours = |row: &SessionRow| {
-            row.env_id == env_id && row.definition_id == Some(definition_id)
-        };
+        let ours =
+            |row: &SessionRow| row.env_id == env_id && row.definition_id == Some(definition_id);
         let row = sessions::by_id(&session_id)?.filter(ours);
         if row.is_some_and(|row| row.revoke_reason.is_none()) {
             return Err(conflict());
@@ -59,14 +68,20 @@ fn revoke_one(place: Place, session_id: Uuid) -> error::Result<i64> {
 
 /// A living session that the transaction's snapshot does not show as it is.
 fn conflict() -> Error {
-    Error::new(Code::Conflict, "the session changed after this transaction began")
-        .hint("Retry the transaction.")
+    Error::new(
+        Code::Conflict,
+        "the session changed after this transaction began",
+    )
+    .hint("Retry the transaction.")
 }
 
 fn revoke_user(place: Place, identifier: &str, except: Option<Uuid>) -> error::Result<i64> {
     check_identifier("identifier", identifier).coded(Code::RevokeFailed)?;
-    let user =
-        UserKey { env_id: place.env_id, definition_id: place.definition_id, identifier };
+    let user = UserKey {
+        env_id: place.env_id,
+        definition_id: place.definition_id,
+        identifier,
+    };
     let which = Which::User { user, except };
     let owner = AsOwner::enter()?;
     let revoked = session_writes::revoke(&owner, &which, session_writes::REVOKED, clock::now())?;
@@ -87,7 +102,11 @@ fn session_revoke(
         (Some(session_id), None) => revoke_one(place, uuid(session_id))?,
         (None, Some(identifier)) => revoke_user(place, identifier, None)?,
         (given, _) => {
-            let which = if given.is_some() { "both are given" } else { "neither is given" };
+            let which = if given.is_some() {
+                "both are given"
+            } else {
+                "neither is given"
+            };
             return Err(Error::new(
                 Code::RevokeFailed,
                 "exactly one of session_id and identifier is required",
@@ -129,8 +148,11 @@ fn lock_living(
         None => None,
     };
     row.zip(stored).ok_or_else(|| {
-        Error::new(Code::SessionNotFound, "there is no living user session with that id")
-            .hint("dialstack.session_info() shows whether it was revoked or has expired.")
+        Error::new(
+            Code::SessionNotFound,
+            "there is no living user session with that id",
+        )
+        .hint("dialstack.session_info() shows whether it was revoked or has expired.")
     })
 }
 
@@ -139,44 +161,54 @@ struct Changed {
     expires_at: Micros,
 }
 
-fn update_data(
-    session_id: Option<pgrx::Uuid>,
-    data: Option<JsonText>,
-) -> error::Result<Changed> {
+fn update_data(session_id: Option<pgrx::Uuid>, data: Option<JsonText>) -> error::Result<Changed> {
     let code = Code::CreateFailed;
     let data = required(data, "data", code)?;
     let owner = AsOwner::enter()?;
     let (row, stored) = lock_living(&owner, session_id, clock::now(), code)?;
     let data = check_against(&stored, &data)?;
     if row.subject.as_deref() != Some(&data.identifier) {
-        return Err(Error::new(code, "the data names another user than the session's")
-            .detail(format!("The selector is {}.", stored.definition.selector))
-            .hint("Keep the identifier, or create a session for the other user."));
+        return Err(
+            Error::new(code, "the data names another user than the session's")
+                .detail(format!("The selector is {}.", stored.definition.selector))
+                .hint("Keep the identifier, or create a session for the other user."),
+        );
     }
     let ring = keys::ring()?;
-    let (key_number, sealed_data) =
-        sealed::seal(&ring, row.session_id, random::bytes()?, data.text.as_bytes())?;
+    let (key_number, sealed_data) = sealed::seal(
+        &ring,
+        row.session_id,
+        random::bytes()?,
+        data.text.as_bytes(),
+    )?;
     let number = key_number.cast_signed();
     if !session_writes::set_data(&owner, &row.session_id, sealed_data, number)? {
         return Err(conflict());
     }
-    Ok(Changed { session_id: row.session_id, expires_at: row.expires_at })
+    Ok(Changed {
+        session_id: row.session_id,
+        expires_at: row.expires_at,
+    })
 }
 
 fn extend(session_id: Option<pgrx::Uuid>, by: Option<Interval>) -> error::Result<Changed> {
     let code = Code::RefreshFailed;
     let by = clock::span(&required(by, "by", code)?);
     if !by.is_positive() || by.approx_micros() > MAX_SPAN_MICROS {
-        return Err(Error::new(code, "by is not a time that a session can be extended by")
-            .hint("Give a positive interval of at most 100 years."));
+        return Err(
+            Error::new(code, "by is not a time that a session can be extended by")
+                .hint("Give a positive interval of at most 100 years."),
+        );
     }
     let now = clock::now();
     let owner = AsOwner::enter()?;
     let (row, stored) = lock_living(&owner, session_id, now, code)?;
     let mut expires_at = clock::add(row.expires_at, &by, code)?;
     if expires_at.saturating_sub(now) > MAX_SPAN_MICROS {
-        return Err(Error::new(code, "the session would end more than 100 years from now")
-            .hint("Extend it by less."));
+        return Err(
+            Error::new(code, "the session would end more than 100 years from now")
+                .hint("Extend it by less."),
+        );
     }
     if let Some(max) = stored.definition.max_lifetime {
         let end = clock::ceil_to_second(clock::add(row.created_at, &max, code)?);
@@ -185,18 +217,21 @@ fn extend(session_id: Option<pgrx::Uuid>, by: Option<Interval>) -> error::Result
     if !session_writes::set_expiry(&owner, &row.session_id, expires_at)? {
         return Err(conflict());
     }
-    Ok(Changed { session_id: row.session_id, expires_at })
+    Ok(Changed {
+        session_id: row.session_id,
+        expires_at,
+    })
 }
 
 /// Declares functions that change a session and tell when it ends.
 macro_rules! change_functions {
     ($(
         $(#[$meta:meta])*
-        fn $name:ident($($arg:ident: $type:ty),*) = $change:expr;
+        fn $name:ident($($arguments:tt)*) = $change:expr;
     )*) => { $(
         $(#[$meta])*
         #[pg_extern(schema = "dialstack", volatile, parallel_unsafe)]
-        fn $name($($arg: $type),*) -> Result<
+        fn $name($($arguments)*) -> Result<
             TableIterator<
                 'static,
                 (name!(session_id, pgrx::Uuid), name!(expires_at, TimestampWithTimeZone)),

@@ -34,11 +34,19 @@ fn list(call: &ListCall<'_>) -> error::Result<(Vec<Listed>, Option<i64>)> {
     }
     let env = configuration::env(product, env)?;
     let definition_id = configuration::definition(&env.product_id, tag)?.definition_id;
-    let filter =
-        Filter { env_id: env.env_id, definition_id, identifier: call.identifier, active_only };
+    let filter = Filter {
+        env_id: env.env_id,
+        definition_id,
+        identifier: call.identifier,
+        active_only,
+    };
     let now = clock::now();
     let rows = session_reads::list(&filter, &page, now)?;
-    let total = if with_total { Some(session_reads::count(&filter, now)?) } else { None };
+    let total = if with_total {
+        Some(session_reads::count(&filter, now)?)
+    } else {
+        None
+    };
     Ok((rows, total))
 }
 
@@ -71,8 +79,16 @@ fn session_list(
     >,
     ErrorReport,
 > {
-    let call =
-        ListCall { product, env, tag, identifier, page, per_page, active_only, with_total };
+    let call = ListCall {
+        product,
+        env,
+        tag,
+        identifier,
+        page,
+        per_page,
+        active_only,
+        with_total,
+    };
     let (rows, total) = list(&call)?;
     Ok(TableIterator::new(rows.into_iter().map(move |row| {
         (

@@ -28,8 +28,11 @@ fn create_product(product: Option<&str>, name: Option<&str>) -> error::Result<pg
     check_label("name", name, MAX_PRODUCT_NAME).coded(Code::DefineFailed)?;
     let owner = AsOwner::enter()?;
     products::insert(&owner, product, name)?.ok_or_else(|| {
-        Error::new(Code::DefineFailed, format!("there is already a product {product:?}"))
-            .hint("Choose another name, or use the product that is there.")
+        Error::new(
+            Code::DefineFailed,
+            format!("there is already a product {product:?}"),
+        )
+        .hint("Choose another name, or use the product that is there.")
     })
 }
 

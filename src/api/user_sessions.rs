@@ -27,7 +27,9 @@ const MAX_USER_AGENT: usize = 1000;
 fn check_origin(origin: &Origin<'_>, code: Code) -> error::Result<()> {
     origin
         .user_agent
-        .map_or(Ok(()), |text| check_text("user_agent", text, MAX_USER_AGENT))
+        .map_or(Ok(()), |text| {
+            check_text("user_agent", text, MAX_USER_AGENT)
+        })
         .coded(code)
 }
 
@@ -80,12 +82,17 @@ impl Lifetimes {
         };
         // A token that was asked to live longer takes its session along, and what was extended
         // stays extended; but nothing goes beyond the cap.
-        session = session.max(token).max(before.map_or(session, |row| row.expires_at));
+        session = session
+            .max(token)
+            .max(before.map_or(session, |row| row.expires_at));
         if let Some(max) = definition.max_lifetime {
             session = session.min(after(before.map_or(now, |row| row.created_at), max)?);
         }
         let session = clock::ceil_to_second(session);
-        Ok(Lifetimes { token: clock::ceil_to_second(token).min(session), session })
+        Ok(Lifetimes {
+            token: clock::ceil_to_second(token).min(session),
+            session,
+        })
     }
 }
 
@@ -95,8 +102,11 @@ fn expiry_span(interval: &Interval) -> error::Result<crate::session::Span> {
     if span.is_positive() && span.approx_micros() <= crate::session::period::MAX_SPAN_MICROS {
         return Ok(span);
     }
-    Err(Error::new(Code::CreateFailed, "expires_in is not a time that a token can live")
-        .hint("Give a positive interval of at most 100 years, or leave it out."))
+    Err(Error::new(
+        Code::CreateFailed,
+        "expires_in is not a time that a token can live",
+    )
+    .hint("Give a positive interval of at most 100 years, or leave it out."))
 }
 
 /// A session's tokens.
@@ -159,8 +169,13 @@ fn create(call: Create<'_>) -> error::Result<Tokens> {
     let env = configuration::env(product, env_name)?;
     let stored = configuration::definition(&env.product_id, tag)?;
     let data = check_against(&stored, &data)?;
-    let lifetimes =
-        Lifetimes::new(&stored.definition, now, None, call.expires_in.as_ref(), code)?;
+    let lifetimes = Lifetimes::new(
+        &stored.definition,
+        now,
+        None,
+        call.expires_in.as_ref(),
+        code,
+    )?;
     let ring = keys::ring()?;
     let session_id = random::uuid()?;
     let (key_number, sealed_data) =
@@ -187,8 +202,9 @@ fn create(call: Create<'_>) -> error::Result<Tokens> {
     if configuration::env(product, env_name)?.env_id != user.env_id
         || configuration::definition(&env.product_id, tag)?.definition_id != user.definition_id
     {
-        return Err(Error::new(Code::Conflict, "the environment was replaced meanwhile")
-            .hint("Try again."));
+        return Err(
+            Error::new(Code::Conflict, "the environment was replaced meanwhile").hint("Try again."),
+        );
     }
     make_room(&owner, &stored.definition, user, now)?;
     session_writes::insert(
@@ -214,7 +230,9 @@ fn make_room(
     user: UserKey<'_>,
     now: Micros,
 ) -> error::Result<()> {
-    let Some(max) = definition.max_sessions else { return Ok(()) };
+    let Some(max) = definition.max_sessions else {
+        return Ok(());
+    };
     let living = session_writes::living(owner, user, now)?;
     match room(living, Some(max), definition.on_limit) {
         Room::Free => Ok(()),
@@ -261,8 +279,18 @@ fn session_create(
     >,
     ErrorReport,
 > {
-    let origin = Origin { ip: ip.as_ref(), user_agent };
-    let tokens = create(Create { product, env, tag, data, origin, expires_in })?;
+    let origin = Origin {
+        ip: ip.as_ref(),
+        user_agent,
+    };
+    let tokens = create(Create {
+        product,
+        env,
+        tag,
+        data,
+        origin,
+        expires_in,
+    })?;
     Ok(TableIterator::once((
         tokens.token,
         tokens.refresh_token,
@@ -294,10 +322,20 @@ fn refresh(
 ) -> error::Result<Refreshed> {
     check_origin(&origin, Code::RefreshFailed)?;
     let now = clock::now();
-    let Some(presented) = refresh_token else { return Ok(Refreshed::Refused(Reason::Invalid)) };
+    let Some(presented) = refresh_token else {
+        return Ok(Refreshed::Refused(Reason::Invalid));
+    };
     let (ring, authentic) = verdict::authenticate_refresh(presented)?;
-    let Ok(presented) = authentic else { return Ok(Refreshed::Refused(Reason::Invalid)) };
-    let attempt = Refresh { ring: &ring, presented, expected, origin, now };
+    let Ok(presented) = authentic else {
+        return Ok(Refreshed::Refused(Reason::Invalid));
+    };
+    let attempt = Refresh {
+        ring: &ring,
+        presented,
+        expected,
+        origin,
+        now,
+    };
     let mut before = None;
     loop {
         let Some(row) = sessions::by_id(&presented.session_id)? else {
@@ -306,8 +344,11 @@ fn refresh(
         // A step that failed although the row is as it was: our snapshot is older than the row.
         let state = (row.generation, row.revoke_reason.is_some());
         if before.replace(state) == Some(state) {
-            return Err(Error::new(Code::Conflict, "the session changed after this transaction began")
-                .hint("Retry the transaction, or refresh at isolation level READ COMMITTED."));
+            return Err(Error::new(
+                Code::Conflict,
+                "the session changed after this transaction began",
+            )
+            .hint("Retry the transaction, or refresh at isolation level READ COMMITTED."));
         }
         if let Some(done) = attempt.step(&row)? {
             return Ok(done);
@@ -353,7 +394,8 @@ impl Refresh<'_> {
             Decision::Repeat => {
                 let lifetimes = self.lifetimes(row, &stored)?;
                 let expires_at = lifetimes.token.min(row.expires_at);
-                self.tokens(row, &env, &stored, row.generation, expires_at).map(Some)
+                self.tokens(row, &env, &stored, row.generation, expires_at)
+                    .map(Some)
             }
             Decision::Reused => self.end_family(row),
             Decision::Exhausted => self.refuse(row, Reason::Expired).map(Some),
@@ -385,7 +427,8 @@ impl Refresh<'_> {
         if !session_writes::rotate(&AsOwner::enter()?, &step)? {
             return Ok(None);
         }
-        self.tokens(row, env, stored, next, lifetimes.token).map(Some)
+        self.tokens(row, env, stored, next, lifetimes.token)
+            .map(Some)
     }
 
     fn tokens(
@@ -416,9 +459,14 @@ impl Refresh<'_> {
 
     /// An old refresh token: somebody has stolen one, so the whole family ends.
     fn end_family(&self, row: &SessionRow) -> error::Result<Option<Refreshed>> {
-        let Some(definition_id) = row.definition_id else { return Ok(None) };
-        let which =
-            Which::One { session_id: row.session_id, env_id: row.env_id, definition_id };
+        let Some(definition_id) = row.definition_id else {
+            return Ok(None);
+        };
+        let which = Which::One {
+            session_id: row.session_id,
+            env_id: row.env_id,
+            definition_id,
+        };
         let owner = AsOwner::enter()?;
         let revoked = session_writes::revoke(&owner, &which, session_writes::REUSED, self.now)?;
         Ok((revoked == 1).then_some(Refreshed::Refused(Reason::Reused)))
@@ -426,7 +474,14 @@ impl Refresh<'_> {
 
     fn refuse(&self, row: &SessionRow, reason: Reason) -> error::Result<Refreshed> {
         let why = Some(reason.as_str());
-        activity::note(&AsOwner::enter()?, row, "refresh", why, self.now, self.origin)?;
+        activity::note(
+            &AsOwner::enter()?,
+            row,
+            "refresh",
+            why,
+            self.now,
+            self.origin,
+        )?;
         Ok(Refreshed::Refused(reason))
     }
 }
@@ -456,17 +511,27 @@ fn session_refresh(
     >,
     ErrorReport,
 > {
-    let expected = Expected { product, env, tag, scope: None };
-    let origin = Origin { ip: ip.as_ref(), user_agent };
-    Ok(TableIterator::once(match refresh(refresh_token, expected, origin)? {
-        Refreshed::Tokens(tokens) => (
-            true,
-            None,
-            Some(tokens.token),
-            Some(tokens.refresh_token),
-            Some(timestamptz(tokens.expires_at)),
-            Some(pg_uuid(&tokens.session_id)),
-        ),
-        Refreshed::Refused(reason) => (false, Some(reason.as_str()), None, None, None, None),
-    }))
+    let expected = Expected {
+        product,
+        env,
+        tag,
+        scope: None,
+    };
+    let origin = Origin {
+        ip: ip.as_ref(),
+        user_agent,
+    };
+    Ok(TableIterator::once(
+        match refresh(refresh_token, expected, origin)? {
+            Refreshed::Tokens(tokens) => (
+                true,
+                None,
+                Some(tokens.token),
+                Some(tokens.refresh_token),
+                Some(timestamptz(tokens.expires_at)),
+                Some(pg_uuid(&tokens.session_id)),
+            ),
+            Refreshed::Refused(reason) => (false, Some(reason.as_str()), None, None, None, None),
+        },
+    ))
 }

@@ -52,12 +52,17 @@ fn live_columns(live: &LiveSession) -> VerifyColumns {
 
 fn refused_columns(reason: Reason) -> VerifyColumns {
     let reason = Some(reason.as_str());
-    (false, reason, None, None, None, None, None, None, None, None, None, None)
+    (
+        false, reason, None, None, None, None, None, None, None, None, None, None,
+    )
 }
 
 fn verify(token: Option<&str>, expected: Expected<'_>) -> error::Result<Verdict> {
     let began = clock::now();
-    let refused = Verdict::Refused { reason: Reason::Invalid, row: None };
+    let refused = Verdict::Refused {
+        reason: Reason::Invalid,
+        row: None,
+    };
     let verdict = match token {
         Some(token) => verdict::verify(token, &expected)?,
         None => refused,
@@ -70,15 +75,27 @@ fn verify(token: Option<&str>, expected: Expected<'_>) -> error::Result<Verdict>
 fn log(verdict: &Verdict, began: Micros) -> error::Result<()> {
     let (row, refused) = match verdict {
         Verdict::Live(live) => (&live.row, None),
-        Verdict::Refused { reason, row: Some(row) } => (&**row, Some(reason.as_str())),
+        Verdict::Refused {
+            reason,
+            row: Some(row),
+        } => (&**row, Some(reason.as_str())),
         Verdict::Refused { row: None, .. } => return Ok(()),
     };
-    let Some(definition_id) = row.definition_id else { return Ok(()) };
+    let Some(definition_id) = row.definition_id else {
+        return Ok(());
+    };
     let stored = configuration::definition_by_id(definition_id)?;
     if !stored.is_some_and(|stored| stored.definition.log_verify) || !transaction::can_write() {
         return Ok(());
     }
-    activity::note(&AsOwner::enter()?, row, "verify", refused, began, Origin::default())
+    activity::note(
+        &AsOwner::enter()?,
+        row,
+        "verify",
+        refused,
+        began,
+        Origin::default(),
+    )
 }
 
 /// Declares the functions that answer with a verdict, all with the same arguments and columns.
@@ -169,7 +186,9 @@ fn token_introspect(token: Option<&str>) -> Result<JsonText, ErrorReport> {
 
 fn introspect(token: Option<&str>) -> error::Result<Value> {
     let inactive = json!({ "active": false });
-    let Some(token) = token else { return Ok(inactive) };
+    let Some(token) = token else {
+        return Ok(inactive);
+    };
     let Verdict::Live(live) = verdict::verify(token, &Expected::default())? else {
         return Ok(inactive);
     };
@@ -191,8 +210,13 @@ fn introspect(token: Option<&str>) -> error::Result<Value> {
     if let Some(scopes) = &live.row.scopes {
         answer["scope"] = json!(scopes.join(" "));
     }
-    if let (_, Ok(AuthenticToken { access: Some(claims), .. })) =
-        verdict::authenticate(token, clock::now())?
+    if let (
+        _,
+        Ok(AuthenticToken {
+            access: Some(claims),
+            ..
+        }),
+    ) = verdict::authenticate(token, clock::now())?
     {
         answer["iat"] = json!(claims.issued_at);
         answer["jti"] = json!(claims.token_id.to_string());
@@ -212,7 +236,12 @@ fn session_explain(
 ) -> Result<
     TableIterator<
         'static,
-        (name!(step, i32), name!(check, &'static str), name!(passed, bool), name!(detail, String)),
+        (
+            name!(step, i32),
+            name!(check, &'static str),
+            name!(passed, bool),
+            name!(detail, String),
+        ),
     >,
     ErrorReport,
 > {
@@ -225,7 +254,11 @@ fn session_explain(
 fn explain(token: Option<&str>) -> error::Result<Vec<(&'static str, bool, String)>> {
     let mut steps = Vec::new();
     let Some(token) = token else {
-        return Ok(vec![("form", false, "no token was given (NULL)".to_owned())]);
+        return Ok(vec![(
+            "form",
+            false,
+            "no token was given (NULL)".to_owned(),
+        )]);
     };
     let now = clock::now();
     let (ring, authentic) = verdict::authenticate(token, now)?;
@@ -237,17 +270,33 @@ fn explain(token: Option<&str>) -> error::Result<Vec<(&'static str, bool, String
         }
     };
     let family = sessions::kind_of(authentic.family);
-    steps.push(("form", true, format!("a token of the {family} session family")));
-    steps.push(("signature", true, format!("made here with key number {}", authentic.key_number)));
+    steps.push((
+        "form",
+        true,
+        format!("a token of the {family} session family"),
+    ));
+    steps.push((
+        "signature",
+        true,
+        format!("made here with key number {}", authentic.key_number),
+    ));
     let Some(row) = sessions::by_id(&authentic.session_id)? else {
-        steps.push(("session", false, "its session's row is gone: deleted or purged".to_owned()));
+        steps.push((
+            "session",
+            false,
+            "its session's row is gone: deleted or purged".to_owned(),
+        ));
         return Ok(steps);
     };
     steps.push(("session", true, format!("session {}", row.session_id)));
     let env = configuration::env_by_id(row.env_id)?;
     steps.push(match &env {
         Some(env) => ("environment", true, format!("{}/{}", env.product, env.env)),
-        None => ("environment", false, "its environment was deleted".to_owned()),
+        None => (
+            "environment",
+            false,
+            "its environment was deleted".to_owned(),
+        ),
     });
     steps.push(match &row.revoke_reason {
         None => ("revoked", true, "it is not revoked".to_owned()),
@@ -258,10 +307,18 @@ fn explain(token: Option<&str>) -> error::Result<Vec<(&'static str, bool, String
         steps.push(("token expiry", now < at, expiry("the token", at, now)));
     }
     let lives = now < row.expires_at;
-    steps.push(("session expiry", lives, expiry("the session", row.expires_at, now)));
+    steps.push((
+        "session expiry",
+        lives,
+        expiry("the session", row.expires_at, now),
+    ));
     if row.sealed_data.is_some() {
         let opens = verdict::open_data(&ring, &row).is_some();
-        let detail = if opens { "its data can be decrypted" } else { "the key of its data is gone" };
+        let detail = if opens {
+            "its data can be decrypted"
+        } else {
+            "the key of its data is gone"
+        };
         steps.push(("data", opens, detail.to_owned()));
     }
     let verdict = verdict::verify(token, &Expected::default())?;

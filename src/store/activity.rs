@@ -21,7 +21,9 @@ pub struct Origin<'a> {
 
 /// Microseconds since the call began.
 pub fn latency(began: Micros) -> i32 {
-    i32::try_from(clock::now().saturating_sub(began)).unwrap_or(i32::MAX).max(0)
+    i32::try_from(clock::now().saturating_sub(began))
+        .unwrap_or(i32::MAX)
+        .max(0)
 }
 
 static INSERT: Statement = Statement {

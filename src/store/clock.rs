@@ -31,7 +31,9 @@ pub fn unix_seconds(at: Micros) -> i64 {
 
 /// The moment of a Unix time. Saturates.
 pub fn from_unix_seconds(seconds: i64) -> Micros {
-    seconds.saturating_sub(UNIX_OFFSET_SECONDS).saturating_mul(SECOND)
+    seconds
+        .saturating_sub(UNIX_OFFSET_SECONDS)
+        .saturating_mul(SECOND)
 }
 
 /// The next whole second, so that a token's `exp` and the time we tell are the same.
@@ -44,20 +46,29 @@ pub fn ceil_to_second(at: Micros) -> Micros {
 /// # Errors
 /// `code` when the result is beyond what a timestamp holds.
 pub fn add(at: Micros, span: &Span, code: Code) -> Result<Micros> {
-    let interval = pg_sys::Interval { time: span.micros, day: span.days, month: span.months };
+    let interval = pg_sys::Interval {
+        time: span.micros,
+        day: span.days,
+        month: span.months,
+    };
     PgTryBuilder::new(|| {
         // SAFETY: timestamp_pl_interval takes a timestamp by value and a pointer to an interval.
         let sum = unsafe {
             pgrx::direct_function_call_as_datum(
                 pg_sys::timestamp_pl_interval,
-                &[Some(pg_sys::Datum::from(at)), Some(pg_sys::Datum::from(&raw const interval))],
+                &[
+                    Some(pg_sys::Datum::from(at)),
+                    Some(pg_sys::Datum::from(&raw const interval)),
+                ],
             )
         };
         Ok(sum.map_or(at, |datum| datum.value() as i64))
     })
     .catch_when(PgSqlErrorCode::ERRCODE_DATETIME_FIELD_OVERFLOW, |_| {
-        Err(Error::new(code, "the expiry is beyond what a timestamp can hold")
-            .hint("Choose a shorter time."))
+        Err(
+            Error::new(code, "the expiry is beyond what a timestamp can hold")
+                .hint("Choose a shorter time."),
+        )
     })
     .execute()
 }
@@ -65,7 +76,8 @@ pub fn add(at: Micros, span: &Span, code: Code) -> Result<Micros> {
 /// An SQL `timestamptz` of this moment.
 pub fn timestamptz(at: Micros) -> TimestampWithTimeZone {
     // A value out of the type's range can't come from the clock plus at most a century.
-    TimestampWithTimeZone::try_from(at).unwrap_or_else(|_| TimestampWithTimeZone::positive_infinity())
+    TimestampWithTimeZone::try_from(at)
+        .unwrap_or_else(|_| TimestampWithTimeZone::positive_infinity())
 }
 
 /// The moment of an SQL `timestamptz`.
@@ -75,12 +87,20 @@ pub fn micros(at: TimestampWithTimeZone) -> Micros {
 
 /// An SQL `interval` as a span.
 pub fn span(interval: &Interval) -> Span {
-    Span { months: interval.months(), days: interval.days(), micros: interval.micros() }
+    Span {
+        months: interval.months(),
+        days: interval.days(),
+        micros: interval.micros(),
+    }
 }
 
 /// A span as an SQL `interval`.
 pub fn interval(span: &Span) -> Option<Interval> {
-    let raw = pg_sys::Interval { time: span.micros, day: span.days, month: span.months };
+    let raw = pg_sys::Interval {
+        time: span.micros,
+        day: span.days,
+        month: span.months,
+    };
     // SAFETY: from_datum copies the interval that the datum points to.
     unsafe { Interval::from_datum(pg_sys::Datum::from(&raw const raw), false) }
 }

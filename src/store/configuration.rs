@@ -6,10 +6,10 @@ use std::cell::{OnceCell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 
+use super::definitions;
 use super::json::JsonText;
 use super::relations::{self, Rel};
 use super::scan::{self, Key, Row};
-use super::definitions;
 use crate::error::{Code, Coded, Error, Result};
 use crate::session::{CompiledSchema, Definition};
 use crate::token::Mode;
@@ -110,14 +110,19 @@ where
         let known = REMEMBERED.with(|remembered| {
             let mut remembered = remembered.borrow_mut();
             if remembered.epoch != epoch {
-                *remembered = Remembered { epoch, ..Remembered::default() };
+                *remembered = Remembered {
+                    epoch,
+                    ..Remembered::default()
+                };
             }
             map(&mut remembered).get(&key).cloned()
         });
         if known.is_some() {
             return Ok(known);
         }
-        let Some(value) = read(&key)? else { return Ok(None) };
+        let Some(value) = read(&key)? else {
+            return Ok(None);
+        };
         if relations::epoch() != epoch {
             pgrx::pg_sys::check_for_interrupts!();
             continue;
@@ -135,9 +140,12 @@ where
 }
 
 fn product_name(product_id: &ProductId) -> Result<Option<String>> {
-    scan::first(Rel::Products, Some(Rel::ProductsById), &[Key::uuid(1, product_id)], |row| {
-        row.get(2)
-    })
+    scan::first(
+        Rel::Products,
+        Some(Rel::ProductsById),
+        &[Key::uuid(1, product_id)],
+        |row| row.get(2),
+    )
 }
 
 /// The id of a product.
@@ -172,7 +180,9 @@ fn env_row(row: &Row<'_>) -> Option<EnvRow> {
 }
 
 fn with_product(row: EnvRow) -> Result<Option<Rc<Env>>> {
-    let Some(product) = product_name(&row.product_id)? else { return Ok(None) };
+    let Some(product) = product_name(&row.product_id)? else {
+        return Ok(None);
+    };
     Ok(Some(Rc::new(Env {
         env_id: row.env_id,
         product_id: row.product_id,
@@ -186,7 +196,12 @@ fn with_product(row: EnvRow) -> Result<Option<Rc<Env>>> {
 pub fn env_by_id(env_id: i32) -> Result<Option<Rc<Env>>> {
     let read = |env_id: &i32| {
         let keys = [Key::int4(1, *env_id)];
-        let row = scan::first(Rel::Environments, Some(Rel::EnvironmentsById), &keys, env_row)?;
+        let row = scan::first(
+            Rel::Environments,
+            Some(Rel::EnvironmentsById),
+            &keys,
+            env_row,
+        )?;
         Ok(Some(match row {
             Some(row) => with_product(row)?,
             None => None,
@@ -203,10 +218,19 @@ pub fn env(product: &str, env: &str) -> Result<Rc<Env>> {
     let read = |(product, env): &(String, String)| {
         let product_id = product_id(product)?;
         let keys = [Key::uuid(2, &product_id), Key::text(3, env)];
-        let row = scan::first(Rel::Environments, Some(Rel::EnvironmentsByName), &keys, env_row)?;
+        let row = scan::first(
+            Rel::Environments,
+            Some(Rel::EnvironmentsByName),
+            &keys,
+            env_row,
+        )?;
         row.map_or(Ok(None), with_product)
     };
-    let found = remember(|all| &mut all.env_names, (product.to_owned(), env.to_owned()), read)?;
+    let found = remember(
+        |all| &mut all.env_names,
+        (product.to_owned(), env.to_owned()),
+        read,
+    )?;
     found.ok_or_else(|| {
         Error::new(Code::EnvNotFound, format!("product {product:?} has no environment {env:?}"))
             .hint("Create it with dialstack.env_create(), or check the spelling; names are case-sensitive.")
@@ -261,7 +285,11 @@ pub fn definition(product_id: &ProductId, tag: &str) -> Result<Rc<StoredDefiniti
         let row = scan::first(Rel::Definitions, index, &keys, definition_row)?;
         Ok(row.transpose()?.map(Rc::new))
     };
-    let found = remember(|all| &mut all.definition_tags, (*product_id, tag.to_owned()), read)?;
+    let found = remember(
+        |all| &mut all.definition_tags,
+        (*product_id, tag.to_owned()),
+        read,
+    )?;
     found.ok_or_else(|| {
         Error::new(Code::DefinitionNotFound, format!("the product has no session definition with tag {tag:?}"))
             .hint("Create it with dialstack.definition_create(), or check the spelling; tags are case-sensitive.")

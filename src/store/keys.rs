@@ -35,7 +35,11 @@ thread_local! {
 pub fn ring() -> Result<Rc<KeyRing>> {
     let epoch = relations::epoch();
     let known = REMEMBERED.with(|remembered| {
-        remembered.borrow().as_ref().filter(|(at, _)| *at == epoch).map(|(_, ring)| ring.clone())
+        remembered
+            .borrow()
+            .as_ref()
+            .filter(|(at, _)| *at == epoch)
+            .map(|(_, ring)| ring.clone())
     });
     known.map_or_else(reload, Ok)
 }
@@ -69,19 +73,27 @@ fn instance() -> Result<Instance> {
         Some(Instance {
             id: InstanceId(*row.get::<pgrx::Uuid>(2)?.as_bytes()),
             database: row.get(3)?,
-            root: row.get::<Vec<u8>>(4).and_then(|bytes| root_from_bytes(Zeroizing::new(bytes))),
+            root: row
+                .get::<Vec<u8>>(4)
+                .and_then(|bytes| root_from_bytes(Zeroizing::new(bytes))),
             fingerprint: row.get(5)?,
         })
     })?
     .ok_or_else(|| {
-        Error::new(Code::JwtNotAvailable, "this database has no instance identity").hint(
+        Error::new(
+            Code::JwtNotAvailable,
+            "this database has no instance identity",
+        )
+        .hint(
             "Run SELECT * FROM dialstack.instance_reset() to make one; tokens of before are dead.",
         )
     })
 }
 
 fn root_from_bytes(bytes: Zeroizing<Vec<u8>>) -> Option<RootKey> {
-    <[u8; 32]>::try_from(bytes.as_slice()).ok().map(RootKey::from)
+    <[u8; 32]>::try_from(bytes.as_slice())
+        .ok()
+        .map(RootKey::from)
 }
 
 impl Instance {
@@ -201,7 +213,14 @@ static INSERT: Statement = Statement {
           SELECT $1, coalesce(max(key_number), 0) + 1, $2, $3, 'active', $4, $5, $6 \
             FROM dialstack.signing_keys \
           RETURNING kid, purpose, alg, state, created_at, retired_at, revoked_at",
-    parameters: &[T::TEXTOID, T::TEXTOID, T::TEXTOID, T::BYTEAOID, T::JSONBOID, T::TIMESTAMPTZOID],
+    parameters: &[
+        T::TEXTOID,
+        T::TEXTOID,
+        T::TEXTOID,
+        T::BYTEAOID,
+        T::JSONBOID,
+        T::TIMESTAMPTZOID,
+    ],
 };
 
 static REVOKE: Statement = Statement {
@@ -238,11 +257,15 @@ static SET_ROOT: Statement = Statement {
     parameters: &[T::BYTEAOID, T::BYTEAOID],
 };
 
-static DELETE_KEYS: Statement =
-    Statement { sql: "DELETE FROM dialstack.signing_keys", parameters: &[] };
+static DELETE_KEYS: Statement = Statement {
+    sql: "DELETE FROM dialstack.signing_keys",
+    parameters: &[],
+};
 
-static DELETE_INSTANCE: Statement =
-    Statement { sql: "DELETE FROM dialstack.instance", parameters: &[] };
+static DELETE_INSTANCE: Statement = Statement {
+    sql: "DELETE FROM dialstack.instance",
+    parameters: &[],
+};
 
 static INSERT_INSTANCE: Statement = Statement {
     sql: "INSERT INTO dialstack.instance \
@@ -260,7 +283,10 @@ pub fn list() -> Result<Vec<KeyRow>> {
 /// The public keys that verify tokens, newest first.
 pub fn public_keys() -> Result<Vec<Value>> {
     let texts = PUBLIC.read(&AsOwner::enter()?, &[], |row| row.required::<JsonText>(1))?;
-    texts.iter().map(|text| text.parse().map_err(|_| KeyError::Encoding.into())).collect()
+    texts
+        .iter()
+        .map(|text| text.parse().map_err(|_| KeyError::Encoding.into()))
+        .collect()
 }
 
 /// Makes a new active key of this purpose; the one that was active retires. Without an algorithm a
@@ -279,10 +305,11 @@ fn make_active(
     alg: Option<Algorithm>,
 ) -> Result<KeyRow> {
     let now = clock::now();
-    let retired =
-        RETIRE.write(owner, &[bind(purpose.as_str()), bind(timestamptz(now))], |row| {
-            row.get::<String>(1)
-        })?;
+    let retired = RETIRE.write(
+        owner,
+        &[bind(purpose.as_str()), bind(timestamptz(now))],
+        |row| row.get::<String>(1),
+    )?;
     let predecessor = retired.into_iter().flatten().next();
     let alg = (purpose == Purpose::Jwt).then(|| {
         alg.or_else(|| predecessor.as_deref().and_then(Algorithm::parse))
@@ -314,7 +341,9 @@ fn insert(
         bind(timestamptz(now)),
     ];
     let rows = INSERT.write(owner, &arguments, key_row)?;
-    rows.into_iter().next().ok_or_else(|| KeyError::Unavailable(purpose).into())
+    rows.into_iter()
+        .next()
+        .ok_or_else(|| KeyError::Unavailable(purpose).into())
 }
 
 /// Random bytes that make a good key: nearly all do for any algorithm.
@@ -337,12 +366,18 @@ pub fn revoke(kid: &str) -> Result<Option<KeyRow>> {
     let known = STATE.write(&owner, &[bind(kid)], |row| {
         Ok((row.required::<String>(1)?, row.required::<String>(2)?))
     })?;
-    let Some((purpose, state)) = known.into_iter().next() else { return Ok(None) };
+    let Some((purpose, state)) = known.into_iter().next() else {
+        return Ok(None);
+    };
     if let (Some(purpose), "active") = (Purpose::parse(&purpose), state.as_str()) {
         let (_, root) = instance()?.root()?;
         make_active(&owner, &root, purpose, None)?;
     }
-    let rows = REVOKE.write(&owner, &[bind(kid), bind(timestamptz(clock::now()))], key_row)?;
+    let rows = REVOKE.write(
+        &owner,
+        &[bind(kid), bind(timestamptz(clock::now()))],
+        key_row,
+    )?;
     Ok(rows.into_iter().next())
 }
 
@@ -356,7 +391,11 @@ pub fn rotate_root() -> Result<&'static str> {
         Some(path) => (first_of_file(&path)?, "file", None),
         None => {
             let bytes = random::bytes()?;
-            (RootKey::from(bytes), "row", Some(Zeroizing::new(bytes.to_vec())))
+            (
+                RootKey::from(bytes),
+                "row",
+                Some(Zeroizing::new(bytes.to_vec())),
+            )
         }
     };
     for entry in entries(&old)? {
@@ -364,14 +403,19 @@ pub fn rotate_root() -> Result<&'static str> {
         REWRAP.execute(&owner, &[bind(entry.kid), bind(wrapped)])?;
     }
     let fingerprint = root_key::fingerprint(&new).to_vec();
-    SET_ROOT.execute(&owner, &[bind(stored.map(|key| key.to_vec())), bind(fingerprint)])?;
+    SET_ROOT.execute(
+        &owner,
+        &[bind(stored.map(|key| key.to_vec())), bind(fingerprint)],
+    )?;
     Ok(place)
 }
 
 fn first_of_file(path: &std::path::Path) -> Result<RootKey> {
     let keys = root_key_file::read(path)?;
     // The reader refuses an empty file.
-    keys.into_iter().next().ok_or_else(|| KeyError::Unwrap.into())
+    keys.into_iter()
+        .next()
+        .ok_or_else(|| KeyError::Unwrap.into())
 }
 
 /// Makes a new identity and a new ring. Every token of before is dead.

@@ -51,7 +51,11 @@ impl AsOwner {
             );
             level
         };
-        Ok(AsOwner { caller, security_context, settings_level })
+        Ok(AsOwner {
+            caller,
+            security_context,
+            settings_level,
+        })
     }
 }
 

@@ -32,7 +32,11 @@ pub fn insert(owner: &AsOwner, product: &str, name: &str) -> Result<Option<pgrx:
 
 /// Stores an environment; `false` if the product has one of that name.
 pub fn insert_env(owner: &AsOwner, product_id: &ProductId, env: &str, live: bool) -> Result<bool> {
-    let arguments = [bind(pgrx::Uuid::from_bytes(*product_id)), bind(env), bind(live)];
+    let arguments = [
+        bind(pgrx::Uuid::from_bytes(*product_id)),
+        bind(env),
+        bind(live),
+    ];
     Ok(INSERT_ENV.execute(owner, &arguments)? == 1)
 }
 

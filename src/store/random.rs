@@ -15,8 +15,11 @@ pub fn bytes<const N: usize>() -> Result<[u8; N]> {
     if unsafe { pg_sys::pg_strong_random(bytes.as_mut_ptr().cast(), N) } {
         Ok(bytes)
     } else {
-        Err(Error::new(Code::JwtNotAvailable, "the server could not get random bytes")
-            .hint("Check that the operating system's random device works."))
+        Err(Error::new(
+            Code::JwtNotAvailable,
+            "the server could not get random bytes",
+        )
+        .hint("Check that the operating system's random device works."))
     }
 }
 

@@ -129,8 +129,11 @@ pub fn oid(rel: Rel) -> Result<pg_sys::Oid> {
 }
 
 fn missing() -> Error {
-    Error::new(Code::JwtNotAvailable, "the tables of the extension are not in this database")
-        .hint("Run CREATE EXTENSION dialstack_sessions in this database.")
+    Error::new(
+        Code::JwtNotAvailable,
+        "the tables of the extension are not in this database",
+    )
+    .hint("Run CREATE EXTENSION dialstack_sessions in this database.")
 }
 
 /// Tells every backend, at commit, to read again what it remembers.

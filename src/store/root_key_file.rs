@@ -20,12 +20,17 @@ const MAX_BYTES: u64 = 16 * 1024;
 /// and root, or holds something else than keys.
 pub fn read(path: &Path) -> Result<Vec<RootKey>> {
     let file = File::open(path).map_err(|error| unreadable(path, &error.to_string()))?;
-    let metadata = file.metadata().map_err(|error| unreadable(path, &error.to_string()))?;
+    let metadata = file
+        .metadata()
+        .map_err(|error| unreadable(path, &error.to_string()))?;
     // The rule of the server's own TLS key: ours and for us alone, or root's and for our group.
     let forbidden = if metadata.uid() == 0 { 0o037 } else { 0o077 };
     if metadata.mode() & forbidden != 0 {
-        return Err(unreadable(path, "others than the server's user may read or write it")
-            .hint("Make the file 0600 and owned by the server's user, or 0640 and owned by root."));
+        return Err(
+            unreadable(path, "others than the server's user may read or write it").hint(
+                "Make the file 0600 and owned by the server's user, or 0640 and owned by root.",
+            ),
+        );
     }
     let mut text = Zeroizing::new(String::new());
     file.take(MAX_BYTES)

@@ -23,19 +23,31 @@ pub struct Key {
 impl Key {
     /// `column = value` for an `integer` column.
     pub fn int4(column: i16, value: i32) -> Self {
-        Key { column, equals: pg_sys::F_INT4EQ.into(), value: pg_sys::Datum::from(value) }
+        Key {
+            column,
+            equals: pg_sys::F_INT4EQ.into(),
+            value: pg_sys::Datum::from(value),
+        }
     }
 
     /// `column = value` for a `uuid` column.
     pub fn uuid(column: i16, value: &[u8; 16]) -> Self {
         let value = pg_sys::Datum::from(value.as_ptr());
-        Key { column, equals: pg_sys::F_UUID_EQ.into(), value }
+        Key {
+            column,
+            equals: pg_sys::F_UUID_EQ.into(),
+            value,
+        }
     }
 
     /// `column = value` for a `text` column with collation "C". Allocates in the current context.
     pub fn text(column: i16, value: &str) -> Self {
         let value = pgrx::IntoDatum::into_datum(value).unwrap_or(pg_sys::Datum::null());
-        Key { column, equals: pg_sys::F_TEXTEQ.into(), value }
+        Key {
+            column,
+            equals: pg_sys::F_TEXTEQ.into(),
+            value,
+        }
     }
 }
 
@@ -46,7 +58,9 @@ impl OpenRelation {
     fn open(rel: Rel) -> Result<Self> {
         let oid = relations::oid(rel)?;
         // SAFETY: a relation that vanished meanwhile raises an ordinary error.
-        Ok(OpenRelation(unsafe { pg_sys::table_open(oid, pg_sys::AccessShareLock as i32) }))
+        Ok(OpenRelation(unsafe {
+            pg_sys::table_open(oid, pg_sys::AccessShareLock as i32)
+        }))
     }
 }
 
@@ -135,7 +149,10 @@ pub fn each(
             scan_keys.as_mut_ptr(),
         )
     };
-    let scan = Scan { descriptor, relation };
+    let scan = Scan {
+        descriptor,
+        relation,
+    };
     loop {
         // SAFETY: the scan is running.
         let tuple = unsafe { pg_sys::systable_getnext(scan.descriptor) };

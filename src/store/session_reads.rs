@@ -88,7 +88,13 @@ static LIST_OF_USER: Statement = Statement {
 
 static COUNT_OF_USER: Statement = Statement {
     sql: concat!("SELECT count(*) ", of_user!()),
-    parameters: &[T::TIMESTAMPTZOID, T::INT4OID, T::INT4OID, T::TEXTOID, T::BOOLOID],
+    parameters: &[
+        T::TIMESTAMPTZOID,
+        T::INT4OID,
+        T::INT4OID,
+        T::TEXTOID,
+        T::BOOLOID,
+    ],
 };
 
 /// In the order of the index, so that a page costs what it shows: by identifier, newest last.
@@ -130,33 +136,52 @@ pub struct Filter<'a> {
 /// A page of sessions: of one user the newest first, of all by identifier.
 pub fn list(filter: &Filter<'_>, page: &Page, now: Micros) -> Result<Vec<Listed>> {
     let owner = AsOwner::enter()?;
-    let (now, env, definition) =
-        (bind(timestamptz(now)), bind(filter.env_id), bind(filter.definition_id));
+    let (now, env, definition) = (
+        bind(timestamptz(now)),
+        bind(filter.env_id),
+        bind(filter.definition_id),
+    );
     let (limit, offset) = (bind(page.limit), bind(page.offset));
     let active = bind(filter.active_only);
     match filter.identifier {
         Some(identifier) => LIST_OF_USER.read(
             &owner,
-            &[now, env, definition, bind(identifier), active, limit, offset],
+            &[
+                now,
+                env,
+                definition,
+                bind(identifier),
+                active,
+                limit,
+                offset,
+            ],
             listed,
         ),
-        None => LIST_OF_ALL.read(&owner, &[now, env, definition, active, limit, offset], listed),
+        None => LIST_OF_ALL.read(
+            &owner,
+            &[now, env, definition, active, limit, offset],
+            listed,
+        ),
     }
 }
 
 /// How many sessions there are on all pages.
 pub fn count(filter: &Filter<'_>, now: Micros) -> Result<i64> {
     let owner = AsOwner::enter()?;
-    let (now, env, definition) =
-        (bind(timestamptz(now)), bind(filter.env_id), bind(filter.definition_id));
+    let (now, env, definition) = (
+        bind(timestamptz(now)),
+        bind(filter.env_id),
+        bind(filter.definition_id),
+    );
     let active = bind(filter.active_only);
     let counts = match filter.identifier {
         Some(identifier) => {
             let arguments = [now, env, definition, bind(identifier), active];
             COUNT_OF_USER.read(&owner, &arguments, |row| row.required::<i64>(1))?
         }
-        None => COUNT_OF_ALL
-            .read(&owner, &[now, env, definition, active], |row| row.required::<i64>(1))?,
+        None => COUNT_OF_ALL.read(&owner, &[now, env, definition, active], |row| {
+            row.required::<i64>(1)
+        })?,
     };
     Ok(counts.into_iter().sum())
 }
@@ -201,8 +226,10 @@ static INFO: Statement = Statement {
 /// One session, dead or alive.
 pub fn info(session_id: &Uuid, now: Micros) -> Result<Option<Info>> {
     let owner = AsOwner::enter()?;
-    let arguments =
-        [bind(timestamptz(now)), bind(pgrx::Uuid::from_bytes(*session_id.as_bytes()))];
+    let arguments = [
+        bind(timestamptz(now)),
+        bind(pgrx::Uuid::from_bytes(*session_id.as_bytes())),
+    ];
     let rows = INFO.read(&owner, &arguments, |row| {
         Ok(Info {
             listed: listed(row)?,

@@ -100,7 +100,13 @@ static OLDEST: Statement = Statement {
            WHERE env_id = $1 AND definition_id = $2 AND subject = $3 \
              AND revoked_at IS NULL AND expires_at > $4 \
            ORDER BY created_at, session_id LIMIT $5",
-    parameters: &[T::INT4OID, T::INT4OID, T::TEXTOID, T::TIMESTAMPTZOID, T::INT8OID],
+    parameters: &[
+        T::INT4OID,
+        T::INT4OID,
+        T::TEXTOID,
+        T::TIMESTAMPTZOID,
+        T::INT8OID,
+    ],
 };
 
 /// Notes that a user gets one more session, and locks the user's row until the transaction ends.
@@ -414,9 +420,17 @@ pub struct Cause {
 }
 
 /// Somebody asked for it.
-pub const REVOKED: Cause = Cause { reason: "revoked", operation: "revoke", status: "success" };
+pub const REVOKED: Cause = Cause {
+    reason: "revoked",
+    operation: "revoke",
+    status: "success",
+};
 /// A newer session took its place.
-pub const EVICTED: Cause = Cause { reason: "evicted", operation: "evict", status: "success" };
+pub const EVICTED: Cause = Cause {
+    reason: "evicted",
+    operation: "evict",
+    status: "success",
+};
 /// An old refresh token was presented.
 pub const REUSED: Cause = Cause {
     reason: crate::session::verdict::REVOKED_FOR_REUSE,
@@ -424,11 +438,20 @@ pub const REUSED: Cause = Cause {
     status: "fail",
 };
 /// Its environment was deleted.
-pub const ENV_DELETED: Cause = Cause { reason: "env_deleted", ..REVOKED };
+pub const ENV_DELETED: Cause = Cause {
+    reason: "env_deleted",
+    ..REVOKED
+};
 /// Its definition was deleted.
-pub const DEFINITION_DELETED: Cause = Cause { reason: "definition_deleted", ..REVOKED };
+pub const DEFINITION_DELETED: Cause = Cause {
+    reason: "definition_deleted",
+    ..REVOKED
+};
 /// The instance got a new identity.
-pub const INSTANCE_RESET: Cause = Cause { reason: "instance_reset", ..REVOKED };
+pub const INSTANCE_RESET: Cause = Cause {
+    reason: "instance_reset",
+    ..REVOKED
+};
 
 /// Revokes the living sessions among those meant, and tells how many. Idempotent.
 pub fn revoke(owner: &AsOwner, which: &Which<'_>, cause: Cause, now: Micros) -> Result<u64> {
@@ -441,12 +464,20 @@ pub fn revoke(owner: &AsOwner, which: &Which<'_>, cause: Cause, now: Micros) -> 
         bind(activity::latency(now)),
     ];
     match which {
-        Which::One { session_id, env_id, definition_id } => {
+        Which::One {
+            session_id,
+            env_id,
+            definition_id,
+        } => {
             arguments.extend([bind(uuid(session_id)), bind(*env_id), bind(*definition_id)]);
             REVOKE_ONE.execute(owner, &arguments)
         }
         Which::User { user, except } => {
-            let key = [bind(user.env_id), bind(user.definition_id), bind(user.identifier)];
+            let key = [
+                bind(user.env_id),
+                bind(user.definition_id),
+                bind(user.identifier),
+            ];
             LOCK_USER.execute(owner, &key)?;
             arguments.extend(key);
             arguments.push(bind(except.as_ref().map(uuid)));
@@ -492,7 +523,9 @@ static LOCK_ONE: Statement = Statement {
 
 /// Locks a session's row, so that what is read next stays true until it is written.
 pub fn lock(owner: &AsOwner, session_id: &Uuid) -> Result<()> {
-    LOCK_ONE.execute(owner, &[bind(uuid(session_id))]).map(|_| ())
+    LOCK_ONE
+        .execute(owner, &[bind(uuid(session_id))])
+        .map(|_| ())
 }
 
 /// Replaces a living session's data; `false` if it was revoked meanwhile.
@@ -508,7 +541,10 @@ pub fn set_data(
 
 /// Moves a living session's end; `false` if it was revoked meanwhile.
 pub fn set_expiry(owner: &AsOwner, session_id: &Uuid, expires_at: Micros) -> Result<bool> {
-    let arguments =
-        [bind(uuid(session_id)), bind(timestamptz(expires_at)), bind(purge_after(expires_at))];
+    let arguments = [
+        bind(uuid(session_id)),
+        bind(timestamptz(expires_at)),
+        bind(purge_after(expires_at)),
+    ];
     Ok(SET_EXPIRY.execute(owner, &arguments)? == 1)
 }

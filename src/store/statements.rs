@@ -31,8 +31,15 @@ impl Statement {
         if let Some(plan) = PLANS.with(|plans| plans.borrow().get(self.sql).copied()) {
             return Ok(plan);
         }
-        let types: Vec<PgOid> = self.parameters.iter().map(|oid| PgOid::from(oid.value())).collect();
-        let plan = client.prepare_mut(self.sql, &types).map_err(spi_failed)?.keep();
+        let types: Vec<PgOid> = self
+            .parameters
+            .iter()
+            .map(|oid| PgOid::from(oid.value()))
+            .collect();
+        let plan = client
+            .prepare_mut(self.sql, &types)
+            .map_err(spi_failed)?
+            .keep();
         // Kept for the life of the backend: there are as many as there are constants.
         let plan: &'static OwnedPreparedStatement = Box::leak(Box::new(plan));
         PLANS.with(|plans| plans.borrow_mut().insert(self.sql, plan));
@@ -49,7 +56,10 @@ impl Statement {
         must_be_able_to_write();
         Spi::connect_mut(|client| {
             let plan = self.plan(client)?;
-            rows(client.update(plan, None, arguments).map_err(spi_failed)?, read)
+            rows(
+                client.update(plan, None, arguments).map_err(spi_failed)?,
+                read,
+            )
         })
     }
 
@@ -62,7 +72,10 @@ impl Statement {
     ) -> Result<Vec<T>> {
         Spi::connect(|client| {
             let plan = self.plan(client)?;
-            rows(client.select(plan, None, arguments).map_err(spi_failed)?, read)
+            rows(
+                client.select(plan, None, arguments).map_err(spi_failed)?,
+                read,
+            )
         })
     }
 
@@ -120,17 +133,23 @@ impl Columns<'_, '_> {
     /// The value of a column that is declared NOT NULL.
     pub fn required<T: FromDatum + IntoDatum>(&self, ordinal: usize) -> Result<T> {
         self.get(ordinal)?.ok_or_else(|| {
-            Error::new(Code::JwtNotAvailable, "a table of the extension holds an unexpected NULL")
-                .detail(format!("Column {ordinal} of a row that was read."))
-                .hint("Restore the table's NOT NULL constraints; they are part of the extension.")
+            Error::new(
+                Code::JwtNotAvailable,
+                "a table of the extension holds an unexpected NULL",
+            )
+            .detail(format!("Column {ordinal} of a row that was read."))
+            .hint("Restore the table's NOT NULL constraints; they are part of the extension.")
         })
     }
 }
 
 fn spi_failed(error: SpiError) -> Error {
-    Error::new(Code::JwtNotAvailable, "the tables of the extension are not as it made them")
-        .detail(error.to_string())
-        .hint("Check that nobody altered the tables in schema dialstack.")
+    Error::new(
+        Code::JwtNotAvailable,
+        "the tables of the extension are not as it made them",
+    )
+    .detail(error.to_string())
+    .hint("Check that nobody altered the tables in schema dialstack.")
 }
 
 /// A bound value.

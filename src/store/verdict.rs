@@ -4,8 +4,8 @@ use std::rc::Rc;
 
 use super::clock::{self, Micros};
 use super::configuration::{self, Env, StoredDefinition};
-use super::sessions::{self, SessionRow};
 use super::keys;
+use super::sessions::{self, SessionRow};
 use crate::error::Result;
 use crate::session::{Expected, Facts, Reason, judge};
 use crate::token::{self, AuthenticToken, Family, KeyRing, Rejected, refresh::RefreshToken};
@@ -27,7 +27,9 @@ pub struct LiveSession {
 impl LiveSession {
     /// The definition's tag; user sessions only.
     pub fn tag(&self) -> Option<&str> {
-        self.definition.as_ref().map(|stored| stored.definition.tag.as_str())
+        self.definition
+            .as_ref()
+            .map(|stored| stored.definition.tag.as_str())
     }
 
     /// The session's data as JSON text, as it is now; user sessions only.
@@ -57,7 +59,10 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    const INVALID: Verdict = Verdict::Refused { reason: Reason::Invalid, row: None };
+    const INVALID: Verdict = Verdict::Refused {
+        reason: Reason::Invalid,
+        row: None,
+    };
 }
 
 /// Runs a check with the key ring, and once more with a fresh ring where the key was not known: the
@@ -111,7 +116,9 @@ fn look_up(
     expected: &Expected<'_>,
     now: Micros,
 ) -> Result<Verdict> {
-    let Some(row) = sessions::by_id(&token.session_id)? else { return Ok(Verdict::INVALID) };
+    let Some(row) = sessions::by_id(&token.session_id)? else {
+        return Ok(Verdict::INVALID);
+    };
     if row.kind != sessions::kind_of(token.family) {
         return Ok(Verdict::INVALID);
     }
@@ -122,7 +129,9 @@ fn look_up(
     };
     let claims = token.access.as_ref();
     let token_expires_at = claims.map(|claims| clock::from_unix_seconds(claims.expires_at));
-    let tag = definition.as_ref().map(|stored| stored.definition.tag.as_str());
+    let tag = definition
+        .as_ref()
+        .map(|stored| stored.definition.tag.as_str());
     let judged = judge(
         &Facts {
             product: env.as_ref().map(|env| env.product.as_str()),
@@ -162,7 +171,10 @@ fn look_up(
                 ring,
             })))
         }
-        (Err(reason), _) => Ok(Verdict::Refused { reason, row: Some(Box::new(row)) }),
+        (Err(reason), _) => Ok(Verdict::Refused {
+            reason,
+            row: Some(Box::new(row)),
+        }),
         (Ok(()), None) => Ok(Verdict::INVALID),
     }
 }
