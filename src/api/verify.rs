@@ -238,7 +238,7 @@ fn session_explain(
         'static,
         (
             name!(step, i32),
-            name!(check, &'static str),
+            name!(checked, &'static str),
             name!(passed, bool),
             name!(detail, String),
         ),
