@@ -99,7 +99,6 @@ fn product_id(product: Option<&str>, code: Code) -> error::Result<ProductId> {
 
 /// Validates a definition and returns it in stored form; stores nothing.
 #[pg_extern(schema = "dialstack", volatile, parallel_unsafe)]
-#[allow(clippy::too_many_arguments)]
 fn session_define(
     product: Option<&str>,
     tag: Option<&str>,
@@ -295,7 +294,6 @@ macro_rules! definition_functions {
     )*) => { $(
         $(#[$meta])*
         #[pg_extern(schema = "dialstack", volatile, parallel_unsafe)]
-        #[allow(clippy::too_many_arguments, clippy::type_complexity)]
         fn $name($($arguments)*) -> Result<
             TableIterator<
                 'static,

@@ -38,7 +38,6 @@ fn columns(key: KeyRow) -> KeyColumns {
 
 /// Makes a new active key; the active one retires and goes on verifying.
 #[pg_extern(schema = "dialstack", volatile, parallel_unsafe)]
-#[allow(clippy::type_complexity)]
 fn signing_key_rotate(
     purpose: default!(Option<&str>, "'jwt'"),
     alg: default!(Option<&str>, "NULL"),
@@ -84,7 +83,6 @@ fn rotate(purpose: Option<&str>, alg: Option<&str>) -> error::Result<KeyRow> {
 
 /// The key ring without its secrets, oldest first.
 #[pg_extern(schema = "dialstack", volatile, parallel_unsafe)]
-#[allow(clippy::type_complexity)]
 fn signing_key_list() -> Result<
     TableIterator<
         'static,
@@ -106,7 +104,6 @@ fn signing_key_list() -> Result<
 /// Revokes a key for good: what it made is refused from the next statement on. An active key gets
 /// a successor first.
 #[pg_extern(schema = "dialstack", volatile, parallel_unsafe)]
-#[allow(clippy::type_complexity)]
 fn signing_key_revoke(
     kid: Option<&str>,
 ) -> Result<

@@ -52,7 +52,6 @@ fn list(call: &ListCall<'_>) -> error::Result<(Vec<Listed>, Option<i64>)> {
 
 /// A page of sessions, of one user (newest first) or of all (by identifier).
 #[pg_extern(schema = "dialstack", volatile, parallel_unsafe)]
-#[allow(clippy::too_many_arguments, clippy::type_complexity)]
 fn session_list(
     product: Option<&str>,
     env: Option<&str>,
@@ -115,7 +114,6 @@ fn info(session_id: Option<pgrx::Uuid>) -> error::Result<Info> {
 
 /// One session, dead or alive.
 #[pg_extern(schema = "dialstack", volatile, parallel_unsafe)]
-#[allow(clippy::type_complexity)]
 fn session_info(
     session_id: Option<pgrx::Uuid>,
 ) -> Result<

@@ -3,6 +3,13 @@
 //! Each function writes its volatility and parallel safety down. Every argument may be NULL; what
 //! must not be is refused with the function's own error.
 
+#![allow(
+    clippy::result_large_err,
+    clippy::too_many_arguments,
+    clippy::type_complexity,
+    reason = "the error type and the shape of signatures are pgrx's"
+)]
+
 mod definitions;
 mod keys;
 mod lifecycle;

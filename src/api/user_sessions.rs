@@ -258,7 +258,6 @@ fn make_room(
 
 /// Creates a user session and returns its tokens.
 #[pg_extern(schema = "dialstack", volatile, parallel_unsafe)]
-#[allow(clippy::type_complexity)]
 fn session_create(
     product: Option<&str>,
     env: Option<&str>,
@@ -489,7 +488,6 @@ impl Refresh<'_> {
 /// Exchanges a refresh token for new tokens. A bad one is an answer, not an error: an error would
 /// roll back the revocation that a stolen one causes.
 #[pg_extern(schema = "dialstack", volatile, parallel_unsafe)]
-#[allow(clippy::type_complexity)]
 fn session_refresh(
     refresh_token: Option<&str>,
     product: default!(Option<&str>, "NULL"),

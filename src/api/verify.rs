@@ -106,7 +106,6 @@ macro_rules! verify_functions {
     )*) => { $(
         $(#[$meta])*
         #[pg_extern(schema = "dialstack", volatile, parallel_restricted)]
-        #[allow(clippy::type_complexity)]
         fn $name(
             token: Option<&str>,
             product: default!(Option<&str>, "NULL"),
@@ -230,7 +229,6 @@ type Explained = (i32, &'static str, bool, String);
 /// Tells an administrator, step by step, why a token is accepted or refused. Shows no secret and
 /// no session data.
 #[pg_extern(schema = "dialstack", volatile, parallel_restricted)]
-#[allow(clippy::type_complexity)]
 fn session_explain(
     token: Option<&str>,
 ) -> Result<
