@@ -16,6 +16,7 @@ use crate::token::{Algorithm, Purpose};
 
 type KeyColumns = (
     String,
+    i32,
     String,
     Option<String>,
     String,
@@ -27,6 +28,7 @@ type KeyColumns = (
 fn columns(key: KeyRow) -> KeyColumns {
     (
         key.kid,
+        key.key_number,
         key.purpose,
         key.alg,
         key.state,
@@ -46,6 +48,7 @@ fn signing_key_rotate(
         'static,
         (
             name!(kid, String),
+            name!(key_number, i32),
             name!(purpose, String),
             name!(alg, Option<String>),
             name!(state, String),
@@ -88,6 +91,7 @@ fn signing_key_list() -> Result<
         'static,
         (
             name!(kid, String),
+            name!(key_number, i32),
             name!(purpose, String),
             name!(alg, Option<String>),
             name!(state, String),
@@ -111,6 +115,7 @@ fn signing_key_revoke(
         'static,
         (
             name!(kid, String),
+            name!(key_number, i32),
             name!(purpose, String),
             name!(alg, Option<String>),
             name!(state, String),

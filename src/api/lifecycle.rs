@@ -210,9 +210,15 @@ fn extend(session_id: Option<pgrx::Uuid>, by: Option<Interval>) -> error::Result
                 .hint("Extend it by less."),
         );
     }
-    if let Some(max) = stored.definition.max_lifetime {
-        let end = clock::ceil_to_second(clock::add(row.created_at, &max, code)?);
-        expires_at = expires_at.min(end.max(row.expires_at));
+    let refreshed_at = row.rotated_at.unwrap_or(row.created_at);
+    for (from, cap) in [
+        (row.created_at, stored.definition.max_lifetime),
+        (refreshed_at, stored.definition.idle_timeout),
+    ] {
+        if let Some(cap) = cap {
+            let end = clock::ceil_to_second(clock::add(from, &cap, code)?);
+            expires_at = expires_at.min(end.max(row.expires_at));
+        }
     }
     if !session_writes::set_expiry(&owner, &row.session_id, expires_at)? {
         return Err(conflict());
@@ -253,8 +259,8 @@ change_functions! {
     fn session_update_data(session_id: Option<pgrx::Uuid>, data: Option<JsonText>) =
         update_data(session_id, data)?;
 
-    /// Moves a living session's end, at most to the definition's `max_lifetime`. Access tokens that
-    /// are out keep their own expiry.
+    /// Moves a living session's end, at most to what the definition's `max_lifetime` and
+    /// `idle_timeout` allow. Access tokens that are out keep their own expiry.
     fn session_extend(session_id: Option<pgrx::Uuid>, by: Option<Interval>) =
         extend(session_id, by)?;
 }

@@ -72,19 +72,18 @@ impl Lifetimes {
         code: Code,
     ) -> error::Result<Self> {
         let after = |at, span| clock::add(at, &span, code);
-        let mut session = after(now, definition.refresh_span().coded(code)?)?;
-        if let Some(idle) = definition.idle_timeout {
-            session = session.min(after(now, idle)?);
-        }
         let token = match expires_in {
             None => after(now, definition.access_span().coded(code)?)?,
             Some(interval) => after(now, expiry_span(interval)?)?,
         };
         // A token that was asked to live longer takes its session along, and what was extended
-        // stays extended; but nothing goes beyond the cap.
-        session = session
+        // stays extended; but nothing goes beyond the caps.
+        let mut session = after(now, definition.refresh_span().coded(code)?)?
             .max(token)
-            .max(before.map_or(session, |row| row.expires_at));
+            .max(before.map_or(token, |row| row.expires_at));
+        if let Some(idle) = definition.idle_timeout {
+            session = session.min(after(now, idle)?);
+        }
         if let Some(max) = definition.max_lifetime {
             session = session.min(after(before.map_or(now, |row| row.created_at), max)?);
         }

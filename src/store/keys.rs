@@ -169,6 +169,8 @@ fn entries(root: &RootKey) -> Result<Vec<KeyEntry>> {
 pub struct KeyRow {
     /// Key id.
     pub kid: String,
+    /// Its number in opaque tokens and sealed data.
+    pub key_number: i32,
     /// `jwt`, `seal` or `token`.
     pub purpose: String,
     /// Signature algorithm of a `jwt` key.
@@ -186,12 +188,13 @@ pub struct KeyRow {
 fn key_row(row: &Columns<'_, '_>) -> Result<KeyRow> {
     Ok(KeyRow {
         kid: row.required(1)?,
-        purpose: row.required(2)?,
-        alg: row.get(3)?,
-        state: row.required(4)?,
-        created_at: row.required(5)?,
-        retired_at: row.get(6)?,
-        revoked_at: row.get(7)?,
+        key_number: row.required(2)?,
+        purpose: row.required(3)?,
+        alg: row.get(4)?,
+        state: row.required(5)?,
+        created_at: row.required(6)?,
+        retired_at: row.get(7)?,
+        revoked_at: row.get(8)?,
     })
 }
 
@@ -212,7 +215,7 @@ static INSERT: Statement = Statement {
               (kid, key_number, purpose, alg, state, wrapped, public_jwk, created_at) \
           SELECT $1, coalesce(max(key_number), 0) + 1, $2, $3, 'active', $4, $5, $6 \
             FROM dialstack.signing_keys \
-          RETURNING kid, purpose, alg, state, created_at, retired_at, revoked_at",
+          RETURNING kid, key_number, purpose, alg, state, created_at, retired_at, revoked_at",
     parameters: &[
         T::TEXTOID,
         T::TEXTOID,
@@ -226,7 +229,7 @@ static INSERT: Statement = Statement {
 static REVOKE: Statement = Statement {
     sql: "UPDATE dialstack.signing_keys \
              SET state = 'revoked', revoked_at = coalesce(revoked_at, $2) WHERE kid = $1 \
-          RETURNING kid, purpose, alg, state, created_at, retired_at, revoked_at",
+          RETURNING kid, key_number, purpose, alg, state, created_at, retired_at, revoked_at",
     parameters: &[T::TEXTOID, T::TIMESTAMPTZOID],
 };
 
@@ -236,7 +239,7 @@ static STATE: Statement = Statement {
 };
 
 static LIST: Statement = Statement {
-    sql: "SELECT kid, purpose, alg, state, created_at, retired_at, revoked_at \
+    sql: "SELECT kid, key_number, purpose, alg, state, created_at, retired_at, revoked_at \
             FROM dialstack.signing_keys ORDER BY key_number",
     parameters: &[],
 };

@@ -1,0 +1,222 @@
+"""What README.md tells about functions, settings, errors and files is what there is."""
+
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg.rows import namedtuple_row
+
+from document import BLOCKS, PROSE, ROOT, TEXT, code, section, table
+
+SOURCE = ROOT / "src"
+BINDIR = Path(os.environ["DSS_BINDIR"])
+
+SIGNATURES = {
+    block.section: " ".join(block.text.split())
+    for block in BLOCKS
+    if not block.kind and "→" in block.text
+}
+# Names for lists of columns that several functions have: `key = kid text, …`.
+ROWS = dict(
+    " ".join(block.text.split()).split(" = ", 1)
+    for block in BLOCKS
+    if not block.kind and "→" not in block.text
+)
+REVOKE_REASONS = {"reused"} | set(
+    re.findall(r'reason: "(\w+)"', (SOURCE / "store/session_writes.rs").read_text(encoding="utf-8"))
+)
+
+
+@pytest.fixture(scope="module")
+def database():
+    """A database of these tests' own, with nothing but the extension."""
+    with psycopg.connect(autocommit=True) as server:
+        server.execute("CREATE DATABASE reference TEMPLATE template0")
+    with psycopg.connect(dbname="reference", autocommit=True, row_factory=namedtuple_row) as db:
+        db.execute("CREATE EXTENSION dialstack_sessions")
+        db.execute("LOAD 'dialstack_sessions'")
+        yield db
+
+
+@pytest.fixture(scope="module")
+def functions(database):
+    """The functions that can be called, by name."""
+    rows = database.execute(
+        """
+        SELECT proname AS name,
+               pg_get_function_arguments(oid) AS arguments,
+               pg_get_function_result(oid) AS result,
+               CASE provolatile WHEN 'v' THEN 'Volatile' WHEN 's' THEN 'Stable'
+                                ELSE 'Immutable' END AS volatility,
+               CASE proparallel WHEN 's' THEN 'safe' WHEN 'r' THEN 'restricted'
+                                ELSE 'unsafe' END AS parallel
+          FROM pg_proc
+         WHERE pronamespace = 'dialstack'::regnamespace
+           AND prorettype NOT IN ('trigger'::regtype, 'event_trigger'::regtype)
+        """
+    ).fetchall()
+    assert len({row.name for row in rows}) == len(rows), "overloaded functions need a new format"
+    return {row.name: row for row in rows}
+
+
+@pytest.fixture(scope="module")
+def introspected(database):
+    """The members of the answer of token_introspect."""
+    database.execute(
+        """
+        SELECT dialstack.product_create('p');
+        SELECT dialstack.env_create('p', 'e');
+        SELECT dialstack.definition_create('p', 't', 'T', '', '{}', '$Session{u}', 1, 'hour');
+        """
+    )
+    answer = database.execute(
+        "SELECT dialstack.token_introspect(token)"
+        " FROM dialstack.session_create('p', 'e', 't', '{\"u\": 1}')"
+    ).fetchone()[0]
+    return set(answer)
+
+
+def as_written(function):
+    """A function's signature in the words of README.md."""
+    arguments = re.sub(r" DEFAULT ([^,]+?)(::[a-z ]+)?(?=,|$)", r" = \1", function.arguments)
+    result = re.sub(r"^TABLE\((.*)\)$", r"\1", function.result)
+    signature = f"{function.name}({arguments}) → {result}"
+    return signature.replace("timestamp with time zone", "timestamptz")
+
+
+def error_codes():
+    """The codes of src/error.rs with their SQLSTATEs."""
+    source = (SOURCE / "error.rs").read_text(encoding="utf-8")
+    words = dict(re.findall(r'Code::(\w+) => "(\w+)"', source))
+    sharedir = subprocess.check_output([BINDIR / "pg_config", "--sharedir"], text=True).strip()
+    numbers = {}
+    for line in Path(sharedir, "errcodes.txt").read_text(encoding="utf-8").splitlines():
+        if match := re.match(r"(\w{5})\s+[EWS]\s+(ERRCODE_\w+)", line):
+            numbers[match[2]] = match[1]
+    states = {}
+    for variants, state in re.findall(r"((?:\|?\s*Code::\w+\s*)+)=> \{?\s*S::(\w+)", source):
+        for variant in re.findall(r"Code::(\w+)", variants):
+            states[words[variant]] = numbers[state]
+    assert set(states) == set(words.values()) and len(words) > 5
+    return states
+
+
+def test_the_reference_has_every_function_and_no_other(functions):
+    assert set(SIGNATURES) == set(functions)
+
+
+@pytest.mark.parametrize("name", SIGNATURES)
+def test_a_signature_is_the_one_of_the_catalogue(functions, name):
+    signature = SIGNATURES[name]
+    head, result = signature.split(" → ")
+    assert f"{head} → {ROWS.get(result, result)}" == as_written(functions[name])
+
+
+@pytest.mark.parametrize("name", SIGNATURES)
+def test_a_function_is_told_as_it_is_declared(functions, name):
+    text, function = section(name), functions[name]
+    declared = f"{function.volatility}, parallel {function.parallel}. Errors: "
+    assert text.count(declared) == 1
+
+
+@pytest.mark.parametrize("name", SIGNATURES)
+def test_a_table_explains_only_what_the_function_has(functions, name):
+    has = set(re.findall(r"(\w+) [a-z]+(?:\[\])?(?=[ ,)]|$)", as_written(functions[name])))
+    for line in section(name).splitlines():
+        if line.startswith("| `"):
+            assert set(code(line.split("|")[1])) <= has, line
+
+
+def test_every_function_that_is_mentioned_exists(functions, introspected):
+    called = set(re.findall(r"\bdialstack\.(\w{2,})\(", TEXT))  # dialstack.f(…) stands for any
+    # A name alone in backticks that begins as functions do is one, if it is nothing else.
+    families = {name.split("_")[0] for name in functions if "_" in name}
+    named = {
+        name
+        for name in re.findall(r"^(\w+_\w+)(?:\(\))?$", "\n".join(code(PROSE)), re.M)
+        if name.split("_")[0] in families
+    }
+    other = REVOKE_REASONS | introspected | {"product_id"}
+    for function in functions.values():
+        other |= set(re.findall(r"(\w+) [a-z]", as_written(function)))
+    assert len(called) > 10 and len(named) > 10
+    assert (called | named) - set(functions) - other == set()
+
+
+def test_the_reasons_of_a_revocation_are_those_of_the_source():
+    rows = {code(row[0])[0]: row[1] for row in table(section("session_info"), "column")}
+    told = set(code(rows["revoke_reason"])) - {"max_sessions"}
+    assert told == REVOKE_REASONS
+
+
+def test_the_answer_of_an_introspection_is_told_in_full(introspected):
+    prose = re.sub(r"```.*?```", "", section("token_introspect"), flags=re.S)
+    told = {name for name in code(prose) if re.fullmatch(r"[a-z_]+", name)}
+    assert told == introspected
+
+
+def test_the_fields_of_a_definition_are_the_arguments_that_make_one(functions):
+    fields = [code(row[0])[0] for row in table(section("Definitions"), "field")]
+    arguments = re.findall(r"(?:^|, )(\w+) ", functions["definition_create"].arguments)
+    assert set(fields) == set(arguments) - {"product"}
+
+
+def test_the_reasons_are_those_of_the_source_in_their_order():
+    source = (SOURCE / "session/verdict.rs").read_text(encoding="utf-8")
+    words = re.findall(r'Self::\w+ => "(\w+)"', source)
+    assert [code(row[0])[0] for row in table(section("Verifying"), "reason")] == words
+
+
+def test_every_setting_is_told_with_its_default_and_context(database):
+    rows = database.execute(
+        "SELECT name, current_setting(name) AS value, context FROM pg_settings"
+        " WHERE name LIKE 'dialstack\\_sessions.%'"
+    )
+    told = {
+        code(setting)[0]: ("" if default == "*(empty)*" else code(default)[0], context)
+        for setting, default, context, _ in table(section("Settings"), "setting")
+    }
+    assert told == {row.name: (row.value, row.context) for row in rows}
+
+
+def test_every_setting_that_is_mentioned_exists(database):
+    mentioned = set(re.findall(r"\bdialstack_sessions\.([a-z_]+)", TEXT))
+    rows = database.execute("SELECT name FROM pg_settings WHERE name LIKE 'dialstack\\_sess%'")
+    assert mentioned == {row.name.split(".")[1] for row in rows}
+
+
+def test_every_error_code_is_told_with_its_sqlstate():
+    told = {code(row[0])[0]: row[1] for row in table(section("Errors"), "code")}
+    assert told == error_codes()
+
+
+def test_every_error_code_that_is_mentioned_exists():
+    lists = re.findall(r"Errors: (.+?)\n\n", TEXT, re.S)
+    mentioned = {word for text in lists for word in code(text) if word.isupper()}
+    mentioned |= set(re.findall(r"^ERROR:  ([A-Z_]+):", TEXT, re.M))
+    assert mentioned <= set(error_codes()) and len(mentioned) > 5
+
+
+def test_the_paths_of_the_layout_exist():
+    paths = [path for row in table(section("Working on it"), "path") for path in code(row[0])]
+    assert [path for path in paths if not (ROOT / path).exists()] == []
+
+
+def test_the_links_lead_somewhere():
+    headings = re.findall(r"^#+ (.+)$", PROSE, re.M)
+    anchors = {"#" + re.sub(r"[^\w -]", "", h).lower().replace(" ", "-") for h in headings}
+    links = re.findall(r"\]\(([^)\s]+)\)", PROSE)
+    assert links
+    assert [x for x in links if x not in anchors and not (ROOT / x).exists()] == []
+
+
+def test_the_versions_are_those_that_the_manifest_builds_for():
+    manifest = (ROOT / "Cargo.toml").read_text(encoding="utf-8")
+    majors = sorted(int(major) for major in re.findall(r"^pg(\d+) = ", manifest, re.M))
+    version = re.search(r'^version = "(.+)"', manifest, re.M)[1]
+    rust = re.search(r'^rust-version = "(.+)"', manifest, re.M)[1]
+    assert f"Version {version}. PostgreSQL {majors[0]} to {majors[-1]}" in TEXT
+    assert f"Rust {rust} or later" in TEXT
