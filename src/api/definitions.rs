@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::required;
 use crate::error::{self, Code, Coded, Error};
+use crate::session::problem::shown;
 use crate::session::{Definition, SelectorForm};
 use crate::store::configuration::ProductId;
 use crate::store::definitions::DefinitionRow;
@@ -201,7 +202,10 @@ fn store(
 fn not_found(tag: &str) -> Error {
     Error::new(
         Code::DefinitionNotFound,
-        format!("the product has no session definition with tag {tag:?}"),
+        format!(
+            "the product has no session definition with tag {:?}",
+            shown(tag)
+        ),
     )
     .hint("dialstack.definition_list() shows the definitions of a product.")
 }

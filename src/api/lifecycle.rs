@@ -48,31 +48,23 @@ fn revoke_one(place: Place, session_id: Uuid) -> error::Result<i64> {
         env_id,
         definition_id,
     } = place;
+    let now = clock::now();
     let which = Which::One {
         session_id,
         env_id,
         definition_id,
     };
     let owner = AsOwner::enter()?;
-    let revoked = session_writes::revoke(&owner, &which, session_writes::REVOKED, clock::now())?;
+    let revoked = session_writes::revoke(&owner, &which, session_writes::REVOKED, now)?;
     if revoked == 0 {
         let ours =
             |row: &SessionRow| row.env_id == env_id && row.definition_id == Some(definition_id);
         let row = sessions::by_id(&session_id)?.filter(ours);
-        if row.is_some_and(|row| row.revoke_reason.is_none()) {
-            return Err(conflict());
+        if row.is_some_and(|row| row.lives(now)) {
+            return Err(session_writes::conflict());
         }
     }
     Ok(count(revoked))
-}
-
-/// A living session that the transaction's snapshot does not show as it is.
-fn conflict() -> Error {
-    Error::new(
-        Code::Conflict,
-        "the session changed after this transaction began",
-    )
-    .hint("Retry the transaction.")
 }
 
 fn revoke_user(place: Place, identifier: &str, except: Option<Uuid>) -> error::Result<i64> {
@@ -141,8 +133,7 @@ fn lock_living(
 ) -> error::Result<(SessionRow, std::rc::Rc<StoredDefinition>)> {
     let session_id = uuid(required(session_id, "session_id", code)?);
     session_writes::lock(owner, &session_id)?;
-    let row = sessions::by_id(&session_id)?
-        .filter(|row| row.revoke_reason.is_none() && now < row.expires_at);
+    let row = sessions::by_id(&session_id)?.filter(|row| row.lives(now));
     let stored = match row.as_ref().and_then(|row| row.definition_id) {
         Some(id) => configuration::definition_by_id(id)?,
         None => None,
@@ -183,7 +174,7 @@ fn update_data(session_id: Option<pgrx::Uuid>, data: Option<JsonText>) -> error:
     )?;
     let number = key_number.cast_signed();
     if !session_writes::set_data(&owner, &row.session_id, sealed_data, number)? {
-        return Err(conflict());
+        return Err(session_writes::conflict());
     }
     Ok(Changed {
         session_id: row.session_id,
@@ -194,7 +185,7 @@ fn update_data(session_id: Option<pgrx::Uuid>, data: Option<JsonText>) -> error:
 fn extend(session_id: Option<pgrx::Uuid>, by: Option<Interval>) -> error::Result<Changed> {
     let code = Code::RefreshFailed;
     let by = clock::span(&required(by, "by", code)?);
-    if !by.is_positive() || by.approx_micros() > MAX_SPAN_MICROS {
+    if !by.is_positive() || !by.is_within_a_century() {
         return Err(
             Error::new(code, "by is not a time that a session can be extended by")
                 .hint("Give a positive interval of at most 100 years."),
@@ -221,7 +212,7 @@ fn extend(session_id: Option<pgrx::Uuid>, by: Option<Interval>) -> error::Result
         }
     }
     if !session_writes::set_expiry(&owner, &row.session_id, expires_at)? {
-        return Err(conflict());
+        return Err(session_writes::conflict());
     }
     Ok(Changed {
         session_id: row.session_id,

@@ -5,6 +5,7 @@ use pgrx::prelude::*;
 
 use super::required;
 use crate::error::{self, Code, Coded, Error};
+use crate::session::problem::shown;
 use crate::session::{check_label, check_name};
 use crate::store::owner::AsOwner;
 use crate::store::session_writes::{self, Which};
@@ -30,7 +31,7 @@ fn create_product(product: Option<&str>, name: Option<&str>) -> error::Result<pg
     products::insert(&owner, product, name)?.ok_or_else(|| {
         Error::new(
             Code::DefineFailed,
-            format!("there is already a product {product:?}"),
+            format!("there is already a product {:?}", shown(product)),
         )
         .hint("Choose another name, or use the product that is there.")
     })
@@ -56,7 +57,11 @@ fn create_env(product: Option<&str>, env: Option<&str>, live: Option<bool>) -> e
     }
     Err(Error::new(
         Code::DefineFailed,
-        format!("product {product:?} already has an environment {env:?}"),
+        format!(
+            "product {:?} already has an environment {:?}",
+            shown(product),
+            shown(env)
+        ),
     )
     .hint("Choose another name, or use the environment that is there."))
 }

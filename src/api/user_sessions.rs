@@ -3,6 +3,8 @@
 use pgrx::datum::{Inet, Interval, TimestampWithTimeZone};
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
+use std::rc::Rc;
+
 use uuid::Uuid;
 
 use super::{pg_uuid, required};
@@ -18,7 +20,7 @@ use crate::store::json::JsonText;
 use crate::store::owner::AsOwner;
 use crate::store::session_writes::{self, NewSession, Step, UserKey, Which};
 use crate::store::sessions::{self, SessionRow};
-use crate::store::{keys, random, verdict};
+use crate::store::{keys, random, transaction, verdict};
 use crate::token::{AccessClaims, KeyRing, access, refresh, sealed};
 
 /// Longest user agent that is kept, in characters.
@@ -98,7 +100,7 @@ impl Lifetimes {
 /// `expires_in` as a span that makes sense for a token.
 fn expiry_span(interval: &Interval) -> error::Result<crate::session::Span> {
     let span = clock::span(interval);
-    if span.is_positive() && span.approx_micros() <= crate::session::period::MAX_SPAN_MICROS {
+    if span.is_positive() && span.is_within_a_century() {
         return Ok(span);
     }
     Err(Error::new(
@@ -175,21 +177,6 @@ fn create(call: Create<'_>) -> error::Result<Tokens> {
         call.expires_in.as_ref(),
         code,
     )?;
-    let ring = keys::ring()?;
-    let session_id = random::uuid()?;
-    let (key_number, sealed_data) =
-        sealed::seal(&ring, session_id, random::bytes()?, data.text.as_bytes())?;
-    let tokens = issue(&Issue {
-        ring: &ring,
-        env: &env,
-        tag,
-        identifier: &data.identifier,
-        session_id,
-        generation: 0,
-        data: &data.text,
-        now,
-        expires_at: lifetimes.token,
-    })?;
     let user = UserKey {
         env_id: env.env_id,
         definition_id: stored.definition_id,
@@ -206,6 +193,22 @@ fn create(call: Create<'_>) -> error::Result<Tokens> {
         );
     }
     make_room(&owner, &stored.definition, user, now)?;
+    // Only now, after every wait, so that no key was revoked while we waited.
+    let ring = keys::ring()?;
+    let session_id = random::uuid()?;
+    let (key_number, sealed_data) =
+        sealed::seal(&ring, session_id, random::bytes()?, data.text.as_bytes())?;
+    let tokens = issue(&Issue {
+        ring: &ring,
+        env: &env,
+        tag,
+        identifier: &data.identifier,
+        session_id,
+        generation: 0,
+        data: &data.text,
+        now,
+        expires_at: lifetimes.token,
+    })?;
     session_writes::insert(
         &owner,
         NewSession {
@@ -305,12 +308,17 @@ enum Refreshed {
 
 /// A refresh in progress: what is known of the presented token and who presents it.
 struct Refresh<'a> {
-    ring: &'a KeyRing,
     presented: refresh::RefreshToken,
     expected: Expected<'a>,
     origin: Origin<'a>,
     /// Read before any lock, so that callers who wait for each other judge by when they came.
     now: Micros,
+}
+
+/// What a session's tokens are made from, beside its row.
+struct Place {
+    env: Rc<Env>,
+    stored: Rc<StoredDefinition>,
 }
 
 fn refresh(
@@ -323,12 +331,10 @@ fn refresh(
     let Some(presented) = refresh_token else {
         return Ok(Refreshed::Refused(Reason::Invalid));
     };
-    let (ring, authentic) = verdict::authenticate_refresh(presented)?;
-    let Ok(presented) = authentic else {
+    let Ok(presented) = verdict::authenticate_refresh(presented)? else {
         return Ok(Refreshed::Refused(Reason::Invalid));
     };
     let attempt = Refresh {
-        ring: &ring,
         presented,
         expected,
         origin,
@@ -340,13 +346,9 @@ fn refresh(
             return Ok(Refreshed::Refused(Reason::Invalid));
         };
         // A step that failed although the row is as it was: our snapshot is older than the row.
-        let state = (row.generation, row.revoke_reason.is_some());
+        let state = (row.generation, row.expires_at, row.revoke_reason.is_some());
         if before.replace(state) == Some(state) {
-            return Err(Error::new(
-                Code::Conflict,
-                "the session changed after this transaction began",
-            )
-            .hint("Retry the transaction, or refresh at isolation level READ COMMITTED."));
+            return Err(session_writes::conflict());
         }
         if let Some(done) = attempt.step(&row)? {
             return Ok(done);
@@ -357,16 +359,38 @@ fn refresh(
 impl Refresh<'_> {
     /// Tries once; `None` when somebody else was faster and the row must be read again.
     fn step(&self, row: &SessionRow) -> error::Result<Option<Refreshed>> {
+        let place = match self.judge(row)? {
+            Ok(place) => place,
+            Err(reason) => return self.refuse(row, reason).map(Some),
+        };
+        let definition = &place.stored.definition;
+        let decision = decide(&Rotation {
+            presented: self.presented.generation,
+            stored: row.generation,
+            rotated_at: row.rotated_at,
+            now: self.now,
+            reuse_interval: definition.reuse_interval.approx_micros(),
+        });
+        match decision {
+            Decision::Rotate { next } => self.rotate(row, &place, next),
+            Decision::Repeat => self.repeat(row, &place),
+            Decision::Reused => self.end_family(row),
+            Decision::Exhausted => self.refuse(row, Reason::Expired).map(Some),
+        }
+    }
+
+    /// Whether the session may be refreshed at all.
+    fn judge(&self, row: &SessionRow) -> error::Result<Result<Place, Reason>> {
         let env = configuration::env_by_id(row.env_id)?;
         let stored = match row.definition_id {
             Some(id) => configuration::definition_by_id(id)?,
             None => None,
         };
         let (Some(env), Some(stored)) = (env, stored) else {
-            return self.refuse(row, Reason::Revoked).map(Some);
+            return Ok(Err(Reason::Revoked));
         };
         if env.mode != self.presented.mode {
-            return Ok(Some(Refreshed::Refused(Reason::Invalid)));
+            return Ok(Err(Reason::Invalid));
         }
         let facts = Facts {
             product: Some(&env.product),
@@ -378,44 +402,31 @@ impl Refresh<'_> {
             scopes: None,
         };
         if let Err(reason) = judge(&facts, &self.expected, self.now) {
-            return self.refuse(row, reason).map(Some);
+            return Ok(Err(reason));
         }
-        let decision = decide(&Rotation {
-            presented: self.presented.generation,
-            stored: row.generation,
-            rotated_at: row.rotated_at,
-            now: self.now,
-            reuse_interval: stored.definition.reuse_interval.approx_micros(),
-        });
-        match decision {
-            Decision::Rotate { next } => self.rotate(row, &env, &stored, next),
-            Decision::Repeat => {
-                let lifetimes = self.lifetimes(row, &stored)?;
-                let expires_at = lifetimes.token.min(row.expires_at);
-                self.tokens(row, &env, &stored, row.generation, expires_at)
-                    .map(Some)
-            }
-            Decision::Reused => self.end_family(row),
-            Decision::Exhausted => self.refuse(row, Reason::Expired).map(Some),
+        // Without its key the data is lost, and with it the session.
+        if verdict::open_data(row)?.is_none() {
+            return Ok(Err(Reason::Invalid));
         }
+        Ok(Ok(Place { env, stored }))
     }
 
-    fn lifetimes(&self, row: &SessionRow, stored: &StoredDefinition) -> error::Result<Lifetimes> {
+    fn lifetimes(&self, row: &SessionRow, place: &Place) -> error::Result<Lifetimes> {
         let code = Code::RefreshFailed;
-        Lifetimes::new(&stored.definition, self.now, Some(row), None, code)
+        Lifetimes::new(&place.stored.definition, self.now, Some(row), None, code)
     }
 
     fn rotate(
         &self,
         row: &SessionRow,
-        env: &Env,
-        stored: &StoredDefinition,
+        place: &Place,
         next: u32,
     ) -> error::Result<Option<Refreshed>> {
-        let lifetimes = self.lifetimes(row, stored)?;
+        let lifetimes = self.lifetimes(row, place)?;
         let step = Step {
             session_id: row.session_id,
             from: row.generation,
+            ends_at: row.expires_at,
             to: next,
             now: self.now,
             token_expires_at: lifetimes.token,
@@ -425,29 +436,34 @@ impl Refresh<'_> {
         if !session_writes::rotate(&AsOwner::enter()?, &step)? {
             return Ok(None);
         }
-        self.tokens(row, env, stored, next, lifetimes.token)
-            .map(Some)
+        // It may have waited: the data can be newer than the row that was judged.
+        let row = sessions::by_id(&row.session_id)?.ok_or_else(session_writes::conflict)?;
+        self.tokens(&row, place, lifetimes.token).map(Some)
     }
 
+    /// The current tokens once more, without a lock.
+    fn repeat(&self, row: &SessionRow, place: &Place) -> error::Result<Option<Refreshed>> {
+        let expires_at = self.lifetimes(row, place)?.token.min(row.expires_at);
+        self.note(row, None)?;
+        self.tokens(row, place, expires_at).map(Some)
+    }
+
+    /// The tokens of the row's generation.
     fn tokens(
         &self,
         row: &SessionRow,
-        env: &Env,
-        stored: &StoredDefinition,
-        generation: u32,
+        place: &Place,
         expires_at: Micros,
     ) -> error::Result<Refreshed> {
-        // Without its key the data is lost, and with it the session.
-        let Some(data) = verdict::open_data(self.ring, row) else {
-            return self.refuse(row, Reason::Invalid);
-        };
+        // It was there when the row was judged: its key was revoked a moment ago.
+        let data = verdict::open_data(row)?.ok_or_else(session_writes::conflict)?;
         issue(&Issue {
-            ring: self.ring,
-            env,
-            tag: &stored.definition.tag,
+            ring: &*keys::ring()?,
+            env: &place.env,
+            tag: &place.stored.definition.tag,
             identifier: row.subject.as_deref().unwrap_or_default(),
             session_id: row.session_id,
-            generation,
+            generation: row.generation,
             data: &data,
             now: self.now,
             expires_at,
@@ -466,21 +482,23 @@ impl Refresh<'_> {
             definition_id,
         };
         let owner = AsOwner::enter()?;
-        let revoked = session_writes::revoke(&owner, &which, session_writes::REUSED, self.now)?;
+        let reused = session_writes::REUSED.by(self.origin);
+        let revoked = session_writes::revoke(&owner, &which, reused, self.now)?;
         Ok((revoked == 1).then_some(Refreshed::Refused(Reason::Reused)))
     }
 
     fn refuse(&self, row: &SessionRow, reason: Reason) -> error::Result<Refreshed> {
-        let why = Some(reason.as_str());
-        activity::note(
-            &AsOwner::enter()?,
-            row,
-            "refresh",
-            why,
-            self.now,
-            self.origin,
-        )?;
+        self.note(row, Some(reason.as_str()))?;
         Ok(Refreshed::Refused(reason))
+    }
+
+    /// Logs what changes nothing: skipped where nothing can be written.
+    fn note(&self, row: &SessionRow, refused: Option<&'static str>) -> error::Result<()> {
+        if !transaction::can_write() {
+            return Ok(());
+        }
+        let owner = AsOwner::enter()?;
+        activity::note(&owner, row, "refresh", refused, self.now, self.origin)
     }
 }
 

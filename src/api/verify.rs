@@ -13,7 +13,7 @@ use crate::store::clock::{self, Micros, timestamptz};
 use crate::store::json::JsonText;
 use crate::store::owner::AsOwner;
 use crate::store::verdict::{self, LiveSession, Verdict};
-use crate::store::{configuration, sessions, transaction};
+use crate::store::{configuration, keys, sessions, transaction};
 use crate::token::{AuthenticToken, Rejected};
 
 type VerifyColumns = (
@@ -41,7 +41,7 @@ fn live_columns(live: &LiveSession) -> VerifyColumns {
         Some(pg_uuid(&live.row.session_id)),
         if account { None } else { subject() },
         if account { subject() } else { None },
-        live.data().map(JsonText),
+        live.data.clone().map(JsonText),
         live.row.scopes.clone(),
         Some(timestamptz(live.expires_at)),
         Some(live.env.product.clone()),
@@ -195,7 +195,7 @@ fn introspect(token: Option<&str>) -> error::Result<Value> {
         "active": true,
         "client_id": live.env.product,
         "aud": format!("{}/{}", live.env.product, live.env.env),
-        "iss": live.ring.instance().issuer(),
+        "iss": keys::ring()?.instance().issuer(),
         "sub": live.row.subject,
         "sid": live.row.session_id.to_string(),
         "token_type": "Bearer",
@@ -209,13 +209,10 @@ fn introspect(token: Option<&str>) -> error::Result<Value> {
     if let Some(scopes) = &live.row.scopes {
         answer["scope"] = json!(scopes.join(" "));
     }
-    if let (
-        _,
-        Ok(AuthenticToken {
-            access: Some(claims),
-            ..
-        }),
-    ) = verdict::authenticate(token, clock::now())?
+    if let Ok(AuthenticToken {
+        access: Some(claims),
+        ..
+    }) = verdict::authenticate(token, clock::now())?
     {
         answer["iat"] = json!(claims.issued_at);
         answer["jti"] = json!(claims.token_id.to_string());
@@ -259,8 +256,7 @@ fn explain(token: Option<&str>) -> error::Result<Vec<(&'static str, bool, String
         )]);
     };
     let now = clock::now();
-    let (ring, authentic) = verdict::authenticate(token, now)?;
-    let authentic = match authentic {
+    let authentic = match verdict::authenticate(token, now)? {
         Ok(authentic) => authentic,
         Err(rejected) => {
             steps.push((rejected_check(rejected), false, rejected.to_string()));
@@ -296,6 +292,12 @@ fn explain(token: Option<&str>) -> error::Result<Vec<(&'static str, bool, String
             "its environment was deleted".to_owned(),
         ),
     });
+    if let Some(definition_id) = row.definition_id {
+        steps.push(match configuration::definition_by_id(definition_id)? {
+            Some(stored) => ("definition", true, stored.definition.tag.clone()),
+            None => ("definition", false, "its definition was deleted".to_owned()),
+        });
+    }
     steps.push(match &row.revoke_reason {
         None => ("revoked", true, "it is not revoked".to_owned()),
         Some(reason) => ("revoked", false, format!("it was revoked: {reason}")),
@@ -311,7 +313,7 @@ fn explain(token: Option<&str>) -> error::Result<Vec<(&'static str, bool, String
         expiry("the session", row.expires_at, now),
     ));
     if row.sealed_data.is_some() {
-        let opens = verdict::open_data(&ring, &row).is_some();
+        let opens = verdict::open_data(&row)?.is_some();
         let detail = if opens {
             "its data can be decrypted"
         } else {

@@ -18,7 +18,7 @@ pub fn check_name(what: &'static str, value: &str) -> Result<(), Problem> {
     }
     Err(
         Problem::new(format!("{what} is not a valid name")).with_hint(format!(
-            "A {what} has 1 to {MAX_NAME} characters, each of them a letter A-Z or a-z, a digit, \
+            "A name ({what}) has 1 to {MAX_NAME} characters, each of them a letter A-Z or a-z, a digit, \
          a dot, an underscore or a hyphen."
         )),
     )

@@ -133,6 +133,11 @@ impl Span {
         i64::try_from(micros).unwrap_or(if micros < 0 { i64::MIN } else { i64::MAX })
     }
 
+    /// Whether it is at most a century: 1200 months, or 36,525 days of 24 hours.
+    pub fn is_within_a_century(&self) -> bool {
+        self.months <= 1200 && self.approx_micros() <= MAX_SPAN_MICROS
+    }
+
     /// Whether it is longer than no time at all, by [`Span::approx_micros`].
     pub fn is_positive(&self) -> bool {
         self.approx_micros() > 0

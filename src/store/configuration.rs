@@ -11,6 +11,7 @@ use super::json::JsonText;
 use super::relations::{self, Rel};
 use super::scan::{self, Key, Row};
 use crate::error::{Code, Coded, Error, Result};
+use crate::session::problem::shown;
 use crate::session::{CompiledSchema, Definition};
 use crate::token::Mode;
 
@@ -158,7 +159,7 @@ pub fn product_id(product: &str) -> Result<ProductId> {
         row.get::<pgrx::Uuid>(1).map(|id| *id.as_bytes())
     })?;
     id.ok_or_else(|| {
-        Error::new(Code::ProductNotFound, format!("there is no product {product:?}"))
+        Error::new(Code::ProductNotFound, format!("there is no product {:?}", shown(product)))
             .hint("Create it with dialstack.product_create(), or check the spelling; names are case-sensitive.")
     })
 }
@@ -232,7 +233,7 @@ pub fn env(product: &str, env: &str) -> Result<Rc<Env>> {
         read,
     )?;
     found.ok_or_else(|| {
-        Error::new(Code::EnvNotFound, format!("product {product:?} has no environment {env:?}"))
+        Error::new(Code::EnvNotFound, format!("product {:?} has no environment {:?}", shown(product), shown(env)))
             .hint("Create it with dialstack.env_create(), or check the spelling; names are case-sensitive.")
     })
 }
@@ -291,7 +292,7 @@ pub fn definition(product_id: &ProductId, tag: &str) -> Result<Rc<StoredDefiniti
         read,
     )?;
     found.ok_or_else(|| {
-        Error::new(Code::DefinitionNotFound, format!("the product has no session definition with tag {tag:?}"))
+        Error::new(Code::DefinitionNotFound, format!("the product has no session definition with tag {:?}", shown(tag)))
             .hint("Create it with dialstack.definition_create(), or check the spelling; tags are case-sensitive.")
     })
 }

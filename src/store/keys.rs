@@ -14,6 +14,7 @@ use super::clock::{self, timestamptz};
 use super::json::JsonText;
 use super::owner::AsOwner;
 use super::relations::{self, Rel};
+use super::session_writes::conflict;
 use super::statements::{Columns, Statement, bind};
 use super::{random, root_key_file, scan};
 use crate::error::{Code, Error, Result};
@@ -403,7 +404,9 @@ pub fn rotate_root() -> Result<&'static str> {
     };
     for entry in entries(&old)? {
         let wrapped = root_key::wrap(&new, &entry.kid, random::bytes()?, &entry.material);
-        REWRAP.execute(&owner, &[bind(entry.kid), bind(wrapped)])?;
+        if REWRAP.execute(&owner, &[bind(entry.kid), bind(wrapped)])? != 1 {
+            return Err(conflict());
+        }
     }
     let fingerprint = root_key::fingerprint(&new).to_vec();
     SET_ROOT.execute(

@@ -19,10 +19,12 @@ const MAX_BYTES: u64 = 16 * 1024;
 /// `JWT_NOT_AVAILABLE` when the file can't be read, may be read by others than the server's user
 /// and root, or holds something else than keys.
 pub fn read(path: &Path) -> Result<Vec<RootKey>> {
+    let metadata = std::fs::metadata(path).map_err(|error| unreadable(path, &error.to_string()))?;
+    // Opening a named pipe would wait for a writer, for ever.
+    if !metadata.is_file() {
+        return Err(unreadable(path, "it is not a regular file"));
+    }
     let file = File::open(path).map_err(|error| unreadable(path, &error.to_string()))?;
-    let metadata = file
-        .metadata()
-        .map_err(|error| unreadable(path, &error.to_string()))?;
     // The rule of the server's own TLS key: ours and for us alone, or root's and for our group.
     let forbidden = if metadata.uid() == 0 { 0o037 } else { 0o077 };
     if metadata.mode() & forbidden != 0 {

@@ -6,14 +6,17 @@
 
 use std::cell::Cell;
 
+use pgrx::datum::DatumWithOid;
 use pgrx::pg_sys::BuiltinOid as T;
 use uuid::Uuid;
 
 use super::activity::{self, Origin};
 use super::clock::{Micros, timestamptz};
 use super::owner::AsOwner;
+use super::sessions::{self, SessionRow};
 use super::statements::{Statement, bind};
-use crate::error::Result;
+use super::transaction;
+use crate::error::{Code, Error, Result};
 use crate::guc;
 
 thread_local! {
@@ -88,6 +91,15 @@ static FORGET_UNKNOWN_USER: Statement = Statement {
     parameters: &[T::INT4OID, T::INT4OID, T::TEXTOID],
 };
 
+/// Also those whose time is over: a refresh that is not committed yet may be giving them more. The
+/// statement that follows sees what became of them.
+static LOCK_UNREVOKED: Statement = Statement {
+    sql: "SELECT 1 FROM dialstack.sessions \
+           WHERE env_id = $1 AND definition_id = $2 AND subject = $3 AND revoked_at IS NULL \
+             FOR NO KEY UPDATE",
+    parameters: &[T::INT4OID, T::INT4OID, T::TEXTOID],
+};
+
 static LIVING: Statement = Statement {
     sql: "SELECT count(*) FROM dialstack.sessions \
            WHERE env_id = $1 AND definition_id = $2 AND subject = $3 \
@@ -120,8 +132,14 @@ pub fn count_in_user(owner: &AsOwner, user: UserKey<'_>, now: Micros) -> Result<
     COUNT_IN_USER.execute(owner, &arguments).map(|_| ())
 }
 
-/// How many living sessions the user has. Exact after [`count_in_user`].
+/// How many living sessions the user has. Exact after [`count_in_user`], until the transaction ends.
 pub fn living(owner: &AsOwner, user: UserKey<'_>, now: Micros) -> Result<i64> {
+    let key = [
+        bind(user.env_id),
+        bind(user.definition_id),
+        bind(user.identifier),
+    ];
+    LOCK_UNREVOKED.execute(owner, &key)?;
     let arguments = [
         bind(user.env_id),
         bind(user.definition_id),
@@ -223,6 +241,8 @@ pub struct Step<'a> {
     pub session_id: Uuid,
     /// The generation that is expected in the row.
     pub from: u32,
+    /// The end that is expected in the row: an extension meanwhile must not be lost.
+    pub ends_at: Micros,
     /// The generation that it gets.
     pub to: u32,
     /// When.
@@ -242,7 +262,8 @@ static ROTATE: Statement = Statement {
                   generation = $3, rotated_at = $4, last_seen_at = $4, token_expires_at = $5, \
                   expires_at = $6, purge_after = ($7 AT TIME ZONE 'UTC')::date, \
                   ip = coalesce($8, ip), user_agent = coalesce($9, user_agent) \
-               WHERE session_id = $1 AND generation = $2 AND revoked_at IS NULL \
+               WHERE session_id = $1 AND generation = $2 AND expires_at = $11 \
+                 AND revoked_at IS NULL \
            RETURNING env_id, definition_id, kind, subject, ip, user_agent) \
           INSERT INTO dialstack.activity \
               (at, month, session_id, env_id, definition_id, kind, operation, status, subject, \
@@ -261,6 +282,7 @@ static ROTATE: Statement = Statement {
         T::INETOID,
         T::TEXTOID,
         T::INT4OID,
+        T::TIMESTAMPTZOID,
     ],
 };
 
@@ -277,6 +299,7 @@ pub fn rotate(owner: &AsOwner, step: &Step<'_>) -> Result<bool> {
         bind(step.origin.ip.cloned()),
         bind(step.origin.user_agent),
         bind(activity::latency(step.now)),
+        bind(timestamptz(step.ends_at)),
     ];
     let _plain = PlainRefresh::begin();
     Ok(ROTATE.execute(owner, &arguments)? == 1)
@@ -315,90 +338,63 @@ macro_rules! revoke_where {
             "WITH revoked AS ( \
                  UPDATE dialstack.sessions SET revoked_at = $1, revoke_reason = $2, \
                      purge_after = ($3 AT TIME ZONE 'UTC')::date \
-                  WHERE revoked_at IS NULL AND ",
+                  WHERE revoked_at IS NULL AND expires_at > $1 AND ",
             $condition,
             " RETURNING session_id, env_id, definition_id, kind, subject, ip, user_agent) \
              INSERT INTO dialstack.activity \
                  (at, month, session_id, env_id, definition_id, kind, operation, status, reason, \
                   subject, ip, user_agent, latency_us) \
              SELECT $1, extract(month FROM $1 AT TIME ZONE 'UTC'), session_id, env_id, \
-                    definition_id, kind, $4, $5, $2, subject, ip, user_agent, $6 \
+                    definition_id, kind, $4, $5, $2, subject, coalesce($6, ip), \
+                    coalesce($7, user_agent), $8 \
                FROM revoked"
         )
     };
 }
 
+/// The types of what every revocation binds, and of what it binds beside that.
+macro_rules! revoke_parameters {
+    ($($more:expr),*) => {
+        &[
+            T::TIMESTAMPTZOID,
+            T::TEXTOID,
+            T::TIMESTAMPTZOID,
+            T::TEXTOID,
+            T::TEXTOID,
+            T::INETOID,
+            T::TEXTOID,
+            T::INT4OID,
+            $($more),*
+        ]
+    };
+}
+
 static REVOKE_ONE: Statement = Statement {
-    sql: revoke_where!("session_id = $7 AND env_id = $8 AND definition_id = $9"),
-    parameters: &[
-        T::TIMESTAMPTZOID,
-        T::TEXTOID,
-        T::TIMESTAMPTZOID,
-        T::TEXTOID,
-        T::TEXTOID,
-        T::INT4OID,
-        T::UUIDOID,
-        T::INT4OID,
-        T::INT4OID,
-    ],
+    sql: revoke_where!("session_id = $9 AND env_id = $10 AND definition_id = $11"),
+    parameters: revoke_parameters!(T::UUIDOID, T::INT4OID, T::INT4OID),
 };
 
-/// Sessions that ended by themselves are no longer there to be revoked.
 static REVOKE_USER: Statement = Statement {
     sql: revoke_where!(
-        "expires_at > $1 AND env_id = $7 AND definition_id = $8 AND subject = $9 \
-         AND ($10 IS NULL OR session_id <> $10)"
+        "env_id = $9 AND definition_id = $10 AND subject = $11 \
+         AND ($12 IS NULL OR session_id <> $12)"
     ),
-    parameters: &[
-        T::TIMESTAMPTZOID,
-        T::TEXTOID,
-        T::TIMESTAMPTZOID,
-        T::TEXTOID,
-        T::TEXTOID,
-        T::INT4OID,
-        T::INT4OID,
-        T::INT4OID,
-        T::TEXTOID,
-        T::UUIDOID,
-    ],
+    parameters: revoke_parameters!(T::INT4OID, T::INT4OID, T::TEXTOID, T::UUIDOID),
 };
 
 static REVOKE_ENV: Statement = Statement {
-    sql: revoke_where!("env_id = $7"),
-    parameters: &[
-        T::TIMESTAMPTZOID,
-        T::TEXTOID,
-        T::TIMESTAMPTZOID,
-        T::TEXTOID,
-        T::TEXTOID,
-        T::INT4OID,
-        T::INT4OID,
-    ],
+    sql: revoke_where!("env_id = $9"),
+    parameters: revoke_parameters!(T::INT4OID),
 };
 
 static REVOKE_DEFINITION: Statement = Statement {
-    sql: revoke_where!("definition_id = $7"),
-    parameters: &[
-        T::TIMESTAMPTZOID,
-        T::TEXTOID,
-        T::TIMESTAMPTZOID,
-        T::TEXTOID,
-        T::TEXTOID,
-        T::INT4OID,
-        T::INT4OID,
-    ],
+    sql: revoke_where!("definition_id = $9"),
+    parameters: revoke_parameters!(T::INT4OID),
 };
 
 static REVOKE_ALL: Statement = Statement {
     sql: revoke_where!("true"),
-    parameters: &[
-        T::TIMESTAMPTZOID,
-        T::TEXTOID,
-        T::TIMESTAMPTZOID,
-        T::TEXTOID,
-        T::TEXTOID,
-        T::INT4OID,
-    ],
+    parameters: revoke_parameters!(),
 };
 
 /// Keeps creates out until the transaction ends, so that a whole environment or definition dies
@@ -410,57 +406,85 @@ static KEEP_CREATES_OUT: Statement = Statement {
 
 /// Why sessions are revoked, and how it shows in their activity.
 #[derive(Clone, Copy)]
-pub struct Cause {
+pub struct Cause<'a> {
     /// What the row's `revoke_reason` says.
     pub reason: &'static str,
     /// `revoke`, `reuse` or `evict`.
     pub operation: &'static str,
     /// `success`, or `fail` where the caller's own operation failed by it.
     pub status: &'static str,
+    /// Who caused it, where that is not the session's own user.
+    pub origin: Origin<'a>,
+}
+
+impl Cause<'_> {
+    /// The same, caused from there.
+    pub const fn by(self, origin: Origin<'_>) -> Cause<'_> {
+        Cause {
+            reason: self.reason,
+            operation: self.operation,
+            status: self.status,
+            origin,
+        }
+    }
 }
 
 /// Somebody asked for it.
-pub const REVOKED: Cause = Cause {
+pub const REVOKED: Cause<'_> = Cause {
     reason: "revoked",
     operation: "revoke",
     status: "success",
+    origin: Origin {
+        ip: None,
+        user_agent: None,
+    },
 };
 /// A newer session took its place.
-pub const EVICTED: Cause = Cause {
+pub const EVICTED: Cause<'_> = Cause {
     reason: "evicted",
     operation: "evict",
     status: "success",
+    origin: Origin {
+        ip: None,
+        user_agent: None,
+    },
 };
 /// An old refresh token was presented.
-pub const REUSED: Cause = Cause {
+pub const REUSED: Cause<'_> = Cause {
     reason: crate::session::verdict::REVOKED_FOR_REUSE,
     operation: "reuse",
     status: "fail",
+    origin: Origin {
+        ip: None,
+        user_agent: None,
+    },
 };
 /// Its environment was deleted.
-pub const ENV_DELETED: Cause = Cause {
+pub const ENV_DELETED: Cause<'_> = Cause {
     reason: "env_deleted",
     ..REVOKED
 };
 /// Its definition was deleted.
-pub const DEFINITION_DELETED: Cause = Cause {
+pub const DEFINITION_DELETED: Cause<'_> = Cause {
     reason: "definition_deleted",
     ..REVOKED
 };
 /// The instance got a new identity.
-pub const INSTANCE_RESET: Cause = Cause {
+pub const INSTANCE_RESET: Cause<'_> = Cause {
     reason: "instance_reset",
     ..REVOKED
 };
 
 /// Revokes the living sessions among those meant, and tells how many. Idempotent.
-pub fn revoke(owner: &AsOwner, which: &Which<'_>, cause: Cause, now: Micros) -> Result<u64> {
+pub fn revoke(owner: &AsOwner, which: &Which<'_>, cause: Cause<'_>, now: Micros) -> Result<u64> {
     let mut arguments = vec![
         bind(timestamptz(now)),
         bind(cause.reason),
         bind(purge_after(now)),
         bind(cause.operation),
         bind(cause.status),
+        bind(cause.origin.ip.cloned()),
+        bind(cause.origin.user_agent),
         bind(activity::latency(now)),
     ];
     match which {
@@ -469,6 +493,8 @@ pub fn revoke(owner: &AsOwner, which: &Which<'_>, cause: Cause, now: Micros) -> 
             env_id,
             definition_id,
         } => {
+            // A refresh that is not committed yet may be giving it more time: wait for it.
+            lock(owner, session_id)?;
             arguments.extend([bind(uuid(session_id)), bind(*env_id), bind(*definition_id)]);
             REVOKE_ONE.execute(owner, &arguments)
         }
@@ -479,27 +505,55 @@ pub fn revoke(owner: &AsOwner, which: &Which<'_>, cause: Cause, now: Micros) -> 
                 bind(user.identifier),
             ];
             LOCK_USER.execute(owner, &key)?;
+            LOCK_UNREVOKED.execute(owner, &key)?;
             arguments.extend(key);
             arguments.push(bind(except.as_ref().map(uuid)));
             let revoked = REVOKE_USER.execute(owner, &arguments)?;
-            FORGET_UNKNOWN_USER.execute(owner, &arguments[6..9])?;
+            FORGET_UNKNOWN_USER.execute(owner, &arguments[8..11])?;
             Ok(revoked)
         }
         Which::Env(env_id) => {
-            KEEP_CREATES_OUT.execute(owner, &[])?;
             arguments.push(bind(*env_id));
-            REVOKE_ENV.execute(owner, &arguments)
+            revoke_many(owner, &REVOKE_ENV, &arguments, now, |row| {
+                row.env_id == *env_id
+            })
         }
         Which::Definition(definition_id) => {
-            KEEP_CREATES_OUT.execute(owner, &[])?;
             arguments.push(bind(*definition_id));
-            REVOKE_DEFINITION.execute(owner, &arguments)
+            revoke_many(owner, &REVOKE_DEFINITION, &arguments, now, |row| {
+                row.definition_id == Some(*definition_id)
+            })
         }
-        Which::All => {
-            KEEP_CREATES_OUT.execute(owner, &[])?;
-            REVOKE_ALL.execute(owner, &arguments)
-        }
+        Which::All => revoke_many(owner, &REVOKE_ALL, &arguments, now, |_| true),
     }
+}
+
+/// Revokes by a statement that means many users' sessions, with creates kept out.
+///
+/// # Errors
+/// `CONFLICT` where the transaction's snapshot is too old to show one of them.
+fn revoke_many(
+    owner: &AsOwner,
+    statement: &Statement,
+    arguments: &[DatumWithOid<'_>],
+    now: Micros,
+    meant: impl Fn(&SessionRow) -> bool,
+) -> Result<u64> {
+    KEEP_CREATES_OUT.execute(owner, &[])?;
+    let revoked = statement.execute(owner, arguments)?;
+    // At READ COMMITTED the statement saw all that there is.
+    let missed =
+        transaction::has_old_snapshot() && sessions::any(|row| row.lives(now) && meant(row))?;
+    if missed { Err(conflict()) } else { Ok(revoked) }
+}
+
+/// A living session that the transaction's snapshot does not show as it is.
+pub fn conflict() -> Error {
+    Error::new(
+        Code::Conflict,
+        "a session changed after this transaction began",
+    )
+    .hint("Retry the transaction.")
 }
 
 static SET_DATA: Statement = Statement {

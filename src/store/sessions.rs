@@ -48,6 +48,13 @@ pub struct SessionRow {
     pub sealed_data: Option<Vec<u8>>,
 }
 
+impl SessionRow {
+    /// Whether it is neither revoked nor at its end.
+    pub fn lives(&self, now: Micros) -> bool {
+        self.revoke_reason.is_none() && now < self.expires_at
+    }
+}
+
 fn read(row: &Row<'_>) -> Option<SessionRow> {
     let at = |column| row.get::<TimestampWithTimeZone>(column).map(clock::micros);
     Some(SessionRow {
@@ -65,6 +72,16 @@ fn read(row: &Row<'_>) -> Option<SessionRow> {
         scopes: row.get(16),
         sealed_data: row.get(20),
     })
+}
+
+/// Whether any session is like that, in its latest committed state. Reads the whole table.
+pub fn any(like: impl Fn(&SessionRow) -> bool) -> Result<bool> {
+    let mut found = false;
+    scan::each(Rel::Sessions, None, &[], |row| {
+        found = read(row).is_some_and(|row| like(&row));
+        !found
+    })?;
+    Ok(found)
 }
 
 /// The session with this id, in its latest committed state or as this transaction has changed it.

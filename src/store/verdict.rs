@@ -20,8 +20,8 @@ pub struct LiveSession {
     pub definition: Option<Rc<StoredDefinition>>,
     /// When the presented token expires, or the session ends, whichever is first.
     pub expires_at: Micros,
-    /// The ring that its data opens with.
-    pub ring: Rc<KeyRing>,
+    /// Its data as JSON text, as it is now; user sessions only.
+    pub data: Option<String>,
 }
 
 impl LiveSession {
@@ -31,18 +31,16 @@ impl LiveSession {
             .as_ref()
             .map(|stored| stored.definition.tag.as_str())
     }
-
-    /// The session's data as JSON text, as it is now; user sessions only.
-    pub fn data(&self) -> Option<String> {
-        open_data(&self.ring, &self.row)
-    }
 }
 
-/// Opens a session's sealed data. `None` where there is none or its key is gone.
-pub fn open_data(ring: &KeyRing, row: &SessionRow) -> Option<String> {
-    let sealed = row.sealed_data.as_ref()?;
-    let data = token::sealed::open(ring, row.key_number, row.session_id, sealed).ok()?;
-    String::from_utf8(data.to_vec()).ok()
+/// Opens a session's sealed data. `None` where there is none, or its key is gone and so the data.
+pub fn open_data(row: &SessionRow) -> Result<Option<String>> {
+    let Some(sealed) = &row.sealed_data else {
+        return Ok(None);
+    };
+    let open = |ring: &KeyRing| token::sealed::open(ring, row.key_number, row.session_id, sealed);
+    let data = with_ring(open)?.ok();
+    Ok(data.and_then(|data| String::from_utf8(data.to_vec()).ok()))
 }
 
 /// What is known of a presented token.
@@ -69,15 +67,10 @@ impl Verdict {
 /// news of a key that was just committed may be on its way.
 fn with_ring<T>(
     check: impl Fn(&KeyRing) -> std::result::Result<T, Rejected>,
-) -> Result<(Rc<KeyRing>, std::result::Result<T, Rejected>)> {
-    let ring = keys::ring()?;
-    match check(&ring) {
-        Err(Rejected::UnknownKey) => {
-            let ring = keys::reload()?;
-            let checked = check(&ring);
-            Ok((ring, checked))
-        }
-        checked => Ok((ring, checked)),
+) -> Result<std::result::Result<T, Rejected>> {
+    match check(&*keys::ring()?) {
+        Err(Rejected::UnknownKey) => Ok(check(&*keys::reload()?)),
+        checked => Ok(checked),
     }
 }
 
@@ -85,7 +78,7 @@ fn with_ring<T>(
 pub fn authenticate(
     presented: &str,
     now: Micros,
-) -> Result<(Rc<KeyRing>, std::result::Result<AuthenticToken, Rejected>)> {
+) -> Result<std::result::Result<AuthenticToken, Rejected>> {
     let now = clock::unix_seconds(now);
     with_ring(|ring| token::authenticate(presented, ring, now))
 }
@@ -93,7 +86,7 @@ pub fn authenticate(
 /// Decides whether this instance made the refresh token.
 pub fn authenticate_refresh(
     presented: &str,
-) -> Result<(Rc<KeyRing>, std::result::Result<RefreshToken, Rejected>)> {
+) -> Result<std::result::Result<RefreshToken, Rejected>> {
     with_ring(|ring| token::refresh::authenticate(ring, presented))
 }
 
@@ -101,21 +94,15 @@ pub fn authenticate_refresh(
 /// Only reads, so it works in READ ONLY transactions and on standbys.
 pub fn verify(presented: &str, expected: &Expected<'_>) -> Result<Verdict> {
     let now = clock::now();
-    let (ring, authentic) = authenticate(presented, now)?;
     // This is where a verdict will be remembered, token by token, under the epoch.
-    match authentic {
-        Ok(token) => look_up(ring, &token, expected, now),
+    match authenticate(presented, now)? {
+        Ok(token) => look_up(&token, expected, now),
         Err(_) => Ok(Verdict::INVALID),
     }
 }
 
 /// What the tables say of an authentic token.
-fn look_up(
-    ring: Rc<KeyRing>,
-    token: &AuthenticToken,
-    expected: &Expected<'_>,
-    now: Micros,
-) -> Result<Verdict> {
+fn look_up(token: &AuthenticToken, expected: &Expected<'_>, now: Micros) -> Result<Verdict> {
     let Some(row) = sessions::by_id(&token.session_id)? else {
         return Ok(Verdict::INVALID);
     };
@@ -134,9 +121,18 @@ fn look_up(
         .map(|stored| stored.definition.tag.as_str());
     let judged = judge(
         &Facts {
-            product: env.as_ref().map(|env| env.product.as_str()),
-            env: env.as_ref().map(|env| env.env.as_str()),
-            tag,
+            // Of what was deleted the token tells the name; an opaque one can't, and passes.
+            product: match (&env, claims) {
+                (Some(env), _) => Some(&env.product),
+                (None, Some(claims)) => Some(&claims.product),
+                (None, None) => expected.product,
+            },
+            env: match (&env, claims) {
+                (Some(env), _) => Some(&env.env),
+                (None, Some(claims)) => Some(&claims.env),
+                (None, None) => expected.env,
+            },
+            tag: tag.or(claims.map(|claims| claims.tag.as_str())),
             // What belongs to a deleted environment or definition is dead, whatever its row says.
             revoked: row.revoke_reason.as_deref().or(
                 if env.is_none() || (definition.is_none() && token.family == Family::User) {
@@ -160,21 +156,23 @@ fn look_up(
             return Ok(Verdict::INVALID);
         }
     }
-    match (judged, env) {
-        (Ok(()), Some(env)) => {
-            let expires_at = token_expires_at.map_or(row.expires_at, |at| at.min(row.expires_at));
-            Ok(Verdict::Live(Box::new(LiveSession {
-                row,
-                env,
-                definition,
-                expires_at,
-                ring,
-            })))
-        }
-        (Err(reason), _) => Ok(Verdict::Refused {
+    if let Err(reason) = judged {
+        return Ok(Verdict::Refused {
             reason,
             row: Some(Box::new(row)),
-        }),
-        (Ok(()), None) => Ok(Verdict::INVALID),
+        });
     }
+    let data = open_data(&row)?;
+    let (Some(env), true) = (env, data.is_some() || token.family != Family::User) else {
+        // A session whose data is lost with its key is lost too.
+        return Ok(Verdict::INVALID);
+    };
+    let expires_at = token_expires_at.map_or(row.expires_at, |at| at.min(row.expires_at));
+    Ok(Verdict::Live(Box::new(LiveSession {
+        row,
+        env,
+        definition,
+        expires_at,
+        data,
+    })))
 }

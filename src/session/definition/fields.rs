@@ -160,7 +160,7 @@ impl<'a> Fields<'a> {
             wrong(key, "must be an interval")
                 .with_hint("Write an interval such as \"8 hours\", or a number of seconds.")
         })?;
-        if span.approx_micros() > MAX_SPAN_MICROS {
+        if !span.is_within_a_century() {
             return Err(wrong(key, "must not be longer than 100 years"));
         }
         Ok(Some(span))

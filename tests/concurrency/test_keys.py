@@ -1,0 +1,163 @@
+"""Keys that change while everybody works with them."""
+
+import base64
+import json
+import threading
+import time
+from collections import namedtuple
+
+import pytest
+from support.service import call, info, refresh, together, value, verify
+
+WORKERS = 4
+
+Use = namedtuple("Use", "key began ended accepted")
+
+
+def kid(token):
+    header = token.split(".")[0]
+    return json.loads(base64.urlsafe_b64decode(header + "=" * (-len(header) % 4)))["kid"]
+
+
+def key_number(refresh_token):
+    """The number of the key that a refresh token was made with."""
+    sealed = refresh_token.split("_", 2)[2]
+    return int.from_bytes(base64.urlsafe_b64decode(sealed + "=" * (-len(sealed) % 4))[:4], "big")
+
+
+def worker(shop, user, stop, uses):
+    """Creates, verifies and refreshes, and notes how each use of a token went."""
+
+    def use(token, key, present):
+        began = time.monotonic()
+        accepted = present(token)
+        uses.append(Use(key, began, time.monotonic(), accepted))
+        return accepted
+
+    def work(connection):
+        valid = lambda token: verify(connection, token).valid
+        while not stop.is_set():
+            session = shop.create(connection, user)
+            tokens = [session.token]
+            refresh_token = session.refresh_token
+            for _ in range(3):
+                for token in tokens:
+                    use(token, kid(token), valid)
+                answers = []
+
+                def rotate(token):
+                    answers.append(refresh(connection, token))
+                    return answers[0].ok
+
+                if not use(refresh_token, key_number(refresh_token), rotate):
+                    break
+                refresh_token = answers[0].refresh_token
+                tokens.append(answers[0].token)
+
+    return work
+
+
+def under_load(shop, change):
+    """Runs `change` while workers work, and returns what they noted."""
+    stop, uses = threading.Event(), []
+
+    def changing(connection):
+        try:
+            change(connection)
+        finally:
+            stop.set()
+
+    workers = [worker(shop, f"user_{number}", stop, uses) for number in range(WORKERS)]
+    together([*workers, changing])
+    return uses
+
+
+def test_rotating_every_key_under_load_refuses_no_good_token(admin, shop):
+    def change(connection):
+        for _ in range(3):
+            for alg in ("EdDSA", "ES256", "HS256"):
+                call(connection, "signing_key_rotate", purpose="jwt", alg=alg)
+                call(connection, "signing_key_rotate", purpose="seal")
+                call(connection, "signing_key_rotate", purpose="token")
+                time.sleep(0.05)  # lets the workers come to use them
+
+    uses = under_load(shop, change)
+
+    assert len({use.key for use in uses}) > 6
+    assert [use for use in uses if not use.accepted] == []
+
+
+def test_rotating_the_root_key_under_load_refuses_no_good_token(admin, shop):
+    def change(connection):
+        for _ in range(8):
+            call(connection, "root_key_rotate")
+            time.sleep(0.05)
+
+    uses = under_load(shop, change)
+
+    assert len(uses) > 20
+    assert [use for use in uses if not use.accepted] == []
+
+
+@pytest.mark.parametrize("purpose", ["jwt", "token"])
+def test_revoking_keys_under_load_refuses_all_of_theirs_and_nothing_else(admin, shop, purpose):
+    revoked = {}
+
+    def change(connection):
+        for _ in range(6):
+            key = connection.execute(
+                "SELECT kid, key_number FROM dialstack.signing_keys "
+                "WHERE purpose = %s AND state = 'active'",
+                [purpose],
+            ).fetchone()
+            time.sleep(0.05)
+            began = time.monotonic()
+            call(connection, "signing_key_revoke", kid=key.kid)
+            name = key.kid if purpose == "jwt" else key.key_number
+            revoked[name] = (began, time.monotonic())
+        time.sleep(0.05)
+
+    uses = under_load(shop, change)
+
+    never = (float("inf"), float("inf"))
+    refused_good = [
+        use for use in uses if not use.accepted and use.ended < revoked.get(use.key, never)[0]
+    ]
+    accepted_dead = [
+        use for use in uses if use.accepted and use.began > revoked.get(use.key, never)[1]
+    ]
+    assert (refused_good, accepted_dead) == ([], [])
+    # It was a race: some were refused, most were not.
+    assert {use.accepted for use in uses} == {True, False}
+
+
+def test_a_session_whose_data_is_lost_with_its_key_is_lost_too(admin, shop):
+    session = shop.create(admin)
+    query = "SELECT kid FROM dialstack.signing_keys WHERE purpose = 'seal' AND state = 'active'"
+
+    call(admin, "signing_key_revoke", kid=value(admin, query))
+
+    assert verify(admin, session.token).reason == "invalid"
+    assert refresh(admin, session.refresh_token).reason == "invalid"
+
+
+def test_a_refused_refresh_takes_no_step(admin, shop):
+    session = shop.create(admin)
+    query = "SELECT kid FROM dialstack.signing_keys WHERE purpose = 'seal' AND state = 'active'"
+    call(admin, "signing_key_revoke", kid=value(admin, query))
+
+    assert not refresh(admin, session.refresh_token).ok
+
+    assert info(admin, session.session_id).generation == 0
+    query = "SELECT status FROM dialstack.activity WHERE session_id = %s AND operation = 'refresh'"
+    assert admin.execute(query, [session.session_id]).fetchall() == [("fail",)]
+
+
+def test_keys_that_two_connections_rotate_at_once_leave_one_active(admin):
+    together([lambda c: [call(c, "signing_key_rotate") for _ in range(5)]] * 4)
+
+    query = (
+        "SELECT count(*) FROM dialstack.signing_key_list() "
+        "WHERE purpose = 'jwt' AND state = 'active'"
+    )
+    assert value(admin, query) == 1

@@ -1,0 +1,288 @@
+"""Refreshing one session from many places at once."""
+
+import threading
+
+import pytest
+from support.service import (
+    PATIENCE,
+    REPEATABLE_READ,
+    SERIALIZABLE,
+    Background,
+    Shop,
+    await_lock,
+    call,
+    info,
+    refresh,
+    retrying,
+    together,
+    until,
+    value,
+    verify,
+)
+
+TABS = 100
+
+
+def assert_one_step(admin, session, answers):
+    """Exactly one rotation happened, and everybody has what it led to."""
+    assert {(answer.ok, answer.reason) for answer in answers} == {(True, None)}
+    assert {answer.session_id for answer in answers} == {session.session_id}
+    assert info(admin, session.session_id).generation == 1
+    current = {answer.refresh_token for answer in answers}
+    assert len(current) == 1
+    assert all(verify(admin, answer.token).valid for answer in answers)
+    # It is the current one: the next step follows from it.
+    assert refresh(admin, current.pop()).ok
+    assert info(admin, session.session_id).generation == 2
+
+
+def test_a_hundred_connections_that_refresh_one_token_all_get_the_same_next_one(admin, shop):
+    session = shop.create(admin)
+
+    answers = together([lambda tab: refresh(tab, session.refresh_token)] * TABS)
+
+    assert_one_step(admin, session, answers)
+
+
+def test_a_hundred_connections_that_come_in_waves_all_get_the_same_next_one(admin, shop):
+    session = shop.create(admin)
+    answered, news = [], threading.Condition()
+
+    def tab(number):
+        # Each wave of 20 comes while half of the one before still waits for its answer.
+        earlier = max(0, number // 20 * 20 - 10)
+
+        def work(connection):
+            with news:
+                assert news.wait_for(lambda: len(answered) >= earlier, PATIENCE)
+            answer = refresh(connection, session.refresh_token)
+            with news:
+                answered.append(answer)
+                news.notify_all()
+
+        return work
+
+    together(tab(number) for number in range(TABS))
+
+    assert len(answered) == TABS
+    assert_one_step(admin, session, answered)
+
+
+@pytest.mark.parametrize("isolation", [REPEATABLE_READ, SERIALIZABLE])
+def test_callers_at_stricter_levels_who_retry_all_get_the_same_next_one(admin, shop, isolation):
+    session = shop.create(admin)
+
+    answers = together(
+        [lambda tab: retrying(lambda: refresh(tab, session.refresh_token))] * 20, isolation
+    )
+
+    assert_one_step(admin, session, answers)
+
+
+def test_without_a_reuse_interval_the_second_of_two_callers_ends_the_session(admin):
+    shop = Shop.make(admin, reuse_interval="0 seconds")
+    session = shop.create(admin)
+
+    answers = together([lambda tab: refresh(tab, session.refresh_token)] * 2)
+
+    assert sorted((answer.ok, answer.reason) for answer in answers) == [
+        (False, "reused"),
+        (True, None),
+    ]
+    assert verify(admin, session.token).reason == "reused"
+
+
+def test_callers_are_judged_by_when_they_came_and_not_by_how_long_they_waited(admin, connect):
+    # Given a reuse interval that passes while the second caller waits for the first one's commit
+    shop = Shop.make(admin, reuse_interval="1 second")
+    session = shop.create(admin)
+    first, second = connect(), connect()
+
+    with first.transaction():
+        one = refresh(first, session.refresh_token)
+        waiting = Background(refresh, second, session.refresh_token)
+        await_lock(admin, second)
+        until(
+            lambda: value(
+                admin,
+                "SELECT clock_timestamp() - query_start > '1.1 seconds' FROM pg_stat_activity "
+                "WHERE pid = %s",
+                second.info.backend_pid,
+            ),
+            "the reuse interval to pass",
+        )
+
+    two = waiting.result()
+    assert (two.ok, two.refresh_token) == (True, one.refresh_token)
+
+
+def test_a_rolled_back_refresh_leaves_the_old_token_good(admin, connect, shop):
+    session = shop.create(admin)
+    caller = connect()
+
+    with caller.transaction(force_rollback=True):
+        assert refresh(caller, session.refresh_token).ok
+
+    assert info(admin, session.session_id).generation == 0
+    assert refresh(admin, session.refresh_token).ok
+    assert info(admin, session.session_id).generation == 1
+
+
+def test_a_token_from_a_rolled_back_refresh_is_ahead_and_rotates(admin, connect, shop):
+    session = shop.create(admin)
+    caller = connect()
+    with caller.transaction(force_rollback=True):
+        lost = refresh(caller, session.refresh_token)
+
+    answer = refresh(admin, lost.refresh_token)
+
+    assert answer.ok
+    assert info(admin, session.session_id).generation == 2
+    assert refresh(admin, answer.refresh_token).ok
+
+
+def stolen(admin, session):
+    """Uses the session's first refresh token up: two rotations ago."""
+    second = refresh(admin, session.refresh_token)
+    return refresh(admin, second.refresh_token)
+
+
+def test_the_reuse_alarm_stands_when_the_caller_commits(admin, connect, shop):
+    session = shop.create(admin)
+    current = stolen(admin, session)
+    caller = connect()
+
+    with caller.transaction():
+        answer = refresh(caller, session.refresh_token)
+
+    assert (answer.ok, answer.reason, answer.token) == (False, "reused", None)
+    assert verify(admin, current.token).reason == "reused"
+    assert refresh(admin, current.refresh_token).reason == "reused"
+
+
+def test_the_reuse_alarm_goes_with_the_callers_rollback(admin, connect, shop):
+    session = shop.create(admin)
+    current = stolen(admin, session)
+    caller = connect()
+
+    with caller.transaction(force_rollback=True):
+        assert refresh(caller, session.refresh_token).reason == "reused"
+
+    assert verify(admin, current.token).valid
+
+
+def test_many_thieves_at_once_raise_one_alarm(admin, shop):
+    session = shop.create(admin)
+    stolen(admin, session)
+
+    answers = together([lambda thief: refresh(thief, session.refresh_token)] * 20)
+
+    assert {(answer.ok, answer.reason) for answer in answers} == {(False, "reused")}
+    alarms = value(
+        admin,
+        "SELECT count(*) FROM dialstack.activity WHERE session_id = %s AND operation = 'reuse'",
+        session.session_id,
+    )
+    assert alarms == 1
+
+
+def test_updates_of_data_and_refreshes_lose_nothing_of_each_other(admin, shop):
+    session = shop.create(admin, visits=0)
+    rounds = 60
+
+    def update(connection):
+        for visit in range(1, rounds + 1):
+            data = f'{{"userId": "user_456", "visits": {visit}}}'
+            call(connection, "session_update_data", session_id=session.session_id, data=data)
+            assert verify(connection, session.token).data["visits"] == visit
+
+    def turn(connection):
+        token = session.refresh_token
+        for _ in range(rounds):
+            answer = refresh(connection, token)
+            assert answer.ok
+            token = answer.refresh_token
+
+    together([update, turn])
+
+    assert info(admin, session.session_id).generation == rounds
+    assert verify(admin, session.token).data["visits"] == rounds
+
+
+def test_a_refresh_that_waits_for_an_extension_keeps_it(admin, connect, shop):
+    session = shop.create(admin)
+    extender, caller = connect(), connect()
+
+    with extender.transaction():
+        extended = call(
+            extender, "session_extend", session_id=session.session_id, by="90 days"
+        ).expires_at
+        waiting = Background(refresh, caller, session.refresh_token)
+        await_lock(admin, caller)
+
+    assert waiting.result().ok
+    assert info(admin, session.session_id).end_at >= extended
+
+
+def test_a_refresh_that_waits_for_data_sealed_with_a_newer_key_succeeds(admin, connect, shop):
+    # Given a refresh that waits behind another one, with the key ring of before in its hands
+    session = shop.create(admin)
+    first, second = connect(), connect()
+    with first.transaction():
+        one = refresh(first, session.refresh_token)
+        waiting = Background(refresh, second, session.refresh_token)
+        await_lock(admin, second)
+        # When the data that it will find was sealed with a key it has not heard of
+        call(admin, "signing_key_rotate", purpose="seal")
+        call(
+            first,
+            "session_update_data",
+            session_id=session.session_id,
+            data='{"userId": "user_456", "sealed": "anew"}',
+        )
+
+    two = waiting.result()
+    assert (two.ok, two.reason, two.refresh_token) == (True, None, one.refresh_token)
+
+
+def test_a_refresh_that_waits_hands_out_a_token_that_is_good(admin, connect, shop):
+    session = shop.create(admin)
+    first, second = connect(), connect()
+    with first.transaction():
+        refresh(first, session.refresh_token)
+        waiting = Background(refresh, second, session.refresh_token)
+        await_lock(admin, second)
+        revoke_active_key(admin, "jwt")
+
+    assert verify(admin, waiting.result().token).valid
+
+
+def revoke_active_key(admin, purpose):
+    query = "SELECT kid FROM dialstack.signing_keys WHERE purpose = %s AND state = 'active'"
+    call(admin, "signing_key_revoke", kid=value(admin, query, purpose))
+
+
+def updates(connection):
+    connection.execute("SELECT pg_stat_force_next_flush()")
+    # The statement after it reports what was counted so far.
+    return connection.execute(
+        "SELECT n_tup_upd AS all, n_tup_hot_upd AS hot FROM pg_stat_user_tables "
+        "WHERE relid = 'dialstack.sessions'::regclass"
+    ).fetchone()
+
+
+def test_each_of_a_thousand_refreshes_is_a_heap_only_update(admin, shop):
+    sessions = [shop.create(admin, user=f"user_{n}") for n in range(100)]
+    ids = [session.session_id for session in sessions]
+    tokens = [session.refresh_token for session in sessions]
+    day = "SELECT max(purge_after) FROM dialstack.sessions WHERE session_id = ANY(%s)"
+    before, first_day = updates(admin), value(admin, day, ids)
+
+    for _ in range(10):
+        tokens = [refresh(admin, token).refresh_token for token in tokens]
+
+    after = updates(admin)
+    assert after.all - before.all == 1000
+    # The day after which a row may go is indexed: at midnight each row moves once.
+    midnight = 0 if value(admin, day, ids) == first_day else len(ids)
+    assert (after.all - after.hot) - (before.all - before.hot) <= midnight

@@ -1,0 +1,366 @@
+"""Revocations that race whatever makes sessions or keeps them going."""
+
+import threading
+import time
+
+import pytest
+from psycopg import errors
+from support.service import (
+    PATIENCE,
+    READ_COMMITTED,
+    REPEATABLE_READ,
+    Background,
+    Shop,
+    await_lock,
+    call,
+    refresh,
+    retrying,
+    together,
+    until,
+    value,
+    verify,
+    waits,
+)
+
+LEVELS = pytest.mark.parametrize(
+    "isolation", [READ_COMMITTED, REPEATABLE_READ], ids=["read_committed", "repeatable_read"]
+)
+
+
+class Ledger:
+    """Every token that was handed out, and when its client had it."""
+
+    def __init__(self):
+        self.entries = []
+        self._news = threading.Condition()
+
+    def note(self, answer):
+        with self._news:
+            self.entries.append((time.monotonic(), answer))
+            self._news.notify_all()
+
+    def before(self, moment):
+        with self._news:
+            return [answer for at, answer in self.entries if at < moment]
+
+    def await_size(self, size):
+        with self._news:
+            assert self._news.wait_for(lambda: len(self.entries) >= size, PATIENCE)
+
+
+def assert_dead(admin, answers):
+    for answer in answers:
+        assert (verify(admin, answer.token).valid, refresh(admin, answer.refresh_token).ok) == (
+            False,
+            False,
+        )
+
+
+def revoke_by_identifier(shop, connection, user):
+    return call(connection, "session_revoke", **shop.place, identifier=user)
+
+
+def revoke_all(shop, connection, user):
+    return shop.revoke_all(connection, user)
+
+
+def creator(shop, ledger, user, count):
+    def work(connection):
+        for _ in range(count):
+            ledger.note(retrying(lambda: shop.create(connection, user)))
+
+    return work
+
+
+def refresher(session, ledger, count):
+    def work(connection):
+        token = session.refresh_token
+        for _ in range(count):
+            answer = retrying(lambda: refresh(connection, token))
+            if not answer.ok:
+                assert answer.reason == "revoked"
+                return
+            ledger.note(answer)
+            token = answer.refresh_token
+
+    return work
+
+
+def revoker(revoke, shop, ledger, user, after, moments):
+    """Revokes once `after` tokens are out, and notes the moment just before its commit."""
+
+    def work(connection):
+        ledger.await_size(after)
+
+        def attempt():
+            with connection.transaction():
+                revoke(shop, connection, user)
+                moments.append(time.monotonic())
+
+        retrying(attempt)
+
+    return work
+
+
+@LEVELS
+@pytest.mark.parametrize("revoke", [revoke_by_identifier, revoke_all])
+def test_what_was_handed_out_before_a_users_revocation_commits_is_dead(
+    admin, shop, isolation, revoke
+):
+    for round_number in range(3):
+        # Given a user with sessions, more of which are being made while the old ones are refreshed
+        user = f"user_{round_number}"
+        sessions = [shop.create(admin, user) for _ in range(3)]
+        ledger, moments = Ledger(), []
+        works = [creator(shop, ledger, user, 8) for _ in range(3)]
+        works += [refresher(session, ledger, 12) for session in sessions]
+
+        # When the user is revoked in the middle of it (a deadlock would end the test)
+        together([*works, revoker(revoke, shop, ledger, user, 6, moments)], isolation)
+
+        # Then all that was out by then is dead, and what was made later dies of the next one
+        early = ledger.before(moments[-1])
+        assert len(early) >= 6
+        assert_dead(admin, [*sessions, *early])
+        revoke(shop, admin, user)
+        assert shop.living(admin, user) == set()
+        assert_dead(admin, [answer for _, answer in ledger.entries])
+
+
+@LEVELS
+def test_revoking_one_session_races_its_own_refreshes(admin, shop, isolation):
+    for _ in range(8):
+        session = shop.create(admin)
+        ledger = Ledger()
+
+        def revoke(connection):
+            ledger.await_size(2)
+            assert retrying(lambda: shop.revoke(connection, session.session_id)) == 1
+
+        together([refresher(session, ledger, 50), revoke], isolation)
+
+        assert_dead(admin, [session, *(answer for _, answer in ledger.entries)])
+
+
+@LEVELS
+def test_revoke_all_waits_for_the_very_first_session_of_a_user(admin, connect, shop, isolation):
+    # Given a first session that is not committed yet
+    creating, revoking = connect(isolation=isolation), connect(isolation=isolation)
+    with creating.transaction():
+        session = shop.create(creating)
+        # When the user is revoked
+        waiting = Background(retrying, lambda: shop.revoke_all(revoking))
+        await_lock(admin, revoking)
+
+    # Then the revocation finds it
+    assert waiting.result() == 1
+    assert verify(admin, session.token).reason == "revoked"
+
+
+@LEVELS
+def test_a_first_session_made_during_revoke_all_comes_after_it(admin, connect, shop, isolation):
+    revoking, creating = connect(isolation=isolation), connect(isolation=isolation)
+    with revoking.transaction():
+        assert shop.revoke_all(revoking) == 0
+        waiting = Background(retrying, lambda: shop.create(creating))
+        await_lock(admin, creating)
+
+    assert verify(admin, waiting.result().token).valid
+
+
+@LEVELS
+@pytest.mark.parametrize("revoke", [revoke_by_identifier, revoke_all])
+def test_a_revocation_finds_a_session_whose_refresh_outlasts_its_expiry(
+    admin, connect, isolation, revoke
+):
+    # Given a session that was refreshed just in time, by a transaction that is still open
+    shop = Shop.make(admin, expiry=1, period="second", refresh_expiry=1, refresh_period="second")
+    session = shop.create(admin)
+    longer = '{"expiry": 1, "period": "hour", "refresh_expiry": 1, "refresh_period": "hour"}'
+    call(admin, "definition_update", product=shop.product, tag=shop.tag, changes=longer)
+    refreshing, revoking = connect(), connect(isolation=isolation)
+    with refreshing.transaction():
+        answer = refresh(refreshing, session.refresh_token)
+        assert answer.ok
+        expired = (
+            "SELECT expires_at < clock_timestamp() FROM dialstack.sessions WHERE session_id = %s"
+        )
+        until(lambda: value(admin, expired, session.session_id), "the session to expire")
+        # When the user is revoked now that it would have expired
+        waiting = Background(retrying, lambda: revoke(shop, revoking, "user_456"))
+        until(lambda: waiting.done() or waits(admin, revoking), "the revocation to end or wait")
+
+    # Then it does not live on
+    waiting.result()
+    assert_dead(admin, [answer])
+    assert shop.living(admin) == set()
+
+
+def test_revoking_a_user_who_never_was_leaves_no_user_behind(admin, shop):
+    shop.revoke_all(admin, "nobody")
+
+    query = "SELECT count(*) FROM dialstack.session_users WHERE identifier = 'nobody'"
+    assert value(admin, query) == 0
+
+
+@LEVELS
+def test_first_sessions_of_many_users_race_their_revocation(admin, shop, isolation):
+    for number in range(15):
+        user, ledger, moments = f"new_{number}", Ledger(), []
+        works = [creator(shop, ledger, user, 1) for _ in range(3)]
+
+        together([*works, revoker(revoke_all, shop, ledger, user, 0, moments)], isolation)
+
+        assert_dead(admin, ledger.before(moments[-1]))
+        late = {answer.session_id for at, answer in ledger.entries if at > moments[-1]}
+        assert shop.living(admin, user) <= late
+
+
+@pytest.mark.parametrize(
+    "isolation, callers", [(READ_COMMITTED, 50), (REPEATABLE_READ, 10)], ids=["50_rc", "10_rr"]
+)
+def test_parallel_creates_leave_exactly_the_cap_when_the_oldest_are_evicted(
+    admin, isolation, callers
+):
+    shop = Shop.make(admin, max_sessions=3, on_limit="evict_oldest")
+
+    sessions = together([lambda c: retrying(lambda: shop.create(c))] * callers, isolation)
+
+    living = {session.session_id for session in sessions if verify(admin, session.token).valid}
+    assert len(living) == 3
+    assert shop.living(admin) == living
+
+
+@pytest.mark.parametrize(
+    "isolation, callers", [(READ_COMMITTED, 50), (REPEATABLE_READ, 10)], ids=["50_rc", "10_rr"]
+)
+def test_parallel_creates_succeed_exactly_up_to_the_cap_when_it_denies(admin, isolation, callers):
+    shop = Shop.make(admin, max_sessions=3, on_limit="deny")
+
+    def create(connection):
+        try:
+            return retrying(lambda: shop.create(connection))
+        except errors.ConfigurationLimitExceeded as denied:
+            assert denied.diag.message_primary.startswith("SESSION_LIMIT_REACHED")
+            return None
+
+    sessions = [made for made in together([create] * callers, isolation) if made]
+
+    assert len(sessions) == 3
+    assert all(verify(admin, session.token).valid for session in sessions)
+    assert shop.living(admin) == {session.session_id for session in sessions}
+
+
+def env_delete(shop, connection):
+    call(connection, "env_delete", product=shop.product, env=shop.env)
+
+
+def definition_delete(shop, connection):
+    call(connection, "definition_delete", product=shop.product, tag=shop.tag)
+
+
+DELETIONS = pytest.mark.parametrize("delete", [env_delete, definition_delete])
+
+
+def unrevoked(admin, answers):
+    query = (
+        "SELECT count(*) FROM dialstack.sessions WHERE session_id = ANY(%s) AND revoked_at IS NULL"
+    )
+    return value(admin, query, [answer.session_id for answer in answers])
+
+
+@LEVELS
+@DELETIONS
+def test_a_deletion_that_races_creates_and_refreshes_leaves_nothing_living(
+    admin, isolation, delete
+):
+    for _ in range(2):
+        shop, ledger = Shop.make(admin), Ledger()
+        sessions = [shop.create(admin, f"user_{n}") for n in range(3)]
+
+        def create(connection):
+            for number in range(40):
+                try:
+                    ledger.note(retrying(lambda: shop.create(connection, f"user_{number % 5}")))
+                except errors.UndefinedObject:
+                    return
+
+        def remove(connection):
+            ledger.await_size(15)
+            retrying(lambda: delete(shop, connection))
+
+        works = [create] * 3 + [refresher(session, ledger, 60) for session in sessions]
+        together([*works, remove], isolation)
+
+        everything = [*sessions, *(answer for _, answer in ledger.entries)]
+        assert_dead(admin, everything)
+        assert unrevoked(admin, everything) == 0
+
+
+@LEVELS
+@DELETIONS
+def test_a_deletion_revokes_the_session_whose_creator_it_waited_for(
+    admin, connect, shop, isolation, delete
+):
+    creating, deleting = connect(), connect(isolation=isolation)
+    with creating.transaction():
+        session = shop.create(creating)
+        waiting = Background(retrying, lambda: delete(shop, deleting))
+        await_lock(admin, deleting)
+    waiting.result()
+
+    assert_dead(admin, [session])
+    assert unrevoked(admin, [session]) == 0
+
+
+@LEVELS
+@DELETIONS
+def test_a_create_that_waits_for_a_deletion_fails(admin, connect, shop, isolation, delete):
+    deleting, creating = connect(), connect(isolation=isolation)
+    with deleting.transaction():
+        delete(shop, deleting)
+        waiting = Background(retrying, lambda: shop.create(creating))
+        await_lock(admin, creating)
+
+    with pytest.raises(errors.UndefinedObject, match="_NOT_FOUND"):
+        waiting.result()
+
+
+def test_a_create_that_waits_for_a_reset_hands_out_a_token_that_is_good(admin, connect, shop):
+    resetting, creating = connect(), connect()
+    with resetting.transaction():
+        call(resetting, "instance_reset")
+        waiting = Background(retrying, lambda: shop.create(creating))
+        await_lock(admin, creating)
+
+    assert verify(admin, waiting.result().token).valid
+
+
+def test_a_create_that_waits_hands_out_a_token_that_is_good(admin, connect, shop):
+    # Given a create that waits for another session of the same user
+    first, second = connect(), connect()
+    with first.transaction():
+        shop.create(first)
+        waiting = Background(retrying, lambda: shop.create(second))
+        await_lock(admin, second)
+        # When the key that signed until now is revoked
+        query = "SELECT kid FROM dialstack.signing_keys WHERE purpose = 'jwt' AND state = 'active'"
+        call(admin, "signing_key_revoke", kid=value(admin, query))
+
+    assert verify(admin, waiting.result().token).valid
+
+
+@DELETIONS
+def test_two_deletions_of_the_same_thing_do_not_block_each_other_for_good(admin, shop, delete):
+    shop.create(admin)
+
+    def remove(connection):
+        try:
+            delete(shop, connection)
+            return "deleted"
+        except errors.UndefinedObject:
+            return "not found"
+
+    outcomes = together([remove] * 2)
+
+    assert "deleted" in outcomes

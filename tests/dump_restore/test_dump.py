@@ -1,0 +1,201 @@
+"""A logical dump carries the configuration and nothing that lives."""
+
+import pytest
+from psycopg import errors
+from support.cluster import as_server
+from support.service import Shop, call, refresh, value, verify
+
+CONFIGURATION = ["products", "environments", "session_definitions"]
+STATE = ["instance", "signing_keys", "sessions", "session_users", "activity"]
+
+
+def rows(connection, table):
+    return connection.execute(f"SELECT * FROM dialstack.{table} ORDER BY 1").fetchall()
+
+
+def test_the_configuration_is_restored_as_it_was(original, restored):
+    copy = restored(original.cluster.dump(dbname="original"))
+
+    for table in CONFIGURATION:
+        assert rows(copy, table) == rows(original.connection, table) != []
+
+
+def test_numbers_go_on_where_they_were(original, restored):
+    copy = restored(original.cluster.dump(dbname="original"))
+    highest = {
+        table: value(
+            original.connection,
+            f"SELECT last_value FROM dialstack.{table}_{column}_seq",
+        )
+        for table, column in (
+            ("environments", "env_id"),
+            ("session_definitions", "definition_id"),
+        )
+    }
+
+    call(copy, "env_create", product=original.shop.product, env="fresh")
+    Shop(original.shop.product, tag="fresh").define(copy)
+
+    query = "SELECT env_id FROM dialstack.environments WHERE env = 'fresh'"
+    assert value(copy, query) > highest["environments"]
+    query = "SELECT definition_id FROM dialstack.session_definitions WHERE tag = 'fresh'"
+    assert value(copy, query) > highest["session_definitions"]
+
+
+def test_no_state_is_restored(original, restored):
+    copy = restored(original.cluster.dump(dbname="original"))
+
+    for table in ("sessions", "session_users", "activity"):
+        assert rows(copy, table) == []
+    # The copy has an identity and keys of its own.
+    for table, column in (("instance", "instance_id"), ("signing_keys", "kid")):
+        query = f"SELECT {column} FROM dialstack.{table}"
+        mine, theirs = (
+            {row[0] for row in connection.execute(query)}
+            for connection in (copy, original.connection)
+        )
+        assert mine and theirs and not mine & theirs
+
+
+@pytest.mark.parametrize("options", [[], ["--data-only"], ["--inserts"], ["--schema-only"]])
+def test_no_form_of_a_dump_holds_a_secret(original, options):
+    dump = original.cluster.dump(*options, dbname="original")
+
+    assert "dialstack" in dump
+    assert [what for what, secret in original.secrets() if secret in dump] == []
+
+
+def test_a_compressed_dump_holds_no_secret_either(original):
+    path = f"{original.cluster.data}/../custom.dump"
+    uri = original.cluster.uri("original")
+    as_server("pg_dump", "-Fc", "-f", path, "-d", uri)
+    listing = as_server("pg_restore", "--list", path).stdout
+    text = as_server("pg_restore", "-f", "-", path).stdout
+    as_server("rm", path)
+
+    assert all(f"TABLE DATA dialstack {table} " in listing for table in CONFIGURATION)
+    assert not any(f"TABLE DATA dialstack {table}" in listing for table in STATE)
+    assert [what for what, secret in original.secrets() if secret in text] == []
+
+
+def test_naming_a_state_table_does_not_dump_it(original):
+    for table in STATE:
+        dumped = as_server(
+            "pg_dump",
+            "-t",
+            f"dialstack.{table}",
+            "-d",
+            original.cluster.uri("original"),
+            check=False,
+        ).stdout
+        assert [what for what, secret in original.secrets() if secret in dumped] == []
+
+
+def test_old_tokens_are_refused_and_new_sessions_work(original, restored):
+    copy = restored(original.cluster.dump(dbname="original"))
+    original_tokens = (original.session, original.refreshed)
+
+    for old in original_tokens:
+        assert verify(copy, old.token).reason == "invalid"
+        assert refresh(copy, old.refresh_token).reason == "invalid"
+
+    new = original.shop.create(copy, "user_of_the_copy")
+    assert verify(copy, new.token, **original.shop.place).identifier == "user_of_the_copy"
+    assert refresh(copy, new.refresh_token).ok
+    # And the other way round.
+    assert verify(original.connection, new.token).reason == "invalid"
+    assert verify(original.connection, original.refreshed.token).valid
+
+
+def test_one_dump_restored_twice_makes_two_strangers(original, restored):
+    dump = original.cluster.dump(dbname="original")
+    first, second = restored(dump), restored(dump)
+
+    session = original.shop.create(first)
+
+    assert verify(first, session.token).valid
+    assert verify(second, session.token).reason == "invalid"
+    assert rows(first, "session_definitions") == rows(second, "session_definitions")
+
+
+def test_a_dump_of_a_restored_database_restores_as_well(original, restored, elsewhere):
+    restored(original.cluster.dump(dbname="original"), "first_copy")
+
+    copy = restored(elsewhere.dump(dbname="first_copy"))
+
+    for table in CONFIGURATION:
+        assert rows(copy, table) == rows(original.connection, table)
+    assert verify(copy, original.shop.create(copy).token).valid
+
+
+def test_a_schema_only_dump_makes_an_empty_service(original, restored):
+    copy = restored(original.cluster.dump("--schema-only", dbname="original"))
+
+    for table in CONFIGURATION:
+        assert rows(copy, table) == []
+    shop = Shop.make(copy)
+    assert verify(copy, shop.create(copy).token).valid
+
+
+def test_a_data_only_dump_fills_a_new_installation(original, elsewhere):
+    elsewhere.create_database("data_only")
+    with elsewhere.connect("data_only") as copy:
+        copy.execute("CREATE EXTENSION dialstack_sessions")
+        elsewhere.restore(original.cluster.dump("--data-only", dbname="original"), "data_only")
+
+        # The connection that is open already takes it in.
+        for table in CONFIGURATION:
+            assert rows(copy, table) == rows(original.connection, table)
+        assert verify(copy, original.shop.create(copy).token).valid
+        assert verify(copy, original.refreshed.token).reason == "invalid"
+
+
+def test_the_invalidation_triggers_are_there_after_a_restore(original, restored, elsewhere):
+    copy = restored(original.cluster.dump(dbname="original"), "with_triggers")
+    token = original.shop.create(copy).token
+    assert verify(copy, token).valid
+
+    with elsewhere.connect("with_triggers") as admin:
+        admin.execute("DELETE FROM dialstack.environments")
+
+    assert verify(copy, token).reason == "revoked"
+
+
+@pytest.fixture
+def reader(original):
+    """Somebody who may read all data, and is nothing more."""
+    original.connection.execute("CREATE ROLE reader LOGIN; GRANT pg_read_all_data TO reader")
+    connection = original.cluster.connect("original", user="reader")
+    yield connection
+    connection.close()
+    original.connection.execute("DROP ROLE reader")
+
+
+def test_who_may_read_all_data_can_dump_and_gets_no_state(original, reader, restored):
+    dump = original.cluster.dump(dbname="original", user="reader")
+
+    assert "COPY dialstack.session_definitions" in dump
+    assert [what for what, secret in original.secrets() if secret in dump] == []
+
+
+@pytest.mark.parametrize("table", STATE + [f"activity_{month:02}" for month in range(1, 13)])
+def test_who_may_read_all_data_reads_no_state(original, reader, table):
+    assert rows(reader, table) == []
+    # As pg_dump asks: an error, rather than a part of the rows.
+    reader.execute("SET row_security = off")
+    with pytest.raises(errors.InsufficientPrivilege):
+        rows(reader, table)
+
+
+def test_every_table_that_is_dumped_is_configuration(original):
+    query = (
+        "SELECT c.relname FROM pg_extension e, unnest(e.extconfig) AS o (oid) "
+        "JOIN pg_class c USING (oid) WHERE e.extname = 'dialstack_sessions' ORDER BY 1"
+    )
+    assert [row.relname for row in original.connection.execute(query)] == [
+        "environments",
+        "environments_env_id_seq",
+        "products",
+        "session_definitions",
+        "session_definitions_definition_id_seq",
+    ]

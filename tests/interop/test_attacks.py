@@ -1,0 +1,455 @@
+"""Access tokens that must not pass, presented through SQL.
+
+All but the forged ones carry a perfect signature of the active key: what refuses them is the check
+that the test names, and nothing else.
+"""
+
+import base64
+import hmac
+import json
+import time
+import uuid
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from jwcrypto import jwk
+from support.formats import Mint, Ring, b64, compact_json, sha256_hmac, unb64
+from support.service import Shop, call, info, value, verify
+
+ALGORITHMS = pytest.mark.parametrize("alg", ["HS256", "EdDSA", "ES256"])
+
+
+def assert_invalid(admin, token):
+    answer = verify(admin, token)
+    assert (answer.valid, answer.reason) == (False, "invalid")
+    # Nothing is told about the session.
+    assert set(answer[2:]) == {None}
+
+
+@ALGORITHMS
+def test_the_unchanged_token_passes(admin, shop, session, signed_with, alg):
+    signed_with(alg)
+    mint = Mint(Ring(admin), shop, session)
+    assert verify(admin, mint.token()).valid
+    assert verify(admin, mint.by_library()).valid
+
+
+HEADERS = {
+    "alg_none": {"alg": "none"},
+    "alg_none_in_capitals": {"alg": "NONE"},
+    "alg_missing": {"alg": ...},
+    "alg_null": {"alg": None},
+    "alg_empty": {"alg": ""},
+    "alg_list": {"alg": ["HS256"]},
+    "alg_in_small_letters": {"alg": "hs256"},
+    "alg_hs384": {"alg": "HS384"},
+    "alg_rs256": {"alg": "RS256"},
+    "alg_of_another_key": {"alg": "EdDSA"},
+    "typ_jwt": {"typ": "JWT"},
+    "typ_missing": {"typ": ...},
+    "typ_null": {"typ": None},
+    "typ_in_capitals": {"typ": "AT+JWT"},
+    "typ_long_form": {"typ": "application/at+jwt"},
+    "typ_of_a_logout_token": {"typ": "logout+jwt"},
+    "kid_missing": {"kid": ...},
+    "kid_null": {"kid": None},
+    "kid_number": {"kid": 1},
+    "kid_empty": {"kid": ""},
+    "kid_unknown": {"kid": "0" * 32},
+    "kid_path": {"kid": "../../dev/null"},
+    "kid_sql": {"kid": "' OR state = 'active"},
+    "crit": {"crit": ["exp"]},
+    "crit_empty": {"crit": []},
+    "crit_b64": {"crit": ["b64"], "b64": True},
+    "b64_false": {"b64": False},
+    "zip": {"zip": "DEF"},
+    "jku": {"jku": "https://attacker.example/keys"},
+    "jwk": {"jwk": {"kty": "oct", "k": "AAAA"}},
+    "x5u": {"x5u": "https://attacker.example/cert"},
+    "x5c": {"x5c": []},
+    "x5t": {"x5t": "AAAA"},
+    "cty": {"cty": "JWT"},
+    "unknown_member": {"note": "hello"},
+}
+
+
+@pytest.mark.parametrize("header", HEADERS)
+def test_a_header_that_is_not_exactly_ours_is_refused(admin, mint, header):
+    assert_invalid(admin, mint.token(header=HEADERS[header]))
+
+
+@pytest.mark.parametrize("purpose", ["seal", "token"])
+def test_a_key_of_another_purpose_signs_nothing(admin, mint, ring, purpose):
+    key = ring.active(purpose)
+    assert_invalid(admin, mint.token({"kid": key.kid}, sign=sha256_hmac(key.material)))
+
+
+@pytest.mark.parametrize("alg", ["none", "HS256"])
+def test_a_token_without_a_signature_is_refused(admin, mint, alg):
+    head, payload, _ = mint.token({"alg": alg}).split(".")
+    assert_invalid(admin, f"{head}.{payload}.")
+    assert_invalid(admin, f"{head}.{payload}")
+
+
+def test_an_unsigned_token_with_an_empty_key_is_refused(admin, mint):
+    assert_invalid(admin, mint.token(sign=sha256_hmac(b"")))
+
+
+def test_a_longer_hmac_with_the_right_secret_is_refused(admin, mint):
+    for digest, alg in (("sha384", "HS384"), ("sha512", "HS512")):
+        sign = lambda text: hmac.digest(mint.key.material, text, digest)
+        assert_invalid(admin, mint.token({"alg": alg}, sign=sign))
+        assert_invalid(admin, mint.token(sign=sign))
+
+
+def public_forms(key):
+    """What an attacker may hope is taken as an HMAC secret: the public key in its usual forms."""
+    public = key.jwk.get_op_key("verify")
+    yield "der", public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    yield "pem", public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    yield (
+        "pem stripped",
+        public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).strip(),
+    )
+    yield "x", unb64(key.jwk.export_public(as_dict=True)["x"])
+    yield "x as text", key.jwk.export_public(as_dict=True)["x"].encode()
+    if key.alg == "ES256":
+        yield "point", public.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
+        yield "short point", public.public_bytes(Encoding.X962, PublicFormat.CompressedPoint)
+
+
+@pytest.mark.parametrize("alg", ["EdDSA", "ES256"])
+@pytest.mark.parametrize("claimed", ["HS256", None], ids=["claims_hs256", "claims_its_own"])
+def test_the_public_key_is_no_hmac_secret(admin, shop, session, signed_with, alg, claimed):
+    signed_with(alg)
+    mint = Mint(Ring(admin), shop, session)
+    published = [
+        key for key in value(admin, "SELECT dialstack.jwks()")["keys"] if key["kid"] == mint.key.kid
+    ]
+    secrets = dict(public_forms(mint.key))
+    secrets["jwk as published"] = json.dumps(published[0]).encode()
+
+    accepted = [
+        form
+        for form, secret in secrets.items()
+        if verify(admin, mint.token({"alg": claimed or alg}, sign=sha256_hmac(secret))).valid
+    ]
+
+    assert accepted == []
+
+
+def test_an_algorithm_confusion_with_another_public_key_type_is_refused(
+    admin, shop, session, signed_with
+):
+    signed_with("EdDSA")
+    eddsa = Mint(Ring(admin), shop, session)
+    signed_with("ES256")
+    es256 = Mint(Ring(admin), shop, session)
+
+    assert_invalid(admin, eddsa.token({"kid": es256.key.kid}))
+    assert_invalid(admin, es256.token({"kid": eddsa.key.kid}))
+    assert_invalid(admin, eddsa.token({"kid": es256.key.kid, "alg": "ES256"}))
+
+
+def test_a_blank_or_der_encoded_ecdsa_signature_is_refused(admin, shop, session, signed_with):
+    signed_with("ES256")
+    mint = Mint(Ring(admin), shop, session)
+
+    def der(text):
+        raw = mint.sign(text)
+        numbers = (int.from_bytes(half, "big") for half in (raw[:32], raw[32:]))
+        return encode_dss_signature(*numbers)
+
+    assert_invalid(admin, mint.token(sign=lambda text: bytes(64)))
+    assert_invalid(admin, mint.token(sign=lambda text: b"\0" * 31 + b"\1" + b"\0" * 31 + b"\1"))
+    assert_invalid(admin, mint.token(sign=der))
+
+
+def test_the_attackers_own_key_inside_the_header_is_not_asked(admin, shop, session, signed_with):
+    signed_with("EdDSA")
+    mint = Mint(Ring(admin), shop, session)
+    own = jwk.JWK.generate(kty="OKP", crv="Ed25519")
+    header = {"jwk": own.export_public(as_dict=True)}
+
+    sign = lambda text: own.get_op_key("sign").sign(text)
+
+    assert_invalid(admin, mint.token(header, sign=sign))
+    assert_invalid(admin, mint.token({**header, "kid": ...}, sign=sign))
+
+
+RAW_HEADERS = {
+    "duplicate_alg": b'{"alg":"none","alg":"HS256","typ":"at+jwt","kid":"KID"}',
+    "duplicate_alg_at_the_end": b'{"alg":"HS256","typ":"at+jwt","kid":"KID","alg":"HS256"}',
+    "duplicate_kid": b'{"alg":"HS256","typ":"at+jwt","kid":"KID","kid":"KID"}',
+    "escaped_duplicate": b'{"alg":"HS256","typ":"at+jwt","kid":"KID","\\u0061lg":"none"}',
+    "array": b'["HS256","at+jwt","KID"]',
+    "string": b'"HS256"',
+    "null": b"null",
+    "not_json": b"HS256",
+    "empty_object": b"{}",
+    "trailing_text": b'{"alg":"HS256","typ":"at+jwt","kid":"KID"}{}',
+    "byte_order_mark": b'\xef\xbb\xbf{"alg":"HS256","typ":"at+jwt","kid":"KID"}',
+    "not_utf8": b'{"alg":"HS256","typ":"at+jwt","kid":"KID\xff"}',
+    "deep": b'{"alg":' + b"[" * 3000 + b"]" * 3000 + b"}",
+}
+
+
+@pytest.mark.parametrize("header", RAW_HEADERS)
+def test_a_header_that_is_no_plain_object_is_refused(admin, mint, header):
+    raw = RAW_HEADERS[header].replace(b"KID", mint.key.kid.encode())
+    assert_invalid(admin, mint.raw(raw, compact_json(mint.claims)))
+
+
+CLAIMS = ["iss", "aud", "client_id", "sub", "sid", "tag", "iat", "exp", "jti", "dat"]
+
+
+@pytest.mark.parametrize("claim", CLAIMS)
+def test_a_token_without_a_claim_is_refused(admin, mint, claim):
+    assert_invalid(admin, mint.token(claims={claim: ...}))
+
+
+@pytest.mark.parametrize("claim", CLAIMS)
+@pytest.mark.parametrize(
+    "wrong", [None, True, [], {}, "", 1.5], ids=["null", "bool", "list", "object", "empty", "1.5"]
+)
+def test_a_claim_of_a_wrong_type_is_refused(admin, mint, claim, wrong):
+    assert_invalid(admin, mint.token(claims={claim: wrong}))
+
+
+@pytest.mark.parametrize("claim", [name for name in CLAIMS if name not in ("iat", "exp")])
+def test_a_text_claim_in_a_list_or_as_a_number_is_refused(admin, mint, claim):
+    assert_invalid(admin, mint.token(claims={claim: [mint.claims[claim]]}))
+    assert_invalid(admin, mint.token(claims={claim: 1}))
+
+
+@pytest.mark.parametrize("claim", ["iat", "exp", "nbf"])
+@pytest.mark.parametrize("number", ["-1", "1e10", "4102444800.0", "253402300800", "1" + "0" * 30])
+def test_a_time_that_is_no_plain_number_of_seconds_is_refused(admin, mint, claim, number):
+    claims = {**mint.claims, claim: "TIME"}
+    payload = compact_json(claims).replace(b'"TIME"', number.encode())
+    assert_invalid(admin, mint.raw(compact_json(mint.header), payload))
+
+
+@pytest.mark.parametrize("claim", ["iat", "exp", "nbf"])
+def test_a_time_as_text_is_refused(admin, mint, claim):
+    assert_invalid(admin, mint.token(claims={claim: str(int(time.time()) - 5)}))
+
+
+@pytest.mark.parametrize("claim", CLAIMS)
+def test_a_claim_that_comes_twice_is_refused(admin, mint, claim):
+    payload = compact_json(mint.claims)
+    again = compact_json({claim: mint.claims[claim]})
+    header = compact_json(mint.header)
+    assert_invalid(admin, mint.raw(header, payload[:-1] + b"," + again[1:]))
+    assert_invalid(admin, mint.raw(header, again[:-1] + b"," + payload[1:]))
+
+
+def test_a_claim_we_do_not_know_is_refused(admin, mint):
+    assert_invalid(admin, mint.token(claims={"admin": True}))
+
+
+def test_another_issuer_is_refused(admin, mint):
+    assert_invalid(admin, mint.token(claims={"iss": f"urn:uuid:{uuid.uuid4()}"}))
+
+
+def test_our_issuer_spelt_another_way_is_refused(admin, mint):
+    for issuer in (mint.ring.issuer.upper(), mint.ring.issuer[9:], mint.ring.issuer + "/"):
+        assert_invalid(admin, mint.token(claims={"iss": issuer}))
+
+
+def test_a_token_of_a_foreign_instance_is_refused_even_with_our_key_id(admin, mint):
+    foreign = sha256_hmac(bytes(range(32)))
+    claims = {"iss": f"urn:uuid:{uuid.uuid4()}"}
+    assert_invalid(admin, mint.token(sign=foreign))
+    assert_invalid(admin, mint.token(claims=claims, sign=foreign))
+
+
+def test_a_token_is_dead_after_the_instance_was_reset(admin, connect, mint):
+    connection = connect()
+    with connection.transaction(force_rollback=True):
+        call(connection, "instance_reset")
+        assert_invalid(connection, mint.token())
+    assert verify(connection, mint.token()).valid
+
+
+def test_a_token_for_another_audience_is_refused(admin, shop, mint):
+    other = Shop.make(admin)
+    call(admin, "env_create", product=shop.product, env="staging")
+    for claims in (
+        {"aud": f"{other.product}/{other.env}", "client_id": other.product},
+        {"aud": f"{other.product}/{other.env}"},
+        {"client_id": other.product},
+        {"aud": f"{shop.product}/staging"},
+        {"aud": shop.product},
+        {"aud": f"{shop.product}/{shop.env}/"},
+        {"aud": f"{shop.product}/"},
+        {"tag": "mobile"},
+    ):
+        assert_invalid(admin, mint.token(claims=claims))
+
+
+def test_a_token_that_names_no_session_of_ours_is_refused(admin, mint):
+    for sid in (
+        str(uuid.uuid4()),
+        str(uuid.UUID(int=0)),
+        mint.claims["sid"].upper(),
+        mint.claims["sid"].replace("-", ""),
+        "{" + mint.claims["sid"] + "}",
+    ):
+        # A session id of digits alone has no upper case.
+        if sid != mint.claims["sid"]:
+            assert_invalid(admin, mint.token(claims={"sid": sid}))
+
+
+def server_time(admin):
+    return value(admin, "SELECT extract(epoch FROM clock_timestamp())::float8")
+
+
+def test_a_token_that_expired_a_second_ago_has_expired(admin, mint):
+    answer = verify(admin, mint.token(claims={"exp": int(server_time(admin)) - 1}))
+    assert (answer.valid, answer.reason) == (False, "expired")
+
+
+def test_a_token_expires_at_its_second_and_not_after_it(admin, mint):
+    answer = verify(admin, mint.token(claims={"exp": int(server_time(admin))}))
+    assert (answer.valid, answer.reason) == (False, "expired")
+
+
+def test_a_token_that_is_not_valid_yet_is_refused(admin, mint):
+    assert_invalid(admin, mint.token(claims={"nbf": int(server_time(admin)) + 30}))
+
+
+def test_a_token_that_is_valid_since_now_passes(admin, mint):
+    assert verify(admin, mint.token(claims={"nbf": int(server_time(admin))})).valid
+
+
+def payloads(mint):
+    claims = compact_json(mint.claims)
+    yield "array", b"[" + claims + b"]"
+    yield "array of values", compact_json(list(mint.claims.values()))
+    yield "string", json.dumps(claims.decode()).encode()
+    yield "number", b"1"
+    yield "null", b"null"
+    yield "empty object", b"{}"
+    yield "two objects", claims + claims
+    yield "trailing comma", claims[:-1] + b",}"
+    yield "trailing nul", claims + b"\0"
+    yield "byte order mark", b"\xef\xbb\xbf" + claims
+    yield "not utf-8", claims.replace(b"user_456", b"user\xff456")
+    yield "comment", b"/**/" + claims
+    yield "nested too deep", b"[" * 3000 + b"]" * 3000
+    yield "a token in the token", mint.token().encode()
+
+
+def test_a_payload_that_is_no_plain_object_is_refused(admin, mint):
+    header = compact_json(mint.header)
+    accepted = [
+        what
+        for what, payload in payloads(mint)
+        if verify(admin, mint.raw(header, payload))[:2] != (False, "invalid")
+    ]
+    assert accepted == []
+
+
+def misshapen(mint):
+    good = mint.token()
+    head, payload, signature = good.split(".")
+    yield "extra part", good + ".AAAA"
+    yield "extra empty part", good + "."
+    yield "empty first part", "." + good
+    yield "two parts", f"{head}.{payload}"
+    yield "one part", head
+    yield "only dots", ".."
+    yield "empty", ""
+    yield "blank", " "
+    yield "space before", " " + good
+    yield "line end after", good + "\n"
+    yield "line end inside", f"{head}.\n{payload}.{signature}"
+    yield "bearer", "Bearer " + good
+    yield "empty tag", ":" + good
+    yield "another tag", "mobile:" + good
+    yield "two tags", "web:web:" + good
+    yield (
+        "flattened json",
+        json.dumps({"protected": head, "payload": payload, "signature": signature}),
+    )
+    yield "percent encoded", good.replace(".", "%2E")
+    yield "its own data", mint.claims["dat"]
+
+    def pad(part):
+        return part + "=" * (-len(part) % 4 or 4)
+
+    # Signed as they stand: only the encoding is wrong.
+    for what, text in (
+        ("padded header", f"{pad(head)}.{payload}"),
+        ("padded payload", f"{head}.{pad(payload)}"),
+        ("spaces in the payload", f"{head}.{payload[:8]} {payload[8:]}"),
+    ):
+        yield what, f"{text}.{b64(mint.sign(text.encode()))}"
+    yield "padded signature", f"{head}.{payload}.{pad(signature)}"
+    plus = base64.b64encode(unb64(signature)).decode().rstrip("=")
+    if plus != signature:
+        yield "standard base64", f"{head}.{payload}.{plus}"
+    # 32 bytes make 43 characters, whose last one has two bits to spare.
+    alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+    spare = alphabet[alphabet.index(signature[-1]) | 1]
+    yield "spare bits in the signature", f"{head}.{payload}.{signature[:-1]}{spare}"
+    yield "signature cut short", good[:-1]
+    yield "signature cut by a byte", f"{head}.{payload}.{b64(unb64(signature)[:-1])}"
+    yield "signature with a byte more", f"{head}.{payload}.{b64(unb64(signature) + bytes(1))}"
+    for place in (0, 15, 31):
+        flipped = bytearray(unb64(signature))
+        flipped[place] ^= 0x80
+        yield f"bit of signature byte {place}", f"{head}.{payload}.{b64(bytes(flipped))}"
+    changed = compact_json({**mint.claims, "sub": "admin"})
+    yield "changed payload", f"{head}.{b64(changed)}.{signature}"
+
+
+def test_a_token_of_another_shape_is_refused(admin, mint):
+    assert verify(admin, mint.token()).valid
+    accepted = [
+        what for what, token in misshapen(mint) if verify(admin, token)[:2] != (False, "invalid")
+    ]
+    assert accepted == []
+
+
+def of_length(mint, length):
+    """A token of just so many bytes, with a perfect signature."""
+    for stuffing in range(length):
+        token = mint.token(claims={"dat": "A" * (length * 3 // 4 - 900 + stuffing)})
+        if len(token) >= length:
+            return token
+
+
+def test_a_token_of_8_kib_is_read_and_a_longer_one_is_not(admin, mint):
+    longest, too_long = of_length(mint, 8191), of_length(mint, 8193)
+    assert len(longest) <= 8192 < len(too_long)
+
+    assert verify(admin, longest).valid
+    assert_invalid(admin, too_long)
+
+
+def test_the_limit_of_8_kib_counts_the_tag_in_front(admin, shop, mint):
+    token = of_length(mint, 8190)
+    assert verify(admin, token).valid
+    assert_invalid(admin, f"{shop.tag}:{token}")
+
+
+def test_ten_megabytes_are_refused_without_ado(admin, mint):
+    for token in ("A" * 10_000_000, mint.token() + "A" * 10_000_000, "." * 10_000_000):
+        assert_invalid(admin, token)
+
+
+def test_no_token_is_an_answer_too(admin):
+    assert_invalid(admin, None)
+
+
+def test_refused_tokens_change_nothing(admin, mint, session):
+    before = value(admin, "SELECT count(*) FROM dialstack.activity")
+
+    for _, token in misshapen(mint):
+        verify(admin, token)
+
+    assert value(admin, "SELECT count(*) FROM dialstack.activity") == before
+    assert info(admin, session.session_id).active

@@ -1,0 +1,190 @@
+-- CREATE EXTENSION: what it makes, who owns it, who may touch it, what a dump carries.
+
+-- The extension owns one schema, and everything in that schema.
+SELECT extname, extversion, extnamespace::regnamespace AS schema, extrelocatable FROM pg_extension
+ WHERE extname = 'dialstack_sessions';
+SELECT classid::regclass AS catalogue, count(*)
+  FROM pg_depend
+ WHERE refclassid = 'pg_extension'::regclass AND deptype = 'e'
+   AND refobjid = (SELECT oid FROM pg_extension WHERE extname = 'dialstack_sessions')
+ GROUP BY 1 ORDER BY classid::regclass::text COLLATE "C";
+SELECT c.relkind, c.relname, c.relrowsecurity AS row_security, c.relforcerowsecurity AS forced,
+       (SELECT count(*) FROM pg_policy p WHERE p.polrelid = c.oid) AS policies
+  FROM pg_class c
+ WHERE c.relnamespace = 'dialstack'::regnamespace AND c.relkind IN ('r', 'p', 'S', 'v')
+ ORDER BY c.relkind, c.relname;
+-- Nothing in the schema is outside the extension.
+SELECT c.relname FROM pg_class c
+ WHERE c.relnamespace = 'dialstack'::regnamespace AND c.relkind IN ('r', 'p', 'S', 'v', 'm', 'f')
+   AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = c.oid AND d.classid = 'pg_class'::regclass AND d.deptype IN ('e', 'i'))
+UNION ALL
+SELECT p.proname FROM pg_proc p
+ WHERE p.pronamespace = 'dialstack'::regnamespace
+   AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = p.oid AND d.classid = 'pg_proc'::regclass AND d.deptype = 'e');
+
+-- State has row-level security without a policy, so that even pg_read_all_data reads no row of it.
+SELECT c.relname FROM pg_class c
+ WHERE c.relnamespace = 'dialstack'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relrowsecurity
+ ORDER BY 1;
+SELECT t.product('install');
+SELECT count(*) AS created FROM dialstack.session_create('install', 'production', 'web', '{"userId": "u"}');
+CREATE ROLE regress_reader;
+GRANT pg_read_all_data TO regress_reader;
+GRANT USAGE ON SCHEMA t TO regress_reader;
+CREATE FUNCTION t.visible() RETURNS TABLE (relation text, rows bigint) LANGUAGE plpgsql AS $$
+BEGIN
+    FOR relation IN
+        SELECT relname FROM pg_class
+         WHERE relnamespace = 'dialstack'::regnamespace AND relkind IN ('r', 'p') AND relrowsecurity
+         ORDER BY 1
+    LOOP
+        EXECUTE format('SELECT count(*) FROM dialstack.%I', relation) INTO rows;
+        RETURN NEXT;
+    END LOOP;
+END
+$$;
+SELECT sum(rows) > 0 AS owner_sees_some FROM t.visible();
+SET ROLE regress_reader;
+SELECT relation, rows FROM t.visible() WHERE rows > 0;
+RESET ROLE;
+DROP OWNED BY regress_reader;
+DROP ROLE regress_reader;
+
+-- Everything belongs to the role that created the extension, and nothing is granted to PUBLIC or
+-- to anybody else: not the schema, a table, a column, a sequence or a function.
+SELECT DISTINCT relowner = extowner AS same_owner FROM pg_class, pg_extension
+ WHERE relnamespace = 'dialstack'::regnamespace AND extname = 'dialstack_sessions';
+SELECT DISTINCT proowner = extowner AS same_owner FROM pg_proc, pg_extension
+ WHERE pronamespace = 'dialstack'::regnamespace AND extname = 'dialstack_sessions';
+SELECT 'schema' AS kind, nspname AS name, a.privilege_type, a.grantee::regrole
+  FROM pg_namespace, aclexplode(coalesce(nspacl, acldefault('n', nspowner))) a
+ WHERE nspname = 'dialstack' AND a.grantee <> nspowner
+UNION ALL
+SELECT relkind::text, relname, a.privilege_type, a.grantee::regrole
+  FROM pg_class, aclexplode(coalesce(relacl, acldefault(CASE relkind WHEN 'S' THEN 's' ELSE 'r' END::"char", relowner))) a
+ WHERE relnamespace = 'dialstack'::regnamespace AND relkind IN ('r', 'p', 'S', 'v') AND a.grantee <> relowner
+UNION ALL
+SELECT 'column', attname, a.privilege_type, a.grantee::regrole
+  FROM pg_attribute JOIN pg_class c ON c.oid = attrelid, aclexplode(attacl) a
+ WHERE c.relnamespace = 'dialstack'::regnamespace
+UNION ALL
+SELECT 'function', oid::regprocedure::text, a.privilege_type, a.grantee::regrole
+  FROM pg_proc, aclexplode(coalesce(proacl, acldefault('f', proowner))) a
+ WHERE pronamespace = 'dialstack'::regnamespace AND a.grantee <> proowner;
+SELECT defaclobjtype FROM pg_default_acl WHERE defaclnamespace = 'dialstack'::regnamespace;
+
+-- What a logical dump carries: configuration and its counters. No session, user, activity or key.
+SELECT unnest(extconfig)::regclass AS dumped, unnest(extcondition) AS condition
+  FROM pg_extension WHERE extname = 'dialstack_sessions';
+
+-- Every function, with its volatility and parallel safety. Nothing that reads tables is immutable;
+-- none runs as its definer: the guard inside switches the user for its own table work alone.
+SELECT proname,
+       CASE provolatile WHEN 'i' THEN 'immutable' WHEN 's' THEN 'stable' ELSE 'volatile' END AS volatility,
+       CASE proparallel WHEN 's' THEN 'safe' WHEN 'r' THEN 'restricted' ELSE 'unsafe' END AS parallel,
+       proisstrict AS strict, prosecdef AS definer
+  FROM pg_proc WHERE pronamespace = 'dialstack'::regnamespace ORDER BY proname;
+-- Their arguments, those that may be left out with their default, and the columns that come back.
+\pset format unaligned
+\pset tuples_only on
+SELECT format(E'%s(%s)\n  -> %s', proname, pg_get_function_arguments(oid), pg_get_function_result(oid))
+  FROM pg_proc WHERE pronamespace = 'dialstack'::regnamespace ORDER BY proname;
+\pset format aligned
+\pset tuples_only off
+-- Named notation works for each: an argument has a name, and no two have the same.
+SELECT proname FROM pg_proc
+ WHERE pronamespace = 'dialstack'::regnamespace AND pronargs > 0
+   AND (proargnames IS NULL OR '' = ANY (proargnames));
+
+-- Direct scans read these columns by number (src/store/*.rs): the numbers must stay.
+SELECT attrelid::regclass AS relation, attnum, attname, format_type(atttypid, atttypmod) AS type
+  FROM pg_attribute
+ WHERE attrelid = ANY ('{dialstack.sessions, dialstack.environments, dialstack.products,
+        dialstack.session_definitions, dialstack.instance, dialstack.signing_keys}'::regclass[])
+   AND attnum > 0 AND NOT attisdropped
+ ORDER BY attrelid::regclass::text COLLATE "C", attnum;
+-- ... and they look these indexes up by name and columns.
+SELECT indexrelid::regclass AS index, indisunique AS "unique", pg_get_indexdef(indexrelid) AS definition
+  FROM pg_index
+ WHERE indrelid = ANY ('{dialstack.sessions, dialstack.environments, dialstack.products,
+        dialstack.session_definitions, dialstack.instance, dialstack.signing_keys}'::regclass[])
+ ORDER BY indexrelid::regclass::text COLLATE "C";
+-- State has no foreign key: hot parent rows would be locked at every create.
+SELECT conrelid::regclass, confrelid::regclass FROM pg_constraint
+ WHERE connamespace = 'dialstack'::regnamespace AND contype = 'f' ORDER BY conname;
+-- A refresh has room for a heap-only update.
+SELECT relname, reloptions FROM pg_class
+ WHERE relnamespace = 'dialstack'::regnamespace AND reloptions IS NOT NULL ORDER BY 1;
+-- Whoever changes what backends remember tells them, also under session_replication_role = replica.
+SELECT tgrelid::regclass AS relation, tgname, tgenabled = 'A' AS always, tgtype & 1 = 0 AS per_statement,
+       tgtype & 4 > 0 AS "insert", tgtype & 16 > 0 AS "update", tgtype & 8 > 0 AS "delete", tgtype & 32 > 0 AS "truncate"
+  FROM pg_trigger JOIN pg_class c ON c.oid = tgrelid
+ WHERE c.relnamespace = 'dialstack'::regnamespace AND NOT tgisinternal ORDER BY relname;
+-- Twelve partitions, one a month, for ever.
+SELECT inhrelid::regclass AS partition, pg_get_expr(relpartbound, oid) AS bound
+  FROM pg_inherits JOIN pg_class ON oid = inhrelid
+ WHERE inhparent = 'dialstack.activity'::regclass ORDER BY relname;
+
+-- The settings, and that a misspelt one is refused.
+SELECT name, setting, unit, context FROM pg_settings WHERE name LIKE 'dialstack\_sessions.%' ORDER BY 1;
+SET dialstack_sessions.sesion_retention = 1;
+
+-- There is one identity, and one active key a purpose.
+SELECT count(*) FROM dialstack.instance;
+SELECT purpose, alg, state FROM dialstack.signing_key_list() ORDER BY purpose;
+
+-- A schema `dialstack` that somebody prepared is refused, and nothing is left behind.
+CREATE DATABASE regress_squatted;
+\c regress_squatted
+CREATE SCHEMA dialstack;
+CREATE TABLE dialstack.sessions (stolen text);
+CREATE EXTENSION dialstack_sessions;
+SELECT count(*) FROM pg_extension WHERE extname = 'dialstack_sessions';
+SELECT count(*) FROM pg_proc WHERE pronamespace = 'dialstack'::regnamespace;
+-- It goes nowhere else either.
+DROP SCHEMA dialstack CASCADE;
+CREATE EXTENSION dialstack_sessions SCHEMA public;
+
+-- A database whose encoding cannot hold every identifier is refused.
+CREATE DATABASE regress_latin1 ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0;
+\c regress_latin1
+CREATE EXTENSION dialstack_sessions;
+
+-- DROP and CREATE in one session: a new identity, other tables, and everything remembered is forgotten.
+\c regress_squatted
+CREATE EXTENSION dialstack_sessions;
+SELECT dialstack.product_create('shop') IS NOT NULL AS made;
+SELECT dialstack.env_create('shop', 'production');
+SELECT tag FROM dialstack.definition_create('shop', 'web', 'Web', '', '{"userId": "u"}', '$Session{userId}', 1, 'hours');
+SELECT token, refresh_token FROM dialstack.session_create('shop', 'production', 'web', '{"userId": "u"}') \gset old_
+SELECT valid, reason FROM dialstack.session_verify(:'old_token');
+SELECT instance_id AS old_id FROM dialstack.instance \gset
+DROP EXTENSION dialstack_sessions;
+SELECT count(*) AS schemas FROM pg_namespace WHERE nspname = 'dialstack';
+\set VERBOSITY sqlstate
+SELECT dialstack.session_verify(:'old_token');
+\set VERBOSITY default
+CREATE EXTENSION dialstack_sessions;
+SELECT instance_id <> :'old_id' AS new_identity FROM dialstack.instance;
+SELECT valid, reason FROM dialstack.session_verify(:'old_token');
+SELECT ok, reason FROM dialstack.session_refresh(:'old_refresh_token');
+SELECT * FROM dialstack.session_create('shop', 'production', 'web', '{"userId": "u"}');
+SELECT dialstack.product_create('shop') IS NOT NULL AS made;
+SELECT dialstack.env_create('shop', 'production');
+SELECT tag FROM dialstack.definition_create('shop', 'web', 'Web', '', '{"userId": "u"}', '$Session{userId}', 1, 'hours');
+SELECT token, refresh_token FROM dialstack.session_create('shop', 'production', 'web', '{"userId": "u"}') \gset new_
+SELECT valid, identifier FROM dialstack.session_verify(:'new_token');
+SELECT ok FROM dialstack.session_refresh(:'new_refresh_token');
+SELECT total FROM dialstack.session_list('shop', 'production', 'web');
+SELECT dialstack.session_revoke_all('shop', 'production', 'web', 'u');
+SELECT valid, reason FROM dialstack.session_verify(:'new_token');
+-- The same inside one transaction, and undone.
+BEGIN;
+DROP EXTENSION dialstack_sessions;
+CREATE EXTENSION dialstack_sessions;
+SELECT valid, reason FROM dialstack.session_verify(:'new_token');
+ROLLBACK;
+SELECT valid, reason FROM dialstack.session_verify(:'new_token');
+\c postgres
+DROP DATABASE regress_squatted;
+DROP DATABASE regress_latin1;

@@ -1,0 +1,422 @@
+"""Where the root key lies, how it moves, and what happens when it is not to be had."""
+
+import base64
+import os
+
+import pytest
+from psycopg import errors
+from support.cluster import as_server, run
+from support.formats import Ring
+from support.service import call, refresh, value, verify
+
+SETTING = "dialstack_sessions.root_key_file"
+
+
+def rotate(connection):
+    return value(connection, "SELECT dialstack.root_key_rotate()")
+
+
+# The row.
+
+
+def test_without_a_file_the_root_key_lies_in_the_row(house):
+    assert len(house.row.root_key) == 32
+    house.assert_all_is_well()
+
+
+def test_rotating_in_the_row_makes_a_new_key_and_keeps_every_token(house):
+    before, wrapped = house.row, house.wrapped
+
+    assert rotate(house.connect()) == "row"
+
+    after = house.row
+    assert after.instance_id == before.instance_id
+    assert len(after.root_key) == 32 and after.root_key != before.root_key
+    assert after.root_fingerprint != before.root_fingerprint
+    assert [kid for kid, _ in house.wrapped] == [kid for kid, _ in wrapped]
+    assert not {key.wrapped for key in house.wrapped} & {key.wrapped for key in wrapped}
+    house.assert_all_is_well()
+
+
+def test_a_rolled_back_rotation_changes_nothing(house):
+    before = (house.row, house.wrapped)
+
+    with house.old.transaction(force_rollback=True):
+        rotate(house.old)
+        assert verify(house.old, house.session.token).valid
+
+    assert (house.row, house.wrapped) == before
+    house.assert_all_is_well()
+
+
+# From the row into the file, and from key to key within it.
+
+
+def test_setting_a_file_alone_leaves_the_row_in_force(house, file, use_file):
+    file.write(file.new_key())
+    before = house.row
+
+    use_file(house.old)
+
+    assert house.row == before
+    house.assert_all_is_well()
+
+
+def test_rotating_moves_the_root_key_from_the_row_to_the_file(house, file, use_file):
+    key, instance_id = file.new_key(), house.row.instance_id
+    file.write(key)
+    use_file(house.old)
+
+    assert rotate(house.connect()) == "file"
+
+    house.assert_opens_with(key)
+    assert house.row.instance_id == instance_id
+    house.assert_all_is_well()
+
+
+def test_the_key_that_was_in_the_row_opens_nothing_any_more(house, file, use_file):
+    old_root = house.row.root_key
+    file.write(file.new_key())
+    use_file(house.old)
+
+    rotate(house.old)
+
+    with pytest.raises(AssertionError):
+        Ring(house.old, old_root)
+
+
+FORMS = {
+    "hexadecimal": lambda key: key.hex(),
+    "hexadecimal_in_capitals": lambda key: key.hex().upper(),
+    "base64": lambda key: base64.b64encode(key).decode(),
+    "base64url": lambda key: base64.urlsafe_b64encode(key).decode().rstrip("="),
+    "with_a_comment": lambda key: f"# made for production\n\n{key.hex()}",
+    "with_blanks": lambda key: f"  {key.hex()}\t",
+    "with_line_ends_of_windows": lambda key: f"{key.hex()}\r",
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_the_file_takes_every_documented_form(house, file, use_file, form):
+    key = file.new_key()
+    file.write(FORMS[form](key))
+    use_file(house.old)
+
+    rotate(house.old)
+
+    house.assert_opens_with(key)
+    house.assert_all_is_well()
+
+
+def in_file(house, file, use_file):
+    """Moves the root key of a house into the file, and returns it."""
+    key = file.new_key()
+    file.write(key)
+    use_file(house.old)
+    assert rotate(house.old) == "file"
+    return key
+
+
+def test_rotating_takes_the_first_of_two_keys(house, file, use_file):
+    # Given a ring that the second, older key opens
+    old = in_file(house, file, use_file)
+    new = file.new_key()
+    file.write(new, old)
+    house.assert_all_is_well()
+
+    # When
+    assert rotate(house.connect()) == "file"
+
+    # Then the older one is of no more use
+    house.assert_opens_with(new)
+    file.write(new)
+    house.assert_all_is_well()
+
+
+def test_a_new_key_in_the_file_waits_for_the_rotation(house, file, use_file):
+    old = in_file(house, file, use_file)
+
+    file.write(file.new_key(), old)
+
+    house.assert_opens_with(old)
+    house.assert_all_is_well()
+
+
+def test_rotating_to_the_same_key_wraps_anew(house, file, use_file):
+    key, before = in_file(house, file, use_file), house.wrapped
+
+    assert rotate(house.old) == "file"
+
+    house.assert_opens_with(key)
+    assert not {row.wrapped for row in house.wrapped} & {row.wrapped for row in before}
+    house.assert_all_is_well()
+
+
+def test_signing_keys_rotate_under_a_root_key_in_the_file(house, file, use_file):
+    key = in_file(house, file, use_file)
+
+    for purpose in ("jwt", "seal", "token"):
+        call(house.connect(), "signing_key_rotate", purpose=purpose)
+
+    house.assert_opens_with(key)
+    house.assert_all_is_well()
+
+
+def test_instance_reset_takes_the_key_of_the_file(house, file, use_file):
+    key, before = in_file(house, file, use_file), house.row.instance_id
+
+    call(house.old, "instance_reset")
+
+    house.assert_opens_with(key)
+    assert house.row.instance_id != before
+    assert not verify(house.old, house.session.token).valid
+    assert verify(house.old, house.shop.create(house.old).token).valid
+
+
+def test_an_installation_with_a_file_never_has_a_key_in_the_row(house, file, use_file):
+    key = file.new_key()
+    file.write(key)
+    use_file(house.old)
+
+    house.old.execute("DROP EXTENSION dialstack_sessions")
+    house.old.execute("CREATE EXTENSION dialstack_sessions")
+
+    house.assert_opens_with(key)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to give a file to root")
+def test_a_file_of_roots_may_be_readable_to_the_servers_group(house, file, use_file):
+    key = file.new_key()
+    file.write(key, mode="640")
+    run("chown", "root", file.path)
+    use_file(house.old)
+
+    rotate(house.old)
+
+    house.assert_opens_with(key)
+    house.assert_all_is_well()
+
+
+# Files that are of no use.
+
+SENTINEL = "this-is-no-key-but-could-be-a-secret"
+
+
+def missing(file, good):
+    file.remove()
+
+
+def a_directory(file, good):
+    file.remove()
+    as_server("mkdir", "-m", "700", file.path)
+
+
+def unreadable(file, good):
+    file.write(good, mode="000")
+
+
+def readable_to_the_world(file, good):
+    file.write(good, mode="604")
+
+
+def readable_to_the_group(file, good):
+    file.write(good, mode="640")
+
+
+def writable_to_the_world(file, good):
+    file.write(good, mode="602")
+
+
+def empty(file, good):
+    file.write_text("")
+
+
+def comments_only(file, good):
+    file.write("# nothing here", "")
+
+
+def garbage(file, good):
+    file.write(SENTINEL)
+
+
+def garbage_after_the_key(file, good):
+    file.write(good, SENTINEL)
+
+
+def a_key_too_short(file, good):
+    file.write(good.hex()[:-2])
+
+
+def a_key_too_long(file, good):
+    file.write(good.hex() + "00")
+
+
+def half_a_digit_missing(file, good):
+    file.write(good.hex()[:-1])
+
+
+def two_keys_in_a_line(file, good):
+    file.write(f"{good.hex()} {good.hex()}")
+
+
+BAD = [
+    missing,
+    a_directory,
+    unreadable,
+    readable_to_the_world,
+    readable_to_the_group,
+    writable_to_the_world,
+    empty,
+    comments_only,
+    garbage,
+    garbage_after_the_key,
+    a_key_too_short,
+    a_key_too_long,
+    half_a_digit_missing,
+    two_keys_in_a_line,
+]
+
+
+def wrong_key(file, good):
+    file.write(file.new_key())
+
+
+def assert_not_available(file, use):
+    with pytest.raises(errors.ObjectNotInPrerequisiteState) as refused:
+        use()
+    diag = refused.value.diag
+    assert diag.message_primary.startswith("JWT_NOT_AVAILABLE: ")
+    assert diag.message_hint
+    told = " ".join(filter(None, (diag.message_primary, diag.message_detail, diag.message_hint)))
+    assert [text for text in file.texts if text.lower() in told.lower()] == []
+    return diag
+
+
+@pytest.mark.parametrize("spoil", [*BAD, wrong_key])
+def test_without_the_root_key_nothing_goes_and_nothing_is_replaced(house, file, use_file, spoil):
+    # Given a ring that the key in the file opens
+    good = in_file(house, file, use_file)
+    file.texts.append(SENTINEL)
+    before = (house.row, house.wrapped)
+
+    # When the file is spoilt
+    spoil(file, good)
+
+    # Then every use of a key tells so, and what to do
+    for use in (
+        lambda c: verify(c, house.session.token),
+        lambda c: refresh(c, house.session.refresh_token),
+        lambda c: house.shop.create(c),
+        lambda c: call(c, "signing_key_rotate"),
+        rotate,
+    ):
+        connection = house.connect()
+        diag = assert_not_available(file, lambda: use(connection))
+        assert SETTING in diag.message_hint or "0600" in diag.message_hint
+    # And the ring is as it was: with the right file, all is well again
+    assert (house.row, house.wrapped) == before
+    file.write(good)
+    house.assert_all_is_well()
+    assert refresh(house.connect(), house.session.refresh_token).ok
+
+
+@pytest.mark.parametrize("spoil", BAD)
+def test_the_root_key_does_not_leave_the_row_for_a_file_of_no_use(house, file, use_file, spoil):
+    file.texts.append(SENTINEL)
+    spoil(file, file.new_key())
+    use_file(house.old)
+    before = (house.row, house.wrapped)
+
+    assert_not_available(file, lambda: rotate(house.old))
+
+    assert (house.row, house.wrapped) == before
+    house.assert_all_is_well()
+
+
+def test_a_file_of_no_use_stops_an_installation(house, file, use_file):
+    garbage(file, None)
+    file.texts.append(SENTINEL)
+    use_file(house.old)
+    house.old.execute("DROP EXTENSION dialstack_sessions")
+
+    assert_not_available(file, lambda: house.old.execute("CREATE EXTENSION dialstack_sessions"))
+
+    assert value(house.old, "SELECT count(*) FROM pg_namespace WHERE nspname = 'dialstack'") == 0
+
+
+def test_without_the_setting_a_root_key_in_a_file_is_missed(house, file, use_file):
+    in_file(house, file, use_file)
+    before = (house.row, house.wrapped)
+
+    use_file(house.old, path="")
+
+    connection = house.connect()
+    diag = assert_not_available(file, lambda: verify(connection, house.session.token))
+    assert SETTING in diag.message_hint
+    assert_not_available(file, lambda: rotate(connection))
+    assert (house.row, house.wrapped) == before
+    use_file(house.old)
+    house.assert_all_is_well()
+
+
+# Who may see and set the path.
+
+
+@pytest.fixture
+def somebody(house):
+    """Connects as a role that may verify tokens, and has no other privilege."""
+    house.old.execute(
+        "CREATE ROLE somebody LOGIN; GRANT USAGE ON SCHEMA dialstack TO somebody; "
+        "GRANT EXECUTE ON FUNCTION dialstack.session_verify TO somebody"
+    )
+    yield lambda: house.connect(user="somebody")
+    house.close()
+    with house.cluster.connect(house.name) as admin:
+        admin.execute("DROP OWNED BY somebody; DROP ROLE somebody")
+
+
+def assert_path_is_hidden(connection, path):
+    for query in (f"SHOW {SETTING}", f"SELECT current_setting('{SETTING}')"):
+        with pytest.raises(errors.InsufficientPrivilege):
+            connection.execute(query)
+    settings = connection.execute("SELECT * FROM pg_settings").fetchall()
+    assert not any(path in str(setting) for setting in settings)
+
+
+def test_an_ordinary_role_does_not_see_the_path(house, file, use_file, somebody):
+    in_file(house, file, use_file)
+    connection = somebody()
+    assert verify(connection, house.session.token).valid
+
+    assert_path_is_hidden(connection, file.path)
+    assert value(house.old, f"SHOW {SETTING}") == file.path
+
+
+def test_an_ordinary_role_does_not_see_the_path_before_its_first_call_where_we_are_preloaded(
+    house, file, use_file, somebody
+):
+    # Where nothing has loaded the library yet, PostgreSQL takes the setting for anybody's own
+    # and shows it: hence the preloading.
+    in_file(house, file, use_file)
+    house.old.execute("ALTER ROLE somebody SET session_preload_libraries = 'dialstack_sessions'")
+
+    assert_path_is_hidden(somebody(), file.path)
+
+
+def test_nobody_sets_the_path_in_a_session(house, file, use_file, somebody):
+    in_file(house, file, use_file)
+    for connection in (house.old, somebody()):
+        assert verify(connection, house.session.token).valid
+        with pytest.raises((errors.CantChangeRuntimeParam, errors.InsufficientPrivilege)):
+            connection.execute(f"SET {SETTING} = '/tmp/mine'")
+
+
+def test_a_path_set_before_the_library_is_loaded_does_not_count(house, file, use_file, somebody):
+    in_file(house, file, use_file)
+    connection = somebody()
+    try:
+        connection.execute(f"SET {SETTING} = '/tmp/mine'")
+    except errors.Error:
+        pass  # refused at once: just as good
+
+    assert verify(connection, house.session.token).valid

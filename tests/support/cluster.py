@@ -1,0 +1,87 @@
+"""More clusters than the one that the tier was given, and their files."""
+
+import os
+import shlex
+import subprocess
+
+from support import service
+
+_SCRIPT = os.environ["DSS_CLUSTER"]
+
+
+def run(*command, text=None, check=True):
+    """Runs a command and returns what it printed; its messages go to the tier's output."""
+    done = subprocess.run(command, input=text, capture_output=True, text=True, check=False)
+    if check and done.returncode != 0:
+        raise RuntimeError(f"{command[0]} {command[1]} failed: {done.stderr}")
+    return done
+
+
+def as_server(*command, text=None, check=True):
+    """Runs a command as the server's user, who owns the files of a cluster."""
+    return run(_SCRIPT, "exec", *command, text=text, check=check)
+
+
+class Cluster:
+    """A private cluster, by the variables that scripts/cluster tells of it."""
+
+    def __init__(self, variables, name=None):
+        self.host, self.port = variables["PGHOST"], variables["PGPORT"]
+        self.data, self.log = variables["DSS_DATA"], variables["DSS_LOG"]
+        self.name = name
+
+    @classmethod
+    def given(cls):
+        """The one that scripts/with-cluster made."""
+        return cls(os.environ)
+
+    @classmethod
+    def _named(cls, name):
+        # `export NAME=value`, quoted for a shell.
+        lines = run(_SCRIPT, "env", name).stdout.splitlines()
+        words = (shlex.split(line)[1:] for line in lines)
+        return cls(dict(word.split("=", 1) for pair in words for word in pair), name)
+
+    @classmethod
+    def start(cls, purpose, **settings):
+        """A new, empty one. By its name scripts/with-cluster clears away what killed runs left."""
+        name = f"throwaway-{purpose}-{os.getpid()}"
+        options = [word for key, value in settings.items() for word in ("-c", f"{key}={value}")]
+        run(_SCRIPT, "start", name, *options)
+        return cls._named(name)
+
+    @classmethod
+    def clone(cls, purpose, primary):
+        """A physical copy of a cluster, running as its standby."""
+        name = f"throwaway-{purpose}-{os.getpid()}"
+        original = os.path.basename(os.path.dirname(primary.data))
+        run(_SCRIPT, "clone", name, original)
+        run(_SCRIPT, "start", name)
+        return cls._named(name)
+
+    def destroy(self):
+        run(_SCRIPT, "destroy", self.name)
+
+    def connect(self, dbname="postgres", **parameters):
+        parameters = {"user": "postgres", **parameters}
+        return service.connect(host=self.host, port=self.port, dbname=dbname, **parameters)
+
+    def uri(self, dbname="postgres", user="postgres"):
+        return f"host={self.host} port={self.port} dbname={dbname} user={user}"
+
+    def create_database(self, name):
+        with self.connect() as connection:
+            connection.execute(f'CREATE DATABASE "{name}" TEMPLATE template0')
+
+    def dump(self, *options, dbname="postgres", user="postgres"):
+        """What pg_dump writes, as SQL text."""
+        return as_server("pg_dump", *options, "-d", self.uri(dbname, user)).stdout
+
+    def restore(self, dump, dbname="postgres"):
+        """Runs a dump; the first error ends it."""
+        as_server(
+            "psql", "-XqAt", "-v", "ON_ERROR_STOP=1", "-d", self.uri(dbname), "-f", "-", text=dump
+        )
+
+    def log_text(self):
+        return as_server("cat", self.log).stdout
