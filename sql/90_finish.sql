@@ -1,19 +1,62 @@
--- Nothing is granted to PUBLIC: not the schema, not a table, not a function.
+-- Nothing is granted to PUBLIC, nor to whom the owner's default privileges would give it: not the
+-- schema, not a table, not a sequence, not a function.
 DO $$
 DECLARE
-    routine regprocedure;
+    given record;
 BEGIN
-    FOR routine IN
-        SELECT p.oid FROM pg_catalog.pg_proc p
+    FOR given IN
+        SELECT 'TABLE' AS what, c.oid::pg_catalog.regclass::pg_catalog.text AS name,
+               a.grantee, c.relowner AS owner
+          FROM pg_catalog.pg_class c, pg_catalog.aclexplode(c.relacl) a
+         WHERE c.relnamespace OPERATOR(pg_catalog.=) 'dialstack'::pg_catalog.regnamespace
+           AND c.relkind OPERATOR(pg_catalog.=) ANY (ARRAY['r', 'p']::pg_catalog."char"[])
+        UNION
+        SELECT 'SEQUENCE', c.oid::pg_catalog.regclass::pg_catalog.text, a.grantee, c.relowner
+          FROM pg_catalog.pg_class c, pg_catalog.aclexplode(c.relacl) a
+         WHERE c.relnamespace OPERATOR(pg_catalog.=) 'dialstack'::pg_catalog.regnamespace
+           AND c.relkind OPERATOR(pg_catalog.=) 'S'
+        UNION
+        SELECT 'FUNCTION', p.oid::pg_catalog.regprocedure::pg_catalog.text, a.grantee, p.proowner
+          FROM pg_catalog.pg_proc p, pg_catalog.aclexplode(
+                   coalesce(p.proacl, pg_catalog.acldefault('f', p.proowner))) a
          WHERE p.pronamespace OPERATOR(pg_catalog.=) 'dialstack'::pg_catalog.regnamespace
+        UNION
+        SELECT 'SCHEMA', 'dialstack', a.grantee, n.nspowner
+          FROM pg_catalog.pg_namespace n, pg_catalog.aclexplode(n.nspacl) a
+         WHERE n.nspname OPERATOR(pg_catalog.=) 'dialstack'
     LOOP
-        EXECUTE pg_catalog.format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', routine);
+        CONTINUE WHEN given.grantee OPERATOR(pg_catalog.=) given.owner;
+        EXECUTE pg_catalog.format(
+            'REVOKE ALL ON %s %s FROM %s', given.what, given.name,
+            CASE WHEN given.grantee OPERATOR(pg_catalog.=) 0 THEN 'PUBLIC'
+                 ELSE given.grantee::pg_catalog.regrole::pg_catalog.text END);
     END LOOP;
 END
 $$;
-REVOKE ALL ON SCHEMA dialstack FROM PUBLIC;
-REVOKE ALL ON ALL TABLES IN SCHEMA dialstack FROM PUBLIC;
-REVOKE ALL ON ALL SEQUENCES IN SCHEMA dialstack FROM PUBLIC;
+
+-- No statistics of what nobody else may read: pg_statistic has no row-level security. The planner
+-- needs none of these; look-ups by subject follow their index.
+DO $$
+DECLARE
+    secret record;
+BEGIN
+    FOR secret IN
+        SELECT a.attrelid::pg_catalog.regclass AS relation, a.attname
+          FROM pg_catalog.pg_attribute a
+          JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) a.attrelid
+         WHERE c.relnamespace OPERATOR(pg_catalog.=) 'dialstack'::pg_catalog.regnamespace
+           AND c.relkind OPERATOR(pg_catalog.=) ANY (ARRAY['r', 'p']::pg_catalog."char"[])
+           AND c.relrowsecurity
+           AND a.attname OPERATOR(pg_catalog.=) ANY (ARRAY[
+               'root_key', 'root_fingerprint', 'wrapped', 'sealed_data', 'subject', 'identifier',
+               'ip', 'user_agent', 'detail', 'key_hash', 'hint', 'connected_account_ids',
+               'connect_webview_ids', 'user_identity_ids']::pg_catalog.name[])
+    LOOP
+        EXECUTE pg_catalog.format('ALTER TABLE %s ALTER COLUMN %I SET STATISTICS 0',
+            secret.relation, secret.attname);
+    END LOOP;
+END
+$$;
 
 -- The identity of this database and its first keys.
 SELECT dialstack.instance_reset();

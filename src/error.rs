@@ -134,6 +134,11 @@ impl<T> Coded<T> for std::result::Result<T, Problem> {
 
 impl From<KeyError> for Error {
     fn from(error: KeyError) -> Self {
+        if error == KeyError::Unwrap {
+            return Error::new(Code::JwtNotAvailable, error.to_string()).hint(
+                "The key ring was wrapped with another root key. Restore it from a physical backup, or let dialstack.instance_reset() make a new one; every token of before is then dead.",
+            );
+        }
         if error == KeyError::TooLarge {
             return Error::new(Code::CreateFailed, error.to_string())
                 .hint("Keep less in the session data; store the rest in a table of your own.");
@@ -143,16 +148,28 @@ impl From<KeyError> for Error {
     }
 }
 
+/// Longest part of an error, in bytes: the server copies it several times, and a log line too.
+const MAX_PART: usize = 8192;
+
+fn capped(mut text: String) -> String {
+    if text.len() > MAX_PART {
+        let end = (0..=MAX_PART).rev().find(|at| text.is_char_boundary(*at));
+        text.truncate(end.unwrap_or(0));
+        text.push('…');
+    }
+    text
+}
+
 impl From<Error> for ErrorReport {
     fn from(error: Error) -> Self {
         let Error { code, problem } = error;
-        let message = format!("{}: {}", code.as_str(), problem.message);
+        let message = capped(format!("{}: {}", code.as_str(), problem.message));
         let mut report = ErrorReport::new(code.sqlstate(), message, "dialstack_sessions");
         if let Some(detail) = problem.detail {
-            report = report.set_detail(detail);
+            report = report.set_detail(capped(detail));
         }
         if let Some(hint) = problem.hint {
-            report = report.set_hint(hint);
+            report = report.set_hint(capped(hint));
         }
         report
     }

@@ -250,6 +250,13 @@ fn update(
             ),
         );
     }
+    if changes
+        .get("product")
+        .is_some_and(|new| new.as_str() != product)
+    {
+        return Err(Error::new(code, "the product of a definition can't change")
+            .hint("Define and register it for the other product."));
+    }
     let owner = AsOwner::enter()?;
     let row = definitions::lock(&owner, &product_id, tag)?.ok_or_else(|| not_found(tag))?;
     let mut fields = row.stored.definition()?.to_json();

@@ -166,6 +166,7 @@ fn update_data(session_id: Option<pgrx::Uuid>, data: Option<JsonText>) -> error:
         );
     }
     let ring = keys::ring()?;
+    super::user_sessions::check_token_size(&ring, &row, &stored, &data)?;
     let (key_number, sealed_data) = sealed::seal(
         &ring,
         row.session_id,
@@ -195,6 +196,12 @@ fn extend(session_id: Option<pgrx::Uuid>, by: Option<Interval>) -> error::Result
     let owner = AsOwner::enter()?;
     let (row, stored) = lock_living(&owner, session_id, now, code)?;
     let mut expires_at = clock::add(row.expires_at, &by, code)?;
+    if expires_at <= row.expires_at {
+        return Err(
+            Error::new(code, "by would not make the session last longer")
+                .hint("Give an interval whose parts are all positive."),
+        );
+    }
     if expires_at.saturating_sub(now) > MAX_SPAN_MICROS {
         return Err(
             Error::new(code, "the session would end more than 100 years from now")

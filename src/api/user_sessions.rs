@@ -3,6 +3,7 @@
 use pgrx::datum::{Inet, Interval, TimestampWithTimeZone};
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
+use std::cell::Cell;
 use std::rc::Rc;
 
 use uuid::Uuid;
@@ -78,6 +79,12 @@ impl Lifetimes {
             None => after(now, definition.access_span().coded(code)?)?,
             Some(interval) => after(now, expiry_span(interval)?)?,
         };
+        if token <= now {
+            return Err(
+                Error::new(code, "the token would be dead before it is used")
+                    .hint("Give an interval whose parts are all positive."),
+            );
+        }
         // A token that was asked to live longer takes its session along, and what was extended
         // stays extended; but nothing goes beyond the caps.
         let mut session = after(now, definition.refresh_span().coded(code)?)?
@@ -150,6 +157,30 @@ fn issue(of: &Issue<'_>) -> error::Result<Tokens> {
     })
 }
 
+/// Checks that the next refresh of a session with this data can make its token.
+pub(super) fn check_token_size(
+    ring: &KeyRing,
+    row: &SessionRow,
+    stored: &StoredDefinition,
+    data: &CheckedData,
+) -> error::Result<()> {
+    let Some(env) = configuration::env_by_id(row.env_id)? else {
+        return Err(session_writes::conflict());
+    };
+    issue(&Issue {
+        ring,
+        env: &env,
+        tag: &stored.definition.tag,
+        identifier: &data.identifier,
+        session_id: row.session_id,
+        generation: row.generation,
+        data: &data.text,
+        now: row.created_at,
+        expires_at: row.expires_at,
+    })
+    .map(|_| ())
+}
+
 struct Create<'a> {
     product: Option<&'a str>,
     env: Option<&'a str>,
@@ -164,44 +195,69 @@ fn create(call: Create<'_>) -> error::Result<Tokens> {
     let product = required(call.product, "product", code)?;
     let env_name = required(call.env, "env", code)?;
     let tag = required(call.tag, "tag", code)?;
-    let data = required(call.data, "data", code)?;
+    let data = required(call.data.as_ref(), "data", code)?;
     check_origin(&call.origin, code)?;
+    let resolve = || -> error::Result<Resolved> {
+        let env = configuration::env(product, env_name)?;
+        let stored = configuration::definition(&env.product_id, tag)?;
+        let data = check_against(&stored, data)?;
+        Ok(Resolved { env, stored, data })
+    };
+    let before = resolve()?;
+    let owner = AsOwner::enter()?;
+    session_writes::count_in_user(&owner, before.user(), clock::now())?;
+    // That may have waited, even for who deleted the definition or revoked a key: all that follows
+    // is of now.
     let now = clock::now();
-    let env = configuration::env(product, env_name)?;
-    let stored = configuration::definition(&env.product_id, tag)?;
-    let data = check_against(&stored, &data)?;
+    let resolved = resolve()?;
+    if resolved.user() != before.user() {
+        return Err(session_writes::conflict());
+    }
+    make_room(&owner, &resolved.stored.definition, resolved.user(), now)?;
+    store(&owner, &resolved, &call, now)
+}
+
+/// What a session is created from.
+struct Resolved {
+    env: Rc<Env>,
+    stored: Rc<StoredDefinition>,
+    data: CheckedData,
+}
+
+impl Resolved {
+    fn user(&self) -> UserKey<'_> {
+        UserKey {
+            env_id: self.env.env_id,
+            definition_id: self.stored.definition_id,
+            identifier: &self.data.identifier,
+        }
+    }
+}
+
+/// Seals the data, makes the tokens and stores the session.
+fn store(
+    owner: &AsOwner,
+    resolved: &Resolved,
+    call: &Create<'_>,
+    now: Micros,
+) -> error::Result<Tokens> {
+    let Resolved { env, stored, data } = resolved;
+    let expires_in = call.expires_in.as_ref();
     let lifetimes = Lifetimes::new(
         &stored.definition,
         now,
         None,
-        call.expires_in.as_ref(),
-        code,
+        expires_in,
+        Code::CreateFailed,
     )?;
-    let user = UserKey {
-        env_id: env.env_id,
-        definition_id: stored.definition_id,
-        identifier: &data.identifier,
-    };
-    let owner = AsOwner::enter()?;
-    session_writes::count_in_user(&owner, user, now)?;
-    // Whoever deleted the environment or the definition let us wait above: look again.
-    if configuration::env(product, env_name)?.env_id != user.env_id
-        || configuration::definition(&env.product_id, tag)?.definition_id != user.definition_id
-    {
-        return Err(
-            Error::new(Code::Conflict, "the environment was replaced meanwhile").hint("Try again."),
-        );
-    }
-    make_room(&owner, &stored.definition, user, now)?;
-    // Only now, after every wait, so that no key was revoked while we waited.
     let ring = keys::ring()?;
     let session_id = random::uuid()?;
-    let (key_number, sealed_data) =
-        sealed::seal(&ring, session_id, random::bytes()?, data.text.as_bytes())?;
+    let text = data.text.as_bytes();
+    let (key_number, sealed_data) = sealed::seal(&ring, session_id, random::bytes()?, text)?;
     let tokens = issue(&Issue {
         ring: &ring,
-        env: &env,
-        tag,
+        env,
+        tag: &stored.definition.tag,
         identifier: &data.identifier,
         session_id,
         generation: 0,
@@ -210,10 +266,10 @@ fn create(call: Create<'_>) -> error::Result<Tokens> {
         expires_at: lifetimes.token,
     })?;
     session_writes::insert(
-        &owner,
+        owner,
         NewSession {
             session_id,
-            user,
+            user: resolved.user(),
             now,
             token_expires_at: lifetimes.token,
             expires_at: lifetimes.session,
@@ -313,6 +369,8 @@ struct Refresh<'a> {
     origin: Origin<'a>,
     /// Read before any lock, so that callers who wait for each other judge by when they came.
     now: Micros,
+    /// Whether a step was tried, and somebody else's came first.
+    waited: Cell<bool>,
 }
 
 /// What a session's tokens are made from, beside its row.
@@ -339,6 +397,7 @@ fn refresh(
         expected,
         origin,
         now,
+        waited: Cell::new(false),
     };
     let mut before = None;
     loop {
@@ -371,6 +430,10 @@ impl Refresh<'_> {
             now: self.now,
             reuse_interval: definition.reuse_interval.approx_micros(),
         });
+        // Who waited for the step that it wanted to take itself came in time, if there is a time.
+        let just_taken = self.presented.generation.checked_add(1) == Some(row.generation);
+        let in_time = self.waited.get() && just_taken && definition.reuse_interval.is_positive();
+        let decision = if in_time { Decision::Repeat } else { decision };
         match decision {
             Decision::Rotate { next } => self.rotate(row, &place, next),
             Decision::Repeat => self.repeat(row, &place),
@@ -434,6 +497,7 @@ impl Refresh<'_> {
             origin: self.origin,
         };
         if !session_writes::rotate(&AsOwner::enter()?, &step)? {
+            self.waited.set(true);
             return Ok(None);
         }
         // It may have waited: the data can be newer than the row that was judged.

@@ -1,24 +1,23 @@
 //! The tables `instance` and `signing_keys`: the key ring that this backend remembers, and the
 //! statements that change it.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use pgrx::datum::TimestampWithTimeZone;
 use pgrx::pg_sys::{self, BuiltinOid as T};
 use serde_json::Value;
 use uuid::Uuid;
-use zeroize::Zeroizing;
 
-use super::clock::{self, timestamptz};
+use super::clock::{self, Micros, timestamptz};
+use super::instance::{self, NewRoot};
 use super::json::JsonText;
 use super::owner::AsOwner;
 use super::relations::{self, Rel};
 use super::session_writes::conflict;
 use super::statements::{Columns, Statement, bind};
-use super::{random, root_key_file, scan};
+use super::{random, scan};
 use crate::error::{Code, Error, Result};
-use crate::guc;
 use crate::token::root_key::{self, RootKey};
 use crate::token::{
     Algorithm, InstanceId, KeyEntry, KeyError, KeyRing, KeyState, Material, Purpose, Secret,
@@ -26,6 +25,8 @@ use crate::token::{
 };
 
 thread_local! {
+    /// When the ring was last read because of an unknown key.
+    static LAST_MISS: Cell<Micros> = const { Cell::new(Micros::MIN) };
     static REMEMBERED: RefCell<Option<(u64, Rc<KeyRing>)>> = const { RefCell::new(None) };
 }
 
@@ -45,9 +46,18 @@ pub fn ring() -> Result<Rc<KeyRing>> {
     known.map_or_else(reload, Ok)
 }
 
-/// Reads the ring again, whatever is remembered: a key may be committed a moment before the news
-/// of it arrives.
-pub fn reload() -> Result<Rc<KeyRing>> {
+/// The ring for who met a key that it does not hold: a key may be committed a moment before the news
+/// of it arrives. Read again at most once a second, so that forged key ids cost nothing.
+pub fn ring_with_unknown() -> Result<Rc<KeyRing>> {
+    let (now, last) = (clock::now(), LAST_MISS.with(Cell::get));
+    if (0..clock::SECOND).contains(&now.saturating_sub(last)) {
+        return ring();
+    }
+    LAST_MISS.with(|miss| miss.set(now));
+    reload()
+}
+
+fn reload() -> Result<Rc<KeyRing>> {
     // Looked up first, so that from here on only its own news advances the epoch.
     relations::oid(Rel::VerdictInvalidation)?;
     loop {
@@ -61,79 +71,21 @@ pub fn reload() -> Result<Rc<KeyRing>> {
     }
 }
 
-/// The row of `instance`.
-struct Instance {
-    id: InstanceId,
-    database: pg_sys::Oid,
-    root: Option<RootKey>,
-    fingerprint: Vec<u8>,
-}
-
-fn instance() -> Result<Instance> {
-    scan::first(Rel::Instance, None, &[], |row| {
-        Some(Instance {
-            id: InstanceId(*row.get::<pgrx::Uuid>(2)?.as_bytes()),
-            database: row.get(3)?,
-            root: row
-                .get::<Vec<u8>>(4)
-                .and_then(|bytes| root_from_bytes(Zeroizing::new(bytes))),
-            fingerprint: row.get(5)?,
-        })
-    })?
-    .ok_or_else(|| {
-        Error::new(
-            Code::JwtNotAvailable,
-            "this database has no instance identity",
-        )
-        .hint(
-            "Run SELECT * FROM dialstack.instance_reset() to make one; tokens of before are dead.",
-        )
-    })
-}
-
-fn root_from_bytes(bytes: Zeroizing<Vec<u8>>) -> Option<RootKey> {
-    <[u8; 32]>::try_from(bytes.as_slice())
-        .ok()
-        .map(RootKey::from)
-}
-
-impl Instance {
-    /// The root key that wraps the ring, from the row or from the file.
-    fn root(self) -> Result<(InstanceId, RootKey)> {
-        let candidates = match (self.root, guc::root_key_file()) {
-            (Some(root), _) => vec![root],
-            (None, Some(path)) => root_key_file::read(&path)?,
-            (None, None) => {
-                return Err(Error::new(Code::JwtNotAvailable, "the root key is in a file, and no file is set")
-                    .hint("Set dialstack_sessions.root_key_file to the file that holds the root key and reload the configuration."));
-            }
-        };
-        let found = candidates
-            .into_iter()
-            .find(|root| root_key::fingerprint(root).as_slice() == self.fingerprint);
-        found.map(|root| (self.id, root)).ok_or_else(|| {
-            Error::new(Code::JwtNotAvailable, "the root key does not open the key ring")
-                .hint("Put the root key that wrapped the ring back into dialstack_sessions.root_key_file. If it is lost, dialstack.instance_reset() makes a new ring; every token of before is then dead.")
-        })
-    }
-}
-
 /// Numbers from PostgreSQL are positive; the ring counts unsigned.
 fn key_number(number: i32) -> u32 {
     number.unsigned_abs()
 }
 
 fn load() -> Result<KeyRing> {
-    let instance = instance()?;
+    let instance = instance::read()?;
     // SAFETY: a variable of the backend, set once at its start.
     if instance.database != unsafe { pg_sys::MyDatabaseId } {
         return Err(Error::new(Code::JwtNotAvailable, "this database is a copy of another")
             .detail("The tokens of the original are not accepted here.")
             .hint("Run SELECT * FROM dialstack.instance_reset() to give the copy its own identity and keys."));
     }
-    let (id, root) = instance.root()?;
-    let entries = entries(&root)?;
-    Ok(KeyRing::new(id, entries)?)
+    let entries = entries(&instance.root()?)?;
+    Ok(KeyRing::new(instance.id, entries)?)
 }
 
 /// The keys of the table that are not revoked, unwrapped.
@@ -214,8 +166,7 @@ static RETIRE: Statement = Statement {
 static INSERT: Statement = Statement {
     sql: "INSERT INTO dialstack.signing_keys \
               (kid, key_number, purpose, alg, state, wrapped, public_jwk, created_at) \
-          SELECT $1, coalesce(max(key_number), 0) + 1, $2, $3, 'active', $4, $5, $6 \
-            FROM dialstack.signing_keys \
+          VALUES ($1, $7, $2, $3, 'active', $4, $5, $6) \
           RETURNING kid, key_number, purpose, alg, state, created_at, retired_at, revoked_at",
     parameters: &[
         T::TEXTOID,
@@ -224,6 +175,7 @@ static INSERT: Statement = Statement {
         T::BYTEAOID,
         T::JSONBOID,
         T::TIMESTAMPTZOID,
+        T::INT4OID,
     ],
 };
 
@@ -256,27 +208,9 @@ static REWRAP: Statement = Statement {
     parameters: &[T::TEXTOID, T::BYTEAOID],
 };
 
-static SET_ROOT: Statement = Statement {
-    sql: "UPDATE dialstack.instance SET root_key = $1, root_fingerprint = $2",
-    parameters: &[T::BYTEAOID, T::BYTEAOID],
-};
-
 static DELETE_KEYS: Statement = Statement {
     sql: "DELETE FROM dialstack.signing_keys",
     parameters: &[],
-};
-
-static DELETE_INSTANCE: Statement = Statement {
-    sql: "DELETE FROM dialstack.instance",
-    parameters: &[],
-};
-
-static INSERT_INSTANCE: Statement = Statement {
-    sql: "INSERT INTO dialstack.instance \
-              (instance_id, database_oid, root_key, root_fingerprint, created_at) \
-          SELECT $1, d.oid, $2, $3, $4 FROM pg_catalog.pg_database d \
-           WHERE d.datname = pg_catalog.current_database()",
-    parameters: &[T::UUIDOID, T::BYTEAOID, T::BYTEAOID, T::TIMESTAMPTZOID],
 };
 
 /// Every key, revoked ones too, oldest first.
@@ -296,9 +230,10 @@ pub fn public_keys() -> Result<Vec<Value>> {
 /// Makes a new active key of this purpose; the one that was active retires. Without an algorithm a
 /// `jwt` key gets that of its predecessor, or HS256.
 pub fn rotate(purpose: Purpose, alg: Option<Algorithm>) -> Result<KeyRow> {
-    let (_, root) = instance()?.root()?;
     let owner = AsOwner::enter()?;
     LOCK.execute(&owner, &[])?;
+    // Read under the lock: a rotation of the root key that we waited for has replaced it.
+    let root = instance::read()?.root()?;
     make_active(&owner, &root, purpose, alg)
 }
 
@@ -327,7 +262,7 @@ fn insert(
     root: &RootKey,
     purpose: Purpose,
     alg: Option<Algorithm>,
-    now: clock::Micros,
+    now: Micros,
 ) -> Result<KeyRow> {
     let material = new_material(purpose, alg)?;
     let kid = random::uuid()?.simple().to_string();
@@ -343,11 +278,22 @@ fn insert(
         bind(wrapped),
         bind(public.map(|jwk| JsonText::of(&jwk))),
         bind(timestamptz(now)),
+        bind(next_number()?),
     ];
     let rows = INSERT.write(owner, &arguments, key_row)?;
     rows.into_iter()
         .next()
         .ok_or_else(|| KeyError::Unavailable(purpose).into())
+}
+
+/// The number after the highest, in the latest state: the lock keeps others from taking it.
+fn next_number() -> Result<i32> {
+    let mut highest = 0;
+    scan::each(Rel::SigningKeys, None, &[], |row| {
+        highest = highest.max(row.get(2).unwrap_or(0));
+        true
+    })?;
+    Ok(highest + 1)
 }
 
 /// Random bytes that make a good key: nearly all do for any algorithm.
@@ -374,7 +320,7 @@ pub fn revoke(kid: &str) -> Result<Option<KeyRow>> {
         return Ok(None);
     };
     if let (Some(purpose), "active") = (Purpose::parse(&purpose), state.as_str()) {
-        let (_, root) = instance()?.root()?;
+        let root = instance::read()?.root()?;
         make_active(&owner, &root, purpose, None)?;
     }
     let rows = REVOKE.write(
@@ -390,63 +336,29 @@ pub fn revoke(kid: &str) -> Result<Option<KeyRow>> {
 pub fn rotate_root() -> Result<&'static str> {
     let owner = AsOwner::enter()?;
     LOCK.execute(&owner, &[])?;
-    let (_, old) = instance()?.root()?;
-    let (new, place, stored) = match guc::root_key_file() {
-        Some(path) => (first_of_file(&path)?, "file", None),
-        None => {
-            let bytes = random::bytes()?;
-            (
-                RootKey::from(bytes),
-                "row",
-                Some(Zeroizing::new(bytes.to_vec())),
-            )
-        }
-    };
+    let instance = instance::read()?;
+    let old = instance.root()?;
+    let new = NewRoot::make()?;
     for entry in entries(&old)? {
-        let wrapped = root_key::wrap(&new, &entry.kid, random::bytes()?, &entry.material);
+        let wrapped = root_key::wrap(new.key(), &entry.kid, random::bytes()?, &entry.material);
         if REWRAP.execute(&owner, &[bind(entry.kid), bind(wrapped)])? != 1 {
             return Err(conflict());
         }
     }
-    let fingerprint = root_key::fingerprint(&new).to_vec();
-    SET_ROOT.execute(
-        &owner,
-        &[bind(stored.map(|key| key.to_vec())), bind(fingerprint)],
-    )?;
-    Ok(place)
-}
-
-fn first_of_file(path: &std::path::Path) -> Result<RootKey> {
-    let keys = root_key_file::read(path)?;
-    // The reader refuses an empty file.
-    keys.into_iter()
-        .next()
-        .ok_or_else(|| KeyError::Unwrap.into())
+    instance::replace(&owner, instance.id, &new, instance.created_at)?;
+    Ok(new.place())
 }
 
 /// Makes a new identity and a new ring. Every token of before is dead.
 pub fn reset(owner: &AsOwner) -> Result<Uuid> {
     LOCK.execute(owner, &[])?;
-    let (root, stored) = match guc::root_key_file() {
-        Some(path) => (first_of_file(&path)?, None),
-        None => {
-            let bytes = random::bytes()?;
-            (RootKey::from(bytes), Some(Zeroizing::new(bytes.to_vec())))
-        }
-    };
+    let new = NewRoot::make()?;
     let id = random::uuid()?;
     let now = clock::now();
     DELETE_KEYS.execute(owner, &[])?;
-    DELETE_INSTANCE.execute(owner, &[])?;
-    let arguments = [
-        bind(pgrx::Uuid::from_bytes(*id.as_bytes())),
-        bind(stored.map(|key| key.to_vec())),
-        bind(root_key::fingerprint(&root).to_vec()),
-        bind(timestamptz(now)),
-    ];
-    INSERT_INSTANCE.execute(owner, &arguments)?;
-    insert(owner, &root, Purpose::Jwt, Some(Algorithm::Hs256), now)?;
-    insert(owner, &root, Purpose::Seal, None, now)?;
-    insert(owner, &root, Purpose::Token, None, now)?;
+    instance::replace(owner, InstanceId(*id.as_bytes()), &new, now)?;
+    insert(owner, new.key(), Purpose::Jwt, Some(Algorithm::Hs256), now)?;
+    insert(owner, new.key(), Purpose::Seal, None, now)?;
+    insert(owner, new.key(), Purpose::Token, None, now)?;
     Ok(id)
 }

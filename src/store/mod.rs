@@ -5,6 +5,7 @@ pub mod activity;
 pub mod clock;
 pub mod configuration;
 pub mod definitions;
+mod instance;
 pub mod json;
 pub mod keys;
 pub mod owner;

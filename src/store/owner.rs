@@ -79,7 +79,7 @@ fn owner() -> Result<pg_sys::Oid> {
         let relation = pg_sys::RelationIdGetRelation(sessions);
         if relation.is_null() {
             // Dropped under our feet: the look-up by name says so.
-            return relations::oid(Rel::Sessions).map(|_| pg_sys::InvalidOid);
+            return Err(relations::missing());
         }
         let owner = (*(*relation).rd_rel).relowner;
         pg_sys::RelationClose(relation);

@@ -128,7 +128,8 @@ pub fn oid(rel: Rel) -> Result<pg_sys::Oid> {
     Ok(found)
 }
 
-fn missing() -> Error {
+/// The error of a database without our tables.
+pub fn missing() -> Error {
     Error::new(
         Code::JwtNotAvailable,
         "the tables of the extension are not in this database",

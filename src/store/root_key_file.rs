@@ -1,8 +1,8 @@
 //! The root key file: one key a line, newest first.
 
-use std::fs::File;
+use std::fs::OpenOptions;
 use std::io::Read;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 use zeroize::Zeroizing;
@@ -19,17 +19,23 @@ const MAX_BYTES: u64 = 16 * 1024;
 /// `JWT_NOT_AVAILABLE` when the file can't be read, may be read by others than the server's user
 /// and root, or holds something else than keys.
 pub fn read(path: &Path) -> Result<Vec<RootKey>> {
-    let metadata = std::fs::metadata(path).map_err(|error| unreadable(path, &error.to_string()))?;
-    // Opening a named pipe would wait for a writer, for ever.
+    // Opening a named pipe would otherwise wait for a writer, deaf to every signal.
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(libc::O_NONBLOCK)
+        .open(path)
+        .map_err(|error| unreadable(&error.to_string()))?;
+    let metadata = file
+        .metadata()
+        .map_err(|error| unreadable(&error.to_string()))?;
     if !metadata.is_file() {
-        return Err(unreadable(path, "it is not a regular file"));
+        return Err(unreadable("it is not a regular file"));
     }
-    let file = File::open(path).map_err(|error| unreadable(path, &error.to_string()))?;
     // The rule of the server's own TLS key: ours and for us alone, or root's and for our group.
     let forbidden = if metadata.uid() == 0 { 0o037 } else { 0o077 };
     if metadata.mode() & forbidden != 0 {
         return Err(
-            unreadable(path, "others than the server's user may read or write it").hint(
+            unreadable("others than the server's user may read or write it").hint(
                 "Make the file 0600 and owned by the server's user, or 0640 and owned by root.",
             ),
         );
@@ -37,21 +43,21 @@ pub fn read(path: &Path) -> Result<Vec<RootKey>> {
     let mut text = Zeroizing::new(String::new());
     file.take(MAX_BYTES)
         .read_to_string(&mut text)
-        .map_err(|error| unreadable(path, &error.to_string()))?;
+        .map_err(|error| unreadable(&error.to_string()))?;
     let keys: Vec<RootKey> = text
         .lines()
         .map(str::trim)
         .filter(|line| !line.is_empty() && !line.starts_with('#'))
-        .map(|line| RootKey::parse(line).map_err(|_| unreadable(path, "a line is not a key")))
+        .map(|line| RootKey::parse(line).map_err(|_| unreadable("a line is not a key")))
         .collect::<Result<_>>()?;
     if keys.is_empty() {
-        return Err(unreadable(path, "it holds no key"));
+        return Err(unreadable("it holds no key"));
     }
     Ok(keys)
 }
 
-fn unreadable(path: &Path, why: &str) -> Error {
+fn unreadable(why: &str) -> Error {
     Error::new(Code::JwtNotAvailable, "the root key file is of no use")
-        .detail(format!("{}: {why}.", path.display()))
+        .detail(format!("The file that dialstack_sessions.root_key_file names: {why}."))
         .hint("Put one 256-bit key a line into the file that dialstack_sessions.root_key_file names, as 64 hexadecimal digits or base64, newest first.")
 }

@@ -4,63 +4,93 @@
 //! every isolation level, in parallel workers and on standbys. It skips privileges and row-level
 //! security: what a caller may see is decided above.
 
-use pgrx::{FromDatum, pg_sys};
+use std::marker::PhantomData;
+
+use pgrx::{FromDatum, IntoDatum, pg_sys};
 
 use super::relations::{self, Rel};
-use crate::error::Result;
+use crate::error::{Code, Error, Result};
 
-/// Widest table that is read this way.
-const MAX_COLUMNS: usize = 32;
+/// Widest table that is read this way, columns counted that somebody dropped.
+const MAX_COLUMNS: usize = 64;
+
+/// Most columns in a condition.
+const MAX_KEYS: usize = 3;
 
 /// One column of a scan's condition: `column = value`.
 #[derive(Clone, Copy)]
-pub struct Key {
+pub struct Key<'a> {
     column: i16,
     equals: pg_sys::RegProcedure,
     value: pg_sys::Datum,
+    borrowed: PhantomData<&'a ()>,
 }
 
-impl Key {
-    /// `column = value` for an `integer` column.
-    pub fn int4(column: i16, value: i32) -> Self {
+impl<'a> Key<'a> {
+    fn new(column: i16, equals: u32, value: pg_sys::Datum) -> Self {
         Key {
             column,
-            equals: pg_sys::F_INT4EQ.into(),
-            value: pg_sys::Datum::from(value),
+            equals: equals.into(),
+            value,
+            borrowed: PhantomData,
         }
     }
 
+    /// `column = value` for an `integer` column.
+    pub fn int4(column: i16, value: i32) -> Self {
+        Key::new(column, pg_sys::F_INT4EQ, pg_sys::Datum::from(value))
+    }
+
     /// `column = value` for a `uuid` column.
-    pub fn uuid(column: i16, value: &[u8; 16]) -> Self {
-        let value = pg_sys::Datum::from(value.as_ptr());
-        Key {
+    pub fn uuid(column: i16, value: &'a [u8; 16]) -> Self {
+        Key::new(
             column,
-            equals: pg_sys::F_UUID_EQ.into(),
-            value,
-        }
+            pg_sys::F_UUID_EQ,
+            pg_sys::Datum::from(value.as_ptr()),
+        )
     }
 
     /// `column = value` for a `text` column with collation "C". Allocates in the current context.
     pub fn text(column: i16, value: &str) -> Self {
-        let value = pgrx::IntoDatum::into_datum(value).unwrap_or(pg_sys::Datum::null());
-        Key {
-            column,
-            equals: pg_sys::F_TEXTEQ.into(),
-            value,
-        }
+        let value = value.into_datum().unwrap_or(pg_sys::Datum::null());
+        Key::new(column, pg_sys::F_TEXTEQ, value)
     }
 }
 
-/// A relation, open and locked against structural change.
+/// Locks a relation against structural change until the transaction ends, as any statement that
+/// reads it does. What was dropped or replaced before the lock was ours is looked up again.
+fn lock(rel: Rel, mode: u32) -> Result<pg_sys::Oid> {
+    loop {
+        let oid = relations::oid(rel)?;
+        // SAFETY: locking an object id is allowed whether or not it still exists; getting the lock
+        // takes in the news of what happened to it.
+        unsafe { pg_sys::LockRelationOid(oid, mode as i32) };
+        if relations::oid(rel)? == oid {
+            return Ok(oid);
+        }
+        // SAFETY: locked just above.
+        unsafe { pg_sys::UnlockRelationOid(oid, mode as i32) };
+    }
+}
+
+/// An open relation, locked.
 struct OpenRelation(pg_sys::Relation);
 
 impl OpenRelation {
-    fn open(rel: Rel) -> Result<Self> {
-        let oid = relations::oid(rel)?;
-        // SAFETY: a relation that vanished meanwhile raises an ordinary error.
-        Ok(OpenRelation(unsafe {
-            pg_sys::table_open(oid, pg_sys::AccessShareLock as i32)
-        }))
+    fn open(rel: Rel, mode: u32) -> Result<Self> {
+        let oid = lock(rel, mode)?;
+        // SAFETY: it exists, and can't be dropped while it is locked.
+        let open = OpenRelation(unsafe { pg_sys::table_open(oid, pg_sys::NoLock as i32) });
+        // SAFETY: an open relation has a row descriptor.
+        let columns = unsafe { (*(*open.0).rd_att).natts };
+        if usize::try_from(columns).is_ok_and(|columns| columns <= MAX_COLUMNS) {
+            return Ok(open);
+        }
+        Err(Error::new(
+            Code::JwtNotAvailable,
+            "a table of the extension has columns that are not its own",
+        )
+        .hint("Don't add columns to the tables in schema dialstack."))
     }
 }
 
@@ -78,15 +108,72 @@ impl Drop for OpenRelation {
 /// A running scan.
 struct Scan {
     // Declared first: it must end before the relation is closed.
-    descriptor: pg_sys::SysScanDesc,
+    running: pg_sys::SysScanDesc,
     relation: OpenRelation,
+}
+
+impl Scan {
+    /// Begins a scan for the rows that match all keys.
+    fn begin(relation: OpenRelation, index: Option<pg_sys::Oid>, keys: &[Key<'_>]) -> Self {
+        let mut scan_keys = [pg_sys::ScanKeyData::default(); MAX_KEYS];
+        debug_assert!(keys.len() <= MAX_KEYS);
+        for (slot, key) in scan_keys.iter_mut().zip(keys) {
+            // SAFETY: fills the slot with one of the built-in equality functions.
+            unsafe {
+                pg_sys::ScanKeyInit(
+                    slot,
+                    key.column,
+                    pg_sys::BTEqualStrategyNumber as u16,
+                    key.equals,
+                    key.value,
+                );
+            }
+        }
+        // SAFETY: relation and index are locked and belong together; the scan copies the keys, and
+        // what they point to outlives it by their lifetime.
+        let running = unsafe {
+            pg_sys::systable_beginscan(
+                relation.0,
+                index.unwrap_or(pg_sys::InvalidOid),
+                index.is_some(),
+                std::ptr::null_mut(),
+                keys.len().min(MAX_KEYS) as i32,
+                scan_keys.as_mut_ptr(),
+            )
+        };
+        Scan { running, relation }
+    }
+
+    /// The next row.
+    fn next(&mut self) -> Option<Row<'_>> {
+        // SAFETY: the scan is running.
+        let tuple = unsafe { pg_sys::systable_getnext(self.running) };
+        if tuple.is_null() {
+            return None;
+        }
+        let mut row = Row {
+            values: [pg_sys::Datum::null(); MAX_COLUMNS],
+            nulls: [true; MAX_COLUMNS],
+            scan: PhantomData,
+        };
+        // SAFETY: the arrays hold MAX_COLUMNS entries, and an OpenRelation has no more columns.
+        unsafe {
+            pg_sys::heap_deform_tuple(
+                tuple,
+                (*self.relation.0).rd_att,
+                row.values.as_mut_ptr(),
+                row.nulls.as_mut_ptr(),
+            );
+        }
+        Some(row)
+    }
 }
 
 impl Drop for Scan {
     fn drop(&mut self) {
         if !std::thread::panicking() {
             // SAFETY: begun by us, ended once, before `relation` is dropped.
-            unsafe { pg_sys::systable_endscan(self.descriptor) }
+            unsafe { pg_sys::systable_endscan(self.running) }
         }
     }
 }
@@ -95,7 +182,7 @@ impl Drop for Scan {
 pub struct Row<'scan> {
     values: [pg_sys::Datum; MAX_COLUMNS],
     nulls: [bool; MAX_COLUMNS],
-    scan: std::marker::PhantomData<&'scan ()>,
+    scan: PhantomData<&'scan ()>,
 }
 
 impl Row<'_> {
@@ -119,73 +206,56 @@ impl Row<'_> {
 pub fn each(
     table: Rel,
     index: Option<Rel>,
-    keys: &[Key],
+    keys: &[Key<'_>],
     mut visit: impl FnMut(&Row<'_>) -> bool,
 ) -> Result<()> {
-    let index = index.map(relations::oid).transpose()?;
-    let relation = OpenRelation::open(table)?;
-    let mut scan_keys = [pg_sys::ScanKeyData::default(); 3];
-    debug_assert!(keys.len() <= scan_keys.len());
-    for (slot, key) in scan_keys.iter_mut().zip(keys) {
-        // SAFETY: fills the slot with one of the built-in equality functions.
-        unsafe {
-            pg_sys::ScanKeyInit(
-                slot,
-                key.column,
-                pg_sys::BTEqualStrategyNumber as u16,
-                key.equals,
-                key.value,
-            );
-        }
-    }
-    // SAFETY: relation and index are open and belong together; the keys outlive the scan.
-    let descriptor = unsafe {
-        pg_sys::systable_beginscan(
-            relation.0,
-            index.unwrap_or(pg_sys::InvalidOid),
-            index.is_some(),
-            std::ptr::null_mut(),
-            keys.len() as i32,
-            scan_keys.as_mut_ptr(),
-        )
+    let relation = OpenRelation::open(table, pg_sys::AccessShareLock)?;
+    let index = match index {
+        Some(index) => Some(lock(index, pg_sys::AccessShareLock)?),
+        None => None,
     };
-    let scan = Scan {
-        descriptor,
-        relation,
-    };
-    loop {
-        // SAFETY: the scan is running.
-        let tuple = unsafe { pg_sys::systable_getnext(scan.descriptor) };
-        if tuple.is_null() {
-            return Ok(());
-        }
-        let mut row = Row {
-            values: [pg_sys::Datum::null(); MAX_COLUMNS],
-            nulls: [true; MAX_COLUMNS],
-            scan: std::marker::PhantomData,
-        };
-        // SAFETY: the arrays hold MAX_COLUMNS entries and no table of ours is wider.
-        unsafe {
-            let descriptor = (*scan.relation.0).rd_att;
-            debug_assert!((*descriptor).natts as usize <= MAX_COLUMNS);
-            pg_sys::heap_deform_tuple(
-                tuple,
-                descriptor,
-                row.values.as_mut_ptr(),
-                row.nulls.as_mut_ptr(),
-            );
-        }
+    let mut scan = Scan::begin(relation, index, keys);
+    while let Some(row) = scan.next() {
         if !visit(&row) {
-            return Ok(());
+            break;
         }
     }
+    Ok(())
+}
+
+/// Adds a row to a table, past SQL: no trigger fires and no default is filled in. The values are
+/// those of the first columns, in order; `None` is NULL.
+///
+/// # Errors
+/// Those of looking the relation up.
+pub fn insert(table: Rel, values: &[Option<pg_sys::Datum>]) -> Result<()> {
+    let relation = OpenRelation::open(table, pg_sys::RowExclusiveLock)?;
+    let mut datums = [pg_sys::Datum::null(); MAX_COLUMNS];
+    let mut nulls = [true; MAX_COLUMNS];
+    for (n, value) in values.iter().enumerate().take(MAX_COLUMNS) {
+        if let Some(value) = value {
+            datums[n] = *value;
+            nulls[n] = false;
+        }
+    }
+    // SAFETY: the arrays have an entry for each column of the open relation; the tuple is copied by
+    // the insert, which also maintains the indexes.
+    unsafe {
+        let descriptor = (*relation.0).rd_att;
+        let tuple = pg_sys::heap_form_tuple(descriptor, datums.as_mut_ptr(), nulls.as_mut_ptr());
+        pg_sys::CatalogTupleInsert(relation.0, tuple);
+        pg_sys::heap_freetuple(tuple);
+        // What follows in this transaction sees it.
+        pg_sys::CommandCounterIncrement();
+    }
+    Ok(())
 }
 
 /// The first matching row, made into a value.
 pub fn first<T>(
     table: Rel,
     index: Option<Rel>,
-    keys: &[Key],
+    keys: &[Key<'_>],
     read: impl Fn(&Row<'_>) -> Option<T>,
 ) -> Result<Option<T>> {
     let mut found = None;

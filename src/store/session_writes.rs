@@ -11,7 +11,7 @@ use pgrx::pg_sys::BuiltinOid as T;
 use uuid::Uuid;
 
 use super::activity::{self, Origin};
-use super::clock::{Micros, timestamptz};
+use super::clock::{self, Micros, timestamptz};
 use super::owner::AsOwner;
 use super::sessions::{self, SessionRow};
 use super::statements::{Statement, bind};
@@ -55,7 +55,7 @@ fn purge_after(dies_at: Micros) -> pgrx::datum::TimestampWithTimeZone {
 }
 
 /// A user of a definition in an environment.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct UserKey<'a> {
     /// The environment.
     pub env_id: i32,
@@ -286,6 +286,14 @@ static ROTATE: Statement = Statement {
     ],
 };
 
+/// A step that took longer than this has waited: a tenth of a second.
+const LATE: Micros = clock::SECOND / 10;
+
+static TAKEN_AT: Statement = Statement {
+    sql: "UPDATE dialstack.sessions SET rotated_at = $2 WHERE session_id = $1",
+    parameters: &[T::UUIDOID, T::TIMESTAMPTZOID],
+};
+
 /// Takes the step, unless the row is no longer as expected: then `false`.
 pub fn rotate(owner: &AsOwner, step: &Step<'_>) -> Result<bool> {
     let arguments = [
@@ -302,7 +310,19 @@ pub fn rotate(owner: &AsOwner, step: &Step<'_>) -> Result<bool> {
         bind(timestamptz(step.ends_at)),
     ];
     let _plain = PlainRefresh::begin();
-    Ok(ROTATE.execute(owner, &arguments)? == 1)
+    if ROTATE.execute(owner, &arguments)? == 0 {
+        return Ok(false);
+    }
+    // The reuse interval begins when the step is taken. A step that waited for a lock was taken later
+    // than its caller came.
+    let taken = clock::now();
+    if taken.saturating_sub(step.now) > LATE {
+        TAKEN_AT.execute(
+            owner,
+            &[bind(uuid(&step.session_id)), bind(timestamptz(taken))],
+        )?;
+    }
+    Ok(true)
 }
 
 /// Which sessions to revoke. Each form is a statement of its own, so that each has the plan of its

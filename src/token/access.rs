@@ -8,6 +8,9 @@ use super::{KeyError, MAX_DATA_BYTES, MAX_TOKEN_BYTES, Rejected, jwe, jws};
 
 pub use super::claims::AccessClaims;
 
+/// Characters of an EdDSA or ES256 signature (64 bytes) in base64url.
+const LONGEST_SIGNATURE: usize = 86;
+
 /// Makes an access token with the active keys.
 ///
 /// `data` is the session data, JSON text of at most [`MAX_DATA_BYTES`]; `random` as
@@ -29,7 +32,9 @@ pub fn issue(
     let (signer, sealer) = (ring.jwt.active()?, ring.seal.active()?);
     let dat = jwe::encrypt(&sealer.keys.dat, &sealer.kid, data, random)?;
     let token = jws::sign(signer, &claims::write(ring.instance(), claims, &dat)?)?;
-    if claims.tag.len() + 1 + token.len() > MAX_TOKEN_BYTES {
+    // As if with the longest signature: a session must not outgrow its token when the algorithm changes.
+    let unsigned = token.rfind('.').map_or(token.len(), |dot| dot + 1);
+    if claims.tag.len() + 1 + unsigned + LONGEST_SIGNATURE > MAX_TOKEN_BYTES {
         return Err(KeyError::TooLarge);
     }
     Ok(token)

@@ -388,22 +388,78 @@ CREATE SCHEMA IF NOT EXISTS dialstack; /* dialstack_sessions::dialstack */
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/api/lifecycle.rs:114
--- dialstack_sessions::api::lifecycle::session_revoke_all
-CREATE  FUNCTION dialstack."session_revoke_all"(
-	"product" TEXT, /* Option < & str > */
-	"env" TEXT, /* Option < & str > */
-	"tag" TEXT, /* Option < & str > */
-	"identifier" TEXT, /* Option < & str > */
-	"except_session_id" uuid DEFAULT NULL /* Option < pgrx :: Uuid > */
-) RETURNS bigint /* Result < i64, ErrorReport > */
-VOLATILE PARALLEL UNSAFE 
+-- src/api/verify.rs:142
+-- dialstack_sessions::api::verify::session_verify
+CREATE  FUNCTION dialstack."session_verify"(
+	"token" TEXT, /* Option < & str > */
+	"product" TEXT DEFAULT NULL, /* Option < & str > */
+	"env" TEXT DEFAULT NULL, /* Option < & str > */
+	"tag" TEXT DEFAULT NULL, /* Option < & str > */
+	"scope" TEXT DEFAULT NULL /* Option < & str > */
+) RETURNS TABLE (
+	"valid" bool,  /* bool */
+	"reason" TEXT,  /* Option < & '_ str > */
+	"kind" TEXT,  /* Option < String > */
+	"session_id" uuid,  /* Option < pgrx :: Uuid > */
+	"identifier" TEXT,  /* Option < String > */
+	"account" TEXT,  /* Option < String > */
+	"data" jsonb,  /* Option < JsonText > */
+	"scopes" TEXT[],  /* :: std :: option :: Option < Vec < String > > */
+	"expires_at" timestamp with time zone,  /* Option < TimestampWithTimeZone > */
+	"product" TEXT,  /* Option < String > */
+	"env" TEXT,  /* Option < String > */
+	"tag" TEXT  /* Option < String > */
+)
+VOLATILE PARALLEL RESTRICTED 
 LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'session_revoke_all_wrapper';
+AS 'MODULE_PATHNAME', 'session_verify_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/api/definitions.rs:333
+-- src/api/definitions.rs:340
+-- dialstack_sessions::api::definitions::session_register
+CREATE  FUNCTION dialstack."session_register"(
+	"product" TEXT, /* Option < & str > */
+	"definition" jsonb /* Option < JsonText > */
+) RETURNS TABLE (
+	"product" TEXT,  /* String */
+	"tag" TEXT,  /* String */
+	"name" TEXT,  /* String */
+	"description" TEXT,  /* String */
+	"schema" jsonb,  /* JsonText */
+	"selector" TEXT,  /* String */
+	"expiry" INT,  /* i32 */
+	"period" TEXT,  /* String */
+	"refresh_expiry" INT,  /* i32 */
+	"refresh_period" TEXT,  /* String */
+	"idle_timeout" interval,  /* Option < Interval > */
+	"max_lifetime" interval,  /* Option < Interval > */
+	"max_sessions" INT,  /* Option < i32 > */
+	"on_limit" TEXT,  /* String */
+	"reuse_interval" interval,  /* Interval */
+	"log_verify" bool,  /* bool */
+	"created_at" timestamp with time zone,  /* TimestampWithTimeZone */
+	"updated_at" timestamp with time zone  /* TimestampWithTimeZone */
+)
+VOLATILE PARALLEL UNSAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'session_register_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/api/setup.rs:17
+-- dialstack_sessions::api::setup::product_create
+CREATE  FUNCTION dialstack."product_create"(
+	"product" TEXT, /* Option < & str > */
+	"name" TEXT DEFAULT NULL /* Option < & str > */
+) RETURNS uuid /* Result < pgrx :: Uuid, ErrorReport > */
+VOLATILE PARALLEL UNSAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'product_create_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/api/definitions.rs:340
 -- dialstack_sessions::api::definitions::definition_update
 CREATE  FUNCTION dialstack."definition_update"(
 	"product" TEXT, /* Option < & str > */
@@ -435,7 +491,45 @@ AS 'MODULE_PATHNAME', 'definition_update_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/api/lifecycle.rs:247
+-- src/api/user_sessions.rs:571
+-- dialstack_sessions::api::user_sessions::session_refresh
+CREATE  FUNCTION dialstack."session_refresh"(
+	"refresh_token" TEXT, /* Option < & str > */
+	"product" TEXT DEFAULT NULL, /* Option < & str > */
+	"env" TEXT DEFAULT NULL, /* Option < & str > */
+	"tag" TEXT DEFAULT NULL, /* Option < & str > */
+	"ip" inet DEFAULT NULL, /* Option < Inet > */
+	"user_agent" TEXT DEFAULT NULL /* Option < & str > */
+) RETURNS TABLE (
+	"ok" bool,  /* bool */
+	"reason" TEXT,  /* Option < & '_ str > */
+	"token" TEXT,  /* Option < String > */
+	"refresh_token" TEXT,  /* Option < String > */
+	"expires_at" timestamp with time zone,  /* Option < TimestampWithTimeZone > */
+	"session_id" uuid  /* Option < pgrx :: Uuid > */
+)
+VOLATILE PARALLEL UNSAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'session_refresh_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/api/lifecycle.rs:84
+-- dialstack_sessions::api::lifecycle::session_revoke
+CREATE  FUNCTION dialstack."session_revoke"(
+	"product" TEXT, /* Option < & str > */
+	"env" TEXT, /* Option < & str > */
+	"tag" TEXT, /* Option < & str > */
+	"session_id" uuid DEFAULT NULL, /* Option < pgrx :: Uuid > */
+	"identifier" TEXT DEFAULT NULL /* Option < & str > */
+) RETURNS bigint /* Result < i64, ErrorReport > */
+VOLATILE PARALLEL UNSAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'session_revoke_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/api/lifecycle.rs:254
 -- dialstack_sessions::api::lifecycle::session_update_data
 CREATE  FUNCTION dialstack."session_update_data"(
 	"session_id" uuid, /* Option < pgrx :: Uuid > */
@@ -447,42 +541,6 @@ CREATE  FUNCTION dialstack."session_update_data"(
 VOLATILE PARALLEL UNSAFE 
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'session_update_data_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/api/keys.rs:88
--- dialstack_sessions::api::keys::signing_key_list
-CREATE  FUNCTION dialstack."signing_key_list"() RETURNS TABLE (
-	"kid" TEXT,  /* String */
-	"key_number" INT,  /* i32 */
-	"purpose" TEXT,  /* String */
-	"alg" TEXT,  /* Option < String > */
-	"state" TEXT,  /* String */
-	"created_at" timestamp with time zone,  /* TimestampWithTimeZone */
-	"retired_at" timestamp with time zone,  /* Option < TimestampWithTimeZone > */
-	"revoked_at" timestamp with time zone  /* Option < TimestampWithTimeZone > */
-)
-STRICT VOLATILE PARALLEL UNSAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'signing_key_list_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/api/keys.rs:147
--- dialstack_sessions::api::keys::jwks
-CREATE  FUNCTION dialstack."jwks"() RETURNS jsonb /* Result < JsonText, ErrorReport > */
-STRICT VOLATILE PARALLEL UNSAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'jwks_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/api/keys.rs:141
--- dialstack_sessions::api::keys::root_key_rotate
-CREATE  FUNCTION dialstack."root_key_rotate"() RETURNS TEXT /* Result < & '_ str, ErrorReport > */
-STRICT VOLATILE PARALLEL UNSAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'root_key_rotate_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -502,31 +560,59 @@ AS 'MODULE_PATHNAME', 'session_explain_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/api/setup.rs:70
--- dialstack_sessions::api::setup::env_delete
-CREATE  FUNCTION dialstack."env_delete"(
-	"product" TEXT, /* Option < & str > */
-	"env" TEXT /* Option < & str > */
-) RETURNS VOID /* Result < (), ErrorReport > */
+-- src/api/lifecycle.rs:254
+-- dialstack_sessions::api::lifecycle::session_extend
+CREATE  FUNCTION dialstack."session_extend"(
+	"session_id" uuid, /* Option < pgrx :: Uuid > */
+	"by" interval /* Option < Interval > */
+) RETURNS TABLE (
+	"session_id" uuid,  /* pgrx :: Uuid */
+	"expires_at" timestamp with time zone  /* TimestampWithTimeZone */
+)
 VOLATILE PARALLEL UNSAFE 
 LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'env_delete_wrapper';
+AS 'MODULE_PATHNAME', 'session_extend_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/api/setup.rs:17
--- dialstack_sessions::api::setup::product_create
-CREATE  FUNCTION dialstack."product_create"(
-	"product" TEXT, /* Option < & str > */
-	"name" TEXT DEFAULT NULL /* Option < & str > */
-) RETURNS uuid /* Result < pgrx :: Uuid, ErrorReport > */
-VOLATILE PARALLEL UNSAFE 
+-- src/api/keys.rs:141
+-- dialstack_sessions::api::keys::root_key_rotate
+CREATE  FUNCTION dialstack."root_key_rotate"() RETURNS TEXT /* Result < & '_ str, ErrorReport > */
+STRICT VOLATILE PARALLEL UNSAFE 
 LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'product_create_wrapper';
+AS 'MODULE_PATHNAME', 'root_key_rotate_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/api/user_sessions.rs:262
+-- src/api/listing.rs:116
+-- dialstack_sessions::api::listing::session_info
+CREATE  FUNCTION dialstack."session_info"(
+	"session_id" uuid /* Option < pgrx :: Uuid > */
+) RETURNS TABLE (
+	"session_id" uuid,  /* pgrx :: Uuid */
+	"identifier" TEXT,  /* Option < String > */
+	"start_at" timestamp with time zone,  /* TimestampWithTimeZone */
+	"end_at" timestamp with time zone,  /* TimestampWithTimeZone */
+	"active" bool,  /* bool */
+	"last_seen_at" timestamp with time zone,  /* TimestampWithTimeZone */
+	"ip" inet,  /* Option < Inet > */
+	"user_agent" TEXT,  /* Option < String > */
+	"kind" TEXT,  /* String */
+	"product" TEXT,  /* Option < String > */
+	"env" TEXT,  /* Option < String > */
+	"tag" TEXT,  /* Option < String > */
+	"generation" INT,  /* i32 */
+	"revoked_at" timestamp with time zone,  /* Option < TimestampWithTimeZone > */
+	"revoke_reason" TEXT,  /* Option < String > */
+	"scopes" TEXT[]  /* :: std :: option :: Option < Vec < String > > */
+)
+VOLATILE PARALLEL UNSAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'session_info_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/api/user_sessions.rs:318
 -- dialstack_sessions::api::user_sessions::session_create
 CREATE  FUNCTION dialstack."session_create"(
 	"product" TEXT, /* Option < & str > */
@@ -564,354 +650,29 @@ COMMENT ON FUNCTION dialstack.session_start IS 'alias of session_create';
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/api/user_sessions.rs:507
--- dialstack_sessions::api::user_sessions::session_refresh
-CREATE  FUNCTION dialstack."session_refresh"(
-	"refresh_token" TEXT, /* Option < & str > */
-	"product" TEXT DEFAULT NULL, /* Option < & str > */
-	"env" TEXT DEFAULT NULL, /* Option < & str > */
-	"tag" TEXT DEFAULT NULL, /* Option < & str > */
-	"ip" inet DEFAULT NULL, /* Option < Inet > */
-	"user_agent" TEXT DEFAULT NULL /* Option < & str > */
-) RETURNS TABLE (
-	"ok" bool,  /* bool */
-	"reason" TEXT,  /* Option < & '_ str > */
-	"token" TEXT,  /* Option < String > */
-	"refresh_token" TEXT,  /* Option < String > */
-	"expires_at" timestamp with time zone,  /* Option < TimestampWithTimeZone > */
-	"session_id" uuid  /* Option < pgrx :: Uuid > */
-)
-VOLATILE PARALLEL UNSAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'session_refresh_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/api/keys.rs:153
--- dialstack_sessions::api::keys::instance_reset
-CREATE  FUNCTION dialstack."instance_reset"() RETURNS uuid /* Result < pgrx :: Uuid, ErrorReport > */
-STRICT VOLATILE PARALLEL UNSAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'instance_reset_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/api/keys.rs:110
--- dialstack_sessions::api::keys::signing_key_revoke
-CREATE  FUNCTION dialstack."signing_key_revoke"(
-	"kid" TEXT /* Option < & str > */
-) RETURNS TABLE (
-	"kid" TEXT,  /* String */
-	"key_number" INT,  /* i32 */
-	"purpose" TEXT,  /* String */
-	"alg" TEXT,  /* Option < String > */
-	"state" TEXT,  /* String */
-	"created_at" timestamp with time zone,  /* TimestampWithTimeZone */
-	"retired_at" timestamp with time zone,  /* Option < TimestampWithTimeZone > */
-	"revoked_at" timestamp with time zone  /* Option < TimestampWithTimeZone > */
-)
-VOLATILE PARALLEL UNSAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'signing_key_revoke_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/api/lifecycle.rs:84
--- dialstack_sessions::api::lifecycle::session_revoke
-CREATE  FUNCTION dialstack."session_revoke"(
+-- src/api/setup.rs:40
+-- dialstack_sessions::api::setup::env_create
+CREATE  FUNCTION dialstack."env_create"(
 	"product" TEXT, /* Option < & str > */
 	"env" TEXT, /* Option < & str > */
-	"tag" TEXT, /* Option < & str > */
-	"session_id" uuid DEFAULT NULL, /* Option < pgrx :: Uuid > */
-	"identifier" TEXT DEFAULT NULL /* Option < & str > */
-) RETURNS bigint /* Result < i64, ErrorReport > */
+	"live" bool DEFAULT true /* Option < bool > */
+) RETURNS VOID /* Result < (), ErrorReport > */
 VOLATILE PARALLEL UNSAFE 
 LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'session_revoke_wrapper';
+AS 'MODULE_PATHNAME', 'env_create_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/api/keys.rs:42
--- dialstack_sessions::api::keys::signing_key_rotate
-CREATE  FUNCTION dialstack."signing_key_rotate"(
-	"purpose" TEXT DEFAULT 'jwt', /* Option < & str > */
-	"alg" TEXT DEFAULT NULL /* Option < & str > */
-) RETURNS TABLE (
-	"kid" TEXT,  /* String */
-	"key_number" INT,  /* i32 */
-	"purpose" TEXT,  /* String */
-	"alg" TEXT,  /* Option < String > */
-	"state" TEXT,  /* String */
-	"created_at" timestamp with time zone,  /* TimestampWithTimeZone */
-	"retired_at" timestamp with time zone,  /* Option < TimestampWithTimeZone > */
-	"revoked_at" timestamp with time zone  /* Option < TimestampWithTimeZone > */
-)
-VOLATILE PARALLEL UNSAFE 
+-- src/api/keys.rs:147
+-- dialstack_sessions::api::keys::jwks
+CREATE  FUNCTION dialstack."jwks"() RETURNS jsonb /* Result < JsonText, ErrorReport > */
+STRICT VOLATILE PARALLEL UNSAFE 
 LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'signing_key_rotate_wrapper';
+AS 'MODULE_PATHNAME', 'jwks_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/api/definitions.rs:333
--- dialstack_sessions::api::definitions::definition_delete
-CREATE  FUNCTION dialstack."definition_delete"(
-	"product" TEXT, /* Option < & str > */
-	"tag" TEXT /* Option < & str > */
-) RETURNS TABLE (
-	"product" TEXT,  /* String */
-	"tag" TEXT,  /* String */
-	"name" TEXT,  /* String */
-	"description" TEXT,  /* String */
-	"schema" jsonb,  /* JsonText */
-	"selector" TEXT,  /* String */
-	"expiry" INT,  /* i32 */
-	"period" TEXT,  /* String */
-	"refresh_expiry" INT,  /* i32 */
-	"refresh_period" TEXT,  /* String */
-	"idle_timeout" interval,  /* Option < Interval > */
-	"max_lifetime" interval,  /* Option < Interval > */
-	"max_sessions" INT,  /* Option < i32 > */
-	"on_limit" TEXT,  /* String */
-	"reuse_interval" interval,  /* Interval */
-	"log_verify" bool,  /* bool */
-	"created_at" timestamp with time zone,  /* TimestampWithTimeZone */
-	"updated_at" timestamp with time zone  /* TimestampWithTimeZone */
-)
-VOLATILE PARALLEL UNSAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'definition_delete_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/api/verify.rs:142
--- dialstack_sessions::api::verify::session_verify
-CREATE  FUNCTION dialstack."session_verify"(
-	"token" TEXT, /* Option < & str > */
-	"product" TEXT DEFAULT NULL, /* Option < & str > */
-	"env" TEXT DEFAULT NULL, /* Option < & str > */
-	"tag" TEXT DEFAULT NULL, /* Option < & str > */
-	"scope" TEXT DEFAULT NULL /* Option < & str > */
-) RETURNS TABLE (
-	"valid" bool,  /* bool */
-	"reason" TEXT,  /* Option < & '_ str > */
-	"kind" TEXT,  /* Option < String > */
-	"session_id" uuid,  /* Option < pgrx :: Uuid > */
-	"identifier" TEXT,  /* Option < String > */
-	"account" TEXT,  /* Option < String > */
-	"data" jsonb,  /* Option < JsonText > */
-	"scopes" TEXT[],  /* :: std :: option :: Option < Vec < String > > */
-	"expires_at" timestamp with time zone,  /* Option < TimestampWithTimeZone > */
-	"product" TEXT,  /* Option < String > */
-	"env" TEXT,  /* Option < String > */
-	"tag" TEXT  /* Option < String > */
-)
-VOLATILE PARALLEL RESTRICTED 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'session_verify_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/api/verify.rs:181
--- dialstack_sessions::api::verify::token_introspect
-CREATE  FUNCTION dialstack."token_introspect"(
-	"token" TEXT /* Option < & str > */
-) RETURNS jsonb /* Result < JsonText, ErrorReport > */
-VOLATILE PARALLEL RESTRICTED 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'token_introspect_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/api/definitions.rs:333
--- dialstack_sessions::api::definitions::definition_get
-CREATE  FUNCTION dialstack."definition_get"(
-	"product" TEXT, /* Option < & str > */
-	"tag" TEXT /* Option < & str > */
-) RETURNS TABLE (
-	"product" TEXT,  /* String */
-	"tag" TEXT,  /* String */
-	"name" TEXT,  /* String */
-	"description" TEXT,  /* String */
-	"schema" jsonb,  /* JsonText */
-	"selector" TEXT,  /* String */
-	"expiry" INT,  /* i32 */
-	"period" TEXT,  /* String */
-	"refresh_expiry" INT,  /* i32 */
-	"refresh_period" TEXT,  /* String */
-	"idle_timeout" interval,  /* Option < Interval > */
-	"max_lifetime" interval,  /* Option < Interval > */
-	"max_sessions" INT,  /* Option < i32 > */
-	"on_limit" TEXT,  /* String */
-	"reuse_interval" interval,  /* Interval */
-	"log_verify" bool,  /* bool */
-	"created_at" timestamp with time zone,  /* TimestampWithTimeZone */
-	"updated_at" timestamp with time zone  /* TimestampWithTimeZone */
-)
-VOLATILE PARALLEL UNSAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'definition_get_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/api/definitions.rs:102
--- dialstack_sessions::api::definitions::session_define
-CREATE  FUNCTION dialstack."session_define"(
-	"product" TEXT, /* Option < & str > */
-	"tag" TEXT, /* Option < & str > */
-	"name" TEXT, /* Option < & str > */
-	"description" TEXT, /* Option < & str > */
-	"selector" TEXT, /* Option < & str > */
-	"expiry" INT, /* Option < i32 > */
-	"period" TEXT, /* Option < & str > */
-	"schema" jsonb, /* Option < JsonText > */
-	"refresh_expiry" INT DEFAULT NULL, /* Option < i32 > */
-	"refresh_period" TEXT DEFAULT NULL, /* Option < & str > */
-	"idle_timeout" interval DEFAULT NULL, /* Option < Interval > */
-	"max_lifetime" interval DEFAULT NULL, /* Option < Interval > */
-	"max_sessions" INT DEFAULT NULL, /* Option < i32 > */
-	"on_limit" TEXT DEFAULT NULL, /* Option < & str > */
-	"reuse_interval" interval DEFAULT NULL, /* Option < Interval > */
-	"log_verify" bool DEFAULT NULL /* Option < bool > */
-) RETURNS jsonb /* Result < JsonText, ErrorReport > */
-VOLATILE PARALLEL UNSAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'session_define_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/api/definitions.rs:333
--- dialstack_sessions::api::definitions::session_register
-CREATE  FUNCTION dialstack."session_register"(
-	"product" TEXT, /* Option < & str > */
-	"definition" jsonb /* Option < JsonText > */
-) RETURNS TABLE (
-	"product" TEXT,  /* String */
-	"tag" TEXT,  /* String */
-	"name" TEXT,  /* String */
-	"description" TEXT,  /* String */
-	"schema" jsonb,  /* JsonText */
-	"selector" TEXT,  /* String */
-	"expiry" INT,  /* i32 */
-	"period" TEXT,  /* String */
-	"refresh_expiry" INT,  /* i32 */
-	"refresh_period" TEXT,  /* String */
-	"idle_timeout" interval,  /* Option < Interval > */
-	"max_lifetime" interval,  /* Option < Interval > */
-	"max_sessions" INT,  /* Option < i32 > */
-	"on_limit" TEXT,  /* String */
-	"reuse_interval" interval,  /* Interval */
-	"log_verify" bool,  /* bool */
-	"created_at" timestamp with time zone,  /* TimestampWithTimeZone */
-	"updated_at" timestamp with time zone  /* TimestampWithTimeZone */
-)
-VOLATILE PARALLEL UNSAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'session_register_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/api/definitions.rs:333
--- dialstack_sessions::api::definitions::definition_list
-CREATE  FUNCTION dialstack."definition_list"(
-	"product" TEXT /* Option < & str > */
-) RETURNS TABLE (
-	"product" TEXT,  /* String */
-	"tag" TEXT,  /* String */
-	"name" TEXT,  /* String */
-	"description" TEXT,  /* String */
-	"schema" jsonb,  /* JsonText */
-	"selector" TEXT,  /* String */
-	"expiry" INT,  /* i32 */
-	"period" TEXT,  /* String */
-	"refresh_expiry" INT,  /* i32 */
-	"refresh_period" TEXT,  /* String */
-	"idle_timeout" interval,  /* Option < Interval > */
-	"max_lifetime" interval,  /* Option < Interval > */
-	"max_sessions" INT,  /* Option < i32 > */
-	"on_limit" TEXT,  /* String */
-	"reuse_interval" interval,  /* Interval */
-	"log_verify" bool,  /* bool */
-	"created_at" timestamp with time zone,  /* TimestampWithTimeZone */
-	"updated_at" timestamp with time zone  /* TimestampWithTimeZone */
-)
-VOLATILE PARALLEL UNSAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'definition_list_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/api/lifecycle.rs:247
--- dialstack_sessions::api::lifecycle::session_extend
-CREATE  FUNCTION dialstack."session_extend"(
-	"session_id" uuid, /* Option < pgrx :: Uuid > */
-	"by" interval /* Option < Interval > */
-) RETURNS TABLE (
-	"session_id" uuid,  /* pgrx :: Uuid */
-	"expires_at" timestamp with time zone  /* TimestampWithTimeZone */
-)
-VOLATILE PARALLEL UNSAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'session_extend_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/api/verify.rs:142
--- dialstack_sessions::api::verify::session_require
-CREATE  FUNCTION dialstack."session_require"(
-	"token" TEXT, /* Option < & str > */
-	"product" TEXT DEFAULT NULL, /* Option < & str > */
-	"env" TEXT DEFAULT NULL, /* Option < & str > */
-	"tag" TEXT DEFAULT NULL, /* Option < & str > */
-	"scope" TEXT DEFAULT NULL /* Option < & str > */
-) RETURNS TABLE (
-	"valid" bool,  /* bool */
-	"reason" TEXT,  /* Option < & '_ str > */
-	"kind" TEXT,  /* Option < String > */
-	"session_id" uuid,  /* Option < pgrx :: Uuid > */
-	"identifier" TEXT,  /* Option < String > */
-	"account" TEXT,  /* Option < String > */
-	"data" jsonb,  /* Option < JsonText > */
-	"scopes" TEXT[],  /* :: std :: option :: Option < Vec < String > > */
-	"expires_at" timestamp with time zone,  /* Option < TimestampWithTimeZone > */
-	"product" TEXT,  /* Option < String > */
-	"env" TEXT,  /* Option < String > */
-	"tag" TEXT  /* Option < String > */
-)
-VOLATILE PARALLEL RESTRICTED 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'session_require_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/api/listing.rs:116
--- dialstack_sessions::api::listing::session_info
-CREATE  FUNCTION dialstack."session_info"(
-	"session_id" uuid /* Option < pgrx :: Uuid > */
-) RETURNS TABLE (
-	"session_id" uuid,  /* pgrx :: Uuid */
-	"identifier" TEXT,  /* Option < String > */
-	"start_at" timestamp with time zone,  /* TimestampWithTimeZone */
-	"end_at" timestamp with time zone,  /* TimestampWithTimeZone */
-	"active" bool,  /* bool */
-	"last_seen_at" timestamp with time zone,  /* TimestampWithTimeZone */
-	"ip" inet,  /* Option < Inet > */
-	"user_agent" TEXT,  /* Option < String > */
-	"kind" TEXT,  /* String */
-	"product" TEXT,  /* Option < String > */
-	"env" TEXT,  /* Option < String > */
-	"tag" TEXT,  /* Option < String > */
-	"generation" INT,  /* i32 */
-	"revoked_at" timestamp with time zone,  /* Option < TimestampWithTimeZone > */
-	"revoke_reason" TEXT,  /* Option < String > */
-	"scopes" TEXT[]  /* :: std :: option :: Option < Vec < String > > */
-)
-VOLATILE PARALLEL UNSAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'session_info_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/api/definitions.rs:333
+-- src/api/definitions.rs:340
 -- dialstack_sessions::api::definitions::definition_create
 CREATE  FUNCTION dialstack."definition_create"(
 	"product" TEXT, /* Option < & str > */
@@ -956,16 +717,255 @@ AS 'MODULE_PATHNAME', 'definition_create_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/api/setup.rs:40
--- dialstack_sessions::api::setup::env_create
-CREATE  FUNCTION dialstack."env_create"(
+-- src/api/definitions.rs:340
+-- dialstack_sessions::api::definitions::definition_get
+CREATE  FUNCTION dialstack."definition_get"(
 	"product" TEXT, /* Option < & str > */
-	"env" TEXT, /* Option < & str > */
-	"live" bool DEFAULT true /* Option < bool > */
+	"tag" TEXT /* Option < & str > */
+) RETURNS TABLE (
+	"product" TEXT,  /* String */
+	"tag" TEXT,  /* String */
+	"name" TEXT,  /* String */
+	"description" TEXT,  /* String */
+	"schema" jsonb,  /* JsonText */
+	"selector" TEXT,  /* String */
+	"expiry" INT,  /* i32 */
+	"period" TEXT,  /* String */
+	"refresh_expiry" INT,  /* i32 */
+	"refresh_period" TEXT,  /* String */
+	"idle_timeout" interval,  /* Option < Interval > */
+	"max_lifetime" interval,  /* Option < Interval > */
+	"max_sessions" INT,  /* Option < i32 > */
+	"on_limit" TEXT,  /* String */
+	"reuse_interval" interval,  /* Interval */
+	"log_verify" bool,  /* bool */
+	"created_at" timestamp with time zone,  /* TimestampWithTimeZone */
+	"updated_at" timestamp with time zone  /* TimestampWithTimeZone */
+)
+VOLATILE PARALLEL UNSAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'definition_get_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/api/keys.rs:153
+-- dialstack_sessions::api::keys::instance_reset
+CREATE  FUNCTION dialstack."instance_reset"() RETURNS uuid /* Result < pgrx :: Uuid, ErrorReport > */
+STRICT VOLATILE PARALLEL UNSAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'instance_reset_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/api/definitions.rs:102
+-- dialstack_sessions::api::definitions::session_define
+CREATE  FUNCTION dialstack."session_define"(
+	"product" TEXT, /* Option < & str > */
+	"tag" TEXT, /* Option < & str > */
+	"name" TEXT, /* Option < & str > */
+	"description" TEXT, /* Option < & str > */
+	"selector" TEXT, /* Option < & str > */
+	"expiry" INT, /* Option < i32 > */
+	"period" TEXT, /* Option < & str > */
+	"schema" jsonb, /* Option < JsonText > */
+	"refresh_expiry" INT DEFAULT NULL, /* Option < i32 > */
+	"refresh_period" TEXT DEFAULT NULL, /* Option < & str > */
+	"idle_timeout" interval DEFAULT NULL, /* Option < Interval > */
+	"max_lifetime" interval DEFAULT NULL, /* Option < Interval > */
+	"max_sessions" INT DEFAULT NULL, /* Option < i32 > */
+	"on_limit" TEXT DEFAULT NULL, /* Option < & str > */
+	"reuse_interval" interval DEFAULT NULL, /* Option < Interval > */
+	"log_verify" bool DEFAULT NULL /* Option < bool > */
+) RETURNS jsonb /* Result < JsonText, ErrorReport > */
+VOLATILE PARALLEL UNSAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'session_define_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/api/keys.rs:88
+-- dialstack_sessions::api::keys::signing_key_list
+CREATE  FUNCTION dialstack."signing_key_list"() RETURNS TABLE (
+	"kid" TEXT,  /* String */
+	"key_number" INT,  /* i32 */
+	"purpose" TEXT,  /* String */
+	"alg" TEXT,  /* Option < String > */
+	"state" TEXT,  /* String */
+	"created_at" timestamp with time zone,  /* TimestampWithTimeZone */
+	"retired_at" timestamp with time zone,  /* Option < TimestampWithTimeZone > */
+	"revoked_at" timestamp with time zone  /* Option < TimestampWithTimeZone > */
+)
+STRICT VOLATILE PARALLEL UNSAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'signing_key_list_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/api/keys.rs:110
+-- dialstack_sessions::api::keys::signing_key_revoke
+CREATE  FUNCTION dialstack."signing_key_revoke"(
+	"kid" TEXT /* Option < & str > */
+) RETURNS TABLE (
+	"kid" TEXT,  /* String */
+	"key_number" INT,  /* i32 */
+	"purpose" TEXT,  /* String */
+	"alg" TEXT,  /* Option < String > */
+	"state" TEXT,  /* String */
+	"created_at" timestamp with time zone,  /* TimestampWithTimeZone */
+	"retired_at" timestamp with time zone,  /* Option < TimestampWithTimeZone > */
+	"revoked_at" timestamp with time zone  /* Option < TimestampWithTimeZone > */
+)
+VOLATILE PARALLEL UNSAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'signing_key_revoke_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/api/setup.rs:70
+-- dialstack_sessions::api::setup::env_delete
+CREATE  FUNCTION dialstack."env_delete"(
+	"product" TEXT, /* Option < & str > */
+	"env" TEXT /* Option < & str > */
 ) RETURNS VOID /* Result < (), ErrorReport > */
 VOLATILE PARALLEL UNSAFE 
 LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'env_create_wrapper';
+AS 'MODULE_PATHNAME', 'env_delete_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/api/definitions.rs:340
+-- dialstack_sessions::api::definitions::definition_delete
+CREATE  FUNCTION dialstack."definition_delete"(
+	"product" TEXT, /* Option < & str > */
+	"tag" TEXT /* Option < & str > */
+) RETURNS TABLE (
+	"product" TEXT,  /* String */
+	"tag" TEXT,  /* String */
+	"name" TEXT,  /* String */
+	"description" TEXT,  /* String */
+	"schema" jsonb,  /* JsonText */
+	"selector" TEXT,  /* String */
+	"expiry" INT,  /* i32 */
+	"period" TEXT,  /* String */
+	"refresh_expiry" INT,  /* i32 */
+	"refresh_period" TEXT,  /* String */
+	"idle_timeout" interval,  /* Option < Interval > */
+	"max_lifetime" interval,  /* Option < Interval > */
+	"max_sessions" INT,  /* Option < i32 > */
+	"on_limit" TEXT,  /* String */
+	"reuse_interval" interval,  /* Interval */
+	"log_verify" bool,  /* bool */
+	"created_at" timestamp with time zone,  /* TimestampWithTimeZone */
+	"updated_at" timestamp with time zone  /* TimestampWithTimeZone */
+)
+VOLATILE PARALLEL UNSAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'definition_delete_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/api/keys.rs:42
+-- dialstack_sessions::api::keys::signing_key_rotate
+CREATE  FUNCTION dialstack."signing_key_rotate"(
+	"purpose" TEXT DEFAULT 'jwt', /* Option < & str > */
+	"alg" TEXT DEFAULT NULL /* Option < & str > */
+) RETURNS TABLE (
+	"kid" TEXT,  /* String */
+	"key_number" INT,  /* i32 */
+	"purpose" TEXT,  /* String */
+	"alg" TEXT,  /* Option < String > */
+	"state" TEXT,  /* String */
+	"created_at" timestamp with time zone,  /* TimestampWithTimeZone */
+	"retired_at" timestamp with time zone,  /* Option < TimestampWithTimeZone > */
+	"revoked_at" timestamp with time zone  /* Option < TimestampWithTimeZone > */
+)
+VOLATILE PARALLEL UNSAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'signing_key_rotate_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/api/definitions.rs:340
+-- dialstack_sessions::api::definitions::definition_list
+CREATE  FUNCTION dialstack."definition_list"(
+	"product" TEXT /* Option < & str > */
+) RETURNS TABLE (
+	"product" TEXT,  /* String */
+	"tag" TEXT,  /* String */
+	"name" TEXT,  /* String */
+	"description" TEXT,  /* String */
+	"schema" jsonb,  /* JsonText */
+	"selector" TEXT,  /* String */
+	"expiry" INT,  /* i32 */
+	"period" TEXT,  /* String */
+	"refresh_expiry" INT,  /* i32 */
+	"refresh_period" TEXT,  /* String */
+	"idle_timeout" interval,  /* Option < Interval > */
+	"max_lifetime" interval,  /* Option < Interval > */
+	"max_sessions" INT,  /* Option < i32 > */
+	"on_limit" TEXT,  /* String */
+	"reuse_interval" interval,  /* Interval */
+	"log_verify" bool,  /* bool */
+	"created_at" timestamp with time zone,  /* TimestampWithTimeZone */
+	"updated_at" timestamp with time zone  /* TimestampWithTimeZone */
+)
+VOLATILE PARALLEL UNSAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'definition_list_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/api/lifecycle.rs:114
+-- dialstack_sessions::api::lifecycle::session_revoke_all
+CREATE  FUNCTION dialstack."session_revoke_all"(
+	"product" TEXT, /* Option < & str > */
+	"env" TEXT, /* Option < & str > */
+	"tag" TEXT, /* Option < & str > */
+	"identifier" TEXT, /* Option < & str > */
+	"except_session_id" uuid DEFAULT NULL /* Option < pgrx :: Uuid > */
+) RETURNS bigint /* Result < i64, ErrorReport > */
+VOLATILE PARALLEL UNSAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'session_revoke_all_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/api/verify.rs:142
+-- dialstack_sessions::api::verify::session_require
+CREATE  FUNCTION dialstack."session_require"(
+	"token" TEXT, /* Option < & str > */
+	"product" TEXT DEFAULT NULL, /* Option < & str > */
+	"env" TEXT DEFAULT NULL, /* Option < & str > */
+	"tag" TEXT DEFAULT NULL, /* Option < & str > */
+	"scope" TEXT DEFAULT NULL /* Option < & str > */
+) RETURNS TABLE (
+	"valid" bool,  /* bool */
+	"reason" TEXT,  /* Option < & '_ str > */
+	"kind" TEXT,  /* Option < String > */
+	"session_id" uuid,  /* Option < pgrx :: Uuid > */
+	"identifier" TEXT,  /* Option < String > */
+	"account" TEXT,  /* Option < String > */
+	"data" jsonb,  /* Option < JsonText > */
+	"scopes" TEXT[],  /* :: std :: option :: Option < Vec < String > > */
+	"expires_at" timestamp with time zone,  /* Option < TimestampWithTimeZone > */
+	"product" TEXT,  /* Option < String > */
+	"env" TEXT,  /* Option < String > */
+	"tag" TEXT  /* Option < String > */
+)
+VOLATILE PARALLEL RESTRICTED 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'session_require_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/api/verify.rs:181
+-- dialstack_sessions::api::verify::token_introspect
+CREATE  FUNCTION dialstack."token_introspect"(
+	"token" TEXT /* Option < & str > */
+) RETURNS jsonb /* Result < JsonText, ErrorReport > */
+VOLATILE PARALLEL RESTRICTED 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'token_introspect_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -999,22 +999,65 @@ AS 'MODULE_PATHNAME', 'session_list_wrapper';
 /* <begin connected objects> */
 -- src/lib.rs:55
 -- finalize
--- Nothing is granted to PUBLIC: not the schema, not a table, not a function.
+-- Nothing is granted to PUBLIC, nor to whom the owner's default privileges would give it: not the
+-- schema, not a table, not a sequence, not a function.
 DO $$
 DECLARE
-    routine regprocedure;
+    given record;
 BEGIN
-    FOR routine IN
-        SELECT p.oid FROM pg_catalog.pg_proc p
+    FOR given IN
+        SELECT 'TABLE' AS what, c.oid::pg_catalog.regclass::pg_catalog.text AS name,
+               a.grantee, c.relowner AS owner
+          FROM pg_catalog.pg_class c, pg_catalog.aclexplode(c.relacl) a
+         WHERE c.relnamespace OPERATOR(pg_catalog.=) 'dialstack'::pg_catalog.regnamespace
+           AND c.relkind OPERATOR(pg_catalog.=) ANY (ARRAY['r', 'p']::pg_catalog."char"[])
+        UNION
+        SELECT 'SEQUENCE', c.oid::pg_catalog.regclass::pg_catalog.text, a.grantee, c.relowner
+          FROM pg_catalog.pg_class c, pg_catalog.aclexplode(c.relacl) a
+         WHERE c.relnamespace OPERATOR(pg_catalog.=) 'dialstack'::pg_catalog.regnamespace
+           AND c.relkind OPERATOR(pg_catalog.=) 'S'
+        UNION
+        SELECT 'FUNCTION', p.oid::pg_catalog.regprocedure::pg_catalog.text, a.grantee, p.proowner
+          FROM pg_catalog.pg_proc p, pg_catalog.aclexplode(
+                   coalesce(p.proacl, pg_catalog.acldefault('f', p.proowner))) a
          WHERE p.pronamespace OPERATOR(pg_catalog.=) 'dialstack'::pg_catalog.regnamespace
+        UNION
+        SELECT 'SCHEMA', 'dialstack', a.grantee, n.nspowner
+          FROM pg_catalog.pg_namespace n, pg_catalog.aclexplode(n.nspacl) a
+         WHERE n.nspname OPERATOR(pg_catalog.=) 'dialstack'
     LOOP
-        EXECUTE pg_catalog.format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', routine);
+        CONTINUE WHEN given.grantee OPERATOR(pg_catalog.=) given.owner;
+        EXECUTE pg_catalog.format(
+            'REVOKE ALL ON %s %s FROM %s', given.what, given.name,
+            CASE WHEN given.grantee OPERATOR(pg_catalog.=) 0 THEN 'PUBLIC'
+                 ELSE given.grantee::pg_catalog.regrole::pg_catalog.text END);
     END LOOP;
 END
 $$;
-REVOKE ALL ON SCHEMA dialstack FROM PUBLIC;
-REVOKE ALL ON ALL TABLES IN SCHEMA dialstack FROM PUBLIC;
-REVOKE ALL ON ALL SEQUENCES IN SCHEMA dialstack FROM PUBLIC;
+
+-- No statistics of what nobody else may read: pg_statistic has no row-level security. The planner
+-- needs none of these; look-ups by subject follow their index.
+DO $$
+DECLARE
+    secret record;
+BEGIN
+    FOR secret IN
+        SELECT a.attrelid::pg_catalog.regclass AS relation, a.attname
+          FROM pg_catalog.pg_attribute a
+          JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) a.attrelid
+         WHERE c.relnamespace OPERATOR(pg_catalog.=) 'dialstack'::pg_catalog.regnamespace
+           AND c.relkind OPERATOR(pg_catalog.=) ANY (ARRAY['r', 'p']::pg_catalog."char"[])
+           AND c.relrowsecurity
+           AND a.attname OPERATOR(pg_catalog.=) ANY (ARRAY[
+               'root_key', 'root_fingerprint', 'wrapped', 'sealed_data', 'subject', 'identifier',
+               'ip', 'user_agent', 'detail', 'key_hash', 'hint', 'connected_account_ids',
+               'connect_webview_ids', 'user_identity_ids']::pg_catalog.name[])
+    LOOP
+        EXECUTE pg_catalog.format('ALTER TABLE %s ALTER COLUMN %I SET STATISTICS 0',
+            secret.relation, secret.attname);
+    END LOOP;
+END
+$$;
 
 -- The identity of this database and its first keys.
 SELECT dialstack.instance_reset();
