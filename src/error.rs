@@ -18,6 +18,8 @@ pub enum Code {
     EnvNotFound,
     /// The product has no session definition with that tag.
     DefinitionNotFound,
+    /// No scope of that name.
+    ScopeNotFound,
     /// No living session with that id.
     SessionNotFound,
     /// The key ring can't be opened, or a key is missing.
@@ -36,6 +38,14 @@ pub enum Code {
     RegisterFailed,
     /// The token is not good, and the caller required that it is.
     VerifyFailed,
+    /// No API key with that id.
+    ApiKeyNotFound,
+    /// The presented API key is not good.
+    ApiKeyInvalid,
+    /// The caller may not do that.
+    PermissionDenied,
+    /// A publishable key was presented, and more than an empty session asked for.
+    PublishableKeyMustCreateEmptySession,
     /// The transaction's snapshot is older than the row: the same call will do in a new one.
     Conflict,
     /// The user has as many living sessions as the definition allows.
@@ -49,6 +59,13 @@ impl Code {
             Code::ProductNotFound => "PRODUCT_NOT_FOUND",
             Code::EnvNotFound => "ENV_NOT_FOUND",
             Code::DefinitionNotFound => "DEFINITION_NOT_FOUND",
+            Code::ScopeNotFound => "SCOPE_NOT_FOUND",
+            Code::ApiKeyNotFound => "API_KEY_NOT_FOUND",
+            Code::ApiKeyInvalid => "API_KEY_INVALID",
+            Code::PermissionDenied => "PERMISSION_DENIED",
+            Code::PublishableKeyMustCreateEmptySession => {
+                "PUBLISHABLE_KEY_MUST_CREATE_EMPTY_SESSION"
+            }
             Code::SessionNotFound => "SESSION_NOT_FOUND",
             Code::JwtNotAvailable => "JWT_NOT_AVAILABLE",
             Code::CreateFailed => "CREATE_FAILED",
@@ -66,10 +83,11 @@ impl Code {
     /// The SQLSTATE that goes with it.
     pub const fn sqlstate(self) -> PgSqlErrorCode {
         match self {
-            Code::ProductNotFound | Code::EnvNotFound | Code::DefinitionNotFound => {
-                S::ERRCODE_UNDEFINED_OBJECT
-            }
-            Code::SessionNotFound => S::ERRCODE_NO_DATA_FOUND,
+            Code::ProductNotFound
+            | Code::EnvNotFound
+            | Code::DefinitionNotFound
+            | Code::ScopeNotFound => S::ERRCODE_UNDEFINED_OBJECT,
+            Code::SessionNotFound | Code::ApiKeyNotFound => S::ERRCODE_NO_DATA_FOUND,
             Code::JwtNotAvailable => S::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
             Code::CreateFailed
             | Code::ListFailed
@@ -77,7 +95,12 @@ impl Code {
             | Code::RefreshFailed
             | Code::DefineFailed
             | Code::RegisterFailed => S::ERRCODE_INVALID_PARAMETER_VALUE,
-            Code::VerifyFailed => S::ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION,
+            Code::VerifyFailed | Code::ApiKeyInvalid => {
+                S::ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION
+            }
+            Code::PermissionDenied | Code::PublishableKeyMustCreateEmptySession => {
+                S::ERRCODE_INSUFFICIENT_PRIVILEGE
+            }
             Code::Conflict => S::ERRCODE_T_R_SERIALIZATION_FAILURE,
             Code::SessionLimitReached => S::ERRCODE_CONFIGURATION_LIMIT_EXCEEDED,
         }
@@ -107,6 +130,11 @@ impl Error {
         }
     }
 
+    /// A problem of the pure half with its code.
+    pub fn from_problem(code: Code, problem: Problem) -> Self {
+        Error { code, problem }
+    }
+
     /// Adds what the client should do.
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.problem.hint = Some(hint.into());
@@ -128,7 +156,7 @@ pub trait Coded<T> {
 
 impl<T> Coded<T> for std::result::Result<T, Problem> {
     fn coded(self, code: Code) -> Result<T> {
-        self.map_err(|problem| Error { code, problem })
+        self.map_err(|problem| Error::from_problem(code, problem))
     }
 }
 

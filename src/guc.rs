@@ -4,6 +4,7 @@ use std::ffi::CString;
 use std::path::PathBuf;
 
 use pgrx::{GucContext, GucFlags, GucRegistry, GucSetting};
+use zeroize::Zeroizing;
 
 /// File that holds the root key. A path, not a secret; changed by reload only, because the key ring
 /// of every backend depends on it.
@@ -11,6 +12,17 @@ static ROOT_KEY_FILE: GucSetting<Option<CString>> = GucSetting::<Option<CString>
 
 /// Seconds that a dead session's row stays, so that `revoked` stays distinct from `invalid`.
 static SESSION_RETENTION: GucSetting<i32> = GucSetting::<i32>::new(30 * 86_400);
+
+/// The API key that the caller presents. A secret: shown to nobody, not even to who set it.
+static API_KEY: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(None);
+
+/// The session token that the caller presents. A secret too.
+static TOKEN: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(None);
+
+/// What SHOW says of a secret.
+unsafe extern "C-unwind" fn hidden() -> *const std::ffi::c_char {
+    c"********".as_ptr()
+}
 
 /// Registers the settings. Called once, from `_PG_init`.
 pub fn register() {
@@ -32,12 +44,58 @@ pub fn register() {
         GucContext::Suset,
         GucFlags::UNIT_S,
     );
+    // SAFETY: the show hook returns a constant and can't fail.
+    unsafe {
+        GucRegistry::define_string_guc_with_hooks(
+            c"dialstack_sessions.api_key",
+            c"API key that the caller presents.",
+            c"It limits the caller to the key's product and environment and to what its kind allows. Set it with SET LOCAL, or in the connection's options.",
+            &API_KEY,
+            GucContext::Userset,
+            SECRET,
+            None,
+            None,
+            Some(hidden),
+        );
+        GucRegistry::define_string_guc_with_hooks(
+            c"dialstack_sessions.token",
+            c"Session token that the caller presents.",
+            c"It says whose session the caller acts in; nothing can be forged by setting it, since it is verified at each use.",
+            &TOKEN,
+            GucContext::Userset,
+            SECRET,
+            None,
+            None,
+            Some(hidden),
+        );
+    }
     // From here on a misspelt name under the prefix is an error, not a silent placeholder.
     // SAFETY: a constant, NUL-terminated name; the call copies it.
     #[cfg(not(feature = "pg14"))]
     unsafe {
         pgrx::pg_sys::MarkGUCPrefixReserved(c"dialstack_sessions".as_ptr());
     }
+}
+
+/// Kept out of SHOW ALL and `pg_settings`.
+const SECRET: GucFlags = GucFlags::NO_SHOW_ALL;
+
+fn presented(setting: &GucSetting<Option<CString>>) -> Option<Zeroizing<String>> {
+    let bytes = setting.get()?.into_bytes();
+    // What is not UTF-8 is no key and no token of ours.
+    let text = Zeroizing::new(String::from_utf8(bytes).unwrap_or_else(|_| "?".to_owned()));
+    // A setting that was set locally reads '' afterwards.
+    (!text.is_empty()).then_some(text)
+}
+
+/// The API key that the caller presents, if any.
+pub fn api_key() -> Option<Zeroizing<String>> {
+    presented(&API_KEY)
+}
+
+/// The session token that the caller presents, if any.
+pub fn token() -> Option<Zeroizing<String>> {
+    presented(&TOKEN)
 }
 
 /// Path of the root key file, if one is set.

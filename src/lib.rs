@@ -43,9 +43,14 @@ extension_sql_file!(
     requires = ["state"]
 );
 extension_sql_file!(
+    "../sql/50_scopes.sql",
+    name = "scopes",
+    requires = ["activity"]
+);
+extension_sql_file!(
     "../sql/80_invalidation.sql",
     name = "invalidation",
-    requires = ["activity", invalidate_verdicts]
+    requires = ["scopes", invalidate_verdicts]
 );
 extension_sql_file!(
     "../sql/70_aliases.sql",

@@ -131,10 +131,17 @@ fn signing_key_revoke(
 
 fn revoke(kid: Option<&str>) -> error::Result<KeyRow> {
     let kid = required(kid, "kid", Code::RevokeFailed)?;
-    keys::revoke(kid)?.ok_or_else(|| {
+    let key = keys::revoke(kid)?.ok_or_else(|| {
         Error::new(Code::RevokeFailed, "there is no key with that id")
             .hint("dialstack.signing_key_list() shows the keys.")
-    })
+    })?;
+    if key.purpose == Purpose::Token.as_str() {
+        // A token that can't be made again is no token that could be shown: its session is over.
+        let which = Which::Key(key.key_number);
+        let cause = session_writes::KEY_REVOKED;
+        session_writes::revoke(&AsOwner::enter()?, &which, cause, clock::now())?;
+    }
+    Ok(key)
 }
 
 /// Wraps the key ring with another root key and tells where that key now lies: `row` or `file`.

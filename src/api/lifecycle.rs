@@ -16,7 +16,7 @@ use crate::store::json::JsonText;
 use crate::store::owner::AsOwner;
 use crate::store::session_writes::{self, UserKey, Which};
 use crate::store::sessions::{self, SessionRow};
-use crate::store::{keys, random};
+use crate::store::{caller, keys, random};
 use crate::token::sealed;
 
 /// An environment and a definition, by their numbers.
@@ -32,6 +32,7 @@ fn place(product: Option<&str>, env: Option<&str>, tag: Option<&str>) -> error::
     let env = required(env, "env", code)?;
     let tag = required(tag, "tag", code)?;
     let env = configuration::env(product, env)?;
+    caller::narrow(env.env_id)?;
     let definition_id = configuration::definition(&env.product_id, tag)?.definition_id;
     Ok(Place {
         env_id: env.env_id,
@@ -138,6 +139,9 @@ fn lock_living(
         Some(id) => configuration::definition_by_id(id)?,
         None => None,
     };
+    if let Some(row) = &row {
+        caller::narrow(row.env_id)?;
+    }
     row.zip(stored).ok_or_else(|| {
         Error::new(
             Code::SessionNotFound,

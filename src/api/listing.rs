@@ -8,7 +8,7 @@ use super::{required, uuid};
 use crate::error::{self, Code, Coded, Error};
 use crate::session::{Page, check_identifier};
 use crate::store::session_reads::{self, Filter, Info, Listed};
-use crate::store::{clock, configuration};
+use crate::store::{caller, clock, configuration, sessions};
 
 struct ListCall<'a> {
     product: Option<&'a str>,
@@ -33,6 +33,7 @@ fn list(call: &ListCall<'_>) -> error::Result<(Vec<Listed>, Option<i64>)> {
         check_identifier("identifier", identifier).coded(code)?;
     }
     let env = configuration::env(product, env)?;
+    caller::narrow(env.env_id)?;
     let definition_id = configuration::definition(&env.product_id, tag)?.definition_id;
     let filter = Filter {
         env_id: env.env_id,
@@ -106,6 +107,9 @@ fn session_list(
 
 fn info(session_id: Option<pgrx::Uuid>) -> error::Result<Info> {
     let session_id = uuid(required(session_id, "session_id", Code::ListFailed)?);
+    if let Some(row) = sessions::by_id(&session_id)? {
+        caller::narrow(row.env_id)?;
+    }
     session_reads::info(&session_id, clock::now())?.ok_or_else(|| {
         Error::new(Code::SessionNotFound, "there is no session with that id")
             .hint("It may have been purged, or never existed; dialstack.session_list() shows what there is.")

@@ -10,10 +10,15 @@
     reason = "the error type and the shape of signatures are pgrx's"
 )]
 
+mod access;
+mod account_sessions;
+mod api_keys;
+mod client_sessions;
 mod definitions;
 mod keys;
 mod lifecycle;
 mod listing;
+mod scopes;
 mod setup;
 mod triggers;
 mod user_sessions;

@@ -21,7 +21,7 @@ use crate::store::json::JsonText;
 use crate::store::owner::AsOwner;
 use crate::store::session_writes::{self, NewSession, Step, UserKey, Which};
 use crate::store::sessions::{self, SessionRow};
-use crate::store::{keys, random, transaction, verdict};
+use crate::store::{caller, keys, random, transaction, verdict};
 use crate::token::{AccessClaims, KeyRing, access, refresh, sealed};
 
 /// Longest user agent that is kept, in characters.
@@ -204,6 +204,7 @@ fn create(call: Create<'_>) -> error::Result<Tokens> {
         Ok(Resolved { env, stored, data })
     };
     let before = resolve()?;
+    caller::narrow(before.env.env_id)?;
     let owner = AsOwner::enter()?;
     session_writes::count_in_user(&owner, before.user(), clock::now())?;
     // That may have waited, even for who deleted the definition or revoked a key: all that follows

@@ -196,12 +196,14 @@ fn introspect(token: Option<&str>) -> error::Result<Value> {
         "client_id": live.env.product,
         "aud": format!("{}/{}", live.env.product, live.env.env),
         "iss": keys::ring()?.instance().issuer(),
-        "sub": live.row.subject,
         "sid": live.row.session_id.to_string(),
         "token_type": "Bearer",
         "exp": clock::unix_seconds(live.expires_at),
         "iat": clock::unix_seconds(live.row.created_at),
     });
+    if let Some(subject) = &live.row.subject {
+        answer["sub"] = json!(subject);
+    }
     if let Some(tag) = live.tag() {
         answer["tag"] = json!(tag);
         answer["username"] = json!(live.row.subject);

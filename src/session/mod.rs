@@ -26,6 +26,6 @@ pub use period::{Period, Span};
 pub use problem::Problem;
 pub use rotation::{Decision, Rotation, decide};
 pub use schema::{CompiledSchema, normalize};
-pub use scopes::{BUILT_IN, resolve_components};
+pub use scopes::{check_components, resolve_components};
 pub use selector::Selector;
 pub use verdict::{Expected, Facts, Reason, judge};

@@ -3,6 +3,9 @@
 /// The `revoke_reason` of a session that was revoked because a used-up refresh token came back.
 pub const REVOKED_FOR_REUSE: &str = "reused";
 
+/// The `revoke_reason` of a session that had expired when its key was given to a new one.
+pub const REVOKED_AS_EXPIRED: &str = "expired";
+
 /// Why a token is refused. The order is the order in which they are checked, and told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Reason {
@@ -84,6 +87,7 @@ pub fn judge(facts: &Facts<'_>, expected: &Expected<'_>, now: i64) -> Result<(),
     }
     match facts.revoked {
         Some(REVOKED_FOR_REUSE) => return Err(Reason::Reused),
+        Some(REVOKED_AS_EXPIRED) => return Err(Reason::Expired),
         Some(_) => return Err(Reason::Revoked),
         None => {}
     }

@@ -2,18 +2,24 @@
 //! code that they need. A file a table, beside a few for what they share.
 
 pub mod activity;
+pub mod api_keys;
+pub mod caller;
 pub mod clock;
 pub mod configuration;
 pub mod definitions;
+pub mod device_count;
+pub mod grants;
 mod instance;
 pub mod json;
 pub mod keys;
+pub mod opaque_sessions;
 pub mod owner;
 pub mod products;
 pub mod random;
 pub mod relations;
 mod root_key_file;
 mod scan;
+pub mod scopes;
 pub mod session_reads;
 pub mod session_writes;
 pub mod sessions;

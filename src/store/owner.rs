@@ -11,33 +11,32 @@ use crate::error::Result;
 /// object of a caller is ever found by name.
 const SEARCH_PATH: &CStr = c"pg_catalog, pg_temp";
 
-/// While it lives, the current user is the owner of our tables and the search path is ours.
+/// While it lives, the current user is another role and the search path is ours.
 ///
 /// Restored on drop. When an error unwinds past it, the transaction's or savepoint's abort restores
 /// both, so the drop then leaves the server alone.
-pub struct AsOwner {
+pub struct AsRole {
     caller: pg_sys::Oid,
     security_context: i32,
     settings_level: i32,
 }
 
-impl AsOwner {
-    /// Switches to the owner.
-    ///
-    /// # Errors
-    /// `JWT_NOT_AVAILABLE` where the extension's tables are not there.
-    pub fn enter() -> Result<Self> {
-        let owner = owner()?;
+impl AsRole {
+    /// Switches to a role that is not ours, for its own tables: with every restriction that
+    /// maintenance commands put on the code of a table's owner.
+    pub fn enter(role: pg_sys::Oid) -> Self {
+        Self::switch(role, pg_sys::SECURITY_RESTRICTED_OPERATION)
+    }
+
+    fn switch(role: pg_sys::Oid, restrictions: u32) -> Self {
         let mut caller = pg_sys::InvalidOid;
         let mut security_context = 0;
+        let restrictions = (restrictions | pg_sys::SECURITY_LOCAL_USERID_CHANGE) as i32;
         // SAFETY: plain reads and writes of backend state. LOCAL_USERID_CHANGE forbids SET ROLE
         // while it is in force, and abort processing undoes both changes.
         let settings_level = unsafe {
             pg_sys::GetUserIdAndSecContext(&mut caller, &mut security_context);
-            pg_sys::SetUserIdAndSecContext(
-                owner,
-                security_context | pg_sys::SECURITY_LOCAL_USERID_CHANGE as i32,
-            );
+            pg_sys::SetUserIdAndSecContext(role, security_context | restrictions);
             let level = pg_sys::NewGUCNestLevel();
             pg_sys::set_config_option(
                 c"search_path".as_ptr(),
@@ -51,23 +50,37 @@ impl AsOwner {
             );
             level
         };
-        Ok(AsOwner {
+        AsRole {
             caller,
             security_context,
             settings_level,
-        })
+        }
     }
 }
 
-impl Drop for AsOwner {
+impl Drop for AsRole {
     fn drop(&mut self) {
         if !std::thread::panicking() {
-            // SAFETY: the nest level and the identity are the ones that `enter` found.
+            // SAFETY: the nest level and the identity are the ones that `switch` found. Undone like
+            // an abort, so that nothing that other code SET meanwhile outlives it.
             unsafe {
-                pg_sys::AtEOXact_GUC(true, self.settings_level);
+                pg_sys::AtEOXact_GUC(false, self.settings_level);
                 pg_sys::SetUserIdAndSecContext(self.caller, self.security_context);
             }
         }
+    }
+}
+
+/// While it lives, the current user is the owner of our tables. A statement takes one, as proof.
+pub struct AsOwner(#[allow(dead_code, reason = "held for its drop")] AsRole);
+
+impl AsOwner {
+    /// Switches to the owner.
+    ///
+    /// # Errors
+    /// `JWT_NOT_AVAILABLE` where the extension's tables are not there.
+    pub fn enter() -> Result<Self> {
+        Ok(AsOwner(AsRole::switch(owner()?, 0)))
     }
 }
 

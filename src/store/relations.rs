@@ -45,6 +45,12 @@ pub enum Rel {
     Instance,
     /// `signing_keys`
     SigningKeys,
+    /// `api_keys`
+    ApiKeys,
+    /// its primary key
+    ApiKeysById,
+    /// unique by hash
+    ApiKeysByHash,
     /// `verdict_invalidation`
     VerdictInvalidation,
 }
@@ -67,6 +73,9 @@ impl Rel {
             Rel::DefinitionsByTag => c"session_definitions_product_id_tag_key",
             Rel::Instance => c"instance",
             Rel::SigningKeys => c"signing_keys",
+            Rel::ApiKeys => c"api_keys",
+            Rel::ApiKeysById => c"api_keys_pkey",
+            Rel::ApiKeysByHash => c"api_keys_key_hash_key",
             Rel::VerdictInvalidation => c"verdict_invalidation",
         }
     }

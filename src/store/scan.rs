@@ -50,6 +50,12 @@ impl<'a> Key<'a> {
         )
     }
 
+    /// `column = value` for a `bytea` column. Allocates in the current context.
+    pub fn bytea(column: i16, value: &[u8]) -> Self {
+        let value = value.into_datum().unwrap_or(pg_sys::Datum::null());
+        Key::new(column, pg_sys::F_BYTEAEQ, value)
+    }
+
     /// `column = value` for a `text` column with collation "C". Allocates in the current context.
     pub fn text(column: i16, value: &str) -> Self {
         let value = value.into_datum().unwrap_or(pg_sys::Datum::null());

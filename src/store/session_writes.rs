@@ -18,6 +18,7 @@ use super::statements::{Statement, bind};
 use super::transaction;
 use crate::error::{Code, Error, Result};
 use crate::guc;
+use crate::session::verdict::REVOKED_FOR_REUSE;
 
 thread_local! {
     static PLAIN_REFRESH: Cell<bool> = const { Cell::new(false) };
@@ -50,7 +51,7 @@ fn uuid(id: &Uuid) -> pgrx::Uuid {
 }
 
 /// The day after which the row of a session that dies then may go.
-fn purge_after(dies_at: Micros) -> pgrx::datum::TimestampWithTimeZone {
+pub fn purge_after(dies_at: Micros) -> pgrx::datum::TimestampWithTimeZone {
     timestamptz(dies_at.saturating_add(guc::session_retention_micros()))
 }
 
@@ -344,6 +345,15 @@ pub enum Which<'a> {
         /// The one that stays.
         except: Option<Uuid>,
     },
+    /// The account or client session with this id, if it is of this environment.
+    Opaque {
+        /// The session.
+        session_id: Uuid,
+        /// Its environment.
+        env_id: i32,
+    },
+    /// All account and client sessions whose token was made with this key.
+    Key(i32),
     /// All of an environment.
     Env(i32),
     /// All of a definition.
@@ -394,12 +404,29 @@ static REVOKE_ONE: Statement = Statement {
     parameters: revoke_parameters!(T::UUIDOID, T::INT4OID, T::INT4OID),
 };
 
+static REVOKE_OPAQUE: Statement = Statement {
+    sql: revoke_where!("session_id = $9 AND env_id = $10 AND definition_id IS NULL"),
+    parameters: revoke_parameters!(T::UUIDOID, T::INT4OID),
+};
+
+/// The same for one that has expired: its key is needed.
+static PUT_AWAY: Statement = Statement {
+    sql: "UPDATE dialstack.sessions SET revoked_at = $2, revoke_reason = $3 \
+           WHERE session_id = $1 AND revoked_at IS NULL",
+    parameters: &[T::UUIDOID, T::TIMESTAMPTZOID, T::TEXTOID],
+};
+
 static REVOKE_USER: Statement = Statement {
     sql: revoke_where!(
         "env_id = $9 AND definition_id = $10 AND subject = $11 \
          AND ($12 IS NULL OR session_id <> $12)"
     ),
     parameters: revoke_parameters!(T::INT4OID, T::INT4OID, T::TEXTOID, T::UUIDOID),
+};
+
+static REVOKE_KEY: Statement = Statement {
+    sql: revoke_where!("key_number = $9 AND definition_id IS NULL"),
+    parameters: revoke_parameters!(T::INT4OID),
 };
 
 static REVOKE_ENV: Statement = Statement {
@@ -471,13 +498,18 @@ pub const EVICTED: Cause<'_> = Cause {
 };
 /// An old refresh token was presented.
 pub const REUSED: Cause<'_> = Cause {
-    reason: crate::session::verdict::REVOKED_FOR_REUSE,
+    reason: REVOKED_FOR_REUSE,
     operation: "reuse",
     status: "fail",
     origin: Origin {
         ip: None,
         user_agent: None,
     },
+};
+/// The key that it depends on was revoked.
+pub const KEY_REVOKED: Cause<'_> = Cause {
+    reason: "key_revoked",
+    ..REVOKED
 };
 /// Its environment was deleted.
 pub const ENV_DELETED: Cause<'_> = Cause {
@@ -532,6 +564,15 @@ pub fn revoke(owner: &AsOwner, which: &Which<'_>, cause: Cause<'_>, now: Micros)
             FORGET_UNKNOWN_USER.execute(owner, &arguments[8..11])?;
             Ok(revoked)
         }
+        Which::Opaque { session_id, env_id } => {
+            lock(owner, session_id)?;
+            arguments.extend([bind(uuid(session_id)), bind(*env_id)]);
+            REVOKE_OPAQUE.execute(owner, &arguments)
+        }
+        Which::Key(key_number) => {
+            arguments.push(bind(*key_number));
+            REVOKE_KEY.execute(owner, &arguments)
+        }
         Which::Env(env_id) => {
             arguments.push(bind(*env_id));
             revoke_many(owner, &REVOKE_ENV, &arguments, now, |row| {
@@ -574,6 +615,17 @@ pub fn conflict() -> Error {
         "a session changed after this transaction began",
     )
     .hint("Retry the transaction.")
+}
+
+/// Frees the user_identifier_key of a client session that has expired, or whose token's key is gone.
+pub fn put_away(
+    owner: &AsOwner,
+    session_id: &Uuid,
+    reason: &'static str,
+    now: Micros,
+) -> Result<()> {
+    let arguments = [bind(uuid(session_id)), bind(timestamptz(now)), bind(reason)];
+    PUT_AWAY.execute(owner, &arguments).map(|_| ())
 }
 
 static SET_DATA: Statement = Statement {

@@ -8,6 +8,9 @@ ROOT = Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
 
 RUNNABLE = ("sql", "js", "python")
+# The call of another product, shown beside the SQL that takes its place. Never run.
+ORIGINAL = "js original"
+KINDS = {*RUNNABLE, ORIGINAL, "text", "sh", ""}
 
 
 @dataclass
@@ -32,7 +35,7 @@ def _blocks():
     blocks, section, fence, between = [], "", None, []
     for number, line in enumerate(TEXT.splitlines(), 1):
         if fence is None:
-            opening = re.fullmatch(r"```(\w*)", line)
+            opening = re.fullmatch(r"```(.*)", line)
             if opening:
                 fence = Block(opening[1], number, section, "")
             elif line.startswith("#"):

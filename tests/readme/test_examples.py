@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from document import BLOCKS, EXAMPLES, ROOT
+from document import BLOCKS, EXAMPLES, KINDS, ORIGINAL, ROOT, RUNNABLE
 from play import has_node, play
 
 WORK = Path(os.environ["DSS_WORK"])
@@ -36,6 +36,24 @@ def test_example(played, number):
 
 def test_every_language_is_shown():
     assert {example.kind for example in EXAMPLES} == {"sql", "js", "python"}
+
+
+def test_every_block_is_of_a_kind_that_this_tier_knows():
+    assert {(block.line, block.kind) for block in BLOCKS if block.kind not in KINDS} == set()
+
+
+def test_what_takes_the_place_of_an_original_call_is_run():
+    originals = [number for number, block in enumerate(BLOCKS) if block.kind == ORIGINAL]
+    unanswered = [
+        BLOCKS[number].line
+        for number in originals
+        if not any(
+            block.kind in RUNNABLE and block.section == BLOCKS[number].section
+            for block in BLOCKS[number + 1 :][:2]
+        )
+    ]
+    assert len(originals) > 10
+    assert unanswered == []
 
 
 def test_every_output_belongs_to_an_example():

@@ -3,6 +3,7 @@
 import os
 import re
 import subprocess
+from collections import Counter
 from pathlib import Path
 
 import psycopg
@@ -14,10 +15,23 @@ from document import BLOCKS, PROSE, ROOT, TEXT, code, section, table
 SOURCE = ROOT / "src"
 BINDIR = Path(os.environ["DSS_BINDIR"])
 
+# By the name in the heading of the section: a section may describe several functions, `f, g`. Of
+# functions that share a name, the heading tells the first argument, `f(a, …)`.
 SIGNATURES = {
-    block.section: " ".join(block.text.split())
+    title: " ".join(signature.split())
     for block in BLOCKS
     if not block.kind and "→" in block.text
+    for title, signature in zip(
+        re.split(r", (?!…)", block.section),
+        re.findall(r"^\w.*\n(?:[ )].*\n)*", block.text, re.M),
+        strict=True,
+    )
+}
+SECTION_OF = {
+    title: block.section
+    for block in BLOCKS
+    if not block.kind and "→" in block.text
+    for title in re.split(r", (?!…)", block.section)
 }
 # Names for lists of columns that several functions have: `key = kid text, …`.
 ROWS = dict(
@@ -25,8 +39,19 @@ ROWS = dict(
     for block in BLOCKS
     if not block.kind and "→" not in block.text
 )
-REVOKE_REASONS = {"reused"} | set(
-    re.findall(r'reason: "(\w+)"', (SOURCE / "store/session_writes.rs").read_text(encoding="utf-8"))
+REASONS = re.findall(
+    r'Self::\w+ => "(\w+)"', (SOURCE / "session/verdict.rs").read_text(encoding="utf-8")
+)
+REVOKE_REASONS = {
+    reason
+    for path, pattern in (
+        ("store/session_writes.rs", r'reason: "(\w+)"'),
+        ("session/verdict.rs", r'const REVOKED_\w+: &str = "(\w+)"'),
+    )
+    for reason in re.findall(pattern, (SOURCE / path).read_text(encoding="utf-8"))
+}
+SETTINGS = set(
+    re.findall(r'c"dialstack_sessions\.(\w+)"', (SOURCE / "guc.rs").read_text(encoding="utf-8"))
 )
 
 
@@ -43,10 +68,10 @@ def database():
 
 @pytest.fixture(scope="module")
 def functions(database):
-    """The functions that can be called, by name."""
+    """The functions that can be called, by their titles in README.md."""
     rows = database.execute(
         """
-        SELECT proname AS name,
+        SELECT proname AS name, pronargs AS arity,
                pg_get_function_arguments(oid) AS arguments,
                pg_get_function_result(oid) AS result,
                CASE provolatile WHEN 'v' THEN 'Volatile' WHEN 's' THEN 'Stable'
@@ -58,13 +83,16 @@ def functions(database):
            AND prorettype NOT IN ('trigger'::regtype, 'event_trigger'::regtype)
         """
     ).fetchall()
-    assert len({row.name for row in rows}) == len(rows), "overloaded functions need a new format"
-    return {row.name: row for row in rows}
+    count = Counter(row.name for row in rows)
+    return {
+        f"{row.name}({row.arguments.split()[0]}, …)" if count[row.name] > 1 else row.name: row
+        for row in rows
+    }
 
 
 @pytest.fixture(scope="module")
 def introspected(database):
-    """The members of the answer of token_introspect."""
+    """The members of the answers of token_introspect, for user and account sessions."""
     database.execute(
         """
         SELECT dialstack.product_create('p');
@@ -72,16 +100,18 @@ def introspected(database):
         SELECT dialstack.definition_create('p', 't', 'T', '', '{}', '$Session{u}', 1, 'hour');
         """
     )
-    answer = database.execute(
+    answers = database.execute(
         "SELECT dialstack.token_introspect(token)"
         " FROM dialstack.session_create('p', 'e', 't', '{\"u\": 1}')"
-    ).fetchone()[0]
-    return set(answer)
+        " UNION ALL SELECT dialstack.token_introspect(client_secret)"
+        " FROM dialstack.account_session_create('a', product => 'p', env => 'e')"
+    ).fetchall()
+    return {name for (answer,) in answers for name in answer}
 
 
 def as_written(function):
     """A function's signature in the words of README.md."""
-    arguments = re.sub(r" DEFAULT ([^,]+?)(::[a-z ]+)?(?=,|$)", r" = \1", function.arguments)
+    arguments = re.sub(r" DEFAULT ([^,]+?)(::[a-z ]+(\[\])?)?(?=,|$)", r" = \1", function.arguments)
     result = re.sub(r"^TABLE\((.*)\)$", r"\1", function.result)
     signature = f"{function.name}({arguments}) → {result}"
     return signature.replace("timestamp with time zone", "timestamptz")
@@ -90,7 +120,7 @@ def as_written(function):
 def error_codes():
     """The codes of src/error.rs with their SQLSTATEs."""
     source = (SOURCE / "error.rs").read_text(encoding="utf-8")
-    words = dict(re.findall(r'Code::(\w+) => "(\w+)"', source))
+    words = dict(re.findall(r'Code::(\w+) => (?:\{\s*)?"(\w+)"', source))
     sharedir = subprocess.check_output([BINDIR / "pg_config", "--sharedir"], text=True).strip()
     numbers = {}
     for line in Path(sharedir, "errcodes.txt").read_text(encoding="utf-8").splitlines():
@@ -112,12 +142,13 @@ def test_the_reference_has_every_function_and_no_other(functions):
 def test_a_signature_is_the_one_of_the_catalogue(functions, name):
     signature = SIGNATURES[name]
     head, result = signature.split(" → ")
-    assert f"{head} → {ROWS.get(result, result)}" == as_written(functions[name])
+    row, *more = result.split(", ", 1) if result.split(",")[0] in ROWS else [result]
+    assert f"{head} → {', '.join([ROWS.get(row, row), *more])}" == as_written(functions[name])
 
 
 @pytest.mark.parametrize("name", SIGNATURES)
 def test_a_function_is_told_as_it_is_declared(functions, name):
-    text, function = section(name), functions[name]
+    text, function = section(SECTION_OF[name]), functions[name]
     declared = f"{function.volatility}, parallel {function.parallel}. Errors: "
     assert text.count(declared) == 1
 
@@ -125,30 +156,33 @@ def test_a_function_is_told_as_it_is_declared(functions, name):
 @pytest.mark.parametrize("name", SIGNATURES)
 def test_a_table_explains_only_what_the_function_has(functions, name):
     has = set(re.findall(r"(\w+) [a-z]+(?:\[\])?(?=[ ,)]|$)", as_written(functions[name])))
-    for line in section(name).splitlines():
+    for line in section(SECTION_OF[name]).splitlines():
         if line.startswith("| `"):
             assert set(code(line.split("|")[1])) <= has, line
 
 
 def test_every_function_that_is_mentioned_exists(functions, introspected):
+    names = {function.name for function in functions.values()}
     called = set(re.findall(r"\bdialstack\.(\w{2,})\(", TEXT))  # dialstack.f(…) stands for any
     # A name alone in backticks that begins as functions do is one, if it is nothing else.
-    families = {name.split("_")[0] for name in functions if "_" in name}
+    families = {name.split("_")[0] for name in names if "_" in name}
     named = {
         name
         for name in re.findall(r"^(\w+_\w+)(?:\(\))?$", "\n".join(code(PROSE)), re.M)
         if name.split("_")[0] in families
     }
-    other = REVOKE_REASONS | introspected | {"product_id"}
+    other = REVOKE_REASONS | set(REASONS) | introspected | {"product_id"}
+    other |= {code(row[0])[0] for row in table(section("Tables"), "table")}
+    other |= {code(row[0])[0] for row in table(section("Choose components"), "component")}
     for function in functions.values():
         other |= set(re.findall(r"(\w+) [a-z]", as_written(function)))
     assert len(called) > 10 and len(named) > 10
-    assert (called | named) - set(functions) - other == set()
+    assert (called | named) - names - other == set()
 
 
 def test_the_reasons_of_a_revocation_are_those_of_the_source():
     rows = {code(row[0])[0]: row[1] for row in table(section("session_info"), "column")}
-    told = set(code(rows["revoke_reason"])) - {"max_sessions"}
+    told = set(code(rows["revoke_reason"])) - {"max_sessions", "user_identifier_key"}
     assert told == REVOKE_REASONS
 
 
@@ -165,9 +199,7 @@ def test_the_fields_of_a_definition_are_the_arguments_that_make_one(functions):
 
 
 def test_the_reasons_are_those_of_the_source_in_their_order():
-    source = (SOURCE / "session/verdict.rs").read_text(encoding="utf-8")
-    words = re.findall(r'Self::\w+ => "(\w+)"', source)
-    assert [code(row[0])[0] for row in table(section("Verifying"), "reason")] == words
+    assert [code(row[0])[0] for row in table(section("Verifying"), "reason")] == REASONS
 
 
 def test_every_setting_is_told_with_its_default_and_context(database):
@@ -178,14 +210,70 @@ def test_every_setting_is_told_with_its_default_and_context(database):
     told = {
         code(setting)[0]: ("" if default == "*(empty)*" else code(default)[0], context)
         for setting, default, context, _ in table(section("Settings"), "setting")
+        if default != "*(hidden)*"
     }
     assert told == {row.name: (row.value, row.context) for row in rows}
 
 
-def test_every_setting_that_is_mentioned_exists(database):
+def test_the_hidden_settings_are_told_and_everybody_may_set_them_and_nobody_see_them(database):
+    told = {
+        code(setting)[0]: context
+        for setting, default, context, _ in table(section("Settings"), "setting")
+        if default == "*(hidden)*"
+    }
+    database.execute("CREATE ROLE anybody; SET ROLE anybody")
+    try:
+        shown = {}
+        for name in told:
+            database.execute(f"SET {name} = 'secret'")
+            shown[name] = database.execute(f"SHOW {name}").fetchone()[0]
+            database.execute(f"RESET {name}")
+    finally:
+        database.execute("RESET ROLE; DROP ROLE anybody")
+
+    visible = database.execute("SELECT name FROM pg_settings").fetchall()
+    hidden = {f"dialstack_sessions.{name}" for name in SETTINGS} - {row.name for row in visible}
+    assert told == dict.fromkeys(hidden, "user")
+    assert set(shown.values()) == {"********"}
+
+
+def test_every_setting_that_is_mentioned_exists():
     mentioned = set(re.findall(r"\bdialstack_sessions\.([a-z_]+)", TEXT))
-    rows = database.execute("SELECT name FROM pg_settings WHERE name LIKE 'dialstack\\_sess%'")
-    assert mentioned == {row.name.split(".")[1] for row in rows}
+    assert mentioned == SETTINGS
+
+
+def test_the_access_levels_are_those_of_the_functions(database, functions):
+    arity = Counter(function.name for function in functions.values())
+    by_call = {
+        f"{f.name}/{f.arity}" if arity[f.name] > 1 else f.name: title
+        for title, f in functions.items()
+    }
+    rows = database.execute("SELECT function, access FROM dialstack.access_list()").fetchall()
+    told = {
+        (name, code(level)[0])
+        for level, may in table(section("Access levels"), "level")
+        for name in code(may)
+    }
+    assert told == {(by_call[row.function], row.access) for row in rows}
+
+
+def test_the_components_are_the_built_in_scopes(database):
+    rows = database.execute("SELECT scope, description FROM dialstack.scopes WHERE built_in")
+    told = {code(name)[0]: what for name, what in table(section("Choose components"), "component")}
+    assert told == {row.scope: row.description for row in rows}
+
+
+def test_every_table_is_told_with_whether_it_is_dumped(database):
+    rows = database.execute(
+        """
+        SELECT c.relname AS name, c.oid = ANY (e.extconfig) AS dumped
+          FROM pg_class c, pg_extension e
+         WHERE c.relnamespace = 'dialstack'::regnamespace AND c.relkind IN ('r', 'p')
+           AND NOT c.relispartition AND e.extname = 'dialstack_sessions'
+        """
+    )
+    told = {code(name)[0]: dumped for name, dumped, _ in table(section("Tables"), "table")}
+    assert told == {row.name: "yes" if row.dumped else "no" for row in rows}
 
 
 def test_every_error_code_is_told_with_its_sqlstate():

@@ -4,6 +4,7 @@ SELECT tag FROM dialstack.definition_create('bad', 'spare', 'Spare', '', '{}', '
 SELECT count(*) FROM dialstack.session_create('bad', 'production', 'web', '{"userId": "u"}');
 
 -- A good call of each function, argument by argument.
+SELECT dialstack.scope_create('bad.scope', 'to be deleted');
 CREATE TABLE t.good (function text, n int, argument text, type text, value text);
 INSERT INTO t.good
 SELECT p.proname, a.n, a.name, format_type(a.type, NULL),
@@ -26,9 +27,20 @@ SELECT p.proname, a.n, a.name, format_type(a.type, NULL),
             WHEN 'kid' THEN quote_literal('0123')
             WHEN 'token' THEN quote_literal('token')
             WHEN 'refresh_token' THEN quote_literal('token')
+            WHEN 'account' THEN quote_literal('acct_1')
+            WHEN 'components' THEN $$'{"call_logs": {"enabled": true}}'$$
+            WHEN 'kind' THEN quote_literal('secret')
+            WHEN 'scope' THEN CASE p.proname WHEN 'scope_create' THEN quote_literal('new') WHEN 'scope_delete' THEN quote_literal('bad.scope') END
+            WHEN 'client_session_id' THEN $$(SELECT client_session_id FROM dialstack.client_session_create(product => 'bad', env => 'staging'))$$
+            WHEN 'connected_account_ids' THEN CASE p.proname WHEN 'client_session_grant_access' THEN $$'{00000000-0000-4000-8000-000000000001}'$$ END
+            WHEN 'api_key_id' THEN $$(SELECT api_key_id FROM dialstack.api_key_create('bad', 'staging'))$$
+            WHEN 'role' THEN quote_literal('postgres')
+            WHEN 'access' THEN quote_literal('client')
        END
   FROM pg_proc p, LATERAL unnest(p.proargtypes::oid[], p.proargnames[1:p.pronargs]) WITH ORDINALITY AS a (type, name, n)
- WHERE p.pronamespace = 'dialstack'::regnamespace AND p.prorettype <> 'trigger'::regtype;
+ WHERE p.pronamespace = 'dialstack'::regnamespace AND p.prorettype <> 'trigger'::regtype
+   -- The deprecated session_create(account, components) is account_session_create.
+   AND NOT (p.proname = 'session_create' AND p.pronargs = 2);
 -- Exactly one of session_id and identifier.
 DELETE FROM t.good WHERE function = 'session_revoke' AND argument = 'session_id';
 INSERT INTO t.good SELECT 'session_revoke (one)', n, argument, type, value FROM t.good WHERE function = 'session_revoke' AND argument <> 'identifier';
@@ -111,7 +123,7 @@ SELECT DISTINCT sqlstate, left(message, 60) AS unexpected FROM t.raised
     ('42704', '{PRODUCT_NOT_FOUND, ENV_NOT_FOUND, DEFINITION_NOT_FOUND, SCOPE_NOT_FOUND}'::text[]),
     ('P0002', '{SESSION_NOT_FOUND, USER_NOT_FOUND, API_KEY_NOT_FOUND}'), ('55000', '{JWT_NOT_AVAILABLE}'),
     ('22023', '{CREATE_FAILED, LIST_FAILED, REVOKE_FAILED, REFRESH_FAILED, DEFINE_FAILED, REGISTER_FAILED, PROTECT_FAILED}'),
-    ('28000', '{VERIFY_FAILED, API_KEY_INVALID}'), ('42501', '{SCOPE_DISABLED, PERMISSION_DENIED}'), ('53400', '{SESSION_LIMIT_REACHED}')) AS design (state, codes)
+    ('28000', '{VERIFY_FAILED, API_KEY_INVALID}'), ('42501', '{SCOPE_DISABLED, PERMISSION_DENIED, PUBLISHABLE_KEY_MUST_CREATE_EMPTY_SESSION}'), ('53400', '{SESSION_LIMIT_REACHED}')) AS design (state, codes)
     WHERE sqlstate = state AND split_part(message, ':', 1) = ANY (codes))
  ORDER BY 1, 2;
 SELECT count(*) > 300 AS looked_at_many, count(*) FILTER (WHERE sqlstate LIKE 'XX%') AS internal FROM t.raised;

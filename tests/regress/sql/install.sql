@@ -83,12 +83,12 @@ SELECT proname,
        CASE provolatile WHEN 'i' THEN 'immutable' WHEN 's' THEN 'stable' ELSE 'volatile' END AS volatility,
        CASE proparallel WHEN 's' THEN 'safe' WHEN 'r' THEN 'restricted' ELSE 'unsafe' END AS parallel,
        proisstrict AS strict, prosecdef AS definer
-  FROM pg_proc WHERE pronamespace = 'dialstack'::regnamespace ORDER BY proname;
+  FROM pg_proc WHERE pronamespace = 'dialstack'::regnamespace ORDER BY proname, pronargs;
 -- Their arguments, those that may be left out with their default, and the columns that come back.
 \pset format unaligned
 \pset tuples_only on
 SELECT format(E'%s(%s)\n  -> %s', proname, pg_get_function_arguments(oid), pg_get_function_result(oid))
-  FROM pg_proc WHERE pronamespace = 'dialstack'::regnamespace ORDER BY proname;
+  FROM pg_proc WHERE pronamespace = 'dialstack'::regnamespace ORDER BY proname, pronargs;
 \pset format aligned
 \pset tuples_only off
 -- Named notation works for each: an argument has a name, and no two have the same.

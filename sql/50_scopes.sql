@@ -1,0 +1,96 @@
+-- Scopes, API keys, and the tables whose devices client sessions count.
+
+CREATE TABLE dialstack.scopes (
+    scope       text        NOT NULL COLLATE "C",
+    description text        NOT NULL,
+    built_in    boolean     NOT NULL DEFAULT false,
+    created_at  timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    CONSTRAINT scopes_pkey PRIMARY KEY (scope),
+    CONSTRAINT scopes_scope_check CHECK (scope ~ '^[A-Za-z0-9._-]{1,63}$')
+);
+COMMENT ON TABLE dialstack.scopes IS 'the named permissions; the components of account sessions are scopes';
+COMMENT ON COLUMN dialstack.scopes.scope IS 'name of the scope';
+COMMENT ON COLUMN dialstack.scopes.description IS 'what it permits';
+COMMENT ON COLUMN dialstack.scopes.built_in IS 'comes with the extension and can''t be deleted';
+COMMENT ON COLUMN dialstack.scopes.created_at IS 'when it was created';
+
+INSERT INTO dialstack.scopes (scope, description, built_in) VALUES
+    ('call_logs', 'access to call logs', true),
+    ('voicemails', 'access to voicemails', true),
+    ('call_history', 'access to the call history', true),
+    ('phone_numbers', 'access to phone numbers', true),
+    ('phone_number_ordering', 'ordering of phone numbers', true),
+    ('account_onboarding', 'onboarding of the account', true),
+    ('dial_plan', 'access to the dial plan', true),
+    ('ai_agent', 'access to the AI agent', true);
+
+-- State: a dump restored elsewhere carries no key. No foreign key to environments: see 30_state.sql.
+CREATE TABLE dialstack.api_keys (
+    api_key_id uuid        NOT NULL,
+    env_id     integer     NOT NULL,
+    kind       text        NOT NULL,
+    name       text,
+    key_hash   bytea       NOT NULL,
+    hint       text        NOT NULL,
+    created_at timestamptz NOT NULL,
+    expires_at timestamptz,
+    revoked_at timestamptz,
+    CONSTRAINT api_keys_pkey PRIMARY KEY (api_key_id),
+    CONSTRAINT api_keys_key_hash_key UNIQUE (key_hash),
+    CONSTRAINT api_keys_kind_check CHECK (kind IN ('secret', 'publishable'))
+);
+CREATE INDEX api_keys_env_id ON dialstack.api_keys (env_id);
+ALTER TABLE dialstack.api_keys ENABLE ROW LEVEL SECURITY;
+COMMENT ON TABLE dialstack.api_keys IS 'API keys, as hashes; a key is shown once, when it is created';
+COMMENT ON COLUMN dialstack.api_keys.api_key_id IS 'id of the key';
+COMMENT ON COLUMN dialstack.api_keys.env_id IS 'the environment that the key is for';
+COMMENT ON COLUMN dialstack.api_keys.kind IS 'secret or publishable';
+COMMENT ON COLUMN dialstack.api_keys.name IS 'display name';
+COMMENT ON COLUMN dialstack.api_keys.key_hash IS 'SHA-256 of the key';
+COMMENT ON COLUMN dialstack.api_keys.hint IS 'last four characters of the key';
+COMMENT ON COLUMN dialstack.api_keys.created_at IS 'when it was created';
+COMMENT ON COLUMN dialstack.api_keys.expires_at IS 'when it expires; null: never';
+COMMENT ON COLUMN dialstack.api_keys.revoked_at IS 'when it was revoked';
+
+-- One living client session a user_identifier_key: creating is race-free by this index.
+CREATE UNIQUE INDEX sessions_client_key ON dialstack.sessions (env_id, subject)
+    WHERE kind = 'client' AND revoked_at IS NULL AND subject IS NOT NULL;
+-- The filters of client_session_list.
+CREATE INDEX sessions_client_env ON dialstack.sessions (env_id, created_at) WHERE kind = 'client';
+CREATE INDEX sessions_client_webviews ON dialstack.sessions USING gin (connect_webview_ids)
+    WHERE kind = 'client';
+CREATE INDEX sessions_client_identities ON dialstack.sessions USING gin (user_identity_ids)
+    WHERE kind = 'client';
+
+CREATE TABLE dialstack.protected_tables (
+    relation    regclass    NOT NULL,
+    column_name name        NOT NULL,
+    product_id  uuid        NOT NULL,
+    env         text        NOT NULL COLLATE "C",
+    by          text        NOT NULL,
+    tag         text        COLLATE "C",
+    scope       text        COLLATE "C",
+    device      boolean     NOT NULL DEFAULT false,
+    open_to     regrole[]   NOT NULL DEFAULT '{}',
+    force       boolean     NOT NULL DEFAULT false,
+    created_at  timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    CONSTRAINT protected_tables_pkey PRIMARY KEY (relation),
+    CONSTRAINT protected_tables_by_check CHECK (by IN
+        ('account', 'connected_account', 'identifier', 'user_identity')),
+    CONSTRAINT protected_tables_device_check CHECK (NOT device OR by = 'connected_account')
+);
+COMMENT ON TABLE dialstack.protected_tables IS 'the application''s tables that sessions reach';
+COMMENT ON COLUMN dialstack.protected_tables.relation IS 'the table';
+COMMENT ON COLUMN dialstack.protected_tables.column_name IS 'the column that is compared with the session';
+COMMENT ON COLUMN dialstack.protected_tables.product_id IS 'the product whose sessions reach it';
+COMMENT ON COLUMN dialstack.protected_tables.env IS 'the environment whose sessions reach it';
+COMMENT ON COLUMN dialstack.protected_tables.by IS 'what of the session the column is compared with';
+COMMENT ON COLUMN dialstack.protected_tables.tag IS 'the only definition whose sessions reach it; null: all';
+COMMENT ON COLUMN dialstack.protected_tables.scope IS 'the scope that a session needs; null: none';
+COMMENT ON COLUMN dialstack.protected_tables.device IS 'its rows are devices: client sessions count them';
+COMMENT ON COLUMN dialstack.protected_tables.open_to IS 'roles that see every row';
+COMMENT ON COLUMN dialstack.protected_tables.force IS 'whether its owner is bound by the policies too';
+COMMENT ON COLUMN dialstack.protected_tables.created_at IS 'when it was registered';
+
+SELECT pg_catalog.pg_extension_config_dump('dialstack.scopes', 'WHERE NOT built_in');
+SELECT pg_catalog.pg_extension_config_dump('dialstack.protected_tables', '');

@@ -1,0 +1,176 @@
+//! Who may call what: the one list of functions and levels, and the functions that grant them.
+
+use pgrx::pg_sys::{self, panic::ErrorReport};
+use pgrx::prelude::*;
+
+use super::required;
+use crate::error::{self, Code, Error};
+use crate::store::caller::Level;
+use crate::store::grants;
+use crate::store::owner::AsOwner;
+
+use Level::{Admin, Client, Server};
+
+/// Every function that can be granted, with the lowest level that may call it. Of functions that
+/// share a name, the number of arguments tells which. A test compares this with the catalogue.
+const LEVELS: &[(Level, &[&str])] = &[
+    (
+        Client,
+        &[
+            "session_verify",
+            "session_refresh",
+            "account_session_create",
+            "session_create/2",
+            "client_session_create",
+            "client_session_get_or_create",
+            "client_session_get",
+            "client_session_list",
+            "client_session_grant_access",
+            "client_session_revoke",
+            "client_session_delete",
+        ],
+    ),
+    (
+        Server,
+        &[
+            "session_create/7",
+            "session_start",
+            "session_require",
+            "session_revoke",
+            "session_revoke_all",
+            "session_list",
+            "session_info",
+            "session_update_data",
+            "session_extend",
+            "session_explain",
+            "token_introspect",
+        ],
+    ),
+    (
+        Admin,
+        &[
+            "product_create",
+            "env_create",
+            "env_delete",
+            "session_define",
+            "session_register",
+            "definition_create",
+            "definition_update",
+            "definition_delete",
+            "definition_get",
+            "definition_list",
+            "scope_create",
+            "scope_delete",
+            "api_key_create",
+            "api_key_list",
+            "api_key_revoke",
+            "signing_key_rotate",
+            "signing_key_list",
+            "signing_key_revoke",
+            "root_key_rotate",
+            "jwks",
+            "instance_reset",
+            "grant_access",
+            "revoke_access",
+            "access_list",
+        ],
+    ),
+];
+
+/// What a role with this level may call: the functions of the level and of those below, and the
+/// marker of the level itself.
+fn functions_of(level: Level) -> Vec<String> {
+    let own = LEVELS.iter().filter(|(lowest, _)| *lowest <= level);
+    let mut functions: Vec<String> = own
+        .flat_map(|(_, names)| names.iter().map(|name| (*name).to_owned()))
+        .collect();
+    functions.push(level.marker().to_string_lossy().into_owned());
+    functions
+}
+
+fn level(access: Option<&str>) -> error::Result<Level> {
+    let access = required(access, "access", Code::DefineFailed)?;
+    Level::parse(access).ok_or_else(|| {
+        Error::new(Code::DefineFailed, "the access level is not known")
+            .hint("The access levels are admin, server and client.")
+    })
+}
+
+/// Grants an access level, and with it those below.
+#[pg_extern(
+    schema = "dialstack",
+    volatile,
+    parallel_unsafe,
+    sql = "CREATE FUNCTION dialstack.grant_access(role regrole, access text) RETURNS void \
+           LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';"
+)]
+fn grant_access(role: Option<pg_sys::Oid>, access: Option<&str>) -> Result<(), ErrorReport> {
+    Ok(grant(role, access)?)
+}
+
+fn grant(role: Option<pg_sys::Oid>, access: Option<&str>) -> error::Result<()> {
+    let role = required(role, "role", Code::DefineFailed)?;
+    let level = level(access)?;
+    let owner = AsOwner::enter()?;
+    grants::begin(&owner, role)?;
+    grants::grant(&owner, role, functions_of(level))
+}
+
+/// Takes an access level back. What another level that was granted to the role gives it, it keeps.
+#[pg_extern(
+    schema = "dialstack",
+    volatile,
+    parallel_unsafe,
+    sql = "CREATE FUNCTION dialstack.revoke_access(role regrole, access text) RETURNS void \
+           LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';"
+)]
+fn revoke_access(role: Option<pg_sys::Oid>, access: Option<&str>) -> Result<(), ErrorReport> {
+    Ok(revoke(role, access)?)
+}
+
+fn revoke(role: Option<pg_sys::Oid>, access: Option<&str>) -> error::Result<()> {
+    let role = required(role, "role", Code::DefineFailed)?;
+    let level = level(access)?;
+    let owner = AsOwner::enter()?;
+    grants::begin(&owner, role)?;
+    let granted = grants::granted(&owner, role)?;
+    if !granted.contains(&level) {
+        return Ok(());
+    }
+    grants::revoke(&owner, role)?;
+    for kept in granted.into_iter().filter(|kept| *kept != level) {
+        grants::grant(&owner, role, functions_of(kept))?;
+    }
+    Ok(())
+}
+
+/// The list of functions and levels: of functions that share a name, with the number of arguments.
+#[pg_extern(schema = "dialstack", immutable, parallel_safe)]
+fn access_list()
+-> TableIterator<'static, (name!(function, &'static str), name!(access, &'static str))> {
+    TableIterator::new(
+        LEVELS
+            .iter()
+            .flat_map(|(level, names)| names.iter().map(|name| (*name, level.as_str()))),
+    )
+}
+
+/// Declares the functions whose EXECUTE privilege marks who has a level.
+macro_rules! markers {
+    ($($(#[$meta:meta])* $name:ident),* $(,)?) => { $(
+        $(#[$meta])*
+        #[pg_extern(schema = "dialstack", immutable, parallel_safe)]
+        fn $name() -> bool {
+            true
+        }
+    )* };
+}
+
+markers! {
+    /// Marks the roles with access `client`.
+    access_client,
+    /// Marks the roles with access `server`.
+    access_server,
+    /// Marks the roles with access `admin`.
+    access_admin,
+}

@@ -1,0 +1,45 @@
+"""Levels that are granted and taken away at once."""
+
+import pytest
+from support.service import call, together, value
+
+ROLES = [f"newcomer_{number}" for number in range(20)]
+
+
+@pytest.fixture
+def roles(admin):
+    for role in ROLES:
+        admin.execute(f"CREATE ROLE {role}")
+    yield ROLES
+    for role in ROLES:
+        admin.execute(f"DROP OWNED BY {role}")
+        admin.execute(f"DROP ROLE {role}")
+
+
+def holders(admin):
+    return value(
+        admin,
+        "SELECT count(*) FROM pg_proc p, aclexplode(p.proacl) a JOIN pg_roles r ON r.oid = a.grantee "
+        "WHERE p.oid = 'dialstack.access_client()'::regprocedure AND r.rolname LIKE 'newcomer%%'",
+    )
+
+
+def test_levels_granted_to_many_roles_at_once_are_all_there(admin, roles):
+    together([lambda c, role=role: call(c, "grant_access", role=role, access="client") for role in roles])
+
+    assert holders(admin) == len(roles)
+
+
+def test_levels_taken_from_many_roles_at_once_are_all_gone(admin, roles):
+    for role in roles:
+        call(admin, "grant_access", role=role, access="client")
+
+    together([lambda c, role=role: call(c, "revoke_access", role=role, access="client") for role in roles])
+
+    assert holders(admin) == 0
+
+
+def test_one_level_granted_many_times_at_once_is_granted(admin, roles):
+    together([lambda c: call(c, "grant_access", role=roles[0], access="admin")] * 20)
+
+    assert value(admin, f"SELECT has_function_privilege('{roles[0]}', 'dialstack.jwks()', 'EXECUTE')")

@@ -1,0 +1,343 @@
+"""Counting devices runs what a table's owner has put there: never with more than the owner's rights."""
+
+from uuid import UUID
+
+import pytest
+from psycopg import Error
+from support.service import call, value
+
+ACCOUNT = UUID(int=1)
+
+
+@pytest.fixture
+def owner(admin, shop):
+    """A role without rights, and a schema that it owns."""
+    role = f"landlord_{shop.product.replace('-', '_')}"
+    admin.execute(f"CREATE ROLE {role}")
+    admin.execute(f"CREATE SCHEMA {role} AUTHORIZATION {role}")
+    admin.execute(f"CREATE TABLE {role}.seen (who text, super boolean, path text)")
+    admin.execute(f"ALTER TABLE {role}.seen OWNER TO {role}")
+    yield role
+    # Whatever it tried, it is still nobody.
+    assert not value(admin, "SELECT rolsuper OR rolcreaterole FROM pg_roles WHERE rolname = %s", role)
+    admin.execute("DELETE FROM dialstack.protected_tables")
+    admin.execute(f"DROP OWNED BY {role} CASCADE")
+    admin.execute(f"DROP ROLE {role}")
+
+
+def spy(admin, owner):
+    """A function of the owner's that writes down as whom it runs, and tries to become more."""
+    admin.execute(f"""
+        CREATE FUNCTION {owner}.spy(found boolean DEFAULT true) RETURNS boolean
+        LANGUAGE plpgsql AS $spy$
+        DECLARE
+            attempt text;
+        BEGIN
+            INSERT INTO {owner}.seen
+            SELECT current_user, (SELECT rolsuper FROM pg_roles WHERE rolname = current_user),
+                   current_setting('search_path');
+            FOREACH attempt IN ARRAY ARRAY[
+                'ALTER ROLE {owner} SUPERUSER', 'RESET ROLE', 'SET ROLE postgres',
+                'RESET SESSION AUTHORIZATION', 'SET SESSION AUTHORIZATION postgres',
+                'CREATE TEMP TABLE trap (x int)', 'SELECT root_key FROM dialstack.instance',
+                'SELECT dialstack.grant_access(''{owner}'', ''admin'')']
+            LOOP
+                BEGIN
+                    EXECUTE attempt;
+                    INSERT INTO {owner}.seen VALUES (attempt, true, 'succeeded');
+                EXCEPTION WHEN OTHERS THEN
+                    NULL;
+                END;
+            END LOOP;
+            RETURN found;
+        END $spy$""")
+    admin.execute(f"ALTER FUNCTION {owner}.spy OWNER TO {owner}")
+
+
+def table(admin, owner, column="uuid"):
+    admin.execute(f"CREATE TABLE {owner}.devices (id int, account {column})")
+    admin.execute(f"INSERT INTO {owner}.devices VALUES (1, '{ACCOUNT}'), (2, '{ACCOUNT}')")
+    admin.execute(f"ALTER TABLE {owner}.devices OWNER TO {owner}")
+
+
+def register(admin, shop, relation):
+    admin.execute(
+        "INSERT INTO dialstack.protected_tables (relation, column_name, product_id, env, by, device) "
+        "SELECT %s::regclass, 'account', product_id, %s, 'connected_account', true "
+        "FROM dialstack.products WHERE product = %s",
+        [relation, shop.env, shop.product],
+    )
+
+
+def count(connection, shop):
+    return call(
+        connection,
+        "client_session_create",
+        connected_account_ids=[ACCOUNT],
+        product=shop.product,
+        env=shop.env,
+    ).device_count
+
+
+def seen(admin, owner):
+    rows = admin.execute(f"SELECT who, super, path FROM {owner}.seen").fetchall()
+    assert all(not row.super for row in rows), rows
+    return {row.who for row in rows}
+
+
+def by_policy(admin, owner):
+    table(admin, owner)
+    admin.execute(f"ALTER TABLE {owner}.devices ENABLE ROW LEVEL SECURITY")
+    admin.execute(f"ALTER TABLE {owner}.devices FORCE ROW LEVEL SECURITY")
+    admin.execute(f"CREATE POLICY spying ON {owner}.devices USING ({owner}.spy())")
+    return f"{owner}.devices"
+
+
+def by_view(admin, owner):
+    table(admin, owner)
+    admin.execute(
+        f"CREATE VIEW {owner}.shown AS SELECT * FROM {owner}.devices WHERE {owner}.spy()"
+    )
+    admin.execute(f"ALTER VIEW {owner}.shown OWNER TO {owner}")
+    return f"{owner}.shown"
+
+
+def by_computed_column(admin, owner):
+    table(admin, owner)
+    admin.execute(
+        f"CREATE VIEW {owner}.shown AS "
+        f"SELECT id, CASE WHEN {owner}.spy() THEN account END AS account FROM {owner}.devices"
+    )
+    admin.execute(f"ALTER VIEW {owner}.shown OWNER TO {owner}")
+    return f"{owner}.shown"
+
+
+def by_set_returning_function(admin, owner):
+    table(admin, owner)
+    admin.execute(
+        f"CREATE FUNCTION {owner}.devices_of() RETURNS SETOF {owner}.devices LANGUAGE plpgsql AS "
+        f"$$ BEGIN PERFORM {owner}.spy(); RETURN QUERY SELECT * FROM {owner}.devices; END $$"
+    )
+    admin.execute(f"ALTER FUNCTION {owner}.devices_of OWNER TO {owner}")
+    admin.execute(f"GRANT ALL ON SCHEMA {owner} TO {owner}")
+    admin.execute(f"SET ROLE {owner}")
+    admin.execute(f"CREATE VIEW {owner}.shown AS SELECT * FROM {owner}.devices_of()")
+    admin.execute("RESET ROLE")
+    return f"{owner}.shown"
+
+
+@pytest.mark.parametrize(
+    "trick", [by_policy, by_view, by_computed_column, by_set_returning_function]
+)
+def test_code_of_the_owner_runs_as_the_owner(admin, shop, owner, trick):
+    spy(admin, owner)
+    relation = trick(admin, owner)
+    register(admin, shop, relation)
+
+    assert count(admin, shop) == 2
+
+    assert seen(admin, owner) == {owner}
+
+
+@pytest.mark.parametrize("trick", [by_policy, by_view])
+def test_code_of_the_owner_runs_as_the_owner_whoever_calls(admin, act_as, shop, owner, trick):
+    spy(admin, owner)
+    register(admin, shop, trick(admin, owner))
+
+    assert count(act_as("server"), shop) == 2
+
+    assert seen(admin, owner) == {owner}
+
+
+def test_a_caller_is_who_it_was_after_the_owners_code_failed(admin, act_as, shop, owner):
+    table(admin, owner)
+    admin.execute(
+        f"CREATE VIEW {owner}.shown AS SELECT id, account FROM {owner}.devices WHERE 1 / (id - 1) > 0"
+    )
+    admin.execute(f"ALTER VIEW {owner}.shown OWNER TO {owner}")
+    register(admin, shop, f"{owner}.shown")
+    server = act_as("server")
+    with server.transaction():
+        with pytest.raises(Error):
+            with server.transaction():
+                count(server, shop)
+        assert value(server, "SELECT current_user::text") == "role_server"
+        with pytest.raises(Error, match="permission denied"):
+            with server.transaction():
+                value(server, "SELECT count(*) FROM dialstack.sessions")
+
+
+def test_casts_and_operators_of_the_owner_are_not_used(admin, shop, owner):
+    """Between the column's type and uuid or text, only PostgreSQL's own operators count."""
+    spy(admin, owner)
+    table(admin, owner)
+    admin.execute(f"GRANT ALL ON SCHEMA {owner} TO {owner}")
+    admin.execute(f"""
+        CREATE FUNCTION {owner}.same(uuid, uuid) RETURNS boolean LANGUAGE sql
+        AS 'SELECT {owner}.spy()';
+        CREATE OPERATOR {owner}.= (FUNCTION = {owner}.same, LEFTARG = uuid, RIGHTARG = uuid);
+        ALTER ROLE {owner} SET search_path = {owner}, pg_catalog;
+    """)
+    register(admin, shop, f"{owner}.devices")
+    admin.execute(f"SET search_path = {owner}, pg_catalog")
+
+    assert count(admin, shop) == 2
+
+    admin.execute("RESET search_path")
+    assert seen(admin, owner) == set()
+
+
+@pytest.mark.parametrize("column", ["domain", "base type"])
+def test_types_of_the_owner_do_not_run_as_anybody_else(admin, shop, owner, column):
+    spy(admin, owner)
+    admin.execute(f"CREATE DOMAIN {owner}.account AS uuid CHECK ({owner}.spy() OR VALUE IS NULL)")
+    admin.execute(f"CREATE TYPE {owner}.pair AS (account uuid)")
+    admin.execute(f"ALTER DOMAIN {owner}.account OWNER TO {owner}")
+    admin.execute(f"SET ROLE {owner}")
+    kind = f"{owner}.account" if column == "domain" else f"{owner}.pair"
+    admin.execute(f"CREATE TABLE {owner}.devices (id int, account {kind})")
+    if column == "domain":
+        admin.execute(f"INSERT INTO {owner}.devices VALUES (1, '{ACCOUNT}')")
+    admin.execute("RESET ROLE")
+    admin.execute(f"DELETE FROM {owner}.seen")
+    register(admin, shop, f"{owner}.devices")
+
+    # Counted or not, but not by anybody who is more.
+    assert count(admin, shop) in (0, 1)
+
+    assert seen(admin, owner) <= {owner}
+
+
+def test_index_expressions_of_the_owner_run_as_the_owner(admin, shop, owner):
+    spy(admin, owner)
+    table(admin, owner)
+    admin.execute(f"""
+        CREATE FUNCTION {owner}.key(uuid) RETURNS uuid LANGUAGE plpgsql IMMUTABLE
+        AS $$ BEGIN PERFORM {owner}.spy(); RETURN $1; END $$;
+        ALTER FUNCTION {owner}.key OWNER TO {owner};
+        ALTER TABLE {owner}.seen OWNER TO {owner};
+        SET ROLE {owner};
+        CREATE INDEX devices_key ON {owner}.devices ({owner}.key(account)) WHERE {owner}.key(account) IS NOT NULL;
+        RESET ROLE;
+        TRUNCATE {owner}.seen;
+    """)
+    register(admin, shop, f"{owner}.devices")
+
+    assert count(admin, shop) == 2
+
+    assert seen(admin, owner) <= {owner}
+
+
+def test_the_owners_code_sees_neither_token_nor_key(admin, act_as, shop, owner):
+    table(admin, owner)
+    admin.execute(f"CREATE TABLE {owner}.settings (value text)")
+    admin.execute(f"ALTER TABLE {owner}.settings OWNER TO {owner}")
+    admin.execute(f"""
+        CREATE FUNCTION {owner}.look() RETURNS boolean LANGUAGE sql AS $$
+            INSERT INTO {owner}.settings
+            SELECT current_setting('dialstack_sessions.token')
+            UNION ALL SELECT current_setting('dialstack_sessions.api_key')
+            UNION ALL SELECT s::text FROM pg_settings s
+            RETURNING true $$;
+        ALTER FUNCTION {owner}.look OWNER TO {owner};
+        CREATE VIEW {owner}.shown AS SELECT * FROM {owner}.devices WHERE {owner}.look();
+        ALTER VIEW {owner}.shown OWNER TO {owner};
+    """)
+    register(admin, shop, f"{owner}.shown")
+    place = {"product": shop.product, "env": shop.env}
+    key = call(admin, "api_key_create", **place).api_key
+    token = call(admin, "client_session_create", user_identifier_key="u", **place).token
+    client = act_as("client")
+    client.execute("SELECT set_config('dialstack_sessions.api_key', %s, false)", [key])
+    client.execute("SELECT set_config('dialstack_sessions.token', %s, false)", [token])
+
+    call(client, "client_session_create", connected_account_ids=[ACCOUNT])
+
+    settings = [row.value for row in admin.execute(f"SELECT value FROM {owner}.settings")]
+    assert len(settings) > 100
+    assert not [text for text in settings if key in text or token in text]
+
+
+def test_a_table_that_its_owner_may_not_read_counts_as_an_error_of_ours(admin, shop, owner):
+    table(admin, owner)
+    admin.execute(f"REVOKE ALL ON {owner}.devices FROM {owner}")
+    register(admin, shop, f"{owner}.devices")
+    with pytest.raises(Error) as raised:
+        count(admin, shop)
+    assert raised.value.sqlstate == "42501"
+
+
+def test_names_of_tables_and_columns_are_quoted(admin, shop, owner):
+    name = 'x"; DROP TABLE dialstack.sessions; --'
+    quoted = '"' + name.replace('"', '""') + '"'
+    admin.execute(f"CREATE TABLE {owner}.{quoted} ({quoted} uuid)")
+    admin.execute(f"INSERT INTO {owner}.{quoted} VALUES ('{ACCOUNT}')")
+    admin.execute(f"ALTER TABLE {owner}.{quoted} OWNER TO {owner}")
+    admin.execute(
+        "INSERT INTO dialstack.protected_tables (relation, column_name, product_id, env, by, device) "
+        "SELECT %s::regclass, %s, product_id, %s, 'connected_account', true "
+        "FROM dialstack.products WHERE product = %s",
+        [f"{owner}.{quoted}", name, shop.env, shop.product],
+    )
+
+    assert count(admin, shop) == 1
+
+
+def test_settings_that_the_owners_code_makes_end_with_it(admin, shop, owner):
+    admin.execute("SET work_mem = '5MB'")
+    table(admin, owner)
+    admin.execute(f"""
+        CREATE FUNCTION {owner}.persuade() RETURNS boolean LANGUAGE plpgsql AS $$
+        BEGIN
+            PERFORM set_config('search_path', '{owner}, pg_catalog', false);
+            PERFORM set_config('work_mem', '99MB', false);
+            PERFORM set_config('row_security', 'off', false);
+            PERFORM set_config('dialstack_sessions.api_key', 'planted', false);
+            RETURN true;
+        END $$;
+        ALTER FUNCTION {owner}.persuade OWNER TO {owner};
+        CREATE VIEW {owner}.shown AS SELECT * FROM {owner}.devices WHERE {owner}.persuade();
+        ALTER VIEW {owner}.shown OWNER TO {owner};
+    """)
+    register(admin, shop, f"{owner}.shown")
+    names = ["search_path", "work_mem", "row_security"]
+    settings = "SELECT array_agg(current_setting(name) ORDER BY name) FROM unnest(%s::text[]) AS name"
+    before = value(admin, settings, names)
+
+    assert count(admin, shop) == 2
+
+    assert value(admin, settings, names) == before
+    # A planted key would be refused.
+    assert count(admin, shop) == 2
+
+
+def test_a_deferred_trigger_of_the_owners_does_not_wait_for_a_greater_role(admin, shop, owner):
+    spy(admin, owner)
+    table(admin, owner)
+    admin.execute(f"""
+        CREATE TABLE {owner}.bait (x int);
+        CREATE FUNCTION {owner}.later() RETURNS trigger LANGUAGE plpgsql
+        AS $$ BEGIN PERFORM {owner}.spy(); RETURN NULL; END $$;
+        CREATE FUNCTION {owner}.fish() RETURNS boolean LANGUAGE plpgsql AS $$
+        BEGIN
+            BEGIN
+                INSERT INTO {owner}.bait VALUES (1);
+            EXCEPTION WHEN OTHERS THEN
+                INSERT INTO {owner}.seen VALUES (current_user, false, SQLERRM);
+            END;
+            RETURN true;
+        END $$;
+        ALTER TABLE {owner}.bait OWNER TO {owner};
+        ALTER FUNCTION {owner}.later OWNER TO {owner};
+        ALTER FUNCTION {owner}.fish OWNER TO {owner};
+        CREATE CONSTRAINT TRIGGER later AFTER INSERT ON {owner}.bait
+            DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION {owner}.later();
+        CREATE VIEW {owner}.shown AS SELECT * FROM {owner}.devices WHERE {owner}.fish();
+        ALTER VIEW {owner}.shown OWNER TO {owner};
+    """)
+    register(admin, shop, f"{owner}.shown")
+
+    with admin.transaction():
+        assert count(admin, shop) == 2
+
+    assert seen(admin, owner) == {owner}

@@ -1,0 +1,85 @@
+"""An opaque token with a wrong MAC is refused without touching a table."""
+
+import base64
+import json
+
+import pytest
+from support.service import call, verify
+
+
+def unpack(token):
+    prefix = token[: token.index("_live_") + len("_live_")]
+    text = token[len(prefix) :]
+    return prefix, bytearray(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+
+
+def pack(prefix, body):
+    return prefix + base64.urlsafe_b64encode(bytes(body)).decode().rstrip("=")
+
+
+def flipped(token, at):
+    prefix, body = unpack(token)
+    body[at] ^= 1
+    return pack(prefix, body)
+
+
+def blocks(connection, token):
+    """How many buffers the verification of a token hits, reads, dirties or writes."""
+    row = connection.execute(
+        "EXPLAIN (ANALYZE, BUFFERS, FORMAT json) SELECT * FROM dialstack.session_verify(%s)",
+        [token],
+    ).fetchone()
+    plan = row[0] if isinstance(row[0], list) else json.loads(row[0])
+    parts = [plan[0]["Plan"], plan[0].get("Planning", {})]
+    return sum(n for part in parts for name, n in part.items() if name.endswith("Blocks"))
+
+
+@pytest.fixture(params=["account_session_create", "client_session_create"])
+def token(admin, place, request):
+    if request.param == "account_session_create":
+        return call(admin, request.param, account="acct_1", **place).client_secret
+    return call(admin, request.param, **place).token
+
+
+@pytest.fixture
+def loaded(connect, token):
+    """A connection that has the key ring, and has looked up all it needs to plan the call."""
+    connection = connect()
+    for _ in range(2):
+        assert verify(connection, token).valid
+        assert blocks(connection, "rubbish") >= 0
+    return connection
+
+
+FORGERIES = {
+    "another session": lambda token: flipped(token, 4),
+    "the end of another session": lambda token: flipped(token, 19),
+    "the first bit of the MAC": lambda token: flipped(token, 20),
+    "the last bit of the MAC": lambda token: flipped(token, 51),
+    "test instead of live": lambda token: token.replace("_live_", "_test_", 1),
+    "the other family": lambda token: (
+        "cs_" + token[4:] if token.startswith("cst_") else "cst_" + token[3:]
+    ),
+    "cut": lambda token: token[:-1],
+    "longer": lambda token: token + "A",
+    "rubbish": lambda token: "rubbish",
+    "nothing": lambda token: "",
+}
+
+
+@pytest.mark.parametrize("forgery", FORGERIES)
+def test_a_forged_token_touches_no_buffer(loaded, token, forgery):
+    forged = FORGERIES[forgery](token)
+    assert verify(loaded, forged).reason == "invalid"
+    assert blocks(loaded, forged) == 0
+
+
+def test_a_token_that_names_an_unknown_key_touches_no_buffer(loaded, token):
+    forged = flipped(token, 0)
+    assert verify(loaded, forged).reason == "invalid"
+    assert blocks(loaded, forged) == 0
+
+
+def test_a_good_token_does_touch_some(loaded, token):
+    # Else the measurement would tell nothing.
+    assert blocks(loaded, token) > 0

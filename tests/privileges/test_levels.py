@@ -1,0 +1,197 @@
+"""Four roles, nothing, client, server and admin, over every function of the catalogue."""
+
+import psycopg
+import pytest
+from conftest import LEVELS, ROLES, role
+from psycopg import Error, errors
+from support.service import call, value, verify
+
+# Functions that are nobody's to call by their level.
+MARKERS = {f"access_{level}/0": level for level in LEVELS}
+
+
+def levels(connection):
+    """The level of each function, by the list in the source."""
+    listed = dict(connection.execute("SELECT function, access FROM dialstack.access_list()"))
+    names = connection.execute(
+        "SELECT proname, concat(proname, '/', pronargs) AS exact FROM pg_proc "
+        "WHERE pronamespace = 'dialstack'::regnamespace"
+    )
+    return {row.exact: listed.get(row.proname) or listed.get(row.exact) for row in names}
+
+
+def outcome(connection, statement):
+    """What came of a call: nothing, or its error. It leaves nothing behind."""
+    try:
+        with connection.transaction(force_rollback=True):
+            connection.execute(statement)
+    except Error as error:
+        return error
+    return None
+
+
+def is_refused(error):
+    """Refused by PostgreSQL, before anything of ours ran."""
+    return (
+        isinstance(error, errors.InsufficientPrivilege)
+        and error.diag.message_primary.startswith("permission denied for")
+    )
+
+
+@pytest.mark.parametrize("level", ROLES)
+def test_a_role_calls_what_its_level_says_and_nothing_else(admin, act_as, function, level):
+    if function.name in MARKERS:
+        # Of its own level only: it tells who has which.
+        allowed = level == MARKERS[function.name]
+    else:
+        needed = levels(admin)[function.name]
+        assert needed, f"{function.name} is in no level"
+        allowed = level in LEVELS and LEVELS.index(level) >= LEVELS.index(needed)
+
+    error = outcome(act_as(level), function.call)
+
+    assert is_refused(error) == (not allowed), error
+
+
+@pytest.mark.parametrize("level", ROLES)
+def test_with_nulls_an_allowed_call_fails_with_a_code_of_its_own(act_as, function, level):
+    error = outcome(act_as(level), function.call)
+    if error is None or is_refused(error):
+        return
+    code, _, message = error.diag.message_primary.partition(": ")
+    assert code.isupper() and message, error
+    assert error.sqlstate not in ("XX000", "XX001", "XX002")
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_a_role_with_a_level_touches_no_table_itself(admin, act_as, level):
+    connection = act_as(level)
+    tables = admin.execute(
+        "SELECT oid::regclass::text AS name FROM pg_class WHERE relnamespace = 'dialstack'::regnamespace "
+        "AND relkind IN ('r', 'p', 'v', 'S')"
+    ).fetchall()
+    assert len(tables) > 10
+    for table in tables:
+        assert is_refused(outcome(connection, f"SELECT * FROM {table.name}"))
+
+
+def test_nobody_creates_anything_in_the_schema(act_as):
+    for level in ROLES:
+        for statement in (
+            "CREATE TABLE dialstack.mine ()",
+            "CREATE FUNCTION dialstack.now() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+        ):
+            assert is_refused(outcome(act_as(level), statement))
+
+
+def test_public_has_nothing(admin):
+    assert value(
+        admin,
+        "SELECT count(*) FROM ("
+        "SELECT a.grantee FROM pg_proc p, aclexplode(coalesce(proacl, acldefault('f', proowner))) a"
+        " WHERE pronamespace = 'dialstack'::regnamespace "
+        "UNION ALL SELECT a.grantee FROM pg_class c, aclexplode(coalesce(relacl, acldefault('r', relowner))) a"
+        " WHERE relnamespace = 'dialstack'::regnamespace "
+        "UNION ALL SELECT a.grantee FROM pg_namespace n, aclexplode(coalesce(nspacl, acldefault('n', nspowner))) a"
+        " WHERE nspname = 'dialstack' "
+        "UNION ALL SELECT a.grantee FROM pg_type t, aclexplode(typacl) a"
+        " WHERE typnamespace = 'dialstack'::regnamespace) g WHERE grantee = 0",
+    ) == 0
+
+
+# What a level decides inside the functions.
+
+
+def test_client_needs_a_key_where_server_needs_none(act_as, place):
+    assert call(act_as("server"), "account_session_create", account="acct_1", **place)
+    with pytest.raises(errors.InsufficientPrivilege, match="^PERMISSION_DENIED: an API key"):
+        call(act_as("client"), "account_session_create", account="acct_1", **place)
+
+
+def test_client_with_a_secret_key_does_what_the_key_allows(admin, act_as, place):
+    key = call(admin, "api_key_create", **place).api_key
+    client = act_as("client")
+    client.execute("SELECT set_config('dialstack_sessions.api_key', %s, false)", [key])
+    row = call(client, "account_session_create", account="acct_1")
+    assert verify(client, row.client_secret).env == place["env"]
+
+
+def test_a_key_may_stand_in_the_options_of_the_connection(admin, roles, place):
+    key = call(admin, "api_key_create", **place).api_key
+    options = f"-c dialstack_sessions.api_key={key} -c role={role('client')}"
+    with psycopg.connect(autocommit=True, options=options) as connection:
+        row = connection.execute("SELECT * FROM dialstack.account_session_create('acct_1')")
+        assert row.fetchone()[0].startswith("cs_live_")
+
+
+def test_a_member_inherits_the_level_of_its_group(admin, connect, roles, place):
+    admin.execute("CREATE ROLE member_server IN ROLE role_server")
+    member = connect()
+    member.execute("SET ROLE member_server")
+    assert call(member, "account_session_create", account="acct_1", **place)
+
+
+def test_a_member_that_does_not_inherit_has_the_level_only_as_the_group(
+    admin, connect, roles, place
+):
+    admin.execute("CREATE ROLE outsider NOINHERIT IN ROLE role_server")
+    with connect() as member:
+        member.execute("SET SESSION AUTHORIZATION outsider")
+        with pytest.raises(errors.InsufficientPrivilege, match="^permission denied for"):
+            verify(member, "rubbish")
+        member.execute("SET ROLE role_server")
+        assert call(member, "account_session_create", account="acct_1", **place)
+
+
+def test_a_member_of_client_and_server_has_both(admin, connect, roles, place):
+    admin.execute("CREATE ROLE of_both IN ROLE role_client, role_server")
+    member = connect()
+    member.execute("SET ROLE of_both")
+    assert call(member, "account_session_create", account="acct_1", **place)
+    admin.execute("REVOKE role_server FROM of_both")
+    with pytest.raises(errors.InsufficientPrivilege, match="^PERMISSION_DENIED"):
+        call(member, "account_session_create", account="acct_1", **place)
+
+
+def test_a_definers_function_acts_with_its_definers_level(admin, connect, act_as, roles, place):
+    admin.execute("CREATE SCHEMA IF NOT EXISTS api")
+    admin.execute("GRANT USAGE, CREATE ON SCHEMA api TO role_server, role_client, role_nothing")
+    body = (
+        "AS $$ SELECT client_secret FROM dialstack.account_session_create("
+        f"'acct_1', product => '{place['product']}', env => '{place['env']}') $$"
+    )
+    for level in ("server", "client"):
+        connection = act_as(level)
+        connection.execute(
+            f"CREATE FUNCTION api.by_{level}() RETURNS text LANGUAGE sql SECURITY DEFINER {body}"
+        )
+
+    assert value(act_as("nothing"), "SELECT api.by_server()").startswith("cs_live_")
+    # A superuser who calls it is the definer inside.
+    with pytest.raises(errors.InsufficientPrivilege, match="^PERMISSION_DENIED"):
+        value(admin, "SELECT api.by_client()")
+    admin.execute("DROP SCHEMA api CASCADE")
+
+
+def test_inside_our_own_work_a_caller_stays_who_it_is(act_as, place):
+    server = act_as("server")
+    assert call(server, "account_session_create", account="acct_1", **place)
+    assert value(server, "SELECT current_user::text") == role("server")
+    with pytest.raises(errors.InvalidParameterValue):
+        call(server, "account_session_create", account="", **place)
+    assert value(server, "SELECT current_user::text") == role("server")
+    assert "dialstack" not in value(server, "SELECT current_setting('search_path')")
+    assert value(server, "SELECT current_setting('search_path')") == value(
+        server, "SELECT reset_val FROM pg_settings WHERE name = 'search_path'"
+    )
+
+
+def test_a_role_that_loses_its_levels_can_be_dropped(admin):
+    admin.execute('CREATE ROLE "we""ird Role"')
+    for level in LEVELS:
+        call(admin, "grant_access", role='"we""ird Role"', access=level)
+    with pytest.raises(errors.DependentObjectsStillExist):
+        admin.execute('DROP ROLE "we""ird Role"')
+    for level in LEVELS:
+        call(admin, "revoke_access", role='"we""ird Role"', access=level)
+    admin.execute('DROP ROLE "we""ird Role"')

@@ -1,0 +1,100 @@
+-- Access levels: grant_access, revoke_access, and the one list of functions and levels.
+
+-- Every function of the schema is in the list once, or is one of these.
+SELECT p.oid::regprocedure AS not_listed FROM pg_proc p
+ WHERE p.pronamespace = 'dialstack'::regnamespace
+   AND NOT EXISTS (SELECT FROM dialstack.access_list() WHERE function IN (p.proname, concat(p.proname, '/', p.pronargs))) ORDER BY p.proname;
+-- Nothing is listed that is not there, and nothing twice.
+SELECT function FROM dialstack.access_list()
+ WHERE NOT EXISTS (SELECT FROM pg_proc p WHERE p.pronamespace = 'dialstack'::regnamespace AND function IN (p.proname, concat(p.proname, '/', p.pronargs)));
+SELECT p.oid::regprocedure AS listed_twice FROM pg_proc p, dialstack.access_list() WHERE p.pronamespace = 'dialstack'::regnamespace AND function IN (p.proname, concat(p.proname, '/', p.pronargs)) GROUP BY p.oid HAVING count(*) > 1;
+SELECT function AS several FROM pg_proc p, dialstack.access_list() WHERE p.pronamespace = 'dialstack'::regnamespace AND function IN (p.proname, concat(p.proname, '/', p.pronargs)) GROUP BY 1 HAVING count(*) > 1;
+-- The list.
+SELECT access, count(*), string_agg(function, ' ' ORDER BY function) AS functions FROM dialstack.access_list() GROUP BY access ORDER BY array_position('{client,server,admin}', access);
+-- No function is anybody's but the owner's, and no table.
+SELECT p.oid::regprocedure AS granted FROM pg_proc p, aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a WHERE p.pronamespace = 'dialstack'::regnamespace AND a.grantee <> p.proowner;
+
+CREATE ROLE regress_plain;
+CREATE ROLE regress_other;
+-- What a role may do: by level, how many of the functions listed, and which markers.
+CREATE FUNCTION t.may(role regrole) RETURNS text LANGUAGE sql AS $$
+    SELECT concat_ws(', ', CASE WHEN has_schema_privilege(role, 'dialstack', 'USAGE') THEN 'usage' END, string_agg(may, ', ' ORDER BY n, may))
+      FROM (SELECT n, format('%s of %s %s', count(*) FILTER (WHERE has_function_privilege(role, p.oid, 'EXECUTE')), count(*), level) AS may
+              FROM unnest('{client,server,admin}'::text[]) WITH ORDINALITY AS l (level, n) JOIN dialstack.access_list() ON access = level
+              JOIN pg_proc p ON p.pronamespace = 'dialstack'::regnamespace AND function IN (p.proname, concat(p.proname, '/', p.pronargs)) GROUP BY n, level
+            UNION ALL
+            SELECT 10, p.proname::text FROM pg_proc p WHERE p.pronamespace = 'dialstack'::regnamespace AND p.proname ~ '^access_(client|server|admin)$' AND has_function_privilege(role, p.oid, 'EXECUTE')
+            UNION ALL
+            SELECT 20, format('table %s', c.relname) FROM pg_class c WHERE c.relnamespace = 'dialstack'::regnamespace AND c.relkind IN ('r', 'p', 'v') AND has_table_privilege(role, c.oid, 'SELECT, INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER')) m;
+$$;
+SELECT t.may('regress_plain');
+-- Each level holds those below it.
+SELECT dialstack.grant_access(role => 'regress_plain', access => 'client');
+SELECT t.may('regress_plain');
+SELECT dialstack.grant_access('regress_plain', 'server');
+SELECT t.may('regress_plain');
+SELECT dialstack.grant_access('regress_plain', 'admin');
+SELECT t.may('regress_plain'), t.may('regress_other') AS other;
+-- A level that is taken away leaves what the others give.
+SELECT dialstack.revoke_access(role => 'regress_plain', access => 'admin');
+SELECT t.may('regress_plain');
+SELECT dialstack.revoke_access('regress_plain', 'client');
+SELECT t.may('regress_plain');
+SELECT dialstack.revoke_access('regress_plain', 'server');
+SELECT t.may('regress_plain');
+-- Twice is once, either way; what was never granted can be taken away.
+SELECT dialstack.grant_access('regress_plain', 'client'), dialstack.grant_access('regress_plain', 'client');
+SELECT t.may('regress_plain');
+SELECT dialstack.revoke_access('regress_plain', 'server');
+SELECT t.may('regress_plain');
+SELECT dialstack.revoke_access('regress_plain', 'client'), dialstack.revoke_access('regress_plain', 'client');
+SELECT t.may('regress_plain');
+-- Nested directly.
+SELECT dialstack.grant_access('regress_other', 'admin');
+SELECT t.may('regress_other');
+SELECT dialstack.revoke_access('regress_other', 'admin');
+-- Undone, it was never granted.
+BEGIN;
+SELECT dialstack.grant_access('regress_plain', 'admin');
+ROLLBACK;
+SELECT t.may('regress_plain');
+-- Nothing is left behind: the roles can go.
+DROP ROLE regress_plain, regress_other;
+SELECT count(*) AS left_behind FROM pg_shdepend WHERE refclassid = 'pg_authid'::regclass AND deptype = 'a' AND dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
+   AND (classid, objid) IN (SELECT 'pg_proc'::regclass, oid FROM pg_proc WHERE pronamespace = 'dialstack'::regnamespace UNION SELECT 'pg_namespace'::regclass, 'dialstack'::regnamespace);
+
+-- Any name that a role can have.
+SELECT format('CREATE ROLE %I', role), format('SELECT dialstack.grant_access(%L, %L), t.may(%L)', quote_ident(role), 'client', quote_ident(role)), format('SELECT dialstack.revoke_access(%L, %L), t.may(%L)', quote_ident(role), 'client', quote_ident(role)), format('DROP ROLE %I', role)
+  FROM unnest(ARRAY['we"ird Role', 'semi; DROP TABLE dialstack.sessions; --', 'Ünïcode', '''quoted''', 'select', 'current_users', '%I', '123']) AS role \gexec
+-- ... and what is none.
+SELECT t.code($$SELECT dialstack.grant_access('nobody_of_this_name', 'client')$$), t.code($$SELECT dialstack.grant_access('public', 'client')$$);
+SELECT role, t.code(format('SELECT dialstack.grant_access(%s::oid::regrole, %L)', role, 'client')) ~ '^(22023 DEFINE_FAILED: |42704 |42501 PERMISSION_DENIED: )' AS refused FROM unnest('{0,4294967295}'::bigint[]) AS role;
+SELECT access, t.error(format('SELECT dialstack.%s_access(%L, %L)', f, 'postgres', access)) FROM unnest('{grant,revoke}'::text[]) AS f, unnest(ARRAY['', 'Client', 'client ', 'superuser', 'all', NULL]) AS access;
+SELECT t.code($$SELECT dialstack.grant_access(NULL, 'client')$$), t.code($$SELECT dialstack.revoke_access(NULL, 'client')$$);
+BEGIN READ ONLY;
+SELECT dialstack.grant_access('postgres', 'client');
+ROLLBACK;
+
+-- An administrator who is no superuser grants and revokes as well; server and client do not.
+CREATE ROLE regress_admin;
+CREATE ROLE regress_server;
+SELECT dialstack.grant_access('regress_admin', 'admin');
+SET ROLE regress_admin;
+SELECT dialstack.grant_access('regress_server', 'server');
+RESET ROLE;
+SELECT t.may('regress_server');
+SELECT DISTINCT a.grantor::regrole FROM pg_proc p, aclexplode(p.proacl) a WHERE p.pronamespace = 'dialstack'::regnamespace AND a.grantee = 'regress_server'::regrole;
+SET ROLE regress_server;
+SELECT dialstack.grant_access('regress_server', 'admin');
+SELECT dialstack.revoke_access('regress_admin', 'admin');
+SELECT access_admin FROM dialstack.access_admin();
+SELECT access_server FROM dialstack.access_server();
+RESET ROLE;
+-- Revoked by itself, an administrator is none at the next statement.
+SET ROLE regress_admin;
+SELECT dialstack.revoke_access('regress_server', 'server');
+SELECT dialstack.revoke_access('regress_admin', 'admin');
+SELECT dialstack.grant_access('regress_admin', 'admin');
+RESET ROLE;
+DROP ROLE regress_admin, regress_server;
+DROP FUNCTION t.may;

@@ -1,0 +1,138 @@
+"""A tour of the service: one call, at least, of every function that the extension has."""
+
+import itertools
+import json
+from datetime import datetime, timedelta, timezone
+from uuid import UUID, uuid4
+
+_numbers = itertools.count(1)
+
+# Stands in the data of each session of a tour, and nowhere else.
+CANARY = "canary-in-the-session-data"
+
+ACCOUNT = UUID(int=1)
+
+
+class Made:
+    """What the calls gave out. Each secret is said once, with what it is."""
+
+    def __init__(self):
+        self.secrets = {}
+
+    def note(self, what, secret):
+        self.secrets.setdefault(secret, what)
+        return secret
+
+
+def take(call, role="tourist"):
+    """Takes the tour. `call(function, **arguments)` calls and returns the first row, or nothing.
+
+    A function is named as dialstack.access_list() names it: those that share a name, with the
+    number of their arguments. `role` is granted access for a moment. Ends with instance_reset().
+    """
+    made = Made()
+    product = f"tour-{next(_numbers)}"
+    place = {"product": product, "env": "production"}
+    _set_up(call, product, place)
+    _keys(call, made, place)
+    _user_sessions(call, made, {**place, "tag": "web"})
+    _account_sessions(call, made, place)
+    _client_sessions(call, made, place)
+    call("grant_access", role=role, access="client")
+    call("revoke_access", role=role, access="client")
+    call("access_list")
+    _key_ring(call)
+    return made
+
+
+def _set_up(call, product, place):
+    call("product_create", product=product, name="A tour")
+    call("env_create", **place)
+    call("env_create", product=product, env="gone", live=False)
+    call("env_delete", product=product, env="gone")
+    shape = {
+        "product": product,
+        "name": "Web",
+        "description": "somebody who logged in",
+        "selector": "$Session{userId}",
+        "expiry": 1,
+        "period": "hours",
+        "schema": '{"userId": {"type": "string", "required": true}}',
+    }
+    definition = call("session_define", tag="web", **{**shape, "selector": "userId"})
+    call("session_register", product=product, definition=json.dumps(definition[0]))
+    call("definition_create", tag="gone", **shape)
+    call("definition_update", product=product, tag="web", changes='{"log_verify": true}')
+    call("definition_get", product=product, tag="web")
+    call("definition_list", product=product)
+    call("definition_delete", product=product, tag="gone")
+    call("scope_create", scope=f"{product}-fax", description="faxes")
+    call("scope_delete", scope=f"{product}-fax")
+
+
+def _keys(call, made, place):
+    for kind in ("secret", "publishable"):
+        key = call("api_key_create", **place, kind=kind, name="a key")
+        made.note("API key", key.api_key)
+    call("api_key_list", **place)
+    call("api_key_revoke", api_key_id=key.api_key_id)
+
+
+def _user_sessions(call, made, place):
+    def note(row):
+        made.note("access token", row.token)
+        made.note("refresh token", row.refresh_token)
+        return row
+
+    data = json.dumps({"userId": "user_456", "note": CANARY})
+    session = note(call("session_create/7", **place, data=data, user_agent="a browser"))
+    other = note(call("session_start", **place, data=data))
+    call("session_verify", token=session.token, **place)
+    call("session_require", token=session.token)
+    call("token_introspect", token=session.token)
+    call("session_explain", token=session.token)
+    note(call("session_refresh", refresh_token=session.refresh_token, **place))
+    call("session_list", **place, identifier="user_456")
+    call("session_list", **place)
+    call("session_info", session_id=session.session_id)
+    call("session_update_data", session_id=session.session_id, data=data)
+    call("session_extend", session_id=session.session_id, by=timedelta(hours=1))
+    call("session_revoke", **place, session_id=other.session_id)
+    call("session_revoke_all", **place, identifier="user_456")
+
+
+def _account_sessions(call, made, place):
+    components = '{"call_logs": {"enabled": true}}'
+    session = call("account_session_create", account="acct_1", components=components, **place)
+    made.note("client secret", session.client_secret)
+    call("session_verify", token=session.client_secret, scope="voicemails")
+    # Without a place it may fail, where there are several.
+    call("session_create/2", account="acct_1")
+
+
+def _client_sessions(call, made, place):
+    def note(row):
+        made.note("client session token", row.token)
+        return row
+
+    key = {"user_identifier_key": f"user-{uuid4()}"}
+    end = datetime.now(timezone.utc) + timedelta(days=1)
+    accounts = {"connected_account_ids": [ACCOUNT]}
+    session = note(call("client_session_create", **key, **accounts, **place))
+    note(call("client_session_get_or_create", **key, expires_at=end, **place))
+    note(call("client_session_get", **key, **place))
+    note(call("client_session_list", connect_webview_id=None, **place))
+    note(call("client_session_grant_access", **key, user_identity_ids=[ACCOUNT], **place))
+    call("session_verify", token=session.token)
+    call("client_session_revoke", client_session_id=session.client_session_id, **place)
+    call("client_session_delete", client_session_id=session.client_session_id, **place)
+
+
+def _key_ring(call):
+    call("signing_key_rotate", purpose="jwt", alg="EdDSA")
+    key = call("signing_key_rotate", purpose="token")
+    call("signing_key_list")
+    call("signing_key_revoke", kid=key.kid)
+    call("jwks")
+    call("root_key_rotate")
+    call("instance_reset")
