@@ -13,7 +13,7 @@ use crate::store::configuration::ProductId;
 use crate::store::definitions::DefinitionRow;
 use crate::store::json::JsonText;
 use crate::store::owner::AsOwner;
-use crate::store::session_writes::{self, Which};
+use crate::store::revocations::{self, Which};
 use crate::store::{clock, configuration, definitions};
 
 /// The fields that definitions have beyond those of every call, as arguments.
@@ -275,10 +275,10 @@ fn delete(product: Option<&str>, tag: Option<&str>) -> error::Result<DefinitionR
     let owner = AsOwner::enter()?;
     // Sessions before the definition: the order in which creates take their locks.
     let which = Which::Definition(stored.definition_id);
-    session_writes::revoke(
+    revocations::revoke(
         &owner,
         &which,
-        session_writes::DEFINITION_DELETED,
+        revocations::DEFINITION_DELETED,
         clock::now(),
     )?;
     let row = definitions::lock(&owner, &product_id, tag)?.ok_or_else(|| not_found(tag))?;

@@ -11,7 +11,7 @@ use crate::store::clock;
 use crate::store::json::JsonText;
 use crate::store::keys::{self, KeyRow};
 use crate::store::owner::AsOwner;
-use crate::store::session_writes::{self, Which};
+use crate::store::revocations::{self, Which};
 use crate::token::{Algorithm, Purpose};
 
 type KeyColumns = (
@@ -138,8 +138,8 @@ fn revoke(kid: Option<&str>) -> error::Result<KeyRow> {
     if key.purpose == Purpose::Token.as_str() {
         // A token that can't be made again is no token that could be shown: its session is over.
         let which = Which::Key(key.key_number);
-        let cause = session_writes::KEY_REVOKED;
-        session_writes::revoke(&AsOwner::enter()?, &which, cause, clock::now())?;
+        let cause = revocations::KEY_REVOKED;
+        revocations::revoke(&AsOwner::enter()?, &which, cause, clock::now())?;
     }
     Ok(key)
 }
@@ -164,7 +164,7 @@ fn instance_reset() -> Result<pgrx::Uuid, ErrorReport> {
 
 fn reset() -> error::Result<pgrx::Uuid> {
     let owner = AsOwner::enter()?;
-    let cause = session_writes::INSTANCE_RESET;
-    session_writes::revoke(&owner, &Which::All, cause, clock::now())?;
+    let cause = revocations::INSTANCE_RESET;
+    revocations::revoke(&owner, &Which::All, cause, clock::now())?;
     Ok(pg_uuid(&keys::reset(&owner)?))
 }

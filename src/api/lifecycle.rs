@@ -5,7 +5,7 @@ use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 use uuid::Uuid;
 
-use super::user_sessions::check_against;
+use super::tokens::check_against;
 use super::{pg_uuid, required, uuid};
 use crate::error::{self, Code, Coded, Error};
 use crate::session::check_identifier;
@@ -14,7 +14,9 @@ use crate::store::clock::{self, Micros, timestamptz};
 use crate::store::configuration::{self, StoredDefinition};
 use crate::store::json::JsonText;
 use crate::store::owner::AsOwner;
-use crate::store::session_writes::{self, UserKey, Which};
+use crate::store::revocations::{self, Which};
+use crate::store::session_users::UserKey;
+use crate::store::session_writes;
 use crate::store::sessions::{self, SessionRow};
 use crate::store::{caller, keys, random};
 use crate::token::sealed;
@@ -56,13 +58,13 @@ fn revoke_one(place: Place, session_id: Uuid) -> error::Result<i64> {
         definition_id,
     };
     let owner = AsOwner::enter()?;
-    let revoked = session_writes::revoke(&owner, &which, session_writes::REVOKED, now)?;
+    let revoked = revocations::revoke(&owner, &which, revocations::REVOKED, now)?;
     if revoked == 0 {
         let ours =
             |row: &SessionRow| row.env_id == env_id && row.definition_id == Some(definition_id);
         let row = sessions::by_id(&session_id)?.filter(ours);
         if row.is_some_and(|row| row.lives(now)) {
-            return Err(session_writes::conflict());
+            return Err(revocations::conflict());
         }
     }
     Ok(count(revoked))
@@ -77,7 +79,7 @@ fn revoke_user(place: Place, identifier: &str, except: Option<Uuid>) -> error::R
     };
     let which = Which::User { user, except };
     let owner = AsOwner::enter()?;
-    let revoked = session_writes::revoke(&owner, &which, session_writes::REVOKED, clock::now())?;
+    let revoked = revocations::revoke(&owner, &which, revocations::REVOKED, clock::now())?;
     Ok(count(revoked))
 }
 
@@ -170,7 +172,7 @@ fn update_data(session_id: Option<pgrx::Uuid>, data: Option<JsonText>) -> error:
         );
     }
     let ring = keys::ring()?;
-    super::user_sessions::check_token_size(&ring, &row, &stored, &data)?;
+    super::tokens::check_token_size(&ring, &row, &stored, &data)?;
     let (key_number, sealed_data) = sealed::seal(
         &ring,
         row.session_id,
@@ -179,7 +181,7 @@ fn update_data(session_id: Option<pgrx::Uuid>, data: Option<JsonText>) -> error:
     )?;
     let number = key_number.cast_signed();
     if !session_writes::set_data(&owner, &row.session_id, sealed_data, number)? {
-        return Err(session_writes::conflict());
+        return Err(revocations::conflict());
     }
     Ok(Changed {
         session_id: row.session_id,
@@ -223,7 +225,7 @@ fn extend(session_id: Option<pgrx::Uuid>, by: Option<Interval>) -> error::Result
         }
     }
     if !session_writes::set_expiry(&owner, &row.session_id, expires_at)? {
-        return Err(session_writes::conflict());
+        return Err(revocations::conflict());
     }
     Ok(Changed {
         session_id: row.session_id,

@@ -13,13 +13,16 @@
 mod access;
 mod account_sessions;
 mod api_keys;
+mod client_requests;
 mod client_sessions;
 mod definitions;
 mod keys;
 mod lifecycle;
 mod listing;
+mod refresh;
 mod scopes;
 mod setup;
+mod tokens;
 mod triggers;
 mod user_sessions;
 mod verify;

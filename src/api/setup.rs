@@ -8,7 +8,7 @@ use crate::error::{self, Code, Coded, Error};
 use crate::session::problem::shown;
 use crate::session::{check_label, check_name};
 use crate::store::owner::AsOwner;
-use crate::store::session_writes::{self, Which};
+use crate::store::revocations::{self, Which};
 use crate::store::{clock, configuration, products};
 
 /// Longest display name of a product, in characters.
@@ -77,7 +77,7 @@ fn delete_env(product: Option<&str>, env: Option<&str>) -> error::Result<()> {
     let env = required(env, "env", Code::DefineFailed)?;
     let env_id = configuration::env(product, env)?.env_id;
     let owner = AsOwner::enter()?;
-    let cause = session_writes::ENV_DELETED;
-    session_writes::revoke(&owner, &Which::Env(env_id), cause, clock::now())?;
+    let cause = revocations::ENV_DELETED;
+    revocations::revoke(&owner, &Which::Env(env_id), cause, clock::now())?;
     products::delete_env(&owner, env_id)
 }

@@ -14,7 +14,7 @@ use super::instance::{self, NewRoot};
 use super::json::JsonText;
 use super::owner::AsOwner;
 use super::relations::{self, Rel};
-use super::session_writes::conflict;
+use super::revocations::conflict;
 use super::statements::{Columns, Statement, bind};
 use super::{random, scan};
 use crate::error::{Code, Error, Result};

@@ -1,0 +1,281 @@
+//! Refreshing user sessions.
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use pgrx::datum::{Inet, TimestampWithTimeZone};
+use pgrx::pg_sys::panic::ErrorReport;
+use pgrx::prelude::*;
+
+use super::pg_uuid;
+use super::tokens::{Issue, Lifetimes, Tokens, check_origin, issue};
+use crate::error::{self, Code};
+use crate::session::{Decision, Expected, Facts, Reason, Rotation, decide, judge};
+use crate::store::activity::{self, Origin};
+use crate::store::clock::{self, Micros, timestamptz};
+use crate::store::configuration::{self, Env, StoredDefinition};
+use crate::store::owner::AsOwner;
+use crate::store::revocations::{self, Which};
+use crate::store::session_writes::{self, Step};
+use crate::store::sessions::{self, SessionRow};
+use crate::store::{keys, transaction, verdict};
+use crate::token::refresh;
+
+/// What a refresh comes to.
+enum Refreshed {
+    Tokens(Tokens),
+    Refused(Reason),
+}
+
+/// A refresh in progress: what is known of the presented token and who presents it.
+struct Refresh<'a> {
+    presented: refresh::RefreshToken,
+    expected: Expected<'a>,
+    origin: Origin<'a>,
+    /// Read before any lock, so that callers who wait for each other judge by when they came.
+    now: Micros,
+    /// Whether a step was tried, and somebody else's came first.
+    waited: Cell<bool>,
+}
+
+/// What a session's tokens are made from, beside its row.
+struct Place {
+    env: Rc<Env>,
+    stored: Rc<StoredDefinition>,
+}
+
+fn refresh(
+    refresh_token: Option<&str>,
+    expected: Expected<'_>,
+    origin: Origin<'_>,
+) -> error::Result<Refreshed> {
+    check_origin(&origin, Code::RefreshFailed)?;
+    let now = clock::now();
+    let Some(presented) = refresh_token else {
+        return Ok(Refreshed::Refused(Reason::Invalid));
+    };
+    let Ok(presented) = verdict::authenticate_refresh(presented)? else {
+        return Ok(Refreshed::Refused(Reason::Invalid));
+    };
+    let attempt = Refresh {
+        presented,
+        expected,
+        origin,
+        now,
+        waited: Cell::new(false),
+    };
+    let mut before = None;
+    loop {
+        let Some(row) = sessions::by_id(&presented.session_id)? else {
+            return Ok(Refreshed::Refused(Reason::Invalid));
+        };
+        // A step that failed although the row is as it was: our snapshot is older than the row.
+        let state = (row.generation, row.expires_at, row.revoke_reason.is_some());
+        if before.replace(state) == Some(state) {
+            return Err(revocations::conflict());
+        }
+        if let Some(done) = attempt.step(&row)? {
+            return Ok(done);
+        }
+    }
+}
+
+impl Refresh<'_> {
+    /// Tries once; `None` when somebody else was faster and the row must be read again.
+    fn step(&self, row: &SessionRow) -> error::Result<Option<Refreshed>> {
+        let place = match self.judge(row)? {
+            Ok(place) => place,
+            Err(reason) => return self.refuse(row, reason).map(Some),
+        };
+        let definition = &place.stored.definition;
+        let decision = decide(&Rotation {
+            presented: self.presented.generation,
+            stored: row.generation,
+            rotated_at: row.rotated_at,
+            now: self.now,
+            reuse_interval: definition.reuse_interval.approx_micros(),
+        });
+        // Who waited for the step that it wanted to take itself came in time, if there is a time.
+        let just_taken = self.presented.generation.checked_add(1) == Some(row.generation);
+        let in_time = self.waited.get() && just_taken && definition.reuse_interval.is_positive();
+        let decision = if in_time { Decision::Repeat } else { decision };
+        match decision {
+            Decision::Rotate { next } => self.rotate(row, &place, next),
+            Decision::Repeat => self.repeat(row, &place),
+            Decision::Reused => self.end_family(row),
+            Decision::Exhausted => self.refuse(row, Reason::Expired).map(Some),
+        }
+    }
+
+    /// Whether the session may be refreshed at all.
+    fn judge(&self, row: &SessionRow) -> error::Result<Result<Place, Reason>> {
+        let env = configuration::env_by_id(row.env_id)?;
+        let stored = match row.definition_id {
+            Some(id) => configuration::definition_by_id(id)?,
+            None => None,
+        };
+        let (Some(env), Some(stored)) = (env, stored) else {
+            return Ok(Err(Reason::Revoked));
+        };
+        if env.mode != self.presented.mode {
+            return Ok(Err(Reason::Invalid));
+        }
+        let facts = Facts {
+            product: Some(&env.product),
+            env: Some(&env.env),
+            tag: Some(&stored.definition.tag),
+            revoked: row.revoke_reason.as_deref(),
+            expires_at: row.expires_at,
+            token_expires_at: None,
+            scopes: None,
+        };
+        if let Err(reason) = judge(&facts, &self.expected, self.now) {
+            return Ok(Err(reason));
+        }
+        // Without its key the data is lost, and with it the session.
+        if verdict::open_data(row)?.is_none() {
+            return Ok(Err(Reason::Invalid));
+        }
+        Ok(Ok(Place { env, stored }))
+    }
+
+    fn lifetimes(&self, row: &SessionRow, place: &Place) -> error::Result<Lifetimes> {
+        let code = Code::RefreshFailed;
+        Lifetimes::new(&place.stored.definition, self.now, Some(row), None, code)
+    }
+
+    fn rotate(
+        &self,
+        row: &SessionRow,
+        place: &Place,
+        next: u32,
+    ) -> error::Result<Option<Refreshed>> {
+        let lifetimes = self.lifetimes(row, place)?;
+        let step = Step {
+            session_id: row.session_id,
+            from: row.generation,
+            ends_at: row.expires_at,
+            to: next,
+            now: self.now,
+            token_expires_at: lifetimes.token,
+            expires_at: lifetimes.session,
+            origin: self.origin,
+        };
+        if !session_writes::rotate(&AsOwner::enter()?, &step)? {
+            self.waited.set(true);
+            return Ok(None);
+        }
+        // It may have waited: the data can be newer than the row that was judged.
+        let row = sessions::by_id(&row.session_id)?.ok_or_else(revocations::conflict)?;
+        self.tokens(&row, place, lifetimes.token).map(Some)
+    }
+
+    /// The current tokens once more, without a lock.
+    fn repeat(&self, row: &SessionRow, place: &Place) -> error::Result<Option<Refreshed>> {
+        let expires_at = self.lifetimes(row, place)?.token.min(row.expires_at);
+        self.note(row, None)?;
+        self.tokens(row, place, expires_at).map(Some)
+    }
+
+    /// The tokens of the row's generation.
+    fn tokens(
+        &self,
+        row: &SessionRow,
+        place: &Place,
+        expires_at: Micros,
+    ) -> error::Result<Refreshed> {
+        // It was there when the row was judged: its key was revoked a moment ago.
+        let data = verdict::open_data(row)?.ok_or_else(revocations::conflict)?;
+        issue(&Issue {
+            ring: &*keys::ring()?,
+            env: &place.env,
+            tag: &place.stored.definition.tag,
+            identifier: row.subject.as_deref().unwrap_or_default(),
+            session_id: row.session_id,
+            generation: row.generation,
+            data: &data,
+            now: self.now,
+            expires_at,
+        })
+        .map(Refreshed::Tokens)
+    }
+
+    /// An old refresh token: somebody has stolen one, so the whole family ends.
+    fn end_family(&self, row: &SessionRow) -> error::Result<Option<Refreshed>> {
+        let Some(definition_id) = row.definition_id else {
+            return Ok(None);
+        };
+        let which = Which::One {
+            session_id: row.session_id,
+            env_id: row.env_id,
+            definition_id,
+        };
+        let owner = AsOwner::enter()?;
+        let reused = revocations::REUSED.by(self.origin);
+        let revoked = revocations::revoke(&owner, &which, reused, self.now)?;
+        Ok((revoked == 1).then_some(Refreshed::Refused(Reason::Reused)))
+    }
+
+    fn refuse(&self, row: &SessionRow, reason: Reason) -> error::Result<Refreshed> {
+        self.note(row, Some(reason.as_str()))?;
+        Ok(Refreshed::Refused(reason))
+    }
+
+    /// Logs what changes nothing: skipped where nothing can be written.
+    fn note(&self, row: &SessionRow, refused: Option<&'static str>) -> error::Result<()> {
+        if !transaction::can_write() {
+            return Ok(());
+        }
+        let owner = AsOwner::enter()?;
+        activity::note(&owner, row, "refresh", refused, self.now, self.origin)
+    }
+}
+
+/// Exchanges a refresh token for new tokens. A bad one is an answer, not an error: an error would
+/// roll back the revocation that a stolen one causes.
+#[pg_extern(schema = "dialstack", volatile, parallel_unsafe)]
+fn session_refresh(
+    refresh_token: Option<&str>,
+    product: default!(Option<&str>, "NULL"),
+    env: default!(Option<&str>, "NULL"),
+    tag: default!(Option<&str>, "NULL"),
+    ip: default!(Option<Inet>, "NULL"),
+    user_agent: default!(Option<&str>, "NULL"),
+) -> Result<
+    TableIterator<
+        'static,
+        (
+            name!(ok, bool),
+            name!(reason, Option<&'static str>),
+            name!(token, Option<String>),
+            name!(refresh_token, Option<String>),
+            name!(expires_at, Option<TimestampWithTimeZone>),
+            name!(session_id, Option<pgrx::Uuid>),
+        ),
+    >,
+    ErrorReport,
+> {
+    let expected = Expected {
+        product,
+        env,
+        tag,
+        scope: None,
+    };
+    let origin = Origin {
+        ip: ip.as_ref(),
+        user_agent,
+    };
+    Ok(TableIterator::once(
+        match refresh(refresh_token, expected, origin)? {
+            Refreshed::Tokens(tokens) => (
+                true,
+                None,
+                Some(tokens.token),
+                Some(tokens.refresh_token),
+                Some(timestamptz(tokens.expires_at)),
+                Some(pg_uuid(&tokens.session_id)),
+            ),
+            Refreshed::Refused(reason) => (false, Some(reason.as_str()), None, None, None, None),
+        },
+    ))
+}

@@ -1,0 +1,313 @@
+//! The statements that end sessions. Locking order: the user's row, then sessions.
+
+use pgrx::datum::DatumWithOid;
+use pgrx::pg_sys::BuiltinOid as T;
+use uuid::Uuid;
+
+use super::activity::{self, Origin};
+use super::clock::{Micros, timestamptz};
+use super::owner::AsOwner;
+use super::session_users::{self, UserKey};
+use super::session_writes::{lock, purge_after, uuid};
+use super::sessions::{self, SessionRow};
+use super::statements::{Statement, bind};
+use super::transaction;
+use crate::error::{Code, Error, Result};
+use crate::session::verdict::REVOKED_FOR_REUSE;
+
+/// Which sessions to revoke. Each form is a statement of its own, so that each has the plan of its
+/// index.
+pub enum Which<'a> {
+    /// The one with this id, if it is of this environment and definition.
+    One {
+        /// The session.
+        session_id: Uuid,
+        /// Its environment.
+        env_id: i32,
+        /// Its definition.
+        definition_id: i32,
+    },
+    /// All of a user, but for one.
+    User {
+        /// Whose.
+        user: UserKey<'a>,
+        /// The one that stays.
+        except: Option<Uuid>,
+    },
+    /// The account or client session with this id, if it is of this environment.
+    Opaque {
+        /// The session.
+        session_id: Uuid,
+        /// Its environment.
+        env_id: i32,
+    },
+    /// All account and client sessions whose token was made with this key.
+    Key(i32),
+    /// All of an environment.
+    Env(i32),
+    /// All of a definition.
+    Definition(i32),
+    /// Every session.
+    All,
+}
+
+macro_rules! revoke_where {
+    ($condition:literal) => {
+        concat!(
+            "WITH revoked AS ( \
+                 UPDATE dialstack.sessions SET revoked_at = $1, revoke_reason = $2, \
+                     purge_after = ($3 AT TIME ZONE 'UTC')::date \
+                  WHERE revoked_at IS NULL AND expires_at > $1 AND ",
+            $condition,
+            " RETURNING session_id, env_id, definition_id, kind, subject, ip, user_agent) \
+             INSERT INTO dialstack.activity \
+                 (at, month, session_id, env_id, definition_id, kind, operation, status, reason, \
+                  subject, ip, user_agent, latency_us) \
+             SELECT $1, extract(month FROM $1 AT TIME ZONE 'UTC'), session_id, env_id, \
+                    definition_id, kind, $4, $5, $2, subject, coalesce($6, ip), \
+                    coalesce($7, user_agent), $8 \
+               FROM revoked"
+        )
+    };
+}
+
+/// The types of what every revocation binds, and of what it binds beside that.
+macro_rules! revoke_parameters {
+    ($($more:expr),*) => {
+        &[
+            T::TIMESTAMPTZOID,
+            T::TEXTOID,
+            T::TIMESTAMPTZOID,
+            T::TEXTOID,
+            T::TEXTOID,
+            T::INETOID,
+            T::TEXTOID,
+            T::INT4OID,
+            $($more),*
+        ]
+    };
+}
+
+static REVOKE_ONE: Statement = Statement {
+    sql: revoke_where!("session_id = $9 AND env_id = $10 AND definition_id = $11"),
+    parameters: revoke_parameters!(T::UUIDOID, T::INT4OID, T::INT4OID),
+};
+
+static REVOKE_OPAQUE: Statement = Statement {
+    sql: revoke_where!("session_id = $9 AND env_id = $10 AND definition_id IS NULL"),
+    parameters: revoke_parameters!(T::UUIDOID, T::INT4OID),
+};
+
+/// The same for one that has expired: its key is needed.
+static PUT_AWAY: Statement = Statement {
+    sql: "UPDATE dialstack.sessions SET revoked_at = $2, revoke_reason = $3 \
+           WHERE session_id = $1 AND revoked_at IS NULL",
+    parameters: &[T::UUIDOID, T::TIMESTAMPTZOID, T::TEXTOID],
+};
+
+static REVOKE_USER: Statement = Statement {
+    sql: revoke_where!(
+        "env_id = $9 AND definition_id = $10 AND subject = $11 \
+         AND ($12 IS NULL OR session_id <> $12)"
+    ),
+    parameters: revoke_parameters!(T::INT4OID, T::INT4OID, T::TEXTOID, T::UUIDOID),
+};
+
+static REVOKE_KEY: Statement = Statement {
+    sql: revoke_where!("key_number = $9 AND definition_id IS NULL"),
+    parameters: revoke_parameters!(T::INT4OID),
+};
+
+static REVOKE_ENV: Statement = Statement {
+    sql: revoke_where!("env_id = $9"),
+    parameters: revoke_parameters!(T::INT4OID),
+};
+
+static REVOKE_DEFINITION: Statement = Statement {
+    sql: revoke_where!("definition_id = $9"),
+    parameters: revoke_parameters!(T::INT4OID),
+};
+
+static REVOKE_ALL: Statement = Statement {
+    sql: revoke_where!("true"),
+    parameters: revoke_parameters!(),
+};
+
+/// Keeps creates out until the transaction ends, so that a whole environment or definition dies
+/// without a straggler and without a deadlock. Verifies and refreshes go on.
+static KEEP_CREATES_OUT: Statement = Statement {
+    sql: "LOCK TABLE dialstack.session_users IN SHARE ROW EXCLUSIVE MODE",
+    parameters: &[],
+};
+
+/// Why sessions are revoked, and how it shows in their activity.
+#[derive(Clone, Copy)]
+pub struct Cause<'a> {
+    /// What the row's `revoke_reason` says.
+    pub reason: &'static str,
+    /// `revoke`, `reuse` or `evict`.
+    pub operation: &'static str,
+    /// `success`, or `fail` where the caller's own operation failed by it.
+    pub status: &'static str,
+    /// Who caused it, where that is not the session's own user.
+    pub origin: Origin<'a>,
+}
+
+impl Cause<'_> {
+    /// The same, caused from there.
+    pub const fn by(self, origin: Origin<'_>) -> Cause<'_> {
+        Cause {
+            reason: self.reason,
+            operation: self.operation,
+            status: self.status,
+            origin,
+        }
+    }
+}
+
+/// Somebody asked for it.
+pub const REVOKED: Cause<'_> = Cause {
+    reason: "revoked",
+    operation: "revoke",
+    status: "success",
+    origin: Origin {
+        ip: None,
+        user_agent: None,
+    },
+};
+/// A newer session took its place.
+pub const EVICTED: Cause<'_> = Cause {
+    reason: "evicted",
+    operation: "evict",
+    status: "success",
+    origin: Origin {
+        ip: None,
+        user_agent: None,
+    },
+};
+/// An old refresh token was presented.
+pub const REUSED: Cause<'_> = Cause {
+    reason: REVOKED_FOR_REUSE,
+    operation: "reuse",
+    status: "fail",
+    origin: Origin {
+        ip: None,
+        user_agent: None,
+    },
+};
+/// The key that it depends on was revoked.
+pub const KEY_REVOKED: Cause<'_> = Cause {
+    reason: "key_revoked",
+    ..REVOKED
+};
+/// Its environment was deleted.
+pub const ENV_DELETED: Cause<'_> = Cause {
+    reason: "env_deleted",
+    ..REVOKED
+};
+/// Its definition was deleted.
+pub const DEFINITION_DELETED: Cause<'_> = Cause {
+    reason: "definition_deleted",
+    ..REVOKED
+};
+/// The instance got a new identity.
+pub const INSTANCE_RESET: Cause<'_> = Cause {
+    reason: "instance_reset",
+    ..REVOKED
+};
+
+/// Revokes the living sessions among those meant, and tells how many. Idempotent.
+pub fn revoke(owner: &AsOwner, which: &Which<'_>, cause: Cause<'_>, now: Micros) -> Result<u64> {
+    let mut arguments = vec![
+        bind(timestamptz(now)),
+        bind(cause.reason),
+        bind(purge_after(now)),
+        bind(cause.operation),
+        bind(cause.status),
+        bind(cause.origin.ip.cloned()),
+        bind(cause.origin.user_agent),
+        bind(activity::latency(now)),
+    ];
+    match which {
+        Which::One {
+            session_id,
+            env_id,
+            definition_id,
+        } => {
+            // A refresh that is not committed yet may be giving it more time: wait for it.
+            lock(owner, session_id)?;
+            arguments.extend([bind(uuid(session_id)), bind(*env_id), bind(*definition_id)]);
+            REVOKE_ONE.execute(owner, &arguments)
+        }
+        Which::User { user, except } => session_users::with_locked(owner, *user, || {
+            arguments.extend([
+                bind(user.env_id),
+                bind(user.definition_id),
+                bind(user.identifier),
+                bind(except.as_ref().map(uuid)),
+            ]);
+            REVOKE_USER.execute(owner, &arguments)
+        }),
+        Which::Opaque { session_id, env_id } => {
+            lock(owner, session_id)?;
+            arguments.extend([bind(uuid(session_id)), bind(*env_id)]);
+            REVOKE_OPAQUE.execute(owner, &arguments)
+        }
+        Which::Key(key_number) => {
+            arguments.push(bind(*key_number));
+            REVOKE_KEY.execute(owner, &arguments)
+        }
+        Which::Env(env_id) => {
+            arguments.push(bind(*env_id));
+            revoke_many(owner, &REVOKE_ENV, &arguments, now, |row| {
+                row.env_id == *env_id
+            })
+        }
+        Which::Definition(definition_id) => {
+            arguments.push(bind(*definition_id));
+            revoke_many(owner, &REVOKE_DEFINITION, &arguments, now, |row| {
+                row.definition_id == Some(*definition_id)
+            })
+        }
+        Which::All => revoke_many(owner, &REVOKE_ALL, &arguments, now, |_| true),
+    }
+}
+
+/// Revokes by a statement that means many users' sessions, with creates kept out.
+///
+/// # Errors
+/// `CONFLICT` where the transaction's snapshot is too old to show one of them.
+fn revoke_many(
+    owner: &AsOwner,
+    statement: &Statement,
+    arguments: &[DatumWithOid<'_>],
+    now: Micros,
+    meant: impl Fn(&SessionRow) -> bool,
+) -> Result<u64> {
+    KEEP_CREATES_OUT.execute(owner, &[])?;
+    let revoked = statement.execute(owner, arguments)?;
+    // At READ COMMITTED the statement saw all that there is.
+    let missed =
+        transaction::has_old_snapshot() && sessions::any(|row| row.lives(now) && meant(row))?;
+    if missed { Err(conflict()) } else { Ok(revoked) }
+}
+
+/// A living session that the transaction's snapshot does not show as it is.
+pub fn conflict() -> Error {
+    Error::new(
+        Code::Conflict,
+        "a session changed after this transaction began",
+    )
+    .hint("Retry the transaction.")
+}
+
+/// Frees the user_identifier_key of a client session that has expired, or whose token's key is gone.
+pub fn put_away(
+    owner: &AsOwner,
+    session_id: &Uuid,
+    reason: &'static str,
+    now: Micros,
+) -> Result<()> {
+    let arguments = [bind(uuid(session_id)), bind(timestamptz(now)), bind(reason)];
+    PUT_AWAY.execute(owner, &arguments).map(|_| ())
+}

@@ -1,0 +1,139 @@
+//! The table `session_users`: one row a user, which is locked before the user's sessions are counted
+//! or revoked, so that the cap and revoke-all are exact.
+
+use pgrx::pg_sys::BuiltinOid as T;
+use uuid::Uuid;
+
+use super::clock::{Micros, timestamptz};
+use super::owner::AsOwner;
+use super::statements::{Statement, bind};
+use crate::error::Result;
+
+/// A user of a definition in an environment.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct UserKey<'a> {
+    /// The environment.
+    pub env_id: i32,
+    /// The definition.
+    pub definition_id: i32,
+    /// Who.
+    pub identifier: &'a str,
+}
+
+static COUNT_IN_USER: Statement = Statement {
+    sql: "INSERT INTO dialstack.session_users AS u \
+              (env_id, definition_id, identifier, first_seen, last_seen, total_sessions) \
+          VALUES ($1, $2, $3, $4, $4, 1) \
+          ON CONFLICT (env_id, definition_id, identifier) DO UPDATE \
+              SET last_seen = greatest(u.last_seen, excluded.last_seen), \
+                  total_sessions = u.total_sessions + 1",
+    parameters: &[T::INT4OID, T::INT4OID, T::TEXTOID, T::TIMESTAMPTZOID],
+};
+
+/// Waits also for the first session of a user that nobody sees yet: the conflicting insert does.
+static LOCK_USER: Statement = Statement {
+    sql: "INSERT INTO dialstack.session_users AS u \
+              (env_id, definition_id, identifier, first_seen, last_seen, total_sessions) \
+          VALUES ($1, $2, $3, '-infinity', '-infinity', 0) \
+          ON CONFLICT (env_id, definition_id, identifier) DO UPDATE \
+              SET total_sessions = u.total_sessions",
+    parameters: &[T::INT4OID, T::INT4OID, T::TEXTOID],
+};
+
+static FORGET_UNKNOWN_USER: Statement = Statement {
+    sql: "DELETE FROM dialstack.session_users \
+           WHERE env_id = $1 AND definition_id = $2 AND identifier = $3 AND total_sessions = 0",
+    parameters: &[T::INT4OID, T::INT4OID, T::TEXTOID],
+};
+
+/// Also those whose time is over: a refresh that is not committed yet may be giving them more. The
+/// statement that follows sees what became of them.
+static LOCK_UNREVOKED: Statement = Statement {
+    sql: "SELECT 1 FROM dialstack.sessions \
+           WHERE env_id = $1 AND definition_id = $2 AND subject = $3 AND revoked_at IS NULL \
+             FOR NO KEY UPDATE",
+    parameters: &[T::INT4OID, T::INT4OID, T::TEXTOID],
+};
+
+static LIVING: Statement = Statement {
+    sql: "SELECT count(*) FROM dialstack.sessions \
+           WHERE env_id = $1 AND definition_id = $2 AND subject = $3 \
+             AND revoked_at IS NULL AND expires_at > $4",
+    parameters: &[T::INT4OID, T::INT4OID, T::TEXTOID, T::TIMESTAMPTZOID],
+};
+
+static OLDEST: Statement = Statement {
+    sql: "SELECT session_id FROM dialstack.sessions \
+           WHERE env_id = $1 AND definition_id = $2 AND subject = $3 \
+             AND revoked_at IS NULL AND expires_at > $4 \
+           ORDER BY created_at, session_id LIMIT $5",
+    parameters: &[
+        T::INT4OID,
+        T::INT4OID,
+        T::TEXTOID,
+        T::TIMESTAMPTZOID,
+        T::INT8OID,
+    ],
+};
+
+/// Notes that a user gets one more session, and locks the user's row until the transaction ends.
+pub fn count_in_user(owner: &AsOwner, user: UserKey<'_>, now: Micros) -> Result<()> {
+    let arguments = [
+        bind(user.env_id),
+        bind(user.definition_id),
+        bind(user.identifier),
+        bind(timestamptz(now)),
+    ];
+    COUNT_IN_USER.execute(owner, &arguments).map(|_| ())
+}
+
+/// How many living sessions the user has. Exact after [`count_in_user`], until the transaction ends.
+pub fn living(owner: &AsOwner, user: UserKey<'_>, now: Micros) -> Result<i64> {
+    let key = [
+        bind(user.env_id),
+        bind(user.definition_id),
+        bind(user.identifier),
+    ];
+    LOCK_UNREVOKED.execute(owner, &key)?;
+    let arguments = [
+        bind(user.env_id),
+        bind(user.definition_id),
+        bind(user.identifier),
+        bind(timestamptz(now)),
+    ];
+    let counts = LIVING.write(owner, &arguments, |row| row.required::<i64>(1))?;
+    Ok(counts.into_iter().sum())
+}
+
+/// The user's `count` oldest living sessions.
+pub fn oldest(owner: &AsOwner, user: UserKey<'_>, now: Micros, count: u32) -> Result<Vec<Uuid>> {
+    let arguments = [
+        bind(user.env_id),
+        bind(user.definition_id),
+        bind(user.identifier),
+        bind(timestamptz(now)),
+        bind(i64::from(count)),
+    ];
+    OLDEST.write(owner, &arguments, |row| {
+        Ok(Uuid::from_bytes(*row.required::<pgrx::Uuid>(1)?.as_bytes()))
+    })
+}
+
+/// Locks the user's row and all that may still live of the user's sessions, does the work, and leaves
+/// no row of a user who was never seen.
+pub fn with_locked<T>(
+    owner: &AsOwner,
+    user: UserKey<'_>,
+    work: impl FnOnce() -> Result<T>,
+) -> Result<T> {
+    let key = [
+        bind(user.env_id),
+        bind(user.definition_id),
+        bind(user.identifier),
+    ];
+    LOCK_USER.execute(owner, &key)?;
+    LOCK_UNREVOKED.execute(owner, &key)?;
+    let done = work()?;
+    FORGET_UNKNOWN_USER.execute(owner, &key)?;
+    Ok(done)
+}
