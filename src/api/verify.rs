@@ -73,29 +73,25 @@ fn verify(token: Option<&str>, expected: Expected<'_>) -> error::Result<Verdict>
 
 /// Adds an activity row where the definition asks for it and writing is possible.
 fn log(verdict: &Verdict, began: Micros) -> error::Result<()> {
-    let (row, refused) = match verdict {
-        Verdict::Live(live) => (&live.row, None),
+    let (row, stored, refused) = match verdict {
+        Verdict::Live(live) => (&live.row, live.definition.clone(), None),
         Verdict::Refused {
             reason,
             row: Some(row),
-        } => (&**row, Some(reason.as_str())),
+        } => {
+            let stored = match row.definition_id {
+                Some(id) => configuration::definition_by_id(id)?,
+                None => None,
+            };
+            (&**row, stored, Some(reason.as_str()))
+        }
         Verdict::Refused { row: None, .. } => return Ok(()),
     };
-    let Some(definition_id) = row.definition_id else {
-        return Ok(());
-    };
-    let stored = configuration::definition_by_id(definition_id)?;
     if !stored.is_some_and(|stored| stored.definition.log_verify) || !transaction::can_write() {
         return Ok(());
     }
-    activity::note(
-        &AsOwner::enter()?,
-        row,
-        "verify",
-        refused,
-        began,
-        Origin::default(),
-    )
+    let owner = AsOwner::enter()?;
+    activity::note(&owner, row, "verify", refused, began, Origin::default())
 }
 
 /// Declares the functions that answer with a verdict, all with the same arguments and columns.

@@ -116,6 +116,8 @@ pub(super) struct RingKey<K> {
 
 pub(super) struct JwtKey {
     pub(super) alg: Algorithm,
+    /// The header of every token that this key signs, in base64url.
+    pub(super) header: String,
     pub(super) encoding: EncodingKey,
     pub(super) decoding: DecodingKey,
 }
@@ -170,6 +172,12 @@ impl<K> Shelf<K> {
 
     pub(super) fn by_kid(&self, kid: &str) -> Option<&RingKey<K>> {
         self.keys.iter().find(|key| key.kid == kid)
+    }
+}
+
+impl Shelf<JwtKey> {
+    pub(super) fn by_header(&self, header: &str) -> Option<&RingKey<JwtKey>> {
+        self.keys.iter().find(|key| key.keys.header == header)
     }
 }
 
@@ -230,8 +238,8 @@ impl KeyRing {
                 state,
                 RingKey {
                     number,
+                    keys: jwt_key(alg, &kid, &material)?,
                     kid,
-                    keys: jwt_key(alg, &material)?,
                 },
             ),
             (Purpose::Jwt, None) => Err(ALG_MISSING),
@@ -289,7 +297,7 @@ impl fmt::Debug for KeyRing {
 const ALG_MISSING: KeyError = KeyError::Inconsistent("a jwt key without an algorithm");
 
 /// Prepares the keys in the forms that `jsonwebtoken` takes.
-fn jwt_key(alg: Algorithm, material: &Material) -> Result<JwtKey, KeyError> {
+fn jwt_key(alg: Algorithm, kid: &str, material: &Material) -> Result<JwtKey, KeyError> {
     let (encoding, decoding) = match alg {
         Algorithm::Hs256 => (
             EncodingKey::from_secret(material.expose()),
@@ -313,6 +321,7 @@ fn jwt_key(alg: Algorithm, material: &Material) -> Result<JwtKey, KeyError> {
     };
     Ok(JwtKey {
         alg,
+        header: super::jws::header(alg, kid)?,
         encoding,
         decoding,
     })

@@ -196,6 +196,18 @@ def test_every_table_that_is_dumped_is_configuration(original):
         "environments",
         "environments_env_id_seq",
         "products",
+        "protected_tables",
+        "scopes",
         "session_definitions",
         "session_definitions_definition_id_seq",
     ]
+
+
+def test_scopes_of_ones_own_come_along_and_built_in_ones_are_there_once(original, restored):
+    call(original.connection, "scope_create", scope="fax", description="access to faxes")
+
+    copy = restored(original.cluster.dump(dbname="original"), "with_scopes")
+
+    query = "SELECT scope, description, built_in FROM dialstack.scopes ORDER BY scope"
+    assert copy.execute(query).fetchall() == original.connection.execute(query).fetchall()
+    assert value(copy, "SELECT count(*) FROM dialstack.scopes WHERE built_in") == 8

@@ -45,7 +45,7 @@ REASONS = re.findall(
 REVOKE_REASONS = {
     reason
     for path, pattern in (
-        ("store/session_writes.rs", r'reason: "(\w+)"'),
+        ("store/revocations.rs", r'reason: "(\w+)"'),
         ("session/verdict.rs", r'const REVOKED_\w+: &str = "(\w+)"'),
     )
     for reason in re.findall(pattern, (SOURCE / path).read_text(encoding="utf-8"))
