@@ -1,0 +1,1 @@
+SELECT valid, data FROM bench.noop(:token);

@@ -1,0 +1,1 @@
+SELECT valid, data FROM dialstack.session_verify(:token);
