@@ -66,6 +66,14 @@ CREATE TABLE bench.walked (
     refresh_token_1 text, refresh_token_2 text, refresh_token_3 text, refresh_token_4 text,
     refresh_token_5 text, refresh_token_6 text, refresh_token_7 text, refresh_token_8 text);
 
+-- The tokens of account and client sessions, whose rows lie among those of `sessions`.
+CREATE TABLE bench.opaque (
+    batch integer PRIMARY KEY,
+    secret_1 text, secret_2 text, secret_3 text, secret_4 text,
+    secret_5 text, secret_6 text, secret_7 text, secret_8 text,
+    client_1 text, client_2 text, client_3 text, client_4 text,
+    client_5 text, client_6 text, client_7 text, client_8 text);
+
 CREATE SEQUENCE bench.chunk MINVALUE 0;  -- of load.sql
 CREATE SEQUENCE bench.walk MINVALUE 0;   -- rows of `walked` that refresh has used
 CREATE SEQUENCE bench.stroll MINVALUE 0; -- rows of `walked` that UPDATE has used

@@ -1,0 +1,1 @@
+SELECT valid, identifier FROM dialstack.session_verify(:client);

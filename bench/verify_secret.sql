@@ -1,0 +1,1 @@
+SELECT valid, scopes FROM dialstack.session_verify(:secret);
