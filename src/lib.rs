@@ -48,6 +48,11 @@ extension_sql_file!(
     requires = ["activity"]
 );
 extension_sql_file!(
+    "../sql/60_verdict.sql",
+    name = "verdict",
+    requires = ["schema"]
+);
+extension_sql_file!(
     "../sql/80_invalidation.sql",
     name = "invalidation",
     requires = ["scopes", invalidate_verdicts]

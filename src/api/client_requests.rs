@@ -24,14 +24,14 @@ use crate::token::api_key::ApiKeyKind;
 use crate::token::{KeyError, KeyRing, OpaqueFamily, Purpose, opaque};
 
 /// How long a client session lives unless it is told otherwise.
-pub(super) const DEFAULT_LIFE: Span = Span {
+const DEFAULT_LIFE: Span = Span {
     months: 12,
     days: 0,
     micros: 0,
 };
 
 /// Most ids of one kind that a client session may reach.
-pub(super) const MAX_GRANTS: usize = 1000;
+const MAX_GRANTS: usize = 1000;
 
 /// What the functions take to say which environment is meant.
 #[derive(Clone, Copy)]
@@ -71,7 +71,7 @@ impl Scene {
 /// Ids as they are given: none where the argument is left out.
 pub(super) type Ids = Option<Vec<Option<pgrx::Uuid>>>;
 
-pub(super) fn ids(given: Ids, name: &'static str) -> error::Result<Vec<Uuid>> {
+fn ids(given: Ids, name: &'static str) -> error::Result<Vec<Uuid>> {
     let code = Code::CreateFailed;
     let given = given.unwrap_or_default();
     let mut ids = Vec::with_capacity(given.len());
@@ -87,7 +87,7 @@ pub(super) fn ids(given: Ids, name: &'static str) -> error::Result<Vec<Uuid>> {
     Ok(ids)
 }
 
-pub(super) fn check_size(count: usize, name: &'static str) -> error::Result<()> {
+fn check_size(count: usize, name: &'static str) -> error::Result<()> {
     if count <= MAX_GRANTS {
         return Ok(());
     }
@@ -109,10 +109,7 @@ pub(super) fn grants(accounts: Ids, webviews: Ids, identities: Ids) -> error::Re
 }
 
 /// The end that was asked for, or none.
-pub(super) fn end(
-    expires_at: Option<TimestampWithTimeZone>,
-    now: Micros,
-) -> error::Result<Option<Micros>> {
+fn end(expires_at: Option<TimestampWithTimeZone>, now: Micros) -> error::Result<Option<Micros>> {
     let Some(at) = expires_at.map(clock::micros) else {
         return Ok(None);
     };
@@ -127,7 +124,7 @@ pub(super) fn end(
 }
 
 /// What a session is created with.
-pub(super) struct Wanted<'a> {
+struct Wanted<'a> {
     pub(super) key: Option<&'a str>,
     pub(super) grants: Grants,
     pub(super) expires_at: Option<Micros>,
@@ -155,7 +152,7 @@ impl Wanted<'_> {
 }
 
 /// Publishable keys reach only what publishable keys made, and only while it holds no grant.
-pub(super) fn check_reach(session: &ClientSession) -> error::Result<()> {
+fn check_reach(session: &ClientSession) -> error::Result<()> {
     let made_by = match session.api_key_id {
         Some(id) => api_keys::by_id(&id)?.map(|key| key.kind),
         None => None,
@@ -170,12 +167,42 @@ pub(super) fn check_reach(session: &ClientSession) -> error::Result<()> {
     .hint("Get it from your backend, with a secret key."))
 }
 
+/// What a caller asks to be created.
+pub(super) struct Request<'a> {
+    pub(super) key: Option<&'a str>,
+    pub(super) accounts: Ids,
+    pub(super) webviews: Ids,
+    pub(super) identities: Ids,
+    pub(super) expires_at: Option<TimestampWithTimeZone>,
+}
+
+/// What happens to a living session that has the key already.
+#[derive(Clone, Copy)]
+pub(super) enum IfThere {
+    /// Nothing.
+    AsItIs,
+    /// An expiry that is given replaces its own.
+    MoveExpiry,
+}
+
+/// The living session of the key, or a new one, as its function returns it.
+pub(super) fn make(
+    place: Place<'_>,
+    request: Request<'_>,
+    if_there: IfThere,
+) -> error::Result<(Scene, Vec<ClientSession>)> {
+    let scene = Scene::new(place, Code::CreateFailed)?;
+    let wanted = Wanted {
+        key: request.key,
+        grants: grants(request.accounts, request.webviews, request.identities)?,
+        expires_at: end(request.expires_at, scene.now)?,
+    };
+    let session = create(&scene, &wanted, if_there)?;
+    Ok((scene, vec![session]))
+}
+
 /// The living session of the key, or a new one.
-pub(super) fn create(
-    scene: &Scene,
-    wanted: &Wanted<'_>,
-    move_expiry: bool,
-) -> error::Result<ClientSession> {
+fn create(scene: &Scene, wanted: &Wanted<'_>, if_there: IfThere) -> error::Result<ClientSession> {
     if let Some(key) = wanted.key {
         check_identifier("user_identifier_key", key).coded(Code::CreateFailed)?;
     }
@@ -186,7 +213,7 @@ pub(super) fn create(
     // One living session a key, by a unique index: who comes second finds the first one's, unless
     // that is gone again by then.
     for attempt in 0.. {
-        if let Some(session) = reuse(&owner, scene, wanted, move_expiry)? {
+        if let Some(session) = reuse(&owner, scene, wanted, if_there)? {
             return Ok(session);
         }
         let session_id = random::uuid()?;
@@ -212,11 +239,11 @@ pub(super) fn conflict() -> Error {
 }
 
 /// The living session of the key. An expired one is put away, so that the key is free.
-pub(super) fn reuse(
+fn reuse(
     owner: &AsOwner,
     scene: &Scene,
     wanted: &Wanted<'_>,
-    move_expiry: bool,
+    if_there: IfThere,
 ) -> error::Result<Option<ClientSession>> {
     let Some(key) = wanted.key else {
         return Ok(None);
@@ -240,7 +267,7 @@ pub(super) fn reuse(
     if publishable {
         check_reach(&session)?;
     }
-    if let (true, Some(at)) = (move_expiry, wanted.expires_at) {
+    if let (IfThere::MoveExpiry, Some(at)) = (if_there, wanted.expires_at) {
         if publishable {
             return Err(Error::new(
                 Code::PermissionDenied,
@@ -254,7 +281,7 @@ pub(super) fn reuse(
     Ok(Some(session))
 }
 
-pub(super) fn insert(
+fn insert(
     owner: &AsOwner,
     scene: &Scene,
     wanted: &Wanted<'_>,
@@ -287,7 +314,7 @@ pub(super) fn insert(
 }
 
 /// One session, by id or by key.
-pub(super) fn find(
+fn find(
     owner: &AsOwner,
     scene: &Scene,
     id: Option<Uuid>,
@@ -328,7 +355,7 @@ pub(super) fn not_found() -> Error {
 }
 
 /// The session of the current token: what a user's own connection may see without an API key.
-pub(super) fn own(place: Place<'_>) -> error::Result<(Scene, ClientSession)> {
+fn own(place: Place<'_>) -> error::Result<(Scene, ClientSession)> {
     let expected = Expected {
         product: place.product,
         env: place.env,

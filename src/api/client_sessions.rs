@@ -8,7 +8,7 @@ use pgrx::prelude::*;
 use uuid::Uuid;
 
 use super::client_requests::{
-    Ids, Place, Scene, Wanted, conflict, create, end, get, gone, grant, grants, not_found, token,
+    Ids, IfThere, Place, Request, Scene, conflict, get, gone, grant, grants, make, not_found, token,
 };
 use super::{pg_uuid, required, uuid};
 use crate::error::{self, Code, Coded};
@@ -114,14 +114,17 @@ client_functions! {
         expires_at: default!(Option<TimestampWithTimeZone>, "NULL"),
         product: default!(Option<&str>, "NULL"),
         env: default!(Option<&str>, "NULL"),
-    ) = {
-        let scene = Scene::new(Place { product, env }, Code::CreateFailed)?;
-        let grants = grants(connected_account_ids, connect_webview_ids, user_identity_ids)?;
-        let expires_at = end(expires_at, scene.now)?;
-        let wanted = Wanted { key: user_identifier_key, grants, expires_at };
-        let session = create(&scene, &wanted, false)?;
-        (scene, vec![session])
-    };
+    ) = make(
+        Place { product, env },
+        Request {
+            key: user_identifier_key,
+            accounts: connected_account_ids,
+            webviews: connect_webview_ids,
+            identities: user_identity_ids,
+            expires_at,
+        },
+        IfThere::AsItIs,
+    )?;
 
     /// The same, but an expiry that is given replaces the old one.
     fn client_session_get_or_create(
@@ -132,14 +135,17 @@ client_functions! {
         expires_at: default!(Option<TimestampWithTimeZone>, "NULL"),
         product: default!(Option<&str>, "NULL"),
         env: default!(Option<&str>, "NULL"),
-    ) = {
-        let scene = Scene::new(Place { product, env }, Code::CreateFailed)?;
-        let grants = grants(connected_account_ids, connect_webview_ids, user_identity_ids)?;
-        let expires_at = end(expires_at, scene.now)?;
-        let wanted = Wanted { key: user_identifier_key, grants, expires_at };
-        let session = create(&scene, &wanted, true)?;
-        (scene, vec![session])
-    };
+    ) = make(
+        Place { product, env },
+        Request {
+            key: user_identifier_key,
+            accounts: connected_account_ids,
+            webviews: connect_webview_ids,
+            identities: user_identity_ids,
+            expires_at,
+        },
+        IfThere::MoveExpiry,
+    )?;
 
     /// One client session; with neither id nor key that of the presented session token.
     fn client_session_get(

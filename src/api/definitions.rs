@@ -9,10 +9,10 @@ use super::required;
 use crate::error::{self, Code, Coded, Error};
 use crate::session::problem::shown;
 use crate::session::{Definition, SelectorForm};
-use crate::store::configuration::ProductId;
 use crate::store::definitions::DefinitionRow;
 use crate::store::json::JsonText;
 use crate::store::owner::AsOwner;
+use crate::store::products::ProductId;
 use crate::store::revocations::{self, Which};
 use crate::store::{clock, configuration, definitions};
 

@@ -38,28 +38,49 @@ fn columns(key: KeyRow) -> KeyColumns {
     )
 }
 
-/// Makes a new active key; the active one retires and goes on verifying.
-#[pg_extern(schema = "dialstack", volatile, parallel_unsafe)]
-fn signing_key_rotate(
-    purpose: default!(Option<&str>, "'jwt'"),
-    alg: default!(Option<&str>, "NULL"),
-) -> Result<
-    TableIterator<
-        'static,
-        (
-            name!(kid, String),
-            name!(key_number, i32),
-            name!(purpose, String),
-            name!(alg, Option<String>),
-            name!(state, String),
-            name!(created_at, TimestampWithTimeZone),
-            name!(retired_at, Option<TimestampWithTimeZone>),
-            name!(revoked_at, Option<TimestampWithTimeZone>),
-        ),
-    >,
-    ErrorReport,
-> {
-    Ok(TableIterator::once(columns(rotate(purpose, alg)?)))
+/// Declares the SQL functions that return keys, all with the same columns.
+macro_rules! key_functions {
+    ($(
+        $(#[$meta:meta])*
+        fn $name:ident($($arguments:tt)*) = $rows:expr;
+    )*) => { $(
+        $(#[$meta])*
+        #[pg_extern(schema = "dialstack", volatile, parallel_unsafe)]
+        fn $name($($arguments)*) -> Result<
+            TableIterator<
+                'static,
+                (
+                    name!(kid, String),
+                    name!(key_number, i32),
+                    name!(purpose, String),
+                    name!(alg, Option<String>),
+                    name!(state, String),
+                    name!(created_at, TimestampWithTimeZone),
+                    name!(retired_at, Option<TimestampWithTimeZone>),
+                    name!(revoked_at, Option<TimestampWithTimeZone>),
+                ),
+            >,
+            ErrorReport,
+        > {
+            let rows: Vec<KeyRow> = $rows;
+            Ok(TableIterator::new(rows.into_iter().map(columns)))
+        }
+    )* };
+}
+
+key_functions! {
+    /// Makes a new active key; the active one retires and goes on verifying.
+    fn signing_key_rotate(
+        purpose: default!(Option<&str>, "'jwt'"),
+        alg: default!(Option<&str>, "NULL"),
+    ) = vec![rotate(purpose, alg)?];
+
+    /// The key ring without its secrets, oldest first.
+    fn signing_key_list() = keys::list()?;
+
+    /// Revokes a key for good: what it made is refused from the next statement on. An active key gets
+    /// a successor first.
+    fn signing_key_revoke(kid: Option<&str>) = vec![revoke(kid)?];
 }
 
 fn rotate(purpose: Option<&str>, alg: Option<&str>) -> error::Result<KeyRow> {
@@ -82,51 +103,6 @@ fn rotate(purpose: Option<&str>, alg: Option<&str>) -> error::Result<KeyRow> {
         })?),
     };
     keys::rotate(purpose, alg)
-}
-
-/// The key ring without its secrets, oldest first.
-#[pg_extern(schema = "dialstack", volatile, parallel_unsafe)]
-fn signing_key_list() -> Result<
-    TableIterator<
-        'static,
-        (
-            name!(kid, String),
-            name!(key_number, i32),
-            name!(purpose, String),
-            name!(alg, Option<String>),
-            name!(state, String),
-            name!(created_at, TimestampWithTimeZone),
-            name!(retired_at, Option<TimestampWithTimeZone>),
-            name!(revoked_at, Option<TimestampWithTimeZone>),
-        ),
-    >,
-    ErrorReport,
-> {
-    Ok(TableIterator::new(keys::list()?.into_iter().map(columns)))
-}
-
-/// Revokes a key for good: what it made is refused from the next statement on. An active key gets
-/// a successor first.
-#[pg_extern(schema = "dialstack", volatile, parallel_unsafe)]
-fn signing_key_revoke(
-    kid: Option<&str>,
-) -> Result<
-    TableIterator<
-        'static,
-        (
-            name!(kid, String),
-            name!(key_number, i32),
-            name!(purpose, String),
-            name!(alg, Option<String>),
-            name!(state, String),
-            name!(created_at, TimestampWithTimeZone),
-            name!(retired_at, Option<TimestampWithTimeZone>),
-            name!(revoked_at, Option<TimestampWithTimeZone>),
-        ),
-    >,
-    ErrorReport,
-> {
-    Ok(TableIterator::once(columns(revoke(kid)?)))
 }
 
 fn revoke(kid: Option<&str>) -> error::Result<KeyRow> {

@@ -1,6 +1,5 @@
 //! Verifying tokens of any family, and explaining verdicts.
 
-use pgrx::datum::TimestampWithTimeZone;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 use serde_json::{Value, json};
@@ -12,49 +11,38 @@ use crate::store::activity::{self, Origin};
 use crate::store::clock::{self, Micros, timestamptz};
 use crate::store::json::JsonText;
 use crate::store::owner::AsOwner;
+use crate::store::record::Record;
 use crate::store::verdict::{self, LiveSession, Verdict};
 use crate::store::{configuration, keys, sessions, transaction};
 use crate::token::{AuthenticToken, Rejected};
 
-type VerifyColumns = (
-    bool,
-    Option<&'static str>,
-    Option<String>,
-    Option<pgrx::Uuid>,
-    Option<String>,
-    Option<String>,
-    Option<JsonText>,
-    Option<Vec<String>>,
-    Option<TimestampWithTimeZone>,
-    Option<String>,
-    Option<String>,
-    Option<String>,
-);
+/// The columns of `dialstack.session_verdict`.
+type VerdictRow = Record<12>;
 
-fn live_columns(live: &LiveSession) -> VerifyColumns {
-    let subject = || live.row.subject.clone();
+fn live_row(live: &LiveSession) -> VerdictRow {
+    let subject = live.row.subject.as_deref();
     let account = live.row.kind == "account";
-    (
-        true,
+    Record([
+        true.into_datum(),
         None,
-        Some(live.row.kind.clone()),
-        Some(pg_uuid(&live.row.session_id)),
-        if account { None } else { subject() },
-        if account { subject() } else { None },
-        live.data.clone().map(JsonText),
-        live.row.scopes.clone(),
-        Some(timestamptz(live.expires_at)),
-        Some(live.env.product.clone()),
-        Some(live.env.env.clone()),
-        live.tag().map(str::to_owned),
-    )
+        live.row.kind.as_str().into_datum(),
+        pg_uuid(&live.row.session_id).into_datum(),
+        subject.filter(|_| !account).into_datum(),
+        subject.filter(|_| account).into_datum(),
+        live.data.clone().map(JsonText).into_datum(),
+        live.row.scopes.clone().into_datum(),
+        timestamptz(live.expires_at).into_datum(),
+        live.env.product.as_str().into_datum(),
+        live.env.env.as_str().into_datum(),
+        live.tag().into_datum(),
+    ])
 }
 
-fn refused_columns(reason: Reason) -> VerifyColumns {
-    let reason = Some(reason.as_str());
-    (
-        false, reason, None, None, None, None, None, None, None, None, None, None,
-    )
+fn refused_row(reason: Reason) -> VerdictRow {
+    let mut columns = [None; 12];
+    columns[0] = false.into_datum();
+    columns[1] = reason.as_str().into_datum();
+    Record(columns)
 }
 
 fn verify(token: Option<&str>, expected: Expected<'_>) -> error::Result<Verdict> {
@@ -94,59 +82,53 @@ fn log(verdict: &Verdict, began: Micros) -> error::Result<()> {
     activity::note(&owner, row, "verify", refused, began, Origin::default())
 }
 
-/// Declares the functions that answer with a verdict, all with the same arguments and columns.
-macro_rules! verify_functions {
-    ($(
-        $(#[$meta:meta])*
-        fn $name:ident = $columns:expr;
-    )*) => { $(
-        $(#[$meta])*
-        #[pg_extern(schema = "dialstack", volatile, parallel_restricted)]
-        fn $name(
-            token: Option<&str>,
-            product: default!(Option<&str>, "NULL"),
-            env: default!(Option<&str>, "NULL"),
-            tag: default!(Option<&str>, "NULL"),
-            scope: default!(Option<&str>, "NULL"),
-        ) -> Result<
-            TableIterator<
-                'static,
-                (
-                    name!(valid, bool),
-                    name!(reason, Option<&'static str>),
-                    name!(kind, Option<String>),
-                    name!(session_id, Option<pgrx::Uuid>),
-                    name!(identifier, Option<String>),
-                    name!(account, Option<String>),
-                    name!(data, Option<JsonText>),
-                    name!(scopes, Option<Vec<String>>),
-                    name!(expires_at, Option<TimestampWithTimeZone>),
-                    name!(product, Option<String>),
-                    name!(env, Option<String>),
-                    name!(tag, Option<String>),
-                ),
-            >,
-            ErrorReport,
-        > {
-            let columns: fn(&Verdict) -> error::Result<VerifyColumns> = $columns;
-            let verdict = verify(token, Expected { product, env, tag, scope })?;
-            Ok(TableIterator::once(columns(&verdict)?))
-        }
-    )* };
+/// Tells whether a token is good and whose it is. A bad token is an answer, not an error.
+/// Declared in sql/60_verdict.sql.
+#[pg_extern(sql = false)]
+fn session_verify(
+    token: Option<&str>,
+    product: Option<&str>,
+    env: Option<&str>,
+    tag: Option<&str>,
+    scope: Option<&str>,
+) -> Result<VerdictRow, ErrorReport> {
+    Ok(
+        match verify(
+            token,
+            Expected {
+                product,
+                env,
+                tag,
+                scope,
+            },
+        )? {
+            Verdict::Live(live) => live_row(&live),
+            Verdict::Refused { reason, .. } => refused_row(reason),
+        },
+    )
 }
 
-verify_functions! {
-    /// Tells whether a token is good and whose it is. A bad token is an answer, not an error.
-    fn session_verify = |verdict| Ok(match verdict {
-        Verdict::Live(live) => live_columns(live),
-        Verdict::Refused { reason, .. } => refused_columns(*reason),
-    });
-
-    /// The same row for a good token; an error for any other.
-    fn session_require = |verdict| match verdict {
-        Verdict::Live(live) => Ok(live_columns(live)),
-        Verdict::Refused { reason, .. } => Err(verify_failed(*reason)),
-    };
+/// The same row for a good token; an error for any other. Declared in sql/60_verdict.sql.
+#[pg_extern(sql = false)]
+fn session_require(
+    token: Option<&str>,
+    product: Option<&str>,
+    env: Option<&str>,
+    tag: Option<&str>,
+    scope: Option<&str>,
+) -> Result<VerdictRow, ErrorReport> {
+    match verify(
+        token,
+        Expected {
+            product,
+            env,
+            tag,
+            scope,
+        },
+    )? {
+        Verdict::Live(live) => Ok(live_row(&live)),
+        Verdict::Refused { reason, .. } => Err(verify_failed(reason).into()),
+    }
 }
 
 fn verify_failed(reason: Reason) -> Error {

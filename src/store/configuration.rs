@@ -8,6 +8,7 @@ use std::rc::Rc;
 
 use super::definitions;
 use super::json::JsonText;
+use super::products::ProductId;
 use super::relations::{self, Rel};
 use super::scan::{self, Key, Row};
 use crate::error::{Code, Coded, Error, Result};
@@ -17,9 +18,6 @@ use crate::token::Mode;
 
 /// Bound on how many of each kind are remembered; beyond it everything is forgotten at once.
 const MAX_REMEMBERED: usize = 4096;
-
-/// Bytes of a UUID.
-pub type ProductId = [u8; 16];
 
 /// An environment with its product.
 #[derive(Debug)]

@@ -4,9 +4,9 @@ use pgrx::datum::{Interval, TimestampWithTimeZone};
 use pgrx::pg_sys::BuiltinOid as T;
 
 use super::clock;
-use super::configuration::ProductId;
 use super::json::JsonText;
 use super::owner::AsOwner;
+use super::products::ProductId;
 use super::statements::{Columns, Statement, bind};
 use crate::error::{Code, Coded, Result};
 use crate::session::{Definition, OnLimit, Period, Selector};

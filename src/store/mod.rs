@@ -16,6 +16,7 @@ pub mod opaque_sessions;
 pub mod owner;
 pub mod products;
 pub mod random;
+pub mod record;
 pub mod relations;
 pub mod revocations;
 mod root_key_file;

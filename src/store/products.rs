@@ -2,10 +2,12 @@
 
 use pgrx::pg_sys::BuiltinOid as T;
 
-use super::configuration::ProductId;
 use super::owner::AsOwner;
 use super::statements::{Statement, bind};
 use crate::error::Result;
+
+/// The id of a product: the bytes of a UUID.
+pub type ProductId = [u8; 16];
 
 static INSERT_PRODUCT: Statement = Statement {
     sql: "INSERT INTO dialstack.products (product, name) VALUES ($1, $2) \

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::jws::parse_object;
+use super::primitives::parse_object;
 use super::{InstanceId, KeyError, Rejected};
 
 /// The last second of the year 9999: no claim of time lies beyond what a timestamp can hold.

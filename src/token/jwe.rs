@@ -5,9 +5,9 @@ use aes_kw::KekAes256;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::jws::parse_object;
 use super::primitives::{
-    NONCE, TAG, fixed_from_base64url, from_base64url, gcm_open, gcm_seal, to_base64url,
+    NONCE, TAG, fixed_from_base64url, from_base64url, gcm_open, gcm_seal, parse_object,
+    to_base64url,
 };
 use super::{KeyError, Rejected, Secret};
 

@@ -1,43 +1,11 @@
 //! The signed envelope of an access token (RFC 7515, compact), with the one header that is ours.
 
 use jsonwebtoken::{DecodingKey, crypto};
-use serde::{Deserialize, Serialize};
 
+use super::header::{Header, TYP};
 use super::key_ring::{Algorithm, JwtKey, KeyRing, RingKey};
-use super::primitives::{from_base64url, to_base64url};
+use super::primitives::{from_base64url, parse_object, to_base64url};
 use super::{KeyError, Rejected};
-
-/// RFC 9068, section 2.1.
-const TYP: &str = "at+jwt";
-
-/// Exactly these three members: whatever else a header can hold (`crit`, `zip`, `jku`, `jwk`,
-/// `x5u`, `b64` …) only ever weakened a verifier.
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Header {
-    alg: String,
-    typ: String,
-    kid: String,
-}
-
-/// Reads a JSON object into a struct; a derived `Deserialize` would take an array as well.
-pub(super) fn parse_object<'a, T: Deserialize<'a>>(json: &'a [u8]) -> Option<T> {
-    if json.first() != Some(&b'{') {
-        return None;
-    }
-    serde_json::from_slice(json).ok()
-}
-
-/// The header of every token that a key signs, in base64url.
-pub(super) fn header(alg: Algorithm, kid: &str) -> Result<String, KeyError> {
-    let header = Header {
-        alg: alg.as_str().to_owned(),
-        typ: TYP.to_owned(),
-        kid: kid.to_owned(),
-    };
-    let header = serde_json::to_vec(&header).map_err(|_| KeyError::Encoding)?;
-    Ok(to_base64url(header))
-}
 
 /// Signs a payload: header, payload and signature in base64url, joined by dots.
 pub(super) fn sign(key: &RingKey<JwtKey>, payload: &[u8]) -> Result<String, KeyError> {

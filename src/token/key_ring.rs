@@ -321,7 +321,7 @@ fn jwt_key(alg: Algorithm, kid: &str, material: &Material) -> Result<JwtKey, Key
     };
     Ok(JwtKey {
         alg,
-        header: super::jws::header(alg, kid)?,
+        header: super::header::write(alg.as_str(), kid)?,
         encoding,
         decoding,
     })

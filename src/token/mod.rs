@@ -68,6 +68,7 @@ pub mod api_key;
 mod authentic;
 mod claims;
 mod error;
+mod header;
 pub mod jwe;
 mod jws;
 pub mod key_ring;

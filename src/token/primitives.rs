@@ -5,6 +5,7 @@ use aes_gcm::{Aes256Gcm, KeyInit};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hkdf::Hkdf;
+use serde::Deserialize;
 use sha2::Sha256;
 use zeroize::{Zeroize, Zeroizing};
 
@@ -85,4 +86,12 @@ pub(super) fn gcm_open(key: &Secret<32>, aad: &[u8], sealed: &[u8]) -> Option<Ze
         )
         .ok()?;
     Some(Zeroizing::new(plaintext))
+}
+
+/// Reads a JSON object into a struct; a derived `Deserialize` would take an array as well.
+pub(super) fn parse_object<'a, T: Deserialize<'a>>(json: &'a [u8]) -> Option<T> {
+    if json.first() != Some(&b'{') {
+        return None;
+    }
+    serde_json::from_slice(json).ok()
 }

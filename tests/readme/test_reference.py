@@ -73,7 +73,14 @@ def functions(database):
         """
         SELECT proname AS name, pronargs AS arity,
                pg_get_function_arguments(oid) AS arguments,
-               pg_get_function_result(oid) AS result,
+               -- A composite type is told by its columns, like a table.
+               coalesce(
+                   (SELECT 'TABLE(' || string_agg(attname || ' ' || format_type(atttypid, NULL),
+                                                  ', ' ORDER BY attnum) || ')'
+                      FROM pg_attribute
+                     WHERE attrelid = (SELECT nullif(typrelid, 0) FROM pg_type
+                                        WHERE pg_type.oid = prorettype AND typtype = 'c')),
+                   pg_get_function_result(oid)) AS result,
                CASE provolatile WHEN 'v' THEN 'Volatile' WHEN 's' THEN 'Stable'
                                 ELSE 'Immutable' END AS volatility,
                CASE proparallel WHEN 's' THEN 'safe' WHEN 'r' THEN 'restricted'

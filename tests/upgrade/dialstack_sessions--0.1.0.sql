@@ -384,31 +384,39 @@ CREATE SCHEMA IF NOT EXISTS dialstack; /* dialstack_sessions::dialstack */
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/api/verify.rs:142
--- dialstack_sessions::api::verify::session_verify
-CREATE  FUNCTION dialstack."session_verify"(
-	"token" TEXT, /* Option < & str > */
-	"product" TEXT DEFAULT NULL, /* Option < & str > */
-	"env" TEXT DEFAULT NULL, /* Option < & str > */
-	"tag" TEXT DEFAULT NULL, /* Option < & str > */
-	"scope" TEXT DEFAULT NULL /* Option < & str > */
-) RETURNS TABLE (
-	"valid" bool,  /* bool */
-	"reason" TEXT,  /* Option < & '_ str > */
-	"kind" TEXT,  /* Option < String > */
-	"session_id" uuid,  /* Option < pgrx :: Uuid > */
-	"identifier" TEXT,  /* Option < String > */
-	"account" TEXT,  /* Option < String > */
-	"data" jsonb,  /* Option < JsonText > */
-	"scopes" TEXT[],  /* :: std :: option :: Option < Vec < String > > */
-	"expires_at" timestamp with time zone,  /* Option < TimestampWithTimeZone > */
-	"product" TEXT,  /* Option < String > */
-	"env" TEXT,  /* Option < String > */
-	"tag" TEXT  /* Option < String > */
-)
-VOLATILE PARALLEL RESTRICTED 
-LANGUAGE c /* Rust */
+-- What verifying answers. A named type, whose description the server keeps: a function that RETURNS
+-- TABLE describes its columns anew at every call.
+
+CREATE TYPE dialstack.session_verdict AS (
+    valid      boolean,
+    reason     text,
+    kind       text,
+    session_id uuid,
+    identifier text,
+    account    text,
+    data       jsonb,
+    scopes     text[],
+    expires_at timestamptz,
+    product    text,
+    env        text,
+    tag        text
+);
+COMMENT ON TYPE dialstack.session_verdict IS 'whether a token is good, and whose session it is';
+REVOKE ALL ON TYPE dialstack.session_verdict FROM PUBLIC;
+
+CREATE FUNCTION dialstack.session_verify(
+    token text, product text DEFAULT NULL, env text DEFAULT NULL, tag text DEFAULT NULL,
+    scope text DEFAULT NULL)
+RETURNS dialstack.session_verdict
+LANGUAGE c VOLATILE PARALLEL RESTRICTED
 AS 'MODULE_PATHNAME', 'session_verify_wrapper';
+
+CREATE FUNCTION dialstack.session_require(
+    token text, product text DEFAULT NULL, env text DEFAULT NULL, tag text DEFAULT NULL,
+    scope text DEFAULT NULL)
+RETURNS dialstack.session_verdict
+LANGUAGE c VOLATILE PARALLEL RESTRICTED
+AS 'MODULE_PATHNAME', 'session_require_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -926,31 +934,6 @@ AS 'MODULE_PATHNAME', 'session_revoke_all_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/api/verify.rs:142
--- dialstack_sessions::api::verify::session_require
-CREATE  FUNCTION dialstack."session_require"(
-	"token" TEXT, /* Option < & str > */
-	"product" TEXT DEFAULT NULL, /* Option < & str > */
-	"env" TEXT DEFAULT NULL, /* Option < & str > */
-	"tag" TEXT DEFAULT NULL, /* Option < & str > */
-	"scope" TEXT DEFAULT NULL /* Option < & str > */
-) RETURNS TABLE (
-	"valid" bool,  /* bool */
-	"reason" TEXT,  /* Option < & '_ str > */
-	"kind" TEXT,  /* Option < String > */
-	"session_id" uuid,  /* Option < pgrx :: Uuid > */
-	"identifier" TEXT,  /* Option < String > */
-	"account" TEXT,  /* Option < String > */
-	"data" jsonb,  /* Option < JsonText > */
-	"scopes" TEXT[],  /* :: std :: option :: Option < Vec < String > > */
-	"expires_at" timestamp with time zone,  /* Option < TimestampWithTimeZone > */
-	"product" TEXT,  /* Option < String > */
-	"env" TEXT,  /* Option < String > */
-	"tag" TEXT  /* Option < String > */
-)
-VOLATILE PARALLEL RESTRICTED 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'session_require_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */

@@ -1,0 +1,60 @@
+//! One row as a function's result.
+//!
+//! A set-returning function is called twice and describes its columns anew at every call; for a
+//! function that verifies at each request that is a tenth of its cost. This returns a value of the
+//! composite type that the function is declared with, whose description the server keeps.
+
+use pgrx::callconv::{BoxRet, FcInfo};
+use pgrx::datum::Datum;
+use pgrx::pg_sys;
+use pgrx::pgrx_sql_entity_graph::metadata::{
+    ArgumentError, ReturnsError, ReturnsRef, SqlMappingRef, SqlTranslatable, TypeOrigin,
+};
+
+/// The columns of a row, in the order of the composite type; `None` is NULL.
+pub struct Record<const N: usize>(pub [Option<pg_sys::Datum>; N]);
+
+// SAFETY: the functions that return one write their own CREATE FUNCTION, with the composite type.
+unsafe impl<const N: usize> SqlTranslatable for Record<N> {
+    const TYPE_IDENT: &'static str = pgrx::pgrx_resolved_type!(Record<N>);
+    const TYPE_ORIGIN: TypeOrigin = TypeOrigin::External;
+    const ARGUMENT_SQL: Result<SqlMappingRef, ArgumentError> = Ok(SqlMappingRef::literal("record"));
+    const RETURN_SQL: Result<ReturnsRef, ReturnsError> =
+        Ok(ReturnsRef::One(SqlMappingRef::literal("record")));
+}
+
+// SAFETY: returns a datum of the type that the called function is declared to return.
+unsafe impl<const N: usize> BoxRet for Record<N> {
+    unsafe fn box_into<'fcx>(self, fcinfo: &mut FcInfo<'fcx>) -> Datum<'fcx> {
+        let mut values = [pg_sys::Datum::null(); N];
+        let mut nulls = [true; N];
+        for (n, value) in self.0.into_iter().enumerate() {
+            if let Some(value) = value {
+                values[n] = value;
+                nulls[n] = false;
+            }
+        }
+        // SAFETY: the call's own function and its declared type are looked up in the catalogue; the
+        // description is pinned while the row is formed. A type with another number of columns is
+        // refused before a value is read.
+        unsafe {
+            let function = (*(*fcinfo.as_mut_ptr()).flinfo).fn_oid;
+            let description =
+                pg_sys::lookup_rowtype_tupdesc(pg_sys::get_func_rettype(function), -1);
+            let columns = usize::try_from((*description).natts).unwrap_or_default();
+            if columns != N {
+                pgrx::ereport!(
+                    ERROR,
+                    pgrx::PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+                    "JWT_NOT_AVAILABLE: the library and the SQL of the extension are of different versions",
+                    "Run ALTER EXTENSION dialstack_sessions UPDATE."
+                );
+            }
+            let row = pg_sys::heap_form_tuple(description, values.as_mut_ptr(), nulls.as_mut_ptr());
+            if (*description).tdrefcount >= 0 {
+                pg_sys::DecrTupleDescRefCount(description);
+            }
+            fcinfo.return_raw_datum(pg_sys::HeapTupleHeaderGetDatum((*row).t_data))
+        }
+    }
+}
