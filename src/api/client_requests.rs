@@ -5,8 +5,7 @@ use std::rc::Rc;
 use pgrx::datum::TimestampWithTimeZone;
 use uuid::Uuid;
 
-use super::account_sessions::MAX_LIFE;
-use super::uuid;
+use super::client_arguments::{Ids, check_size, end, grants};
 use crate::error::{self, Code, Coded, Error};
 use crate::guc;
 use crate::session::verdict::REVOKED_AS_EXPIRED;
@@ -29,9 +28,6 @@ const DEFAULT_LIFE: Span = Span {
     days: 0,
     micros: 0,
 };
-
-/// Most ids of one kind that a client session may reach.
-const MAX_GRANTS: usize = 1000;
 
 /// What the functions take to say which environment is meant.
 #[derive(Clone, Copy)]
@@ -66,61 +62,6 @@ impl Scene {
         scene.caller.full()?;
         Ok(scene)
     }
-}
-
-/// Ids as they are given: none where the argument is left out.
-pub(super) type Ids = Option<Vec<Option<pgrx::Uuid>>>;
-
-fn ids(given: Ids, name: &'static str) -> error::Result<Vec<Uuid>> {
-    let code = Code::CreateFailed;
-    let given = given.unwrap_or_default();
-    let mut ids = Vec::with_capacity(given.len());
-    for id in given {
-        let id = uuid(id.ok_or_else(|| {
-            Error::new(code, format!("{name} holds a null")).hint("Leave the nulls out.")
-        })?);
-        if !ids.contains(&id) {
-            ids.push(id);
-        }
-        check_size(ids.len(), name)?;
-    }
-    Ok(ids)
-}
-
-fn check_size(count: usize, name: &'static str) -> error::Result<()> {
-    if count <= MAX_GRANTS {
-        return Ok(());
-    }
-    Err(Error::new(
-        Code::CreateFailed,
-        format!("{name} would hold too many ids"),
-    )
-    .hint(format!(
-        "A client session reaches at most {MAX_GRANTS} of a kind."
-    )))
-}
-
-pub(super) fn grants(accounts: Ids, webviews: Ids, identities: Ids) -> error::Result<Grants> {
-    Ok(Grants {
-        connected_account_ids: ids(accounts, "connected_account_ids")?,
-        connect_webview_ids: ids(webviews, "connect_webview_ids")?,
-        user_identity_ids: ids(identities, "user_identity_ids")?,
-    })
-}
-
-/// The end that was asked for, or none.
-fn end(expires_at: Option<TimestampWithTimeZone>, now: Micros) -> error::Result<Option<Micros>> {
-    let Some(at) = expires_at.map(clock::micros) else {
-        return Ok(None);
-    };
-    if at <= now || at > clock::add(now, &MAX_LIFE, Code::CreateFailed)? {
-        return Err(Error::new(
-            Code::CreateFailed,
-            "expires_at is not a time that a client session can end",
-        )
-        .hint("Give a time to come within ten years, or leave it out for one year."));
-    }
-    Ok(Some(at))
 }
 
 /// What a session is created with.

@@ -7,8 +7,9 @@ use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 use uuid::Uuid;
 
+use super::client_arguments::{Ids, grants};
 use super::client_requests::{
-    Ids, IfThere, Place, Request, Scene, conflict, get, gone, grant, grants, make, not_found, token,
+    IfThere, Place, Request, Scene, conflict, get, gone, grant, make, not_found, token,
 };
 use super::{pg_uuid, required, uuid};
 use crate::error::{self, Code, Coded};

@@ -13,6 +13,7 @@
 mod access;
 mod account_sessions;
 mod api_keys;
+mod client_arguments;
 mod client_requests;
 mod client_sessions;
 mod definitions;
