@@ -66,6 +66,11 @@ fn create(call: Call<'_>) -> error::Result<Created> {
         .map(|text| text.parse())
         .transpose()
         .coded(code)?;
+    let owner = AsOwner::enter()?;
+    let known = scopes::names(&owner)?;
+    check_components(given.as_ref(), &known).coded(Code::ScopeNotFound)?;
+    let resolved = resolve_components(given.as_ref(), &known).coded(code)?;
+    // Reading the scopes may have waited: the ring is that of now.
     let ring = keys::ring()?;
     let number = ring
         .active_number(Purpose::Token)
@@ -78,10 +83,6 @@ fn create(call: Call<'_>) -> error::Result<Created> {
         Some(number),
         session_id,
     )?;
-    let owner = AsOwner::enter()?;
-    let known = scopes::names(&owner)?;
-    check_components(given.as_ref(), &known).coded(Code::ScopeNotFound)?;
-    let resolved = resolve_components(given.as_ref(), &known).coded(code)?;
     let enabled = resolved.iter().filter(|(_, enabled)| *enabled);
     opaque_sessions::insert(
         &owner,

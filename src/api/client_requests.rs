@@ -40,7 +40,6 @@ pub(super) struct Place<'a> {
 pub(super) struct Scene {
     pub(super) caller: Caller,
     pub(super) env: Rc<Env>,
-    pub(super) ring: Rc<KeyRing>,
     pub(super) now: Micros,
 }
 
@@ -51,7 +50,6 @@ impl Scene {
         Ok(Scene {
             caller,
             env,
-            ring: keys::ring()?,
             now: clock::now(),
         })
     }
@@ -193,7 +191,8 @@ fn reuse(
     let Some(mut session) = stored::lock_by_key(owner, env_id, key)? else {
         return Ok(None);
     };
-    let put_away = if clock::micros(session.expires_at) <= scene.now {
+    let now = clock::now();
+    let put_away = if clock::micros(session.expires_at) <= now {
         Some(REVOKED_AS_EXPIRED)
     } else if token(scene, &session).is_err() {
         Some(revocations::KEY_REVOKED.reason)
@@ -201,7 +200,7 @@ fn reuse(
         None
     };
     if let Some(reason) = put_away {
-        revocations::put_away(owner, &session.session_id, reason, scene.now)?;
+        revocations::put_away(owner, &session.session_id, reason, now)?;
         return Ok(None);
     }
     let publishable = scene.caller.publishable().is_some();
@@ -233,8 +232,7 @@ fn insert(
         Some(at) => at,
         None => clock::ceil_to_second(clock::add(scene.now, &DEFAULT_LIFE, code)?),
     };
-    let number = scene
-        .ring
+    let number = keys::ring()?
         .active_number(Purpose::Token)
         .ok_or(KeyError::Unavailable(Purpose::Token))?;
     stored::insert(
@@ -275,7 +273,10 @@ fn find(
         (Some(id), Some(key)) => stored::by_id(owner, env_id, &id, scene.now)?
             .filter(|session| session.user_identifier_key.as_deref() == Some(key)),
     };
-    found.ok_or_else(not_found)
+    // One whose key was revoked while it was created is as good as revoked.
+    found
+        .filter(|session| token(scene, session).is_ok())
+        .ok_or_else(not_found)
 }
 
 /// The error for a session that was there a moment ago.
@@ -322,7 +323,6 @@ fn own(place: Place<'_>) -> error::Result<(Scene, ClientSession)> {
     let scene = Scene {
         caller: Caller::Server,
         env: live.env,
-        ring: keys::ring()?,
         now: clock::now(),
     };
     let session = stored::by_id(&AsOwner::enter()?, scene.env.env_id, &session_id, scene.now)?;
@@ -387,12 +387,19 @@ pub(super) fn grant(
 }
 
 /// The session's token, derived anew; an error when its key was revoked.
-pub(super) fn token(scene: &Scene, session: &ClientSession) -> Result<String, KeyError> {
-    opaque::issue(
-        &scene.ring,
-        OpaqueFamily::ClientSession,
-        scene.env.mode,
-        Some(session.key_number),
-        session.session_id,
-    )
+pub(super) fn token(scene: &Scene, session: &ClientSession) -> error::Result<String> {
+    let issue = |ring: &KeyRing| {
+        opaque::issue(
+            ring,
+            OpaqueFamily::ClientSession,
+            scene.env.mode,
+            Some(session.key_number),
+            session.session_id,
+        )
+    };
+    // With the ring of now: who made the session may have had a newer key than we when we came.
+    match issue(&*keys::ring()?) {
+        Err(KeyError::Unavailable(_)) => Ok(issue(&*keys::ring_with_unknown()?)?),
+        issued => Ok(issued?),
+    }
 }

@@ -188,7 +188,10 @@ fn list(call: &ListCall<'_>) -> error::Result<(Vec<ClientColumns>, i64)> {
     let page = Page::new(call.page, call.per_page).coded(code)?;
     let scene = Scene::full(call.place, code)?;
     let owner = AsOwner::enter()?;
-    let (sessions, total) = stored::list(&owner, scene.env.env_id, &call.filter, &page, scene.now)?;
+    let (mut sessions, total) =
+        stored::list(&owner, scene.env.env_id, &call.filter, &page, scene.now)?;
+    // One whose key was revoked while it was created must not keep the others from being listed.
+    sessions.retain(|session| token(&scene, session).is_ok());
     Ok((columns(&scene, sessions)?, total))
 }
 

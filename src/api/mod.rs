@@ -28,9 +28,8 @@ mod triggers;
 mod user_sessions;
 mod verify;
 
-use uuid::Uuid;
-
 use crate::error::{Code, Error, Result};
+use crate::store::ids::{pg_uuid, uuid};
 
 /// An argument that must be given.
 fn required<T>(value: Option<T>, name: &'static str, code: Code) -> Result<T> {
@@ -38,12 +37,4 @@ fn required<T>(value: Option<T>, name: &'static str, code: Code) -> Result<T> {
         Error::new(code, format!("{name} must not be null"))
             .hint(format!("Give a value for the argument {name}."))
     })
-}
-
-fn uuid(id: pgrx::Uuid) -> Uuid {
-    Uuid::from_bytes(*id.as_bytes())
-}
-
-fn pg_uuid(id: &Uuid) -> pgrx::Uuid {
-    pgrx::Uuid::from_bytes(*id.as_bytes())
 }

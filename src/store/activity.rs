@@ -5,6 +5,7 @@ use pgrx::datum::Inet;
 use pgrx::pg_sys::BuiltinOid as T;
 
 use super::clock::{self, Micros, timestamptz};
+use super::ids::pg_uuid;
 use super::owner::AsOwner;
 use super::sessions::SessionRow;
 use super::statements::{Statement, bind};
@@ -59,7 +60,7 @@ pub fn note(
 ) -> Result<()> {
     let arguments = [
         bind(timestamptz(began)),
-        bind(pgrx::Uuid::from_bytes(*session.session_id.as_bytes())),
+        bind(pg_uuid(&session.session_id)),
         bind(session.env_id),
         bind(session.definition_id),
         bind(session.kind.as_str()),

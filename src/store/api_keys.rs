@@ -5,6 +5,7 @@ use pgrx::pg_sys::BuiltinOid as T;
 use uuid::Uuid;
 
 use super::clock::{self, Micros, timestamptz};
+use super::ids::{pg_uuid, uuid};
 use super::owner::AsOwner;
 use super::relations::Rel;
 use super::scan::{self, Key, Row};
@@ -29,7 +30,7 @@ pub struct ApiKeyRow {
 fn read(row: &Row<'_>) -> Option<ApiKeyRow> {
     let at = |column| row.get::<TimestampWithTimeZone>(column).map(clock::micros);
     Some(ApiKeyRow {
-        api_key_id: Uuid::from_bytes(*row.get::<pgrx::Uuid>(1)?.as_bytes()),
+        api_key_id: uuid(row.get(1)?),
         env_id: row.get(2)?,
         kind: ApiKeyKind::parse(&row.get::<String>(3)?)?,
         expires_at: at(8),
@@ -102,7 +103,7 @@ pub struct NewApiKey<'a> {
 /// Stores a key.
 pub fn insert(owner: &AsOwner, key: NewApiKey<'_>, now: Micros) -> Result<()> {
     let arguments = [
-        bind(pgrx::Uuid::from_bytes(*key.api_key_id.as_bytes())),
+        bind(pg_uuid(&key.api_key_id)),
         bind(key.env_id),
         bind(key.kind.as_str()),
         bind(key.name),
@@ -116,7 +117,7 @@ pub fn insert(owner: &AsOwner, key: NewApiKey<'_>, now: Micros) -> Result<()> {
 
 /// Revokes a key for good; `false` if there is none with that id.
 pub fn revoke(owner: &AsOwner, api_key_id: &Uuid) -> Result<bool> {
-    let id = pgrx::Uuid::from_bytes(*api_key_id.as_bytes());
+    let id = pg_uuid(api_key_id);
     Ok(REVOKE.execute(owner, &[bind(id), bind(timestamptz(clock::now()))])? == 1)
 }
 

@@ -9,6 +9,7 @@ pub mod configuration;
 pub mod definitions;
 pub mod device_count;
 pub mod grants;
+pub mod ids;
 mod instance;
 pub mod json;
 pub mod keys;

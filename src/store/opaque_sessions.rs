@@ -7,17 +7,14 @@ use uuid::Uuid;
 
 use super::activity;
 use super::clock::{Micros, timestamptz};
+use super::ids::{pg_uuid, uuid};
 use super::owner::AsOwner;
 use super::session_writes::purge_after;
 use super::statements::{Statement, bind};
 use crate::error::Result;
 
-fn pg(id: &Uuid) -> pgrx::Uuid {
-    pgrx::Uuid::from_bytes(*id.as_bytes())
-}
-
 fn pg_all(ids: &[Uuid]) -> Vec<pgrx::Uuid> {
-    ids.iter().map(pg).collect()
+    ids.iter().map(pg_uuid).collect()
 }
 
 /// What a client session reaches.
@@ -102,7 +99,7 @@ static INSERT: Statement = Statement {
 /// Stores the session, unless a living client session has its key: then `false`.
 pub fn insert(owner: &AsOwner, session: &NewOpaque<'_>) -> Result<bool> {
     let arguments = [
-        bind(pg(&session.session_id)),
+        bind(pg_uuid(&session.session_id)),
         bind(session.kind),
         bind(session.env_id),
         bind(session.subject),
@@ -126,7 +123,7 @@ pub fn insert(owner: &AsOwner, session: &NewOpaque<'_>) -> Result<bool> {
                 .grants
                 .map(|grants| pg_all(&grants.user_identity_ids)),
         ),
-        bind(session.api_key_id.as_ref().map(pg)),
+        bind(session.api_key_id.as_ref().map(pg_uuid)),
         bind(activity::latency(session.now)),
     ];
     Ok(INSERT.execute(owner, &arguments)? == 1)
@@ -165,7 +162,7 @@ static GRANT: Statement = Statement {
 /// Adds to what a living client session reaches; `false` if it was revoked meanwhile.
 pub fn grant(owner: &AsOwner, session_id: &Uuid, grants: &Grants, now: Micros) -> Result<bool> {
     let arguments = [
-        bind(pg(session_id)),
+        bind(pg_uuid(session_id)),
         bind(pg_all(&grants.connected_account_ids)),
         bind(pg_all(&grants.connect_webview_ids)),
         bind(pg_all(&grants.user_identity_ids)),
@@ -191,7 +188,7 @@ static DELETE: Statement = Statement {
 /// Deletes a client session, dead or alive; `false` if the environment has none with that id.
 pub fn delete(owner: &AsOwner, session_id: &Uuid, env_id: i32, now: Micros) -> Result<bool> {
     let arguments = [
-        bind(pg(session_id)),
+        bind(pg_uuid(session_id)),
         bind(env_id),
         bind(timestamptz(now)),
         bind(activity::latency(now)),
@@ -219,14 +216,10 @@ pub struct ClientSession {
 
 fn ids(row: &super::statements::Columns<'_, '_>, ordinal: usize) -> Result<Vec<Uuid>> {
     let ids: Vec<pgrx::Uuid> = row.get(ordinal)?.unwrap_or_default();
-    Ok(ids
-        .iter()
-        .map(|id| Uuid::from_bytes(*id.as_bytes()))
-        .collect())
+    Ok(ids.into_iter().map(uuid).collect())
 }
 
 fn read(row: &super::statements::Columns<'_, '_>) -> Result<ClientSession> {
-    let uuid = |id: pgrx::Uuid| Uuid::from_bytes(*id.as_bytes());
     Ok(ClientSession {
         session_id: uuid(row.required(1)?),
         user_identifier_key: row.get(2)?,
@@ -277,7 +270,11 @@ pub fn by_id(
     session_id: &Uuid,
     now: Micros,
 ) -> Result<Option<ClientSession>> {
-    let arguments = [bind(env_id), bind(timestamptz(now)), bind(pg(session_id))];
+    let arguments = [
+        bind(env_id),
+        bind(timestamptz(now)),
+        bind(pg_uuid(session_id)),
+    ];
     Ok(BY_ID.read(owner, &arguments, read)?.into_iter().next())
 }
 
@@ -367,10 +364,10 @@ pub fn list(
     let filters = [
         bind(env_id),
         bind(timestamptz(now)),
-        bind(filter.session_id.as_ref().map(pg)),
+        bind(filter.session_id.as_ref().map(pg_uuid)),
         bind(filter.user_identifier_key),
-        bind(filter.connect_webview_id.as_ref().map(pg)),
-        bind(filter.user_identity_id.as_ref().map(pg)),
+        bind(filter.connect_webview_id.as_ref().map(pg_uuid)),
+        bind(filter.user_identity_id.as_ref().map(pg_uuid)),
         bind(filter.without_key),
     ];
     let total = COUNT

@@ -6,9 +6,10 @@ use uuid::Uuid;
 
 use super::activity::{self, Origin};
 use super::clock::{Micros, timestamptz};
+use super::ids::pg_uuid;
 use super::owner::AsOwner;
 use super::session_users::{self, UserKey};
-use super::session_writes::{lock, purge_after, uuid};
+use super::session_writes::{lock, purge_after};
 use super::sessions::{self, SessionRow};
 use super::statements::{Statement, bind};
 use super::transaction;
@@ -236,7 +237,11 @@ pub fn revoke(owner: &AsOwner, which: &Which<'_>, cause: Cause<'_>, now: Micros)
         } => {
             // A refresh that is not committed yet may be giving it more time: wait for it.
             lock(owner, session_id)?;
-            arguments.extend([bind(uuid(session_id)), bind(*env_id), bind(*definition_id)]);
+            arguments.extend([
+                bind(pg_uuid(session_id)),
+                bind(*env_id),
+                bind(*definition_id),
+            ]);
             REVOKE_ONE.execute(owner, &arguments)
         }
         Which::User { user, except } => session_users::with_locked(owner, *user, || {
@@ -244,13 +249,13 @@ pub fn revoke(owner: &AsOwner, which: &Which<'_>, cause: Cause<'_>, now: Micros)
                 bind(user.env_id),
                 bind(user.definition_id),
                 bind(user.identifier),
-                bind(except.as_ref().map(uuid)),
+                bind(except.as_ref().map(pg_uuid)),
             ]);
             REVOKE_USER.execute(owner, &arguments)
         }),
         Which::Opaque { session_id, env_id } => {
             lock(owner, session_id)?;
-            arguments.extend([bind(uuid(session_id)), bind(*env_id)]);
+            arguments.extend([bind(pg_uuid(session_id)), bind(*env_id)]);
             REVOKE_OPAQUE.execute(owner, &arguments)
         }
         Which::Key(key_number) => {
@@ -308,6 +313,10 @@ pub fn put_away(
     reason: &'static str,
     now: Micros,
 ) -> Result<()> {
-    let arguments = [bind(uuid(session_id)), bind(timestamptz(now)), bind(reason)];
+    let arguments = [
+        bind(pg_uuid(session_id)),
+        bind(timestamptz(now)),
+        bind(reason),
+    ];
     PUT_AWAY.execute(owner, &arguments).map(|_| ())
 }

@@ -5,6 +5,7 @@ use pgrx::pg_sys::BuiltinOid as T;
 use uuid::Uuid;
 
 use super::clock::{Micros, timestamptz};
+use super::ids::pg_uuid;
 use super::owner::AsOwner;
 use super::statements::{Columns, Statement, bind};
 use crate::error::Result;
@@ -226,10 +227,7 @@ static INFO: Statement = Statement {
 /// One session, dead or alive.
 pub fn info(session_id: &Uuid, now: Micros) -> Result<Option<Info>> {
     let owner = AsOwner::enter()?;
-    let arguments = [
-        bind(timestamptz(now)),
-        bind(pgrx::Uuid::from_bytes(*session_id.as_bytes())),
-    ];
+    let arguments = [bind(timestamptz(now)), bind(pg_uuid(session_id))];
     let rows = INFO.read(&owner, &arguments, |row| {
         Ok(Info {
             listed: listed(row)?,

@@ -5,6 +5,7 @@ use pgrx::pg_sys::BuiltinOid as T;
 use uuid::Uuid;
 
 use super::clock::{Micros, timestamptz};
+use super::ids::uuid;
 use super::owner::AsOwner;
 use super::statements::{Statement, bind};
 use crate::error::Result;
@@ -114,9 +115,7 @@ pub fn oldest(owner: &AsOwner, user: UserKey<'_>, now: Micros, count: u32) -> Re
         bind(timestamptz(now)),
         bind(i64::from(count)),
     ];
-    OLDEST.write(owner, &arguments, |row| {
-        Ok(Uuid::from_bytes(*row.required::<pgrx::Uuid>(1)?.as_bytes()))
-    })
+    OLDEST.write(owner, &arguments, |row| Ok(uuid(row.required(1)?)))
 }
 
 /// Locks the user's row and all that may still live of the user's sessions, does the work, and leaves

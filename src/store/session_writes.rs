@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use super::activity::{self, Origin};
 use super::clock::{self, Micros, timestamptz};
+use super::ids::pg_uuid;
 use super::owner::AsOwner;
 use super::session_users::UserKey;
 use super::statements::{Statement, bind};
@@ -37,11 +38,6 @@ impl Drop for PlainRefresh {
 /// Whether the running statement is a plain refresh.
 pub fn is_plain_refresh() -> bool {
     PLAIN_REFRESH.with(Cell::get)
-}
-
-/// An id as SQL has it.
-pub fn uuid(id: &Uuid) -> pgrx::Uuid {
-    pgrx::Uuid::from_bytes(*id.as_bytes())
 }
 
 /// The day after which the row of a session that dies then may go.
@@ -103,7 +99,7 @@ static INSERT: Statement = Statement {
 /// Stores a session.
 pub fn insert(owner: &AsOwner, session: NewSession<'_>) -> Result<()> {
     let arguments = [
-        bind(uuid(&session.session_id)),
+        bind(pg_uuid(&session.session_id)),
         bind(session.user.env_id),
         bind(session.user.definition_id),
         bind(session.user.identifier),
@@ -182,7 +178,7 @@ static TAKEN_AT: Statement = Statement {
 /// Takes the step, unless the row is no longer as expected: then `false`.
 pub fn rotate(owner: &AsOwner, step: &Step<'_>) -> Result<bool> {
     let arguments = [
-        bind(uuid(&step.session_id)),
+        bind(pg_uuid(&step.session_id)),
         bind(step.from.cast_signed()),
         bind(step.to.cast_signed()),
         bind(timestamptz(step.now)),
@@ -204,7 +200,7 @@ pub fn rotate(owner: &AsOwner, step: &Step<'_>) -> Result<bool> {
     if taken.saturating_sub(step.now) > LATE {
         TAKEN_AT.execute(
             owner,
-            &[bind(uuid(&step.session_id)), bind(timestamptz(taken))],
+            &[bind(pg_uuid(&step.session_id)), bind(timestamptz(taken))],
         )?;
     }
     Ok(true)
@@ -232,7 +228,7 @@ static LOCK_ONE: Statement = Statement {
 /// Locks a session's row, so that what is read next stays true until it is written.
 pub fn lock(owner: &AsOwner, session_id: &Uuid) -> Result<()> {
     LOCK_ONE
-        .execute(owner, &[bind(uuid(session_id))])
+        .execute(owner, &[bind(pg_uuid(session_id))])
         .map(|_| ())
 }
 
@@ -243,14 +239,18 @@ pub fn set_data(
     sealed_data: Vec<u8>,
     key_number: i32,
 ) -> Result<bool> {
-    let arguments = [bind(uuid(session_id)), bind(sealed_data), bind(key_number)];
+    let arguments = [
+        bind(pg_uuid(session_id)),
+        bind(sealed_data),
+        bind(key_number),
+    ];
     Ok(SET_DATA.execute(owner, &arguments)? == 1)
 }
 
 /// Moves a living session's end; `false` if it was revoked meanwhile.
 pub fn set_expiry(owner: &AsOwner, session_id: &Uuid, expires_at: Micros) -> Result<bool> {
     let arguments = [
-        bind(uuid(session_id)),
+        bind(pg_uuid(session_id)),
         bind(timestamptz(expires_at)),
         bind(purge_after(expires_at)),
     ];

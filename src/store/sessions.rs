@@ -4,6 +4,7 @@ use pgrx::datum::TimestampWithTimeZone;
 use uuid::Uuid;
 
 use super::clock::{self, Micros};
+use super::ids::uuid;
 use super::relations::Rel;
 use super::scan::{self, Key, Row};
 use crate::error::Result;
@@ -58,7 +59,7 @@ impl SessionRow {
 fn read(row: &Row<'_>) -> Option<SessionRow> {
     let at = |column| row.get::<TimestampWithTimeZone>(column).map(clock::micros);
     Some(SessionRow {
-        session_id: Uuid::from_bytes(*row.get::<pgrx::Uuid>(1)?.as_bytes()),
+        session_id: uuid(row.get(1)?),
         created_at: at(2)?,
         expires_at: at(4)?,
         rotated_at: at(6),

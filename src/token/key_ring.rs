@@ -267,11 +267,6 @@ impl KeyRing {
         self.instance
     }
 
-    /// Whether something new can be made for this purpose.
-    pub fn has_active(&self, purpose: Purpose) -> bool {
-        self.active_number(purpose).is_some()
-    }
-
     /// The number of the active key of this purpose.
     pub fn active_number(&self, purpose: Purpose) -> Option<u32> {
         match purpose {

@@ -229,3 +229,30 @@ def test_at_server_level_a_key_is_needed_as_soon_as_the_level_is_lowered(admin, 
 
         with pytest.raises(errors.InsufficientPrivilege, match="^PERMISSION_DENIED"):
             call(reader, "account_session_create", account="acct_1", **place)
+
+
+def test_a_session_made_while_its_key_is_revoked_is_in_nobodys_way(admin, connect, place):
+    kept, _ = client_session(admin, place)
+    maker = connect()
+    with maker.transaction():
+        call(maker, "client_session_create", user_identifier_key="v", **place)
+        kid = value(
+            admin,
+            "SELECT kid FROM dialstack.signing_key_list()"
+            " WHERE purpose = 'token' AND state = 'active'",
+        )
+        call(admin, "signing_key_rotate", purpose="token")
+        again = call(admin, "client_session_create", user_identifier_key="w", **place)
+        call(admin, "signing_key_revoke", kid=kid)
+
+    listed = admin.execute(
+        "SELECT user_identifier_key FROM dialstack.client_session_list(product => %s, env => %s)",
+        (place["product"], place["env"]),
+    ).fetchall()
+    assert [row.user_identifier_key for row in listed] == ["w"]
+    with pytest.raises(errors.NoDataFound, match="^SESSION_NOT_FOUND"):
+        call(admin, "client_session_get", user_identifier_key="v", **place)
+    anew = call(admin, "client_session_get_or_create", user_identifier_key="v", **place)
+    assert verify(admin, anew.token).valid
+    assert verify(admin, again.token).valid
+    assert verify(admin, kept).reason == "invalid"

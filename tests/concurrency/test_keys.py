@@ -7,7 +7,16 @@ import time
 from collections import namedtuple
 
 import pytest
-from support.service import call, info, refresh, together, value, verify
+from support.service import (
+    Background,
+    await_lock,
+    call,
+    info,
+    refresh,
+    together,
+    value,
+    verify,
+)
 
 WORKERS = 4
 
@@ -161,3 +170,34 @@ def test_keys_that_two_connections_rotate_at_once_leave_one_active(admin):
         "WHERE purpose = 'jwt' AND state = 'active'"
     )
     assert value(admin, query) == 1
+
+
+def test_a_key_that_waits_for_a_new_root_key_is_wrapped_with_it(admin, connect, shop):
+    session = shop.create(admin)
+    root, other = connect(), connect()
+
+    with root.transaction():
+        value(root, "SELECT dialstack.root_key_rotate()")
+        waiting = Background(call, other, "signing_key_rotate")
+        await_lock(admin, other)
+    waiting.result()
+
+    with connect() as fresh:
+        assert verify(fresh, session.token).valid
+        assert verify(fresh, shop.create(fresh).token).valid
+
+
+def test_an_index_that_is_replaced_while_a_verification_waits_is_found(admin, connect, shop):
+    session = shop.create(admin)
+    keeper, caller = connect(), connect()
+    assert verify(caller, session.token).valid
+
+    with keeper.transaction():
+        keeper.execute("ALTER TABLE dialstack.sessions DROP CONSTRAINT sessions_pkey")
+        keeper.execute(
+            "ALTER TABLE dialstack.sessions ADD CONSTRAINT sessions_pkey PRIMARY KEY (session_id)"
+        )
+        waiting = Background(verify, caller, session.token)
+        await_lock(admin, caller)
+
+    assert waiting.result().valid

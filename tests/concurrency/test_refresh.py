@@ -36,6 +36,19 @@ def assert_one_step(admin, session, answers):
     assert info(admin, session.session_id).generation == 2
 
 
+def until_the_interval_has_passed(admin, waiting):
+    """Returns when the connection has waited longer than a reuse interval of a second."""
+    until(
+        lambda: value(
+            admin,
+            "SELECT clock_timestamp() - query_start > '1.1 seconds' FROM pg_stat_activity "
+            "WHERE pid = %s",
+            waiting.info.backend_pid,
+        ),
+        "the reuse interval to pass",
+    )
+
+
 def test_a_hundred_connections_that_refresh_one_token_all_get_the_same_next_one(admin, shop):
     session = shop.create(admin)
 
@@ -102,15 +115,7 @@ def test_callers_are_judged_by_when_they_came_and_not_by_how_long_they_waited(ad
         one = refresh(first, session.refresh_token)
         waiting = Background(refresh, second, session.refresh_token)
         await_lock(admin, second)
-        until(
-            lambda: value(
-                admin,
-                "SELECT clock_timestamp() - query_start > '1.1 seconds' FROM pg_stat_activity "
-                "WHERE pid = %s",
-                second.info.backend_pid,
-            ),
-            "the reuse interval to pass",
-        )
+        until_the_interval_has_passed(admin, second)
 
     two = waiting.result()
     assert (two.ok, two.refresh_token) == (True, one.refresh_token)
@@ -286,3 +291,37 @@ def test_each_of_a_thousand_refreshes_is_a_heap_only_update(admin, shop):
     # The day after which a row may go is indexed: at midnight each row moves once.
     midnight = 0 if value(admin, day, ids) == first_day else len(ids)
     assert (after.all - after.hot) - (before.all - before.hot) <= midnight
+
+
+def test_two_callers_who_waited_longer_than_the_reuse_interval_are_no_thieves(admin, connect):
+    shop = Shop.make(admin, reuse_interval="1 second")
+    session = shop.create(admin)
+    holder, first, second = connect(), connect(), connect()
+
+    with holder.transaction():
+        call(holder, "session_extend", session_id=session.session_id, by="1 day")
+        one = Background(refresh, first, session.refresh_token)
+        await_lock(admin, first)
+        # The second comes later than the first by more than the interval.
+        until_the_interval_has_passed(admin, first)
+        two = Background(refresh, second, session.refresh_token)
+        await_lock(admin, second)
+
+    one, two = one.result(), two.result()
+    assert one.ok and two.ok
+    assert one.refresh_token == two.refresh_token
+
+
+def test_the_reuse_interval_begins_when_the_step_is_taken(admin, connect):
+    shop = Shop.make(admin, reuse_interval="1 second")
+    session = shop.create(admin)
+    holder, waiting = connect(), connect()
+    with holder.transaction():
+        call(holder, "session_extend", session_id=session.session_id, by="1 day")
+        step = Background(refresh, waiting, session.refresh_token)
+        await_lock(admin, waiting)
+        until_the_interval_has_passed(admin, waiting)
+    assert step.result().ok
+
+    # Another tab comes just after it.
+    assert refresh(admin, session.refresh_token).refresh_token == step.result().refresh_token

@@ -1,0 +1,13 @@
+//! UUIDs as Rust has them and as SQL has them.
+
+use uuid::Uuid;
+
+/// An id as SQL has it.
+pub fn pg_uuid(id: &Uuid) -> pgrx::Uuid {
+    pgrx::Uuid::from_bytes(*id.as_bytes())
+}
+
+/// An id that comes from SQL.
+pub fn uuid(id: pgrx::Uuid) -> Uuid {
+    Uuid::from_bytes(*id.as_bytes())
+}
