@@ -48,6 +48,8 @@ pub enum Code {
     PublishableKeyMustCreateEmptySession,
     /// The transaction's snapshot is older than the row: the same call will do in a new one.
     Conflict,
+    /// The session lacks a scope that the caller required.
+    ScopeDisabled,
     /// The user has as many living sessions as the definition allows.
     SessionLimitReached,
 }
@@ -75,6 +77,7 @@ impl Code {
             Code::DefineFailed => "DEFINE_FAILED",
             Code::RegisterFailed => "REGISTER_FAILED",
             Code::VerifyFailed => "VERIFY_FAILED",
+            Code::ScopeDisabled => "SCOPE_DISABLED",
             Code::Conflict => "CONFLICT",
             Code::SessionLimitReached => "SESSION_LIMIT_REACHED",
         }
@@ -98,9 +101,9 @@ impl Code {
             Code::VerifyFailed | Code::ApiKeyInvalid => {
                 S::ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION
             }
-            Code::PermissionDenied | Code::PublishableKeyMustCreateEmptySession => {
-                S::ERRCODE_INSUFFICIENT_PRIVILEGE
-            }
+            Code::ScopeDisabled
+            | Code::PermissionDenied
+            | Code::PublishableKeyMustCreateEmptySession => S::ERRCODE_INSUFFICIENT_PRIVILEGE,
             Code::Conflict => S::ERRCODE_T_R_SERIALIZATION_FAILURE,
             Code::SessionLimitReached => S::ERRCODE_CONFIGURATION_LIMIT_EXCEEDED,
         }
