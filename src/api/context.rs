@@ -125,11 +125,6 @@ fn bearer_token(headers: &str) -> error::Result<Option<String>> {
     Ok(token.map(str::to_owned))
 }
 
-/// What a helper answers about a living session.
-fn live(answer: impl FnOnce(&LiveSession) -> Option<pg_sys::Datum>) -> Result<Value, ErrorReport> {
-    Ok(Value(current::with_live(answer)?))
-}
-
 /// Where a policy says that a session must belong. A name that is NULL by mistake opens nothing; the
 /// tag may be left out.
 struct Place<'a> {
@@ -146,22 +141,66 @@ impl Place<'_> {
     }
 }
 
-/// Declares a helper twice: for any session, and for one that belongs to a product, env and tag.
+/// An answer as the server takes it.
+///
+/// # Safety
+/// `call` is a call by the server.
+unsafe fn give(call: pg_sys::FunctionCallInfo, answer: Option<pg_sys::Datum>) -> pg_sys::Datum {
+    // SAFETY: the caller promises a call.
+    unsafe { (*call).isnull = answer.is_none() };
+    answer.unwrap_or(pg_sys::Datum::null())
+}
+
+/// Declares helpers without arguments: their C symbol, by hand, because a policy may ask them for each
+/// row; the length of their type; how they answer by the standing.
 macro_rules! helpers {
-    ($($name:ident, $of:ident: $answer:expr;)*) => { $(
-        #[pg_extern(sql = false)]
-        fn $name() -> Result<Value, ErrorReport> {
-            live($answer)
+    ($($symbol:ident, $information:ident, $length:literal, $answer:expr;)*) => { $(
+        /// Tells the server how the function is called.
+        #[unsafe(no_mangle)]
+        pub extern "C" fn $information() -> &'static pg_sys::Pg_finfo_record {
+            const VERSION_1: pg_sys::Pg_finfo_record = pg_sys::Pg_finfo_record { api_version: 1 };
+            &VERSION_1
         }
 
+        /// The function as the server calls it.
+        #[unsafe(no_mangle)]
+        pub unsafe extern "C-unwind" fn $symbol(call: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
+            #[pg_guard]
+            unsafe extern "C-unwind" fn ask(call: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
+                // SAFETY: the server's own call, handed on; sql/65_context.sql declares the type.
+                unsafe {
+                    match current::answer(call, $length, $answer) {
+                        Ok(answer) => give(call, answer),
+                        Err(error) => {
+                            ErrorReport::from(error).report(PgLogLevel::ERROR);
+                            unreachable!("an error was raised")
+                        }
+                    }
+                }
+            }
+            // SAFETY: as above.
+            unsafe {
+                match current::same_answer(call) {
+                    Some(answer) => give(call, answer),
+                    None => ask(call),
+                }
+            }
+        }
+    )* };
+}
+
+/// Declares the same for a session that belongs to a product, env and tag.
+macro_rules! helpers_of_a_place {
+    ($($name:ident: $answer:expr;)*) => { $(
         #[pg_extern(sql = false)]
-        fn $of(
+        fn $name(
             product: Option<&str>,
             env: Option<&str>,
             tag: Option<&str>,
         ) -> Result<Value, ErrorReport> {
             let place = Place { product, env, tag };
-            live(|live| if place.holds(live) { $answer(live) } else { None })
+            let answer = |live: &LiveSession| place.holds(live).then(|| $answer(live)).flatten();
+            Ok(Value(current::with_live(answer)?))
         }
     )* };
 }
@@ -184,58 +223,71 @@ fn user_identities(live: &LiveSession) -> Option<pg_sys::Datum> {
     ids.map(Varlena::datum)
 }
 
-helpers! {
-    current_identifier, current_identifier_of: identifier;
-    current_account, current_account_of: account;
-    current_connected_accounts, current_connected_accounts_of: connected_accounts;
-    current_user_identities, current_user_identities_of: user_identities;
+fn session_id(live: &LiveSession) -> Option<pg_sys::Datum> {
+    pg_uuid(&live.session.row.session_id).into_datum()
 }
 
-#[pg_extern(sql = false)]
-fn current_session_id() -> Result<Value, ErrorReport> {
-    live(|live| pg_uuid(&live.session.row.session_id).into_datum())
+fn kind(live: &LiveSession) -> Option<pg_sys::Datum> {
+    live.session.row.kind.as_str().into_datum()
 }
 
-#[pg_extern(sql = false)]
-fn current_session_kind() -> Result<Value, ErrorReport> {
-    live(|live| live.session.row.kind.as_str().into_datum())
+fn product(live: &LiveSession) -> Option<pg_sys::Datum> {
+    live.env.product.as_str().into_datum()
 }
 
-#[pg_extern(sql = false)]
-fn current_product() -> Result<Value, ErrorReport> {
-    live(|live| live.env.product.as_str().into_datum())
+fn env(live: &LiveSession) -> Option<pg_sys::Datum> {
+    live.env.env.as_str().into_datum()
 }
 
-#[pg_extern(sql = false)]
-fn current_env() -> Result<Value, ErrorReport> {
-    live(|live| live.env.env.as_str().into_datum())
+fn tag(live: &LiveSession) -> Option<pg_sys::Datum> {
+    live.session.tag().into_datum()
 }
 
-#[pg_extern(sql = false)]
-fn current_tag() -> Result<Value, ErrorReport> {
-    live(|live| live.session.tag().into_datum())
+fn scopes(live: &LiveSession) -> Option<pg_sys::Datum> {
+    live.session.row.scopes.clone().into_datum()
 }
 
-#[pg_extern(sql = false)]
-fn current_scopes() -> Result<Value, ErrorReport> {
-    live(|live| live.session.row.scopes.clone().into_datum())
+fn data(live: &LiveSession) -> Option<pg_sys::Datum> {
+    live.session.data.as_ref().map(Varlena::datum)
 }
 
-#[pg_extern(sql = false)]
-fn current_data() -> Result<Value, ErrorReport> {
-    live(|live| live.session.data.as_ref().map(Varlena::datum))
+/// Makes an answer about a living session one about any standing.
+fn of_live(
+    answer: fn(&LiveSession) -> Option<pg_sys::Datum>,
+) -> impl Fn(&Standing) -> Option<pg_sys::Datum> {
+    move |standing| standing.live().and_then(answer)
 }
 
 /// Why the presented token is refused; NULL where none is presented or it is good.
-#[pg_extern(sql = false)]
-fn current_session_error() -> Result<Value, ErrorReport> {
-    let reason = current::with(|standing| match standing {
-        Standing::Refused(reason) => Some(*reason),
+fn refusal(standing: &Standing) -> Option<pg_sys::Datum> {
+    match standing {
+        Standing::Refused(reason) => reason.as_str().into_datum(),
         Standing::Nobody | Standing::Live(_) => None,
-    })?;
-    Ok(Value(
-        reason.and_then(|reason| reason.as_str().into_datum()),
-    ))
+    }
+}
+
+helpers! {
+    current_session_id_wrapper, pg_finfo_current_session_id_wrapper, 16, of_live(session_id);
+    current_session_kind_wrapper, pg_finfo_current_session_kind_wrapper, -1, of_live(kind);
+    current_identifier_wrapper, pg_finfo_current_identifier_wrapper, -1, of_live(identifier);
+    current_account_wrapper, pg_finfo_current_account_wrapper, -1, of_live(account);
+    current_connected_accounts_wrapper, pg_finfo_current_connected_accounts_wrapper, -1,
+        of_live(connected_accounts);
+    current_user_identities_wrapper, pg_finfo_current_user_identities_wrapper, -1,
+        of_live(user_identities);
+    current_product_wrapper, pg_finfo_current_product_wrapper, -1, of_live(product);
+    current_env_wrapper, pg_finfo_current_env_wrapper, -1, of_live(env);
+    current_tag_wrapper, pg_finfo_current_tag_wrapper, -1, of_live(tag);
+    current_scopes_wrapper, pg_finfo_current_scopes_wrapper, -1, of_live(scopes);
+    current_data_wrapper, pg_finfo_current_data_wrapper, -1, of_live(data);
+    current_session_error_wrapper, pg_finfo_current_session_error_wrapper, -1, refusal;
+}
+
+helpers_of_a_place! {
+    current_identifier_of: identifier;
+    current_account_of: account;
+    current_connected_accounts_of: connected_accounts;
+    current_user_identities_of: user_identities;
 }
 
 fn holds_scope(live: &LiveSession, scope: Option<&str>) -> bool {

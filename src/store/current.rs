@@ -5,6 +5,9 @@
 
 use std::cell::RefCell;
 
+use pgrx::memcxt::PgMemoryContexts;
+use pgrx::pg_sys;
+
 use super::clock::{self, Micros};
 use super::relations;
 use super::verdict::{self, Found, LiveSession, Verdict};
@@ -22,34 +25,45 @@ pub enum Standing {
     Live(LiveSession),
 }
 
-/// A standing, and how long it holds.
-struct Known {
+impl Standing {
+    /// The session, where the token is good.
+    pub fn live(&self) -> Option<&LiveSession> {
+        match self {
+            Standing::Live(live) => Some(live),
+            Standing::Nobody | Standing::Refused(_) => None,
+        }
+    }
+}
+
+/// How long an answer holds.
+#[derive(Clone, Copy)]
+struct Validity {
     token_changes: u64,
     epoch: u64,
     /// The statements that it holds for: those that began at or after `from`, and before `until`.
     from: Micros,
     until: Micros,
-    standing: Standing,
 }
 
-impl Known {
-    fn holds(&self, token_changes: u64, epoch: u64, statement: Micros) -> bool {
-        self.token_changes == token_changes
+impl Validity {
+    const NEVER: Validity = Validity {
+        token_changes: u64::MAX,
+        epoch: 0,
+        from: 0,
+        until: 0,
+    };
+
+    fn holds(&self, epoch: u64, statement: Micros) -> bool {
+        self.token_changes == guc::token_changes()
             && self.epoch == epoch
-            && (self.from..self.until).contains(&statement)
+            && self.from <= statement
+            && statement < self.until
     }
 }
 
 thread_local! {
-    static KNOWN: RefCell<Known> = const {
-        RefCell::new(Known {
-            token_changes: u64::MAX,
-            epoch: 0,
-            from: 0,
-            until: 0,
-            standing: Standing::Nobody,
-        })
-    };
+    static KNOWN: RefCell<(Validity, Standing)> =
+        const { RefCell::new((Validity::NEVER, Standing::Nobody)) };
 }
 
 /// Answers by the current standing.
@@ -57,14 +71,7 @@ thread_local! {
 /// # Errors
 /// `JWT_NOT_AVAILABLE` when no token can be verified at all.
 pub fn with<T>(answer: impl FnOnce(&Standing) -> T) -> Result<T> {
-    let token_changes = guc::token_changes();
-    let epoch = relations::epoch();
-    let statement = clock::statement();
-    if !KNOWN.with_borrow(|known| known.holds(token_changes, epoch, statement)) {
-        let known = read(token_changes, epoch, statement)?;
-        KNOWN.set(known);
-    }
-    Ok(KNOWN.with_borrow(|known| answer(&known.standing)))
+    with_validity(answer).map(|(answer, _)| answer)
 }
 
 /// Answers by the session of the current token; `None` without a good one.
@@ -72,43 +79,161 @@ pub fn with<T>(answer: impl FnOnce(&Standing) -> T) -> Result<T> {
 /// # Errors
 /// As [`with`].
 pub fn with_live<T>(answer: impl FnOnce(&LiveSession) -> Option<T>) -> Result<Option<T>> {
-    with(|standing| match standing {
-        Standing::Live(live) => answer(live),
-        _ => None,
-    })
+    with(|standing| standing.live().and_then(answer))
 }
 
-fn read(token_changes: u64, epoch: u64, statement: Micros) -> Result<Known> {
-    let Some(token) = guc::token() else {
-        return Ok(Known {
-            token_changes,
-            epoch,
-            from: Micros::MIN,
-            until: Micros::MAX,
-            standing: Standing::Nobody,
-        });
+fn with_validity<T>(answer: impl FnOnce(&Standing) -> T) -> Result<(T, Validity)> {
+    let epoch = relations::epoch();
+    let statement = clock::statement();
+    if !KNOWN.with_borrow(|(validity, _)| validity.holds(epoch, statement)) {
+        let known = read(epoch, statement)?;
+        KNOWN.set(known);
+    }
+    Ok(KNOWN.with_borrow(|(validity, standing)| (answer(standing), *validity)))
+}
+
+fn read(epoch: u64, statement: Micros) -> Result<(Validity, Standing)> {
+    let validity = Validity {
+        token_changes: guc::token_changes(),
+        epoch,
+        from: Micros::MIN,
+        until: Micros::MAX,
     };
-    let found = verdict::named_session(&token, clock::now())?;
-    let epoch = found.as_ref().map_or(epoch, |found| found.epoch);
-    let verdict = match &found {
-        Some(found) => Verdict::of(&found.session, &Expected::default(), statement),
-        None => Verdict::INVALID,
+    let Some(token) = guc::token() else {
+        return Ok((validity, Standing::Nobody));
     };
     // For this statement alone, unless more is known.
-    let (from, until) = match (&verdict, &found) {
-        (Verdict::Live(live), Some(Found { settled: true, .. })) => {
-            (Micros::MIN, live.session.expires_at())
-        }
-        _ => (statement, statement.saturating_add(1)),
+    let now_only = Validity {
+        from: statement,
+        until: statement.saturating_add(1),
+        ..validity
     };
-    Ok(Known {
-        token_changes,
+    let Some(found) = verdict::named_session(&token, clock::now())? else {
+        return Ok((now_only, Standing::Refused(Reason::Invalid)));
+    };
+    let Found {
+        session,
         epoch,
-        from,
-        until,
-        standing: match verdict {
-            Verdict::Live(live) => Standing::Live(live),
-            Verdict::Refused { reason, .. } => Standing::Refused(reason),
+        settled,
+    } = found;
+    Ok(
+        match Verdict::of(&session, &Expected::default(), statement) {
+            Verdict::Refused { reason, .. } => {
+                (Validity { epoch, ..now_only }, Standing::Refused(reason))
+            }
+            Verdict::Live(live) if settled => {
+                let until = session.expires_at();
+                (
+                    Validity {
+                        epoch,
+                        until,
+                        ..validity
+                    },
+                    Standing::Live(live),
+                )
+            }
+            Verdict::Live(live) => (Validity { epoch, ..now_only }, Standing::Live(live)),
         },
-    })
+    )
+}
+
+/// What one place in a query remembers of the last answer it got, in memory of the query's.
+struct Site {
+    validity: Validity,
+    answer: Option<pg_sys::Datum>,
+}
+
+/// The same functions as the bindings have, without the guard that turns an error of the server into
+/// a panic.
+mod bare {
+    use pgrx::pg_sys;
+
+    unsafe extern "C-unwind" {
+        pub(super) fn AcceptInvalidationMessages();
+        pub(super) fn GetCurrentStatementStartTimestamp() -> pg_sys::TimestampTz;
+    }
+}
+
+/// The answer that this place in a query got last, if it still holds. For each row of a table, so it
+/// does without all that a guarded call costs.
+///
+/// # Safety
+/// `call` is a call by the server, of a function whose other calls go to [`answer`].
+pub unsafe fn same_answer(call: pg_sys::FunctionCallInfo) -> Option<Option<pg_sys::Datum>> {
+    // SAFETY: only `answer` sets fn_extra of these functions, to a Site that lives as long as it. An
+    // error raised while taking in the news leaves this frame by a jump; it owns nothing.
+    unsafe {
+        let function = (*call).flinfo;
+        if function.is_null() || (*function).fn_extra.is_null() {
+            return None;
+        }
+        let site: *const Site = (*function).fn_extra.cast();
+        bare::AcceptInvalidationMessages();
+        let statement = bare::GetCurrentStatementStartTimestamp();
+        (*site)
+            .validity
+            .holds(relations::epoch_so_far(), statement)
+            .then_some((*site).answer)
+    }
+}
+
+/// The bytes of a value that is passed by reference.
+///
+/// # Safety
+/// The type of the value must have that length, -1 where it varies, and the value must live as long
+/// as the bytes are used.
+unsafe fn bytes<'a>(value: pg_sys::Datum, length: i32) -> &'a [u8] {
+    // SAFETY: the caller promises a value of that length; one that varies begins with its own.
+    unsafe {
+        let start: *const u8 = value.cast_mut_ptr();
+        let length = usize::try_from(length).unwrap_or_else(|_| pgrx::varsize_any(start.cast()));
+        std::slice::from_raw_parts(start, length)
+    }
+}
+
+/// Answers by the session of the current token, and remembers the answer at this place in the query.
+/// `length` is that of the answer's type: -1 where it varies.
+///
+/// # Safety
+/// `call` is a call by the server; the answer is a value of a type of that length, by reference.
+///
+/// # Errors
+/// As [`with`].
+pub unsafe fn answer(
+    call: pg_sys::FunctionCallInfo,
+    length: i32,
+    pick: impl FnOnce(&Standing) -> Option<pg_sys::Datum>,
+) -> Result<Option<pg_sys::Datum>> {
+    let (answer, validity) = with_validity(pick)?;
+    // SAFETY: fn_mcxt lives as long as fn_extra. The answer of before may still be in use by this very
+    // query, so it is neither freed nor changed, and kept where the new one is equal.
+    unsafe {
+        let function = (*call).flinfo;
+        if function.is_null() {
+            return Ok(answer);
+        }
+        let mut site: *mut Site = (*function).fn_extra.cast();
+        let before = if site.is_null() { None } else { (*site).answer };
+        let answer = PgMemoryContexts::For((*function).fn_mcxt).switch_to(|_| {
+            if site.is_null() {
+                site = pg_sys::palloc(size_of::<Site>()).cast();
+                site.write(Site {
+                    validity: Validity::NEVER,
+                    answer: None,
+                });
+                (*function).fn_extra = site.cast();
+            }
+            let answer = bytes(answer?, length);
+            if let Some(before) = before
+                && bytes(before, length) == answer
+            {
+                return Some(before);
+            }
+            let copy: *mut u8 = pg_sys::palloc(answer.len()).cast();
+            copy.copy_from_nonoverlapping(answer.as_ptr(), answer.len());
+            Some(pg_sys::Datum::from(copy))
+        });
+        site.write(Site { validity, answer });
+        Ok(answer)
+    }
 }

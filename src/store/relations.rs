@@ -153,6 +153,11 @@ pub fn epoch() -> u64 {
     EPOCH.get()
 }
 
+/// The epoch of verdicts by the news that has been taken in.
+pub fn epoch_so_far() -> u64 {
+    EPOCH.get()
+}
+
 /// The epoch of keys, products, environments and definitions, which a revoked session leaves alone.
 pub fn configuration_epoch() -> u64 {
     epoch();
