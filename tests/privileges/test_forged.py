@@ -88,5 +88,7 @@ def test_a_good_token_does_touch_some(loaded, token):
 
 
 def test_a_token_that_the_connection_knows_touches_none(loaded, token):
-    assert verify(loaded, token).valid
+    # It remembers what comes again.
+    for _ in range(2):
+        assert verify(loaded, token).valid
     assert blocks(loaded, token) == 0
