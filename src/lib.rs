@@ -43,6 +43,11 @@ extension_sql_file!(
     requires = ["state"]
 );
 extension_sql_file!(
+    "../sql/45_rollup.sql",
+    name = "rollup",
+    requires = ["activity"]
+);
+extension_sql_file!(
     "../sql/50_scopes.sql",
     name = "scopes",
     requires = ["activity"]

@@ -60,13 +60,14 @@ macro_rules! revoke_where {
                      purge_after = ($3 AT TIME ZONE 'UTC')::date \
                   WHERE revoked_at IS NULL AND expires_at > $1 AND ",
             $condition,
-            " RETURNING session_id, env_id, definition_id, kind, subject, ip, user_agent) \
+            " RETURNING session_id, env_id, definition_id, kind, subject, ip, user_agent, \
+                        created_at, expires_at) \
              INSERT INTO dialstack.activity \
                  (at, month, session_id, env_id, definition_id, kind, operation, status, reason, \
-                  subject, ip, user_agent, latency_us) \
+                  subject, ip, user_agent, latency_us, session_created_at, expires_before) \
              SELECT $1, extract(month FROM $1 AT TIME ZONE 'UTC'), session_id, env_id, \
                     definition_id, kind, $4, $5, $2, subject, coalesce($6, ip), \
-                    coalesce($7, user_agent), $8 \
+                    coalesce($7, user_agent), $8, created_at, expires_at \
                FROM revoked"
         )
     };
