@@ -79,7 +79,7 @@ pub fn range(
 ) -> Result<(i64, i64), Problem> {
     let last = end_at.unwrap_or(now);
     let first = start_at.unwrap_or_else(|| last.saturating_sub(DEFAULT_RANGE).max(EARLIEST));
-    for (name, moment) in [("start_at", first), ("end_at", last)] {
+    for (name, moment) in [("end_at", last), ("start_at", first)] {
         if !(EARLIEST..LATEST).contains(&moment) {
             return Err(
                 Problem::new(format!("{name} is not in the years 1970 to 2999"))

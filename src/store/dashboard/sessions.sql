@@ -246,8 +246,9 @@ SELECT jsonb_build_object(
                SELECT jsonb_agg(jsonb_build_object('hour', hour, 'count', count) ORDER BY hour)
                  FROM peak_hours),
            'environmentBreakdown', (
-               SELECT jsonb_agg(jsonb_build_object(
+               SELECT coalesce(jsonb_agg(jsonb_build_object(
                           'env', env, 'count', count,
-                          'percentage', trim_scale(round(100 * count / nullif(total, 0), 2))) ORDER BY env)
+                          'percentage', trim_scale(round(100 * count / nullif(total, 0), 2)))
+                          ORDER BY env), '[]')
                  FROM breakdown))
   FROM counts c, new_users n, deaths d, operations o

@@ -1,7 +1,7 @@
 -- Bad input: each gives a coded error or an answer, never XX000, a panic or a crash, and nothing half written.
 SELECT t.product('bad');
 SELECT tag FROM dialstack.definition_create('bad', 'spare', 'Spare', '', '{}', '$Session{userId}', 1, 'hours');
-SELECT count(*) FROM dialstack.session_create('bad', 'production', 'web', '{"userId": "u"}');
+SELECT count(*) FROM unnest(ARRAY['production', 'staging']) AS env, dialstack.session_create('bad', env, 'web', '{"userId": "u"}');
 
 -- A good call of each function, argument by argument.
 SELECT dialstack.scope_create('bad.scope', 'to be deleted');
@@ -36,6 +36,7 @@ SELECT p.proname, a.n, a.name, format_type(a.type, NULL),
             WHEN 'api_key_id' THEN $$(SELECT api_key_id FROM dialstack.api_key_create('bad', 'staging'))$$
             WHEN 'role' THEN quote_literal('postgres')
             WHEN 'access' THEN quote_literal('client')
+            WHEN 'batch' THEN '10'
        END
   FROM pg_proc p, LATERAL unnest(p.proargtypes::oid[], p.proargnames[1:p.pronargs]) WITH ORDINALITY AS a (type, name, n)
  WHERE p.pronamespace = 'dialstack'::regnamespace AND p.prorettype <> 'trigger'::regtype
