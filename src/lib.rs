@@ -67,6 +67,11 @@ extension_sql_file!(
     name = "aliases",
     requires = [session_create]
 );
+extension_sql_file!(
+    "../sql/85_by_hand.sql",
+    name = "by_hand",
+    requires = ["invalidation", note_revocation]
+);
 extension_sql_file!("../sql/90_finish.sql", name = "finish", finalize);
 
 /// Runs when the library is loaded.

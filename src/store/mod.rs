@@ -3,6 +3,7 @@
 
 pub mod activity;
 pub mod api_keys;
+pub mod by_hand;
 pub mod caller;
 pub mod clock;
 pub mod configuration;

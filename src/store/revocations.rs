@@ -5,6 +5,7 @@ use pgrx::pg_sys::BuiltinOid as T;
 use uuid::Uuid;
 
 use super::activity::{self, Origin};
+use super::by_hand::Ours;
 use super::clock::{Micros, timestamptz};
 use super::ids::pg_uuid;
 use super::owner::AsOwner;
@@ -220,6 +221,7 @@ pub const INSTANCE_RESET: Cause<'_> = Cause {
 
 /// Revokes the living sessions among those meant, and tells how many. Idempotent.
 pub fn revoke(owner: &AsOwner, which: &Which<'_>, cause: Cause<'_>, now: Micros) -> Result<u64> {
+    let _ours = Ours::begin();
     let mut arguments = vec![
         bind(timestamptz(now)),
         bind(cause.reason),
@@ -319,5 +321,6 @@ pub fn put_away(
         bind(timestamptz(now)),
         bind(reason),
     ];
+    let _ours = Ours::begin();
     PUT_AWAY.execute(owner, &arguments).map(|_| ())
 }

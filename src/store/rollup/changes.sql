@@ -63,11 +63,13 @@ changes AS MATERIALIZED (
            e.count * extract(epoch FROM e.at - coalesce(n.session_created_at, n.at))
       FROM news n
      CROSS JOIN LATERAL (VALUES (n.expires_after, 1), (n.expires_before, -1)) AS e (at, count)
-     WHERE e.at IS NOT NULL AND n.expires_before IS DISTINCT FROM n.expires_after
+     -- An end that somebody made infinite by hand has no length.
+     WHERE isfinite(e.at) AND isfinite(coalesce(n.session_created_at, n.at))
+       AND n.expires_before IS DISTINCT FROM n.expires_after
     UNION ALL
     SELECT env_id, definition_id, 'revoked', at, 1, extract(epoch FROM at - session_created_at)
       FROM news
-     WHERE expires_before IS NOT NULL AND expires_after IS NULL
+     WHERE expires_before IS NOT NULL AND expires_after IS NULL AND isfinite(session_created_at)
     UNION ALL
     SELECT env_id, definition_id, 'first_seen', first_seen, 1, 0
       FROM known
