@@ -61,9 +61,9 @@ pub struct Revoked {
 static NOTE: Statement = Statement {
     sql: "INSERT INTO dialstack.activity \
               (at, month, session_id, env_id, definition_id, kind, operation, status, reason, \
-               subject, detail, session_created_at, expires_before) \
+               subject, latency_us, detail, session_created_at, expires_before) \
           SELECT at, extract(month FROM at AT TIME ZONE 'UTC'), $2, $3, $4, $5, 'revoke', \
-                 'success', $6, $7, '{\"by_hand\": true}', $8, $9 \
+                 'success', $6, $7, 0, '{\"by_hand\": true}', $8, $9 \
             FROM (SELECT CASE WHEN isfinite($1) THEN $1 ELSE clock_timestamp() END AS at) t",
     parameters: &[
         T::TIMESTAMPTZOID,

@@ -29,7 +29,7 @@ class Writer:
             actions = (
                 [self.create] * 5
                 + [self.refresh] * 5
-                + [self.verify, self.extend, self.revoke, self.revoke_user, self.undone]
+                + [self.verify, self.extend, self.revoke, self.revoke_user, self.undone, self.by_hand]
             )
             self.random.choice(actions)()
 
@@ -78,6 +78,13 @@ class Writer:
     def revoke_user(self):
         user = self.random.choice(self.users)
         call(self.connection, "session_revoke_all", **self.place(), identifier=user)
+
+    def by_hand(self):
+        self.connection.execute(
+            "UPDATE dialstack.sessions SET revoked_at = clock_timestamp(), revoke_reason = 'x' "
+            "WHERE session_id = %s AND revoked_at IS NULL",
+            [self.pick()[0]],
+        )
 
     def undone(self):
         with self.connection.transaction(force_rollback=True):
