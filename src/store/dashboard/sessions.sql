@@ -24,7 +24,7 @@ periods AS MATERIALIZED (
                                       ('1 ' || $5)::interval) AS l
                 WHERE $5 <> 'hour') m
 ),
-rolled AS (
+rolled AS NOT MATERIALIZED (
     SELECT r.grain, r.env_id, r.metric, r.bucket, r.count, r.sum
       FROM dialstack.activity_rollup r
      WHERE r.env_id = ANY ($1) AND r.definition_id = $3

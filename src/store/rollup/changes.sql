@@ -86,7 +86,7 @@ changes AS MATERIALIZED (
     -- A day on which a user was active adds the user to the windows that end on it or up to N - 1 days
     -- later, but for those that the user's active day before it has added the user to.
     SELECT k.env_id, k.definition_id, 'active_users_' || w.days, c.day AT TIME ZONE 'UTC',
-           v.sign * c.count, 0
+           sum(v.sign * c.count), 0
       FROM known k
      CROSS JOIN LATERAL (VALUES (k.old_days, -1), (k.days, 1)) AS v (days, sign)
      CROSS JOIN LATERAL (
@@ -95,4 +95,6 @@ changes AS MATERIALIZED (
      CROSS JOIN LATERAL (VALUES (greatest(d.day, d.before + w.days)::timestamp, 1),
                                 ((d.day + w.days)::timestamp, -1)) AS c (day, count)
      WHERE k.days <> k.old_days
+     GROUP BY k.env_id, k.definition_id, w.days, c.day
+    HAVING sum(v.sign * c.count) <> 0
 )

@@ -4,7 +4,7 @@ bucketed AS (
            sum(c.sum) AS sum
       FROM changes c
      CROSS JOIN LATERAL (VALUES
-               ('total', '-infinity'::timestamptz),
+               ('total', CASE WHEN c.metric NOT LIKE 'active_users%' THEN '-infinity'::timestamptz END),
                ('quarter', date_bin('15 minutes', c.at, '2000-01-01 00:00:00+00')),
                -- What is over by an hour is over for every clock.
                ('second', CASE WHEN c.metric IN ('ends', 'active_until', 'seen_until')
