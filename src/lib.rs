@@ -43,6 +43,11 @@ extension_sql_file!(
     requires = ["state"]
 );
 extension_sql_file!(
+    "../sql/45_rollup.sql",
+    name = "rollup",
+    requires = ["activity"]
+);
+extension_sql_file!(
     "../sql/50_scopes.sql",
     name = "scopes",
     requires = ["activity"]
@@ -66,6 +71,11 @@ extension_sql_file!(
     "../sql/70_aliases.sql",
     name = "aliases",
     requires = [session_create]
+);
+extension_sql_file!(
+    "../sql/85_by_hand.sql",
+    name = "by_hand",
+    requires = ["invalidation", note_revocation]
 );
 extension_sql_file!("../sql/90_finish.sql", name = "finish", finalize);
 

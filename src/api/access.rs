@@ -67,6 +67,8 @@ const LEVELS: &[(Level, &[&str])] = &[
             "session_extend",
             "session_explain",
             "token_introspect",
+            "session_dashboard",
+            "session_user_dashboard",
         ],
     ),
     (
@@ -96,6 +98,7 @@ const LEVELS: &[(Level, &[&str])] = &[
             "grant_access",
             "revoke_access",
             "access_list",
+            "maintain",
         ],
     ),
 ];

@@ -12,6 +12,7 @@
 
 mod access;
 mod account_sessions;
+mod analytics;
 mod api_keys;
 mod client_arguments;
 mod client_requests;
@@ -21,6 +22,7 @@ mod definitions;
 mod keys;
 mod lifecycle;
 mod listing;
+mod maintenance;
 mod refresh;
 mod scopes;
 mod setup;
