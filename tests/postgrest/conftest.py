@@ -8,8 +8,8 @@ from support.tenants import Tenants
 
 # Connects, and may become either of the others; of its own it may do nothing.
 AUTHENTICATOR = "authenticator"
-# Who sends no JWT; and who sends one in which PostgREST finds this role.
-ANONYMOUS, MEMBER = "web_anon", "web_member"
+# Who sends no JWT; and whose JWT says so: the role of the tag of a definition.
+ANONYMOUS, MEMBER = "web_anon", "web"
 
 
 @pytest.fixture(scope="session")
