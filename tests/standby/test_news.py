@@ -13,6 +13,7 @@ from support.service import (
     call,
     info,
     refresh,
+    until,
     value,
     verify,
 )
@@ -224,6 +225,33 @@ def test_a_hundred_revocations_in_a_row_are_each_obeyed(pair, shop):
         for reader in readers:
             assert verify(reader, session.token).reason == "revoked"
             assert all(verify(reader, later.token).valid for later in sessions[number + 1 :][:3])
+
+
+@pytest.fixture
+def synchronous(pair):
+    """The primary knows the standby as one that it can wait for."""
+    setting, name = "synchronous_standby_names", f'"{pair.standby.name}"'
+    pair.admin.execute(f"ALTER SYSTEM SET {setting} = '{name}'")
+    pair.admin.execute("SELECT pg_reload_conf()")
+    state = "SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'"
+    until(lambda: value(pair.admin, state) == 1, "the standby to be synchronous")
+    yield
+    pair.admin.execute(f"ALTER SYSTEM RESET {setting}")
+    pair.admin.execute("SELECT pg_reload_conf()")
+
+
+def test_a_revocation_that_waits_for_the_standby_is_obeyed_there_at_once(pair, shop, synchronous):
+    connection = pair.connect()
+    for number in range(100):
+        session = shop.create(pair.admin, f"user-{number}")
+        pair.catch_up()
+        assert verify(connection, session.token).valid
+
+        with pair.admin.transaction():
+            pair.admin.execute("SET LOCAL synchronous_commit = remote_apply")
+            shop.revoke(pair.admin, session.session_id)
+
+        assert verify(connection, session.token).reason == "revoked"
 
 
 def test_another_product_made_later_is_known(pair):
