@@ -21,6 +21,7 @@ _LIFE = "600"
 class Answer:
     status: int
     body: object
+    headers: object
 
 
 class _Connection(http.client.HTTPConnection):
@@ -71,7 +72,7 @@ class Server:
             connection.request(method, path, body=body, headers=headers or {})
             response = connection.getresponse()
             text = response.read()
-            return Answer(response.status, json.loads(text) if text else None)
+            return Answer(response.status, json.loads(text) if text else None, response.headers)
         finally:
             connection.close()
 

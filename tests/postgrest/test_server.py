@@ -100,6 +100,17 @@ def test_postgrest_refuses_other_tokens_as_bearer_tokens(rest, tenants, kind):
     assert rest.get(f"/by_{kind}", bearer(tenants.all[0].tokens[kind])).status == 401
 
 
+def test_browsers_of_other_origins_may_send_the_header(rest):
+    asked = {
+        "Origin": "https://app.example",
+        "Access-Control-Request-Method": "GET",
+        "Access-Control-Request-Headers": "x-session-token",
+    }
+    answer = rest.ask("OPTIONS", "/by_user", asked)
+    assert answer.status in (200, 204)
+    assert "x-session-token" in answer.headers["Access-Control-Allow-Headers"].lower()
+
+
 def test_both_headers_at_once(rest, tenants):
     first, second = tenants.all[:2]
     headers = {**bearer(first.tokens["user"]), **own(second.tokens["client"])}

@@ -1,9 +1,22 @@
+import itertools
+
 import pytest
 from support import service
 from support.cluster import Cluster
 from support.tenants import Tenants
 
-_numbers = iter(range(1, 100))
+_numbers = itertools.count(1)
+
+
+def destroy(cluster):
+    """The end of a standby, where nothing may have gone wrong inside."""
+    bad = [
+        line
+        for line in cluster.log_text().splitlines()
+        if " XX000 " in line or "PANIC:" in line or "terminated by signal" in line
+    ]
+    cluster.destroy()
+    assert bad == []
 
 
 class Pair:
@@ -43,7 +56,7 @@ def standby(tenants):
     # A reader's old snapshot must not stand in the way of the replay.
     standby = Cluster.clone("standby", Cluster.given(), hot_standby_feedback="on", fsync="off")
     yield standby
-    standby.destroy()
+    destroy(standby)
 
 
 @pytest.fixture
@@ -76,4 +89,4 @@ def clone(tenants):
     pair.catch_up()
     yield pair
     pair.close()
-    standby.destroy()
+    destroy(standby)

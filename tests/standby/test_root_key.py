@@ -8,6 +8,8 @@ from psycopg import errors
 from support.cluster import Cluster, as_server
 from support.service import Shop, call, until, value, verify
 
+from conftest import destroy
+
 SETTING = "dialstack_sessions.root_key_file"
 
 
@@ -40,7 +42,7 @@ def primary(request):
 
 def test_a_standby_opens_the_ring_with_its_copy_of_the_file(primary, request):
     standby = Cluster.clone("copy", primary)
-    request.addfinalizer(standby.destroy)
+    request.addfinalizer(lambda: destroy(standby))
     path = os.path.join(os.path.dirname(standby.data), "root.key")
     with standby.connect() as connection:
         # Without the file nothing is verified, and the error says what to do.
