@@ -91,7 +91,7 @@ def eviction(admin, tenant):
         tag=tenant.world.shop.tag,
         changes='{"max_sessions": 1}',
     )
-    tenant.world.user_session(tenant.n)
+    tenant.world.user_session(tenant.n, connection=admin)
     return "revoked"
 
 
