@@ -4,8 +4,10 @@ import json
 from datetime import datetime, timedelta, timezone
 
 import pytest
+from psycopg import errors
 from support.service import (
     READ_COMMITTED,
+    REPEATABLE_READ,
     SERIALIZABLE,
     Background,
     Shop,
@@ -576,3 +578,51 @@ def test_two_products_do_not_disturb_each_other(world, admin, roles, visit):
     Shop(other.product).define(admin, expiry=1)
     assert world.seen(visitor) == tenant.rows
     assert other.seen(visitor) == NOTHING
+
+
+# A change must not miss what was made after the snapshot of its transaction: it is refused instead.
+
+
+def make_env(admin, world):
+    call(admin, "env_create", product=world.product, env="late")
+    return "env_delete", {"product": world.product, "env": "late"}
+
+
+def make_session_of_env(admin, world):
+    world.account_session(1)
+    return "env_delete", world.place
+
+
+def make_session_of_definition(admin, world):
+    world.user_session(1)
+    return "definition_delete", {"product": world.product, "tag": world.shop.tag}
+
+
+def make_session_of_scope(admin, world):
+    world.account_session(1, f"{world.product}-fax")
+    return "scope_delete", {"scope": f"{world.product}-fax"}
+
+
+def make_session_of_user(admin, world):
+    world.user_session(1)
+    return "session_revoke_all", {**world.shop.place, "identifier": "user_1"}
+
+
+@pytest.mark.parametrize("isolation", [REPEATABLE_READ, SERIALIZABLE], ids=lambda i: i.name.lower())
+@pytest.mark.parametrize(
+    "make",
+    [
+        make_env,
+        make_session_of_env,
+        make_session_of_definition,
+        make_session_of_scope,
+        make_session_of_user,
+    ],
+)
+def test_an_old_snapshot_makes_no_change_miss_anything(world, admin, connect, isolation, make):
+    late = connect(isolation=isolation)
+    call(admin, "scope_create", scope=f"{world.product}-fax", description="faxes")
+    with pytest.raises(errors.SerializationFailure), late.transaction():
+        late.execute("SELECT count(*) FROM dialstack.sessions")
+        function, arguments = make(admin, world)
+        call(late, function, **arguments)

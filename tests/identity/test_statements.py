@@ -342,11 +342,12 @@ def test_every_helper_follows_a_changed_token_in_one_statement_of_the_client(vis
     assert told[1::2] == ["acct_1", "acct_2", "acct_3"]
     row = visitor.execute(
         sql.SQL(
-            "SELECT dialstack.current_account(), set_config('dialstack_sessions.token', {}, false), "
-            "dialstack.current_account()"
+            "SELECT dialstack.current_account() AS before, "
+            "set_config('dialstack_sessions.token', {}, false), "
+            "dialstack.current_account() AS after"
         ).format(sql.Literal(tokens[1]))
     ).fetchone()
-    assert (row[0], row[2]) == ("acct_3", "acct_1")
+    assert (row.before, row.after) == ("acct_3", "acct_1")
 
 
 def test_a_token_presented_in_the_statement_that_reads_shows_no_rows_of_others(visitor, table, tokens):

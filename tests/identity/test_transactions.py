@@ -244,7 +244,7 @@ def test_a_session_made_in_a_block_that_fails_is_forgotten_in_the_same_statement
     connection = connect()
     connection.execute(
         """
-        CREATE FUNCTION pg_temp.try(product text, env text) RETURNS text[] LANGUAGE plpgsql AS $$
+        CREATE FUNCTION pg_temp.attempt(product text, env text) RETURNS text[] LANGUAGE plpgsql AS $$
         DECLARE
             token text;
             told text[];
@@ -262,7 +262,7 @@ def test_a_session_made_in_a_block_that_fails_is_forgotten_in_the_same_statement
             RETURN told || dialstack.current_account() || dialstack.current_session_error();
         END $$"""
     )
-    query = "SELECT pg_temp.try(%s, %s)"
+    query = "SELECT pg_temp.attempt(%s, %s)"
     assert value(connection, query, world.product, world.env) == ["acct_1", None, None, "invalid"]
 
 
