@@ -40,7 +40,7 @@ CHECK = """
       FROM dialstack.session_verify(%s) v"""
 
 
-NOT_SEEN = (errors.NoDataFound, errors.InvalidParameterValue)
+NOT_SEEN = (errors.NoDataFound, errors.InvalidParameterValue, errors.UndefinedObject)
 
 
 class Undone(Exception):
