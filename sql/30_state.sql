@@ -121,6 +121,10 @@ CREATE TABLE dialstack.session_users (
     total_sessions bigint      NOT NULL,
     CONSTRAINT session_users_pkey PRIMARY KEY (env_id, definition_id, identifier)
 ) WITH (fillfactor = 85);
+-- The list of users, newest first. When a user was first seen never changes, so that counting one
+-- more session stays a heap-only update; last_seen would make it write an index.
+CREATE INDEX session_users_first_seen ON dialstack.session_users
+    (env_id, definition_id, first_seen, identifier);
 COMMENT ON TABLE dialstack.session_users IS 'one row an identifier of a user session; create and revoke-all lock it first';
 COMMENT ON COLUMN dialstack.session_users.env_id IS 'environment';
 COMMENT ON COLUMN dialstack.session_users.definition_id IS 'definition';

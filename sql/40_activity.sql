@@ -16,7 +16,8 @@ CREATE TABLE dialstack.activity (
     subject       text        COLLATE "C",
     ip            inet,
     user_agent    text,
-    detail        jsonb
+    detail        jsonb,
+    api_key_id    uuid
 ) PARTITION BY LIST (month);
 COMMENT ON TABLE dialstack.activity IS 'what happened to sessions, partitioned by UTC month';
 COMMENT ON COLUMN dialstack.activity.activity_id IS 'number of the row';
@@ -34,6 +35,7 @@ COMMENT ON COLUMN dialstack.activity.subject IS 'identifier, account or user_ide
 COMMENT ON COLUMN dialstack.activity.ip IS 'address of the user';
 COMMENT ON COLUMN dialstack.activity.user_agent IS 'user agent of the user';
 COMMENT ON COLUMN dialstack.activity.detail IS 'more, by operation; never a token or session data';
+COMMENT ON COLUMN dialstack.activity.api_key_id IS 'API key that the caller presented';
 
 DO $$
 BEGIN
@@ -54,3 +56,5 @@ $$;
 ALTER TABLE dialstack.activity ENABLE ROW LEVEL SECURITY;
 -- Logs are read newest first, within an environment.
 CREATE INDEX activity_env_at ON dialstack.activity (env_id, at);
+-- And within an environment, those of one user.
+CREATE INDEX activity_subject_at ON dialstack.activity (env_id, subject, at);

@@ -62,6 +62,11 @@ extension_sql_file!(
     name = "aliases",
     requires = [session_create]
 );
+extension_sql_file!(
+    "../sql/85_views.sql",
+    name = "views",
+    requires = ["scopes", access_admin]
+);
 extension_sql_file!("../sql/90_finish.sql", name = "finish", finalize);
 
 /// Runs when the library is loaded.

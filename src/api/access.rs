@@ -44,6 +44,9 @@ const LEVELS: &[(Level, &[&str])] = &[
             "session_extend",
             "session_explain",
             "token_introspect",
+            "session_users",
+            "session_user_details",
+            "session_activity_logs",
         ],
     ),
     (
@@ -73,9 +76,29 @@ const LEVELS: &[(Level, &[&str])] = &[
             "grant_access",
             "revoke_access",
             "access_list",
+            "maintain",
+            "schedule_maintenance",
         ],
     ),
 ];
+
+/// What psql shows to administrators, with the lowest level that may read it.
+const VIEWS: &[(Level, &[&str])] = &[(
+    Admin,
+    &[
+        "active_sessions",
+        "signing_key_status",
+        "refresh_reuse",
+        "api_key_usage",
+    ],
+)];
+
+/// What a role with this level may read.
+fn views_of(level: Level) -> Vec<String> {
+    let own = VIEWS.iter().filter(|(lowest, _)| *lowest <= level);
+    own.flat_map(|(_, names)| names.iter().map(|name| (*name).to_owned()))
+        .collect()
+}
 
 /// What a role with this level may call: the functions of the level and of those below, and the
 /// marker of the level itself.
@@ -113,7 +136,7 @@ fn grant(role: Option<pg_sys::Oid>, access: Option<&str>) -> error::Result<()> {
     let level = level(access)?;
     let owner = AsOwner::enter()?;
     grants::begin(&owner, role)?;
-    grants::grant(&owner, role, functions_of(level))
+    grants::grant(&owner, role, functions_of(level), views_of(level))
 }
 
 /// Takes an access level back. What another level that was granted to the role gives it, it keeps.
@@ -139,7 +162,7 @@ fn revoke(role: Option<pg_sys::Oid>, access: Option<&str>) -> error::Result<()> 
     }
     grants::revoke(&owner, role)?;
     for kept in granted.into_iter().filter(|kept| *kept != level) {
-        grants::grant(&owner, role, functions_of(kept))?;
+        grants::grant(&owner, role, functions_of(kept), views_of(kept))?;
     }
     Ok(())
 }

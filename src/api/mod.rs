@@ -12,6 +12,7 @@
 
 mod access;
 mod account_sessions;
+mod activity_logs;
 mod api_keys;
 mod client_arguments;
 mod client_requests;
@@ -20,12 +21,14 @@ mod definitions;
 mod keys;
 mod lifecycle;
 mod listing;
+mod maintenance;
 mod refresh;
 mod scopes;
 mod setup;
 mod tokens;
 mod triggers;
 mod user_sessions;
+mod users;
 mod verify;
 
 use crate::error::{Code, Error, Result};

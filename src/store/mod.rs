@@ -2,10 +2,12 @@
 //! code that they need. A file a table, beside a few for what they share.
 
 pub mod activity;
+pub mod activity_reads;
 pub mod api_keys;
 pub mod caller;
 pub mod clock;
 pub mod configuration;
+pub mod cron;
 pub mod definitions;
 pub mod device_count;
 pub mod grants;
@@ -13,9 +15,13 @@ pub mod ids;
 mod instance;
 pub mod json;
 pub mod keys;
+pub mod maintenance;
+mod notifications;
 pub mod opaque_sessions;
 pub mod owner;
 pub mod products;
+mod purge;
+mod purge_activity;
 pub mod random;
 pub mod record;
 pub mod relations;
@@ -28,5 +34,7 @@ pub mod session_users;
 pub mod session_writes;
 pub mod sessions;
 mod statements;
+mod subtransaction;
 pub mod transaction;
+pub mod users;
 pub mod verdict;
