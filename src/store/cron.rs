@@ -70,7 +70,7 @@ fn not_available(owner: &AsOwner, cron: &str) -> Result<Error> {
     })?;
     let error = Error::new(
         Code::CronNotAvailable,
-        "the extension pg_cron is not in this database",
+        "the extension pg_cron, 1.4 or later, is not in this database",
     );
     Ok(match rows.into_iter().next() {
         Some((Some(home), statement, here)) if home != here => error
@@ -78,7 +78,7 @@ fn not_available(owner: &AsOwner, cron: &str) -> Result<Error> {
             .hint(format!(
                 "Run there, as the owner of the extension dialstack_sessions: {statement}"
             )),
-        Some((Some(_), _, _)) => error.hint("Run CREATE EXTENSION pg_cron."),
+        Some((Some(_), _, _)) => error.hint("Run CREATE EXTENSION pg_cron, or ALTER EXTENSION pg_cron UPDATE."),
         _ => error.hint(format!(
             "Install pg_cron (on Debian the package postgresql-{}-cron), put it into shared_preload_libraries, set cron.database_name to this database, restart the server and run CREATE EXTENSION pg_cron.",
             pg_sys::PG_VERSION_NUM / 10_000
