@@ -5,6 +5,7 @@ use pgrx::pg_sys::BuiltinOid as T;
 
 use super::json::JsonText;
 use super::owner::AsOwner;
+use super::settings::Setting;
 use super::statements::{Columns, Statement, bind};
 use crate::error::Result;
 use crate::session::Page;
@@ -189,6 +190,7 @@ pub fn list(filter: &Filter<'_>, page: &Page) -> Result<Vec<Logged>> {
     } else {
         &LIST
     };
+    let _plain = Setting::no_jit();
     statement.read(&AsOwner::enter()?, &arguments, logged)
 }
 
@@ -199,6 +201,7 @@ pub fn count(filter: &Filter<'_>) -> Result<i64> {
     } else {
         &COUNT
     };
+    let _plain = Setting::no_jit();
     let counts = statement.read(&AsOwner::enter()?, &filter.arguments(), |row| {
         row.required::<i64>(1)
     })?;

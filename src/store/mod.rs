@@ -33,6 +33,7 @@ pub mod session_reads;
 pub mod session_users;
 pub mod session_writes;
 pub mod sessions;
+mod settings;
 mod statements;
 mod subtransaction;
 pub mod transaction;

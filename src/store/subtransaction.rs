@@ -6,10 +6,8 @@ use pgrx::pg_sys::panic::CaughtError;
 use pgrx::{PgSqlErrorCode, PgTryBuilder, pg_sys};
 
 use super::owner::AsOwner;
+use super::settings::Setting;
 use crate::error::Result;
-
-/// How long a lock is waited for. Behind who waits for a table others queue up: so not for long.
-const LOCK_TIMEOUT: &std::ffi::CStr = c"200ms";
 
 /// A subtransaction in progress, and where to go back to.
 struct Subtransaction {
@@ -59,46 +57,13 @@ impl Subtransaction {
     }
 }
 
-/// While it lives, waiting for a lock ends with an error after [`LOCK_TIMEOUT`]. The end of a
-/// subtransaction that fails restores the caller's setting too.
-struct ShortPatience(i32);
-
-impl ShortPatience {
-    fn begin() -> Self {
-        // SAFETY: a constant setting of the server, on a nest level of its own.
-        unsafe {
-            let level = pg_sys::NewGUCNestLevel();
-            pg_sys::set_config_option(
-                c"lock_timeout".as_ptr(),
-                LOCK_TIMEOUT.as_ptr(),
-                pg_sys::GucContext::PGC_USERSET,
-                pg_sys::GucSource::PGC_S_SESSION,
-                pg_sys::GucAction::GUC_ACTION_SAVE,
-                true,
-                0,
-                false,
-            );
-            ShortPatience(level)
-        }
-    }
-}
-
-impl Drop for ShortPatience {
-    fn drop(&mut self) {
-        if !std::thread::panicking() {
-            // SAFETY: the nest level is the one that `begin` made.
-            unsafe { pg_sys::AtEOXact_GUC(false, self.0) }
-        }
-    }
-}
-
 /// Does the work in a subtransaction, waiting for no lock longer than a moment. `None` where one was
 /// not to be had: the work is then undone, and the transaction goes on.
 pub fn unless_busy<T>(_owner: &AsOwner, work: impl FnOnce() -> Result<T>) -> Result<Option<T>> {
     let inner = Subtransaction::begin();
     let undo = AssertUnwindSafe(&inner);
     let done = PgTryBuilder::new(AssertUnwindSafe(|| {
-        let patience = ShortPatience::begin();
+        let patience = Setting::short_lock_timeout();
         let done = work();
         drop(patience);
         match done {

@@ -7,6 +7,7 @@ use uuid::Uuid;
 use super::clock::{self, Micros, timestamptz};
 use super::ids::uuid;
 use super::owner::AsOwner;
+use super::settings::Setting;
 use super::statements::{Columns, Statement, bind};
 use crate::error::Result;
 use crate::session::Page;
@@ -139,12 +140,14 @@ pub fn list(users: &Users, page: &Page, now: Micros) -> Result<Vec<User>> {
         bind(page.limit),
         bind(page.offset),
     ];
+    let _plain = Setting::no_jit();
     LIST.read(&AsOwner::enter()?, &arguments, user)
 }
 
 /// How many users there are on all pages.
 pub fn count(users: &Users) -> Result<i64> {
     let arguments = [bind(users.env_ids.clone()), bind(users.definition_id)];
+    let _plain = Setting::no_jit();
     let counts = COUNT.read(&AsOwner::enter()?, &arguments, |row| row.required::<i64>(1))?;
     Ok(counts.into_iter().sum())
 }
@@ -158,6 +161,7 @@ pub fn find(users: &Users, identifier: &str, now: Micros) -> Result<Vec<User>> {
         bind(users.env_ids.clone()),
         bind(identifier),
     ];
+    let _plain = Setting::no_jit();
     ONE.read(&AsOwner::enter()?, &arguments, user)
 }
 
@@ -206,6 +210,7 @@ pub fn sessions(users: &Users, identifier: &str, now: Micros) -> Result<Vec<User
         bind(identifier),
         bind(MOST_SESSIONS),
     ];
+    let _plain = Setting::no_jit();
     SESSIONS.read(&AsOwner::enter()?, &arguments, |row| {
         Ok(UserSession {
             session_id: uuid(row.required(1)?),
