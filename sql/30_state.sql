@@ -130,7 +130,7 @@ COMMENT ON COLUMN dialstack.session_users.env_id IS 'environment';
 COMMENT ON COLUMN dialstack.session_users.definition_id IS 'definition';
 COMMENT ON COLUMN dialstack.session_users.identifier IS 'identifier of the user';
 COMMENT ON COLUMN dialstack.session_users.first_seen IS 'creation of the first session';
-COMMENT ON COLUMN dialstack.session_users.last_seen IS 'creation of the latest session';
+COMMENT ON COLUMN dialstack.session_users.last_seen IS 'creation of the latest session, or the last refresh of one that was purged';
 COMMENT ON COLUMN dialstack.session_users.total_sessions IS 'sessions ever created';
 
 -- Exists to be invalidated: its relation cache entry carries the news that something that backends

@@ -16,8 +16,7 @@ CREATE TABLE dialstack.activity (
     subject       text        COLLATE "C",
     ip            inet,
     user_agent    text,
-    detail        jsonb,
-    api_key_id    uuid
+    detail        jsonb
 ) PARTITION BY LIST (month);
 COMMENT ON TABLE dialstack.activity IS 'what happened to sessions, partitioned by UTC month';
 COMMENT ON COLUMN dialstack.activity.activity_id IS 'number of the row';
@@ -34,8 +33,7 @@ COMMENT ON COLUMN dialstack.activity.reason IS 'why it failed, or why a session 
 COMMENT ON COLUMN dialstack.activity.subject IS 'identifier, account or user_identifier_key';
 COMMENT ON COLUMN dialstack.activity.ip IS 'address of the user';
 COMMENT ON COLUMN dialstack.activity.user_agent IS 'user agent of the user';
-COMMENT ON COLUMN dialstack.activity.detail IS 'more, by operation; never a token or session data';
-COMMENT ON COLUMN dialstack.activity.api_key_id IS 'API key that the caller presented';
+COMMENT ON COLUMN dialstack.activity.detail IS 'more: api_key_id, the API key that the caller presented; never a token or session data';
 
 DO $$
 BEGIN

@@ -84,10 +84,11 @@ SELECT k.api_key_id, p.product, e.env, k.kind, k.name, k.hint,
   LEFT JOIN (dialstack.environments e
              JOIN dialstack.products p ON p.product_id OPERATOR(pg_catalog.=) e.product_id)
     ON e.env_id OPERATOR(pg_catalog.=) k.env_id
-  LEFT JOIN (SELECT api_key_id, pg_catalog.count(*) AS uses, pg_catalog.max(at) AS last_used_at
+  LEFT JOIN (SELECT (detail OPERATOR(pg_catalog.->>) 'api_key_id')::pg_catalog.uuid AS api_key_id,
+                    pg_catalog.count(*) AS uses, pg_catalog.max(at) AS last_used_at
                FROM dialstack.activity
-              WHERE api_key_id IS NOT NULL
-              GROUP BY api_key_id) a
+              WHERE detail OPERATOR(pg_catalog.?) 'api_key_id'
+              GROUP BY 1) a
     ON a.api_key_id OPERATOR(pg_catalog.=) k.api_key_id
  WHERE dialstack.access_admin();
 COMMENT ON VIEW dialstack.api_key_usage IS 'the API keys, and how often each was used as far as activity is kept; reading leaves no activity';

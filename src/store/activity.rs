@@ -50,9 +50,10 @@ pub fn latency(began: Micros) -> i32 {
 static INSERT: Statement = Statement {
     sql: "INSERT INTO dialstack.activity \
               (at, month, session_id, env_id, definition_id, kind, operation, status, reason, \
-               subject, ip, user_agent, latency_us, api_key_id) \
+               subject, ip, user_agent, latency_us, detail) \
           VALUES ($1, extract(month FROM $1 AT TIME ZONE 'UTC'), $2, $3, $4, $5, $6, $7, $8, $9, \
-                  $10, $11, $12, $13)",
+                  $10, $11, $12, \
+                  CASE WHEN $13 IS NOT NULL THEN jsonb_build_object('api_key_id', $13) END)",
     parameters: &[
         T::TIMESTAMPTZOID,
         T::UUIDOID,

@@ -76,9 +76,10 @@ static INSERT: Statement = Statement {
               RETURNING session_id) \
           INSERT INTO dialstack.activity \
               (at, month, session_id, env_id, kind, operation, status, subject, latency_us, \
-               api_key_id) \
+               detail) \
           SELECT $5, extract(month FROM $5 AT TIME ZONE 'UTC'), session_id, $3, $2, 'create', \
-                 'success', $4, $14, $13 \
+                 'success', $4, $14, \
+                 CASE WHEN $13 IS NOT NULL THEN jsonb_build_object('api_key_id', $13) END \
             FROM created",
     parameters: &[
         T::UUIDOID,
@@ -148,9 +149,10 @@ static GRANT: Statement = Statement {
            RETURNING session_id, env_id, kind, subject) \
           INSERT INTO dialstack.activity \
               (at, month, session_id, env_id, kind, operation, status, subject, latency_us, \
-               api_key_id) \
+               detail) \
           SELECT $5, extract(month FROM $5 AT TIME ZONE 'UTC'), session_id, env_id, kind, \
-                 'grant', 'success', subject, $6, $7 \
+                 'grant', 'success', subject, $6, \
+                 CASE WHEN $7 IS NOT NULL THEN jsonb_build_object('api_key_id', $7) END \
             FROM granted",
     parameters: &[
         T::UUIDOID,
@@ -192,9 +194,10 @@ static DELETE: Statement = Statement {
           logged AS ( \
               INSERT INTO dialstack.activity \
                   (at, month, session_id, env_id, kind, operation, status, subject, latency_us, \
-                   api_key_id) \
+                   detail) \
               SELECT $3, extract(month FROM $3 AT TIME ZONE 'UTC'), session_id, env_id, kind, \
-                     'delete', 'success', subject, $4, $5 \
+                     'delete', 'success', subject, $4, \
+                     CASE WHEN $5 IS NOT NULL THEN jsonb_build_object('api_key_id', $5) END \
                 FROM deleted) \
           SELECT lived FROM deleted",
     parameters: &[

@@ -65,10 +65,11 @@ macro_rules! revoke_where {
              logged AS ( \
                  INSERT INTO dialstack.activity \
                      (at, month, session_id, env_id, definition_id, kind, operation, status, \
-                      reason, subject, ip, user_agent, latency_us, api_key_id) \
+                      reason, subject, ip, user_agent, latency_us, detail) \
                  SELECT $1, extract(month FROM $1 AT TIME ZONE 'UTC'), session_id, env_id, \
                         definition_id, kind, $4, $5, $2, subject, coalesce($6, ip), \
-                        coalesce($7, user_agent), $8, $9 \
+                        coalesce($7, user_agent), $8, \
+                        CASE WHEN $9 IS NOT NULL THEN jsonb_build_object('api_key_id', $9) END \
                    FROM revoked) \
              SELECT count(*), ARRAY(SELECT session_id FROM revoked LIMIT $10) FROM revoked"
         )

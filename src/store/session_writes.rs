@@ -76,9 +76,10 @@ static INSERT: Statement = Statement {
                       ($8 AT TIME ZONE 'UTC')::date, $9, $10, $11, $12)) \
           INSERT INTO dialstack.activity \
               (at, month, session_id, env_id, definition_id, kind, operation, status, subject, \
-               ip, user_agent, latency_us, api_key_id) \
+               ip, user_agent, latency_us, detail) \
           VALUES ($5, extract(month FROM $5 AT TIME ZONE 'UTC'), $1, $2, $3, 'user', 'create', \
-                  'success', $4, $11, $12, $13, $14)",
+                  'success', $4, $11, $12, $13, \
+                  CASE WHEN $14 IS NOT NULL THEN jsonb_build_object('api_key_id', $14) END)",
     parameters: &[
         T::UUIDOID,
         T::INT4OID,
