@@ -121,12 +121,16 @@ CREATE TABLE dialstack.session_users (
     total_sessions bigint      NOT NULL,
     CONSTRAINT session_users_pkey PRIMARY KEY (env_id, definition_id, identifier)
 ) WITH (fillfactor = 85);
+-- The list of users, newest first. When a user was first seen never changes, so that counting one
+-- more session stays a heap-only update; last_seen would make it write an index.
+CREATE INDEX session_users_first_seen ON dialstack.session_users
+    (env_id, definition_id, first_seen, identifier);
 COMMENT ON TABLE dialstack.session_users IS 'one row an identifier of a user session; create and revoke-all lock it first';
 COMMENT ON COLUMN dialstack.session_users.env_id IS 'environment';
 COMMENT ON COLUMN dialstack.session_users.definition_id IS 'definition';
 COMMENT ON COLUMN dialstack.session_users.identifier IS 'identifier of the user';
 COMMENT ON COLUMN dialstack.session_users.first_seen IS 'creation of the first session';
-COMMENT ON COLUMN dialstack.session_users.last_seen IS 'creation of the latest session';
+COMMENT ON COLUMN dialstack.session_users.last_seen IS 'creation of the latest session, or the last refresh of one that was purged';
 COMMENT ON COLUMN dialstack.session_users.total_sessions IS 'sessions ever created';
 
 -- Exists to be invalidated: its relation cache entry carries the news that something that backends

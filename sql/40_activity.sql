@@ -39,7 +39,7 @@ COMMENT ON COLUMN dialstack.activity.reason IS 'why it failed, or why a session 
 COMMENT ON COLUMN dialstack.activity.subject IS 'identifier, account or user_identifier_key';
 COMMENT ON COLUMN dialstack.activity.ip IS 'address of the user';
 COMMENT ON COLUMN dialstack.activity.user_agent IS 'user agent of the user';
-COMMENT ON COLUMN dialstack.activity.detail IS 'more, by operation; never a token or session data';
+COMMENT ON COLUMN dialstack.activity.detail IS 'more: api_key_id, the API key that the caller presented; never a token or session data';
 COMMENT ON COLUMN dialstack.activity.xid IS 'transaction that wrote the row; rollups go by it';
 COMMENT ON COLUMN dialstack.activity.session_created_at IS 'creation of the user session whose end moved';
 COMMENT ON COLUMN dialstack.activity.expires_before IS 'end that a user session had, where a refresh, extension or revocation moved it';

@@ -9,7 +9,7 @@ BEGIN
                a.grantee, c.relowner AS owner
           FROM pg_catalog.pg_class c, pg_catalog.aclexplode(c.relacl) a
          WHERE c.relnamespace OPERATOR(pg_catalog.=) 'dialstack'::pg_catalog.regnamespace
-           AND c.relkind OPERATOR(pg_catalog.=) ANY (ARRAY['r', 'p']::pg_catalog."char"[])
+           AND c.relkind OPERATOR(pg_catalog.=) ANY (ARRAY['r', 'p', 'v']::pg_catalog."char"[])
         UNION
         SELECT 'SEQUENCE', c.oid::pg_catalog.regclass::pg_catalog.text, a.grantee, c.relowner
           FROM pg_catalog.pg_class c, pg_catalog.aclexplode(c.relacl) a

@@ -28,6 +28,16 @@ pub enum Code {
     CreateFailed,
     /// A list can't be made from these arguments.
     ListFailed,
+    /// Users can't be listed with these arguments.
+    FetchUsersFailed,
+    /// A user can't be looked at with these arguments.
+    FetchUserDetailsFailed,
+    /// Activity can't be listed with these arguments.
+    FetchActivityLogsFailed,
+    /// No user with that identifier.
+    UserNotFound,
+    /// The extension pg_cron can't be used.
+    CronNotAvailable,
     /// Nothing can be revoked with these arguments.
     RevokeFailed,
     /// A session can't be prolonged with these arguments.
@@ -40,8 +50,6 @@ pub enum Code {
     VerifyFailed,
     /// A dashboard can't be made from these arguments.
     FetchDashboardFailed,
-    /// Nobody of that identifier was ever seen.
-    UserNotFound,
     /// No API key with that id.
     ApiKeyNotFound,
     /// The presented API key is not good.
@@ -76,6 +84,11 @@ impl Code {
             Code::JwtNotAvailable => "JWT_NOT_AVAILABLE",
             Code::CreateFailed => "CREATE_FAILED",
             Code::ListFailed => "LIST_FAILED",
+            Code::FetchUsersFailed => "FETCH_USERS_FAILED",
+            Code::FetchUserDetailsFailed => "FETCH_USER_DETAILS_FAILED",
+            Code::FetchActivityLogsFailed => "FETCH_ACTIVITY_LOGS_FAILED",
+            Code::UserNotFound => "USER_NOT_FOUND",
+            Code::CronNotAvailable => "CRON_NOT_AVAILABLE",
             Code::RevokeFailed => "REVOKE_FAILED",
             Code::RefreshFailed => "REFRESH_FAILED",
             Code::DefineFailed => "DEFINE_FAILED",
@@ -83,7 +96,6 @@ impl Code {
             Code::VerifyFailed => "VERIFY_FAILED",
             Code::ScopeDisabled => "SCOPE_DISABLED",
             Code::FetchDashboardFailed => "FETCH_DASHBOARD_FAILED",
-            Code::UserNotFound => "USER_NOT_FOUND",
             Code::Conflict => "CONFLICT",
             Code::SessionLimitReached => "SESSION_LIMIT_REACHED",
         }
@@ -96,12 +108,17 @@ impl Code {
             | Code::EnvNotFound
             | Code::DefinitionNotFound
             | Code::ScopeNotFound => S::ERRCODE_UNDEFINED_OBJECT,
-            Code::SessionNotFound | Code::ApiKeyNotFound | Code::UserNotFound => {
+            Code::SessionNotFound | Code::UserNotFound | Code::ApiKeyNotFound => {
                 S::ERRCODE_NO_DATA_FOUND
             }
-            Code::JwtNotAvailable => S::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+            Code::JwtNotAvailable | Code::CronNotAvailable => {
+                S::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE
+            }
             Code::CreateFailed
             | Code::ListFailed
+            | Code::FetchUsersFailed
+            | Code::FetchUserDetailsFailed
+            | Code::FetchActivityLogsFailed
             | Code::RevokeFailed
             | Code::RefreshFailed
             | Code::DefineFailed

@@ -15,6 +15,16 @@ static ROOT_KEY_FILE: GucSetting<Option<CString>> = GucSetting::<Option<CString>
 /// Seconds that a dead session's row stays, so that `revoked` stays distinct from `invalid`.
 static SESSION_RETENTION: GucSetting<i32> = GucSetting::<i32>::new(30 * 86_400);
 
+/// Seconds that activity stays, at least: whole months go.
+static ACTIVITY_RETENTION: GucSetting<i32> = GucSetting::<i32>::new(31 * 86_400);
+
+/// Longest: with a day more, a month and the same of the next year would share a partition.
+const MAX_ACTIVITY_RETENTION: i32 = 334 * 86_400;
+
+/// Whether revocations are told to who listens. A sender waits for all other senders at commit, and
+/// who revokes must not be able to hide it: so for superusers.
+static NOTIFY_REVOCATIONS: GucSetting<bool> = GucSetting::<bool>::new(false);
+
 /// The API key that the caller presents. A secret: shown to nobody, not even to who set it.
 static API_KEY: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(None);
 
@@ -84,6 +94,24 @@ fn define() {
         i32::MAX,
         GucContext::Suset,
         GucFlags::UNIT_S,
+    );
+    GucRegistry::define_int_guc(
+        c"dialstack_sessions.activity_retention",
+        c"How long activity is kept.",
+        c"Whole months (UTC) are deleted, once the last of their days is older than this.",
+        &ACTIVITY_RETENTION,
+        0,
+        MAX_ACTIVITY_RETENTION,
+        GucContext::Suset,
+        GucFlags::UNIT_S,
+    );
+    GucRegistry::define_bool_guc(
+        c"dialstack_sessions.notify_revocations",
+        c"Whether each revoked session is told on the channel dialstack_sessions.",
+        c"The payload of the notification is the id of the session. It is sent when the transaction commits.",
+        &NOTIFY_REVOCATIONS,
+        GucContext::Suset,
+        GucFlags::default(),
     );
     GucRegistry::define_int_guc(
         c"dialstack_sessions.verdict_cache_size",
@@ -200,4 +228,14 @@ pub fn session_retention_micros() -> i64 {
 /// How many tokens' verdicts a backend may remember.
 pub fn verdict_cache_size() -> usize {
     usize::try_from(VERDICT_CACHE_SIZE.get()).unwrap_or_default()
+}
+
+/// How long activity is kept, in microseconds.
+pub fn activity_retention_micros() -> i64 {
+    i64::from(ACTIVITY_RETENTION.get()) * 1_000_000
+}
+
+/// Whether revocations are told to who listens.
+pub fn notify_revocations() -> bool {
+    NOTIFY_REVOCATIONS.get()
 }

@@ -77,6 +77,11 @@ extension_sql_file!(
     name = "by_hand",
     requires = ["invalidation", note_revocation]
 );
+extension_sql_file!(
+    "../sql/85_views.sql",
+    name = "views",
+    requires = ["scopes", access_admin]
+);
 extension_sql_file!("../sql/90_finish.sql", name = "finish", finalize);
 
 /// Runs when the library is loaded.

@@ -69,6 +69,9 @@ const LEVELS: &[(Level, &[&str])] = &[
             "token_introspect",
             "session_dashboard",
             "session_user_dashboard",
+            "session_users",
+            "session_user_details",
+            "session_activity_logs",
         ],
     ),
     (
@@ -99,9 +102,28 @@ const LEVELS: &[(Level, &[&str])] = &[
             "revoke_access",
             "access_list",
             "maintain",
+            "schedule_maintenance",
         ],
     ),
 ];
+
+/// What psql shows to administrators, with the lowest level that may read it.
+const VIEWS: &[(Level, &[&str])] = &[(
+    Admin,
+    &[
+        "active_sessions",
+        "signing_key_status",
+        "refresh_reuse",
+        "api_key_usage",
+    ],
+)];
+
+/// What a role with this level may read.
+fn views_of(level: Level) -> Vec<String> {
+    let own = VIEWS.iter().filter(|(lowest, _)| *lowest <= level);
+    own.flat_map(|(_, names)| names.iter().map(|name| (*name).to_owned()))
+        .collect()
+}
 
 /// What a role with this level may call: the functions of the level and of those below, and the
 /// marker of the level itself.
@@ -139,7 +161,7 @@ fn grant(role: Option<pg_sys::Oid>, access: Option<&str>) -> error::Result<()> {
     let level = level(access)?;
     let owner = AsOwner::enter()?;
     grants::begin(&owner, role)?;
-    grants::grant(&owner, role, functions_of(level))
+    grants::grant(&owner, role, functions_of(level), views_of(level))
 }
 
 /// Takes an access level back. What another level that was granted to the role gives it, it keeps.
@@ -165,7 +187,7 @@ fn revoke(role: Option<pg_sys::Oid>, access: Option<&str>) -> error::Result<()> 
     }
     grants::revoke(&owner, role)?;
     for kept in granted.into_iter().filter(|kept| *kept != level) {
-        grants::grant(&owner, role, functions_of(kept))?;
+        grants::grant(&owner, role, functions_of(kept), views_of(kept))?;
     }
     Ok(())
 }

@@ -8,14 +8,14 @@ use uuid::Uuid;
 use super::client_arguments::{Ids, check_size, end, grants};
 use crate::error::{self, Code, Coded, Error};
 use crate::guc;
-use crate::session::verdict::REVOKED_AS_EXPIRED;
 use crate::session::{Expected, Span, check_identifier};
+use crate::store::activity::Origin;
 use crate::store::caller::{self, Caller};
 use crate::store::clock::{self, Micros};
 use crate::store::configuration::Env;
 use crate::store::opaque_sessions::{self as stored, ClientSession, Grants, NewOpaque};
 use crate::store::owner::AsOwner;
-use crate::store::revocations;
+use crate::store::revocations::{self, Which};
 use crate::store::session_writes;
 use crate::store::sessions::SessionRow;
 use crate::store::verdict::{self, Verdict};
@@ -193,15 +193,17 @@ fn reuse(
         return Ok(None);
     };
     let now = clock::now();
-    let put_away = if clock::micros(session.expires_at) <= now {
-        Some(REVOKED_AS_EXPIRED)
-    } else if token(scene, &session).is_err() {
-        Some(revocations::KEY_REVOKED.reason)
-    } else {
-        None
-    };
-    if let Some(reason) = put_away {
-        revocations::put_away(owner, &session.session_id, reason, now)?;
+    if clock::micros(session.expires_at) <= now {
+        revocations::put_away(owner, &session.session_id, now)?;
+        return Ok(None);
+    }
+    if token(scene, &session).is_err() {
+        let which = Which::Opaque {
+            session_id: session.session_id,
+            env_id,
+        };
+        let cause = revocations::KEY_REVOKED.by(Origin::of_key(scene.caller.api_key_id()));
+        revocations::revoke(owner, &which, cause, now)?;
         return Ok(None);
     }
     let publishable = scene.caller.publishable().is_some();
@@ -382,7 +384,7 @@ pub(super) fn grant(
         let added = new.iter().filter(|id| !old.contains(id)).count();
         check_size(old.len() + added, name)?;
     }
-    if !stored::grant(&owner, &id, grants, scene.now)? {
+    if !stored::grant(&owner, &id, grants, scene.now, scene.caller.api_key_id())? {
         return Err(gone());
     }
     let session = find(&owner, &scene, Some(id), None, code)?;

@@ -14,6 +14,7 @@ use super::client_requests::{
 use super::{pg_uuid, required, uuid};
 use crate::error::{self, Code, Coded};
 use crate::session::Page;
+use crate::store::activity::Origin;
 use crate::store::device_count;
 use crate::store::opaque_sessions::{self as stored, ClientFilter, ClientSession};
 use crate::store::owner::AsOwner;
@@ -273,7 +274,8 @@ fn revoke(place: Place<'_>, id: Option<pgrx::Uuid>) -> error::Result<()> {
         env_id: scene.env.env_id,
     };
     let owner = AsOwner::enter()?;
-    let revoked = revocations::revoke(&owner, &which, revocations::REVOKED, scene.now)?;
+    let cause = revocations::REVOKED.by(Origin::of_key(scene.caller.api_key_id()));
+    let revoked = revocations::revoke(&owner, &which, cause, scene.now)?;
     let row = crate::store::sessions::by_id(&session_id)?;
     if revoked == 0 && row.is_some_and(|row| row.revoke_reason.is_none()) {
         return Err(conflict());
@@ -295,7 +297,8 @@ fn delete(place: Place<'_>, id: Option<pgrx::Uuid>) -> error::Result<()> {
     let session_id = uuid(required(id, "client_session_id", Code::RevokeFailed)?);
     let scene = Scene::full(place, Code::RevokeFailed)?;
     known(&scene, &session_id)?;
-    if stored::delete(&AsOwner::enter()?, &session_id, scene.env.env_id, scene.now)? {
+    let (env_id, key) = (scene.env.env_id, scene.caller.api_key_id());
+    if stored::delete(&AsOwner::enter()?, &session_id, env_id, scene.now, key)? {
         return Ok(());
     }
     Err(gone())

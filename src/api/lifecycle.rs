@@ -10,22 +10,30 @@ use super::{pg_uuid, required, uuid};
 use crate::error::{self, Code, Coded, Error};
 use crate::session::check_identifier;
 use crate::session::period::MAX_SPAN_MICROS;
+use crate::store::activity::Origin;
 use crate::store::clock::{self, Micros, timestamptz};
 use crate::store::configuration::{self, StoredDefinition};
 use crate::store::json::JsonText;
 use crate::store::owner::AsOwner;
-use crate::store::revocations::{self, Which};
+use crate::store::revocations::{self, Cause, Which};
 use crate::store::session_users::UserKey;
 use crate::store::session_writes;
 use crate::store::sessions::{self, SessionRow};
 use crate::store::{caller, keys, random};
 use crate::token::sealed;
 
-/// An environment and a definition, by their numbers.
+/// An environment and a definition, by their numbers, and the API key that the caller presents.
 #[derive(Clone, Copy)]
 struct Place {
     env_id: i32,
     definition_id: i32,
+    api_key_id: Option<Uuid>,
+}
+
+impl Place {
+    fn cause(&self) -> Cause<'static> {
+        revocations::REVOKED.by(Origin::of_key(self.api_key_id))
+    }
 }
 
 fn place(product: Option<&str>, env: Option<&str>, tag: Option<&str>) -> error::Result<Place> {
@@ -34,11 +42,12 @@ fn place(product: Option<&str>, env: Option<&str>, tag: Option<&str>) -> error::
     let env = required(env, "env", code)?;
     let tag = required(tag, "tag", code)?;
     let env = configuration::env(product, env)?;
-    caller::narrow(env.env_id)?;
+    let api_key_id = caller::narrow(env.env_id)?;
     let definition_id = configuration::definition(&env.product_id, tag)?.definition_id;
     Ok(Place {
         env_id: env.env_id,
         definition_id,
+        api_key_id,
     })
 }
 
@@ -50,6 +59,7 @@ fn revoke_one(place: Place, session_id: Uuid) -> error::Result<i64> {
     let Place {
         env_id,
         definition_id,
+        ..
     } = place;
     let now = clock::now();
     let which = Which::One {
@@ -58,7 +68,7 @@ fn revoke_one(place: Place, session_id: Uuid) -> error::Result<i64> {
         definition_id,
     };
     let owner = AsOwner::enter()?;
-    let revoked = revocations::revoke(&owner, &which, revocations::REVOKED, now)?;
+    let revoked = revocations::revoke(&owner, &which, place.cause(), now)?;
     if revoked == 0 {
         let ours =
             |row: &SessionRow| row.env_id == env_id && row.definition_id == Some(definition_id);
@@ -79,7 +89,7 @@ fn revoke_user(place: Place, identifier: &str, except: Option<Uuid>) -> error::R
     };
     let which = Which::User { user, except };
     let owner = AsOwner::enter()?;
-    let revoked = revocations::revoke(&owner, &which, revocations::REVOKED, clock::now())?;
+    let revoked = revocations::revoke(&owner, &which, place.cause(), clock::now())?;
     Ok(count(revoked))
 }
 

@@ -12,6 +12,7 @@
 
 mod access;
 mod account_sessions;
+mod activity_logs;
 mod analytics;
 mod api_keys;
 mod client_arguments;
@@ -29,6 +30,7 @@ mod setup;
 mod tokens;
 mod triggers;
 mod user_sessions;
+mod users;
 mod verify;
 
 use crate::error::{Code, Error, Result};

@@ -264,6 +264,7 @@ fn session_refresh(
     let origin = Origin {
         ip: ip.as_ref(),
         user_agent,
+        api_key_id: None,
     };
     Ok(TableIterator::once(
         match refresh(refresh_token, expected, origin)? {

@@ -44,7 +44,7 @@ fn create(call: Create<'_>) -> error::Result<Tokens> {
         Ok(Resolved { env, stored, data })
     };
     let before = resolve()?;
-    caller::narrow(before.env.env_id)?;
+    let api_key_id = caller::narrow(before.env.env_id)?;
     let owner = AsOwner::enter()?;
     session_users::count_in_user(&owner, before.user(), clock::now())?;
     // That may have waited, even for who deleted the definition or revoked a key: all that follows
@@ -55,7 +55,11 @@ fn create(call: Create<'_>) -> error::Result<Tokens> {
         return Err(revocations::conflict());
     }
     make_room(&owner, &resolved.stored.definition, resolved.user(), now)?;
-    store(&owner, &resolved, &call, now)
+    let origin = Origin {
+        api_key_id,
+        ..call.origin
+    };
+    store(&owner, &resolved, origin, call.expires_in, now)
 }
 
 /// What a session is created from.
@@ -79,16 +83,16 @@ impl Resolved {
 fn store(
     owner: &AsOwner,
     resolved: &Resolved,
-    call: &Create<'_>,
+    origin: Origin<'_>,
+    expires_in: Option<Interval>,
     now: Micros,
 ) -> error::Result<Tokens> {
     let Resolved { env, stored, data } = resolved;
-    let expires_in = call.expires_in.as_ref();
     let lifetimes = Lifetimes::new(
         &stored.definition,
         now,
         None,
-        expires_in,
+        expires_in.as_ref(),
         Code::CreateFailed,
     )?;
     let ring = keys::ring()?;
@@ -116,7 +120,7 @@ fn store(
             expires_at: lifetimes.session,
             key_number: key_number.cast_signed(),
             sealed_data,
-            origin: call.origin,
+            origin,
         },
     )?;
     Ok(tokens)
@@ -180,6 +184,7 @@ fn session_create(
     let origin = Origin {
         ip: ip.as_ref(),
         user_agent,
+        api_key_id: None,
     };
     let tokens = create(Create {
         product,

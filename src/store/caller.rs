@@ -87,14 +87,19 @@ pub fn caller() -> Result<Caller> {
 }
 
 /// Holds the caller to the API key that it presents, if any, where its role alone would allow more.
+/// Tells the key's id.
 ///
 /// # Errors
 /// `API_KEY_INVALID`; `PERMISSION_DENIED` for a publishable key, or one of another environment.
-pub fn narrow(env_id: i32) -> Result<()> {
+pub fn narrow(env_id: i32) -> Result<Option<Uuid>> {
     match presented_key()? {
-        None => Ok(()),
+        None => Ok(None),
         Some(key) if key.env.env_id != env_id => Err(other_env()),
-        Some(key) => Caller::Key(key).full(),
+        Some(key) => {
+            let api_key_id = key.api_key_id;
+            Caller::Key(key).full()?;
+            Ok(Some(api_key_id))
+        }
     }
 }
 
@@ -114,6 +119,30 @@ pub fn narrowed_to(product: &str) -> Result<Option<Rc<Env>>> {
     Caller::Key(key).full()?;
     Ok(Some(env))
 }
+
+/// The environments that are meant: the one named, else all of the product; those of them that the
+/// API key allows which the caller presents, if any.
+///
+/// # Errors
+/// `PRODUCT_NOT_FOUND`, `ENV_NOT_FOUND`; those of [`narrow`].
+pub fn envs(product: &str, env: Option<&str>) -> Result<Vec<i32>> {
+    if let Some(env) = env {
+        let env_id = configuration::env(product, env)?.env_id;
+        narrow(env_id)?;
+        return Ok(vec![env_id]);
+    }
+    configuration::product_id(product)?;
+    match narrowed_to(product)? {
+        None => ENVS_OF.read(&AsOwner::enter()?, &[bind(product)], |row| row.required(1)),
+        Some(env) => Ok(vec![env.env_id]),
+    }
+}
+
+static ENVS_OF: Statement = Statement {
+    sql: "SELECT e.env_id FROM dialstack.environments e \
+            JOIN dialstack.products p USING (product_id) WHERE p.product = $1 ORDER BY 1",
+    parameters: &[T::TEXTOID],
+};
 
 fn other_env() -> Error {
     Error::new(

@@ -1,4 +1,4 @@
-//! Granting and revoking EXECUTE on our functions.
+//! Granting and revoking EXECUTE on our functions and SELECT on our views.
 
 use pgrx::pg_sys;
 use pgrx::pg_sys::BuiltinOid as T;
@@ -10,7 +10,8 @@ use super::statements::{Statement, bind};
 use crate::error::{Code, Error, Result};
 
 /// GRANT takes no parameters, so the catalogue writes the statement: it quotes names as it must.
-/// `$1`: names of functions, with the number of arguments where it matters; `$2`: role.
+/// `$1`: names of functions, with the number of arguments where it matters; `$2`: role; `$3`: names of
+/// views.
 static GRANT: Statement = Statement {
     sql: "SELECT format('GRANT EXECUTE ON FUNCTION %s TO %s', \
                         string_agg(p.oid::regprocedure::text, ', '), $2::regrole) \
@@ -18,12 +19,23 @@ static GRANT: Statement = Statement {
            WHERE p.pronamespace = 'dialstack'::regnamespace \
              AND (p.proname = ANY ($1) OR concat(p.proname, '/', p.pronargs) = ANY ($1)) \
           UNION ALL \
+          SELECT format('GRANT SELECT ON %s TO %s', \
+                        string_agg(c.oid::regclass::text, ', '), $2::regrole) \
+            FROM pg_catalog.pg_class c \
+           WHERE c.relnamespace = 'dialstack'::regnamespace AND c.relkind = 'v' \
+             AND c.relname = ANY ($3) \
+          HAVING count(*) > 0 \
+          UNION ALL \
           SELECT format('GRANT USAGE ON SCHEMA dialstack TO %s', $2::regrole)",
-    parameters: &[T::TEXTARRAYOID, T::OIDOID],
+    parameters: &[T::TEXTARRAYOID, T::OIDOID, T::TEXTARRAYOID],
 };
 
 static REVOKE: Statement = Statement {
     sql: "SELECT format('REVOKE ALL ON ALL FUNCTIONS IN SCHEMA dialstack FROM %s', $1::regrole) \
+          UNION ALL \
+          SELECT format('REVOKE ALL ON %s FROM %s', c.oid::regclass, $1::regrole) \
+            FROM pg_catalog.pg_class c \
+           WHERE c.relnamespace = 'dialstack'::regnamespace AND c.relkind = 'v' \
           UNION ALL \
           SELECT format('REVOKE ALL ON SCHEMA dialstack FROM %s', $1::regrole)",
     parameters: &[T::OIDOID],
@@ -91,9 +103,14 @@ pub fn granted(owner: &AsOwner, role: pg_sys::Oid) -> Result<Vec<Level>> {
     Ok(Level::ALL.into_iter().filter(is).collect())
 }
 
-/// Grants EXECUTE on these functions.
-pub fn grant(owner: &AsOwner, role: pg_sys::Oid, functions: Vec<String>) -> Result<()> {
-    run(owner, &GRANT, &[bind(functions), bind(role)])
+/// Grants EXECUTE on these functions and SELECT on these views.
+pub fn grant(
+    owner: &AsOwner,
+    role: pg_sys::Oid,
+    functions: Vec<String>,
+    views: Vec<String>,
+) -> Result<()> {
+    run(owner, &GRANT, &[bind(functions), bind(role), bind(views)])
 }
 
 /// Takes everything of ours away from the role.

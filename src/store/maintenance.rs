@@ -1,29 +1,98 @@
-//! What keeps the database clean and the dashboard fast, in bounded steps.
+//! What keeps the database clean, in bounded steps.
+//!
+//! It is safe beside everything else and beside itself: rows that somebody has locked are left for the
+//! next time, and so is what needs a table's lock that is not to be had at once.
 
-use super::clock::{self, SECOND};
+use super::clock::{self, Micros};
+use super::owner::AsOwner;
+use super::purge::{self, Purged};
+use super::purge_activity::{self, PurgedActivity};
 use super::rollup::{self, Counts};
+use super::statements::Statement;
+use super::subtransaction::unless_busy;
 use crate::error::Result;
+use crate::guc;
 
-/// After so long a call ends, done or not.
-const TIME: i64 = 20 * SECOND;
+/// After this a run ends and leaves the rest to the next one. What it has deleted stays locked until
+/// then, and a log-in whose user has a session among that waits.
+const RUN_FOR: Micros = 10 * clock::SECOND;
 
-/// What a call of [`maintain`] did.
-pub struct Done {
-    /// What was rolled up.
-    pub rollup: Counts,
+/// What may go.
+pub struct Horizon {
+    /// When the run began.
+    pub now: Micros,
+    /// What died before that has been kept long enough.
+    pub sessions_before: Micros,
 }
 
-impl Done {
-    /// Whether time ran out before everything was done.
-    pub fn more(&self) -> bool {
-        self.rollup.more
+impl Horizon {
+    /// Whether the run has lasted long enough.
+    pub fn is_late(&self) -> bool {
+        clock::now().saturating_sub(self.now) > RUN_FOR
     }
 }
 
-/// Does what there is to do, in steps of at most `batch` rows.
-pub fn maintain(batch: u32) -> Result<Done> {
-    let until = clock::now().saturating_add(TIME);
-    Ok(Done {
-        rollup: rollup::roll_up(batch, until)?,
-    })
+/// What a run has done.
+#[derive(Default)]
+pub struct Done {
+    /// Activity rolled up for the dashboard.
+    pub rollup: Counts,
+    /// Sessions deleted.
+    pub sessions: u64,
+    /// Users of deleted environments and definitions deleted.
+    pub users: u64,
+    /// Signing keys deleted.
+    pub keys: u64,
+    /// API keys deleted.
+    pub api_keys: u64,
+    /// Activity deleted.
+    pub activity: PurgedActivity,
+    /// Whether another run would find more to do.
+    pub more: bool,
+}
+
+/// Creates write it; a deletion of an environment keeps everybody out.
+static JOIN_CREATES: Statement = Statement {
+    sql: "LOCK TABLE dialstack.session_users IN ROW EXCLUSIVE MODE",
+    parameters: &[],
+};
+
+/// Does what there is to do, `batch` rows at a time.
+pub fn run(batch: u32) -> Result<Done> {
+    let owner = AsOwner::enter()?;
+    let now = clock::now();
+    // First, because activity stays until it is counted.
+    let mut done = Done {
+        rollup: rollup::roll_up(batch, now.saturating_add(RUN_FOR))?,
+        ..Done::default()
+    };
+    done.more = done.rollup.more;
+    let horizon = Horizon {
+        now,
+        sessions_before: now.saturating_sub(guc::session_retention_micros()),
+    };
+    // Each step is a subtransaction, so that one that meets a lock undoes only itself.
+    let purged = unless_busy(&owner, || {
+        JOIN_CREATES.execute(&owner, &[])?;
+        let sessions = purge::sessions(&owner, &horizon, batch)?;
+        let users = purge::users(&owner, &horizon, batch)?;
+        Ok((sessions, users))
+    })?;
+    let busy = || Purged {
+        rows: 0,
+        more: true,
+    };
+    let (sessions, users) = purged.unwrap_or_else(|| (busy(), busy()));
+    done.sessions = sessions.rows;
+    done.users = users.rows;
+    done.more |= sessions.more || users.more;
+    let keys = unless_busy(&owner, || {
+        let keys = purge::keys(&owner, &horizon, sessions.rows > 0 && !sessions.more)?;
+        Ok((keys, purge::api_keys(&owner, &horizon)?))
+    })?;
+    done.more |= keys.is_none();
+    (done.keys, done.api_keys) = keys.unwrap_or_default();
+    done.activity = purge_activity::activity(&owner, &horizon, batch)?;
+    done.more |= done.activity.more;
+    Ok(done)
 }

@@ -5,13 +5,14 @@ use pgrx::datum::TimestampWithTimeZone;
 use pgrx::pg_sys::BuiltinOid as T;
 use uuid::Uuid;
 
-use super::activity;
 use super::clock::{Micros, timestamptz};
 use super::ids::{pg_uuid, uuid};
 use super::owner::AsOwner;
 use super::session_writes::purge_after;
 use super::statements::{Statement, bind};
+use super::{activity, notifications};
 use crate::error::Result;
+use crate::guc;
 
 fn pg_all(ids: &[Uuid]) -> Vec<pgrx::Uuid> {
     ids.iter().map(pg_uuid).collect()
@@ -74,9 +75,11 @@ static INSERT: Statement = Statement {
                   DO NOTHING \
               RETURNING session_id) \
           INSERT INTO dialstack.activity \
-              (at, month, session_id, env_id, kind, operation, status, subject, latency_us) \
+              (at, month, session_id, env_id, kind, operation, status, subject, latency_us, \
+               detail) \
           SELECT $5, extract(month FROM $5 AT TIME ZONE 'UTC'), session_id, $3, $2, 'create', \
-                 'success', $4, $14 \
+                 'success', $4, $14, \
+                 CASE WHEN $13 IS NOT NULL THEN jsonb_build_object('api_key_id', $13) END \
             FROM created",
     parameters: &[
         T::UUIDOID,
@@ -145,9 +148,11 @@ static GRANT: Statement = Statement {
                WHERE session_id = $1 AND kind = 'client' AND revoked_at IS NULL \
            RETURNING session_id, env_id, kind, subject) \
           INSERT INTO dialstack.activity \
-              (at, month, session_id, env_id, kind, operation, status, subject, latency_us) \
+              (at, month, session_id, env_id, kind, operation, status, subject, latency_us, \
+               detail) \
           SELECT $5, extract(month FROM $5 AT TIME ZONE 'UTC'), session_id, env_id, kind, \
-                 'grant', 'success', subject, $6 \
+                 'grant', 'success', subject, $6, \
+                 CASE WHEN $7 IS NOT NULL THEN jsonb_build_object('api_key_id', $7) END \
             FROM granted",
     parameters: &[
         T::UUIDOID,
@@ -156,11 +161,18 @@ static GRANT: Statement = Statement {
         T::UUIDARRAYOID,
         T::TIMESTAMPTZOID,
         T::INT4OID,
+        T::UUIDOID,
     ],
 };
 
 /// Adds to what a living client session reaches; `false` if it was revoked meanwhile.
-pub fn grant(owner: &AsOwner, session_id: &Uuid, grants: &Grants, now: Micros) -> Result<bool> {
+pub fn grant(
+    owner: &AsOwner,
+    session_id: &Uuid,
+    grants: &Grants,
+    now: Micros,
+    api_key_id: Option<Uuid>,
+) -> Result<bool> {
     let arguments = [
         bind(pg_uuid(session_id)),
         bind(pg_all(&grants.connected_account_ids)),
@@ -168,6 +180,7 @@ pub fn grant(owner: &AsOwner, session_id: &Uuid, grants: &Grants, now: Micros) -
         bind(pg_all(&grants.user_identity_ids)),
         bind(timestamptz(now)),
         bind(activity::latency(now)),
+        bind(api_key_id.as_ref().map(pg_uuid)),
     ];
     Ok(GRANT.execute(owner, &arguments)? == 1)
 }
@@ -176,24 +189,47 @@ static DELETE: Statement = Statement {
     sql: "WITH deleted AS ( \
               DELETE FROM dialstack.sessions \
                WHERE session_id = $1 AND kind = 'client' AND env_id = $2 \
-           RETURNING session_id, env_id, kind, subject) \
-          INSERT INTO dialstack.activity \
-              (at, month, session_id, env_id, kind, operation, status, subject, latency_us) \
-          SELECT $3, extract(month FROM $3 AT TIME ZONE 'UTC'), session_id, env_id, kind, \
-                 'delete', 'success', subject, $4 \
-            FROM deleted",
-    parameters: &[T::UUIDOID, T::INT4OID, T::TIMESTAMPTZOID, T::INT4OID],
+           RETURNING session_id, env_id, kind, subject, \
+                     revoked_at IS NULL AND expires_at > $3 AS lived), \
+          logged AS ( \
+              INSERT INTO dialstack.activity \
+                  (at, month, session_id, env_id, kind, operation, status, subject, latency_us, \
+                   detail) \
+              SELECT $3, extract(month FROM $3 AT TIME ZONE 'UTC'), session_id, env_id, kind, \
+                     'delete', 'success', subject, $4, \
+                     CASE WHEN $5 IS NOT NULL THEN jsonb_build_object('api_key_id', $5) END \
+                FROM deleted) \
+          SELECT lived FROM deleted",
+    parameters: &[
+        T::UUIDOID,
+        T::INT4OID,
+        T::TIMESTAMPTZOID,
+        T::INT4OID,
+        T::UUIDOID,
+    ],
 };
 
 /// Deletes a client session, dead or alive; `false` if the environment has none with that id.
-pub fn delete(owner: &AsOwner, session_id: &Uuid, env_id: i32, now: Micros) -> Result<bool> {
+pub fn delete(
+    owner: &AsOwner,
+    session_id: &Uuid,
+    env_id: i32,
+    now: Micros,
+    api_key_id: Option<Uuid>,
+) -> Result<bool> {
     let arguments = [
         bind(pg_uuid(session_id)),
         bind(env_id),
         bind(timestamptz(now)),
         bind(activity::latency(now)),
+        bind(api_key_id.as_ref().map(pg_uuid)),
     ];
-    Ok(DELETE.execute(owner, &arguments)? == 1)
+    let deleted = DELETE.write(owner, &arguments, |row| row.required::<bool>(1))?;
+    // Its token dies with it.
+    if deleted.contains(&true) && guc::notify_revocations() {
+        notifications::revoked(owner, vec![pg_uuid(session_id)])?;
+    }
+    Ok(!deleted.is_empty())
 }
 
 /// A living client session, with all that its functions return.

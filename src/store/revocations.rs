@@ -13,9 +13,10 @@ use super::session_users::{self, UserKey};
 use super::session_writes::{lock, purge_after};
 use super::sessions::{self, SessionRow};
 use super::statements::{Statement, bind};
-use super::transaction;
+use super::{notifications, transaction};
 use crate::error::{Code, Error, Result};
-use crate::session::verdict::REVOKED_FOR_REUSE;
+use crate::guc;
+use crate::session::verdict::{REVOKED_AS_EXPIRED, REVOKED_FOR_REUSE};
 
 /// Which sessions to revoke. Each form is a statement of its own, so that each has the plan of its
 /// index.
@@ -62,14 +63,19 @@ macro_rules! revoke_where {
                   WHERE revoked_at IS NULL AND expires_at > $1 AND ",
             $condition,
             " RETURNING session_id, env_id, definition_id, kind, subject, ip, user_agent, \
-                        created_at, expires_at) \
-             INSERT INTO dialstack.activity \
-                 (at, month, session_id, env_id, definition_id, kind, operation, status, reason, \
-                  subject, ip, user_agent, latency_us, session_created_at, expires_before) \
-             SELECT $1, extract(month FROM $1 AT TIME ZONE 'UTC'), session_id, env_id, \
-                    definition_id, kind, $4, $5, $2, subject, coalesce($6, ip), \
-                    coalesce($7, user_agent), $8, created_at, expires_at \
-               FROM revoked"
+                        created_at, expires_at), \
+             logged AS ( \
+                 INSERT INTO dialstack.activity \
+                     (at, month, session_id, env_id, definition_id, kind, operation, status, \
+                      reason, subject, ip, user_agent, latency_us, detail, \
+                      session_created_at, expires_before) \
+                 SELECT $1, extract(month FROM $1 AT TIME ZONE 'UTC'), session_id, env_id, \
+                        definition_id, kind, $4, $5, $2, subject, coalesce($6, ip), \
+                        coalesce($7, user_agent), $8, \
+                        CASE WHEN $9 IS NOT NULL THEN jsonb_build_object('api_key_id', $9) END, \
+                        created_at, expires_at \
+                   FROM revoked) \
+             SELECT count(*), ARRAY(SELECT session_id FROM revoked LIMIT $10) FROM revoked"
         )
     };
 }
@@ -86,18 +92,20 @@ macro_rules! revoke_parameters {
             T::INETOID,
             T::TEXTOID,
             T::INT4OID,
+            T::UUIDOID,
+            T::INT8OID,
             $($more),*
         ]
     };
 }
 
 static REVOKE_ONE: Statement = Statement {
-    sql: revoke_where!("session_id = $9 AND env_id = $10 AND definition_id = $11"),
+    sql: revoke_where!("session_id = $11 AND env_id = $12 AND definition_id = $13"),
     parameters: revoke_parameters!(T::UUIDOID, T::INT4OID, T::INT4OID),
 };
 
 static REVOKE_OPAQUE: Statement = Statement {
-    sql: revoke_where!("session_id = $9 AND env_id = $10 AND definition_id IS NULL"),
+    sql: revoke_where!("session_id = $11 AND env_id = $12 AND definition_id IS NULL"),
     parameters: revoke_parameters!(T::UUIDOID, T::INT4OID),
 };
 
@@ -110,24 +118,24 @@ static PUT_AWAY: Statement = Statement {
 
 static REVOKE_USER: Statement = Statement {
     sql: revoke_where!(
-        "env_id = $9 AND definition_id = $10 AND subject = $11 \
-         AND ($12 IS NULL OR session_id <> $12)"
+        "env_id = $11 AND definition_id = $12 AND subject = $13 \
+         AND ($14 IS NULL OR session_id <> $14)"
     ),
     parameters: revoke_parameters!(T::INT4OID, T::INT4OID, T::TEXTOID, T::UUIDOID),
 };
 
 static REVOKE_KEY: Statement = Statement {
-    sql: revoke_where!("key_number = $9 AND definition_id IS NULL"),
+    sql: revoke_where!("key_number = $11 AND definition_id IS NULL"),
     parameters: revoke_parameters!(T::INT4OID),
 };
 
 static REVOKE_ENV: Statement = Statement {
-    sql: revoke_where!("env_id = $9"),
+    sql: revoke_where!("env_id = $11"),
     parameters: revoke_parameters!(T::INT4OID),
 };
 
 static REVOKE_DEFINITION: Statement = Statement {
-    sql: revoke_where!("definition_id = $9"),
+    sql: revoke_where!("definition_id = $11"),
     parameters: revoke_parameters!(T::INT4OID),
 };
 
@@ -173,30 +181,21 @@ pub const REVOKED: Cause<'_> = Cause {
     reason: "revoked",
     operation: "revoke",
     status: "success",
-    origin: Origin {
-        ip: None,
-        user_agent: None,
-    },
+    origin: Origin::UNKNOWN,
 };
 /// A newer session took its place.
 pub const EVICTED: Cause<'_> = Cause {
     reason: "evicted",
     operation: "evict",
     status: "success",
-    origin: Origin {
-        ip: None,
-        user_agent: None,
-    },
+    origin: Origin::UNKNOWN,
 };
 /// An old refresh token was presented.
 pub const REUSED: Cause<'_> = Cause {
     reason: REVOKED_FOR_REUSE,
     operation: "reuse",
     status: "fail",
-    origin: Origin {
-        ip: None,
-        user_agent: None,
-    },
+    origin: Origin::UNKNOWN,
 };
 /// The key that it depends on was revoked.
 pub const KEY_REVOKED: Cause<'_> = Cause {
@@ -231,6 +230,8 @@ pub fn revoke(owner: &AsOwner, which: &Which<'_>, cause: Cause<'_>, now: Micros)
         bind(cause.origin.ip.cloned()),
         bind(cause.origin.user_agent),
         bind(activity::latency(now)),
+        bind(cause.origin.api_key_id.as_ref().map(pg_uuid)),
+        bind(told()),
     ];
     match which {
         Which::One {
@@ -245,7 +246,7 @@ pub fn revoke(owner: &AsOwner, which: &Which<'_>, cause: Cause<'_>, now: Micros)
                 bind(*env_id),
                 bind(*definition_id),
             ]);
-            REVOKE_ONE.execute(owner, &arguments)
+            run(owner, &REVOKE_ONE, &arguments)
         }
         Which::User { user, except } => session_users::with_locked(owner, *user, || {
             arguments.extend([
@@ -254,16 +255,16 @@ pub fn revoke(owner: &AsOwner, which: &Which<'_>, cause: Cause<'_>, now: Micros)
                 bind(user.identifier),
                 bind(except.as_ref().map(pg_uuid)),
             ]);
-            REVOKE_USER.execute(owner, &arguments)
+            run(owner, &REVOKE_USER, &arguments)
         }),
         Which::Opaque { session_id, env_id } => {
             lock(owner, session_id)?;
             arguments.extend([bind(pg_uuid(session_id)), bind(*env_id)]);
-            REVOKE_OPAQUE.execute(owner, &arguments)
+            run(owner, &REVOKE_OPAQUE, &arguments)
         }
         Which::Key(key_number) => {
             arguments.push(bind(*key_number));
-            REVOKE_KEY.execute(owner, &arguments)
+            run(owner, &REVOKE_KEY, &arguments)
         }
         Which::Env(env_id) => {
             arguments.push(bind(*env_id));
@@ -281,6 +282,28 @@ pub fn revoke(owner: &AsOwner, which: &Which<'_>, cause: Cause<'_>, now: Micros)
     }
 }
 
+/// How many of the revoked sessions' ids are needed: those that listeners are told, and one more.
+fn told() -> i64 {
+    if guc::notify_revocations() {
+        i64::try_from(notifications::MOST).map_or(i64::MAX, |most| most + 1)
+    } else {
+        0
+    }
+}
+
+/// Runs a revocation, tells who listens, and counts.
+fn run(owner: &AsOwner, statement: &Statement, arguments: &[DatumWithOid<'_>]) -> Result<u64> {
+    let rows = statement.write(owner, arguments, |row| {
+        Ok((row.required::<i64>(1)?, row.required::<Vec<pgrx::Uuid>>(2)?))
+    })?;
+    let mut revoked = 0;
+    for (count, sessions) in rows {
+        revoked += count.unsigned_abs();
+        notifications::revoked(owner, sessions)?;
+    }
+    Ok(revoked)
+}
+
 /// Revokes by a statement that means many users' sessions, with creates kept out.
 ///
 /// # Errors
@@ -293,7 +316,7 @@ fn revoke_many(
     meant: impl Fn(&SessionRow) -> bool,
 ) -> Result<u64> {
     KEEP_CREATES_OUT.execute(owner, &[])?;
-    let revoked = statement.execute(owner, arguments)?;
+    let revoked = run(owner, statement, arguments)?;
     // At READ COMMITTED the statement saw all that there is.
     let missed =
         transaction::has_old_snapshot() && sessions::any(|row| row.lives(now) && meant(row))?;
@@ -309,17 +332,12 @@ pub fn conflict() -> Error {
     .hint("Retry the transaction.")
 }
 
-/// Frees the user_identifier_key of a client session that has expired, or whose token's key is gone.
-pub fn put_away(
-    owner: &AsOwner,
-    session_id: &Uuid,
-    reason: &'static str,
-    now: Micros,
-) -> Result<()> {
+/// Frees the user_identifier_key of a client session that has expired. Nobody revoked it: no activity.
+pub fn put_away(owner: &AsOwner, session_id: &Uuid, now: Micros) -> Result<()> {
     let arguments = [
         bind(pg_uuid(session_id)),
         bind(timestamptz(now)),
-        bind(reason),
+        bind(REVOKED_AS_EXPIRED),
     ];
     let _ours = Ours::begin();
     PUT_AWAY.execute(owner, &arguments).map(|_| ())

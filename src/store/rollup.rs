@@ -99,7 +99,6 @@ pub fn roll_up(batch: u32, until: Micros) -> Result<Counts> {
 
 /// Whether all activity of a month (1 to 12) is rolled up, so that it may be truncated. Ask under the
 /// lock that truncating takes: then nobody is writing more of it.
-#[allow(dead_code, reason = "retention asks before it truncates a month")]
 pub fn is_rolled_up(month: i16) -> Result<bool> {
     let owner = AsOwner::enter_by_index()?;
     let left = ANY_LEFT.read(&owner, &[bind(month)], |row| row.required::<bool>(1))?;

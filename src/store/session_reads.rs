@@ -7,6 +7,7 @@ use uuid::Uuid;
 use super::clock::{Micros, timestamptz};
 use super::ids::pg_uuid;
 use super::owner::AsOwner;
+use super::settings::Setting;
 use super::statements::{Columns, Statement, bind};
 use crate::error::Result;
 use crate::session::Page;
@@ -136,6 +137,7 @@ pub struct Filter<'a> {
 
 /// A page of sessions: of one user the newest first, of all by identifier.
 pub fn list(filter: &Filter<'_>, page: &Page, now: Micros) -> Result<Vec<Listed>> {
+    let _plain = Setting::no_jit();
     let owner = AsOwner::enter()?;
     let (now, env, definition) = (
         bind(timestamptz(now)),
@@ -168,6 +170,7 @@ pub fn list(filter: &Filter<'_>, page: &Page, now: Micros) -> Result<Vec<Listed>
 
 /// How many sessions there are on all pages.
 pub fn count(filter: &Filter<'_>, now: Micros) -> Result<i64> {
+    let _plain = Setting::no_jit();
     let owner = AsOwner::enter()?;
     let (now, env, definition) = (
         bind(timestamptz(now)),

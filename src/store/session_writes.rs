@@ -77,9 +77,10 @@ static INSERT: Statement = Statement {
                       ($8 AT TIME ZONE 'UTC')::date, $9, $10, $11, $12)) \
           INSERT INTO dialstack.activity \
               (at, month, session_id, env_id, definition_id, kind, operation, status, subject, \
-               ip, user_agent, latency_us, expires_after) \
+               ip, user_agent, latency_us, expires_after, detail) \
           VALUES ($5, extract(month FROM $5 AT TIME ZONE 'UTC'), $1, $2, $3, 'user', 'create', \
-                  'success', $4, $11, $12, $13, $7)",
+                  'success', $4, $11, $12, $13, $7, \
+                  CASE WHEN $14 IS NOT NULL THEN jsonb_build_object('api_key_id', $14) END)",
     parameters: &[
         T::UUIDOID,
         T::INT4OID,
@@ -94,6 +95,7 @@ static INSERT: Statement = Statement {
         T::INETOID,
         T::TEXTOID,
         T::INT4OID,
+        T::UUIDOID,
     ],
 };
 
@@ -113,6 +115,7 @@ pub fn insert(owner: &AsOwner, session: NewSession<'_>) -> Result<()> {
         bind(session.origin.ip.cloned()),
         bind(session.origin.user_agent),
         bind(activity::latency(session.now)),
+        bind(session.origin.api_key_id.as_ref().map(pg_uuid)),
     ];
     INSERT.execute(owner, &arguments).map(|_| ())
 }
@@ -295,4 +298,20 @@ pub fn extend(owner: &AsOwner, row: &SessionRow, expires_at: Micros, now: Micros
         bind(activity::latency(now)),
     ];
     Ok(EXTEND.execute(owner, &arguments)? == 1)
+}
+
+/// The day as it follows from the row and the retention of now.
+static POSTPONE_PURGE: Statement = Statement {
+    sql: "UPDATE dialstack.sessions SET purge_after = \
+              ((least(expires_at, coalesce(revoked_at, expires_at)) \
+                + $2 * interval '1 microsecond') AT TIME ZONE 'UTC')::date \
+           WHERE session_id = ANY ($1)",
+    parameters: &[T::UUIDARRAYOID, T::INT8OID],
+};
+
+/// Moves the day after which the rows of these sessions may go. No verdict changes by it.
+pub fn postpone_purge(owner: &AsOwner, sessions: Vec<pgrx::Uuid>) -> Result<u64> {
+    let _plain = PlainRefresh::begin();
+    let arguments = [bind(sessions), bind(guc::session_retention_micros())];
+    POSTPONE_PURGE.execute(owner, &arguments)
 }

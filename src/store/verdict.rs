@@ -2,6 +2,8 @@
 
 use std::rc::Rc;
 
+use uuid::Uuid;
+
 use super::clock::{self, Micros};
 use super::configuration::{self, Env, StoredDefinition};
 use super::json::JsonText;
@@ -110,10 +112,15 @@ pub struct LiveSession {
 /// Opens a session's sealed data, JSON text. `None` where there is none, or its key is gone and so
 /// the data.
 pub fn open_data(row: &SessionRow) -> Result<Option<String>> {
-    let Some(sealed) = &row.sealed_data else {
-        return Ok(None);
-    };
-    let open = |ring: &KeyRing| token::sealed::open(ring, row.key_number, row.session_id, sealed);
+    match &row.sealed_data {
+        Some(sealed) => open_sealed(row.session_id, row.key_number, sealed),
+        None => Ok(None),
+    }
+}
+
+/// Opens the sealed data of this session. `None` where its key is gone and so the data.
+pub fn open_sealed(session_id: Uuid, key_number: u32, sealed: &[u8]) -> Result<Option<String>> {
+    let open = |ring: &KeyRing| token::sealed::open(ring, key_number, session_id, sealed);
     let data = with_ring(open)?.ok();
     Ok(data.and_then(|data| String::from_utf8(data.to_vec()).ok()))
 }

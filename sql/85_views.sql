@@ -1,0 +1,106 @@
+-- What administrators look at in psql. The views read the tables as their owner, past row-level
+-- security, and no column is a secret. Each asks for the marker of access level admin: by SELECT alone
+-- pg_read_all_data would read them.
+
+-- A client session's subject is a password where publishable keys are used: it is not shown.
+CREATE VIEW dialstack.active_sessions WITH (security_barrier) AS
+SELECT s.session_id, s.kind, p.product, e.env, d.tag,
+       CASE WHEN s.kind OPERATOR(pg_catalog.<>) 'client' THEN s.subject END AS identifier,
+       s.created_at, s.last_seen_at, s.expires_at, s.generation, s.ip, s.user_agent, s.scopes,
+       s.api_key_id
+  FROM dialstack.sessions s
+  JOIN dialstack.environments e ON e.env_id OPERATOR(pg_catalog.=) s.env_id
+  JOIN dialstack.products p ON p.product_id OPERATOR(pg_catalog.=) e.product_id
+  LEFT JOIN dialstack.session_definitions d ON d.definition_id OPERATOR(pg_catalog.=) s.definition_id
+ WHERE dialstack.access_admin()
+   AND s.revoked_at IS NULL AND s.expires_at OPERATOR(pg_catalog.>) pg_catalog.clock_timestamp();
+COMMENT ON VIEW dialstack.active_sessions IS 'the living sessions of all kinds';
+COMMENT ON COLUMN dialstack.active_sessions.session_id IS 'id of the session';
+COMMENT ON COLUMN dialstack.active_sessions.kind IS 'user, account or client';
+COMMENT ON COLUMN dialstack.active_sessions.product IS 'its product';
+COMMENT ON COLUMN dialstack.active_sessions.env IS 'its environment';
+COMMENT ON COLUMN dialstack.active_sessions.tag IS 'its definition; user sessions only';
+COMMENT ON COLUMN dialstack.active_sessions.identifier IS 'identifier of the user, or account; null for client sessions, whose user_identifier_key is secret';
+COMMENT ON COLUMN dialstack.active_sessions.created_at IS 'when it was created';
+COMMENT ON COLUMN dialstack.active_sessions.last_seen_at IS 'creation or last refresh';
+COMMENT ON COLUMN dialstack.active_sessions.expires_at IS 'when it ends unless it is refreshed';
+COMMENT ON COLUMN dialstack.active_sessions.generation IS 'how often the refresh token has rotated';
+COMMENT ON COLUMN dialstack.active_sessions.ip IS 'address of the user at creation or last refresh';
+COMMENT ON COLUMN dialstack.active_sessions.user_agent IS 'user agent at creation or last refresh';
+COMMENT ON COLUMN dialstack.active_sessions.scopes IS 'scopes that it holds';
+COMMENT ON COLUMN dialstack.active_sessions.api_key_id IS 'API key that created it';
+
+-- The count reads all sessions, but only where its column is asked for.
+CREATE VIEW dialstack.signing_key_status AS
+SELECT k.kid, k.key_number, k.purpose, k.alg, k.state, k.created_at, k.retired_at, k.revoked_at,
+       k.public_jwk IS NOT NULL AS published,
+       CASE WHEN k.purpose OPERATOR(pg_catalog.<>) 'jwt' THEN coalesce(s.living, 0) END
+           AS living_sessions
+  FROM dialstack.signing_keys k
+  LEFT JOIN (SELECT key_number, pg_catalog.count(*) AS living
+               FROM dialstack.sessions
+              WHERE revoked_at IS NULL
+                AND expires_at OPERATOR(pg_catalog.>) pg_catalog.clock_timestamp()
+              GROUP BY key_number) s
+    ON s.key_number OPERATOR(pg_catalog.=) k.key_number
+ WHERE dialstack.access_admin();
+COMMENT ON VIEW dialstack.signing_key_status IS 'the key ring without its secrets, and what depends on each key';
+COMMENT ON COLUMN dialstack.signing_key_status.kid IS 'key id, as in the header of a token';
+COMMENT ON COLUMN dialstack.signing_key_status.key_number IS 'number of the key, as in opaque tokens and sealed data';
+COMMENT ON COLUMN dialstack.signing_key_status.purpose IS 'jwt, seal or token';
+COMMENT ON COLUMN dialstack.signing_key_status.alg IS 'HS256, EdDSA or ES256; only for purpose jwt';
+COMMENT ON COLUMN dialstack.signing_key_status.state IS 'active: makes and checks; retired: only checks; revoked: neither';
+COMMENT ON COLUMN dialstack.signing_key_status.created_at IS 'when it was made';
+COMMENT ON COLUMN dialstack.signing_key_status.retired_at IS 'when a newer key took over';
+COMMENT ON COLUMN dialstack.signing_key_status.revoked_at IS 'when it was revoked';
+COMMENT ON COLUMN dialstack.signing_key_status.published IS 'whether it has a public part';
+COMMENT ON COLUMN dialstack.signing_key_status.living_sessions IS 'living sessions whose data it encrypts (seal), or whose client token it makes (token); null for jwt';
+
+CREATE VIEW dialstack.refresh_reuse WITH (security_barrier) AS
+SELECT a.at, p.product, e.env, d.tag, a.session_id, a.subject AS identifier, a.ip, a.user_agent
+  FROM dialstack.activity a
+  JOIN dialstack.environments e ON e.env_id OPERATOR(pg_catalog.=) a.env_id
+  JOIN dialstack.products p ON p.product_id OPERATOR(pg_catalog.=) e.product_id
+  LEFT JOIN dialstack.session_definitions d ON d.definition_id OPERATOR(pg_catalog.=) a.definition_id
+ WHERE dialstack.access_admin() AND a.operation OPERATOR(pg_catalog.=) 'reuse';
+COMMENT ON VIEW dialstack.refresh_reuse IS 'old refresh tokens that were presented: each may be a theft';
+COMMENT ON COLUMN dialstack.refresh_reuse.at IS 'when it was presented';
+COMMENT ON COLUMN dialstack.refresh_reuse.product IS 'product of the session';
+COMMENT ON COLUMN dialstack.refresh_reuse.env IS 'environment of the session';
+COMMENT ON COLUMN dialstack.refresh_reuse.tag IS 'definition of the session';
+COMMENT ON COLUMN dialstack.refresh_reuse.session_id IS 'the session, which was revoked by it';
+COMMENT ON COLUMN dialstack.refresh_reuse.identifier IS 'the user';
+COMMENT ON COLUMN dialstack.refresh_reuse.ip IS 'address of who presented it';
+COMMENT ON COLUMN dialstack.refresh_reuse.user_agent IS 'user agent of who presented it';
+
+CREATE VIEW dialstack.api_key_usage AS
+SELECT k.api_key_id, p.product, e.env, k.kind, k.name, k.hint,
+       CASE WHEN k.revoked_at IS NOT NULL THEN 'revoked'
+            WHEN k.expires_at OPERATOR(pg_catalog.<=) pg_catalog.clock_timestamp() THEN 'expired'
+            ELSE 'active' END AS state,
+       k.created_at, k.expires_at, k.revoked_at,
+       coalesce(a.uses, 0) AS uses, a.last_used_at
+  FROM dialstack.api_keys k
+  LEFT JOIN (dialstack.environments e
+             JOIN dialstack.products p ON p.product_id OPERATOR(pg_catalog.=) e.product_id)
+    ON e.env_id OPERATOR(pg_catalog.=) k.env_id
+  LEFT JOIN (SELECT (detail OPERATOR(pg_catalog.->>) 'api_key_id')::pg_catalog.uuid AS api_key_id,
+                    pg_catalog.count(*) AS uses, pg_catalog.max(at) AS last_used_at
+               FROM dialstack.activity
+              WHERE detail OPERATOR(pg_catalog.?) 'api_key_id'
+              GROUP BY 1) a
+    ON a.api_key_id OPERATOR(pg_catalog.=) k.api_key_id
+ WHERE dialstack.access_admin();
+COMMENT ON VIEW dialstack.api_key_usage IS 'the API keys, and how often each was used as far as activity is kept; reading leaves no activity';
+COMMENT ON COLUMN dialstack.api_key_usage.api_key_id IS 'id of the key';
+COMMENT ON COLUMN dialstack.api_key_usage.product IS 'the product that it is for';
+COMMENT ON COLUMN dialstack.api_key_usage.env IS 'the environment that it is for; null once that is deleted';
+COMMENT ON COLUMN dialstack.api_key_usage.kind IS 'secret or publishable';
+COMMENT ON COLUMN dialstack.api_key_usage.name IS 'display name';
+COMMENT ON COLUMN dialstack.api_key_usage.hint IS 'last four characters of the key';
+COMMENT ON COLUMN dialstack.api_key_usage.state IS 'active, expired or revoked';
+COMMENT ON COLUMN dialstack.api_key_usage.created_at IS 'when it was created';
+COMMENT ON COLUMN dialstack.api_key_usage.expires_at IS 'when it expires; null: never';
+COMMENT ON COLUMN dialstack.api_key_usage.revoked_at IS 'when it was revoked';
+COMMENT ON COLUMN dialstack.api_key_usage.uses IS 'operations that were done with it';
+COMMENT ON COLUMN dialstack.api_key_usage.last_used_at IS 'the latest of them';

@@ -1,0 +1,267 @@
+"""maintain() beside others: it waits for nobody, loses nothing, and two share the work."""
+
+import threading
+import time
+
+import pytest
+from conftest import maintain
+from psycopg import errors
+from support.service import REPEATABLE_READ, Background, call, refresh, value, verify
+
+# Far longer than a run needs that waits only for a moment, far shorter than a wait for somebody.
+SOON = 10
+
+
+@pytest.fixture(autouse=True)
+def from_nothing(clean):
+    pass
+
+
+def test_two_runs_beside_full_load_purge_each_dead_session_once_and_no_living_one(
+    admin, connect, shop, past
+):
+    # Given some thousand dead sessions
+    dead = past.dead(6000)
+    stop, failures = threading.Event(), []
+    living, purged = [], []
+
+    def repeat(work):
+        connection = connect()
+
+        def run():
+            try:
+                while not stop.is_set():
+                    work(connection)
+            except Exception as error:
+                failures.append(error)
+
+        return threading.Thread(target=run)
+
+    def log_in_and_refresh(connection):
+        session = shop.create(connection, user=f"user-{time.monotonic_ns()}")
+        living.append(refresh(connection, session.refresh_token))
+
+    def log_in_and_out(connection):
+        session = shop.create(connection, user="comes-and-goes")
+        assert shop.revoke(connection, session.session_id) == 1
+
+    def log_in_as_one_of_the_dead(connection):
+        living.append(shop.create(connection, user="long-gone1"))
+
+    # When two runs at once go on beside clients
+    works = [log_in_and_refresh, log_in_and_out, log_in_as_one_of_the_dead]
+    works += [lambda connection: purged.append(maintain(connection, batch=50))] * 2
+    threads = [repeat(work) for work in works]
+    for thread in threads:
+        thread.start()
+    deadline = time.monotonic() + 60
+    while past.left(dead) and time.monotonic() < deadline and not failures:
+        time.sleep(0.1)
+    stop.set()
+    for thread in threads:
+        thread.join()
+
+    # Then
+    assert failures == []
+    assert past.left(dead) == set()
+    assert sum(run["sessions_purged"] for run in purged) == len(dead)
+    assert len(living) > 20
+    for session in living:
+        assert verify(admin, session.token).valid
+
+
+def test_a_row_that_somebody_has_locked_is_left_for_the_next_time(admin, connect, past):
+    dead, other = past.dead(20), connect()
+    (held, *_) = dead
+    with other.transaction():
+        other.execute("SELECT FROM dialstack.sessions WHERE session_id = %s FOR UPDATE", [held])
+        began = time.monotonic()
+        done = maintain(admin)
+        assert time.monotonic() - began < SOON
+        assert (done["sessions_purged"], done["more"]) == (19, True)
+        assert past.left(dead) == {held}
+
+    done = maintain(admin)
+    assert (done["sessions_purged"], done["more"]) == (1, False)
+
+
+def test_what_a_session_alone_knows_of_its_user_is_not_lost(admin, connect, shop, past):
+    # Given a user who was seen last by refreshing a session that is dead by now
+    session = shop.create(admin, user="refreshed1")
+    admin.execute("DELETE FROM dialstack.sessions WHERE session_id = %s", [session.session_id])
+    admin.execute(
+        "UPDATE dialstack.session_users SET last_seen = now() - interval '1 year'"
+        " WHERE identifier = 'refreshed1'"
+    )
+    (dead,) = past.dead(1, user="refreshed")
+    seen = call(admin, "session_info", session_id=dead).last_seen_at
+
+    # When the user's row is locked: the session stays
+    other = connect()
+    with other.transaction(force_rollback=True):
+        shop.create(other, user="refreshed1")
+        done = maintain(admin)
+        assert (done["sessions_purged"], done["more"]) == (0, True)
+
+    # Then, when it is free, it goes, and what it knew stays
+    assert maintain(admin)["sessions_purged"] == 1
+    assert seen == value(
+        admin, "SELECT last_seen FROM dialstack.session_users WHERE identifier = 'refreshed1'"
+    )
+
+
+def test_a_user_can_log_in_while_sessions_of_others_are_purged(admin, connect, shop, past):
+    past.dead(10)
+    with admin.transaction():
+        maintain(admin)
+        assert shop.create(connect(), user="somebody").token
+        assert shop.revoke_all(connect(), "somebody") == 1
+
+
+def test_a_month_in_use_is_skipped_and_the_others_are_emptied(admin, connect, past):
+    busy, idle = past.activity(months=6), past.activity(months=5)
+    reader = connect()
+    with reader.transaction():
+        reader.execute(f"SELECT count(*) FROM dialstack.activity_{busy[-2:]}")
+        began = time.monotonic()
+        done = maintain(admin)
+        assert time.monotonic() - began < SOON
+    assert done["activity_skipped"] == [busy]
+    assert done["activity_months"] == [idle]
+    assert done["more"] is True
+
+    done = maintain(admin)
+    assert (done["activity_months"], done["activity_skipped"]) == ([busy], [])
+    assert done["more"] is False
+
+
+def test_a_month_that_is_being_written_is_skipped_too(admin, connect, past):
+    busy = past.activity(months=6)
+    writer = connect()
+    with writer.transaction():
+        writer.execute(
+            "INSERT INTO dialstack.activity (at, month, env_id, kind, operation, status)"
+            " SELECT at, month, env_id, kind, operation, status FROM dialstack.activity"
+            " WHERE month = %s LIMIT 1",
+            [int(busy[-2:])],
+        )
+        assert maintain(admin)["activity_skipped"] == [busy]
+
+
+def test_who_reads_activity_does_not_queue_up_behind_a_run(admin, connect, shop, past):
+    busy = past.activity(months=6)
+    holder = connect()
+    with holder.transaction():
+        holder.execute(f"SELECT count(*) FROM dialstack.activity_{busy[-2:]}")
+        run = Background(maintain, connect())
+        began = time.monotonic()
+        call(admin, "session_activity_logs", product=shop.product)
+        assert time.monotonic() - began < SOON
+        assert run.result()["activity_skipped"] == [busy]
+
+
+def test_the_deletion_of_an_environment_is_not_waited_for(admin, connect, shop, past):
+    past.dead(5)
+    month = past.activity(months=6)
+    other = connect()
+    with other.transaction(force_rollback=True):
+        call(other, "env_delete", product=shop.product, env=shop.env)
+        began = time.monotonic()
+        done = maintain(admin)
+        assert time.monotonic() - began < SOON
+        # What needs no lock of it is done.
+        assert (done["sessions_purged"], done["activity_months"]) == (0, [month])
+        assert done["more"] is True
+    assert maintain(admin)["sessions_purged"] == 5
+
+
+def test_a_run_that_is_cancelled_leaves_everything_as_it_was(admin, connect, past):
+    dead = past.dead(5)
+    busy = past.activity(months=6)
+    holder = connect()
+    with holder.transaction():
+        holder.execute(f"SELECT count(*) FROM dialstack.activity_{busy[-2:]}")
+        admin.execute("SET statement_timeout = '100ms'; SET lock_timeout = '9s'")
+        with pytest.raises(errors.QueryCanceled):
+            maintain(admin)
+        admin.execute("SET statement_timeout = '60s'")
+    assert past.left(dead) == dead
+    row = admin.execute(
+        "SELECT current_user AS who, current_setting('lock_timeout') AS waits,"
+        " current_setting('search_path') AS path"
+    ).fetchone()
+    assert (row.who, row.waits, row.path) == ("postgres", "9s", '"$user", public')
+    assert maintain(admin)["sessions_purged"] == 5
+
+
+def test_a_block_that_catches_its_end_goes_on_in_its_own_subtransaction(admin, connect, past):
+    dead = past.dead(5)
+    busy = past.activity(months=6)
+    holder = connect()
+    admin.execute("CREATE TABLE IF NOT EXISTS public.went_on (what text)")
+    with holder.transaction():
+        holder.execute(f"SELECT count(*) FROM dialstack.activity_{busy[-2:]}")
+        admin.execute("SET statement_timeout = '100ms'")
+        admin.execute(
+            """
+            DO $$
+            BEGIN
+                INSERT INTO public.went_on VALUES ('before');
+                BEGIN
+                    INSERT INTO public.went_on VALUES ('undone');
+                    PERFORM dialstack.maintain();
+                EXCEPTION WHEN query_canceled THEN
+                    INSERT INTO public.went_on VALUES ('caught');
+                END;
+                INSERT INTO public.went_on VALUES ('after');
+            END $$
+            """
+        )
+        admin.execute("SET statement_timeout = '60s'")
+    went_on = [row.what for row in admin.execute("SELECT what FROM public.went_on")]
+    assert went_on == ["before", "caught", "after"]
+    assert past.left(dead) == dead
+
+
+def test_under_repeatable_read_it_works_or_asks_for_another_try(connect, past):
+    past.dead(3)
+    assert maintain(connect(isolation=REPEATABLE_READ))["sessions_purged"] == 3
+
+
+def test_a_purge_is_felt_in_other_connections(admin, connect, shop):
+    # Given a connection that remembers why a session is dead
+    session, reader = shop.create(admin), connect()
+    shop.revoke(admin, session.session_id)
+    assert verify(reader, session.token).reason == "revoked"
+
+    # When its row is purged
+    admin.execute(
+        "UPDATE dialstack.sessions SET revoked_at = now() - interval '40 days',"
+        " purge_after = current_date - 5 WHERE session_id = %s",
+        [session.session_id],
+    )
+    assert maintain(admin)["sessions_purged"] == 1
+
+    # Then the token is one of nobody
+    assert verify(reader, session.token).reason == "invalid"
+
+
+def test_a_key_stays_while_a_transaction_runs_that_may_be_about_to_need_it(admin, connect, past):
+    # Given keys that retired, and a transaction that is older
+    for purpose in ("jwt", "seal", "token"):
+        call(admin, "signing_key_rotate", purpose=purpose)
+    admin.execute("DELETE FROM dialstack.sessions")
+    admin.execute("SET dialstack_sessions.session_retention = 0")
+    other = connect()
+    with other.transaction(force_rollback=True):
+        other.execute("SELECT 1")
+        # A transaction that is a day old nobody can wait for: the retirement moves instead.
+        admin.execute(
+            "UPDATE dialstack.signing_keys SET retired_at = now() - interval '1 day'"
+            " WHERE state = 'retired'"
+        )
+        past.dead(1)
+        assert maintain(admin)["keys_purged"] == 0
+
+    past.dead(1)
+    assert maintain(admin)["keys_purged"] >= 3
