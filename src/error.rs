@@ -36,6 +36,8 @@ pub enum Code {
     DefineFailed,
     /// A definition can't be stored.
     RegisterFailed,
+    /// A table can't be protected with these arguments.
+    ProtectFailed,
     /// The token is not good, and the caller required that it is.
     VerifyFailed,
     /// No API key with that id.
@@ -74,6 +76,7 @@ impl Code {
             Code::RefreshFailed => "REFRESH_FAILED",
             Code::DefineFailed => "DEFINE_FAILED",
             Code::RegisterFailed => "REGISTER_FAILED",
+            Code::ProtectFailed => "PROTECT_FAILED",
             Code::VerifyFailed => "VERIFY_FAILED",
             Code::Conflict => "CONFLICT",
             Code::SessionLimitReached => "SESSION_LIMIT_REACHED",
@@ -94,7 +97,8 @@ impl Code {
             | Code::RevokeFailed
             | Code::RefreshFailed
             | Code::DefineFailed
-            | Code::RegisterFailed => S::ERRCODE_INVALID_PARAMETER_VALUE,
+            | Code::RegisterFailed
+            | Code::ProtectFailed => S::ERRCODE_INVALID_PARAMETER_VALUE,
             Code::VerifyFailed | Code::ApiKeyInvalid => {
                 S::ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION
             }

@@ -28,6 +28,9 @@ const LEVELS: &[(Level, &[&str])] = &[
             "client_session_grant_access",
             "client_session_revoke",
             "client_session_delete",
+            "uuid_or_null",
+            "bigint_or_null",
+            "integer_or_null",
         ],
     ),
     (
@@ -44,6 +47,7 @@ const LEVELS: &[(Level, &[&str])] = &[
             "session_extend",
             "session_explain",
             "token_introspect",
+            "revoke_on_change",
         ],
     ),
     (
@@ -73,6 +77,9 @@ const LEVELS: &[(Level, &[&str])] = &[
             "grant_access",
             "revoke_access",
             "access_list",
+            "protect_table",
+            "unprotect_table",
+            "policy_lint",
         ],
     ),
 ];

@@ -93,7 +93,7 @@ impl Statement {
 
 /// Raises 25006 in a READ ONLY transaction and on a standby, before a transaction id is asked for,
 /// which a standby would refuse less clearly.
-fn must_be_able_to_write() {
+pub(super) fn must_be_able_to_write() {
     const WHAT: &std::ffi::CStr = c"a writing function of dialstack_sessions";
     // SAFETY: constant names; both raise ordinary errors.
     unsafe {
