@@ -21,6 +21,7 @@ mod definitions;
 mod keys;
 mod lifecycle;
 mod listing;
+mod policy_lint;
 mod protection;
 mod refresh;
 mod revoke_on_change;

@@ -1,0 +1,329 @@
+//! The kinds of weakness, and for those that catalogues tell of, the statement that finds them.
+//!
+//! Each statement answers with the table's object id, the policy's name or NULL, and what exactly.
+
+use super::statements::Statement;
+
+/// How bad it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// Rows may be seen or changed that the policies should keep back.
+    Error,
+    /// Queries are slow or refused, or something goes past the policies.
+    Warning,
+    /// Good to know.
+    Info,
+}
+
+impl Severity {
+    /// The word in SQL.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+            Severity::Info => "info",
+        }
+    }
+}
+
+/// A kind of weakness.
+pub struct Weakness {
+    /// Its name.
+    pub name: &'static str,
+    /// How bad it is.
+    pub severity: Severity,
+    /// What to do about it.
+    pub hint: &'static str,
+}
+
+macro_rules! weakness {
+    ($name:literal, $severity:ident, $hint:literal) => {
+        Weakness {
+            name: $name,
+            severity: Severity::$severity,
+            hint: $hint,
+        }
+    };
+}
+
+/// A helper whose answer is compared though it may be of another product's session.
+pub static NOT_BOUND: Weakness = weakness!(
+    "not_bound",
+    Error,
+    "Give product, env and tag to the helper: what is an account in one product is somebody else in another."
+);
+/// A helper that is called for each row.
+pub static NOT_WRAPPED: Weakness = weakness!(
+    "not_wrapped",
+    Warning,
+    "Write (SELECT dialstack.helper(…)) around the call, so that a statement makes it once."
+);
+/// A column without an index that the comparison could use.
+pub static NO_INDEX: Weakness = weakness!(
+    "no_index",
+    Warning,
+    "Create an index that begins with the column."
+);
+
+static ROW_SECURITY_OFF: Weakness = weakness!(
+    "row_security_off",
+    Error,
+    "ALTER TABLE … ENABLE ROW LEVEL SECURITY, or call dialstack.protect_table() again."
+);
+static POLICY_MISSING: Weakness = weakness!(
+    "policy_missing",
+    Error,
+    "Call dialstack.protect_table() again, or dialstack.unprotect_table() if that is meant."
+);
+static PARTITION_UNPROTECTED: Weakness = weakness!(
+    "partition_unprotected",
+    Error,
+    "Call dialstack.protect_table() for the whole table again; it protects the parts that are there."
+);
+static OTHER_PERMISSIVE_POLICY: Weakness = weakness!(
+    "other_permissive_policy",
+    Error,
+    "Drop it, or make it restrictive: what one permissive policy lets through is visible."
+);
+static UNRESTRICTED_PRIVILEGE: Weakness = weakness!(
+    "unrestricted_privilege",
+    Warning,
+    "REVOKE what the role does not need: policies govern SELECT, INSERT, UPDATE and DELETE alone."
+);
+static VIEW_BYPASSES_POLICIES: Weakness = weakness!(
+    "view_bypasses_policies",
+    Warning,
+    "Set security_invoker on the view, give it to a role that the policies bind, or force row-level security."
+);
+static MISSING_EXECUTE: Weakness = weakness!(
+    "missing_execute",
+    Warning,
+    "SELECT dialstack.grant_access(role, 'client'), or revoke the privileges on the table."
+);
+static PLACE_GONE: Weakness = weakness!(
+    "place_gone",
+    Warning,
+    "Create it again, or call dialstack.protect_table() with another."
+);
+static NOT_FORCED: Weakness = weakness!(
+    "not_forced",
+    Info,
+    "Call dialstack.protect_table() with force => true if the owner's own queries shall be bound too."
+);
+static NOT_REGISTERED: Weakness = weakness!(
+    "not_registered",
+    Info,
+    "Call dialstack.protect_table() again, or dialstack.unprotect_table() if that is meant."
+);
+static ROLE_GONE: Weakness = weakness!(
+    "role_gone",
+    Info,
+    "Call dialstack.protect_table() again with the roles that open_to shall have."
+);
+
+/// The registered tables that are still there (`root`), with their parts (`oid`).
+macro_rules! with_family {
+    ($statement:literal) => {
+        concat!(
+            "WITH RECURSIVE family (root, oid) AS ( \
+                 SELECT c.oid, c.oid FROM dialstack.protected_tables t \
+                   JOIN pg_catalog.pg_class c ON c.oid = t.relation \
+                 UNION \
+                 SELECT f.root, i.inhrelid FROM family f \
+                   JOIN pg_catalog.pg_inherits i ON i.inhparent = f.oid), \
+             access (relation) AS ( \
+                 SELECT p.polrelid FROM pg_catalog.pg_policy p \
+                  WHERE p.polname = 'dialstack_sessions_access'), \
+             calling (policy, relation) AS ( \
+                 SELECT DISTINCT p.oid, p.polrelid \
+                   FROM pg_catalog.pg_policy p \
+                   JOIN pg_catalog.pg_depend d \
+                     ON d.classid = 'pg_policy'::regclass AND d.objid = p.oid \
+                    AND d.refclassid = 'pg_proc'::regclass \
+                   JOIN pg_catalog.pg_proc f ON f.oid = d.refobjid \
+                  WHERE f.pronamespace = 'dialstack'::regnamespace), \
+             bound (relation) AS ( \
+                 SELECT oid FROM family UNION SELECT relation FROM calling) ",
+            $statement
+        )
+    };
+}
+
+macro_rules! check {
+    ($statement:literal) => {
+        Statement {
+            sql: with_family!($statement),
+            parameters: &[],
+        }
+    };
+}
+
+/// Row-level security does nothing while it is off, whatever policies there are.
+static OFF: Statement = check!(
+    "SELECT c.oid, NULL::text, 'Its policies are not applied.' \
+       FROM pg_catalog.pg_class c \
+      WHERE NOT c.relrowsecurity \
+        AND (c.oid IN (SELECT relation FROM calling) OR c.oid IN (SELECT root FROM family))"
+);
+
+static MISSING: Statement = check!(
+    "SELECT f.oid, NULL::text, 'It is registered, but its policy was dropped.' \
+       FROM family f \
+      WHERE f.oid = f.root AND f.oid NOT IN (SELECT relation FROM access)"
+);
+
+/// A part whose rows are reached directly, without the policies of the whole.
+static PARTS: Statement = check!(
+    "SELECT f.oid, NULL::text, format('It is part of %s and has not its policy.', f.root::regclass) \
+       FROM family f \
+       JOIN pg_catalog.pg_class c ON c.oid = f.oid \
+      WHERE f.oid <> f.root AND f.oid NOT IN (SELECT root FROM family) \
+        AND f.oid NOT IN (SELECT relation FROM access)"
+);
+
+static OTHERS: Statement = check!(
+    "SELECT p.polrelid, p.polname::text, 'It lets rows through whatever the session is.' \
+       FROM pg_catalog.pg_policy p \
+      WHERE p.polpermissive \
+        AND p.polname NOT IN ('dialstack_sessions_access', 'dialstack_sessions_open') \
+        AND (p.polrelid IN (SELECT relation FROM access) OR p.polrelid IN (SELECT oid FROM family))"
+);
+
+/// Those who are bound by the policies and hold what policies do not govern. Roles that see every
+/// row anyway are left out.
+static PRIVILEGES: Statement = check!(
+    "SELECT c.oid, NULL::text, \
+            format('Role %s may %s.', \
+                   CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE quote_ident(r.rolname) END, \
+                   string_agg(a.privilege_type, ', ' ORDER BY a.privilege_type)) \
+       FROM pg_catalog.pg_class c \
+      CROSS JOIN LATERAL aclexplode(c.relacl) a \
+       LEFT JOIN pg_catalog.pg_roles r ON r.oid = a.grantee \
+      WHERE c.oid IN (SELECT relation FROM bound) AND c.relrowsecurity \
+        AND a.privilege_type IN ('TRUNCATE', 'REFERENCES', 'TRIGGER') \
+        AND (a.grantee = 0 OR NOT (r.rolsuper OR r.rolbypassrls \
+                                   OR pg_has_role(r.oid, c.relowner, 'USAGE'))) \
+        AND NOT EXISTS (SELECT FROM pg_catalog.pg_policy p, unnest(p.polroles) AS open (role) \
+                         WHERE p.polrelid = c.oid AND p.polname = 'dialstack_sessions_open' \
+                           AND a.grantee <> 0 AND pg_has_role(a.grantee, open.role, 'USAGE')) \
+      GROUP BY c.oid, a.grantee, r.rolname"
+);
+
+/// A view reads as its owner, whom the policies may not bind; a materialized view always does.
+static VIEWS: Statement = check!(
+    "SELECT DISTINCT c.oid, NULL::text, \
+            format('View %s reads it as role %I, whom its policies do not bind.', v.oid::regclass, \
+                   r.rolname) \
+       FROM pg_catalog.pg_class c \
+       JOIN pg_catalog.pg_depend d \
+         ON d.refclassid = 'pg_class'::regclass AND d.refobjid = c.oid \
+        AND d.classid = 'pg_rewrite'::regclass \
+       JOIN pg_catalog.pg_rewrite w ON w.oid = d.objid \
+       JOIN pg_catalog.pg_class v ON v.oid = w.ev_class AND v.relkind IN ('v', 'm') \
+       JOIN pg_catalog.pg_roles r ON r.oid = v.relowner \
+      WHERE c.oid IN (SELECT relation FROM bound) AND c.relrowsecurity \
+        AND NOT coalesce((SELECT o.option_value::boolean \
+                            FROM pg_options_to_table(v.reloptions) o \
+                           WHERE o.option_name = 'security_invoker'), false) \
+        AND (r.rolsuper OR r.rolbypassrls \
+             OR pg_has_role(r.oid, c.relowner, 'USAGE') AND NOT c.relforcerowsecurity) \
+        AND EXISTS (SELECT FROM aclexplode(v.relacl) a WHERE a.grantee <> v.relowner)"
+);
+
+/// Roles that may query the table, to whom a policy applies that calls what they may not execute.
+/// Groups that only hand their privileges on to their members query nothing themselves.
+static EXECUTE: Statement = check!(
+    "SELECT p.polrelid, p.polname::text, \
+            format('Role %I may query the table, but not execute %s.', r.rolname, \
+                   string_agg(DISTINCT f.oid::regprocedure::text, ', ')) \
+       FROM calling k \
+       JOIN pg_catalog.pg_policy p ON p.oid = k.policy \
+       JOIN pg_catalog.pg_class c ON c.oid = p.polrelid \
+       JOIN pg_catalog.pg_depend d \
+         ON d.classid = 'pg_policy'::regclass AND d.objid = p.oid \
+        AND d.refclassid = 'pg_proc'::regclass \
+       JOIN pg_catalog.pg_proc f \
+         ON f.oid = d.refobjid AND f.pronamespace = 'dialstack'::regnamespace \
+       JOIN pg_catalog.pg_roles r ON NOT (r.rolsuper OR r.rolbypassrls) AND r.oid >= 16384 \
+      WHERE c.relrowsecurity \
+        AND (has_table_privilege(r.oid, c.oid, 'SELECT, INSERT, UPDATE, DELETE') \
+             OR has_any_column_privilege(r.oid, c.oid, 'SELECT, INSERT, UPDATE')) \
+        AND NOT has_function_privilege(r.oid, f.oid, 'EXECUTE') \
+        AND (c.relforcerowsecurity OR NOT pg_has_role(r.oid, c.relowner, 'USAGE')) \
+        AND EXISTS (SELECT FROM unnest(p.polroles) AS bound (role) \
+                     WHERE bound.role = 0 OR pg_has_role(r.oid, bound.role, 'USAGE')) \
+        AND NOT EXISTS (SELECT FROM pg_catalog.pg_policy o, unnest(o.polroles) AS open (role) \
+                         WHERE o.polrelid = c.oid AND o.polname = 'dialstack_sessions_open' \
+                           AND pg_has_role(r.oid, open.role, 'USAGE')) \
+        AND (r.rolcanlogin \
+             OR NOT EXISTS (SELECT FROM pg_catalog.pg_auth_members m WHERE m.roleid = r.oid) \
+             OR EXISTS (SELECT FROM pg_catalog.pg_auth_members m \
+                         WHERE m.roleid = r.oid AND NOT pg_has_role(m.member, r.oid, 'USAGE'))) \
+      GROUP BY p.polrelid, p.polname, r.rolname"
+);
+
+/// A session of what is gone reaches nothing.
+static PLACES: Statement = check!(
+    "SELECT c.oid, NULL::text, g.detail \
+       FROM dialstack.protected_tables t \
+       JOIN pg_catalog.pg_class c ON c.oid = t.relation \
+       LEFT JOIN dialstack.products p ON p.product_id = t.product_id \
+      CROSS JOIN LATERAL ( \
+            SELECT 'The product is gone.' WHERE p.product IS NULL \
+             UNION ALL \
+            SELECT format('The product has no environment %s.', t.env) \
+             WHERE p.product IS NOT NULL \
+               AND NOT EXISTS (SELECT FROM dialstack.environments e \
+                                WHERE e.product_id = t.product_id AND e.env = t.env) \
+             UNION ALL \
+            SELECT format('The product has no session definition with tag %s.', t.tag) \
+             WHERE p.product IS NOT NULL AND t.tag IS NOT NULL \
+               AND NOT EXISTS (SELECT FROM dialstack.session_definitions s \
+                                WHERE s.product_id = t.product_id AND s.tag = t.tag) \
+             UNION ALL \
+            SELECT format('There is no scope %s.', t.scope) \
+             WHERE t.scope IS NOT NULL \
+               AND NOT EXISTS (SELECT FROM dialstack.scopes s WHERE s.scope = t.scope)) g (detail)"
+);
+
+/// Of a whole table: its parts are asked for by nobody's own queries.
+static UNFORCED: Statement = check!(
+    "SELECT c.oid, NULL::text, \
+            format('Its owner %I sees and changes every row.', r.rolname) \
+       FROM pg_catalog.pg_class c \
+       JOIN pg_catalog.pg_roles r ON r.oid = c.relowner \
+      WHERE c.oid IN (SELECT relation FROM bound) AND c.relrowsecurity \
+        AND NOT c.relforcerowsecurity \
+        AND NOT EXISTS (SELECT FROM family f WHERE f.oid = c.oid AND f.oid <> f.root)"
+);
+
+static UNREGISTERED: Statement = check!(
+    "SELECT a.relation, 'dialstack_sessions_access', \
+            'The policy is there, but the table is not registered.' \
+       FROM access a \
+      WHERE a.relation NOT IN (SELECT oid FROM family)"
+);
+
+static ROLES: Statement = check!(
+    "SELECT c.oid, 'dialstack_sessions_open', \
+            format('Role number %s of open_to is gone.', o.role::oid) \
+       FROM dialstack.protected_tables t \
+       JOIN pg_catalog.pg_class c ON c.oid = t.relation \
+      CROSS JOIN LATERAL unnest(t.open_to) AS o (role) \
+      WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.oid = o.role)"
+);
+
+/// What catalogues alone tell of.
+pub static CHECKS: [(&Weakness, &Statement); 11] = [
+    (&ROW_SECURITY_OFF, &OFF),
+    (&POLICY_MISSING, &MISSING),
+    (&PARTITION_UNPROTECTED, &PARTS),
+    (&OTHER_PERMISSIVE_POLICY, &OTHERS),
+    (&UNRESTRICTED_PRIVILEGE, &PRIVILEGES),
+    (&VIEW_BYPASSES_POLICIES, &VIEWS),
+    (&MISSING_EXECUTE, &EXECUTE),
+    (&PLACE_GONE, &PLACES),
+    (&NOT_FORCED, &UNFORCED),
+    (&NOT_REGISTERED, &UNREGISTERED),
+    (&ROLE_GONE, &ROLES),
+];
