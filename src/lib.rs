@@ -62,6 +62,19 @@ extension_sql_file!(
     name = "aliases",
     requires = [session_create]
 );
+extension_sql_file!(
+    "../sql/85_protection_comments.sql",
+    name = "protection_comments",
+    requires = [
+        protect_table,
+        unprotect_table,
+        policy_lint,
+        revoke_on_change,
+        uuid_or_null,
+        bigint_or_null,
+        integer_or_null
+    ]
+);
 extension_sql_file!("../sql/90_finish.sql", name = "finish", finalize);
 
 /// Runs when the library is loaded.

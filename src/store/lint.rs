@@ -44,7 +44,7 @@ static POLICIES: Statement = Statement {
 };
 
 /// The column, where no index begins with it that the operator can use. Of a partitioned table the
-/// partitions answer, each for itself.
+/// partitions answer, each for itself. No collation is bound as NULL.
 static UNINDEXED: Statement = Statement {
     sql: "SELECT format('Column %I is compared in every query.', a.attname) \
             FROM pg_catalog.pg_attribute a \
@@ -54,7 +54,7 @@ static UNINDEXED: Statement = Statement {
                    JOIN pg_catalog.pg_opclass o ON o.oid = i.indclass[0] \
                    JOIN pg_catalog.pg_amop m \
                      ON m.amopfamily = o.opcfamily AND m.amopopr = $3 AND m.amoppurpose = 's' \
-                  WHERE i.indrelid = $1 AND i.indkey[0] = $2 AND i.indcollation[0] = $4 \
+                  WHERE i.indrelid = $1 AND i.indkey[0] = $2 AND i.indcollation[0] = coalesce($4, 0::oid) \
                     AND i.indisvalid AND i.indpred IS NULL)",
     parameters: &[T::OIDOID, T::INT2OID, T::OIDOID, T::OIDOID],
 };

@@ -182,7 +182,7 @@ static PARTS: Statement = check!(
 );
 
 static OTHERS: Statement = check!(
-    "SELECT p.polrelid, p.polname::text, 'It lets rows through whatever the session is.' \
+    "SELECT p.polrelid, p.polname::text, 'It lets rows through beside those of the session.' \
        FROM pg_catalog.pg_policy p \
       WHERE p.polpermissive \
         AND p.polname NOT IN ('dialstack_sessions_access', 'dialstack_sessions_open') \
@@ -193,7 +193,7 @@ static OTHERS: Statement = check!(
 /// row anyway are left out.
 static PRIVILEGES: Statement = check!(
     "SELECT c.oid, NULL::text, \
-            format('Role %s may %s.', \
+            format('Role %s holds %s.', \
                    CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE quote_ident(r.rolname) END, \
                    string_agg(a.privilege_type, ', ' ORDER BY a.privilege_type)) \
        FROM pg_catalog.pg_class c \
