@@ -50,6 +50,8 @@ pub enum Code {
     PublishableKeyMustCreateEmptySession,
     /// The transaction's snapshot is older than the row: the same call will do in a new one.
     Conflict,
+    /// The session lacks a scope that the caller required.
+    ScopeDisabled,
     /// The user has as many living sessions as the definition allows.
     SessionLimitReached,
 }
@@ -78,6 +80,7 @@ impl Code {
             Code::RegisterFailed => "REGISTER_FAILED",
             Code::ProtectFailed => "PROTECT_FAILED",
             Code::VerifyFailed => "VERIFY_FAILED",
+            Code::ScopeDisabled => "SCOPE_DISABLED",
             Code::Conflict => "CONFLICT",
             Code::SessionLimitReached => "SESSION_LIMIT_REACHED",
         }
@@ -102,9 +105,9 @@ impl Code {
             Code::VerifyFailed | Code::ApiKeyInvalid => {
                 S::ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION
             }
-            Code::PermissionDenied | Code::PublishableKeyMustCreateEmptySession => {
-                S::ERRCODE_INSUFFICIENT_PRIVILEGE
-            }
+            Code::ScopeDisabled
+            | Code::PermissionDenied
+            | Code::PublishableKeyMustCreateEmptySession => S::ERRCODE_INSUFFICIENT_PRIVILEGE,
             Code::Conflict => S::ERRCODE_T_R_SERIALIZATION_FAILURE,
             Code::SessionLimitReached => S::ERRCODE_CONFIGURATION_LIMIT_EXCEEDED,
         }

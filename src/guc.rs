@@ -1,8 +1,10 @@
 //! Settings. Each is private here, with its meaning and default, behind a typed accessor.
 
-use std::ffi::CString;
+use std::cell::Cell;
+use std::ffi::{CStr, CString, c_char, c_void};
 use std::path::PathBuf;
 
+use pgrx::pg_sys::{self, GucAction};
 use pgrx::{GucContext, GucFlags, GucRegistry, GucSetting};
 use zeroize::Zeroizing;
 
@@ -19,9 +21,26 @@ static API_KEY: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new
 /// The session token that the caller presents. A secret too.
 static TOKEN: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(None);
 
+/// How many tokens' verdicts a backend remembers.
+static VERDICT_CACHE_SIZE: GucSetting<i32> = GucSetting::<i32>::new(1024);
+
 /// What SHOW says of a secret.
-unsafe extern "C-unwind" fn hidden() -> *const std::ffi::c_char {
+unsafe extern "C-unwind" fn hidden() -> *const c_char {
     c"********".as_ptr()
+}
+
+thread_local! {
+    static TOKEN_CHANGES: Cell<u64> = const { Cell::new(0) };
+}
+
+/// Runs whenever the token is set, reset, or restored by a rollback. Must not fail.
+unsafe extern "C-unwind" fn token_changed(_: *const c_char, _: *mut c_void) {
+    TOKEN_CHANGES.set(TOKEN_CHANGES.get() + 1);
+}
+
+/// How often the token was changed: as long as this stays, [`token`] does.
+pub fn token_changes() -> u64 {
+    TOKEN_CHANGES.get()
 }
 
 /// Registers the settings. Called once, from `_PG_init`.
@@ -44,7 +63,17 @@ pub fn register() {
         GucContext::Suset,
         GucFlags::UNIT_S,
     );
-    // SAFETY: the show hook returns a constant and can't fail.
+    GucRegistry::define_int_guc(
+        c"dialstack_sessions.verdict_cache_size",
+        c"How many tokens' verdicts a connection remembers.",
+        c"A remembered verdict is dropped when its session, a key or the configuration changes. 0 remembers none.",
+        &VERDICT_CACHE_SIZE,
+        0,
+        1_048_576,
+        GucContext::Userset,
+        GucFlags::empty(),
+    );
+    // SAFETY: the hooks can't fail: one returns a constant, the other counts.
     unsafe {
         GucRegistry::define_string_guc_with_hooks(
             c"dialstack_sessions.api_key",
@@ -58,14 +87,14 @@ pub fn register() {
             Some(hidden),
         );
         GucRegistry::define_string_guc_with_hooks(
-            c"dialstack_sessions.token",
+            TOKEN_NAME,
             c"Session token that the caller presents.",
             c"It says whose session the caller acts in; nothing can be forged by setting it, since it is verified at each use.",
             &TOKEN,
             GucContext::Userset,
             SECRET,
             None,
-            None,
+            Some(token_changed),
             Some(hidden),
         );
     }
@@ -73,7 +102,7 @@ pub fn register() {
     // SAFETY: a constant, NUL-terminated name; the call copies it.
     #[cfg(not(feature = "pg14"))]
     unsafe {
-        pgrx::pg_sys::MarkGUCPrefixReserved(c"dialstack_sessions".as_ptr());
+        pg_sys::MarkGUCPrefixReserved(c"dialstack_sessions".as_ptr());
     }
 }
 
@@ -98,6 +127,42 @@ pub fn token() -> Option<Zeroizing<String>> {
     presented(&TOKEN)
 }
 
+const TOKEN_NAME: &CStr = c"dialstack_sessions.token";
+
+/// Presents a session token, as SET or SET LOCAL does.
+pub fn set_token(token: &str, is_local: bool) {
+    // Neither SQL text nor JSON headers that reach us hold a NUL; what does is no token of ours.
+    let value = CString::new(token).unwrap_or_default();
+    let value = Zeroizing::new(value.into_bytes_with_nul());
+    let action = if is_local {
+        GucAction::GUC_ACTION_LOCAL
+    } else {
+        GucAction::GUC_ACTION_SET
+    };
+    // SAFETY: NUL-terminated name and value, which the call copies.
+    unsafe {
+        pg_sys::set_config_option(
+            TOKEN_NAME.as_ptr(),
+            value.as_ptr().cast(),
+            pg_sys::GucContext::PGC_USERSET,
+            pg_sys::GucSource::PGC_S_SESSION,
+            action,
+            true,
+            0,
+            false,
+        );
+    }
+}
+
+/// A setting of somebody else's, as the running transaction has it.
+pub fn foreign(name: &CStr) -> Option<String> {
+    // SAFETY: an unknown name is answered with NULL; the text belongs to the setting and is copied.
+    unsafe {
+        let text = pg_sys::GetConfigOption(name.as_ptr(), true, false);
+        (!text.is_null()).then(|| CStr::from_ptr(text).to_string_lossy().into_owned())
+    }
+}
+
 /// Path of the root key file, if one is set.
 pub fn root_key_file() -> Option<PathBuf> {
     use std::os::unix::ffi::OsStringExt;
@@ -108,4 +173,9 @@ pub fn root_key_file() -> Option<PathBuf> {
 /// How long a dead session's row is kept, in microseconds.
 pub fn session_retention_micros() -> i64 {
     i64::from(SESSION_RETENTION.get()) * 1_000_000
+}
+
+/// How many tokens' verdicts a backend may remember.
+pub fn verdict_cache_size() -> usize {
+    usize::try_from(VERDICT_CACHE_SIZE.get()).unwrap_or_default()
 }

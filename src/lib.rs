@@ -53,6 +53,11 @@ extension_sql_file!(
     requires = ["schema"]
 );
 extension_sql_file!(
+    "../sql/65_context.sql",
+    name = "context",
+    requires = ["verdict"]
+);
+extension_sql_file!(
     "../sql/80_invalidation.sql",
     name = "invalidation",
     requires = ["scopes", invalidate_verdicts]

@@ -17,6 +17,7 @@ use crate::store::opaque_sessions::{self as stored, ClientSession, Grants, NewOp
 use crate::store::owner::AsOwner;
 use crate::store::revocations;
 use crate::store::session_writes;
+use crate::store::sessions::SessionRow;
 use crate::store::verdict::{self, Verdict};
 use crate::store::{api_keys, keys, random, transaction};
 use crate::token::api_key::ApiKeyKind;
@@ -318,8 +319,10 @@ fn own(place: Place<'_>) -> error::Result<(Scene, ClientSession)> {
         )
         .hint("dialstack.session_verify() tells the reason."));
     };
-    caller::narrow(live.row.env_id)?;
-    let session_id = live.row.session_id;
+    let SessionRow {
+        env_id, session_id, ..
+    } = live.session.row;
+    caller::narrow(env_id)?;
     let scene = Scene {
         caller: Caller::Server,
         env: live.env,

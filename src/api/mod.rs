@@ -16,6 +16,7 @@ mod api_keys;
 mod client_arguments;
 mod client_requests;
 mod client_sessions;
+mod context;
 mod conversions;
 mod definitions;
 mod keys;

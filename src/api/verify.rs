@@ -1,5 +1,7 @@
 //! Verifying tokens of any family, and explaining verdicts.
 
+use std::rc::Rc;
+
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 use serde_json::{Value, json};
@@ -9,32 +11,34 @@ use crate::error::{self, Code, Error};
 use crate::session::{Expected, Reason};
 use crate::store::activity::{self, Origin};
 use crate::store::clock::{self, Micros, timestamptz};
+use crate::store::configuration::{self, StoredDefinition};
 use crate::store::json::JsonText;
 use crate::store::owner::AsOwner;
 use crate::store::record::Record;
+use crate::store::varlena::Varlena;
 use crate::store::verdict::{self, LiveSession, Verdict};
-use crate::store::{configuration, keys, sessions, transaction};
+use crate::store::{keys, sessions, transaction};
 use crate::token::{AuthenticToken, Rejected};
 
 /// The columns of `dialstack.session_verdict`.
-type VerdictRow = Record<12>;
+pub(super) type VerdictRow = Record<12>;
 
-fn live_row(live: &LiveSession) -> VerdictRow {
-    let subject = live.row.subject.as_deref();
-    let account = live.row.kind == "account";
+pub(super) fn live_row(live: &LiveSession) -> VerdictRow {
+    let session = &live.session;
+    let row = &session.row;
     Record([
         true.into_datum(),
         None,
-        live.row.kind.as_str().into_datum(),
-        pg_uuid(&live.row.session_id).into_datum(),
-        subject.filter(|_| !account).into_datum(),
-        subject.filter(|_| account).into_datum(),
-        live.data.clone().map(JsonText).into_datum(),
-        live.row.scopes.clone().into_datum(),
-        timestamptz(live.expires_at).into_datum(),
+        row.kind.as_str().into_datum(),
+        pg_uuid(&row.session_id).into_datum(),
+        session.identifier().into_datum(),
+        session.account().into_datum(),
+        session.data.as_ref().map(Varlena::datum),
+        row.scopes.clone().into_datum(),
+        timestamptz(session.expires_at()).into_datum(),
         live.env.product.as_str().into_datum(),
         live.env.env.as_str().into_datum(),
-        live.tag().into_datum(),
+        session.tag().into_datum(),
     ])
 }
 
@@ -45,15 +49,11 @@ fn refused_row(reason: Reason) -> VerdictRow {
     Record(columns)
 }
 
-fn verify(token: Option<&str>, expected: Expected<'_>) -> error::Result<Verdict> {
+pub(super) fn verify(token: Option<&str>, expected: Expected<'_>) -> error::Result<Verdict> {
     let began = clock::now();
-    let refused = Verdict::Refused {
-        reason: Reason::Invalid,
-        row: None,
-    };
     let verdict = match token {
         Some(token) => verdict::verify(token, &expected)?,
-        None => refused,
+        None => Verdict::INVALID,
     };
     log(&verdict, began)?;
     Ok(verdict)
@@ -61,25 +61,27 @@ fn verify(token: Option<&str>, expected: Expected<'_>) -> error::Result<Verdict>
 
 /// Adds an activity row where the definition asks for it and writing is possible.
 fn log(verdict: &Verdict, began: Micros) -> error::Result<()> {
-    let (row, stored, refused) = match verdict {
-        Verdict::Live(live) => (&live.row, live.definition.clone(), None),
+    let (session, refused) = match verdict {
+        Verdict::Live(live) => (&live.session, None),
         Verdict::Refused {
             reason,
-            row: Some(row),
-        } => {
-            let stored = match row.definition_id {
-                Some(id) => configuration::definition_by_id(id)?,
-                None => None,
-            };
-            (&**row, stored, Some(reason.as_str()))
-        }
-        Verdict::Refused { row: None, .. } => return Ok(()),
+            session: Some(session),
+        } => (session, Some(reason.as_str())),
+        Verdict::Refused { session: None, .. } => return Ok(()),
     };
-    if !stored.is_some_and(|stored| stored.definition.log_verify) || !transaction::can_write() {
+    let asked = |stored: &Rc<StoredDefinition>| stored.definition.log_verify;
+    if !session.definition.as_ref().is_some_and(asked) || !transaction::can_write() {
         return Ok(());
     }
     let owner = AsOwner::enter()?;
-    activity::note(&owner, row, "verify", refused, began, Origin::default())
+    activity::note(
+        &owner,
+        &session.row,
+        "verify",
+        refused,
+        began,
+        Origin::default(),
+    )
 }
 
 /// Tells whether a token is good and whose it is. A bad token is an answer, not an error.
@@ -131,7 +133,7 @@ fn session_require(
     }
 }
 
-fn verify_failed(reason: Reason) -> Error {
+pub(super) fn verify_failed(reason: Reason) -> Error {
     let (message, hint) = match reason {
         Reason::Invalid => ("the token is not valid", "Sign in again."),
         Reason::Mismatch => (
@@ -169,24 +171,26 @@ fn introspect(token: Option<&str>) -> error::Result<Value> {
     let Verdict::Live(live) = verdict::verify(token, &Expected::default())? else {
         return Ok(inactive);
     };
+    let session = &live.session;
+    let row = &session.row;
     let mut answer = json!({
         "active": true,
         "client_id": live.env.product,
         "aud": format!("{}/{}", live.env.product, live.env.env),
         "iss": keys::ring()?.instance().issuer(),
-        "sid": live.row.session_id.to_string(),
+        "sid": row.session_id.to_string(),
         "token_type": "Bearer",
-        "exp": clock::unix_seconds(live.expires_at),
-        "iat": clock::unix_seconds(live.row.created_at),
+        "exp": clock::unix_seconds(session.expires_at()),
+        "iat": clock::unix_seconds(row.created_at),
     });
-    if let Some(subject) = &live.row.subject {
+    if let Some(subject) = &row.subject {
         answer["sub"] = json!(subject);
     }
-    if let Some(tag) = live.tag() {
+    if let Some(tag) = session.tag() {
         answer["tag"] = json!(tag);
-        answer["username"] = json!(live.row.subject);
+        answer["username"] = json!(row.subject);
     }
-    if let Some(scopes) = &live.row.scopes {
+    if let Some(scopes) = &row.scopes {
         answer["scope"] = json!(scopes.join(" "));
     }
     if let Ok(AuthenticToken {

@@ -24,6 +24,12 @@ pub fn now() -> Micros {
     unsafe { pg_sys::GetCurrentTimestamp() }
 }
 
+/// When the running statement began.
+pub fn statement() -> Micros {
+    // SAFETY: reads a variable of the backend.
+    unsafe { pg_sys::GetCurrentStatementStartTimestamp() }
+}
+
 /// Whole seconds since 1970, rounded down.
 pub fn unix_seconds(at: Micros) -> i64 {
     at.div_euclid(SECOND) + UNIX_OFFSET_SECONDS

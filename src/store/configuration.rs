@@ -105,7 +105,7 @@ where
 {
     relations::oid(Rel::VerdictInvalidation)?;
     loop {
-        let epoch = relations::epoch();
+        let epoch = relations::configuration_epoch();
         let known = REMEMBERED.with(|remembered| {
             let mut remembered = remembered.borrow_mut();
             if remembered.epoch != epoch {
@@ -122,7 +122,7 @@ where
         let Some(value) = read(&key)? else {
             return Ok(None);
         };
-        if relations::epoch() != epoch {
+        if relations::configuration_epoch() != epoch {
             pgrx::pg_sys::check_for_interrupts!();
             continue;
         }

@@ -142,5 +142,5 @@ pub fn replace(owner: &AsOwner, id: InstanceId, root: &NewRoot, created_at: Micr
     ];
     scan::insert(Rel::Instance, &values)?;
     // A direct insert fires no trigger.
-    relations::invalidate()
+    relations::invalidate(relations::oid(Rel::Instance)?)
 }

@@ -35,7 +35,7 @@ thread_local! {
 /// # Errors
 /// `JWT_NOT_AVAILABLE` when the ring can't be opened, or this database is a copy of another.
 pub fn ring() -> Result<Rc<KeyRing>> {
-    let epoch = relations::epoch();
+    let epoch = relations::configuration_epoch();
     let known = REMEMBERED.with(|remembered| {
         remembered
             .borrow()
@@ -61,9 +61,9 @@ fn reload() -> Result<Rc<KeyRing>> {
     // Looked up first, so that from here on only its own news advances the epoch.
     relations::oid(Rel::VerdictInvalidation)?;
     loop {
-        let before = relations::epoch();
+        let before = relations::configuration_epoch();
         let ring = Rc::new(load()?);
-        if relations::epoch() == before {
+        if relations::configuration_epoch() == before {
             REMEMBERED.with(|remembered| remembered.replace(Some((before, ring.clone()))));
             return Ok(ring);
         }

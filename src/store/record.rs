@@ -1,4 +1,7 @@
-//! One row as a function's result.
+//! What a function answers with, as bare values of the server.
+//!
+//! [`Value`] is one value: of the type that the function is declared with, which Rust need not know.
+//! [`Record`] is one row.
 //!
 //! A set-returning function is called twice and describes its columns anew at every call; for a
 //! function that verifies at each request that is a tenth of its cost. This returns a value of the
@@ -10,6 +13,30 @@ use pgrx::pg_sys;
 use pgrx::pgrx_sql_entity_graph::metadata::{
     ArgumentError, ReturnsError, ReturnsRef, SqlMappingRef, SqlTranslatable, TypeOrigin,
 };
+
+/// One value; `None` is NULL.
+pub struct Value(pub Option<pg_sys::Datum>);
+
+// SAFETY: the functions that return one write their own CREATE FUNCTION, with the type.
+unsafe impl SqlTranslatable for Value {
+    const TYPE_IDENT: &'static str = pgrx::pgrx_resolved_type!(Value);
+    const TYPE_ORIGIN: TypeOrigin = TypeOrigin::External;
+    const ARGUMENT_SQL: Result<SqlMappingRef, ArgumentError> =
+        Ok(SqlMappingRef::literal("anyelement"));
+    const RETURN_SQL: Result<ReturnsRef, ReturnsError> =
+        Ok(ReturnsRef::One(SqlMappingRef::literal("anyelement")));
+}
+
+// SAFETY: returns the datum or NULL.
+unsafe impl BoxRet for Value {
+    unsafe fn box_into<'fcx>(self, fcinfo: &mut FcInfo<'fcx>) -> Datum<'fcx> {
+        match self.0 {
+            // SAFETY: made in the function's own memory context, of the declared type.
+            Some(datum) => unsafe { fcinfo.return_raw_datum(datum) },
+            None => fcinfo.return_null(),
+        }
+    }
+}
 
 /// The columns of a row, in the order of the composite type; `None` is NULL.
 pub struct Record<const N: usize>(pub [Option<pg_sys::Datum>; N]);

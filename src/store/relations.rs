@@ -4,9 +4,10 @@
 //! that one of these relations changed, so that DROP EXTENSION followed by CREATE EXTENSION in
 //! one connection finds the new ones.
 //!
-//! Every write that can change what a backend remembers invalidates the relation cache entry of
+//! Every write that can change a verdict invalidates the relation cache entry of
 //! `dialstack.verdict_invalidation`, an empty table that exists for nothing else. Receiving that
-//! advances [`epoch`], and whatever was remembered under an older epoch is read again.
+//! advances [`epoch`], and verdicts that were remembered under an older epoch are read again. A write
+//! to keys or configuration also invalidates its own table, which advances [`configuration_epoch`].
 
 use std::cell::Cell;
 use std::ffi::CStr;
@@ -57,6 +58,35 @@ pub enum Rel {
 
 const COUNT: usize = Rel::VerdictInvalidation as usize + 1;
 
+const ALL: [Rel; COUNT] = [
+    Rel::Sessions,
+    Rel::SessionsById,
+    Rel::Environments,
+    Rel::EnvironmentsById,
+    Rel::EnvironmentsByName,
+    Rel::Products,
+    Rel::ProductsById,
+    Rel::ProductsByName,
+    Rel::Definitions,
+    Rel::DefinitionsById,
+    Rel::DefinitionsByTag,
+    Rel::Instance,
+    Rel::SigningKeys,
+    Rel::ApiKeys,
+    Rel::ApiKeysById,
+    Rel::ApiKeysByHash,
+    Rel::VerdictInvalidation,
+];
+
+/// What verdicts rest on, beside their session.
+const CONFIGURATION: [Rel; 5] = [
+    Rel::Environments,
+    Rel::Products,
+    Rel::Definitions,
+    Rel::Instance,
+    Rel::SigningKeys,
+];
+
 impl Rel {
     const fn name(self) -> &'static CStr {
         match self {
@@ -82,9 +112,10 @@ impl Rel {
 }
 
 thread_local! {
-    static OIDS: [Cell<pg_sys::Oid>; COUNT] =
-        const { [const { Cell::new(pg_sys::InvalidOid) }; COUNT] };
+    /// All ids, or none.
+    static OIDS: Cell<Option<[pg_sys::Oid; COUNT]>> = const { Cell::new(None) };
     static EPOCH: Cell<u64> = const { Cell::new(1) };
+    static CONFIGURATION_EPOCH: Cell<u64> = const { Cell::new(1) };
 }
 
 /// Asks the server for news of changed relations. Called once, from `_PG_init`.
@@ -95,25 +126,42 @@ pub fn register_callback() {
 }
 
 unsafe extern "C-unwind" fn relation_changed(_arg: pg_sys::Datum, relation: pg_sys::Oid) {
-    OIDS.with(|oids| {
-        let everything = relation == pg_sys::InvalidOid;
-        // While the ids are not known, any relation may be the one.
-        let known = oids[Rel::VerdictInvalidation as usize].get();
-        if everything || known == pg_sys::InvalidOid || relation == known {
-            EPOCH.with(|epoch| epoch.set(epoch.get() + 1));
-        }
-        if everything || oids.iter().any(|oid| oid.get() == relation) {
-            oids.iter().for_each(|oid| oid.set(pg_sys::InvalidOid));
-        }
-    });
+    let advance = |epoch: &Cell<u64>| epoch.set(epoch.get() + 1);
+    // While the ids are not known, any relation may be the one.
+    let known = OIDS.get().filter(|_| relation != pg_sys::InvalidOid);
+    let is = |rel: Rel| known.is_none_or(|oids| oids[rel as usize] == relation);
+    if CONFIGURATION.into_iter().any(is) {
+        CONFIGURATION_EPOCH.with(advance);
+    }
+    // What the news of a verdict stands for is empty and never changes itself.
+    if is(Rel::VerdictInvalidation) {
+        EPOCH.with(advance);
+    } else if known.is_some_and(|oids| oids.contains(&relation)) {
+        OIDS.set(None);
+    }
+    if known.is_none() {
+        OIDS.set(None);
+    }
 }
 
-/// Takes in what other backends have sent, then tells the epoch. Cheap when nothing is pending.
+/// Takes in what other backends have sent, then tells the epoch of verdicts, which every change that
+/// matters advances. Cheap when nothing is pending.
 pub fn epoch() -> u64 {
     // SAFETY: callable anywhere inside a transaction; callbacks registered with it must not fail,
     // and ours does not.
     unsafe { pg_sys::AcceptInvalidationMessages() };
-    EPOCH.with(Cell::get)
+    EPOCH.get()
+}
+
+/// The epoch of verdicts by the news that has been taken in.
+pub fn epoch_so_far() -> u64 {
+    EPOCH.get()
+}
+
+/// The epoch of keys, products, environments and definitions, which a revoked session leaves alone.
+pub fn configuration_epoch() -> u64 {
+    epoch();
+    CONFIGURATION_EPOCH.get()
 }
 
 /// The object id of a relation of ours.
@@ -121,20 +169,28 @@ pub fn epoch() -> u64 {
 /// # Errors
 /// `JWT_NOT_AVAILABLE` where the extension's tables are not there.
 pub fn oid(rel: Rel) -> Result<pg_sys::Oid> {
-    let known = OIDS.with(|oids| oids[rel as usize].get());
-    if known != pg_sys::InvalidOid {
-        return Ok(known);
-    }
-    // SAFETY: constant NUL-terminated names; both look-ups answer InvalidOid for what is missing.
-    let found = unsafe {
-        let schema = pg_sys::get_namespace_oid(c"dialstack".as_ptr(), true);
-        pg_sys::get_relname_relid(rel.name().as_ptr(), schema)
+    let known = |oids: &[pg_sys::Oid; COUNT]| {
+        let oid = oids[rel as usize];
+        (oid != pg_sys::InvalidOid).then_some(oid)
     };
-    if found == pg_sys::InvalidOid {
-        return Err(missing());
+    if let Some(oid) = OIDS.get().as_ref().and_then(known) {
+        return Ok(oid);
     }
-    OIDS.with(|oids| oids[rel as usize].set(found));
-    Ok(found)
+    let oids = look_up();
+    // Without this one no news would arrive.
+    if oids[Rel::VerdictInvalidation as usize] != pg_sys::InvalidOid {
+        OIDS.set(Some(oids));
+    }
+    known(&oids).ok_or_else(missing)
+}
+
+/// The ids by name; `InvalidOid` for what is missing, as after an update of the library alone.
+fn look_up() -> [pg_sys::Oid; COUNT] {
+    // SAFETY: constant NUL-terminated names; both look-ups answer InvalidOid for what is missing.
+    unsafe {
+        let schema = pg_sys::get_namespace_oid(c"dialstack".as_ptr(), true);
+        ALL.map(|rel| pg_sys::get_relname_relid(rel.name().as_ptr(), schema))
+    }
 }
 
 /// The error of a database without our tables.
@@ -146,10 +202,32 @@ pub fn missing() -> Error {
     .hint("Run CREATE EXTENSION dialstack_sessions in this database.")
 }
 
-/// Tells every backend, at commit, to read again what it remembers.
-pub fn invalidate() -> Result<()> {
-    let relation = oid(Rel::VerdictInvalidation)?;
+/// Tells every backend, at commit, to read again what it remembers: verdicts and, where `changed` is
+/// not `sessions`, what they rest on.
+///
+/// # Errors
+/// `JWT_NOT_AVAILABLE` where the extension's tables are not there.
+pub fn invalidate(changed: pg_sys::Oid) -> Result<()> {
+    let verdicts = oid(Rel::VerdictInvalidation)?;
+    let sessions = oid(Rel::Sessions)?;
     // SAFETY: the id was just looked up; a relation dropped meanwhile raises an ordinary error.
-    unsafe { pg_sys::CacheInvalidateRelcacheByRelid(relation) };
+    unsafe { pg_sys::CacheInvalidateRelcacheByRelid(verdicts) };
+    if changed != sessions {
+        // SAFETY: as above.
+        unsafe { pg_sys::CacheInvalidateRelcacheByRelid(changed) };
+    }
     Ok(())
+}
+
+/// The table whose trigger is being called; `None` for a call that is none.
+pub fn of_trigger(call: pg_sys::FunctionCallInfo) -> Option<pg_sys::Oid> {
+    // SAFETY: the server passes a valid call; its context is a TriggerData if, and only if, it has
+    // that node's tag, and then its relation is open.
+    unsafe {
+        let context = (*call).context;
+        if context.is_null() || (*context).type_ != pg_sys::NodeTag::T_TriggerData {
+            return None;
+        }
+        Some((*(*context.cast::<pg_sys::TriggerData>()).tg_relation).rd_id)
+    }
 }

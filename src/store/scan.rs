@@ -9,6 +9,7 @@ use std::marker::PhantomData;
 use pgrx::{FromDatum, IntoDatum, pg_sys};
 
 use super::relations::{self, Rel};
+use super::varlena::Varlena;
 use crate::error::{Code, Error, Result};
 
 /// Widest table that is read this way, columns counted that somebody dropped.
@@ -158,6 +159,7 @@ impl Scan {
             return None;
         }
         let mut row = Row {
+            tuple,
             values: [pg_sys::Datum::null(); MAX_COLUMNS],
             nulls: [true; MAX_COLUMNS],
             scan: PhantomData,
@@ -186,12 +188,22 @@ impl Drop for Scan {
 
 /// A row, as long as its scan stands on it.
 pub struct Row<'scan> {
+    tuple: pg_sys::HeapTuple,
     values: [pg_sys::Datum; MAX_COLUMNS],
     nulls: [bool; MAX_COLUMNS],
     scan: PhantomData<&'scan ()>,
 }
 
 impl Row<'_> {
+    /// Whether this version of the row was made by the running transaction, which may yet undo it.
+    pub fn in_progress(&self) -> bool {
+        // SAFETY: the scan still holds the tuple.
+        unsafe {
+            let made_by = (*(*self.tuple).t_data).t_choice.t_heap.t_xmin;
+            pg_sys::TransactionIdIsCurrentTransactionId(made_by)
+        }
+    }
+
     /// The value of a column, copied; `None` for NULL. Columns count from 1.
     ///
     /// `T` must be the Rust type of the column's SQL type.
@@ -201,6 +213,16 @@ impl Row<'_> {
         // SAFETY: the datum belongs to a row that the scan still holds; the caller names the type
         // of the column, which the row's own table defines.
         unsafe { T::from_datum(self.values[index], null) }
+    }
+
+    /// The value of a column whose type is of variable length, in the server's own form.
+    pub fn kept(&self, column: i16) -> Option<Varlena> {
+        let index = usize::try_from(column - 1).ok()?;
+        if *self.nulls.get(index)? {
+            return None;
+        }
+        // SAFETY: as for `get`; it is not NULL.
+        Some(unsafe { Varlena::copy(self.values[index]) })
     }
 }
 

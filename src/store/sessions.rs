@@ -7,6 +7,7 @@ use super::clock::{self, Micros};
 use super::ids::uuid;
 use super::relations::Rel;
 use super::scan::{self, Key, Row};
+use super::varlena::Varlena;
 use crate::error::Result;
 use crate::token::Family;
 
@@ -45,8 +46,14 @@ pub struct SessionRow {
     pub key_number: u32,
     /// Scopes that it holds.
     pub scopes: Option<Vec<String>>,
+    /// Its connected accounts, a `uuid[]`; client sessions only.
+    pub connected_account_ids: Option<Varlena>,
+    /// Its user identities, a `uuid[]`; client sessions only.
+    pub user_identity_ids: Option<Varlena>,
     /// Its data, encrypted.
     pub sealed_data: Option<Vec<u8>>,
+    /// Whether this version of the row was made by the running transaction.
+    pub in_progress: bool,
 }
 
 impl SessionRow {
@@ -71,7 +78,10 @@ fn read(row: &Row<'_>) -> Option<SessionRow> {
         subject: row.get(14),
         revoke_reason: row.get(15),
         scopes: row.get(16),
+        connected_account_ids: row.kept(17),
+        user_identity_ids: row.kept(19),
         sealed_data: row.get(20),
+        in_progress: row.in_progress(),
     })
 }
 
