@@ -57,6 +57,15 @@ fn protect_table(
     let product_id = configuration::env(product, env)?.product_id;
     if let Some(tag) = tag {
         configuration::definition(&product_id, tag)?;
+        if by != By::Identifier {
+            return Err(Error::new(
+                CODE,
+                format!("by {}, no session would reach the table", by.as_str()),
+            )
+            .detail("Only user sessions have a tag; they have an identifier and none of the rest.")
+            .hint("Leave tag out, or set by => 'identifier'.")
+            .into());
+        }
     }
     if let Some(scope) = scope {
         check_scope(scope)?;

@@ -100,6 +100,11 @@ static MISSING_EXECUTE: Weakness = weakness!(
     Warning,
     "SELECT dialstack.grant_access(role, 'client'), or revoke the privileges on the table."
 );
+static MISSING_USAGE: Weakness = weakness!(
+    "missing_usage",
+    Info,
+    "SELECT dialstack.grant_access(role, 'client'), if the role shall present tokens with session_use()."
+);
 static PLACE_GONE: Weakness = weakness!(
     "place_gone",
     Warning,
@@ -230,36 +235,73 @@ static VIEWS: Statement = check!(
         AND EXISTS (SELECT FROM aclexplode(v.relacl) a WHERE a.grantee <> v.relowner)"
 );
 
-/// Roles that may query the table, to whom a policy applies that calls what they may not execute.
-/// Groups that only hand their privileges on to their members query nothing themselves.
-static EXECUTE: Statement = check!(
-    "SELECT p.polrelid, p.polname::text, \
+/// Roles that may query a table, with the policy that binds them. Groups that only hand their
+/// privileges on to their members query nothing themselves.
+macro_rules! with_querying {
+    ($statement:literal) => {
+        Statement {
+            sql: concat!(
+                "WITH querying (policy, relation, role) AS ( \
+                     SELECT p.oid, p.polrelid, r.oid \
+                       FROM pg_catalog.pg_policy p \
+                       JOIN pg_catalog.pg_class c ON c.oid = p.polrelid \
+                       JOIN pg_catalog.pg_roles r \
+                         ON NOT (r.rolsuper OR r.rolbypassrls) AND r.oid >= 16384 \
+                      WHERE c.relrowsecurity \
+                        AND EXISTS (SELECT FROM pg_catalog.pg_depend d \
+                                      JOIN pg_catalog.pg_proc f ON f.oid = d.refobjid \
+                                     WHERE d.classid = 'pg_policy'::regclass AND d.objid = p.oid \
+                                       AND d.refclassid = 'pg_proc'::regclass \
+                                       AND f.pronamespace = 'dialstack'::regnamespace) \
+                        AND (has_table_privilege(r.oid, c.oid, 'SELECT, INSERT, UPDATE, DELETE') \
+                             OR has_any_column_privilege(r.oid, c.oid, 'SELECT, INSERT, UPDATE')) \
+                        AND (c.relforcerowsecurity OR NOT pg_has_role(r.oid, c.relowner, 'USAGE')) \
+                        AND EXISTS (SELECT FROM unnest(p.polroles) AS bound (role) \
+                                     WHERE bound.role = 0 \
+                                        OR pg_has_role(r.oid, bound.role, 'USAGE')) \
+                        AND NOT EXISTS (SELECT FROM pg_catalog.pg_policy o, \
+                                               unnest(o.polroles) AS open (role) \
+                                         WHERE o.polrelid = c.oid \
+                                           AND o.polname = 'dialstack_sessions_open' \
+                                           AND pg_has_role(r.oid, open.role, 'USAGE')) \
+                        AND (r.rolcanlogin \
+                             OR NOT EXISTS (SELECT FROM pg_catalog.pg_auth_members m \
+                                             WHERE m.roleid = r.oid) \
+                             OR EXISTS (SELECT FROM pg_catalog.pg_auth_members m \
+                                         WHERE m.roleid = r.oid \
+                                           AND NOT pg_has_role(m.member, r.oid, 'USAGE')))) ",
+                $statement
+            ),
+            parameters: &[],
+        }
+    };
+}
+
+/// What a policy calls, whoever queries must be allowed to execute.
+static EXECUTE: Statement = with_querying!(
+    "SELECT q.relation, p.polname::text, \
             format('Role %I may query the table, but not execute %s.', r.rolname, \
                    string_agg(DISTINCT f.oid::regprocedure::text, ', ')) \
-       FROM calling k \
-       JOIN pg_catalog.pg_policy p ON p.oid = k.policy \
-       JOIN pg_catalog.pg_class c ON c.oid = p.polrelid \
+       FROM querying q \
+       JOIN pg_catalog.pg_policy p ON p.oid = q.policy \
+       JOIN pg_catalog.pg_roles r ON r.oid = q.role \
        JOIN pg_catalog.pg_depend d \
          ON d.classid = 'pg_policy'::regclass AND d.objid = p.oid \
         AND d.refclassid = 'pg_proc'::regclass \
        JOIN pg_catalog.pg_proc f \
          ON f.oid = d.refobjid AND f.pronamespace = 'dialstack'::regnamespace \
-       JOIN pg_catalog.pg_roles r ON NOT (r.rolsuper OR r.rolbypassrls) AND r.oid >= 16384 \
-      WHERE c.relrowsecurity \
-        AND (has_table_privilege(r.oid, c.oid, 'SELECT, INSERT, UPDATE, DELETE') \
-             OR has_any_column_privilege(r.oid, c.oid, 'SELECT, INSERT, UPDATE')) \
-        AND NOT has_function_privilege(r.oid, f.oid, 'EXECUTE') \
-        AND (c.relforcerowsecurity OR NOT pg_has_role(r.oid, c.relowner, 'USAGE')) \
-        AND EXISTS (SELECT FROM unnest(p.polroles) AS bound (role) \
-                     WHERE bound.role = 0 OR pg_has_role(r.oid, bound.role, 'USAGE')) \
-        AND NOT EXISTS (SELECT FROM pg_catalog.pg_policy o, unnest(o.polroles) AS open (role) \
-                         WHERE o.polrelid = c.oid AND o.polname = 'dialstack_sessions_open' \
-                           AND pg_has_role(r.oid, open.role, 'USAGE')) \
-        AND (r.rolcanlogin \
-             OR NOT EXISTS (SELECT FROM pg_catalog.pg_auth_members m WHERE m.roleid = r.oid) \
-             OR EXISTS (SELECT FROM pg_catalog.pg_auth_members m \
-                         WHERE m.roleid = r.oid AND NOT pg_has_role(m.member, r.oid, 'USAGE'))) \
-      GROUP BY p.polrelid, p.polname, r.rolname"
+      WHERE NOT has_function_privilege(r.oid, f.oid, 'EXECUTE') \
+      GROUP BY q.relation, p.polname, r.rolname"
+);
+
+/// Policies name our functions by number: without USAGE they work, and only calls by name do not.
+static USAGE: Statement = with_querying!(
+    "SELECT DISTINCT q.relation, NULL::text, \
+            format('Role %I may query the table, but not call a function of schema dialstack.', \
+                   r.rolname) \
+       FROM querying q \
+       JOIN pg_catalog.pg_roles r ON r.oid = q.role \
+      WHERE NOT has_schema_privilege(r.oid, 'dialstack', 'USAGE')"
 );
 
 /// A session of what is gone reaches nothing.
@@ -314,7 +356,7 @@ static ROLES: Statement = check!(
 );
 
 /// What catalogues alone tell of.
-pub static CHECKS: [(&Weakness, &Statement); 11] = [
+pub static CHECKS: [(&Weakness, &Statement); 12] = [
     (&ROW_SECURITY_OFF, &OFF),
     (&POLICY_MISSING, &MISSING),
     (&PARTITION_UNPROTECTED, &PARTS),
@@ -322,6 +364,7 @@ pub static CHECKS: [(&Weakness, &Statement); 11] = [
     (&UNRESTRICTED_PRIVILEGE, &PRIVILEGES),
     (&VIEW_BYPASSES_POLICIES, &VIEWS),
     (&MISSING_EXECUTE, &EXECUTE),
+    (&MISSING_USAGE, &USAGE),
     (&PLACE_GONE, &PLACES),
     (&NOT_FORCED, &UNFORCED),
     (&NOT_REGISTERED, &UNREGISTERED),

@@ -38,8 +38,7 @@ static FORGET_DROPPED: Statement = Statement {
 };
 
 static FORGET: Statement = Statement {
-    sql: "DELETE FROM dialstack.protected_tables WHERE relation = ANY ($1::oid[]) \
-          RETURNING relation::oid, force",
+    sql: "DELETE FROM dialstack.protected_tables WHERE relation = ANY ($1::oid[])",
     parameters: &[T::OIDARRAYOID],
 };
 
@@ -95,7 +94,7 @@ pub fn store(owner: &AsOwner, relation: pg_sys::Oid, protection: &Protection<'_>
 
 /// Forgets these tables, and those that were dropped. Tells whether one of these was registered.
 pub fn forget(owner: &AsOwner, relations: &[pg_sys::Oid]) -> Result<bool> {
-    FORGET_DROPPED.execute(owner, &[])?;
     let forgotten = FORGET.execute(owner, &[bind(relations.to_vec())])?;
+    FORGET_DROPPED.execute(owner, &[])?;
     Ok(forgotten > 0)
 }

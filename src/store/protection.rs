@@ -113,14 +113,19 @@ impl Sessions<'_> {
             (false, ColumnType::Bigint) => format!("(SELECT dialstack.bigint_or_null({helper}))"),
             (false, ColumnType::Integer) => format!("(SELECT dialstack.integer_or_null({helper}))"),
         };
-        let same = format!("{left} OPERATOR(pg_catalog.=) {right}");
-        match self.scope {
-            None => same,
-            Some(scope) => {
-                let scope = literal(Some(scope));
-                format!("{same} AND (SELECT dialstack.has_scope({scope}, {bound}))")
-            }
+        let mut conditions = vec![format!("{left} OPERATOR(pg_catalog.=) {right}")];
+        if self.by == By::Identifier && self.tag.is_none() {
+            // A client session made with a publishable key has whatever key the browser names.
+            conditions.push(
+                "(SELECT dialstack.current_session_kind() OPERATOR(pg_catalog.=) 'user'::pg_catalog.text)"
+                    .to_owned(),
+            );
         }
+        if let Some(scope) = self.scope {
+            let scope = literal(Some(scope));
+            conditions.push(format!("(SELECT dialstack.has_scope({scope}, {bound}))"));
+        }
+        conditions.join(" AND ")
     }
 
     /// Refuses a column whose type holds nothing that the sessions could be compared with.

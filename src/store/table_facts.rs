@@ -114,20 +114,22 @@ pub fn exists(relation: pg_sys::Oid) -> bool {
 
 /// A table of the application's that the caller owns.
 fn checked(relation: pg_sys::Oid) -> Result<Table> {
-    // SAFETY: syscache look-ups, which answer NULL, NUL or InvalidOid for what is not there; the
-    // strings are copies in the current memory context.
-    let (schema, name, kind, persistence) = unsafe {
+    // SAFETY: syscache look-ups, which answer NULL or InvalidOid for what is not there; the strings are
+    // copies in the current memory context.
+    let (schema, name) = unsafe {
         let schema = pg_sys::get_namespace_name(pg_sys::get_rel_namespace(relation));
-        (
-            owned(schema),
-            owned(pg_sys::get_rel_name(relation)),
-            pg_sys::get_rel_relkind(relation) as u8,
-            pg_sys::get_rel_persistence(relation) as u8,
-        )
+        (owned(schema), owned(pg_sys::get_rel_name(relation)))
     };
     let (Some(schema), Some(name)) = (schema, name) else {
         return Err(refused("there is no such table".to_owned())
             .hint("Check the spelling, and whether it was dropped."));
+    };
+    // SAFETY: syscache look-ups for what was found just before.
+    let (kind, persistence) = unsafe {
+        (
+            pg_sys::get_rel_relkind(relation) as u8,
+            pg_sys::get_rel_persistence(relation) as u8,
+        )
     };
     let table = Table {
         oid: relation,
@@ -141,7 +143,7 @@ fn checked(relation: pg_sys::Oid) -> Result<Table> {
     }
     if schema == "dialstack" {
         return Err(refused(format!("{label} belongs to the extension"))
-            .hint("Its tables are nobody's to read already; protect tables of your own."));
+            .hint("Protect tables of your own."));
     }
     let what = match kind {
         b'r' | b'p' => None,
