@@ -198,8 +198,8 @@ static OTHERS: Statement = check!(
 /// row anyway are left out.
 static PRIVILEGES: Statement = check!(
     "SELECT c.oid, NULL::text, \
-            format('Role %s holds %s.', \
-                   CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE quote_ident(r.rolname) END, \
+            format('%s holds %s.', \
+                   CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE format('Role %I', r.rolname) END, \
                    string_agg(a.privilege_type, ', ' ORDER BY a.privilege_type)) \
        FROM pg_catalog.pg_class c \
       CROSS JOIN LATERAL aclexplode(c.relacl) a \

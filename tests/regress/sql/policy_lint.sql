@@ -5,7 +5,7 @@ CREATE SCHEMA l;
 CREATE ROLE regress_app;
 CREATE ROLE regress_backend;
 CREATE ROLE regress_owner;
-SELECT dialstack.grant_access('regress_app', 'client');
+SELECT dialstack.grant_access('regress_app', 'client'), dialstack.grant_access('regress_owner', 'client');
 GRANT USAGE ON SCHEMA l TO regress_app, regress_backend, regress_owner;
 -- What it says of this schema's tables.
 CREATE FUNCTION t.lint() RETURNS TABLE (relation regclass, policy text, severity text, weakness text, detail text) LANGUAGE sql AS $$
@@ -50,7 +50,7 @@ SELECT * FROM t.lint();
 SELECT dialstack.protect_table('l.orders', 'account', 'lint', 'production', open_to => '{regress_backend}', force => true);
 -- Another permissive policy stands beside ours; a restrictive one is no weakness.
 CREATE POLICY also ON l.orders FOR SELECT USING (n = 1);
-CREATE POLICY only ON l.orders AS RESTRICTIVE USING (n > 0);
+CREATE POLICY narrow ON l.orders AS RESTRICTIVE USING (n > 0);
 SELECT * FROM t.lint();
 DROP POLICY also ON l.orders;
 -- No index that the comparison could use: none, a partial one, one of another collation, one that begins with another column.
@@ -174,7 +174,7 @@ SELECT format(E'\n%s\n  %s', qual, replace(t.lint_of(qual), E'\n', E'\n  ')) FRO
     $$owner = ANY ((SELECT dialstack.current_user_identities())::text[])$$,
     -- both
     $$owner = dialstack.current_identifier()$$,
-    -- no index
+    -- compared with something else than a column, or by an operator that no index serves
     $$tags[1] = (SELECT dialstack.current_account('lint', 'production'))$$,
     $$lower(account) = (SELECT dialstack.current_account('lint', 'production'))$$,
     $$id::text = (SELECT dialstack.current_account('lint', 'production'))$$,
