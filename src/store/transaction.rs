@@ -14,19 +14,14 @@ pub fn can_write() -> bool {
     unsafe { !pg_sys::XactReadOnly && !pg_sys::RecoveryInProgress() && !pg_sys::IsInParallelMode() }
 }
 
-/// Whether what is set locally now would be gone after this very statement: it stands alone, outside
-/// of a transaction block, and is no DO or CALL, which may go on and use it.
+/// Whether what is set locally now would be gone before another statement could use it: the call
+/// stands alone, outside of a transaction block and of a procedural function, DO or CALL.
 pub fn is_single_statement() -> bool {
-    // SAFETY: reads variables of the backend; an active portal outlives the call made by it.
+    // SAFETY: reads variables of the backend. Taking away a relation that nobody registered does
+    // nothing, and answers whether a procedural language runs statements through SPI.
     unsafe {
-        if pg_sys::IsTransactionBlock() || pg_sys::IsSubTransaction() {
-            return false;
-        }
-        let portal = pg_sys::ActivePortal;
-        portal.is_null()
-            || !matches!(
-                (*portal).commandTag,
-                pg_sys::CommandTag::CMDTAG_DO | pg_sys::CommandTag::CMDTAG_CALL
-            )
+        !pg_sys::IsTransactionBlock()
+            && !pg_sys::IsSubTransaction()
+            && pg_sys::SPI_unregister_relation(c"".as_ptr()) == pg_sys::SPI_ERROR_UNCONNECTED
     }
 }

@@ -2,9 +2,10 @@
 //!
 //! Two generations: what is found or new goes into the young one; when that is full, it takes the
 //! place of the old one. So at most `dialstack_sessions.verdict_cache_size` tokens are kept, and those
-//! in use stay.
+//! in use stay. A token is remembered when it comes the second time: most of those that a pooled
+//! connection meets come once, and would cost more than they give back.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 
@@ -32,6 +33,9 @@ struct Cache {
     old: Generation,
 }
 
+/// Tokens that came lately, by their tails; a newer one takes the place of an older one.
+const SEEN: usize = 1024;
+
 impl Cache {
     /// Puts one in, with at most `size` in all afterwards.
     fn insert(&mut self, tail: Tail, remembered: Remembered, size: usize) {
@@ -47,6 +51,16 @@ impl Cache {
 
 thread_local! {
     static CACHE: RefCell<Cache> = RefCell::default();
+    static SEEN_TAILS: [Cell<u64>; SEEN] = const { [const { Cell::new(0) }; SEEN] };
+}
+
+/// Whether a token came before, as far as is remembered. A mistake only costs or saves a little work.
+fn came_before(tail: &Tail) -> bool {
+    let [.., a, b, c, d, e, f, g, h] = *tail;
+    let mark = u64::from_le_bytes([a, b, c, d, e, f, g, h]);
+    // Characters of base64url: the low bits of two of them spread well enough.
+    let slot = usize::from(g & 31) << 5 | usize::from(f & 31);
+    SEEN_TAILS.with(|seen| seen[slot].replace(mark) == mark)
 }
 
 fn tail(token: &str) -> Option<Tail> {
@@ -76,10 +90,12 @@ pub fn find(token: &str, epoch: u64) -> Option<Rc<NamedSession>> {
     })
 }
 
-/// Remembers the session that a token names, as it was read under this epoch.
+/// Remembers the session that a token names, as it was read under this epoch, if the token comes again.
 pub fn remember(token: &str, epoch: u64, session: &Rc<NamedSession>) {
     let size = guc::verdict_cache_size();
-    let Some(tail) = tail(token) else { return };
+    let Some(tail) = tail(token).filter(came_before) else {
+        return;
+    };
     CACHE.with_borrow_mut(|cache| {
         if cache.epoch == epoch && size > 0 {
             let remembered = Remembered {

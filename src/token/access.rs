@@ -2,7 +2,7 @@
 
 use zeroize::Zeroizing;
 
-use super::claims::{self, is_name};
+use super::claims::{self, MAX_NAME_BYTES, is_name};
 use super::key_ring::KeyRing;
 use super::{KeyError, MAX_DATA_BYTES, MAX_TOKEN_BYTES, Rejected, jwe, jws};
 
@@ -44,8 +44,7 @@ pub fn issue(
 pub(super) struct Opened {
     pub(super) key_number: u32,
     pub(super) claims: AccessClaims,
-    /// The session data as it was at issue, still encrypted.
-    dat: String,
+    payload: Vec<u8>,
 }
 
 /// Checks everything but `exp`. Takes the token bare or as `tag:jwt`.
@@ -53,8 +52,13 @@ pub(super) fn authenticate(ring: &KeyRing, text: &str, now: i64) -> Result<Opene
     if text.len() > MAX_TOKEN_BYTES {
         return Err(Rejected::TooLong);
     }
-    let (tag, token) = match text.split_once(':') {
-        Some((tag, token)) => (Some(tag), token),
+    // A colon further on is no tag's, and no token has one.
+    let colon = text
+        .bytes()
+        .take(MAX_NAME_BYTES + 1)
+        .position(|byte| byte == b':');
+    let (tag, token) = match colon {
+        Some(at) => (Some(&text[..at]), &text[at + 1..]),
         None => (None, text),
     };
     if tag.is_some_and(|tag| !is_name(tag)) {
@@ -63,14 +67,14 @@ pub(super) fn authenticate(ring: &KeyRing, text: &str, now: i64) -> Result<Opene
         ));
     }
     let (key_number, payload) = jws::verify(ring, token)?;
-    let (claims, dat) = claims::read(ring.instance(), &payload, now)?;
+    let (claims, _) = claims::read(ring.instance(), &payload, now)?;
     if tag.is_some_and(|tag| tag != claims.tag) {
         return Err(Rejected::Claim("tag is not the one before the colon"));
     }
     Ok(Opened {
         key_number,
         claims,
-        dat,
+        payload,
     })
 }
 
@@ -84,7 +88,8 @@ pub fn open_data(
     presented: &str,
     now: i64,
 ) -> Result<Zeroizing<Vec<u8>>, Rejected> {
-    let dat = authenticate(ring, presented, now)?.dat;
+    let payload = authenticate(ring, presented, now)?.payload;
+    let (_, dat) = claims::read(ring.instance(), &payload, now)?;
     let key = ring
         .seal
         .by_kid(&jwe::key_id(&dat)?)

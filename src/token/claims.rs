@@ -93,11 +93,11 @@ pub(super) fn read(
     instance: InstanceId,
     payload: &[u8],
     now: i64,
-) -> Result<(AccessClaims, String), Rejected> {
+) -> Result<(AccessClaims, Cow<'_, str>), Rejected> {
     let wire: Wire<'_> = parse_object(payload).ok_or(Rejected::Claim(
         "not an object of exactly the expected claims, once each, of their types",
     ))?;
-    if wire.iss != instance.issuer() {
+    if !instance.is_issuer(&wire.iss) {
         return Err(Rejected::WrongInstance);
     }
     if from_wire_time(wire.nbf).ok_or(Rejected::Claim("nbf"))? > now {
@@ -131,13 +131,16 @@ pub(super) fn read(
     if wire.dat.is_empty() {
         return Err(Rejected::Claim("dat"));
     }
-    Ok((claims, wire.dat.into_owned()))
+    Ok((claims, wire.dat))
 }
+
+/// Length of the longest name.
+pub(super) const MAX_NAME_BYTES: usize = 63;
 
 /// A name of a product, environment or definition. It has no `/` and no `:`, so `aud` and the form
 /// `tag:jwt` can be taken apart in one way only.
 pub(super) fn is_name(text: &str) -> bool {
-    (1..=63).contains(&text.len())
+    (1..=MAX_NAME_BYTES).contains(&text.len())
         && text
             .bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))

@@ -82,4 +82,13 @@ def test_a_token_that_names_an_unknown_key_touches_no_buffer(loaded, token):
 
 def test_a_good_token_does_touch_some(loaded, token):
     # Else the measurement would tell nothing.
+    loaded.execute("SET dialstack_sessions.verdict_cache_size = 0")
     assert blocks(loaded, token) > 0
+    loaded.execute("RESET dialstack_sessions.verdict_cache_size")
+
+
+def test_a_token_that_the_connection_knows_touches_none(loaded, token):
+    # It remembers what comes again.
+    for _ in range(2):
+        assert verify(loaded, token).valid
+    assert blocks(loaded, token) == 0

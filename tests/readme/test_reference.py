@@ -16,7 +16,7 @@ SOURCE = ROOT / "src"
 BINDIR = Path(os.environ["DSS_BINDIR"])
 
 # By the name in the heading of the section: a section may describe several functions, `f, g`. Of
-# functions that share a name, the heading tells the first argument, `f(a, …)`.
+# functions that share a name, the heading tells the first argument: `f()`, `f(a)`, `f(a, …)`.
 SIGNATURES = {
     title: " ".join(signature.split())
     for block in BLOCKS
@@ -91,10 +91,14 @@ def functions(database):
         """
     ).fetchall()
     count = Counter(row.name for row in rows)
-    return {
-        f"{row.name}({row.arguments.split()[0]}, …)" if count[row.name] > 1 else row.name: row
-        for row in rows
-    }
+
+    def title(row):
+        if count[row.name] == 1:
+            return row.name
+        first, *_ = row.arguments.split() or [""]
+        return f"{row.name}({first}{', …' if row.arity > 1 else ''})"
+
+    return {title(row): row for row in rows}
 
 
 @pytest.fixture(scope="module")

@@ -97,8 +97,23 @@ def _user_sessions(call, made, place):
     call("session_info", session_id=session.session_id)
     call("session_update_data", session_id=session.session_id, data=data)
     call("session_extend", session_id=session.session_id, by=timedelta(hours=1))
+    _identity(call, session.token, place)
     call("session_revoke", **place, session_id=other.session_id)
     call("session_revoke_all", **place, identifier="user_456")
+
+
+def _identity(call, token, place):
+    call("session_use", token=token, is_local=False)
+    for helper in ("session_id", "session_kind", "product", "env", "tag", "scopes", "data", "session_error"):
+        call(f"current_{helper}")
+    for helper in ("identifier", "account", "connected_accounts", "user_identities"):
+        call(f"current_{helper}/0")
+        call(f"current_{helper}/3", **place)
+    call("has_scope/1", scope="call_logs")
+    call("has_scope/4", scope="call_logs", **place)
+    call("session_end")
+    call("session_clear")
+    call("postgrest_pre_request")
 
 
 def _account_sessions(call, made, place):
@@ -106,6 +121,9 @@ def _account_sessions(call, made, place):
     session = call("account_session_create", account="acct_1", components=components, **place)
     made.note("client secret", session.client_secret)
     call("session_verify", token=session.client_secret, scope="voicemails")
+    call("session_use", token=session.client_secret, is_local=False)
+    call("require_scope", scope="call_logs")
+    call("session_clear")
     # Without a place it may fail, where there are several.
     call("session_create/2", account="acct_1")
 

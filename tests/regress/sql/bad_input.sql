@@ -30,7 +30,8 @@ SELECT p.proname, a.n, a.name, format_type(a.type, NULL),
             WHEN 'account' THEN quote_literal('acct_1')
             WHEN 'components' THEN $$'{"call_logs": {"enabled": true}}'$$
             WHEN 'kind' THEN quote_literal('secret')
-            WHEN 'scope' THEN CASE p.proname WHEN 'scope_create' THEN quote_literal('new') WHEN 'scope_delete' THEN quote_literal('bad.scope') END
+            WHEN 'scope' THEN CASE p.proname WHEN 'scope_create' THEN quote_literal('new') WHEN 'scope_delete' THEN quote_literal('bad.scope')
+                              WHEN 'has_scope' THEN quote_literal('call_logs') WHEN 'require_scope' THEN quote_literal('call_logs') END
             WHEN 'client_session_id' THEN $$(SELECT client_session_id FROM dialstack.client_session_create(product => 'bad', env => 'staging'))$$
             WHEN 'connected_account_ids' THEN CASE p.proname WHEN 'client_session_grant_access' THEN $$'{00000000-0000-4000-8000-000000000001}'$$ END
             WHEN 'api_key_id' THEN $$(SELECT api_key_id FROM dialstack.api_key_create('bad', 'staging'))$$
@@ -40,7 +41,9 @@ SELECT p.proname, a.n, a.name, format_type(a.type, NULL),
   FROM pg_proc p, LATERAL unnest(p.proargtypes::oid[], p.proargnames[1:p.pronargs]) WITH ORDINALITY AS a (type, name, n)
  WHERE p.pronamespace = 'dialstack'::regnamespace AND p.prorettype <> 'trigger'::regtype
    -- The deprecated session_create(account, components) is account_session_create.
-   AND NOT (p.proname = 'session_create' AND p.pronargs = 2);
+   AND NOT (p.proname = 'session_create' AND p.pronargs = 2)
+   -- has_scope(scope) is has_scope(scope, product, env).
+   AND NOT (p.proname = 'has_scope' AND p.pronargs = 1);
 -- Exactly one of session_id and identifier.
 DELETE FROM t.good WHERE function = 'session_revoke' AND argument = 'session_id';
 INSERT INTO t.good SELECT 'session_revoke (one)', n, argument, type, value FROM t.good WHERE function = 'session_revoke' AND argument <> 'identifier';
