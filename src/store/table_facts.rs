@@ -85,12 +85,12 @@ fn refused(message: String) -> Error {
 /// # Safety
 /// `text` is NULL or ends with a NUL.
 unsafe fn owned(text: *const c_char) -> Option<String> {
+    if text.is_null() {
+        return None;
+    }
     // SAFETY: by this function's own contract.
-    (!text.is_null()).then(|| {
-        unsafe { CStr::from_ptr(text) }
-            .to_string_lossy()
-            .into_owned()
-    })
+    let text = unsafe { CStr::from_ptr(text) };
+    Some(text.to_string_lossy().into_owned())
 }
 
 fn owns(relation: pg_sys::Oid) -> bool {
