@@ -2,14 +2,19 @@
 //! catalogues only.
 
 use std::collections::HashMap;
+use std::ffi::CString;
 
 use pgrx::pg_sys;
 use pgrx::pg_sys::BuiltinOid as T;
 
-use super::lint_checks::{CHECKS, NO_INDEX, NOT_BOUND, NOT_WRAPPED, Weakness};
+use super::lint_checks::{
+    CHECKS, NO_INDEX, NOT_BOUND, NOT_WRAPPED, POLICY_CHANGED, REGISTERED, Weakness,
+};
 use super::owner::AsOwner;
 use super::policy_tree::{self, Findings, Helper};
+use super::protection::{ACCESS, By, Sessions};
 use super::statements::{Statement, bind};
+use super::table_facts::{self, Table};
 use crate::error::Result;
 
 /// A weakness that was found.
@@ -62,6 +67,7 @@ static UNINDEXED: Statement = Statement {
 /// Every weakness that can be seen, sorted by nothing.
 pub fn findings(owner: &AsOwner) -> Result<Vec<Finding>> {
     let mut found = of_expressions(owner)?;
+    found.extend(of_changed_policies(owner)?);
     for (weakness, check) in CHECKS {
         let rows = check.read(owner, &[], |row| {
             Ok(Finding {
@@ -151,6 +157,67 @@ fn of_expressions(owner: &AsOwner) -> Result<Vec<Finding>> {
         }
     }
     Ok(found)
+}
+
+/// Policies of ours that somebody altered since.
+fn of_changed_policies(owner: &AsOwner) -> Result<Vec<Finding>> {
+    let policies = REGISTERED.read(owner, &[], |row| {
+        let table = Table {
+            oid: row.required(1)?,
+            name: row.required(2)?,
+        };
+        let (product, env): (String, String) = (row.required(4)?, row.required(5)?);
+        let (tag, scope): (Option<String>, Option<String>) = (row.get(7)?, row.get(8)?);
+        let sessions = By::parse(&row.required::<String>(6)?).map(|by| Sessions {
+            product: &product,
+            env: &env,
+            tag: tag.as_deref(),
+            scope: scope.as_deref(),
+            by,
+        });
+        let column = CString::new(row.required::<String>(3)?).ok();
+        let column = column.and_then(|name| table_facts::column(&table, &name).ok());
+        let condition = sessions
+            .zip(column)
+            .map(|(sessions, column)| sessions.condition(&column));
+        Ok(Registered {
+            relation: table.oid,
+            condition,
+            trees: [row.get(9)?, row.get(10)?],
+            for_everything: row.required(11)?,
+        })
+    })?;
+    let changed = policies.into_iter().filter(|policy| !policy.is_unchanged());
+    Ok(changed
+        .map(|policy| Finding {
+            relation: policy.relation,
+            policy: Some(ACCESS.to_string_lossy().into_owned()),
+            weakness: &POLICY_CHANGED,
+            detail: "It is not what protect_table() would make of the registration.".to_owned(),
+        })
+        .collect())
+}
+
+struct Registered {
+    relation: pg_sys::Oid,
+    /// The condition that it should have; `None` where the table has no such column any more.
+    condition: Option<String>,
+    /// Those that it has, on rows that are looked for and on those that are written.
+    trees: [Option<String>; 2],
+    for_everything: bool,
+}
+
+impl Registered {
+    fn is_unchanged(&self) -> bool {
+        let Some(condition) = &self.condition else {
+            return false;
+        };
+        let is = |tree: &Option<String>| {
+            tree.as_ref()
+                .is_some_and(|tree| policy_tree::is(tree, self.relation, condition))
+        };
+        self.for_everything && self.trees.iter().all(is)
+    }
 }
 
 fn called(helpers: &[String], how: &str) -> String {

@@ -75,6 +75,12 @@ static POLICY_MISSING: Weakness = weakness!(
     Error,
     "Call dialstack.protect_table() again, or dialstack.unprotect_table() if that is meant."
 );
+/// A policy of ours that is not what its registration says.
+pub static POLICY_CHANGED: Weakness = weakness!(
+    "policy_changed",
+    Error,
+    "Call dialstack.protect_table() again; write policies of your own under other names."
+);
 static PARTITION_UNPROTECTED: Weakness = weakness!(
     "partition_unprotected",
     Error,
@@ -175,6 +181,31 @@ static MISSING: Statement = check!(
     "SELECT f.oid, NULL::text, 'It is registered, but its policy was dropped.' \
        FROM family f \
       WHERE f.oid = f.root AND f.oid NOT IN (SELECT relation FROM access)"
+);
+
+/// Our policies of the tables that are registered, with what they were made for.
+pub static REGISTERED: Statement = check!(
+    "SELECT f.oid, format('%I.%I', n.nspname, c.relname), t.column_name::text, p.product, t.env, \
+            t.by, t.tag, t.scope, a.polqual::text, a.polwithcheck::text, \
+            a.polcmd = '*' AND a.polpermissive AND a.polroles = '{0}'::oid[] \
+       FROM family f \
+       JOIN pg_catalog.pg_class c ON c.oid = f.oid \
+       JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+       JOIN dialstack.protected_tables t ON t.relation = f.root \
+       JOIN dialstack.products p ON p.product_id = t.product_id \
+       JOIN pg_catalog.pg_policy a \
+         ON a.polrelid = f.oid AND a.polname = 'dialstack_sessions_access' \
+      WHERE f.oid = f.root OR f.oid NOT IN (SELECT root FROM family)"
+);
+
+static WIDENED: Statement = check!(
+    "SELECT f.oid, o.polname::text, 'It lets other roles through than those of open_to.' \
+       FROM family f \
+       JOIN dialstack.protected_tables t ON t.relation = f.root \
+       JOIN pg_catalog.pg_policy o \
+         ON o.polrelid = f.oid AND o.polname = 'dialstack_sessions_open' \
+      WHERE NOT o.polroles <@ t.open_to::oid[] \
+        AND (f.oid = f.root OR f.oid NOT IN (SELECT root FROM family))"
 );
 
 /// A part whose rows are reached directly, without the policies of the whole.
@@ -356,9 +387,10 @@ static ROLES: Statement = check!(
 );
 
 /// What catalogues alone tell of.
-pub static CHECKS: [(&Weakness, &Statement); 12] = [
+pub static CHECKS: [(&Weakness, &Statement); 13] = [
     (&ROW_SECURITY_OFF, &OFF),
     (&POLICY_MISSING, &MISSING),
+    (&POLICY_CHANGED, &WIDENED),
     (&PARTITION_UNPROTECTED, &PARTS),
     (&OTHER_PERMISSIVE_POLICY, &OTHERS),
     (&UNRESTRICTED_PRIVILEGE, &PRIVILEGES),

@@ -92,6 +92,56 @@ pub fn read(tree: &str, helpers: &HashMap<pg_sys::Oid, Helper>, findings: Findin
     walk.findings
 }
 
+/// Whether a condition that the catalogue keeps is the one that this text would make on the table
+/// today. False for a table that is gone.
+///
+/// `condition` must be SQL of ours, `tree` come from the catalogue.
+pub fn is(tree: &str, relation: pg_sys::Oid, condition: &str) -> bool {
+    let select = CString::new(format!("SELECT {condition}"));
+    let (Ok(tree), Ok(select)) = (CString::new(tree), select) else {
+        return false;
+    };
+    // SAFETY: as CREATE POLICY does it: the relation is open and locked while the text is parsed and
+    // its names are looked up; the text is one SELECT of one expression. The trees are allocated in
+    // the current memory context, and comparing them leaves places in the text out.
+    unsafe {
+        let lock = pg_sys::AccessShareLock as i32;
+        let table = pg_sys::try_relation_open(relation, lock);
+        if table.is_null() {
+            return false;
+        }
+        let state = pg_sys::make_parsestate(std::ptr::null_mut());
+        let entry = pg_sys::addRangeTableEntryForRelation(
+            state,
+            table,
+            lock,
+            std::ptr::null_mut(),
+            false,
+            false,
+        );
+        pg_sys::addNSItemToQuery(state, entry, false, true, true);
+        let parsed = pg_sys::raw_parser(select.as_ptr(), pg_sys::RawParseMode::RAW_PARSE_DEFAULT);
+        let made = PgList::<pg_sys::RawStmt>::from_pg(parsed)
+            .get_ptr(0)
+            .map(|raw| (*raw).stmt.cast::<pg_sys::SelectStmt>())
+            .and_then(|select| {
+                PgList::<pg_sys::ResTarget>::from_pg((*select).targetList).get_ptr(0)
+            })
+            .map(|target| {
+                let kind = pg_sys::ParseExprKind::EXPR_KIND_POLICY;
+                let expression = pg_sys::transformExpr(state, (*target).val, kind);
+                let expression = pg_sys::coerce_to_boolean(state, expression, c"POLICY".as_ptr());
+                pg_sys::assign_expr_collations(state, expression);
+                expression
+            });
+        let same = made
+            .is_some_and(|made| pg_sys::equal(made.cast(), pg_sys::stringToNode(tree.as_ptr())));
+        pg_sys::free_parsestate(state);
+        pg_sys::relation_close(table, lock);
+        same
+    }
+}
+
 /// Looks at a node and goes on to those below it.
 ///
 /// # Safety

@@ -93,7 +93,7 @@ fn literal(text: Option<&str>) -> String {
 impl Sessions<'_> {
     /// The condition on a row. Each helper stands in a sub-select of its own, which a statement
     /// evaluates once, so that the planner compares the column with one value and can use an index.
-    fn condition(&self, column: &Column) -> String {
+    pub fn condition(&self, column: &Column) -> String {
         let bound = [Some(self.product), Some(self.env), self.tag].map(literal);
         let bound = bound.join(", ");
         let helper = format!("{}({bound})", self.by.helper());

@@ -5,12 +5,13 @@ SELECT count(*) FROM dialstack.session_create('bad', 'production', 'web', '{"use
 
 -- A good call of each function, argument by argument.
 SELECT dialstack.scope_create('bad.scope', 'to be deleted');
+CREATE TABLE t.protected (account text);
 CREATE TABLE t.good (function text, n int, argument text, type text, value text);
 INSERT INTO t.good
 SELECT p.proname, a.n, a.name, format_type(a.type, NULL),
        CASE a.name WHEN 'product' THEN CASE p.proname WHEN 'product_create' THEN quote_literal('bad.new') ELSE quote_literal('bad') END
             WHEN 'env' THEN CASE p.proname WHEN 'env_create' THEN quote_literal('new') ELSE quote_literal('staging') END
-            WHEN 'tag' THEN CASE WHEN p.proname ~ '^(session_define|definition)' THEN quote_literal('spare') ELSE quote_literal('web') END
+            WHEN 'tag' THEN CASE WHEN p.proname ~ '^(session_define|definition)' THEN quote_literal('spare') WHEN p.proname <> 'protect_table' THEN quote_literal('web') END
             WHEN 'data' THEN $$'{"userId": "u"}'$$
             WHEN 'name' THEN quote_literal('Name')
             WHEN 'description' THEN quote_literal('Description')
@@ -22,7 +23,10 @@ SELECT p.proname, a.n, a.name, format_type(a.type, NULL),
             WHEN 'changes' THEN $$'{"expiry": 2}'$$
             WHEN 'session_id' THEN $$(SELECT session_id FROM dialstack.session_create('bad', 'staging', 'web', '{"userId": "u"}'))$$
             WHEN 'identifier' THEN quote_literal('u')
-            WHEN 'by' THEN quote_literal('1 day')
+            WHEN 'by' THEN CASE p.proname WHEN 'protect_table' THEN quote_literal('account') ELSE quote_literal('1 day') END
+            WHEN 'relation' THEN quote_literal('t.protected')
+            WHEN 'column_name' THEN quote_literal('account')
+            WHEN 'text' THEN quote_literal('7')
             WHEN 'purpose' THEN quote_literal('token')
             WHEN 'kid' THEN quote_literal('0123')
             WHEN 'token' THEN quote_literal('token')

@@ -13,6 +13,19 @@ CREATE FUNCTION t.lint() RETURNS TABLE (relation regclass, policy text, severity
      WHERE c.relnamespace = 'l'::regnamespace ORDER BY w.relation::text, w.severity, w.weakness, w.policy, w.detail;
 $$;
 
+-- What it says after a change, which is undone.
+CREATE FUNCTION t.lint_after(change text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    found text;
+BEGIN
+    EXECUTE change;
+    SELECT string_agg(concat_ws(' ', policy, weakness), ', ' ORDER BY weakness, policy) INTO found FROM t.lint();
+    RAISE EXCEPTION USING ERRCODE = 'U0000';
+EXCEPTION WHEN SQLSTATE 'U0000' THEN
+    RETURN coalesce(found, 'nothing');
+END
+$$;
+
 -- Protected, indexed, forced: nothing to say, by any kind of comparison.
 CREATE TABLE l.orders (id int PRIMARY KEY, account text, u uuid, n int, b bigint);
 CREATE INDEX ON l.orders (account);
@@ -48,6 +61,18 @@ SELECT dialstack.protect_table('l.orders', 'account', 'lint', 'production', open
 DROP POLICY dialstack_sessions_access ON l.orders;
 SELECT * FROM t.lint();
 SELECT dialstack.protect_table('l.orders', 'account', 'lint', 'production', open_to => '{regress_backend}', force => true);
+-- Our own policies were altered: wider, for other commands, for other roles; the column lost its type.
+SELECT change, t.lint_after(change) FROM unnest(ARRAY[
+    'ALTER POLICY dialstack_sessions_access ON l.orders USING (true)',
+    'ALTER POLICY dialstack_sessions_access ON l.orders USING (account = (SELECT dialstack.current_account(''lint'', ''staging'', NULL)))',
+    'ALTER POLICY dialstack_sessions_access ON l.orders WITH CHECK (true)',
+    'ALTER POLICY dialstack_sessions_access ON l.orders TO regress_app',
+    'DROP POLICY dialstack_sessions_access ON l.orders; CREATE POLICY dialstack_sessions_access ON l.orders AS RESTRICTIVE USING (account = (SELECT dialstack.current_account(''lint'', ''production'', NULL)))',
+    'ALTER POLICY dialstack_sessions_open ON l.orders TO PUBLIC',
+    'ALTER POLICY dialstack_sessions_open ON l.orders TO regress_backend, regress_app',
+    'UPDATE dialstack.protected_tables SET env = ''staging'' WHERE relation = ''l.orders''::regclass',
+    'ALTER TABLE l.orders RENAME account TO account_2',
+    'ALTER POLICY dialstack_sessions_access ON l.orders USING (account = (SELECT dialstack.current_account(''lint'', ''production'', NULL)))']) AS change;
 -- Another permissive policy stands beside ours; a restrictive one is no weakness.
 CREATE POLICY also ON l.orders FOR SELECT USING (n = 1);
 CREATE POLICY narrow ON l.orders AS RESTRICTIVE USING (n > 0);
@@ -209,4 +234,4 @@ SET client_min_messages = error;
 DROP SCHEMA l CASCADE;
 RESET client_min_messages;
 DELETE FROM dialstack.protected_tables;
-DROP FUNCTION t.lint, t.lint_of;
+DROP FUNCTION t.lint, t.lint_of, t.lint_after;
