@@ -7,14 +7,13 @@ use std::ffi::CString;
 use pgrx::pg_sys;
 use pgrx::pg_sys::BuiltinOid as T;
 
-use super::lint_checks::{
-    CHECKS, NO_INDEX, NOT_BOUND, NOT_WRAPPED, POLICY_CHANGED, REGISTERED, Weakness,
-};
+use super::lint_checks::{CHECKS, REGISTERED};
 use super::owner::AsOwner;
 use super::policy_tree::{self, Findings, Helper};
 use super::protection::{ACCESS, By, Sessions};
 use super::statements::{Statement, bind};
 use super::table_facts::{self, Table};
+use super::weakness::{NO_INDEX, NOT_BOUND, NOT_WRAPPED, POLICY_CHANGED, Weakness};
 use crate::error::Result;
 
 /// A weakness that was found.

@@ -41,3 +41,4 @@ pub mod transaction;
 pub mod varlena;
 pub mod verdict;
 mod verdict_cache;
+mod weakness;
