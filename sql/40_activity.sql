@@ -16,7 +16,13 @@ CREATE TABLE dialstack.activity (
     subject       text        COLLATE "C",
     ip            inet,
     user_agent    text,
-    detail        jsonb
+    detail        jsonb,
+    -- What the rollups need, last because it was added last. Who wrote the row: rows become visible
+    -- in the order of neither time nor number, but those of transactions that are over are all there.
+    xid                xid8 NOT NULL DEFAULT pg_catalog.pg_current_xact_id(),
+    session_created_at timestamptz,
+    expires_before     timestamptz,
+    expires_after      timestamptz
 ) PARTITION BY LIST (month);
 COMMENT ON TABLE dialstack.activity IS 'what happened to sessions, partitioned by UTC month';
 COMMENT ON COLUMN dialstack.activity.activity_id IS 'number of the row';
@@ -34,6 +40,10 @@ COMMENT ON COLUMN dialstack.activity.subject IS 'identifier, account or user_ide
 COMMENT ON COLUMN dialstack.activity.ip IS 'address of the user';
 COMMENT ON COLUMN dialstack.activity.user_agent IS 'user agent of the user';
 COMMENT ON COLUMN dialstack.activity.detail IS 'more, by operation; never a token or session data';
+COMMENT ON COLUMN dialstack.activity.xid IS 'transaction that wrote the row; rollups go by it';
+COMMENT ON COLUMN dialstack.activity.session_created_at IS 'creation of the user session whose end moved';
+COMMENT ON COLUMN dialstack.activity.expires_before IS 'end that a user session had, where a refresh, extension or revocation moved it';
+COMMENT ON COLUMN dialstack.activity.expires_after IS 'end that a user session got; null where it was revoked';
 
 DO $$
 BEGIN
@@ -54,3 +64,7 @@ $$;
 ALTER TABLE dialstack.activity ENABLE ROW LEVEL SECURITY;
 -- Logs are read newest first, within an environment.
 CREATE INDEX activity_env_at ON dialstack.activity (env_id, at);
+-- One user's, for their logs and their dashboard.
+CREATE INDEX activity_subject_at ON dialstack.activity (env_id, subject, at);
+-- What is not rolled up yet.
+CREATE INDEX activity_xid ON dialstack.activity (xid, activity_id);

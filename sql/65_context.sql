@@ -76,7 +76,7 @@ LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'require_scope_wrapper';
 COMMENT ON FUNCTION dialstack.session_use IS 'presents a good token for the transaction, or with is_local => false for the connection';
 COMMENT ON FUNCTION dialstack.session_clear IS 'presents no token any more';
 COMMENT ON FUNCTION dialstack.session_end IS 'revokes the session of the presented token: a user''s own log-out';
-COMMENT ON FUNCTION dialstack.postgrest_pre_request IS 'for db-pre-request of PostgREST: presents the bearer token of the request';
+COMMENT ON FUNCTION dialstack.postgrest_pre_request IS 'for db-pre-request of PostgREST: presents the session token of the request, from the header x-session-token or the bearer token';
 COMMENT ON FUNCTION dialstack.current_session_id() IS 'id of the session of the presented token';
 COMMENT ON FUNCTION dialstack.current_session_kind() IS 'user, account or client';
 COMMENT ON FUNCTION dialstack.current_identifier() IS 'identifier of the user, or user_identifier_key of the client session';

@@ -40,6 +40,10 @@ pub enum Code {
     ProtectFailed,
     /// The token is not good, and the caller required that it is.
     VerifyFailed,
+    /// A dashboard can't be made from these arguments.
+    FetchDashboardFailed,
+    /// Nobody of that identifier was ever seen.
+    UserNotFound,
     /// No API key with that id.
     ApiKeyNotFound,
     /// The presented API key is not good.
@@ -81,6 +85,8 @@ impl Code {
             Code::ProtectFailed => "PROTECT_FAILED",
             Code::VerifyFailed => "VERIFY_FAILED",
             Code::ScopeDisabled => "SCOPE_DISABLED",
+            Code::FetchDashboardFailed => "FETCH_DASHBOARD_FAILED",
+            Code::UserNotFound => "USER_NOT_FOUND",
             Code::Conflict => "CONFLICT",
             Code::SessionLimitReached => "SESSION_LIMIT_REACHED",
         }
@@ -93,7 +99,9 @@ impl Code {
             | Code::EnvNotFound
             | Code::DefinitionNotFound
             | Code::ScopeNotFound => S::ERRCODE_UNDEFINED_OBJECT,
-            Code::SessionNotFound | Code::ApiKeyNotFound => S::ERRCODE_NO_DATA_FOUND,
+            Code::SessionNotFound | Code::ApiKeyNotFound | Code::UserNotFound => {
+                S::ERRCODE_NO_DATA_FOUND
+            }
             Code::JwtNotAvailable => S::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
             Code::CreateFailed
             | Code::ListFailed
@@ -101,7 +109,8 @@ impl Code {
             | Code::RefreshFailed
             | Code::DefineFailed
             | Code::RegisterFailed
-            | Code::ProtectFailed => S::ERRCODE_INVALID_PARAMETER_VALUE,
+            | Code::ProtectFailed
+            | Code::FetchDashboardFailed => S::ERRCODE_INVALID_PARAMETER_VALUE,
             Code::VerifyFailed | Code::ApiKeyInvalid => {
                 S::ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION
             }

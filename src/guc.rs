@@ -44,7 +44,29 @@ pub fn token_changes() -> u64 {
 }
 
 /// Registers the settings. Called once, from `_PG_init`.
+///
+/// Values that were set before the library was loaded are taken over. In parallel mode the server
+/// would drop them, for there nothing may be set: a token presented on a fresh connection whose first
+/// query is a parallel one would be lost. They are the same in the leader and its workers, so for this
+/// moment the mode is left.
 pub fn register() {
+    let mut left = 0;
+    // SAFETY: reads and counts down the transaction's depth of parallel mode, which is restored
+    // below; an error in between aborts the transaction, which resets it.
+    unsafe {
+        while pg_sys::IsInParallelMode() {
+            pg_sys::ExitParallelMode();
+            left += 1;
+        }
+    }
+    define();
+    for _ in 0..left {
+        // SAFETY: as above.
+        unsafe { pg_sys::EnterParallelMode() }
+    }
+}
+
+fn define() {
     GucRegistry::define_string_guc(
         c"dialstack_sessions.root_key_file",
         c"File that holds the 256-bit root key that wraps the key ring.",

@@ -43,6 +43,11 @@ extension_sql_file!(
     requires = ["state"]
 );
 extension_sql_file!(
+    "../sql/45_rollup.sql",
+    name = "rollup",
+    requires = ["activity"]
+);
+extension_sql_file!(
     "../sql/50_scopes.sql",
     name = "scopes",
     requires = ["activity"]
@@ -79,6 +84,11 @@ extension_sql_file!(
         bigint_or_null,
         integer_or_null
     ]
+);
+extension_sql_file!(
+    "../sql/85_by_hand.sql",
+    name = "by_hand",
+    requires = ["invalidation", note_revocation]
 );
 extension_sql_file!("../sql/90_finish.sql", name = "finish", finalize);
 

@@ -71,6 +71,8 @@ const LEVELS: &[(Level, &[&str])] = &[
             "session_explain",
             "token_introspect",
             "revoke_on_change",
+            "session_dashboard",
+            "session_user_dashboard",
         ],
     ),
     (
@@ -103,6 +105,7 @@ const LEVELS: &[(Level, &[&str])] = &[
             "protect_table",
             "unprotect_table",
             "policy_lint",
+            "maintain",
         ],
     ),
 ];

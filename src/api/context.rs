@@ -3,6 +3,7 @@
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 use serde_json::Value as Json;
+use zeroize::Zeroizing;
 
 use super::verify::{VerdictRow, live_row, verify, verify_failed};
 use super::{pg_uuid, required};
@@ -89,7 +90,7 @@ fn end() -> error::Result<i64> {
     Ok(i64::try_from(revoked).unwrap_or(i64::MAX))
 }
 
-/// For PostgREST's `db-pre-request`: presents the bearer token of the request, or none.
+/// For PostgREST's `db-pre-request`: presents the session token of the request, or none.
 #[pg_extern(sql = false)]
 fn postgrest_pre_request() -> Result<(), ErrorReport> {
     Ok(pre_request()?)
@@ -98,7 +99,7 @@ fn postgrest_pre_request() -> Result<(), ErrorReport> {
 fn pre_request() -> error::Result<()> {
     let headers = guc::foreign(c"request.headers").filter(|headers| !headers.is_empty());
     let token = match &headers {
-        Some(headers) => bearer_token(headers)?,
+        Some(headers) => request_token(headers)?,
         None => None,
     };
     // Whatever an earlier request may have left.
@@ -109,20 +110,29 @@ fn pre_request() -> error::Result<()> {
     }
 }
 
-/// The token of an `Authorization: Bearer` header (RFC 6750, section 2.1) among headers as JSON.
-fn bearer_token(headers: &str) -> error::Result<Option<String>> {
-    let headers: Json = serde_json::from_str(headers).map_err(|_| {
-        Error::new(Code::VerifyFailed, "the setting request.headers is not JSON")
-            .hint("PostgREST sets it; else set it to an object of header names, in lower case, and values.")
-    })?;
-    let header = headers.get("authorization").and_then(Json::as_str);
-    let token = header.and_then(|header| {
-        let (scheme, token) = header.trim().split_once(' ')?;
-        scheme
-            .eq_ignore_ascii_case("bearer")
-            .then_some(token.trim())
-    });
-    Ok(token.map(str::to_owned))
+/// The session token of a request, from its headers as JSON: the header `x-session-token`, beside which
+/// `Authorization` may hold somebody else's token, or else `Authorization: Bearer` (RFC 6750, section 2.1).
+fn request_token(headers: &str) -> error::Result<Option<Zeroizing<String>>> {
+    let Ok(Json::Object(headers)) = serde_json::from_str(headers) else {
+        return Err(Error::new(
+            Code::VerifyFailed,
+            "the setting request.headers is not a JSON object",
+        )
+        .hint("PostgREST sets it; else set it to an object of header names, in lower case, and values."));
+    };
+    let header = |name| headers.get(name).and_then(Json::as_str).map(str::trim);
+    let token = match header("x-session-token") {
+        Some(token) => Some(token).filter(|token| !token.is_empty()),
+        None => header("authorization").and_then(bearer_token),
+    };
+    Ok(token.map(|token| Zeroizing::new(token.to_owned())))
+}
+
+fn bearer_token(header: &str) -> Option<&str> {
+    let (scheme, token) = header.split_once(' ')?;
+    scheme
+        .eq_ignore_ascii_case("bearer")
+        .then_some(token.trim_start())
 }
 
 /// Where a policy says that a session must belong. A name that is NULL by mistake opens nothing; the

@@ -201,7 +201,8 @@ fn extend(session_id: Option<pgrx::Uuid>, by: Option<Interval>) -> error::Result
     let now = clock::now();
     let owner = AsOwner::enter()?;
     let (row, stored) = lock_living(&owner, session_id, now, code)?;
-    let mut expires_at = clock::add(row.expires_at, &by, code)?;
+    // A session ends on a full second.
+    let mut expires_at = clock::ceil_to_second(clock::add(row.expires_at, &by, code)?);
     if expires_at <= row.expires_at {
         return Err(
             Error::new(code, "by would not make the session last longer")
@@ -224,7 +225,7 @@ fn extend(session_id: Option<pgrx::Uuid>, by: Option<Interval>) -> error::Result
             expires_at = expires_at.min(end.max(row.expires_at));
         }
     }
-    if !session_writes::set_expiry(&owner, &row.session_id, expires_at)? {
+    if !session_writes::extend(&owner, &row, expires_at, now)? {
         return Err(revocations::conflict());
     }
     Ok(Changed {

@@ -12,6 +12,7 @@
 
 mod access;
 mod account_sessions;
+mod analytics;
 mod api_keys;
 mod client_arguments;
 mod client_requests;
@@ -22,6 +23,7 @@ mod definitions;
 mod keys;
 mod lifecycle;
 mod listing;
+mod maintenance;
 mod policy_lint;
 mod protection;
 mod refresh;

@@ -1,9 +1,11 @@
 //! Trigger functions.
 
+use pgrx::datum::UnboxDatum;
 use pgrx::pg_sys::{self, panic::ErrorReport};
 use pgrx::prelude::*;
 
 use crate::error::{Code, Error};
+use crate::store::by_hand::{self, Revoked};
 use crate::store::{relations, session_writes};
 
 /// Tells every backend, at commit, that what it remembers may have changed.
@@ -23,4 +25,37 @@ fn invalidate_verdicts(call: pg_sys::FunctionCallInfo) -> Result<i64, ErrorRepor
     }
     // The server ignores what an AFTER STATEMENT trigger returns, as long as it isn't NULL.
     Ok(0)
+}
+
+/// Notes a revocation that no function of ours made.
+#[pg_trigger(sql = "CREATE FUNCTION dialstack.note_revocation() RETURNS trigger \
+LANGUAGE c AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';")]
+fn note_revocation<'a>(
+    trigger: &'a PgTrigger<'a>,
+) -> Result<Option<PgHeapTuple<'a, impl WhoAllocated>>, ErrorReport> {
+    if !by_hand::is_ours()
+        && let (Some(old), Some(new)) = (trigger.old(), trigger.new())
+    {
+        by_hand::note(Revoked {
+            session_id: column(&new, "session_id"),
+            env_id: column(&new, "env_id"),
+            definition_id: column(&new, "definition_id"),
+            kind: column(&new, "kind"),
+            subject: column(&new, "subject"),
+            created_at: column(&old, "created_at"),
+            expires_at: column(&old, "expires_at"),
+            revoked_at: column(&new, "revoked_at"),
+            reason: column(&new, "revoke_reason"),
+        })?;
+    }
+    // An AFTER trigger returns no row.
+    Ok(None::<PgHeapTuple<'a, AllocatedByPostgres>>)
+}
+
+/// The value of a column; `None` for NULL, and for a column that somebody dropped.
+fn column<'t, T>(row: &'t PgHeapTuple<'_, impl WhoAllocated>, name: &str) -> Option<T>
+where
+    T: FromDatum + IntoDatum + UnboxDatum<As<'t> = T> + 't,
+{
+    row.get_by_name(name).ok().flatten()
 }

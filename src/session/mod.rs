@@ -17,6 +17,7 @@ pub mod rotation;
 pub mod schema;
 pub mod scopes;
 pub mod selector;
+pub mod series;
 pub mod verdict;
 
 pub use data::{MAX_DATA_BYTES, check_data};

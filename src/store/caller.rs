@@ -98,6 +98,23 @@ pub fn narrow(env_id: i32) -> Result<()> {
     }
 }
 
+/// The environment that the API key which the caller presents is for, where one is presented and none
+/// is named.
+///
+/// # Errors
+/// `API_KEY_INVALID`; `PERMISSION_DENIED` for a publishable key, or one of another product.
+pub fn narrowed_to(product: &str) -> Result<Option<Rc<Env>>> {
+    let Some(key) = presented_key()? else {
+        return Ok(None);
+    };
+    let env = key.env.clone();
+    if env.product != product {
+        return Err(other_env());
+    }
+    Caller::Key(key).full()?;
+    Ok(Some(env))
+}
+
 fn other_env() -> Error {
     Error::new(
         Code::PermissionDenied,

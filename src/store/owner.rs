@@ -11,6 +11,26 @@ use crate::error::Result;
 /// object of a caller is ever found by name.
 const SEARCH_PATH: &CStr = c"pg_catalog, pg_temp";
 
+/// Sets a setting until the nest level that was begun last is over.
+///
+/// # Safety
+/// Inside such a level; the value must be one that the setting takes.
+unsafe fn set(name: &CStr, value: &CStr) {
+    // SAFETY: constant, NUL-terminated texts; what the caller promises keeps it from raising.
+    unsafe {
+        pg_sys::set_config_option(
+            name.as_ptr(),
+            value.as_ptr(),
+            pg_sys::GucContext::PGC_USERSET,
+            pg_sys::GucSource::PGC_S_SESSION,
+            pg_sys::GucAction::GUC_ACTION_SAVE,
+            true,
+            0,
+            false,
+        );
+    }
+}
+
 /// While it lives, the current user is another role and the search path is ours.
 ///
 /// Restored on drop. When an error unwinds past it, the transaction's or savepoint's abort restores
@@ -38,16 +58,7 @@ impl AsRole {
             pg_sys::GetUserIdAndSecContext(&mut caller, &mut security_context);
             pg_sys::SetUserIdAndSecContext(role, security_context | restrictions);
             let level = pg_sys::NewGUCNestLevel();
-            pg_sys::set_config_option(
-                c"search_path".as_ptr(),
-                SEARCH_PATH.as_ptr(),
-                pg_sys::GucContext::PGC_USERSET,
-                pg_sys::GucSource::PGC_S_SESSION,
-                pg_sys::GucAction::GUC_ACTION_SAVE,
-                true,
-                0,
-                false,
-            );
+            set(c"search_path", SEARCH_PATH);
             level
         };
         AsRole {
@@ -81,6 +92,25 @@ impl AsOwner {
     /// `JWT_NOT_AVAILABLE` where the extension's tables are not there.
     pub fn enter() -> Result<Self> {
         Ok(AsOwner(AsRole::switch(owner()?, 0)))
+    }
+
+    /// The same for statements that look up by index whatever is to be found by one. The planner would
+    /// scan whole tables where it knows nothing of them yet, or cannot know how few rows are new.
+    ///
+    /// # Errors
+    /// As [`AsOwner::enter`].
+    pub fn enter_by_index() -> Result<Self> {
+        let owner = Self::enter()?;
+        for setting in [
+            c"enable_seqscan",
+            c"enable_hashjoin",
+            c"enable_mergejoin",
+            c"jit",
+        ] {
+            // SAFETY: inside the level that `enter` began; they are switches that everybody may set.
+            unsafe { set(setting, c"off") };
+        }
+        Ok(owner)
     }
 }
 

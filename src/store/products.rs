@@ -4,7 +4,8 @@ use pgrx::pg_sys::BuiltinOid as T;
 
 use super::owner::AsOwner;
 use super::statements::{Statement, bind};
-use crate::error::Result;
+use super::transaction;
+use crate::error::{Code, Error, Result};
 
 /// The id of a product: the bytes of a UUID.
 pub type ProductId = [u8; 16];
@@ -42,7 +43,18 @@ pub fn insert_env(owner: &AsOwner, product_id: &ProductId, env: &str, live: bool
     Ok(INSERT_ENV.execute(owner, &arguments)? == 1)
 }
 
-/// Deletes an environment.
+/// Deletes an environment that was just looked up; one that somebody else has deleted is gone.
+///
+/// # Errors
+/// `CONFLICT` where the transaction's snapshot is too old to show it.
 pub fn delete_env(owner: &AsOwner, env_id: i32) -> Result<()> {
-    DELETE_ENV.execute(owner, &[bind(env_id)]).map(|_| ())
+    let deleted = DELETE_ENV.execute(owner, &[bind(env_id)])?;
+    if deleted == 0 && transaction::has_old_snapshot() {
+        return Err(Error::new(
+            Code::Conflict,
+            "the environment was created after this transaction began",
+        )
+        .hint("Retry the transaction."));
+    }
+    Ok(())
 }

@@ -5,6 +5,7 @@ use pgrx::pg_sys::BuiltinOid as T;
 use uuid::Uuid;
 
 use super::activity::{self, Origin};
+use super::by_hand::Ours;
 use super::clock::{Micros, timestamptz};
 use super::ids::pg_uuid;
 use super::owner::AsOwner;
@@ -67,13 +68,14 @@ macro_rules! revoke_where {
                      purge_after = ($3 AT TIME ZONE 'UTC')::date \
                   WHERE revoked_at IS NULL AND expires_at > $1 AND ",
             $condition,
-            " RETURNING session_id, env_id, definition_id, kind, subject, ip, user_agent) \
+            " RETURNING session_id, env_id, definition_id, kind, subject, ip, user_agent, \
+                        created_at, expires_at) \
              INSERT INTO dialstack.activity \
                  (at, month, session_id, env_id, definition_id, kind, operation, status, reason, \
-                  subject, ip, user_agent, latency_us) \
+                  subject, ip, user_agent, latency_us, session_created_at, expires_before) \
              SELECT $1, extract(month FROM $1 AT TIME ZONE 'UTC'), session_id, env_id, \
                     definition_id, kind, $4, $5, $2, subject, coalesce($6, ip), \
-                    coalesce($7, user_agent), $8 \
+                    coalesce($7, user_agent), $8, created_at, expires_at \
                FROM revoked"
         )
     };
@@ -231,6 +233,7 @@ pub const INSTANCE_RESET: Cause<'_> = Cause {
 
 /// Revokes the living sessions among those meant, and tells how many. Idempotent.
 pub fn revoke(owner: &AsOwner, which: &Which<'_>, cause: Cause<'_>, now: Micros) -> Result<u64> {
+    let _ours = Ours::begin();
     let mut arguments = vec![
         bind(timestamptz(now)),
         bind(cause.reason),
@@ -342,5 +345,6 @@ pub fn put_away(
         bind(timestamptz(now)),
         bind(reason),
     ];
+    let _ours = Ours::begin();
     PUT_AWAY.execute(owner, &arguments).map(|_| ())
 }

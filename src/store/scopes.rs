@@ -3,7 +3,10 @@
 use pgrx::pg_sys::BuiltinOid as T;
 
 use super::owner::AsOwner;
+use super::revocations::conflict;
+use super::sessions::{self, SessionRow};
 use super::statements::{Statement, bind};
+use super::transaction;
 use crate::error::Result;
 
 static INSERT: Statement = Statement {
@@ -42,13 +45,20 @@ pub fn insert(owner: &AsOwner, scope: &str, description: &str) -> Result<bool> {
 
 /// Deletes a scope and takes it away from every living session; `false` if there is none of that
 /// name, or it is built in.
+///
+/// # Errors
+/// `CONFLICT` where the transaction's snapshot is too old to show one of the sessions.
 pub fn delete(owner: &AsOwner, scope: &str) -> Result<bool> {
     LOCK.execute(owner, &[])?;
     if DELETE.execute(owner, &[bind(scope)])? == 0 {
         return Ok(false);
     }
     TAKE_AWAY.execute(owner, &[bind(scope)])?;
-    Ok(true)
+    // At READ COMMITTED the statement saw all that there is.
+    let holds = |row: &SessionRow| row.scopes.iter().flatten().any(|held| held == scope);
+    let missed = transaction::has_old_snapshot()
+        && sessions::any(|row| row.revoke_reason.is_none() && holds(row))?;
+    if missed { Err(conflict()) } else { Ok(true) }
 }
 
 /// The names of all scopes.

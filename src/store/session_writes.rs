@@ -10,6 +10,7 @@ use super::clock::{self, Micros, timestamptz};
 use super::ids::pg_uuid;
 use super::owner::AsOwner;
 use super::session_users::UserKey;
+use super::sessions::SessionRow;
 use super::statements::{Statement, bind};
 use crate::error::Result;
 use crate::guc;
@@ -76,9 +77,9 @@ static INSERT: Statement = Statement {
                       ($8 AT TIME ZONE 'UTC')::date, $9, $10, $11, $12)) \
           INSERT INTO dialstack.activity \
               (at, month, session_id, env_id, definition_id, kind, operation, status, subject, \
-               ip, user_agent, latency_us) \
+               ip, user_agent, latency_us, expires_after) \
           VALUES ($5, extract(month FROM $5 AT TIME ZONE 'UTC'), $1, $2, $3, 'user', 'create', \
-                  'success', $4, $11, $12, $13)",
+                  'success', $4, $11, $12, $13, $7)",
     parameters: &[
         T::UUIDOID,
         T::INT4OID,
@@ -145,12 +146,12 @@ static ROTATE: Statement = Statement {
                   ip = coalesce($8, ip), user_agent = coalesce($9, user_agent) \
                WHERE session_id = $1 AND generation = $2 AND expires_at = $11 \
                  AND revoked_at IS NULL \
-           RETURNING env_id, definition_id, kind, subject, ip, user_agent) \
+           RETURNING env_id, definition_id, kind, subject, ip, user_agent, created_at) \
           INSERT INTO dialstack.activity \
               (at, month, session_id, env_id, definition_id, kind, operation, status, subject, \
-               ip, user_agent, latency_us) \
+               ip, user_agent, latency_us, session_created_at, expires_before, expires_after) \
           SELECT $4, extract(month FROM $4 AT TIME ZONE 'UTC'), $1, env_id, definition_id, kind, \
-                 'refresh', 'success', subject, ip, user_agent, $10 \
+                 'refresh', 'success', subject, ip, user_agent, $10, created_at, $11, $6 \
             FROM rotated",
     parameters: &[
         T::UUIDOID,
@@ -219,6 +220,31 @@ static SET_EXPIRY: Statement = Statement {
     parameters: &[T::UUIDOID, T::TIMESTAMPTZOID, T::TIMESTAMPTZOID],
 };
 
+/// The row is locked, so that the end which it had is the one that was read.
+static EXTEND: Statement = Statement {
+    sql: "WITH extended AS ( \
+              UPDATE dialstack.sessions SET expires_at = $2, \
+                     purge_after = ($3 AT TIME ZONE 'UTC')::date \
+               WHERE session_id = $1 AND revoked_at IS NULL AND expires_at = $4 \
+           RETURNING env_id, definition_id, kind, subject, ip, user_agent, created_at) \
+          INSERT INTO dialstack.activity \
+              (at, month, session_id, env_id, definition_id, kind, operation, status, subject, \
+               ip, user_agent, latency_us, detail, session_created_at, expires_before, \
+               expires_after) \
+          SELECT $5, extract(month FROM $5 AT TIME ZONE 'UTC'), $1, env_id, definition_id, kind, \
+                 'refresh', 'success', subject, ip, user_agent, $6, \
+                 '{\"extended\": true}', created_at, $4, $2 \
+            FROM extended",
+    parameters: &[
+        T::UUIDOID,
+        T::TIMESTAMPTZOID,
+        T::TIMESTAMPTZOID,
+        T::TIMESTAMPTZOID,
+        T::TIMESTAMPTZOID,
+        T::INT4OID,
+    ],
+};
+
 /// Locks the row of a session until the transaction ends.
 static LOCK_ONE: Statement = Statement {
     sql: "SELECT 1 FROM dialstack.sessions WHERE session_id = $1 FOR UPDATE",
@@ -255,4 +281,18 @@ pub fn set_expiry(owner: &AsOwner, session_id: &Uuid, expires_at: Micros) -> Res
         bind(purge_after(expires_at)),
     ];
     Ok(SET_EXPIRY.execute(owner, &arguments)? == 1)
+}
+
+/// Moves a living user session's end and notes it as a refresh that extended it; `false` if the session was
+/// revoked or its end moved meanwhile.
+pub fn extend(owner: &AsOwner, row: &SessionRow, expires_at: Micros, now: Micros) -> Result<bool> {
+    let arguments = [
+        bind(pg_uuid(&row.session_id)),
+        bind(timestamptz(expires_at)),
+        bind(purge_after(expires_at)),
+        bind(timestamptz(row.expires_at)),
+        bind(timestamptz(now)),
+        bind(activity::latency(now)),
+    ];
+    Ok(EXTEND.execute(owner, &arguments)? == 1)
 }

@@ -91,12 +91,13 @@ impl Statement {
     }
 }
 
-/// Raises 25006 in a READ ONLY transaction and on a standby, before a transaction id is asked for,
-/// which a standby would refuse less clearly.
+/// Raises 25006 on a standby and in a READ ONLY transaction, before a transaction id is asked for,
+/// which a standby would refuse less clearly. The standby first: there a BEGIN READ WRITE does not help.
 pub(super) fn must_be_able_to_write() {
     const WHAT: &std::ffi::CStr = c"a writing function of dialstack_sessions";
-    // SAFETY: constant names; both raise ordinary errors.
+    // SAFETY: constant names; all raise ordinary errors.
     unsafe {
+        pgrx::pg_sys::PreventCommandDuringRecovery(WHAT.as_ptr());
         pgrx::pg_sys::PreventCommandIfReadOnly(WHAT.as_ptr());
         pgrx::pg_sys::PreventCommandIfParallelMode(WHAT.as_ptr());
     }

@@ -22,6 +22,10 @@ def as_server(*command, text=None, check=True):
     return run(_SCRIPT, "exec", *command, text=text, check=check)
 
 
+def _options(settings):
+    return [word for key, value in settings.items() for word in ("-c", f"{key}={value}")]
+
+
 class Cluster:
     """A private cluster, by the variables that scripts/cluster tells of it."""
 
@@ -46,21 +50,27 @@ class Cluster:
     def start(cls, purpose, **settings):
         """A new, empty one. By its name scripts/with-cluster clears away what killed runs left."""
         name = f"throwaway-{purpose}-{os.getpid()}"
-        options = [word for key, value in settings.items() for word in ("-c", f"{key}={value}")]
-        run(_SCRIPT, "start", name, *options)
+        run(_SCRIPT, "start", name, *_options(settings))
         return cls._named(name)
 
     @classmethod
-    def clone(cls, purpose, primary):
+    def clone(cls, purpose, primary, **settings):
         """A physical copy of a cluster, running as its standby."""
         name = f"throwaway-{purpose}-{os.getpid()}"
         original = os.path.basename(os.path.dirname(primary.data))
         run(_SCRIPT, "clone", name, original)
-        run(_SCRIPT, "start", name)
+        run(_SCRIPT, "start", name, *_options(settings))
         return cls._named(name)
 
     def destroy(self):
         run(_SCRIPT, "destroy", self.name)
+
+    def catch_up(self, connection, primary):
+        """Returns once a standby, here by a connection to it, has replayed what the primary committed."""
+        # Not the insert position: that may lie behind a page's header, where no record ends.
+        committed = service.value(primary, "SELECT pg_current_wal_flush_lsn()")
+        replayed = "SELECT coalesce(pg_last_wal_replay_lsn() >= %s, false)"
+        service.until(lambda: service.value(connection, replayed, committed), "the replay")
 
     def connect(self, dbname="postgres", **parameters):
         parameters = {"user": "postgres", **parameters}

@@ -1,7 +1,7 @@
 -- Bad input: each gives a coded error or an answer, never XX000, a panic or a crash, and nothing half written.
 SELECT t.product('bad');
 SELECT tag FROM dialstack.definition_create('bad', 'spare', 'Spare', '', '{}', '$Session{userId}', 1, 'hours');
-SELECT count(*) FROM dialstack.session_create('bad', 'production', 'web', '{"userId": "u"}');
+SELECT count(*) FROM unnest(ARRAY['production', 'staging']) AS env, dialstack.session_create('bad', env, 'web', '{"userId": "u"}');
 
 -- A good call of each function, argument by argument.
 SELECT dialstack.scope_create('bad.scope', 'to be deleted');
@@ -41,6 +41,7 @@ SELECT p.proname, a.n, a.name, format_type(a.type, NULL),
             WHEN 'api_key_id' THEN $$(SELECT api_key_id FROM dialstack.api_key_create('bad', 'staging'))$$
             WHEN 'role' THEN quote_literal('postgres')
             WHEN 'access' THEN quote_literal('client')
+            WHEN 'batch' THEN '10'
        END
   FROM pg_proc p, LATERAL unnest(p.proargtypes::oid[], p.proargnames[1:p.pronargs]) WITH ORDINALITY AS a (type, name, n)
  WHERE p.pronamespace = 'dialstack'::regnamespace AND p.prorettype <> 'trigger'::regtype
@@ -129,7 +130,7 @@ SELECT DISTINCT sqlstate, left(message, 60) AS unexpected FROM t.raised
  WHERE NOT EXISTS (SELECT FROM (VALUES
     ('42704', '{PRODUCT_NOT_FOUND, ENV_NOT_FOUND, DEFINITION_NOT_FOUND, SCOPE_NOT_FOUND}'::text[]),
     ('P0002', '{SESSION_NOT_FOUND, USER_NOT_FOUND, API_KEY_NOT_FOUND}'), ('55000', '{JWT_NOT_AVAILABLE}'),
-    ('22023', '{CREATE_FAILED, LIST_FAILED, REVOKE_FAILED, REFRESH_FAILED, DEFINE_FAILED, REGISTER_FAILED, PROTECT_FAILED}'),
+    ('22023', '{CREATE_FAILED, LIST_FAILED, REVOKE_FAILED, REFRESH_FAILED, DEFINE_FAILED, REGISTER_FAILED, PROTECT_FAILED, FETCH_USERS_FAILED, FETCH_USER_DETAILS_FAILED, FETCH_ACTIVITY_LOGS_FAILED, FETCH_DASHBOARD_FAILED}'),
     ('28000', '{VERIFY_FAILED, API_KEY_INVALID}'), ('42501', '{SCOPE_DISABLED, PERMISSION_DENIED, PUBLISHABLE_KEY_MUST_CREATE_EMPTY_SESSION}'), ('53400', '{SESSION_LIMIT_REACHED}')) AS design (state, codes)
     WHERE sqlstate = state AND split_part(message, ':', 1) = ANY (codes))
  ORDER BY 1, 2;

@@ -1,0 +1,59 @@
+-- Rollups: what the dashboard needs to know of the activity, counted by maintain() and by nobody else.
+-- Like all state they are in no logical dump.
+
+CREATE TABLE dialstack.rollup_state (
+    singleton   boolean NOT NULL DEFAULT true,
+    xid         xid8    NOT NULL,
+    activity_id bigint  NOT NULL,
+    CONSTRAINT rollup_state_pkey PRIMARY KEY (singleton),
+    CONSTRAINT rollup_state_singleton_check CHECK (singleton)
+);
+INSERT INTO dialstack.rollup_state (xid, activity_id) VALUES ('0', 0);
+COMMENT ON TABLE dialstack.rollup_state IS 'how far the activity is rolled up; one row';
+COMMENT ON COLUMN dialstack.rollup_state.singleton IS 'always true: there is one row';
+COMMENT ON COLUMN dialstack.rollup_state.xid IS 'transaction of the last row of activity that is rolled up';
+COMMENT ON COLUMN dialstack.rollup_state.activity_id IS 'number of that row; rows count by transaction, then by number';
+
+-- The metrics are those of src/store/rollup/changes.sql.
+CREATE TABLE dialstack.activity_rollup (
+    bucket        timestamptz NOT NULL,
+    count         bigint      NOT NULL,
+    env_id        integer     NOT NULL,
+    definition_id integer     NOT NULL,
+    grain         text        NOT NULL COLLATE "C",
+    metric        text        NOT NULL COLLATE "C",
+    sum           numeric     NOT NULL,
+    CONSTRAINT activity_rollup_pkey PRIMARY KEY (grain, env_id, definition_id, metric, bucket)
+) WITH (fillfactor = 85);
+COMMENT ON TABLE dialstack.activity_rollup IS 'counts of the activity of user sessions by quarters of an hour, and of ends to come also by seconds';
+COMMENT ON COLUMN dialstack.activity_rollup.bucket IS 'beginning of the bucket; -infinity in totals';
+COMMENT ON COLUMN dialstack.activity_rollup.count IS 'how many';
+COMMENT ON COLUMN dialstack.activity_rollup.env_id IS 'environment';
+COMMENT ON COLUMN dialstack.activity_rollup.definition_id IS 'definition';
+COMMENT ON COLUMN dialstack.activity_rollup.grain IS 'length of the bucket: quarter (of an hour), second or total (of all time)';
+COMMENT ON COLUMN dialstack.activity_rollup.metric IS 'what is counted: OPERATION/STATUS, ends, revoked, first_seen, active_until, seen_until, active_users_DAYS';
+COMMENT ON COLUMN dialstack.activity_rollup.sum IS 'seconds that the sessions counted lasted, or microseconds that the operations counted took';
+
+-- Beside session_users, which every create locks and which is therefore left alone.
+CREATE TABLE dialstack.rollup_users (
+    active_until  timestamptz NOT NULL,
+    seen_until    timestamptz NOT NULL,
+    last_seen     timestamptz NOT NULL,
+    env_id        integer     NOT NULL,
+    definition_id integer     NOT NULL,
+    identifier    text        NOT NULL COLLATE "C",
+    active_days   date[]      NOT NULL,
+    CONSTRAINT rollup_users_pkey PRIMARY KEY (env_id, definition_id, identifier)
+) WITH (fillfactor = 85);
+COMMENT ON TABLE dialstack.rollup_users IS 'users as the rollups have counted them';
+COMMENT ON COLUMN dialstack.rollup_users.active_until IS 'latest end of the user''s unrevoked sessions; -infinity where there is none';
+COMMENT ON COLUMN dialstack.rollup_users.seen_until IS 'when the user is expired: active_until, or 30 days after last_seen, whichever is later';
+COMMENT ON COLUMN dialstack.rollup_users.last_seen IS 'last creation or refresh of a session';
+COMMENT ON COLUMN dialstack.rollup_users.env_id IS 'environment';
+COMMENT ON COLUMN dialstack.rollup_users.definition_id IS 'definition';
+COMMENT ON COLUMN dialstack.rollup_users.identifier IS 'identifier of the user';
+COMMENT ON COLUMN dialstack.rollup_users.active_days IS 'UTC days of about the last two months on which the user was active, in order';
+
+ALTER TABLE dialstack.rollup_state ENABLE ROW LEVEL SECURITY;
+ALTER TABLE dialstack.activity_rollup ENABLE ROW LEVEL SECURITY;
+ALTER TABLE dialstack.rollup_users ENABLE ROW LEVEL SECURITY;

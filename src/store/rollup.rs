@@ -1,0 +1,107 @@
+//! The rollups: what the dashboard needs to know of the activity, counted in bounded steps.
+//!
+//! Rows of activity become visible in the order of neither their time nor their number. Each carries
+//! the id of its transaction, and those of transactions that are over are all there: a step counts
+//! what lies between the row that the last step ended with and the oldest transaction that is
+//! still running. Whoever reads adds the rows behind that mark, so that each is counted once.
+
+use pgrx::pg_sys::BuiltinOid as T;
+
+use super::clock::{self, Micros, timestamptz};
+use super::owner::AsOwner;
+use super::statements::{Statement, bind};
+use crate::error::Result;
+
+/// CTEs that make changes of what is counted from the CTE `news`.
+macro_rules! changes {
+    () => {
+        include_str!("rollup/changes.sql")
+    };
+}
+pub(super) use changes;
+
+/// One session at a time rolls up. What the step then reads is what the step before it left.
+static LOCK: Statement = Statement {
+    sql: "SELECT 1 FROM dialstack.rollup_state FOR UPDATE SKIP LOCKED",
+    parameters: &[],
+};
+
+static STEP: Statement = Statement {
+    sql: concat!(
+        include_str!("rollup/step.sql"),
+        changes!(),
+        include_str!("rollup/keep.sql")
+    ),
+    parameters: &[T::INT8OID, T::TIMESTAMPTZOID],
+};
+
+/// Seconds that are over are not asked for any more; one range of the primary key a metric.
+static FORGET_SECONDS: Statement = Statement {
+    sql: "DELETE FROM dialstack.activity_rollup s \
+           USING (SELECT t.env_id, t.definition_id, t.metric FROM dialstack.activity_rollup t \
+                   WHERE t.grain = 'total' \
+                     AND t.metric IN ('ends', 'active_until', 'seen_until') OFFSET 0) t \
+           WHERE s.grain = 'second' AND s.env_id = t.env_id \
+             AND s.definition_id = t.definition_id AND s.metric = t.metric \
+             AND s.bucket <= $1 - interval '1 hour'",
+    parameters: &[T::TIMESTAMPTZOID],
+};
+
+static ANY_LEFT: Statement = Statement {
+    sql: "SELECT EXISTS ( \
+              SELECT 1 FROM dialstack.activity a \
+               WHERE a.month = $1 \
+                 AND (a.xid, a.activity_id) > ((SELECT r.xid FROM dialstack.rollup_state r), \
+                                               (SELECT r.activity_id FROM dialstack.rollup_state r)))",
+    parameters: &[T::INT2OID],
+};
+
+/// What a call of [`roll_up`] did.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Counts {
+    /// Rows of activity that were rolled up.
+    pub rows: u64,
+    /// Whether time ran out before all was rolled up that could be.
+    pub more: bool,
+    /// Whether another session is rolling up: then nothing was done.
+    pub busy: bool,
+}
+
+/// Rolls up what there is, in steps of at most `batch` rows, until the moment `until`; at least one
+/// step. All of it is one transaction, the caller's.
+pub fn roll_up(batch: u32, until: Micros) -> Result<Counts> {
+    let owner = AsOwner::enter_by_index()?;
+    let mut counts = Counts::default();
+    if LOCK.write(&owner, &[], |_| Ok(()))?.is_empty() {
+        counts.busy = true;
+        return Ok(counts);
+    }
+    let now = clock::now();
+    loop {
+        let arguments = [bind(i64::from(batch)), bind(timestamptz(now))];
+        let rows: i64 = STEP
+            .write(&owner, &arguments, |row| row.required::<i64>(1))?
+            .into_iter()
+            .sum();
+        counts.rows += rows.unsigned_abs();
+        if rows < i64::from(batch) {
+            break;
+        }
+        if clock::now() >= until {
+            counts.more = true;
+            break;
+        }
+        pgrx::pg_sys::check_for_interrupts!();
+    }
+    FORGET_SECONDS.execute(&owner, &[bind(timestamptz(now))])?;
+    Ok(counts)
+}
+
+/// Whether all activity of a month (1 to 12) is rolled up, so that it may be truncated. Ask under the
+/// lock that truncating takes: then nobody is writing more of it.
+#[allow(dead_code, reason = "retention asks before it truncates a month")]
+pub fn is_rolled_up(month: i16) -> Result<bool> {
+    let owner = AsOwner::enter_by_index()?;
+    let left = ANY_LEFT.read(&owner, &[bind(month)], |row| row.required::<bool>(1))?;
+    Ok(!left.contains(&true))
+}

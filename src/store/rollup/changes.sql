@@ -1,0 +1,100 @@
+-- What rows of activity change in what is counted. Continues a WITH list whose CTE `news` holds rows
+-- of activity of user sessions; ends with the CTE `changes`: at `at`, `metric` changes by `count` and
+-- `sum`. The rollups are the sums of changes, and what is newer is added to them as such.
+--
+--   OPERATION/STATUS  operations, by when they happened; sum: microseconds that they took
+--   ends              unrevoked sessions, by their end; sum: seconds from creation to end
+--   revoked           revoked sessions, by their revocation; sum: seconds from creation to revocation
+--   first_seen        users, by first_seen
+--   active_until      users who have an unrevoked session, by the latest end of those
+--   seen_until        users, by when they are expired
+--   active_users_N    all up to a UTC day: users active on that day or the N - 1 days before it
+touched AS MATERIALIZED (
+    SELECT env_id, definition_id, subject,
+           array_agg(DISTINCT (at AT TIME ZONE 'UTC')::date) FILTER (
+               WHERE status = 'success' AND operation IN ('create', 'refresh', 'verify')) AS days
+      FROM news
+     GROUP BY env_id, definition_id, subject
+),
+-- The users touched, as they were counted and as they are. Each look-up is a LATERAL with LIMIT or an
+-- aggregate: by index, whatever the planner thinks of the tables.
+known AS MATERIALIZED (
+    SELECT t.env_id, t.definition_id, t.subject, o.is_known IS NULL AS is_new,
+           o.active_until AS old_active_until, o.seen_until AS old_seen_until,
+           coalesce(o.active_days, '{}') AS old_days,
+           CASE WHEN t.days <@ coalesce(o.active_days, '{}') THEN o.active_days
+                ELSE ARRAY(SELECT DISTINCT day FROM unnest(o.active_days || t.days) AS day ORDER BY day)
+           END AS days,
+           u.first_seen, n.active_until, l.last_seen,
+           -- To the second, as all ends are.
+           greatest(n.active_until,
+                    date_trunc('second', l.last_seen + interval '999999 microseconds')
+                        + interval '720 hours') AS seen_until
+      FROM touched t
+      LEFT JOIN LATERAL (
+               SELECT true AS is_known, r.active_until, r.seen_until, r.last_seen, r.active_days
+                 FROM dialstack.rollup_users r
+                WHERE r.env_id = t.env_id AND r.definition_id = t.definition_id
+                  AND r.identifier = t.subject
+                LIMIT 1) o ON true
+     CROSS JOIN LATERAL (
+               SELECT min(s.first_seen) AS first_seen, max(s.last_seen) AS last_seen
+                 FROM dialstack.session_users s
+                WHERE s.env_id = t.env_id AND s.definition_id = t.definition_id
+                  AND s.identifier = t.subject) u
+     CROSS JOIN LATERAL (
+               SELECT coalesce(max(s.expires_at) FILTER (WHERE s.revoked_at IS NULL),
+                               '-infinity') AS active_until,
+                      max(s.last_seen_at) AS last_seen
+                 FROM dialstack.sessions s
+                WHERE s.env_id = t.env_id AND s.definition_id = t.definition_id
+                  AND s.subject = t.subject) n
+     CROSS JOIN LATERAL (
+               SELECT greatest(o.last_seen, u.last_seen, n.last_seen) AS last_seen) l
+     -- Somebody deleted all that there is of the user: there is nothing to count.
+     WHERE u.first_seen IS NOT NULL AND l.last_seen IS NOT NULL
+),
+changes AS MATERIALIZED (
+    SELECT env_id, definition_id, operation || '/' || status AS metric, at, 1::bigint AS count,
+           coalesce(latency_us, 0)::numeric AS sum
+      FROM news
+    UNION ALL
+    SELECT n.env_id, n.definition_id, 'ends', e.at, e.count,
+           e.count * extract(epoch FROM e.at - coalesce(n.session_created_at, n.at))
+      FROM news n
+     CROSS JOIN LATERAL (VALUES (n.expires_after, 1), (n.expires_before, -1)) AS e (at, count)
+     -- An end that somebody made infinite by hand has no length.
+     WHERE isfinite(e.at) AND isfinite(coalesce(n.session_created_at, n.at))
+       AND n.expires_before IS DISTINCT FROM n.expires_after
+    UNION ALL
+    SELECT env_id, definition_id, 'revoked', at, 1, extract(epoch FROM at - session_created_at)
+      FROM news
+     WHERE expires_before IS NOT NULL AND expires_after IS NULL AND isfinite(session_created_at)
+    UNION ALL
+    SELECT env_id, definition_id, 'first_seen', first_seen, 1, 0
+      FROM known
+     WHERE is_new
+    UNION ALL
+    SELECT k.env_id, k.definition_id, u.metric, u.at, u.count, 0
+      FROM known k
+     CROSS JOIN LATERAL (VALUES ('active_until', k.old_active_until, -1),
+                                ('active_until', k.active_until, 1),
+                                ('seen_until', k.old_seen_until, -1),
+                                ('seen_until', k.seen_until, 1)) AS u (metric, at, count)
+     WHERE u.at > '-infinity'
+    UNION ALL
+    -- A day on which a user was active adds the user to the windows that end on it or up to N - 1 days
+    -- later, but for those that the user's active day before it has added the user to.
+    SELECT k.env_id, k.definition_id, 'active_users_' || w.days, c.day AT TIME ZONE 'UTC',
+           sum(v.sign * c.count), 0
+      FROM known k
+     CROSS JOIN LATERAL (VALUES (k.old_days, -1), (k.days, 1)) AS v (days, sign)
+     CROSS JOIN LATERAL (
+               SELECT day, lag(day) OVER (ORDER BY day) AS before FROM unnest(v.days) AS day) d
+     CROSS JOIN (VALUES (1), (7), (30)) AS w (days)
+     CROSS JOIN LATERAL (VALUES (greatest(d.day, d.before + w.days)::timestamp, 1),
+                                ((d.day + w.days)::timestamp, -1)) AS c (day, count)
+     WHERE k.days <> k.old_days
+     GROUP BY k.env_id, k.definition_id, w.days, c.day
+    HAVING sum(v.sign * c.count) <> 0
+)

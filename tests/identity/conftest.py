@@ -1,0 +1,38 @@
+"""Roles that are nobody special, who meet policies as real clients do."""
+
+import pytest
+from support import service
+from support.service import call
+from world import World
+
+# Name of the role, and its access level.
+ROLES = {"visitor": "client", "backend": "admin"}
+
+
+@pytest.fixture(scope="session")
+def roles(installed):
+    """Roles that can log in; none is a superuser, owns anything of ours or bypasses policies."""
+    with service.connect() as connection:
+        for role, access in ROLES.items():
+            connection.execute(f"CREATE ROLE {role} LOGIN")
+            call(connection, "grant_access", role=role, access=access)
+
+
+@pytest.fixture
+def world(admin, roles):
+    return World(admin, readers=", ".join(ROLES))
+
+
+@pytest.fixture
+def visit(connect, roles):
+    """Opens connections of a plain client."""
+
+    def open_one(**options):
+        return connect(**{"user": "visitor", **options})
+
+    return open_one
+
+
+@pytest.fixture
+def visitor(visit):
+    return visit()

@@ -1,0 +1,327 @@
+"""Whatever a plain role does, it is shown no row that a good token does not grant."""
+
+import base64
+import itertools
+import json
+import time
+
+import psycopg
+import pytest
+from psycopg import errors, sql
+from support.formats import b64, compact_json
+from support.service import call, connect, refresh, value
+from world import FAMILIES, NOTHING, error, keep_presenting, present
+
+# Those that SHOW ALL names, and the two that it does not.
+SETTINGS = (
+    "dialstack_sessions.token",
+    "dialstack_sessions.api_key",
+    "dialstack_sessions.root_key_file",
+    "dialstack_sessions.session_retention",
+    "dialstack_sessions.verdict_cache_size",
+)
+
+
+def attempt(connection, statement, arguments=None):
+    """Runs what may well be refused."""
+    try:
+        with connection.transaction():
+            connection.execute(statement, arguments)
+    except psycopg.Error:
+        return False
+    return True
+
+
+def claims(world, session):
+    """What an access token of that session says."""
+    now = int(time.time())
+    return {
+        "iss": "urn:uuid:00000000-0000-0000-0000-000000000000",
+        "aud": f"{world.product}/{world.env}",
+        "client_id": world.product,
+        "sub": "user_1",
+        "sid": str(session.session_id),
+        "tag": world.shop.tag,
+        "iat": now,
+        "exp": now + 600,
+        "jti": str(session.session_id),
+    }
+
+
+def guesses(world):
+    """What somebody might set who knows everything but a token."""
+    account = world.account_session(1)
+    account_id = value(
+        world.admin, "SELECT session_id FROM dialstack.session_verify(%s)", account.client_secret
+    )
+    client = world.client_session(1)
+    user = world.user_session(1)
+    header = {"typ": "at+jwt", "alg": "none", "kid": "1"}
+    unsigned = f"{b64(compact_json(header))}.{b64(compact_json(claims(world, user)))}."
+    # The right key number and session, with a MAC of nothing.
+    body = base64.urlsafe_b64decode(account.client_secret.removeprefix("cs_live_") + "==")
+    unproven = "cs_live_" + b64(body[:20] + bytes(len(body) - 20))
+    key = call(world.admin, "api_key_create", **world.place).api_key
+    return {
+        "account": "acct_1",
+        "user": "user_1",
+        "account session id": str(account_id),
+        "client session id": str(client.client_session_id),
+        "user session id": str(user.session_id),
+        "tag and session id": f"{world.shop.tag}:{user.session_id}",
+        "claims": json.dumps(claims(world, user)),
+        "unsigned token": unsigned,
+        "unproven token": unproven,
+        "cut token": account.client_secret[:-1],
+        "token of the other family": "cst" + account.client_secret.removeprefix("cs"),
+        "refresh token": user.refresh_token,
+        "API key": key,
+        "superuser": "postgres",
+        "true": "true",
+        "wildcard": "%",
+        "quote": "' OR true --",
+        "blank": " ",
+        "file": "/etc/passwd",
+        "number": "2147483647",
+    }
+
+
+WAYS = {
+    "SET": "SET {} TO {}",
+    "SET SESSION": "SET SESSION {} TO {}",
+    "ALTER ROLE": "ALTER ROLE visitor SET {} TO {}",
+    "ALTER DATABASE": "ALTER DATABASE postgres SET {} TO {}",
+    "ALTER SYSTEM": "ALTER SYSTEM SET {} TO {}",
+}
+
+
+def setting(way, name, text):
+    """The statement that sets it in this way."""
+    name = sql.SQL(".").join(map(sql.Identifier, name.split(".")))
+    return sql.SQL(WAYS[way]).format(name, sql.Literal(text))
+
+
+def test_the_settings_are_all_there_are(admin):
+    value(admin, "SELECT dialstack.has_scope('any')")
+    shown = admin.execute("SELECT name FROM pg_settings WHERE name LIKE 'dialstack_sessions.%'")
+    assert {row.name for row in shown} == set(SETTINGS[2:])
+
+
+def test_without_a_token_nothing_is_shown(world, visitor):
+    for family in FAMILIES:
+        world.token(family)
+    assert world.seen(visitor) == NOTHING
+    assert error(visitor) is None
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_good_token_shows_its_own_rows_alone(world, visitor, family):
+    with visitor.transaction():
+        present(visitor, world.token(family, 2))
+        assert world.seen(visitor) == world.rows_of(family, 2)
+    assert world.seen(visitor) == NOTHING
+
+
+@pytest.mark.parametrize("loaded", [False, True], ids=["placeholder", "library_loaded"])
+@pytest.mark.parametrize("way", WAYS)
+def test_no_setting_makes_an_identity(world, visit, way, loaded):
+    try:
+        for name, text in itertools.product(SETTINGS, guesses(world).values()):
+            with visit() as visitor:
+                if loaded:
+                    assert error(visitor) is None
+                if attempt(visitor, setting(way, name, text)) and way == "ALTER ROLE":
+                    # It is meant for the connections to come.
+                    visitor = visit()
+                assert world.seen(visitor) == NOTHING, (name, text)
+                attempt(visitor, "ALTER ROLE visitor RESET ALL")
+    finally:
+        world.admin.execute("ALTER ROLE visitor RESET ALL")
+
+
+def test_no_connection_option_makes_an_identity(world, roles):
+    for name, text in itertools.product(SETTINGS, guesses(world).values()):
+        try:
+            connection = with_option(name, text)
+        except psycopg.Error:
+            continue
+        with connection:
+            assert world.seen(connection) == NOTHING, (name, text)
+
+
+def with_option(name, text):
+    escaped = text.replace("\\", "\\\\").replace(" ", "\\ ")
+    return psycopg.connect(user="visitor", autocommit=True, options=f"-c {name}={escaped}")
+
+
+@pytest.mark.parametrize("way", ["SET", "SET SESSION", "ALTER ROLE", "options", "placeholder"])
+def test_in_the_same_ways_a_good_token_does(world, visit, way):
+    """What proves that the attempts above could have succeeded."""
+    token, name = world.token("account"), SETTINGS[0]
+    visitor = visit()
+    if way != "placeholder":
+        assert error(visitor) is None
+    try:
+        if way == "options":
+            visitor = with_option(name, token)
+        else:
+            visitor.execute(setting("SET" if way == "placeholder" else way, name, token))
+        if way == "ALTER ROLE":
+            visitor = visit()
+        assert world.seen(visitor) == world.rows_of("account", 1)
+    finally:
+        world.admin.execute("ALTER ROLE visitor RESET ALL")
+        visitor.close()
+
+
+def test_set_config_and_set_local_make_no_identity(world, visitor):
+    for name, text in itertools.product(SETTINGS, guesses(world).values()):
+        for local in (True, False):
+            with visitor.transaction(force_rollback=True):
+                attempt(visitor, "SELECT set_config(%s, %s, %s)", [name, text, local])
+                assert world.seen(visitor) == NOTHING, (name, text, local)
+
+
+def test_a_function_with_a_setting_makes_no_identity(world, visitor):
+    text = guesses(world)["account session id"]
+    assert error(visitor) is None
+    visitor.execute(
+        sql.SQL(
+            "CREATE FUNCTION pg_temp.count_rows() RETURNS bigint LANGUAGE sql "
+            "SET dialstack_sessions.token = {} AS {}"
+        ).format(
+            sql.Literal(text), sql.Literal(f"SELECT count(*) FROM {world.schema}.of_account")
+        )
+    )
+    assert value(visitor, "SELECT pg_temp.count_rows()") == 0
+
+
+def test_only_a_superuser_sets_what_belongs_to_the_server(visit, admin):
+    """Also where a plain role set it before the library, and its rules, were loaded."""
+    visitor = visit()
+    visitor.execute("SET dialstack_sessions.session_retention = 0")
+    visitor.execute("SET dialstack_sessions.root_key_file = '/tmp/mine'")
+
+    value(visitor, "SELECT dialstack.has_scope('any')")
+
+    assert value(visitor, "SHOW dialstack_sessions.session_retention") == "30d"
+    with pytest.raises(errors.InsufficientPrivilege):
+        visitor.execute("SHOW dialstack_sessions.root_key_file")
+    for name in ("session_retention", "root_key_file"):
+        with pytest.raises((errors.InsufficientPrivilege, errors.CantChangeRuntimeParam)):
+            visitor.execute(f"SET dialstack_sessions.{name} = '1'")
+
+
+# A good token, but not for here: it was made for another place, or its time is over.
+
+
+def of_another_product(world):
+    other = call(world.admin, "product_create", product=f"{world.product}-other")
+    assert other
+    call(world.admin, "env_create", product=f"{world.product}-other", env=world.env)
+    return world.account_session(1, product=f"{world.product}-other").client_secret
+
+
+def of_another_env(world):
+    call(world.admin, "env_create", product=world.product, env="staging", live=False)
+    return world.account_session(1, env="staging").client_secret
+
+
+def of_another_database(world):
+    """Same names, same cluster: its instance is another."""
+    world.admin.execute("CREATE DATABASE elsewhere TEMPLATE template0")
+    try:
+        with connect(dbname="elsewhere") as elsewhere:
+            elsewhere.execute("CREATE EXTENSION dialstack_sessions")
+            call(elsewhere, "product_create", product=world.product)
+            call(elsewhere, "env_create", product=world.product, env=world.env)
+            return call(
+                elsewhere, "account_session_create", account="acct_1", **world.place
+            ).client_secret
+    finally:
+        world.admin.execute("DROP DATABASE elsewhere WITH (FORCE)")
+
+
+def of_another_instance(world):
+    token = world.account_session(1).client_secret
+    call(world.admin, "instance_reset")
+    return token
+
+
+def of_a_revoked_session(world):
+    session = world.client_session(1)
+    call(
+        world.admin,
+        "client_session_revoke",
+        client_session_id=session.client_session_id,
+        **world.place,
+    )
+    return session.token
+
+
+def of_an_expired_session(world):
+    token = world.account_session(1).client_secret
+    world.admin.execute(
+        "UPDATE dialstack.sessions SET expires_at = now() "
+        "WHERE env_id = (SELECT max(env_id) FROM dialstack.environments)"
+    )
+    return token
+
+
+def of_a_used_refresh_token(world):
+    return world.user_session(1).refresh_token
+
+
+STRANGERS = {
+    of_another_product: None,
+    of_another_env: None,
+    of_another_database: "invalid",
+    of_another_instance: "invalid",
+    of_a_revoked_session: "revoked",
+    of_an_expired_session: "expired",
+    of_a_used_refresh_token: "invalid",
+}
+
+
+@pytest.mark.parametrize("stranger", STRANGERS, ids=lambda f: f.__name__)
+def test_a_token_that_is_not_for_here_shows_nothing(world, visitor, stranger):
+    token = stranger(world)
+    with visitor.transaction():
+        present(visitor, token)
+        assert world.seen(visitor) == NOTHING
+        assert error(visitor) == STRANGERS[stranger]
+
+
+def test_a_user_token_of_another_tag_is_not_for_a_policy_that_names_one(world, visitor):
+    with visitor.transaction():
+        present(visitor, world.token("user"))
+        ask = "SELECT dialstack.current_identifier(%s, %s, %s)"
+        assert value(visitor, ask, world.product, world.env, "web") == "user_1"
+        assert value(visitor, ask, world.product, world.env, None) == "user_1"
+        assert value(visitor, ask, world.product, world.env, "app") is None
+        assert value(visitor, ask, world.product, None, "web") is None
+        assert value(visitor, ask, None, world.env, "web") is None
+
+
+def test_refreshing_does_not_make_the_refresh_token_an_identity(world, visitor):
+    session = world.user_session(1)
+    again = refresh(visitor, session.refresh_token)
+    for token in (session.refresh_token, again.refresh_token):
+        keep_presenting(visitor, token)
+        assert (world.seen(visitor), error(visitor)) == (NOTHING, "invalid")
+    keep_presenting(visitor, again.token)
+    assert world.seen(visitor) == world.rows_of("user", 1)
+
+
+def test_a_scope_that_the_session_lacks_is_not_there(world, visitor):
+    with visitor.transaction():
+        present(visitor, world.account_session(1, "call_logs").client_secret)
+        for scope, held in {"call_logs": True, "voicemails": False, "Call_Logs": False}.items():
+            assert value(visitor, "SELECT dialstack.has_scope(%s)", scope) is held
+        here = (world.product, world.env)
+        assert value(visitor, "SELECT dialstack.has_scope('call_logs', %s, %s)", *here)
+        assert not value(visitor, "SELECT dialstack.has_scope('call_logs', 'other', %s)", world.env)
+        assert value(visitor, "SELECT dialstack.has_scope(NULL)") is False
+        assert world.seen(visitor) == {("of_account", 1), ("of_account_bare", 1)}
+        with pytest.raises(errors.InsufficientPrivilege, match="^SCOPE_DISABLED"):
+            visitor.execute("SELECT dialstack.require_scope('voicemails')")

@@ -1,0 +1,137 @@
+"""What stays in a pooled connection, and what a pooler's settings change about that."""
+
+import pytest
+import traffic
+from support.service import call, value
+from support.tenants import KINDS, READER, ROWS, owners, present
+
+BY_SETTING = "SET dialstack_sessions.token = '{}'"
+BY_CALL = "SELECT * FROM dialstack.session_use('{}', is_local => false)"
+LASTING = pytest.mark.parametrize("statement", [BY_SETTING, BY_CALL], ids=["set", "session_use"])
+
+EVERY = pytest.mark.parametrize("kind", KINDS)
+
+
+def everywhere(pooler, work):
+    """Does it in both connections to the server at once, each held by a transaction."""
+    first, second = pooler.connect(READER), pooler.connect(READER)
+    with first, second, first.transaction(), second.transaction():
+        return work(first), work(second)
+
+
+# The control: what must not be done behind a pooler, and is seen by the next client.
+@LASTING
+def test_a_token_presented_for_the_connection_is_the_next_clients_too(
+    start_pooler, tenants, statement
+):
+    pooler, victim = start_pooler(pool_mode="transaction"), tenants.all[3]
+    everywhere(pooler, lambda c: c.execute(statement.format(victim.tokens["user"])))
+
+    stranger = pooler.connect(READER)
+
+    with stranger:
+        assert owners(stranger, "user") == [victim.name] * ROWS
+
+
+@LASTING
+def test_who_says_who_it_is_in_each_transaction_is_nobody_else(start_pooler, tenants, statement):
+    pooler, victim = start_pooler(pool_mode="transaction"), tenants.all[3]
+    everywhere(pooler, lambda c: c.execute(statement.format(victim.tokens["user"])))
+
+    def nobody(connection):
+        present(connection, "")
+        return owners(connection, "user")
+
+    def somebody(connection):
+        present(connection, tenants.all[4].tokens["user"])
+        return set(owners(connection, "user"))
+
+    assert everywhere(pooler, nobody) == ([], [])
+    assert everywhere(pooler, somebody) == ({"tenant-4"}, {"tenant-4"})
+
+
+@LASTING
+def test_a_pooler_that_resets_after_each_transaction_takes_it_away(
+    start_pooler, tenants, statement
+):
+    pooler = start_pooler(
+        pool_mode="transaction", server_reset_query="DISCARD ALL", server_reset_query_always=1
+    )
+    everywhere(pooler, lambda c: c.execute(statement.format(tenants.all[3].tokens["user"])))
+
+    assert everywhere(pooler, lambda c: owners(c, "user")) == ([], [])
+
+
+def test_traffic_is_served_just_so_with_a_reset_after_each_transaction(start_pooler, tenants):
+    pooler = start_pooler(
+        pool_mode="transaction", server_reset_query="DISCARD ALL", server_reset_query_always=1
+    )
+    clients = traffic.run(pooler, tenants, clients=20, reads=4_000)
+    assert [wrong for client in clients for wrong in client.wrong] == []
+
+
+@LASTING
+def test_pooling_by_session_keeps_it_for_the_client_and_no_longer(
+    start_pooler, tenants, statement
+):
+    pooler = start_pooler(pool_mode="session", default_pool_size=1)
+    with pooler.connect(READER) as client:
+        pid = value(client, "SELECT pg_backend_pid()")
+        client.execute(statement.format(tenants.all[3].tokens["user"]))
+        assert set(owners(client, "user")) == {"tenant-3"}
+        assert set(owners(client, "user")) == {"tenant-3"}
+
+    with pooler.connect(READER) as another:
+        assert value(another, "SELECT pg_backend_pid()") == pid
+        assert owners(another, "user") == []
+
+
+@EVERY
+def test_a_client_that_dies_in_its_transaction_leaves_no_identity(pooler, tenants, kind):
+    for tenant in tenants.all[:5]:
+        client = pooler.connect(READER)
+        client.execute("BEGIN")
+        present(client, tenant.tokens[kind])
+        assert set(owners(client, kind)) == {tenant.name}
+        client.close()
+
+        with pooler.connect(READER) as another:
+            assert owners(another, kind) == []
+
+
+@EVERY
+def test_a_transaction_that_fails_leaves_no_identity(start_pooler, tenants, kind):
+    pooler = start_pooler(pool_mode="transaction", default_pool_size=1)
+    with pooler.connect(READER) as client, pooler.connect(READER) as another:
+        for ending in ("SELECT 1 / 0", "SELECT * FROM dialstack.session_use('nonsense')"):
+            client.execute("BEGIN")
+            call(client, "session_use", token=tenants.all[6].tokens[kind])
+            with pytest.raises(Exception, match="division|VERIFY_FAILED"):
+                client.execute(ending)
+            client.execute("ROLLBACK")
+            assert owners(another, kind) == []
+
+
+def test_a_revocation_is_obeyed_by_every_pooled_connection(pooler, tenants, admin):
+    tenant = tenants.add(admin, "tenant-to-leave")
+
+    def look(connection):
+        present(connection, tenant.tokens["user"])
+        return set(owners(connection, "user"))
+
+    assert everywhere(pooler, look) == ({tenant.name}, {tenant.name})
+    with pooler.connect(READER) as client, client.transaction():
+        present(client, tenant.tokens["user"])
+        assert value(client, "SELECT dialstack.session_end()") == 1
+
+    assert everywhere(pooler, look) == (set(), set())
+
+
+def test_a_cursor_held_over_the_commit_keeps_the_rows_of_who_opened_it(start_pooler, tenants):
+    """Nothing of ours: what a connection holds, its next user finds. Said in the documentation."""
+    pooler = start_pooler(pool_mode="transaction", default_pool_size=1)
+    with pooler.connect(READER) as client, pooler.connect(READER) as another:
+        with client.transaction():
+            present(client, tenants.all[7].tokens["user"])
+            client.execute("DECLARE held CURSOR WITH HOLD FOR SELECT owner FROM tenants.by_user")
+        assert another.execute("FETCH held").fetchone().owner == "tenant-7"

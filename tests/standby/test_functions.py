@@ -1,0 +1,122 @@
+"""Every function, asked on a standby and on its primary: the same answer, or a refusal to write."""
+
+import psycopg
+import pytest
+from psycopg import errors
+from support import service, tour
+from support.service import call, value
+
+# Those that only read. All others write, and say on a standby that they can't.
+READING = {
+    "session_define",
+    "definition_get",
+    "definition_list",
+    "api_key_list",
+    "session_verify",
+    "session_require",
+    "token_introspect",
+    "session_explain",
+    "session_list",
+    "session_info",
+    "client_session_get",
+    "client_session_list",
+    "access_list",
+    "signing_key_list",
+    "jwks",
+}
+
+REFUSAL = "cannot execute a writing function of dialstack_sessions during recovery"
+
+
+def ask(connection, function, arguments):
+    name = function.partition("/")[0]
+    named = ", ".join(f"{name} => %({name})s" for name in arguments)
+    return connection.execute(f"SELECT * FROM dialstack.{name}({named})", arguments).fetchall()
+
+
+class Both:
+    """Asks the standby, then the primary in the very same state."""
+
+    def __init__(self, pair):
+        self.pair, self.standby = pair, pair.connect()
+        self.wrong, self.asked = [], set()
+
+    def call(self, function, **arguments):
+        self.pair.catch_up()
+        self.asked.add(function)
+        there = self._ask(self.standby, function, arguments)
+        here = self._ask(self.pair.admin, function, arguments)
+        if function in READING:
+            # By the same clock, but not at the same time.
+            agrees = there == here or (function == "session_explain" and isinstance(there, list))
+        else:
+            agrees = (
+                isinstance(there, errors.ReadOnlySqlTransaction)
+                and there.diag.message_primary == REFUSAL
+            )
+        if not agrees:
+            self.wrong.append((function, there, here))
+        return here[0] if isinstance(here, list) and here else None
+
+    @staticmethod
+    def _ask(connection, function, arguments):
+        try:
+            return ask(connection, function, arguments)
+        except psycopg.Error as error:
+            return error
+
+
+def test_every_function_answers_the_same_or_refuses_to_write(apart):
+    apart.admin.execute("CREATE ROLE tourist")
+    both = Both(apart)
+    try:
+        tour.take(both.call)
+    finally:
+        apart.admin.execute("DROP ROLE tourist")
+
+    assert both.wrong == []
+    assert READING <= both.asked
+
+
+def test_the_refusal_leaves_the_connection_as_it_was(pair, tenants):
+    tenant, connection = tenants.all[0], pair.connect()
+    for _ in range(3):
+        with pytest.raises(errors.ReadOnlySqlTransaction):
+            call(connection, "session_refresh", refresh_token=tenant.refresh_token)
+        with pytest.raises(errors.ReadOnlySqlTransaction):
+            tenants.shop.create(connection)
+        assert call(connection, "session_verify", token=tenant.tokens["user"]).valid
+        assert value(connection, "SELECT current_user") == "postgres"
+        assert value(connection, "SHOW search_path") == '"$user", public'
+
+
+def test_what_a_definition_wants_logged_is_silently_not_logged(pair, shop):
+    shop.define(pair.admin, log_verify=True)
+    session = shop.create(pair.admin)
+    assert call(pair.admin, "session_verify", token=session.token).valid
+    count = (
+        "SELECT count(*) FROM dialstack.activity WHERE operation = 'verify' AND session_id = %s"
+    )
+    assert value(pair.admin, count, session.session_id) == 1
+    pair.catch_up()
+    connection = pair.connect()
+
+    with connection.transaction():
+        assert call(connection, "session_verify", token=session.token).valid
+        assert call(connection, "session_require", token=session.token).valid
+        assert not call(connection, "session_verify", token=session.token, scope="fax").valid
+
+    pair.catch_up()
+    assert value(connection, count, session.session_id) == 1
+    assert value(pair.admin, count, session.session_id) == 1
+
+
+def test_a_bad_token_is_an_answer(pair, tenants):
+    connection = pair.connect()
+    good = tenants.all[0].tokens["user"]
+    for bad in ("", "x", good[:-3], "rt_live_x", "cs_live_x", "a" * 9000):
+        assert call(connection, "session_verify", token=bad).reason == "invalid"
+        with pytest.raises(errors.InvalidAuthorizationSpecification) as refused:
+            call(connection, "session_require", token=bad)
+        assert refused.value.diag.message_primary.startswith("VERIFY_FAILED")
+    assert service.verify(connection, good, product="another").reason == "mismatch"

@@ -1,0 +1,262 @@
+"""What the primary commits, the very next statement on the standby obeys once it is replayed there.
+
+Each connection has asked before, so that it is its remembered verdict that has to go.
+"""
+
+import uuid
+
+import pytest
+from support.service import (
+    READ_COMMITTED,
+    REPEATABLE_READ,
+    Shop,
+    call,
+    info,
+    refresh,
+    until,
+    value,
+    verify,
+)
+from support.tenants import KINDS, READER, ROWS, owners, present
+
+LEVELS = pytest.mark.parametrize(
+    "isolation", [READ_COMMITTED, REPEATABLE_READ], ids=["read_committed", "repeatable_read"]
+)
+
+
+@pytest.fixture
+def session(pair, shop):
+    session = shop.create(pair.admin, note="old")
+    pair.catch_up()
+    return session
+
+
+@pytest.fixture
+def reader(pair, isolation, session):
+    """A connection to the standby in the middle of a transaction, its snapshot taken."""
+    reader = pair.connect(isolation=isolation)
+    with reader.transaction():
+        assert verify(reader, session.token).valid
+        present(reader, session.token)
+        assert identity(reader) == ("user_456", None)
+        yield reader
+
+
+def identity(connection):
+    return tuple(
+        connection.execute(
+            "SELECT dialstack.current_identifier(), dialstack.current_session_error()"
+        ).fetchone()
+    )
+
+
+def revoke(admin, shop, session):
+    shop.revoke(admin, session.session_id)
+    return "revoked"
+
+
+def revoke_all(admin, shop, session):
+    shop.revoke_all(admin)
+    return "revoked"
+
+
+def log_out(admin, shop, session):
+    with admin.transaction():
+        present(admin, session.token)
+        call(admin, "session_end")
+    return "revoked"
+
+
+def raise_alarm(admin, shop, session):
+    second = refresh(admin, session.refresh_token)
+    refresh(admin, second.refresh_token)
+    assert refresh(admin, session.refresh_token).reason == "reused"
+    return "reused"
+
+
+def delete_env(admin, shop, session):
+    call(admin, "env_delete", product=shop.product, env=shop.env)
+    return "revoked"
+
+
+def delete_definition(admin, shop, session):
+    call(admin, "definition_delete", product=shop.product, tag=shop.tag)
+    return "revoked"
+
+
+def expire_by_hand(admin, shop, session):
+    admin.execute(
+        "UPDATE dialstack.sessions SET expires_at = now() WHERE session_id = %s",
+        [session.session_id],
+    )
+    return "expired"
+
+
+def delete_by_hand(admin, shop, session):
+    admin.execute("DELETE FROM dialstack.sessions WHERE session_id = %s", [session.session_id])
+    return "invalid"
+
+
+@LEVELS
+@pytest.mark.parametrize(
+    "change",
+    [
+        revoke,
+        revoke_all,
+        log_out,
+        raise_alarm,
+        delete_env,
+        delete_definition,
+        expire_by_hand,
+        delete_by_hand,
+    ],
+)
+def test_a_dead_session_is_dead_at_the_next_statement(pair, shop, session, reader, change):
+    reason = change(pair.admin, shop, session)
+    pair.catch_up()
+
+    assert identity(reader) == (None, reason)
+    assert verify(reader, session.token).reason == reason
+
+
+@LEVELS
+@pytest.mark.parametrize("kind", KINDS)
+def test_rows_vanish_with_the_session(pair, tenants, isolation, kind):
+    # Given a tenant of this test's own
+    tenant = tenants.add(pair.admin, f"vanishing-{uuid.uuid4()}")
+    pair.catch_up()
+    reader = pair.connect(user=READER, isolation=isolation)
+    with reader.transaction():
+        present(reader, tenant.tokens[kind])
+        assert owners(reader, kind) == [tenant.name] * ROWS
+
+        pair.admin.execute(
+            "UPDATE dialstack.sessions SET revoked_at = now(), revoke_reason = 'revoked' "
+            "WHERE session_id = %s",
+            [tenant.sessions[kind]],
+        )
+        pair.catch_up()
+
+        assert owners(reader, kind) == []
+
+
+@LEVELS
+def test_what_is_granted_appears(pair, tenants, isolation):
+    first, second = tenants.all[0], tenants.all[1]
+    place = {"product": tenants.shop.product, "env": tenants.shop.env}
+    session = call(pair.admin, "client_session_create", **place)
+    pair.catch_up()
+    reader = pair.connect(user=READER, isolation=isolation)
+    with reader.transaction():
+        present(reader, session.token)
+        assert owners(reader, "client") == []
+        for known, tenant in enumerate((first, second)):
+            call(
+                pair.admin,
+                "client_session_grant_access",
+                client_session_id=session.client_session_id,
+                connected_account_ids=[tenant.account],
+                **place,
+            )
+            pair.catch_up()
+            assert len(owners(reader, "client")) == (known + 1) * ROWS
+
+
+@LEVELS
+def test_data_and_end_are_those_of_now(pair, session, reader):
+    data = '{"userId": "user_456", "note": "new"}'
+    call(pair.admin, "session_update_data", session_id=session.session_id, data=data)
+    call(pair.admin, "session_extend", session_id=session.session_id, by="1 day")
+    pair.catch_up()
+
+    assert value(reader, "SELECT dialstack.current_data()")["note"] == "new"
+    assert verify(reader, session.token).data["note"] == "new"
+
+
+def test_a_refresh_arrives(pair, shop, session):
+    connection = pair.connect()
+    assert verify(connection, session.token).valid
+
+    second = refresh(pair.admin, session.refresh_token)
+    pair.catch_up()
+
+    assert verify(connection, second.token).valid
+    assert info(connection, session.session_id).generation == 1
+
+
+@LEVELS
+def test_nothing_that_was_rolled_back_arrives(pair, shop, session, reader):
+    with pair.admin.transaction(force_rollback=True):
+        shop.revoke(pair.admin, session.session_id)
+    with pair.admin.transaction():
+        with pair.admin.transaction(force_rollback=True):
+            shop.revoke(pair.admin, session.session_id)
+        shop.create(pair.admin)
+    pair.catch_up()
+
+    assert identity(reader) == ("user_456", None)
+
+
+def test_a_change_is_not_obeyed_before_it_is_replayed(pair, shop, session):
+    connection = pair.connect()
+    assert verify(connection, session.token).valid
+    connection.execute("SELECT pg_wal_replay_pause()")
+    try:
+        shop.revoke(pair.admin, session.session_id)
+        assert verify(connection, session.token).valid
+    finally:
+        connection.execute("SELECT pg_wal_replay_resume()")
+    pair.catch_up()
+
+    assert verify(connection, session.token).reason == "revoked"
+
+
+def test_a_hundred_revocations_in_a_row_are_each_obeyed(pair, shop):
+    sessions = [shop.create(pair.admin, f"user-{n}") for n in range(100)]
+    pair.catch_up()
+    readers = [pair.connect(isolation=level) for level in (READ_COMMITTED, REPEATABLE_READ)]
+    for reader in readers:
+        reader.execute("BEGIN")
+        assert all(verify(reader, session.token).valid for session in sessions)
+
+    for number, session in enumerate(sessions):
+        shop.revoke(pair.admin, session.session_id)
+        pair.catch_up()
+        for reader in readers:
+            assert verify(reader, session.token).reason == "revoked"
+            assert all(verify(reader, later.token).valid for later in sessions[number + 1 :][:3])
+
+
+@pytest.fixture
+def synchronous(pair):
+    """The primary knows the standby as one that it can wait for."""
+    setting, name = "synchronous_standby_names", f'"{pair.standby.name}"'
+    pair.admin.execute(f"ALTER SYSTEM SET {setting} = '{name}'")
+    pair.admin.execute("SELECT pg_reload_conf()")
+    state = "SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'"
+    until(lambda: value(pair.admin, state) == 1, "the standby to be synchronous")
+    yield
+    pair.admin.execute(f"ALTER SYSTEM RESET {setting}")
+    pair.admin.execute("SELECT pg_reload_conf()")
+
+
+def test_a_revocation_that_waits_for_the_standby_is_obeyed_there_at_once(pair, shop, synchronous):
+    connection = pair.connect()
+    for number in range(100):
+        session = shop.create(pair.admin, f"user-{number}")
+        pair.catch_up()
+        assert verify(connection, session.token).valid
+
+        with pair.admin.transaction():
+            pair.admin.execute("SET LOCAL synchronous_commit = remote_apply")
+            shop.revoke(pair.admin, session.session_id)
+
+        assert verify(connection, session.token).reason == "revoked"
+
+
+def test_another_product_made_later_is_known(pair):
+    shop = Shop.make(pair.admin)
+    session = shop.create(pair.admin)
+    pair.catch_up()
+
+    assert verify(pair.connect(), session.token, **shop.place).valid
