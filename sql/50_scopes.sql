@@ -93,4 +93,6 @@ COMMENT ON COLUMN dialstack.protected_tables.force IS 'whether its owner is boun
 COMMENT ON COLUMN dialstack.protected_tables.created_at IS 'when it was registered';
 
 SELECT pg_catalog.pg_extension_config_dump('dialstack.scopes', 'WHERE NOT built_in');
-SELECT pg_catalog.pg_extension_config_dump('dialstack.protected_tables', '');
+-- A table that was dropped leaves its row behind: its number would be another table's elsewhere.
+SELECT pg_catalog.pg_extension_config_dump('dialstack.protected_tables',
+    'WHERE relation IN (SELECT oid FROM pg_catalog.pg_class)');

@@ -46,6 +46,8 @@ pub enum Code {
     DefineFailed,
     /// A definition can't be stored.
     RegisterFailed,
+    /// A table can't be protected with these arguments.
+    ProtectFailed,
     /// The token is not good, and the caller required that it is.
     VerifyFailed,
     /// A dashboard can't be made from these arguments.
@@ -93,6 +95,7 @@ impl Code {
             Code::RefreshFailed => "REFRESH_FAILED",
             Code::DefineFailed => "DEFINE_FAILED",
             Code::RegisterFailed => "REGISTER_FAILED",
+            Code::ProtectFailed => "PROTECT_FAILED",
             Code::VerifyFailed => "VERIFY_FAILED",
             Code::ScopeDisabled => "SCOPE_DISABLED",
             Code::FetchDashboardFailed => "FETCH_DASHBOARD_FAILED",
@@ -123,6 +126,7 @@ impl Code {
             | Code::RefreshFailed
             | Code::DefineFailed
             | Code::RegisterFailed
+            | Code::ProtectFailed
             | Code::FetchDashboardFailed => S::ERRCODE_INVALID_PARAMETER_VALUE,
             Code::VerifyFailed | Code::ApiKeyInvalid => {
                 S::ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION

@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+pub mod conversion;
 pub mod data;
 pub mod definition;
 pub mod limits;

@@ -50,6 +50,13 @@ pub enum Which<'a> {
     Env(i32),
     /// All of a definition.
     Definition(i32),
+    /// All of a definition in one environment.
+    Tag {
+        /// The environment.
+        env_id: i32,
+        /// The definition.
+        definition_id: i32,
+    },
     /// Every session.
     All,
 }
@@ -137,6 +144,11 @@ static REVOKE_ENV: Statement = Statement {
 static REVOKE_DEFINITION: Statement = Statement {
     sql: revoke_where!("definition_id = $11"),
     parameters: revoke_parameters!(T::INT4OID),
+};
+
+static REVOKE_TAG: Statement = Statement {
+    sql: revoke_where!("env_id = $9 AND definition_id = $10"),
+    parameters: revoke_parameters!(T::INT4OID, T::INT4OID),
 };
 
 static REVOKE_ALL: Statement = Statement {
@@ -248,7 +260,10 @@ pub fn revoke(owner: &AsOwner, which: &Which<'_>, cause: Cause<'_>, now: Micros)
             ]);
             run(owner, &REVOKE_ONE, &arguments)
         }
-        Which::User { user, except } => session_users::with_locked(owner, *user, || {
+        Which::User { user, except } => session_users::with_locked(owner, *user, |unrevoked| {
+            if unrevoked == 0 {
+                return Ok(0);
+            }
             arguments.extend([
                 bind(user.env_id),
                 bind(user.definition_id),
@@ -276,6 +291,15 @@ pub fn revoke(owner: &AsOwner, which: &Which<'_>, cause: Cause<'_>, now: Micros)
             arguments.push(bind(*definition_id));
             revoke_many(owner, &REVOKE_DEFINITION, &arguments, now, |row| {
                 row.definition_id == Some(*definition_id)
+            })
+        }
+        Which::Tag {
+            env_id,
+            definition_id,
+        } => {
+            arguments.extend([bind(*env_id), bind(*definition_id)]);
+            revoke_many(owner, &REVOKE_TAG, &arguments, now, |row| {
+                row.env_id == *env_id && row.definition_id == Some(*definition_id)
             })
         }
         Which::All => revoke_many(owner, &REVOKE_ALL, &arguments, now, |_| true),

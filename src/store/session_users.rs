@@ -118,12 +118,12 @@ pub fn oldest(owner: &AsOwner, user: UserKey<'_>, now: Micros, count: u32) -> Re
     OLDEST.write(owner, &arguments, |row| Ok(uuid(row.required(1)?)))
 }
 
-/// Locks the user's row and all that may still live of the user's sessions, does the work, and leaves
-/// no row of a user who was never seen.
+/// Locks the user's row and all that may still live of the user's sessions, does the work, which is
+/// told how many they are, and leaves no row of a user who was never seen.
 pub fn with_locked<T>(
     owner: &AsOwner,
     user: UserKey<'_>,
-    work: impl FnOnce() -> Result<T>,
+    work: impl FnOnce(u64) -> Result<T>,
 ) -> Result<T> {
     let key = [
         bind(user.env_id),
@@ -131,8 +131,8 @@ pub fn with_locked<T>(
         bind(user.identifier),
     ];
     LOCK_USER.execute(owner, &key)?;
-    LOCK_UNREVOKED.execute(owner, &key)?;
-    let done = work()?;
+    let unrevoked = LOCK_UNREVOKED.execute(owner, &key)?;
+    let done = work(unrevoked)?;
     FORGET_UNKNOWN_USER.execute(owner, &key)?;
     Ok(done)
 }

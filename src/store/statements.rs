@@ -93,7 +93,7 @@ impl Statement {
 
 /// Raises 25006 on a standby and in a READ ONLY transaction, before a transaction id is asked for,
 /// which a standby would refuse less clearly. The standby first: there a BEGIN READ WRITE does not help.
-fn must_be_able_to_write() {
+pub(super) fn must_be_able_to_write() {
     const WHAT: &std::ffi::CStr = c"a writing function of dialstack_sessions";
     // SAFETY: constant names; all raise ordinary errors.
     unsafe {

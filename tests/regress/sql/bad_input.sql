@@ -1,16 +1,17 @@
 -- Bad input: each gives a coded error or an answer, never XX000, a panic or a crash, and nothing half written.
 SELECT t.product('bad');
 SELECT tag FROM dialstack.definition_create('bad', 'spare', 'Spare', '', '{}', '$Session{userId}', 1, 'hours');
-SELECT count(*) FROM dialstack.session_create('bad', 'production', 'web', '{"userId": "u"}');
+SELECT count(*) FROM unnest(ARRAY['production', 'staging']) AS env, dialstack.session_create('bad', env, 'web', '{"userId": "u"}');
 
 -- A good call of each function, argument by argument.
 SELECT dialstack.scope_create('bad.scope', 'to be deleted');
+CREATE TABLE t.protected (account text);
 CREATE TABLE t.good (function text, n int, argument text, type text, value text);
 INSERT INTO t.good
 SELECT p.proname, a.n, a.name, format_type(a.type, NULL),
        CASE a.name WHEN 'product' THEN CASE p.proname WHEN 'product_create' THEN quote_literal('bad.new') ELSE quote_literal('bad') END
-            WHEN 'env' THEN CASE p.proname WHEN 'env_create' THEN quote_literal('new') WHEN 'session_user_details' THEN quote_literal('production') ELSE quote_literal('staging') END
-            WHEN 'tag' THEN CASE WHEN p.proname ~ '^(session_define|definition)' THEN quote_literal('spare') ELSE quote_literal('web') END
+            WHEN 'env' THEN CASE p.proname WHEN 'env_create' THEN quote_literal('new') ELSE quote_literal('staging') END
+            WHEN 'tag' THEN CASE WHEN p.proname ~ '^(session_define|definition)' THEN quote_literal('spare') WHEN p.proname <> 'protect_table' THEN quote_literal('web') END
             WHEN 'data' THEN $$'{"userId": "u"}'$$
             WHEN 'name' THEN quote_literal('Name')
             WHEN 'description' THEN quote_literal('Description')
@@ -22,7 +23,10 @@ SELECT p.proname, a.n, a.name, format_type(a.type, NULL),
             WHEN 'changes' THEN $$'{"expiry": 2}'$$
             WHEN 'session_id' THEN $$(SELECT session_id FROM dialstack.session_create('bad', 'staging', 'web', '{"userId": "u"}'))$$
             WHEN 'identifier' THEN quote_literal('u')
-            WHEN 'by' THEN quote_literal('1 day')
+            WHEN 'by' THEN CASE p.proname WHEN 'protect_table' THEN quote_literal('account') ELSE quote_literal('1 day') END
+            WHEN 'relation' THEN quote_literal('t.protected')
+            WHEN 'column_name' THEN quote_literal('account')
+            WHEN 'text' THEN quote_literal('7')
             WHEN 'purpose' THEN quote_literal('token')
             WHEN 'kid' THEN quote_literal('0123')
             WHEN 'token' THEN quote_literal('token')
@@ -30,19 +34,22 @@ SELECT p.proname, a.n, a.name, format_type(a.type, NULL),
             WHEN 'account' THEN quote_literal('acct_1')
             WHEN 'components' THEN $$'{"call_logs": {"enabled": true}}'$$
             WHEN 'kind' THEN quote_literal('secret')
-            WHEN 'scope' THEN CASE p.proname WHEN 'scope_create' THEN quote_literal('new') WHEN 'scope_delete' THEN quote_literal('bad.scope') END
+            WHEN 'scope' THEN CASE p.proname WHEN 'scope_create' THEN quote_literal('new') WHEN 'scope_delete' THEN quote_literal('bad.scope')
+                              WHEN 'has_scope' THEN quote_literal('call_logs') WHEN 'require_scope' THEN quote_literal('call_logs') END
             WHEN 'client_session_id' THEN $$(SELECT client_session_id FROM dialstack.client_session_create(product => 'bad', env => 'staging'))$$
             WHEN 'connected_account_ids' THEN CASE p.proname WHEN 'client_session_grant_access' THEN $$'{00000000-0000-4000-8000-000000000001}'$$ END
             WHEN 'api_key_id' THEN $$(SELECT api_key_id FROM dialstack.api_key_create('bad', 'staging'))$$
             WHEN 'role' THEN quote_literal('postgres')
+            WHEN 'access' THEN quote_literal('client')
             WHEN 'batch' THEN '10'
             WHEN 'cron' THEN quote_literal('*/5 * * * *')
-            WHEN 'access' THEN quote_literal('client')
        END
   FROM pg_proc p, LATERAL unnest(p.proargtypes::oid[], p.proargnames[1:p.pronargs]) WITH ORDINALITY AS a (type, name, n)
  WHERE p.pronamespace = 'dialstack'::regnamespace AND p.prorettype <> 'trigger'::regtype
    -- The deprecated session_create(account, components) is account_session_create.
-   AND NOT (p.proname = 'session_create' AND p.pronargs = 2);
+   AND NOT (p.proname = 'session_create' AND p.pronargs = 2)
+   -- has_scope(scope) is has_scope(scope, product, env).
+   AND NOT (p.proname = 'has_scope' AND p.pronargs = 1);
 -- Exactly one of session_id and identifier.
 DELETE FROM t.good WHERE function = 'session_revoke' AND argument = 'session_id';
 INSERT INTO t.good SELECT 'session_revoke (one)', n, argument, type, value FROM t.good WHERE function = 'session_revoke' AND argument <> 'identifier';
@@ -124,7 +131,7 @@ SELECT DISTINCT sqlstate, left(message, 60) AS unexpected FROM t.raised
  WHERE NOT EXISTS (SELECT FROM (VALUES
     ('42704', '{PRODUCT_NOT_FOUND, ENV_NOT_FOUND, DEFINITION_NOT_FOUND, SCOPE_NOT_FOUND}'::text[]),
     ('P0002', '{SESSION_NOT_FOUND, USER_NOT_FOUND, API_KEY_NOT_FOUND}'), ('55000', '{JWT_NOT_AVAILABLE, CRON_NOT_AVAILABLE}'),
-    ('22023', '{CREATE_FAILED, LIST_FAILED, REVOKE_FAILED, REFRESH_FAILED, DEFINE_FAILED, REGISTER_FAILED, PROTECT_FAILED, FETCH_USERS_FAILED, FETCH_USER_DETAILS_FAILED, FETCH_ACTIVITY_LOGS_FAILED}'),
+    ('22023', '{CREATE_FAILED, LIST_FAILED, REVOKE_FAILED, REFRESH_FAILED, DEFINE_FAILED, REGISTER_FAILED, PROTECT_FAILED, FETCH_USERS_FAILED, FETCH_USER_DETAILS_FAILED, FETCH_ACTIVITY_LOGS_FAILED, FETCH_DASHBOARD_FAILED}'),
     ('28000', '{VERIFY_FAILED, API_KEY_INVALID}'), ('42501', '{SCOPE_DISABLED, PERMISSION_DENIED, PUBLISHABLE_KEY_MUST_CREATE_EMPTY_SESSION}'), ('53400', '{SESSION_LIMIT_REACHED}')) AS design (state, codes)
     WHERE sqlstate = state AND split_part(message, ':', 1) = ANY (codes))
  ORDER BY 1, 2;

@@ -1,0 +1,204 @@
+//! Row-level security for the application's own tables.
+
+use std::ffi::CStr;
+
+use pgrx::pg_sys::panic::ErrorReport;
+use pgrx::prelude::*;
+
+use super::required;
+use crate::error::{self, Code, Error};
+use crate::session::problem::shown;
+use crate::store::owner::AsOwner;
+use crate::store::protected_tables::{self, Protection};
+use crate::store::protection::{self, By, Owner, Sessions};
+use crate::store::{configuration, scopes, table_facts};
+
+const CODE: Code = Code::ProtectFailed;
+
+/// Lets a session's user see and change only the rows of a table whose column names what the session
+/// is of. Called again, it replaces what was there.
+#[pg_extern(
+    schema = "dialstack",
+    volatile,
+    parallel_unsafe,
+    sql = "CREATE FUNCTION dialstack.protect_table(relation regclass, column_name name, \
+           product text, env text, by text DEFAULT 'account', tag text DEFAULT NULL, \
+           scope text DEFAULT NULL, device boolean DEFAULT false, \
+           open_to regrole[] DEFAULT '{}', force boolean DEFAULT false) RETURNS void \
+           LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';"
+)]
+fn protect_table(
+    relation: Option<pg_sys::Oid>,
+    column_name: Option<&CStr>,
+    product: Option<&str>,
+    env: Option<&str>,
+    by: Option<&str>,
+    tag: Option<&str>,
+    scope: Option<&str>,
+    device: Option<bool>,
+    open_to: Option<Vec<Option<pg_sys::Oid>>>,
+    force: Option<bool>,
+) -> Result<(), ErrorReport> {
+    let relation = required(relation, "relation", CODE)?;
+    let column = required(column_name, "column_name", CODE)?;
+    let product = required(product, "product", CODE)?;
+    let env = required(env, "env", CODE)?;
+    let by = parse_by(required(by, "by", CODE)?)?;
+    let device = required(device, "device", CODE)?;
+    let open_to = roles(required(open_to, "open_to", CODE)?)?;
+    let force = required(force, "force", CODE)?;
+    if device && by != By::ConnectedAccount {
+        return Err(
+            Error::new(CODE, "devices are counted by their connected account")
+                .hint("Set by => 'connected_account', or leave device out.")
+                .into(),
+        );
+    }
+    let product_id = configuration::env(product, env)?.product_id;
+    if let Some(tag) = tag {
+        configuration::definition(&product_id, tag)?;
+        if by != By::Identifier {
+            return Err(Error::new(
+                CODE,
+                format!("by {}, no session would reach the table", by.as_str()),
+            )
+            .detail("Only user sessions have a tag; they have an identifier and none of the rest.")
+            .hint("Leave tag out, or set by => 'identifier'.")
+            .into());
+        }
+    }
+    if let Some(scope) = scope {
+        check_scope(scope)?;
+    }
+    let sessions = Sessions {
+        product,
+        env,
+        tag,
+        scope,
+        by,
+    };
+    let column_name = column.to_string_lossy();
+    let protection = Protection {
+        column_name: &column_name,
+        product_id,
+        env,
+        by: by.as_str(),
+        tag,
+        scope,
+        device,
+        open_to: &open_to,
+        force,
+    };
+    Ok(protect(relation, column, &sessions, &protection)?)
+}
+
+fn protect(
+    relation: pg_sys::Oid,
+    column: &CStr,
+    sessions: &Sessions<'_>,
+    protection: &Protection<'_>,
+) -> error::Result<()> {
+    let family = table_facts::lock(relation)?;
+    if protection.device {
+        check_device(&family.table, column)?;
+    }
+    let owner = if protection.force {
+        Owner::Forced
+    } else {
+        freed(protected_tables::forced(&AsOwner::enter()?, relation)?)
+    };
+    let names = protection.open_to.iter().copied();
+    let open_to: Vec<String> = names.filter_map(protection::role_name).collect();
+    for table in family.all() {
+        protection::protect(table, column, sessions, &open_to, owner)?;
+    }
+    // Its parts are protected with it now, whatever was registered of them.
+    let parts: Vec<pg_sys::Oid> = family.parts.iter().map(|table| table.oid).collect();
+    let owner = AsOwner::enter()?;
+    protected_tables::forget(&owner, &parts)?;
+    protected_tables::store(&owner, relation, protection)
+}
+
+/// Takes our policies away again. Nothing happens to a table that has none.
+#[pg_extern(
+    schema = "dialstack",
+    volatile,
+    parallel_unsafe,
+    sql = "CREATE FUNCTION dialstack.unprotect_table(relation regclass) RETURNS void \
+           LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';"
+)]
+fn unprotect_table(relation: Option<pg_sys::Oid>) -> Result<(), ErrorReport> {
+    let relation = required(relation, "relation", CODE)?;
+    Ok(unprotect(relation)?)
+}
+
+fn unprotect(relation: pg_sys::Oid) -> error::Result<()> {
+    if !table_facts::exists(relation) && protected_tables::forget(&AsOwner::enter()?, &[relation])?
+    {
+        // It was dropped, and only its row was left.
+        return Ok(());
+    }
+    let family = table_facts::lock(relation)?;
+    let forced = protected_tables::forced(&AsOwner::enter()?, relation)?;
+    for table in family.all() {
+        protection::unprotect(table, forced.is_some(), freed(forced))?;
+    }
+    let family: Vec<pg_sys::Oid> = family.all().map(|table| table.oid).collect();
+    protected_tables::forget(&AsOwner::enter()?, &family).map(|_| ())
+}
+
+/// Only what we forced ourselves is freed.
+fn freed(forced: Option<bool>) -> Owner {
+    match forced {
+        Some(true) => Owner::Freed,
+        _ => Owner::Untouched,
+    }
+}
+
+fn parse_by(by: &str) -> error::Result<By> {
+    By::parse(by).ok_or_else(|| {
+        let known = By::ALL.map(By::as_str).join(", ");
+        Error::new(CODE, "by is not known").hint(format!("by is one of {known}."))
+    })
+}
+
+fn check_scope(scope: &str) -> error::Result<()> {
+    if scopes::names(&AsOwner::enter()?)?
+        .iter()
+        .any(|name| name == scope)
+    {
+        return Ok(());
+    }
+    Err(Error::new(
+        Code::ScopeNotFound,
+        format!("there is no scope {:?}", shown(scope)),
+    )
+    .hint(
+        "Create it with dialstack.scope_create(), or check the spelling; names are case-sensitive.",
+    ))
+}
+
+/// The roles that see every row, each once.
+fn roles(given: Vec<Option<pg_sys::Oid>>) -> error::Result<Vec<pg_sys::Oid>> {
+    let mut roles = Vec::with_capacity(given.len());
+    for role in given {
+        let role = role.filter(|role| protection::role_name(*role).is_some());
+        let role = role.ok_or_else(|| {
+            Error::new(CODE, "open_to names a role that is not there")
+                .hint("Name roles; everybody (PUBLIC) is none.")
+        })?;
+        if !roles.contains(&role) {
+            roles.push(role);
+        }
+    }
+    Ok(roles)
+}
+
+/// Counting devices knows two types.
+fn check_device(table: &table_facts::Table, column: &CStr) -> error::Result<()> {
+    if table_facts::column(table, column)?.exact {
+        return Ok(());
+    }
+    Err(Error::new(CODE, "devices can't be counted by this column")
+        .hint("The column must be of type uuid or text."))
+}

@@ -1,0 +1,141 @@
+//! The kinds of weakness of policies: name, how bad, what to do.
+
+/// How bad it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// Rows may be seen or changed that the policies should keep back.
+    Error,
+    /// Queries are slow or refused, or something goes past the policies.
+    Warning,
+    /// Good to know.
+    Info,
+}
+
+impl Severity {
+    /// The word in SQL.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+            Severity::Info => "info",
+        }
+    }
+}
+
+/// A kind of weakness.
+pub struct Weakness {
+    /// Its name.
+    pub name: &'static str,
+    /// How bad it is.
+    pub severity: Severity,
+    /// What to do about it.
+    pub hint: &'static str,
+}
+
+macro_rules! weakness {
+    ($name:literal, $severity:ident, $hint:literal) => {
+        Weakness {
+            name: $name,
+            severity: Severity::$severity,
+            hint: $hint,
+        }
+    };
+}
+
+/// A helper whose answer is compared though it may be of another product's session.
+pub static NOT_BOUND: Weakness = weakness!(
+    "not_bound",
+    Error,
+    "Give product, env and tag to the helper: what is an account in one product is somebody else in another."
+);
+/// A helper that is called for each row.
+pub static NOT_WRAPPED: Weakness = weakness!(
+    "not_wrapped",
+    Warning,
+    "Write (SELECT dialstack.helper(…)) around the call, so that a statement makes it once."
+);
+/// A column without an index that the comparison could use.
+pub static NO_INDEX: Weakness = weakness!(
+    "no_index",
+    Warning,
+    "Create an index that begins with the column."
+);
+
+/// Policies that are not applied.
+pub static ROW_SECURITY_OFF: Weakness = weakness!(
+    "row_security_off",
+    Error,
+    "ALTER TABLE … ENABLE ROW LEVEL SECURITY, or call dialstack.protect_table() again."
+);
+/// A registered table without our policy.
+pub static POLICY_MISSING: Weakness = weakness!(
+    "policy_missing",
+    Error,
+    "Call dialstack.protect_table() again, or dialstack.unprotect_table() if that is meant."
+);
+/// A policy of ours that is not what its registration says.
+pub static POLICY_CHANGED: Weakness = weakness!(
+    "policy_changed",
+    Error,
+    "Call dialstack.protect_table() again; write policies of your own under other names."
+);
+/// A part of a registered table without our policy.
+pub static PARTITION_UNPROTECTED: Weakness = weakness!(
+    "partition_unprotected",
+    Error,
+    "Call dialstack.protect_table() for the whole table again; it protects the parts that are there."
+);
+/// A policy that lets rows through beside ours.
+pub static OTHER_PERMISSIVE_POLICY: Weakness = weakness!(
+    "other_permissive_policy",
+    Error,
+    "Drop it, or make it restrictive: what one permissive policy lets through is visible."
+);
+/// A privilege that policies do not govern.
+pub static UNRESTRICTED_PRIVILEGE: Weakness = weakness!(
+    "unrestricted_privilege",
+    Warning,
+    "REVOKE what the role does not need: policies govern SELECT, INSERT, UPDATE and DELETE alone."
+);
+/// A view that reads as somebody whom the policies do not bind.
+pub static VIEW_BYPASSES_POLICIES: Weakness = weakness!(
+    "view_bypasses_policies",
+    Warning,
+    "Set security_invoker on the view, give it to a role that the policies bind, or force row-level security."
+);
+/// A role whose queries fail.
+pub static MISSING_EXECUTE: Weakness = weakness!(
+    "missing_execute",
+    Warning,
+    "SELECT dialstack.grant_access(role, 'client'), or revoke the privileges on the table."
+);
+/// A role that cannot call our functions by name.
+pub static MISSING_USAGE: Weakness = weakness!(
+    "missing_usage",
+    Info,
+    "SELECT dialstack.grant_access(role, 'client'), if the role shall present tokens with session_use()."
+);
+/// A table that no session reaches any more.
+pub static PLACE_GONE: Weakness = weakness!(
+    "place_gone",
+    Warning,
+    "Create it again, or call dialstack.protect_table() with another."
+);
+/// A table whose owner is not bound.
+pub static NOT_FORCED: Weakness = weakness!(
+    "not_forced",
+    Info,
+    "Call dialstack.protect_table() with force => true if the owner's own queries shall be bound too."
+);
+/// Our policy on a table that is not registered.
+pub static NOT_REGISTERED: Weakness = weakness!(
+    "not_registered",
+    Info,
+    "Call dialstack.protect_table() again, or dialstack.unprotect_table() if that is meant."
+);
+/// A role that was let through, and is gone.
+pub static ROLE_GONE: Weakness = weakness!(
+    "role_gone",
+    Info,
+    "Call dialstack.protect_table() again with the roles that open_to shall have."
+);

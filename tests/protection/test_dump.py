@@ -1,0 +1,139 @@
+"""Protected tables in dumps, copies and on a standby."""
+
+import pytest
+from psycopg import errors
+from support.cluster import Cluster
+from support.service import Shop, call, value
+
+TABLES = ['shop."Or""ders; --"', "shop.calls", "shop.calls_1"]
+
+
+@pytest.fixture(scope="module")
+def original():
+    cluster = Cluster.given()
+    cluster.create_database("protected")
+    with cluster.connect("protected") as connection:
+        connection.execute("CREATE EXTENSION dialstack_sessions")
+        connection.execute("CREATE ROLE dumped_app; CREATE ROLE \"dumped \"\"Backend\"")
+        call(connection, "grant_access", role="dumped_app", access="client")
+        shop = Shop.make(connection)
+        connection.execute("CREATE SCHEMA shop; GRANT USAGE ON SCHEMA shop TO dumped_app")
+        connection.execute(f"CREATE TABLE {TABLES[0]} (id int, account text)")
+        connection.execute("CREATE TABLE shop.calls (id int, account uuid) PARTITION BY LIST (id)")
+        connection.execute("CREATE TABLE shop.calls_1 PARTITION OF shop.calls DEFAULT")
+        connection.execute("CREATE TABLE shop.gone (id int, account text)")
+        connection.execute(f"INSERT INTO {TABLES[0]} VALUES (1, 'blue'), (2, 'red')")
+        connection.execute("GRANT SELECT ON ALL TABLES IN SCHEMA shop TO dumped_app")
+        place = {"product": shop.product, "env": shop.env}
+        role = '"dumped ""Backend"'
+        connection.execute(
+            "SELECT dialstack.protect_table(%s, 'account', %s, %s, scope => 'call_logs', "
+            "open_to => ARRAY[%s::regrole], force => true)",
+            [TABLES[0], shop.product, shop.env, role],
+        )
+        call(connection, "protect_table", relation="shop.calls", column_name="account",
+             by="connected_account", device=True, **place)
+        call(connection, "protect_table", relation="shop.gone", column_name="account", **place)
+        connection.execute("DROP TABLE shop.gone")
+        yield cluster, connection, shop
+    with cluster.connect() as connection:
+        connection.execute("DROP DATABASE protected WITH (FORCE)")
+        connection.execute("DROP OWNED BY dumped_app; DROP ROLE dumped_app, \"dumped \"\"Backend\"")
+
+
+def policies(connection):
+    query = (
+        "SELECT schemaname, tablename, policyname, permissive, roles, cmd, qual, with_check "
+        "FROM pg_policies WHERE schemaname = 'shop' ORDER BY 1, 2, 3"
+    )
+    return connection.execute(query).fetchall()
+
+
+def registered(connection):
+    query = (
+        "SELECT relation::regclass::text, column_name, product_id, env, by, tag, scope, device, "
+        "open_to::text, force, created_at FROM dialstack.protected_tables "
+        "WHERE relation IN (SELECT oid FROM pg_class) ORDER BY 1"
+    )
+    return connection.execute(query).fetchall()
+
+
+def secured(connection):
+    query = (
+        "SELECT relname, relrowsecurity, relforcerowsecurity FROM pg_class "
+        "WHERE relnamespace = 'shop'::regnamespace AND relkind IN ('r', 'p') ORDER BY 1"
+    )
+    return connection.execute(query).fetchall()
+
+
+@pytest.fixture
+def copy(original):
+    cluster, _, _ = original
+    cluster.create_database("copy")
+    cluster.restore(cluster.dump(dbname="protected"), "copy")
+    with cluster.connect("copy") as connection:
+        yield connection
+    with cluster.connect() as connection:
+        connection.execute("DROP DATABASE copy WITH (FORCE)")
+
+
+def test_policies_and_registrations_are_restored(original, copy):
+    _, connection, _ = original
+    assert policies(copy) == policies(connection) != []
+    assert secured(copy) == secured(connection)
+    assert registered(copy) == registered(connection)
+    assert len(registered(copy)) == 2
+
+
+def test_a_table_that_was_dropped_is_not_registered_in_the_copy(original, copy):
+    _, connection, _ = original
+    query = "SELECT count(*) FROM dialstack.protected_tables"
+    assert value(connection, query) == 3
+    assert value(copy, query) == 2
+
+
+def test_the_copy_is_protected_for_its_own_sessions(original, copy):
+    _, connection, shop = original
+    place = {"product": shop.product, "env": shop.env}
+    own = call(copy, "account_session_create", account="blue", **place).client_secret
+    theirs = call(connection, "account_session_create", account="blue", **place).client_secret
+    call(copy, "grant_access", role="dumped_app", access="client")
+    copy.execute("SET ROLE dumped_app")
+    for token, ids in ((own, [1]), (theirs, [])):
+        copy.execute("SELECT set_config('dialstack_sessions.token', %s, false)", [token])
+        assert [row.id for row in copy.execute(f"SELECT id FROM {TABLES[0]}")] == ids
+    copy.execute("RESET ROLE")
+
+
+def test_protecting_again_changes_nothing_in_the_copy(original, copy):
+    _, _, shop = original
+    before = policies(copy)
+    call(copy, "protect_table", relation="shop.calls", column_name="account", product=shop.product,
+         env=shop.env, by="connected_account", device=True)
+    assert policies(copy) == before
+
+
+def test_a_standby_lints_and_does_not_protect(original):
+    cluster, connection, shop = original
+    standby = Cluster.clone("protection", cluster)
+    try:
+        with standby.connect("protected") as copy:
+            query = "SELECT * FROM dialstack.policy_lint() ORDER BY 1::text, 2, 4"
+            assert copy.execute(query).fetchall() == connection.execute(query).fetchall() != []
+            for statement in (
+                f"SELECT dialstack.protect_table('shop.calls', 'account', '{shop.product}', '{shop.env}')",
+                "SELECT dialstack.unprotect_table('shop.calls')",
+            ):
+                with pytest.raises(errors.ReadOnlySqlTransaction):
+                    copy.execute(statement)
+    finally:
+        standby.destroy()
+
+
+def test_the_extension_goes_only_with_the_policies_and_leaves_the_tables_closed(original, copy):
+    with pytest.raises(errors.DependentObjectsStillExist):
+        copy.execute("DROP EXTENSION dialstack_sessions")
+    copy.execute("DROP EXTENSION dialstack_sessions CASCADE")
+    copy.execute("SET ROLE dumped_app")
+    assert copy.execute(f"SELECT id FROM {TABLES[0]}").fetchall() == []
+    copy.execute("RESET ROLE")

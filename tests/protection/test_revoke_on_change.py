@@ -1,0 +1,169 @@
+"""revoke_on_change beside whoever makes sessions, at each isolation level."""
+
+import pytest
+from psycopg import errors
+from support.service import (
+    READ_COMMITTED,
+    REPEATABLE_READ,
+    SERIALIZABLE,
+    Background,
+    await_lock,
+    retrying,
+    together,
+    value,
+    verify,
+)
+
+LEVELS = pytest.mark.parametrize(
+    "isolation",
+    [READ_COMMITTED, REPEATABLE_READ, SERIALIZABLE],
+    ids=["read_committed", "repeatable_read", "serializable"],
+)
+OLD_SNAPSHOTS = pytest.mark.parametrize(
+    "isolation", [REPEATABLE_READ, SERIALIZABLE], ids=["repeatable_read", "serializable"]
+)
+
+
+@pytest.fixture
+def users(admin, shop):
+    """A table of users whose sessions end with their password, their row, or the table's rows."""
+    table = f'users_{shop.product.replace("-", "_")}'
+    place = f"'{shop.product}', '{shop.env}', '{shop.tag}'"
+    admin.execute(f"""
+        CREATE TABLE {table} (id text PRIMARY KEY, password_hash text);
+        CREATE TRIGGER revoke AFTER UPDATE OF password_hash OR DELETE ON {table}
+            FOR EACH ROW EXECUTE FUNCTION dialstack.revoke_on_change({place}, 'id');
+        CREATE TRIGGER revoke_all AFTER TRUNCATE ON {table}
+            FOR EACH STATEMENT EXECUTE FUNCTION dialstack.revoke_on_change({place});
+        INSERT INTO {table} SELECT concat('user_', n), 'old' FROM generate_series(1, 20) AS n""")
+    yield table
+    admin.execute(f"DROP TABLE {table}")
+
+
+CHANGES = {
+    "update": "UPDATE {} SET password_hash = concat(password_hash, 'x') WHERE id = 'user_1'",
+    "delete": "DELETE FROM {} WHERE id = 'user_1'",
+    "truncate": "TRUNCATE {}",
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+@LEVELS
+def test_others_obey_when_it_commits_and_not_before(admin, connect, shop, users, isolation, change):
+    token = shop.create(admin, "user_1").token
+    changer = connect(isolation=isolation)
+    with changer.transaction():
+        changer.execute(change.format(users))
+        assert verify(changer, token).reason == "revoked"
+        assert verify(admin, token).valid
+    assert verify(admin, token).reason == "revoked"
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+@LEVELS
+def test_undone_together(admin, connect, shop, users, isolation, change):
+    token = shop.create(admin, "user_1").token
+    changer = connect(isolation=isolation)
+    with changer.transaction(force_rollback=True):
+        changer.execute(change.format(users))
+    with changer.transaction():
+        with changer.transaction(force_rollback=True):
+            changer.execute(change.format(users))
+            assert verify(changer, token).reason == "revoked"
+        assert verify(changer, token).valid
+    assert verify(admin, token).valid
+    assert value(admin, f"SELECT count(*) FROM {users} WHERE password_hash = 'old'") == 20
+
+
+def test_a_session_that_is_being_created_is_waited_for(admin, connect, shop, users):
+    creator, changer = connect(), connect()
+    with creator.transaction():
+        token = shop.create(creator, "user_1").token
+        waiting = Background(changer.execute, CHANGES["delete"].format(users))
+        await_lock(admin, changer)
+    waiting.result()
+    assert verify(admin, token).reason == "revoked"
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+@OLD_SNAPSHOTS
+def test_a_session_that_the_snapshot_does_not_show_is_not_missed(
+    admin, connect, shop, users, isolation, change
+):
+    changer = connect(isolation=isolation)
+    with pytest.raises(errors.SerializationFailure):
+        with changer.transaction():
+            changer.execute("SELECT count(*) FROM dialstack.sessions").fetchone()
+            token = shop.create(admin, "user_1").token
+            changer.execute(change.format(users))
+    assert verify(admin, token).valid
+    changer.execute(change.format(users))
+    assert verify(admin, token).reason == "revoked"
+
+
+@LEVELS
+def test_no_session_survives_its_user(admin, shop, users, isolation):
+    """Creators check that the user is there, under a lock, as an application does."""
+
+    def create(connection):
+        tokens = []
+        for n in range(40):
+            user = f"user_{n % 5 + 1}"
+
+            def once(user=user):
+                with connection.transaction():
+                    query = f"SELECT 1 FROM {users} WHERE id = %s FOR KEY SHARE"
+                    if connection.execute(query, [user]).fetchone():
+                        tokens.append((user, shop.create(connection, user).token))
+
+            retrying(once)
+        return tokens
+
+    def change(connection):
+        for n in range(1, 6):
+            for statement in ("UPDATE {} SET password_hash = 'new' WHERE id = %s", "DELETE FROM {} WHERE id = %s"):
+                retrying(lambda s=statement, n=n: connection.execute(s.format(users), [f"user_{n}"]))
+
+    *created, _ = together([create, create, create, change], isolation)
+
+    tokens = [token for answers in created for _, token in answers]
+    assert [token for token in tokens if verify(admin, token).valid] == []
+    assert value(admin, f"SELECT count(*) FROM {users} WHERE id IN ('user_1', 'user_5')") == 0
+
+
+def test_many_rows_at_once_neither_deadlock_nor_leave_one_alive(admin, shop, users):
+    tokens = [shop.create(admin, f"user_{n}").token for n in range(1, 21) for _ in range(2)]
+
+    def even(connection):
+        connection.execute(f"DELETE FROM {users} WHERE substr(id, 6)::int %% 2 = 0", [])
+
+    def odd(connection):
+        connection.execute(f"UPDATE {users} SET password_hash = 'new' WHERE substr(id, 6)::int %% 2 = 1", [])
+
+    together([even, odd])
+
+    assert {verify(admin, token).reason for token in tokens} == {"revoked"}
+
+
+def test_truncate_spares_other_environments_and_definitions(admin, shop, users):
+    call_env = "SELECT dialstack.env_create(%s, 'staging', false)"
+    admin.execute(call_env, [shop.product])
+    other_env = type(shop)(shop.product, env="staging")
+    other_tag = type(shop)(shop.product, tag="phone")
+    other_tag.define(admin)
+    kept = [other.create(admin, "user_1").token for other in (other_env, other_tag)]
+    lost = [shop.create(admin, f"user_{n}").token for n in range(1, 4)]
+
+    admin.execute(f"TRUNCATE {users}")
+
+    assert [verify(admin, token).valid for token in kept] == [True, True]
+    assert {verify(admin, token).reason for token in lost} == {"revoked"}
+
+
+def test_logical_replication_and_restores_do_not_fire_it(admin, connect, shop, users):
+    """As the documentation says of session_replication_role = replica."""
+    token = shop.create(admin, "user_1").token
+    replica = connect()
+    replica.execute("SET session_replication_role = replica")
+    replica.execute(f"DELETE FROM {users} WHERE id = 'user_1'")
+    assert verify(admin, token).valid
