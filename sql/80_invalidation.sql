@@ -22,6 +22,17 @@ BEGIN
             watched.events, watched.relation);
         EXECUTE pg_catalog.format(
             'ALTER TABLE dialstack.%I ENABLE ALWAYS TRIGGER invalidate_verdicts', watched.relation);
+        -- Of a row of sessions that the transaction has changed nothing is remembered. Of the others
+        -- it is, and a statement that asks for a verdict after its own change, and then fails, never
+        -- comes to its AFTER trigger: what it remembered is forgotten with what was sent before.
+        CONTINUE WHEN watched.relation OPERATOR(pg_catalog.=) 'sessions';
+        EXECUTE pg_catalog.format(
+            'CREATE TRIGGER invalidate_verdicts_before BEFORE %s ON dialstack.%I '
+            'FOR EACH STATEMENT EXECUTE FUNCTION dialstack.invalidate_verdicts()',
+            watched.events, watched.relation);
+        EXECUTE pg_catalog.format(
+            'ALTER TABLE dialstack.%I ENABLE ALWAYS TRIGGER invalidate_verdicts_before',
+            watched.relation);
     END LOOP;
 END
 $$;

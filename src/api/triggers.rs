@@ -23,7 +23,7 @@ fn invalidate_verdicts(call: pg_sys::FunctionCallInfo) -> Result<i64, ErrorRepor
     if !session_writes::is_plain_refresh() {
         relations::invalidate(table)?;
     }
-    // The server ignores what an AFTER STATEMENT trigger returns, as long as it isn't NULL.
+    // A statement trigger returns a null pointer that isn't NULL: nothing, without an error.
     Ok(0)
 }
 

@@ -1,0 +1,379 @@
+"""Sizes, times and rubbish: what is remembered is bounded, what has expired is dead."""
+
+import re
+import time
+
+import pytest
+from psycopg import errors
+from support.cluster import as_server
+from support.service import Shop, call, connect, until, value, verify
+from world import FAMILIES, NOTHING, error, keep_presenting, present, session_id
+
+# The cache
+
+
+def set_size(connection, size):
+    connection.execute(f"SET dialstack_sessions.verdict_cache_size = {size}")
+
+
+@pytest.mark.parametrize("size", [0, 1, 2, 3])
+def test_a_small_cache_answers_the_same(world, admin, connect, size):
+    """More tokens than it holds, in turns, with changes in between."""
+    connection = connect()
+    set_size(connection, size)
+    sessions = [world.client_session(n % 3 + 1) for n in range(5)]
+    revoked = set()
+
+    def check():
+        for _ in range(2):
+            for session in sessions:
+                good = session.token not in revoked
+                assert verify(connection, session.token).valid is good
+                keep_presenting(connection, session.token)
+                assert (session_id(connection) is not None) is good
+                assert error(connection) == (None if good else "revoked")
+
+    check()
+    for session in sessions[1:4]:
+        call(admin, "client_session_revoke", client_session_id=session.client_session_id,
+             **world.place)  # fmt: skip
+        revoked.add(session.token)
+        check()
+
+
+def test_a_cache_that_is_made_smaller_forgets(world, admin, connect):
+    connection = connect()
+    tokens = [world.token("account") for _ in range(20)]
+    for size in (1024, 2, 0, 5):
+        set_size(connection, size)
+        assert all(verify(connection, token).valid for token in tokens)
+    call(admin, "env_delete", **world.place)
+    assert not any(verify(connection, token).valid for token in tokens)
+
+
+def memory(connection):
+    """Kilobytes of a backend that are its own."""
+    status = as_server("cat", f"/proc/{connection.info.backend_pid}/status").stdout
+    return sum(int(n) for n in re.findall(r"^Rss(?:Anon):\s+(\d+) kB", status, re.MULTILINE))
+
+
+def test_memory_is_bounded_by_the_size_of_the_cache(world, admin, connect):
+    """Hundreds of tokens with much data each, through a cache for a few."""
+    note = "x" * 3000
+    query = (
+        "SELECT array_agg((SELECT token FROM dialstack.session_start(%s, %s, %s, "
+        "jsonb_build_object('userId', 'user_' || n, 'note', %s::text)))) "
+        "FROM generate_series(1, 500) n"
+    )
+    tokens = value(admin, query, world.product, world.env, world.shop.tag, note)
+    small, large = connect(), connect()
+    set_size(small, 50)
+    set_size(large, 100_000)
+    verify_all = "SELECT count(*) FROM unnest(%s::text[]) t, dialstack.session_verify(t) v WHERE valid"
+    for connection in (small, large):
+        assert value(connection, verify_all, tokens[:50]) == 50
+    before = {connection: memory(connection) for connection in (small, large)}
+    for connection in (small, large):
+        for _ in range(3):
+            assert value(connection, verify_all, tokens) == len(tokens)
+    growth = {connection: memory(connection) - before[connection] for connection in before}
+    # 500 tokens of 7 kB with data of 3 kB are 5 MB; the statement itself needs some as well.
+    assert growth[large] > 4_000, growth.values()
+    assert growth[small] < growth[large] - 3_000, growth.values()
+
+
+def test_presenting_thousands_of_tokens_needs_no_more_memory(world, connect):
+    connection = connect()
+    token = world.token("user")
+    loop = (
+        "DO $$ BEGIN FOR n IN 1..{n} LOOP "
+        "PERFORM set_config('dialstack_sessions.token', '{token}' || n, true); "
+        "PERFORM dialstack.current_identifier(); END LOOP; END $$"
+    )
+    connection.execute(loop.format(n=200, token=token))
+    before = memory(connection)
+    connection.execute(loop.format(n=20_000, token=token))
+    assert memory(connection) - before < 10_000
+
+
+# Time
+
+
+@pytest.fixture
+def short(world, admin):
+    """A definition whose tokens live for two seconds."""
+    shop = Shop(world.product, tag="short")
+    shop.define(admin, expiry=2, period="seconds")
+    return shop
+
+
+@pytest.mark.parametrize("size", [1024, 0], ids=["remembered", "not_remembered"])
+def test_a_token_dies_at_its_time_in_an_open_transaction(world, admin, visit, short, size):
+    visitor = visit()
+    set_size(visitor, size)
+    session = short.create(admin, "user_1")
+    with visitor.transaction():
+        present(visitor, session.token)
+        assert world.seen(visitor) == world.rows_of("user", 1)
+        until(lambda: value(admin, "SELECT clock_timestamp()") >= session.expires_at, "the expiry")
+        assert (world.seen(visitor), error(visitor)) == (NOTHING, "expired")
+        assert verify(visitor, session.token).reason == "expired"
+
+
+def test_a_statement_that_began_in_time_ends_with_its_identity(world, admin, visit, short):
+    """All of its rows, and its workers, judge by when it began."""
+    visitor = visit()
+    session = short.create(admin, "user_1")
+    keep_presenting(visitor, session.token)
+    assert session_id(visitor) == session.session_id
+    seconds = (session.expires_at - value(admin, "SELECT clock_timestamp()")).total_seconds() + 0.5
+    row = visitor.execute(
+        "SELECT dialstack.current_identifier() AS before, pg_sleep(%s), "
+        "dialstack.current_identifier() AS after, dialstack.current_session_error() AS error",
+        [seconds],
+    ).fetchone()
+    assert (row.before, row.after, row.error) == ("user_1", "user_1", None)
+    assert (session_id(visitor), error(visitor)) == (None, "expired")
+
+
+def test_the_end_of_a_session_is_the_end_of_an_opaque_token(world, admin, visitor):
+    token = world.account_session(1, expires_in="1 second").client_secret
+    keep_presenting(visitor, token)
+    assert world.seen(visitor) == world.rows_of("account", 1)
+    until(lambda: not verify(admin, token).valid, "the expiry")
+    assert (world.seen(visitor), error(visitor)) == (NOTHING, "expired")
+
+
+def test_a_client_session_that_is_given_more_time_lives_again(world, admin, visitor):
+    session = world.client_session(1, user_identifier_key="somebody")
+    keep_presenting(visitor, session.token)
+    admin.execute(
+        "UPDATE dialstack.sessions SET expires_at = now() WHERE session_id = %s",
+        [session.client_session_id],
+    )
+    assert (world.seen(visitor), error(visitor)) == (NOTHING, "expired")
+    admin.execute(
+        "UPDATE dialstack.sessions SET expires_at = now() + interval '1 h' WHERE session_id = %s",
+        [session.client_session_id],
+    )
+    assert (world.seen(visitor), error(visitor)) == (world.rows_of("client", 1), None)
+
+
+# Rubbish
+
+RUBBISH = {
+    "blank": " ",
+    "control characters": "".join(map(chr, range(1, 32))),
+    "nul as text": "\\0\\x00%00",
+    "not ascii": "é€😀",
+    "8 KiB": "a" * 8192,
+    "more than 8 KiB": "a" * 8193,
+    "dots": "." * 5000,
+    "ten megabytes": "x" * 10_000_000,
+    "ten megabytes of a token": "cs_live_" + "A" * 10_000_000,
+    "quotes": "''\"\"$$;--",
+    "colon": ":",
+    "tag of nothing": "web:",
+    "many tags": "web:" * 1000,
+}
+
+
+@pytest.mark.parametrize("name", RUBBISH)
+def test_rubbish_is_invalid(world, visitor, name):
+    keep_presenting(visitor, RUBBISH[name])
+    assert (world.seen(visitor), error(visitor)) == (NOTHING, "invalid")
+    with pytest.raises(errors.InvalidAuthorizationSpecification, match="^VERIFY_FAILED"):
+        call(visitor, "session_use", token=RUBBISH[name], is_local=False)
+    # The connection is fine.
+    keep_presenting(visitor, world.token("account"))
+    assert world.seen(visitor) == world.rows_of("account", 1)
+
+
+@pytest.mark.parametrize("bytes", [b"\xff\xfe", b"\xc3\x28", b"cs_live_\x80", b"\xed\xa0\x80"])
+def test_bytes_that_are_no_text_are_invalid(world, admin, visit, bytes):
+    """They come in where the encoding is not checked: through a database that has none."""
+    admin.execute("DROP DATABASE IF EXISTS bytes")
+    admin.execute("CREATE DATABASE bytes TEMPLATE template0 ENCODING 'SQL_ASCII' LOCALE 'C'")
+    try:
+        with connect(dbname="bytes", user="visitor") as raw:
+            # Of a setting that the library does not know in that database, a role may keep nothing;
+            # so the superuser keeps it.
+            pass
+        with connect(dbname="bytes") as raw:
+            raw.execute(b"ALTER ROLE visitor SET dialstack_sessions.token = '" + bytes + b"'")
+        visitor = visit()
+        assert (world.seen(visitor), error(visitor)) == (NOTHING, "invalid")
+    finally:
+        admin.execute("ALTER ROLE visitor RESET ALL")
+        admin.execute("DROP DATABASE bytes WITH (FORCE)")
+
+
+@pytest.mark.parametrize("encoding", ["LATIN1", "SQL_ASCII"])
+def test_a_database_of_another_encoding_refuses_the_extension(admin, encoding):
+    admin.execute(f"CREATE DATABASE other TEMPLATE template0 ENCODING '{encoding}' LOCALE 'C'")
+    try:
+        with connect(dbname="other") as other, pytest.raises(errors.FeatureNotSupported):
+            other.execute("CREATE EXTENSION dialstack_sessions")
+    finally:
+        admin.execute("DROP DATABASE other WITH (FORCE)")
+
+
+# The extension comes and goes
+
+
+@pytest.fixture
+def elsewhere(admin, roles):
+    """A database in which the extension may be dropped."""
+    admin.execute("CREATE DATABASE elsewhere TEMPLATE template0")
+    with connect(dbname="elsewhere") as connection:
+        connection.execute("CREATE EXTENSION dialstack_sessions")
+        yield connection
+    admin.execute("DROP DATABASE elsewhere WITH (FORCE)")
+
+
+def account_session(connection):
+    call(connection, "product_create", product="p")
+    call(connection, "env_create", product="p", env="e")
+    return call(connection, "account_session_create", account="acct_1").client_secret
+
+
+def test_a_new_extension_knows_nothing_of_the_old_one(elsewhere):
+    with connect(dbname="elsewhere") as other:
+        token = account_session(elsewhere)
+        for connection in (elsewhere, other):
+            keep_presenting(connection, token)
+            assert value(connection, "SELECT dialstack.current_account()") == "acct_1"
+
+        elsewhere.execute("DROP EXTENSION dialstack_sessions")
+
+        for connection in (elsewhere, other):
+            with pytest.raises((errors.InvalidSchemaName, errors.UndefinedFunction)):
+                connection.execute("SELECT dialstack.current_account()")
+            # The setting does no harm.
+            assert value(connection, "SELECT 1") == 1
+
+        elsewhere.execute("CREATE EXTENSION dialstack_sessions")
+
+        for connection in (elsewhere, other):
+            assert value(connection, "SELECT dialstack.current_account()") is None
+            assert error(connection) == "invalid"
+        again = account_session(elsewhere)
+        for connection in (elsewhere, other):
+            keep_presenting(connection, again)
+            assert value(connection, "SELECT dialstack.current_account()") == "acct_1"
+
+
+def test_dropping_the_extension_can_be_undone(elsewhere):
+    keep_presenting(elsewhere, account_session(elsewhere))
+    ask = "SELECT dialstack.current_account()"
+    assert value(elsewhere, ask) == "acct_1"
+    with elsewhere.transaction(force_rollback=True):
+        elsewhere.execute("DROP EXTENSION dialstack_sessions")
+        elsewhere.execute("CREATE EXTENSION dialstack_sessions")
+        assert value(elsewhere, ask) is None
+    assert value(elsewhere, ask) == "acct_1"
+
+
+def test_a_table_that_policies_protect_keeps_the_extension(elsewhere):
+    elsewhere.execute("CREATE TABLE t (account text)")
+    elsewhere.execute("ALTER TABLE t ENABLE ROW LEVEL SECURITY")
+    elsewhere.execute("CREATE POLICY p ON t USING (account = (SELECT dialstack.current_account()))")
+    with pytest.raises(errors.DependentObjectsStillExist):
+        elsewhere.execute("DROP EXTENSION dialstack_sessions")
+    elsewhere.execute("INSERT INTO t VALUES ('acct_1')")
+    elsewhere.execute("GRANT SELECT ON t TO visitor")
+    elsewhere.execute("DROP EXTENSION dialstack_sessions CASCADE")
+    # The policy is gone, row-level security is not: nothing is shown.
+    elsewhere.execute("SET ROLE visitor")
+    assert value(elsewhere, "SELECT count(*) FROM t") == 0
+
+
+# Upkeep does not disturb
+
+
+@pytest.mark.parametrize(
+    "upkeep",
+    [
+        "ANALYZE dialstack.sessions",
+        "VACUUM FULL dialstack.sessions",
+        "REINDEX TABLE dialstack.sessions",
+        "CLUSTER dialstack.sessions USING sessions_pkey",
+        "VACUUM FULL dialstack.signing_keys",
+        "REINDEX SCHEMA dialstack",
+        "ALTER TABLE dialstack.sessions SET (fillfactor = 85)",
+        "ALTER TABLE dialstack.verdict_invalidation SET (fillfactor = 85)",
+        "ALTER SCHEMA dialstack OWNER TO CURRENT_USER",
+    ],
+)
+@pytest.mark.parametrize("family", FAMILIES)
+def test_upkeep_disturbs_nobody_and_hides_no_revocation(world, admin, visit, family, upkeep):
+    token = world.token(family)
+    visitor = visit()
+    keep_presenting(visitor, token)
+    assert world.seen(visitor) == world.rows_of(family, 1)
+    admin.execute(upkeep)
+    assert world.seen(visitor) == world.rows_of(family, 1)
+    assert verify(visitor, token).valid
+    admin.execute(upkeep)
+    keep_presenting(admin, token)
+    assert value(admin, "SELECT dialstack.session_end()") == 1
+    assert (world.seen(visitor), error(visitor)) == (NOTHING, "revoked")
+
+
+def test_a_hundred_revocations_in_a_row_are_each_obeyed(world, admin, visit):
+    visitor = visit()
+    sessions = [world.client_session(1) for _ in range(100)]
+    for session in sessions:
+        keep_presenting(visitor, session.token)
+        assert world.seen(visitor) == world.rows_of("client", 1)
+        call(admin, "client_session_delete", client_session_id=session.client_session_id,
+             **world.place)  # fmt: skip
+        assert world.seen(visitor) == NOTHING
+
+
+def test_a_message_queue_that_overflowed_loses_no_revocation(world, admin, visit):
+    """A connection that slept through thousands of changes of other tables forgets everything."""
+    visitor = visit()
+    token = world.token("account")
+    keep_presenting(visitor, token)
+    assert world.seen(visitor) == world.rows_of("account", 1)
+    keep_presenting(admin, token)
+    assert value(admin, "SELECT dialstack.session_end()") == 1
+    admin.execute(
+        "DO $$ BEGIN FOR n IN 1..700 LOOP "
+        "CREATE TEMP TABLE filler (n int); DROP TABLE filler; END LOOP; END $$"
+    )
+    assert (world.seen(visitor), error(visitor)) == (NOTHING, "revoked")
+
+
+# A change that fails half way was never made
+
+
+@pytest.mark.parametrize(
+    "change, reason",
+    [
+        ("DELETE FROM dialstack.environments e USING dialstack.products p "
+         "WHERE p.product_id = e.product_id AND p.product = '{product}'", "revoked"),
+        ("UPDATE dialstack.signing_keys SET state = 'revoked' "
+         "WHERE purpose = 'token' AND state = 'active'", "invalid"),
+    ],
+    ids=["environments", "signing_keys"],
+)  # fmt: skip
+def test_what_a_failing_statement_saw_of_itself_is_forgotten(world, connect, change, reason):
+    """The statement asks for a verdict after its own change, and fails before its end, when a trigger
+    would tell."""
+    connection = connect()
+    token = world.token("account")
+    connection.execute(
+        "CREATE FUNCTION pg_temp.judge(text) RETURNS int LANGUAGE plpgsql AS $$ BEGIN "
+        # What was written so far is seen by what follows.
+        "CREATE TEMP TABLE step (); "
+        "RAISE EXCEPTION '%', (SELECT reason FROM dialstack.session_verify($1)); END $$"
+    )
+    change = change.format(product=world.product)
+    with pytest.raises(errors.RaiseException, match=reason):
+        connection.execute(
+            f"WITH changed AS ({change} RETURNING 1) "
+            f"SELECT pg_temp.judge('{token}') FROM changed"
+        )
+    assert verify(connection, token).valid
