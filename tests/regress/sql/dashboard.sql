@@ -113,6 +113,12 @@ ROLLBACK;
 SELECT dialstack.env_delete('dash', 'staging');
 SELECT dialstack.env_create('dash', 'staging', live => false);
 SELECT d -> 'totalSessions' AS sessions, d -> 'environmentBreakdown' AS breakdown FROM dialstack.session_dashboard('dash', 'web') AS d;
+-- What was counted of the old one is forgotten, users first of all.
+SELECT count(*) > 0 AS counted FROM dialstack.rollup_users r WHERE NOT EXISTS (SELECT FROM dialstack.environments e WHERE e.env_id = r.env_id);
+SELECT d ->> 'more' AS more FROM dialstack.maintain(3) d;
+SELECT (SELECT count(*) FROM dialstack.rollup_users r WHERE NOT EXISTS (SELECT FROM dialstack.environments e WHERE e.env_id = r.env_id)) AS users,
+       (SELECT count(*) FROM dialstack.activity_rollup r WHERE NOT EXISTS (SELECT FROM dialstack.environments e WHERE e.env_id = r.env_id)) AS counts,
+       (SELECT count(*) > 0 FROM dialstack.activity_rollup r) AS others;
 -- A product without an environment has nothing to show, and no error.
 SELECT count(dialstack.product_create('bare'));
 SELECT tag FROM dialstack.definition_create('bare', 'web', 'Web', '', '{}', '$Session{userId}', 1, 'hours');
