@@ -1,6 +1,6 @@
 -- session_dashboard, session_user_dashboard and maintain: figures, series, arguments. The tier dashboard
 -- compares the figures with their formulas.
-SELECT t.product('dash');
+SELECT t.product('dash'), t.product('dash-other');
 SELECT refresh_token, session_id FROM dialstack.session_create('dash', 'production', 'web', '{"userId": "ann"}') \gset
 SELECT count(*) FROM dialstack.session_create('dash', 'production', 'web', '{"userId": "ben"}');
 SELECT count(*) FROM dialstack.session_create('dash', 'staging', 'web', '{"userId": "ben"}');
@@ -105,7 +105,7 @@ SELECT d -> 'totalSessions' AS sessions, d -> 'environmentBreakdown' AS breakdow
 SELECT dialstack.session_user_dashboard('dash', 'web', 'ben') -> 'totalLogs' AS logs;
 SELECT t.code($$SELECT dialstack.session_dashboard('dash', 'web', 'production')$$);
 SELECT t.code($$SELECT dialstack.session_user_dashboard('dash', 'web', 'ben', 'production')$$);
-SELECT t.code($$SELECT dialstack.session_dashboard('ext', 'web')$$);
+SELECT t.code($$SELECT dialstack.session_dashboard('dash-other', 'web')$$);
 SET LOCAL dialstack_sessions.api_key = :'publishable';
 SELECT t.code($$SELECT dialstack.session_dashboard('dash', 'web')$$);
 ROLLBACK;
