@@ -1,6 +1,6 @@
 -- session_dashboard, session_user_dashboard and maintain: figures, series, arguments. The tier dashboard
 -- compares the figures with their formulas.
-SELECT t.product('dash');
+SELECT t.product('dash'), t.product('dash-other');
 SELECT refresh_token, session_id FROM dialstack.session_create('dash', 'production', 'web', '{"userId": "ann"}') \gset
 SELECT count(*) FROM dialstack.session_create('dash', 'production', 'web', '{"userId": "ben"}');
 SELECT count(*) FROM dialstack.session_create('dash', 'staging', 'web', '{"userId": "ben"}');
@@ -105,7 +105,7 @@ SELECT d -> 'totalSessions' AS sessions, d -> 'environmentBreakdown' AS breakdow
 SELECT dialstack.session_user_dashboard('dash', 'web', 'ben') -> 'totalLogs' AS logs;
 SELECT t.code($$SELECT dialstack.session_dashboard('dash', 'web', 'production')$$);
 SELECT t.code($$SELECT dialstack.session_user_dashboard('dash', 'web', 'ben', 'production')$$);
-SELECT t.code($$SELECT dialstack.session_dashboard('ext', 'web')$$);
+SELECT t.code($$SELECT dialstack.session_dashboard('dash-other', 'web')$$);
 SET LOCAL dialstack_sessions.api_key = :'publishable';
 SELECT t.code($$SELECT dialstack.session_dashboard('dash', 'web')$$);
 ROLLBACK;
@@ -113,6 +113,12 @@ ROLLBACK;
 SELECT dialstack.env_delete('dash', 'staging');
 SELECT dialstack.env_create('dash', 'staging', live => false);
 SELECT d -> 'totalSessions' AS sessions, d -> 'environmentBreakdown' AS breakdown FROM dialstack.session_dashboard('dash', 'web') AS d;
+-- What was counted of the old one is forgotten, users first of all.
+SELECT count(*) > 0 AS counted FROM dialstack.rollup_users r WHERE NOT EXISTS (SELECT FROM dialstack.environments e WHERE e.env_id = r.env_id);
+SELECT d ->> 'more' AS more FROM dialstack.maintain(3) d;
+SELECT (SELECT count(*) FROM dialstack.rollup_users r WHERE NOT EXISTS (SELECT FROM dialstack.environments e WHERE e.env_id = r.env_id)) AS users,
+       (SELECT count(*) FROM dialstack.activity_rollup r WHERE NOT EXISTS (SELECT FROM dialstack.environments e WHERE e.env_id = r.env_id)) AS counts,
+       (SELECT count(*) > 0 FROM dialstack.activity_rollup r) AS others;
 -- A product without an environment has nothing to show, and no error.
 SELECT count(dialstack.product_create('bare'));
 SELECT tag FROM dialstack.definition_create('bare', 'web', 'Web', '', '{}', '$Session{userId}', 1, 'hours');
