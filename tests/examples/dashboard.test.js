@@ -26,16 +26,17 @@ before(async () => {
   demo = await ask(DEMO)
 }, { timeout: 180_000 })
 
-/** Every series of the charts is the JSON's, and is to be seen where it is not all zero. */
+/** Every series of the charts is the JSON's, and is to be seen unless it is next to nothing. */
 async function assertDrawn(page, series) {
   for (const [metric, names] of Object.entries(series)) {
     const rows = page.dashboard[metric]
     const drawn = await page.chart(metric)
     assert.equal(drawn.labels.length, rows.length, metric)
+    const highest = Math.max(...rows.map((row) => names.reduce((sum, name) => sum + row[name], 0)))
     assert.deepEqual(drawn.series.map((one) => one.data), names.map((name) => rows.map((row) => row[name])), metric)
     for (const [index, name] of names.entries()) {
-      const isVisible = rows.some((row) => row[name] > 0)
-      if (isVisible) assert.ok(drawn.series[index].pixels > 10, `${metric}.${name} is not to be seen`)
+      const isVisible = rows.some((row) => row[name] > highest / 20)
+      if (isVisible) assert.ok(drawn.series[index].pixels > 5, `${metric}.${name} is not to be seen`)
     }
     assert.ok(drawn.others > 500, `${metric} has neither axes nor text`)
   }
@@ -73,9 +74,23 @@ describe('a dashboard of sessions', { timeout: 180_000 }, () => {
     await page.close()
   })
 
-  it('draws every series, in colours that are to be seen', async () => {
+  it('draws every series', async () => {
     const page = await Page.of(demo)
     await assertDrawn(page, SERIES)
+    await page.close()
+  })
+
+  it('draws the series of a chart in colours of their own', async () => {
+    const json = JSON.parse(demo)
+    const alike = (name) => json[name].map((row) => ({ ...row, ...Object.fromEntries(SERIES[name].map((series, index) => [series, 10 + index])) }))
+    const changed = Object.fromEntries(Object.keys(SERIES).map((name) => [name, alike(name)]))
+    const page = await Page.of(JSON.stringify({ ...json, ...changed }))
+    await assertDrawn(page, SERIES)
+    for (const [name, series] of Object.entries(SERIES)) {
+      const drawn = await page.chart(name)
+      assert.ok(drawn.series.every((one) => one.pixels > 100), name)
+      assert.equal(new Set(drawn.series.map((one) => one.color)).size, series.length, name)
+    }
     await page.close()
   })
 
@@ -203,6 +218,16 @@ describe('a dashboard of one user', { timeout: 180_000 }, () => {
   })
 })
 
+describe('a number between gaps', { timeout: 60_000 }, () => {
+  it('is to be seen', async () => {
+    const json = JSON.parse(await ask("session_user_dashboard('dashboard-demo', 'web', 'user_0', time_zone => 'UTC')"))
+    const latencyTimeline = json.latencyTimeline.map(({ date }, index) => ({ date, ...(index === 9 ? { avgLatencyMs: 0.7, count: 1 } : { avgLatencyMs: null, count: 0 }) }))
+    const page = await Page.of(JSON.stringify({ ...json, latencyTimeline }))
+    await assertDrawn(page, { latencyTimeline: ['avgLatencyMs'] })
+    await page.close()
+  })
+})
+
 describe('a dashboard of nothing', { timeout: 180_000 }, () => {
   it('shows zeros, and says of charts that there is nothing', async () => {
     await query("SELECT dialstack.product_create('nobody')")
@@ -216,7 +241,7 @@ describe('a dashboard of nothing', { timeout: 180_000 }, () => {
       assert.match(await page.text('successRate'), /–/)
       for (const name of Object.keys(SERIES)) {
         assert.equal(await page.metric(name).locator('canvas').count(), 0)
-        assert.match(await page.text(name), /Nothing in this time/)
+        assert.match(await page.text(name), /Nothing in this time|No sessions/)
       }
       const [, ...environments] = await page.table('environmentBreakdown')
       assert.deepEqual(environments, env ? [['production', 0, null]] : [])

@@ -48,7 +48,7 @@
     { key: 'activityTimeline', title: 'Last seven days', x: 'date', type: 'line', series: ['sessions', 'operations'] },
     { key: 'peakHours', title: 'Peak hours', x: 'hour', type: 'bar', series: ['count'] },
     {
-      key: 'environmentBreakdown', title: 'Sessions by environment', x: 'env', type: 'bar', isLying: true, series: ['count'],
+      key: 'environmentBreakdown', title: 'Sessions by environment', x: 'env', type: 'bar', isLying: true, series: ['count'], nothing: 'No sessions',
       columns: { percentage: 'percent' },
     },
   ]
@@ -235,9 +235,14 @@
   function plot(canvas, spec, rows, names) {
     const datasets = spec.series.map((name) => {
       const hue = color(`--${HUES[name] ?? 'blue'}`)
+      const data = rows.map((row) => row[name])
+      // Of a number between two that are missing, a line shows nothing.
+      const isAlone = (index) => (data[index - 1] ?? null) === null && (data[index + 1] ?? null) === null
       return {
-        label: word(name), data: rows.map((row) => row[name]), backgroundColor: hue, borderColor: hue,
-        ...(spec.type === 'line' ? { borderWidth: 2, pointRadius: rows.length > 14 ? 0 : 2, pointHoverRadius: 4 } : { borderRadius: 2, maxBarThickness: 28 }),
+        label: word(name), data, backgroundColor: hue, borderColor: hue,
+        ...(spec.type === 'line'
+          ? { borderWidth: 2, pointRadius: ({ dataIndex }) => (data.length < 15 || isAlone(dataIndex) ? 2 : 0), pointHoverRadius: 4 }
+          : { borderRadius: 2, maxBarThickness: 28 }),
       }
     })
     return new Chart(canvas, { type: spec.type, data: { labels: names.short, datasets }, options: options(spec, rows, names) })
@@ -252,7 +257,7 @@
     const isEmpty = !rows.some((row) => spec.series.some((name) => row[name]))
     const said = spec.key === 'latencyTimeline' ? '' : spec.series.map((name, index) => `${word(name)} ${plain.format(sums[index])}`).join(', ')
     const canvas = element('canvas', { role: 'img', 'aria-label': `${spec.title}${said && `; in all: ${said}`}. The numbers are in the table below.` })
-    const frame = element('div', { class: 'chart' }, isEmpty ? element('p', { class: 'empty', text: 'Nothing in this time' }) : canvas)
+    const frame = element('div', { class: 'chart' }, isEmpty ? element('p', { class: 'empty', text: spec.nothing ?? 'Nothing in this time' }) : canvas)
     if (spec.isLying && rows.length > 8) frame.style.height = `${rows.length * 1.75 + 2}rem`
     if (!isEmpty) plots.push(() => plot(canvas, spec, rows, names))
 
