@@ -32,8 +32,8 @@ fn checked(batch: Option<i32>) -> error::Result<u32> {
 fn maintain(batch: default!(Option<i32>, "1000")) -> Result<JsonText, ErrorReport> {
     let done = maintenance::maintain(checked(batch)?)?;
     Ok(JsonText::of(&json!({
-        "rolledUp": done.rollup.rows,
-        "busy": done.rollup.busy,
+        "activity_rolled_up": done.rollup.rows,
+        "rollup_busy": done.rollup.busy,
         "more": done.more(),
     })))
 }
