@@ -349,6 +349,58 @@ def test_a_block_obeys_at_its_next_statement(
         assert value(visitor, "SELECT current_setting('test.counts')") == "1 0"
 
 
+# The server takes in news where a statement names or locks a table. These do neither.
+
+
+@KINDS
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_statement_that_touches_no_table_obeys(world, admin, visit, isolation, read_only, family):
+    tenant = Tenant(world, family)
+    visitor = visit(isolation=isolation)
+    visitor.read_only = read_only
+    visitor.execute("PREPARE helper AS SELECT dialstack.current_session_id()")
+    visitor.execute("PREPARE verify(text) AS SELECT valid FROM dialstack.session_verify($1)")
+    verify = f"EXECUTE verify('{tenant.token}')"
+    with visitor.transaction():
+        present(visitor, tenant.token)
+        for _ in range(2):
+            assert value(visitor, "EXECUTE helper") == tenant.id
+            assert value(visitor, verify)
+        session_end(admin, tenant)
+        assert value(visitor, "EXECUTE helper") is None
+    # And the other one, which may have been told by the first.
+    tenant = Tenant(world, family)
+    verify = f"EXECUTE verify('{tenant.token}')"
+    with visitor.transaction():
+        for _ in range(2):
+            assert value(visitor, verify)
+        session_end(admin, tenant)
+        assert not value(visitor, verify)
+
+
+@KINDS
+def test_an_expression_of_a_block_obeys(world, admin, visit, isolation, read_only):
+    tenant = Tenant(world, "account")
+    visitor = visit(isolation=isolation)
+    visitor.read_only = read_only
+    text = """
+        DO $$ DECLARE before text; after text; BEGIN
+            before := dialstack.current_account();
+            PERFORM pg_advisory_xact_lock(1);
+            after := dialstack.current_account();
+            PERFORM set_config('test.told', concat_ws(' ', before, after, 'end'), true);
+        END $$"""
+    with visitor.transaction():
+        present(visitor, tenant.token)
+        with admin.transaction():
+            admin.execute("SELECT pg_advisory_xact_lock(1)")
+            running = Background(visitor.execute, text)
+            await_lock(admin, visitor)
+            session_end(admin, tenant)
+        running.result()
+        assert value(visitor, "SELECT current_setting('test.told')") == "acct_1 end"
+
+
 @KINDS
 def test_rows_of_a_bare_helper_end_in_the_middle_of_a_cursor(
     world, admin, visit, isolation, read_only
