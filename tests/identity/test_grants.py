@@ -1,4 +1,4 @@
-"""What is granted appears at the next statement too; an old snapshot hides nothing from a change."""
+"""What is granted appears at the next statement too; old snapshots hide nothing from a change."""
 
 import json
 from datetime import datetime, timedelta, timezone

@@ -245,7 +245,8 @@ def test_every_helper_answers_in_a_worker(big, visitor):
     # A condition that only the worker evaluates, since it needs the row.
     ask = (
         f"SELECT DISTINCT (CASE WHEN tenant >= 0 THEN "
-        f"ROW({columns}, dialstack.has_scope('voicemails')) END)::text FROM {big.schema}.of_account_bare"
+        f"ROW({columns}, dialstack.has_scope('voicemails')) END)::text "
+        f"FROM {big.schema}.of_account_bare"
     )
     keep_presenting(visitor, big.token("account"))
     plan = value(visitor, f"EXPLAIN (ANALYZE, FORMAT json) {ask}")
