@@ -88,7 +88,7 @@ extension_sql_file!(
 extension_sql_file!(
     "../sql/85_by_hand.sql",
     name = "by_hand",
-    requires = ["invalidation", note_revocation]
+    requires = ["invalidation", note_by_hand, by_hand]
 );
 extension_sql_file!(
     "../sql/85_views.sql",

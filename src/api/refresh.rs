@@ -39,9 +39,12 @@ struct Refresh<'a> {
 }
 
 /// What a session's tokens are made from, beside its row.
+#[derive(Clone)]
 struct Place {
     env: Rc<Env>,
     stored: Rc<StoredDefinition>,
+    /// The session's data.
+    data: String,
 }
 
 fn refresh(
@@ -133,10 +136,10 @@ impl Refresh<'_> {
             return Ok(Err(reason));
         }
         // Without its key the data is lost, and with it the session.
-        if verdict::open_data(row)?.is_none() {
+        let Some(data) = verdict::open_data(row)? else {
             return Ok(Err(Reason::Invalid));
-        }
-        Ok(Ok(Place { env, stored }))
+        };
+        Ok(Ok(Place { env, stored, data }))
     }
 
     fn lifetimes(&self, row: &SessionRow, place: &Place) -> error::Result<Lifetimes> {
@@ -152,48 +155,56 @@ impl Refresh<'_> {
     ) -> error::Result<Option<Refreshed>> {
         let lifetimes = self.lifetimes(row, place)?;
         let step = Step {
-            session_id: row.session_id,
-            from: row.generation,
-            ends_at: row.expires_at,
+            from: row,
             to: next,
             now: self.now,
             token_expires_at: lifetimes.token,
             expires_at: lifetimes.session,
             origin: self.origin,
         };
-        if !session_writes::rotate(&AsOwner::enter()?, &step)? {
+        let Some(rotated) = session_writes::rotate(&AsOwner::enter()?, &step)? else {
             self.waited.set(true);
             return Ok(None);
+        };
+        let same = rotated.key_number == row.key_number && rotated.sealed_data == row.sealed_data;
+        if same {
+            return self.tokens(row, next, place, lifetimes.token).map(Some);
         }
-        // It may have waited: the data can be newer than the row that was judged.
+        // It waited, and the data is newer than the row that was judged.
         let row = sessions::by_id(&row.session_id)?.ok_or_else(revocations::conflict)?;
-        self.tokens(&row, place, lifetimes.token).map(Some)
+        // It was there when the row was judged: its key was revoked a moment ago.
+        let data = verdict::open_data(&row)?.ok_or_else(revocations::conflict)?;
+        let place = Place {
+            data,
+            ..place.clone()
+        };
+        self.tokens(&row, next, &place, lifetimes.token).map(Some)
     }
 
     /// The current tokens once more, without a lock.
     fn repeat(&self, row: &SessionRow, place: &Place) -> error::Result<Option<Refreshed>> {
         let expires_at = self.lifetimes(row, place)?.token.min(row.expires_at);
         self.note(row, None)?;
-        self.tokens(row, place, expires_at).map(Some)
+        self.tokens(row, row.generation, place, expires_at)
+            .map(Some)
     }
 
-    /// The tokens of the row's generation.
+    /// The tokens of a generation.
     fn tokens(
         &self,
         row: &SessionRow,
+        generation: u32,
         place: &Place,
         expires_at: Micros,
     ) -> error::Result<Refreshed> {
-        // It was there when the row was judged: its key was revoked a moment ago.
-        let data = verdict::open_data(row)?.ok_or_else(revocations::conflict)?;
         issue(&Issue {
             ring: &*keys::ring()?,
             env: &place.env,
             tag: &place.stored.definition.tag,
             identifier: row.subject.as_deref().unwrap_or_default(),
             session_id: row.session_id,
-            generation: row.generation,
-            data: &data,
+            generation,
+            data: &place.data,
             now: self.now,
             expires_at,
         })

@@ -1,12 +1,12 @@
 //! Trigger functions.
 
-use pgrx::datum::UnboxDatum;
+use pgrx::datum::{TimestampWithTimeZone, UnboxDatum};
 use pgrx::pg_sys::{self, panic::ErrorReport};
 use pgrx::prelude::*;
 
 use crate::error::{Code, Error};
-use crate::store::by_hand::{self, Revoked};
-use crate::store::{relations, session_writes};
+use crate::store::by_hand::{self, Changed};
+use crate::store::{owner, relations, session_writes};
 
 /// Tells every backend, at commit, that what it remembers may have changed.
 ///
@@ -27,23 +27,29 @@ fn invalidate_verdicts(call: pg_sys::FunctionCallInfo) -> Result<i64, ErrorRepor
     Ok(0)
 }
 
-/// Notes a revocation that no function of ours made.
-#[pg_trigger(sql = "CREATE FUNCTION dialstack.note_revocation() RETURNS trigger \
+/// Whether sessions are being changed by hand. The condition of the trigger that notes it.
+#[pg_extern(schema = "dialstack", volatile, parallel_unsafe)]
+fn by_hand() -> bool {
+    !owner::is_at_work()
+}
+
+/// Notes a revocation, or an end that moved, that no function of ours made.
+#[pg_trigger(sql = "CREATE FUNCTION dialstack.note_by_hand() RETURNS trigger \
 LANGUAGE c AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';")]
-fn note_revocation<'a>(
+fn note_by_hand<'a>(
     trigger: &'a PgTrigger<'a>,
 ) -> Result<Option<PgHeapTuple<'a, impl WhoAllocated>>, ErrorReport> {
-    if !by_hand::is_ours()
-        && let (Some(old), Some(new)) = (trigger.old(), trigger.new())
-    {
-        by_hand::note(Revoked {
+    if let (Some(old), Some(new)) = (trigger.old(), trigger.new()) {
+        by_hand::note(Changed {
             session_id: column(&new, "session_id"),
             env_id: column(&new, "env_id"),
             definition_id: column(&new, "definition_id"),
             kind: column(&new, "kind"),
             subject: column(&new, "subject"),
             created_at: column(&old, "created_at"),
-            expires_at: column(&old, "expires_at"),
+            ended_at: column(&old, "expires_at"),
+            expires_at: column(&new, "expires_at"),
+            was_revoked: column::<TimestampWithTimeZone>(&old, "revoked_at").is_some(),
             revoked_at: column(&new, "revoked_at"),
             reason: column(&new, "revoke_reason"),
         })?;

@@ -1,15 +1,17 @@
-//! The table `activity`. Creates, refreshes and revocations write their row in the statement that
-//! does the work; the rows written here stand alone.
+//! The table `activity`. Creates, refreshes and verifications of user sessions write their row here,
+//! past SQL; what is rarer, or means many sessions, writes its rows in the statement that does the work.
 
 use pgrx::datum::Inet;
-use pgrx::pg_sys::BuiltinOid as T;
+use pgrx::{IntoDatum, pg_sys};
 use uuid::Uuid;
 
 use super::clock::{self, Micros, timestamptz};
 use super::ids::pg_uuid;
+use super::json::JsonText;
 use super::owner::AsOwner;
+use super::relations::{self, ACTIVITY, Rel};
+use super::scan;
 use super::sessions::SessionRow;
-use super::statements::{Statement, bind};
 use crate::error::Result;
 
 /// Where a request came from, as far as the application tells, and with which API key.
@@ -47,31 +49,85 @@ pub fn latency(began: Micros) -> i32 {
         .max(0)
 }
 
-static INSERT: Statement = Statement {
-    sql: "INSERT INTO dialstack.activity \
-              (at, month, session_id, env_id, definition_id, kind, operation, status, reason, \
-               subject, ip, user_agent, latency_us, detail) \
-          VALUES ($1, extract(month FROM $1 AT TIME ZONE 'UTC'), $2, $3, $4, $5, $6, $7, $8, $9, \
-                  $10, $11, $12, \
-                  CASE WHEN $13 IS NOT NULL THEN jsonb_build_object('api_key_id', $13) END)",
-    parameters: &[
-        T::TIMESTAMPTZOID,
-        T::UUIDOID,
-        T::INT4OID,
-        T::INT4OID,
-        T::TEXTOID,
-        T::TEXTOID,
-        T::TEXTOID,
-        T::TEXTOID,
-        T::TEXTOID,
-        T::INETOID,
-        T::TEXTOID,
-        T::INT4OID,
-        T::UUIDOID,
-    ],
-};
+/// One row: an operation on a session.
+pub struct Entry<'a> {
+    /// When it began.
+    pub at: Micros,
+    /// The session.
+    pub session_id: &'a Uuid,
+    /// Its environment.
+    pub env_id: i32,
+    /// Its definition; user sessions only.
+    pub definition_id: Option<i32>,
+    /// `user`, `account` or `client`.
+    pub kind: &'a str,
+    /// Identifier, account or user_identifier_key.
+    pub subject: Option<&'a str>,
+    /// `create`, `verify` or `refresh`.
+    pub operation: &'static str,
+    /// Why it failed, if it did.
+    pub refused: Option<&'static str>,
+    /// From where.
+    pub origin: Origin<'a>,
+    /// When the session was created, where its end moved.
+    pub session_created_at: Option<Micros>,
+    /// The end that it had, where that moved.
+    pub expires_before: Option<Micros>,
+    /// The end that it got.
+    pub expires_after: Option<Micros>,
+}
 
-/// Notes an operation on a session; `refused` says why it failed.
+/// Adds a row, past SQL: the statement would cost several times as much, at each create and refresh.
+pub fn write(_owner: &AsOwner, entry: &Entry<'_>) -> Result<()> {
+    let month = clock::utc_month(entry.at);
+    let status = if entry.refused.is_some() {
+        "fail"
+    } else {
+        "success"
+    };
+    let moment = |at: Micros| timestamptz(at).into_datum();
+    let detail = entry
+        .origin
+        .api_key_id
+        .map(|id| JsonText::of(&serde_json::json!({ "api_key_id": id.to_string() })));
+    // SAFETY: gives the transaction an id if it has none yet.
+    let xid = unsafe { pg_sys::GetTopFullTransactionId() };
+    // In the order of the columns.
+    let values = [
+        next_id()?,
+        moment(entry.at),
+        pg_uuid(entry.session_id).into_datum(),
+        entry.env_id.into_datum(),
+        entry.definition_id.into_datum(),
+        latency(entry.at).into_datum(),
+        month.into_datum(),
+        entry.kind.into_datum(),
+        entry.operation.into_datum(),
+        status.into_datum(),
+        entry.refused.into_datum(),
+        entry.subject.into_datum(),
+        entry.origin.ip.cloned().into_datum(),
+        entry.origin.user_agent.into_datum(),
+        detail.into_datum(),
+        Some(pg_sys::Datum::from(xid.value)),
+        entry.session_created_at.and_then(moment),
+        entry.expires_before.and_then(moment),
+        entry.expires_after.and_then(moment),
+    ];
+    let partition = ACTIVITY[usize::from(month.unsigned_abs()) - 1];
+    scan::insert(partition, &values)
+}
+
+/// The next number of the identity column.
+fn next_id() -> Result<Option<pg_sys::Datum>> {
+    let sequence = relations::oid(Rel::ActivitySequence)?;
+    // SAFETY: nextval_oid takes the id of a sequence, which our owner may use.
+    Ok(unsafe {
+        pgrx::direct_function_call_as_datum(pg_sys::nextval_oid, &[sequence.into_datum()])
+    })
+}
+
+/// Notes an operation on a session that did not change it; `refused` says why it failed.
 pub fn note(
     owner: &AsOwner,
     session: &SessionRow,
@@ -80,20 +136,19 @@ pub fn note(
     began: Micros,
     origin: Origin<'_>,
 ) -> Result<()> {
-    let arguments = [
-        bind(timestamptz(began)),
-        bind(pg_uuid(&session.session_id)),
-        bind(session.env_id),
-        bind(session.definition_id),
-        bind(session.kind.as_str()),
-        bind(operation),
-        bind(if refused.is_some() { "fail" } else { "success" }),
-        bind(refused),
-        bind(session.subject.as_deref()),
-        bind(origin.ip.cloned()),
-        bind(origin.user_agent),
-        bind(latency(began)),
-        bind(origin.api_key_id.as_ref().map(pg_uuid)),
-    ];
-    INSERT.execute(owner, &arguments).map(|_| ())
+    let entry = Entry {
+        at: began,
+        session_id: &session.session_id,
+        env_id: session.env_id,
+        definition_id: session.definition_id,
+        kind: &session.kind,
+        subject: session.subject.as_deref(),
+        operation,
+        refused,
+        origin,
+        session_created_at: None,
+        expires_before: None,
+        expires_after: None,
+    };
+    write(owner, &entry)
 }

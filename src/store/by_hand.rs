@@ -1,7 +1,5 @@
-//! Revocations that an administrator makes by hand, with UPDATE in psql: they are noted in the activity
-//! like those that functions make, so that logs and dashboard know of them.
-
-use std::cell::Cell;
+//! What an administrator does to sessions by hand, with UPDATE in psql: noted in the activity like what
+//! functions do, so that logs and dashboard know of it.
 
 use pgrx::datum::TimestampWithTimeZone;
 use pgrx::pg_sys::BuiltinOid as T;
@@ -10,34 +8,8 @@ use super::owner::AsOwner;
 use super::statements::{Statement, bind};
 use crate::error::Result;
 
-thread_local! {
-    static OURS: Cell<bool> = const { Cell::new(false) };
-}
-
-/// While it lives, revocations are made by our own statements, which note them themselves.
-pub struct Ours;
-
-impl Ours {
-    /// Begins such statements.
-    pub fn begin() -> Self {
-        OURS.with(|ours| ours.set(true));
-        Ours
-    }
-}
-
-impl Drop for Ours {
-    fn drop(&mut self) {
-        OURS.with(|ours| ours.set(false));
-    }
-}
-
-/// Whether the running statement is one of ours.
-pub fn is_ours() -> bool {
-    OURS.with(Cell::get)
-}
-
-/// A session whose row was revoked.
-pub struct Revoked {
+/// A session whose row was changed.
+pub struct Changed {
     /// Its id.
     pub session_id: Option<pgrx::Uuid>,
     /// Its environment.
@@ -51,19 +23,25 @@ pub struct Revoked {
     /// When it was created.
     pub created_at: Option<TimestampWithTimeZone>,
     /// The end that it had.
+    pub ended_at: Option<TimestampWithTimeZone>,
+    /// The end that it has.
     pub expires_at: Option<TimestampWithTimeZone>,
+    /// Whether it was revoked before.
+    pub was_revoked: bool,
     /// When it was revoked.
     pub revoked_at: Option<TimestampWithTimeZone>,
     /// Why.
     pub reason: Option<String>,
 }
 
+/// `$6` is the end that it got, NULL where it was revoked.
 static NOTE: Statement = Statement {
     sql: "INSERT INTO dialstack.activity \
               (at, month, session_id, env_id, definition_id, kind, operation, status, reason, \
-               subject, latency_us, detail, session_created_at, expires_before) \
-          SELECT at, extract(month FROM at AT TIME ZONE 'UTC'), $2, $3, $4, $5, 'revoke', \
-                 'success', $6, $7, 0, '{\"by_hand\": true}', $8, $9 \
+               subject, latency_us, detail, session_created_at, expires_before, expires_after) \
+          SELECT at, extract(month FROM at AT TIME ZONE 'UTC'), $2, $3, $4, $5, \
+                 CASE WHEN $6 IS NULL THEN 'revoke' ELSE 'refresh' END, \
+                 'success', $7, $8, 0, '{\"by_hand\": true}', $9, $10, $6 \
             FROM (SELECT CASE WHEN isfinite($1) THEN $1 ELSE clock_timestamp() END AS at) t",
     parameters: &[
         T::TIMESTAMPTZOID,
@@ -71,6 +49,7 @@ static NOTE: Statement = Statement {
         T::INT4OID,
         T::INT4OID,
         T::TEXTOID,
+        T::TIMESTAMPTZOID,
         T::TEXTOID,
         T::TEXTOID,
         T::TIMESTAMPTZOID,
@@ -78,18 +57,23 @@ static NOTE: Statement = Statement {
     ],
 };
 
-/// Notes it in the activity.
-pub fn note(revoked: Revoked) -> Result<()> {
+/// Notes a revocation, or an end that moved; other changes are nobody's news.
+pub fn note(changed: Changed) -> Result<()> {
+    let revoked = changed.revoked_at.is_some();
+    if changed.was_revoked || (!revoked && changed.ended_at == changed.expires_at) {
+        return Ok(());
+    }
     let arguments = [
-        bind(revoked.revoked_at),
-        bind(revoked.session_id),
-        bind(revoked.env_id),
-        bind(revoked.definition_id),
-        bind(revoked.kind),
-        bind(revoked.reason),
-        bind(revoked.subject),
-        bind(revoked.created_at),
-        bind(revoked.expires_at),
+        bind(changed.revoked_at),
+        bind(changed.session_id),
+        bind(changed.env_id),
+        bind(changed.definition_id),
+        bind(changed.kind),
+        bind(changed.expires_at.filter(|_| !revoked)),
+        bind(changed.reason),
+        bind(changed.subject),
+        bind(changed.created_at),
+        bind(changed.ended_at),
     ];
     NOTE.execute(&AsOwner::enter()?, &arguments).map(|_| ())
 }

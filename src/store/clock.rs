@@ -18,6 +18,9 @@ const UNIX_OFFSET_SECONDS: i64 = 946_684_800;
 /// Microseconds in a second.
 pub const SECOND: i64 = 1_000_000;
 
+/// Microseconds in a day.
+const DAY: i64 = 86_400 * SECOND;
+
 /// What the clock says now, not at the transaction's start.
 pub fn now() -> Micros {
     // SAFETY: reads the system clock.
@@ -28,6 +31,20 @@ pub fn now() -> Micros {
 pub fn statement() -> Micros {
     // SAFETY: reads a variable of the backend.
     unsafe { pg_sys::GetCurrentStatementStartTimestamp() }
+}
+
+/// The month of a moment in UTC, 1 to 12.
+pub fn utc_month(at: Micros) -> i16 {
+    let days = at
+        .div_euclid(DAY)
+        .saturating_add(i64::from(pg_sys::POSTGRES_EPOCH_JDATE));
+    let (mut year, mut month, mut day) = (0, 0, 0);
+    // SAFETY: writes the three numbers; any day has some.
+    unsafe {
+        let days = i32::try_from(days).unwrap_or_default();
+        pg_sys::j2date(days, &mut year, &mut month, &mut day);
+    }
+    i16::try_from(month).unwrap_or(1).clamp(1, 12)
 }
 
 /// Whole seconds since 1970, rounded down.

@@ -1,5 +1,6 @@
 //! Doing our own table work as the extension's owner, whoever calls.
 
+use std::cell::Cell;
 use std::ffi::CStr;
 
 use pgrx::pg_sys;
@@ -29,6 +30,15 @@ unsafe fn set(name: &CStr, value: &CStr) {
             false,
         );
     }
+}
+
+thread_local! {
+    static ENTERED: Cell<u32> = const { Cell::new(0) };
+}
+
+/// Whether one of our own statements is running, and not somebody's by hand.
+pub fn is_at_work() -> bool {
+    ENTERED.get() > 0
 }
 
 /// While it lives, the current user is another role and the search path is ours.
@@ -61,6 +71,7 @@ impl AsRole {
             set(c"search_path", SEARCH_PATH);
             level
         };
+        ENTERED.set(ENTERED.get() + 1);
         AsRole {
             caller,
             security_context,
@@ -71,6 +82,7 @@ impl AsRole {
 
 impl Drop for AsRole {
     fn drop(&mut self) {
+        ENTERED.set(ENTERED.get() - 1);
         if !std::thread::panicking() {
             // SAFETY: the nest level and the identity are the ones that `switch` found. Undone like
             // an abort, so that nothing that other code SET meanwhile outlives it.

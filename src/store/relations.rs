@@ -52,6 +52,32 @@ pub enum Rel {
     ApiKeysById,
     /// unique by hash
     ApiKeysByHash,
+    /// `activity_01`
+    Activity01,
+    /// `activity_02`
+    Activity02,
+    /// `activity_03`
+    Activity03,
+    /// `activity_04`
+    Activity04,
+    /// `activity_05`
+    Activity05,
+    /// `activity_06`
+    Activity06,
+    /// `activity_07`
+    Activity07,
+    /// `activity_08`
+    Activity08,
+    /// `activity_09`
+    Activity09,
+    /// `activity_10`
+    Activity10,
+    /// `activity_11`
+    Activity11,
+    /// `activity_12`
+    Activity12,
+    /// the sequence of `activity`
+    ActivitySequence,
     /// `verdict_invalidation`
     VerdictInvalidation,
 }
@@ -75,7 +101,36 @@ const ALL: [Rel; COUNT] = [
     Rel::ApiKeys,
     Rel::ApiKeysById,
     Rel::ApiKeysByHash,
+    Rel::Activity01,
+    Rel::Activity02,
+    Rel::Activity03,
+    Rel::Activity04,
+    Rel::Activity05,
+    Rel::Activity06,
+    Rel::Activity07,
+    Rel::Activity08,
+    Rel::Activity09,
+    Rel::Activity10,
+    Rel::Activity11,
+    Rel::Activity12,
+    Rel::ActivitySequence,
     Rel::VerdictInvalidation,
+];
+
+/// The partitions of `activity`, January first.
+pub const ACTIVITY: [Rel; 12] = [
+    Rel::Activity01,
+    Rel::Activity02,
+    Rel::Activity03,
+    Rel::Activity04,
+    Rel::Activity05,
+    Rel::Activity06,
+    Rel::Activity07,
+    Rel::Activity08,
+    Rel::Activity09,
+    Rel::Activity10,
+    Rel::Activity11,
+    Rel::Activity12,
 ];
 
 /// What verdicts rest on, beside their session.
@@ -106,6 +161,19 @@ impl Rel {
             Rel::ApiKeys => c"api_keys",
             Rel::ApiKeysById => c"api_keys_pkey",
             Rel::ApiKeysByHash => c"api_keys_key_hash_key",
+            Rel::Activity01 => c"activity_01",
+            Rel::Activity02 => c"activity_02",
+            Rel::Activity03 => c"activity_03",
+            Rel::Activity04 => c"activity_04",
+            Rel::Activity05 => c"activity_05",
+            Rel::Activity06 => c"activity_06",
+            Rel::Activity07 => c"activity_07",
+            Rel::Activity08 => c"activity_08",
+            Rel::Activity09 => c"activity_09",
+            Rel::Activity10 => c"activity_10",
+            Rel::Activity11 => c"activity_11",
+            Rel::Activity12 => c"activity_12",
+            Rel::ActivitySequence => c"activity_activity_id_seq",
             Rel::VerdictInvalidation => c"verdict_invalidation",
         }
     }

@@ -5,7 +5,6 @@ use pgrx::pg_sys::BuiltinOid as T;
 use uuid::Uuid;
 
 use super::activity::{self, Origin};
-use super::by_hand::Ours;
 use super::clock::{Micros, timestamptz};
 use super::ids::pg_uuid;
 use super::owner::AsOwner;
@@ -232,7 +231,6 @@ pub const INSTANCE_RESET: Cause<'_> = Cause {
 
 /// Revokes the living sessions among those meant, and tells how many. Idempotent.
 pub fn revoke(owner: &AsOwner, which: &Which<'_>, cause: Cause<'_>, now: Micros) -> Result<u64> {
-    let _ours = Ours::begin();
     let mut arguments = vec![
         bind(timestamptz(now)),
         bind(cause.reason),
@@ -363,6 +361,5 @@ pub fn put_away(owner: &AsOwner, session_id: &Uuid, now: Micros) -> Result<()> {
         bind(timestamptz(now)),
         bind(REVOKED_AS_EXPIRED),
     ];
-    let _ours = Ours::begin();
     PUT_AWAY.execute(owner, &arguments).map(|_| ())
 }

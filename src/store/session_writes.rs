@@ -2,10 +2,11 @@
 
 use std::cell::Cell;
 
+use pgrx::datum::Inet;
 use pgrx::pg_sys::BuiltinOid as T;
 use uuid::Uuid;
 
-use super::activity::{self, Origin};
+use super::activity::{self, Entry, Origin};
 use super::clock::{self, Micros, timestamptz};
 use super::ids::pg_uuid;
 use super::owner::AsOwner;
@@ -66,21 +67,12 @@ pub struct NewSession<'a> {
     pub origin: Origin<'a>,
 }
 
-/// The session and its activity row, in one statement.
 static INSERT: Statement = Statement {
-    sql: "WITH created AS ( \
-              INSERT INTO dialstack.sessions \
-                  (session_id, kind, env_id, definition_id, subject, created_at, \
-                   token_expires_at, expires_at, last_seen_at, purge_after, key_number, \
-                   sealed_data, ip, user_agent) \
-              VALUES ($1, 'user', $2, $3, $4, $5, $6, $7, $5, \
-                      ($8 AT TIME ZONE 'UTC')::date, $9, $10, $11, $12)) \
-          INSERT INTO dialstack.activity \
-              (at, month, session_id, env_id, definition_id, kind, operation, status, subject, \
-               ip, user_agent, latency_us, expires_after, detail) \
-          VALUES ($5, extract(month FROM $5 AT TIME ZONE 'UTC'), $1, $2, $3, 'user', 'create', \
-                  'success', $4, $11, $12, $13, $7, \
-                  CASE WHEN $14 IS NOT NULL THEN jsonb_build_object('api_key_id', $14) END)",
+    sql: "INSERT INTO dialstack.sessions \
+              (session_id, kind, env_id, definition_id, subject, created_at, token_expires_at, \
+               expires_at, last_seen_at, purge_after, key_number, sealed_data, ip, user_agent) \
+          VALUES ($1, 'user', $2, $3, $4, $5, $6, $7, $5, ($8 AT TIME ZONE 'UTC')::date, $9, $10, \
+                  $11, $12)",
     parameters: &[
         T::UUIDOID,
         T::INT4OID,
@@ -94,12 +86,10 @@ static INSERT: Statement = Statement {
         T::BYTEAOID,
         T::INETOID,
         T::TEXTOID,
-        T::INT4OID,
-        T::UUIDOID,
     ],
 };
 
-/// Stores a session.
+/// Stores a session, and notes it.
 pub fn insert(owner: &AsOwner, session: NewSession<'_>) -> Result<()> {
     let arguments = [
         bind(pg_uuid(&session.session_id)),
@@ -114,20 +104,30 @@ pub fn insert(owner: &AsOwner, session: NewSession<'_>) -> Result<()> {
         bind(session.sealed_data),
         bind(session.origin.ip.cloned()),
         bind(session.origin.user_agent),
-        bind(activity::latency(session.now)),
-        bind(session.origin.api_key_id.as_ref().map(pg_uuid)),
     ];
-    INSERT.execute(owner, &arguments).map(|_| ())
+    INSERT.execute(owner, &arguments)?;
+    let entry = Entry {
+        at: session.now,
+        session_id: &session.session_id,
+        env_id: session.user.env_id,
+        definition_id: Some(session.user.definition_id),
+        kind: "user",
+        subject: Some(session.user.identifier),
+        operation: "create",
+        refused: None,
+        origin: session.origin,
+        session_created_at: None,
+        expires_before: None,
+        expires_after: Some(session.expires_at),
+    };
+    activity::write(owner, &entry)
 }
 
 /// One step of a session's refresh token.
 pub struct Step<'a> {
-    /// The session.
-    pub session_id: Uuid,
-    /// The generation that is expected in the row.
-    pub from: u32,
-    /// The end that is expected in the row: an extension meanwhile must not be lost.
-    pub ends_at: Micros,
+    /// The session as it is expected to be: its generation, and its end, because an extension meanwhile
+    /// must not be lost.
+    pub from: &'a SessionRow,
     /// The generation that it gets.
     pub to: u32,
     /// When.
@@ -140,22 +140,23 @@ pub struct Step<'a> {
     pub origin: Origin<'a>,
 }
 
+/// The data of a session whose token was rotated, as it is now.
+pub struct Rotated {
+    /// The key that sealed it.
+    pub key_number: u32,
+    /// The data, encrypted.
+    pub sealed_data: Option<Vec<u8>>,
+}
+
 /// Touches no indexed column but once a day, so that it stays a heap-only update.
 static ROTATE: Statement = Statement {
-    sql: "WITH rotated AS ( \
-              UPDATE dialstack.sessions SET \
-                  generation = $3, rotated_at = $4, last_seen_at = $4, token_expires_at = $5, \
-                  expires_at = $6, purge_after = ($7 AT TIME ZONE 'UTC')::date, \
-                  ip = coalesce($8, ip), user_agent = coalesce($9, user_agent) \
-               WHERE session_id = $1 AND generation = $2 AND expires_at = $11 \
-                 AND revoked_at IS NULL \
-           RETURNING env_id, definition_id, kind, subject, ip, user_agent, created_at) \
-          INSERT INTO dialstack.activity \
-              (at, month, session_id, env_id, definition_id, kind, operation, status, subject, \
-               ip, user_agent, latency_us, session_created_at, expires_before, expires_after) \
-          SELECT $4, extract(month FROM $4 AT TIME ZONE 'UTC'), $1, env_id, definition_id, kind, \
-                 'refresh', 'success', subject, ip, user_agent, $10, created_at, $11, $6 \
-            FROM rotated",
+    sql: "UPDATE dialstack.sessions SET \
+              generation = $3, rotated_at = $4, last_seen_at = $4, token_expires_at = $5, \
+              expires_at = $6, purge_after = ($7 AT TIME ZONE 'UTC')::date, \
+              ip = coalesce($8, ip), user_agent = coalesce($9, user_agent) \
+           WHERE session_id = $1 AND generation = $2 AND expires_at = $10 \
+             AND revoked_at IS NULL \
+       RETURNING key_number, sealed_data, ip, user_agent",
     parameters: &[
         T::UUIDOID,
         T::INT4OID,
@@ -166,7 +167,6 @@ static ROTATE: Statement = Statement {
         T::TIMESTAMPTZOID,
         T::INETOID,
         T::TEXTOID,
-        T::INT4OID,
         T::TIMESTAMPTZOID,
     ],
 };
@@ -179,11 +179,12 @@ static TAKEN_AT: Statement = Statement {
     parameters: &[T::UUIDOID, T::TIMESTAMPTZOID],
 };
 
-/// Takes the step, unless the row is no longer as expected: then `false`.
-pub fn rotate(owner: &AsOwner, step: &Step<'_>) -> Result<bool> {
+/// Takes the step and notes it, unless the row is no longer as expected: then `None`.
+pub fn rotate(owner: &AsOwner, step: &Step<'_>) -> Result<Option<Rotated>> {
+    let row = step.from;
     let arguments = [
-        bind(pg_uuid(&step.session_id)),
-        bind(step.from.cast_signed()),
+        bind(pg_uuid(&row.session_id)),
+        bind(row.generation.cast_signed()),
         bind(step.to.cast_signed()),
         bind(timestamptz(step.now)),
         bind(timestamptz(step.token_expires_at)),
@@ -191,23 +192,48 @@ pub fn rotate(owner: &AsOwner, step: &Step<'_>) -> Result<bool> {
         bind(purge_after(step.expires_at)),
         bind(step.origin.ip.cloned()),
         bind(step.origin.user_agent),
-        bind(activity::latency(step.now)),
-        bind(timestamptz(step.ends_at)),
+        bind(timestamptz(row.expires_at)),
     ];
     let _plain = PlainRefresh::begin();
-    if ROTATE.execute(owner, &arguments)? == 0 {
-        return Ok(false);
-    }
+    let rotated = ROTATE.write(owner, &arguments, |row| {
+        let rotated = Rotated {
+            key_number: row.required::<i32>(1)?.unsigned_abs(),
+            sealed_data: row.get(2)?,
+        };
+        Ok((rotated, row.get::<Inet>(3)?, row.get::<String>(4)?))
+    })?;
+    let Some((rotated, ip, user_agent)) = rotated.into_iter().next() else {
+        return Ok(None);
+    };
+    let entry = Entry {
+        at: step.now,
+        session_id: &row.session_id,
+        env_id: row.env_id,
+        definition_id: row.definition_id,
+        kind: &row.kind,
+        subject: row.subject.as_deref(),
+        operation: "refresh",
+        refused: None,
+        origin: Origin {
+            ip: ip.as_ref(),
+            user_agent: user_agent.as_deref(),
+            ..step.origin
+        },
+        session_created_at: Some(row.created_at),
+        expires_before: Some(row.expires_at),
+        expires_after: Some(step.expires_at),
+    };
+    activity::write(owner, &entry)?;
     // The reuse interval begins when the step is taken. A step that waited for a lock was taken later
     // than its caller came.
     let taken = clock::now();
     if taken.saturating_sub(step.now) > LATE {
         TAKEN_AT.execute(
             owner,
-            &[bind(pg_uuid(&step.session_id)), bind(timestamptz(taken))],
+            &[bind(pg_uuid(&row.session_id)), bind(timestamptz(taken))],
         )?;
     }
-    Ok(true)
+    Ok(Some(rotated))
 }
 
 static SET_DATA: Statement = Statement {
