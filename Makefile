@@ -36,9 +36,9 @@ build: ## release build of the extension, in target/
 install: build ## install it into your own PostgreSQL (PG_CONFIG), by sudo where needed
 	@DSS_PROFILE=release scripts/install-extension
 
-bench: build ## benchmarks, on a private server
+bench: build ## benchmarks, on a private server (SCALE=big for big databases)
 	@DSS_PROFILE=release scripts/install-extension --private
-	@DSS_PROFILE=release bench/run
+	@DSS_PROFILE=release bench/$(if $(filter big,$(SCALE)),big,run)
 
 clean: ## remove what was built and the private servers' files
 	@scripts/clean
