@@ -36,7 +36,7 @@ build: ## release build of the extension, in target/
 install: build ## install it into your own PostgreSQL (PG_CONFIG), by sudo where needed
 	@DSS_PROFILE=release scripts/install-extension
 
-bench: build ## benchmarks, on a private server (SCALE=big for big databases)
+bench: build ## benchmarks, on a private server; SCALE=big: with ten million sessions
 	@DSS_PROFILE=release scripts/install-extension --private
 	@DSS_PROFILE=release bench/$(if $(filter big,$(SCALE)),big,run)
 

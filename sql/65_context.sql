@@ -79,8 +79,8 @@ COMMENT ON FUNCTION dialstack.session_end IS 'revokes the session of the present
 COMMENT ON FUNCTION dialstack.postgrest_pre_request IS 'for db-pre-request of PostgREST: presents the session token of the request, from the header x-session-token or the bearer token';
 COMMENT ON FUNCTION dialstack.current_session_id() IS 'id of the session of the presented token';
 COMMENT ON FUNCTION dialstack.current_session_kind() IS 'user, account or client';
-COMMENT ON FUNCTION dialstack.current_identifier() IS 'identifier of the user, or user_identifier_key of the client session';
-COMMENT ON FUNCTION dialstack.current_identifier(text, text, text) IS 'identifier of the user, or user_identifier_key of the client session, if it belongs there';
+COMMENT ON FUNCTION dialstack.current_identifier() IS 'identifier of the user of the user session';
+COMMENT ON FUNCTION dialstack.current_identifier(text, text, text) IS 'identifier of the user of the user session, if it belongs there';
 COMMENT ON FUNCTION dialstack.current_account() IS 'account of the account session';
 COMMENT ON FUNCTION dialstack.current_account(text, text, text) IS 'account of the account session, if it belongs there';
 COMMENT ON FUNCTION dialstack.current_connected_accounts() IS 'connected accounts that the client session reaches';

@@ -216,7 +216,7 @@ macro_rules! helpers_of_a_place {
 }
 
 fn identifier(live: &LiveSession) -> Option<pg_sys::Datum> {
-    live.session.identifier().into_datum()
+    live.session.user().into_datum()
 }
 
 fn account(live: &LiveSession) -> Option<pg_sys::Datum> {

@@ -35,7 +35,7 @@ fn run(batch: Option<i32>) -> error::Result<Value> {
     })?;
     let done = maintenance::run(rows)?;
     Ok(json!({
-        "rolled_up": done.rollup.rows,
+        "activity_rolled_up": done.rollup.rows,
         "rollup_busy": done.rollup.busy,
         "sessions_purged": done.sessions,
         "users_purged": done.users,

@@ -114,13 +114,6 @@ impl Sessions<'_> {
             (false, ColumnType::Integer) => format!("(SELECT dialstack.integer_or_null({helper}))"),
         };
         let mut conditions = vec![format!("{left} OPERATOR(pg_catalog.=) {right}")];
-        if self.by == By::Identifier && self.tag.is_none() {
-            // A client session made with a publishable key has whatever key the browser names.
-            conditions.push(
-                "(SELECT dialstack.current_session_kind() OPERATOR(pg_catalog.=) 'user'::pg_catalog.text)"
-                    .to_owned(),
-            );
-        }
         if let Some(scope) = self.scope {
             let scope = literal(Some(scope));
             conditions.push(format!("(SELECT dialstack.has_scope({scope}, {bound}))"));

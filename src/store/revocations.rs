@@ -147,7 +147,7 @@ static REVOKE_DEFINITION: Statement = Statement {
 };
 
 static REVOKE_TAG: Statement = Statement {
-    sql: revoke_where!("env_id = $9 AND definition_id = $10"),
+    sql: revoke_where!("env_id = $11 AND definition_id = $12"),
     parameters: revoke_parameters!(T::INT4OID, T::INT4OID),
 };
 

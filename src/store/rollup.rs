@@ -86,13 +86,6 @@ static FORGET_COUNTS: Statement = Statement {
     parameters: &[T::INT8OID],
 };
 
-static OLDEST_LEFT: Statement = Statement {
-    sql: "SELECT coalesce(min(a.at), $1) FROM dialstack.activity a \
-           WHERE (a.xid, a.activity_id) > ((SELECT r.xid FROM dialstack.rollup_state r), \
-                                           (SELECT r.activity_id FROM dialstack.rollup_state r))",
-    parameters: &[T::TIMESTAMPTZOID],
-};
-
 static ANY_LEFT: Statement = Statement {
     sql: "SELECT EXISTS ( \
               SELECT 1 FROM dialstack.activity a \
@@ -157,20 +150,6 @@ fn forget_deleted(owner: &AsOwner, batch: u32, until: Micros) -> Result<bool> {
         }
     }
     Ok(false)
-}
-
-/// The moment before which everything is rolled up, as far as it is committed: of the oldest row that
-/// is not, or else now. Rows of running transactions can be older; see [`is_rolled_up`].
-#[allow(
-    dead_code,
-    reason = "retention asks before it deletes rows of activity"
-)]
-pub fn rolled_up_to(now: Micros) -> Result<Micros> {
-    let owner = AsOwner::enter_by_index()?;
-    let oldest = OLDEST_LEFT.read(&owner, &[bind(timestamptz(now))], |row| {
-        row.required(1).map(clock::micros)
-    })?;
-    Ok(oldest.into_iter().fold(now, Micros::min))
 }
 
 /// Whether all activity of a month (1 to 12) is rolled up, so that it may be truncated. Ask under the

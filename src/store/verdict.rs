@@ -46,6 +46,13 @@ impl NamedSession {
         subject.filter(|_| !self.is(Family::Account))
     }
 
+    /// Identifier of the user; user sessions only. The key of a client session is no identity: where
+    /// publishable keys are used, a browser names whatever key it likes.
+    pub fn user(&self) -> Option<&str> {
+        let subject = self.row.subject.as_deref();
+        subject.filter(|_| self.is(Family::User))
+    }
+
     /// The account; account sessions only.
     pub fn account(&self) -> Option<&str> {
         let subject = self.row.subject.as_deref();

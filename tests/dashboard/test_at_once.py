@@ -22,10 +22,10 @@ def test_a_second_maintenance_does_nothing_and_does_not_wait(admin, connect, bus
     for _ in range(3):
         busy_shop.create(admin)
     with first.transaction():
-        assert call(first, "maintain").maintain["rolled_up"] >= 3
+        assert call(first, "maintain").maintain["activity_rolled_up"] >= 3
         began = time.monotonic()
         done = call(second, "maintain").maintain
-        assert done["rollup_busy"] and done["rolled_up"] == 0
+        assert done["rollup_busy"] and done["activity_rolled_up"] == 0
         assert time.monotonic() - began < 5
         # The one that waits for its commit is not counted twice by who reads meanwhile.
         now = datetime.now(timezone.utc)
@@ -39,10 +39,10 @@ def test_maintenance_that_is_rolled_back_has_not_been(admin, connect, busy_shop)
     other, reader = connect(), connect(isolation=REPEATABLE_READ)
     busy_shop.create(admin)
     with other.transaction(force_rollback=True):
-        assert call(other, "maintain").maintain["rolled_up"] > 0
+        assert call(other, "maintain").maintain["activity_rolled_up"] > 0
     now = datetime.now(timezone.utc)
     check(reader, busy_shop, None, ZONE, now, now)
-    assert call(admin, "maintain").maintain["rolled_up"] > 0
+    assert call(admin, "maintain").maintain["activity_rolled_up"] > 0
     check(reader, busy_shop, None, ZONE, now, now)
 
 
@@ -65,7 +65,7 @@ def test_the_dashboard_is_exact_beside_full_load(connect, busy_shop):
     keepers = [connect() for _ in range(2)]
 
     def maintain(keeper):
-        rolled_up.append(call(keeper, "maintain", batch=7).maintain["rolled_up"])
+        rolled_up.append(call(keeper, "maintain", batch=7).maintain["activity_rolled_up"])
 
     threads = [looping(writer.step) for writer in writers]
     threads += [looping(lambda keeper=keeper: maintain(keeper)) for keeper in keepers]

@@ -125,10 +125,10 @@ def test_maintenance_changes_nothing_that_is_seen(admin, connect, busy_shop, bat
 
     done = call(admin, "maintain", batch=batch).maintain
 
-    assert done["rolled_up"] > 0 and not done["more"] and not done["rollup_busy"]
+    assert done["activity_rolled_up"] > 0 and not done["more"] and not done["rollup_busy"]
     assert everything(admin, busy_shop) == before
     # And there is nothing left to do.
-    assert call(admin, "maintain", batch=batch).maintain["rolled_up"] == 0
+    assert call(admin, "maintain", batch=batch).maintain["activity_rolled_up"] == 0
     assert everything(admin, busy_shop) == before
 
 

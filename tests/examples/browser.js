@@ -1,11 +1,11 @@
-// Headless Chromium on the example's page.
+// Headless Chromium, and the page of account-sessions in it.
 
 import { after } from 'node:test'
 import { chromium } from 'playwright-core'
 
 const work = process.env.DSS_WORK
 
-const browser = await chromium.launch({
+export const browser = await chromium.launch({
   executablePath: process.env.CHROMIUM,
   args: [
     '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',

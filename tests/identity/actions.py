@@ -5,7 +5,7 @@ import json
 
 import psycopg
 from model import Session
-from places import ENVS, PRODUCT, ROLE, SCOPES, TAGS, TENANTS, definition
+from places import ENVS, PRODUCT, SCOPES, TAGS, TENANTS
 from psycopg import sql
 from world import uuid
 
@@ -24,8 +24,6 @@ ANYTIME = {
     "key_revoke": 1, "purge_keys_by_hand": 0.2,
     "instance_reset": 0.1,
 }  # fmt: skip
-
-KEYS_OF_A_PURPOSE = 4
 
 ISOLATION = ("READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE")
 
@@ -198,7 +196,9 @@ class Actions:
         session = self.any_session(client, "user")
         if session is None:
             return False
-        assert self.call(client, "session_revoke", **self._of(session), session_id=session.id)[0] == 1
+        assert (
+            self.call(client, "session_revoke", **self._of(session), session_id=session.id)[0] == 1
+        )
         self.model.change(client, session, revoked="revoked")
 
     @staticmethod
@@ -265,9 +265,7 @@ class Actions:
             return False
         data = json.dumps({"userId": session.subject, "n": next(self.numbers)})
         self.call(client, "session_update_data", session_id=session.id, data=data)
-        self.model.change(
-            client, session, data=data, seal_key=self.active_key(client, "seal")
-        )
+        self.model.change(client, session, data=data, seal_key=self.active_key(client, "seal"))
 
     def extend(self, client):
         session = self.any_session(client, "user")
@@ -300,133 +298,3 @@ class Actions:
             return False
         assert self.call(client, "session_refresh", refresh_token=token).reason == "reused"
         self.model.change(client, session, revoked="reused")
-
-    # By hand, as an administrator does it in psql
-
-    def _by_hand(self, client, statement):
-        """Whether the row was changed: an old snapshot may not show it."""
-        cursor = self.run(client, f"RESET ROLE; {statement}; SET ROLE {ROLE}")
-        cursor.nextset()
-        assert cursor.rowcount == 1 or client.in_transaction
-        return cursor.rowcount == 1
-
-    def expire_by_hand(self, client):
-        session = self.any_session(client)
-        if session is None:
-            return False
-        if self._by_hand(
-            client,
-            "UPDATE dialstack.sessions SET expires_at = '2020-01-01' "
-            f"WHERE session_id = '{session.id}'",
-        ):
-            self.model.change(client, session, expired=True)
-
-    def delete_by_hand(self, client):
-        session = self.any_session(client, living=False)
-        if session is None:
-            return False
-        if self._by_hand(
-            client, f"DELETE FROM dialstack.sessions WHERE session_id = '{session.id}'"
-        ):
-            self.model.set(client, ("session", session.id), None)
-
-    def scopes_by_hand(self, client):
-        session = self.any_session(client, "account")
-        if session is None:
-            return False
-        scopes = tuple(sorted(self.random.sample(SCOPES, self.random.randrange(1, 3))))
-        if self._by_hand(
-            client,
-            f"UPDATE dialstack.sessions SET scopes = '{{{','.join(scopes)}}}' "
-            f"WHERE session_id = '{session.id}'",
-        ):
-            self.model.change(client, session, scopes=scopes)
-
-    # Environments, definitions, keys
-
-    def _delete(self, client, kind, name, function, **arguments):
-        number = self.model.get(client, (kind, name))
-        locks = [("all", "creates"), ("all", "session"), ("all", "user"), (kind, name)]
-        if number is None or not self.take(client, *locks):
-            return False
-        self.call(client, function, product=PRODUCT, **arguments)
-        self.model.revoke(client, "revoked", lambda s: getattr(s, kind) == number)
-        self.model.set(client, (kind, name), None)
-
-    def env_delete(self, client):
-        env = self.random.choice(ENVS)
-        return self._delete(client, "env", env, "env_delete", env=env)
-
-    def definition_delete(self, client):
-        tag = self.random.choice(TAGS)
-        return self._delete(client, "definition", tag, "definition_delete", tag=tag)
-
-    def env_create(self, client):
-        env = self.random.choice(ENVS)
-        if self.model.get(client, ("env", env)) or not self.take(client, ("env", env)):
-            return False
-        self.call(client, "env_create", product=PRODUCT, env=env)
-        self.model.set(client, ("env", env), next(self.numbers))
-
-    def definition_create(self, client):
-        tag = self.random.choice(TAGS)
-        fact = ("definition", tag)
-        if self.model.get(client, fact) or not self.take(client, fact):
-            return False
-        self.call(client, "definition_create", **definition(tag))
-        self.model.set(client, fact, next(self.numbers))
-
-    def _keys(self, client, purpose):
-        keys = self.model.all(client, "key").items()
-        return {kid: state for kid, (of, state) in keys if of == purpose and state != "revoked"}
-
-    def key_rotate(self, client):
-        purpose = self.random.choice(("jwt", "jwt", "seal", "token"))
-        if len(self._keys(client, purpose)) >= KEYS_OF_A_PURPOSE:
-            return False
-        if not self.take(client, ("keys", 0)):
-            return False
-        key = self.call(client, "signing_key_rotate", purpose=purpose)
-        self._activate(client, purpose, key.kid)
-
-    def _activate(self, client, purpose, kid):
-        self.model.set(client, ("key", self.active_key(client, purpose)), (purpose, "retired"))
-        self.model.set(client, ("key", kid), (purpose, "active"))
-
-    def key_revoke(self, client):
-        purpose = self.random.choice(("jwt", "jwt", "seal", "token"))
-        if not self.take(client, ("keys", 0), ("all", "session"), ("all", "creates")):
-            return False
-        kid = self.random.choice([*self._keys(client, purpose)])
-        # One that is active gets a successor first.
-        active = kid == self.active_key(client, purpose)
-        self.call(client, "signing_key_revoke", kid=kid)
-        if active:
-            (successor,) = self.run(
-                client,
-                "SELECT kid FROM dialstack.signing_key_list() "
-                "WHERE purpose = %s AND state = 'active'",
-                [purpose],
-            ).fetchone()
-            self._activate(client, purpose, successor)
-        self.model.set(client, ("key", kid), (purpose, "revoked"))
-
-    def purge_keys_by_hand(self, client):
-        """Revoked or gone is the same to a token."""
-        if not self.take(client, ("keys", 0)):
-            return False
-        statement = "DELETE FROM dialstack.signing_keys WHERE state = 'revoked'"
-        self.run(client, f"RESET ROLE; {statement}; SET ROLE {ROLE}")
-        for kid, (_, state) in self.model.all(client, "key").items():
-            if state == "revoked":
-                self.model.set(client, ("key", kid), None)
-
-    def instance_reset(self, client):
-        kinds = ("creates", "session", "user", "env", "definition", "keys")
-        if not self.take(client, *(("all", kind) for kind in kinds)):
-            return False
-        self.call(client, "instance_reset")
-        self.model.revoke(client, "revoked", lambda s: True)
-        for kid, _ in self.model.all(client, "key").items():
-            self.model.set(client, ("key", kid), None)
-        self.adopt_keys(client)

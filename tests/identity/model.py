@@ -168,7 +168,10 @@ class Model:
     def _meet(one, other):
         """`("all", kind)` meets every lock of the kind."""
         if one[0] == "all" or other[0] == "all":
-            kinds = {one[1] if one[0] == "all" else one[0], other[1] if other[0] == "all" else other[0]}
+            kinds = {
+                one[1] if one[0] == "all" else one[0],
+                other[1] if other[0] == "all" else other[0],
+            }
             return len(kinds) == 1
         return one == other
 

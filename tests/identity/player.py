@@ -11,6 +11,7 @@ from places import ENVS, PRODUCT, ROLE, TAGS
 from psycopg import errors
 from psycopg.pq import TransactionStatus
 from support.service import connect
+from upkeep import Upkeep
 from world import uuid
 
 RUBBISH = ("rubbish", "cs_live_AAAA", "e30.e30.e30", "web:", "acct_1")
@@ -47,7 +48,7 @@ class Undone(Exception):
     """The server refused a change for the transaction's old snapshot, and the model knows."""
 
 
-class Player(Actions):
+class Player(Actions, Upkeep):
     """Everything random comes from one seed."""
 
     def __init__(self, seed, clients, **parameters):
@@ -130,7 +131,9 @@ class Player(Actions):
 
     def call(self, client, function, **arguments):
         named = ", ".join(f"{name} => %({name})s" for name in arguments)
-        return self.run(client, f"SELECT * FROM dialstack.{function}({named})", arguments).fetchone()
+        return self.run(
+            client, f"SELECT * FROM dialstack.{function}({named})", arguments
+        ).fetchone()
 
     def fails(self, client, error, statement, arguments=None):
         """Runs what must fail; a transaction is aborted by it."""

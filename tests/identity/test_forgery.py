@@ -189,9 +189,7 @@ def test_a_function_with_a_setting_makes_no_identity(world, visitor):
         sql.SQL(
             "CREATE FUNCTION pg_temp.count_rows() RETURNS bigint LANGUAGE sql "
             "SET dialstack_sessions.token = {} AS {}"
-        ).format(
-            sql.Literal(text), sql.Literal(f"SELECT count(*) FROM {world.schema}.of_account")
-        )
+        ).format(sql.Literal(text), sql.Literal(f"SELECT count(*) FROM {world.schema}.of_account"))
     )
     assert value(visitor, "SELECT pg_temp.count_rows()") == 0
 

@@ -1,7 +1,6 @@
 """Sizes, times and rubbish: what is remembered is bounded, what has expired is dead."""
 
 import re
-import time
 
 import pytest
 from psycopg import errors
@@ -69,7 +68,9 @@ def test_memory_is_bounded_by_the_size_of_the_cache(world, admin, connect):
     small, large = connect(), connect()
     set_size(small, 50)
     set_size(large, 100_000)
-    verify_all = "SELECT count(*) FROM unnest(%s::text[]) t, dialstack.session_verify(t) v WHERE valid"
+    verify_all = (
+        "SELECT count(*) FROM unnest(%s::text[]) t, dialstack.session_verify(t) v WHERE valid"
+    )
     for connection in (small, large):
         assert value(connection, verify_all, tokens[:50]) == 50
     before = {connection: memory(connection) for connection in (small, large)}
@@ -360,8 +361,7 @@ def test_a_message_queue_that_overflowed_loses_no_revocation(world, admin, visit
     ids=["environments", "signing_keys"],
 )  # fmt: skip
 def test_what_a_failing_statement_saw_of_itself_is_forgotten(world, connect, change, reason):
-    """The statement asks for a verdict after its own change, and fails before its end, when a trigger
-    would tell."""
+    """It asks for a verdict after its own change, and fails before the trigger at its end."""
     connection = connect()
     token = world.token("account")
     connection.execute(
@@ -373,7 +373,6 @@ def test_what_a_failing_statement_saw_of_itself_is_forgotten(world, connect, cha
     change = change.format(product=world.product)
     with pytest.raises(errors.RaiseException, match=reason):
         connection.execute(
-            f"WITH changed AS ({change} RETURNING 1) "
-            f"SELECT pg_temp.judge('{token}') FROM changed"
+            f"WITH changed AS ({change} RETURNING 1) SELECT pg_temp.judge('{token}') FROM changed"
         )
     assert verify(connection, token).valid

@@ -1,7 +1,7 @@
 """Random interleavings over several connections: the helpers always equal a plain model.
 
-Two players in databases of their own, so that both cores are busy. DSS_MODEL_STEPS says how many steps
-they take together, DSS_MODEL_SEED repeats a run.
+Two players in databases of their own, so that both cores are busy. DSS_MODEL_STEPS says how many
+steps they take together, DSS_MODEL_SEED repeats a run.
 """
 
 import os
@@ -15,7 +15,7 @@ from player import Player
 from psycopg import sql
 from support.service import call
 
-STEPS = int(os.environ.get("DSS_MODEL_STEPS", "100000"))
+STEPS = int(os.environ.get("DSS_MODEL_STEPS", "30000"))
 SEED = int(os.environ.get("DSS_MODEL_SEED", random.SystemRandom().randrange(10**6)))
 PLAYERS = 2
 CLIENTS = 6
@@ -45,10 +45,12 @@ def tell(player, entry):
 def play(seed, steps, database):
     """Plays a game; tells what was done where it was lost."""
     player = Player(seed, CLIENTS, dbname=database)
-    began, step = time.monotonic(), 0
+    began = time.monotonic()
+    step = 0
     try:
-        for step in range(steps):
+        while step < steps:
             player.step()
+            step += 1
     except BaseException as lost:
         trace = "\n".join(tell(player, entry) for entry in player.trace)
         lost.add_note(f"seed {seed}, step {step}; before it:\n{trace}")

@@ -30,14 +30,17 @@ def big(admin, world):
         column = column or ("identity" if table == "of_identity" else "account_id")
         name = f"{world.schema}.{table}"
         admin.execute(
-            f"INSERT INTO {name} (tenant, {column}) SELECT 0, {other} FROM generate_series(1, {BIG})"
+            f"INSERT INTO {name} (tenant, {column}) "
+            f"SELECT 0, {other} FROM generate_series(1, {BIG})"
         )
         admin.execute(f"ALTER TABLE {name} SET (parallel_workers = 3)")
         admin.execute(f"ANALYZE {name}")
     return world
 
 
-@pytest.fixture(params=[READ_COMMITTED, REPEATABLE_READ, SERIALIZABLE], ids=lambda i: i.name.lower())
+@pytest.fixture(
+    params=[READ_COMMITTED, REPEATABLE_READ, SERIALIZABLE], ids=lambda i: i.name.lower()
+)
 def visitor(visit, request):
     visitor = visit(isolation=request.param)
     for setting in PARALLEL:
@@ -47,7 +50,7 @@ def visitor(visit, request):
 
 @pytest.fixture
 def superuser(connect, roles):
-    """Who may make sessions and still is shown no more than a tenant: it takes the visitor's role."""
+    """Who may make sessions, and takes the visitor's role to be shown no more than a tenant."""
     connection = connect()
     for setting in PARALLEL:
         connection.execute(setting)
@@ -72,7 +75,9 @@ def serially(connection, world, table):
     with connection.transaction(force_rollback=True):
         connection.execute("SET LOCAL force_parallel_mode = off")
         connection.execute("SET LOCAL max_parallel_workers_per_gather = 0")
-        return {row.tenant for row in connection.execute(f"SELECT tenant FROM {world.schema}.{table}")}
+        return {
+            row.tenant for row in connection.execute(f"SELECT tenant FROM {world.schema}.{table}")
+        }
 
 
 def everywhere(connection, world):
@@ -195,7 +200,8 @@ ASK = {
     "wrapped": "SELECT tenant FROM {schema}.of_account",
     "bare": "SELECT tenant FROM {schema}.of_account_bare",
     # Planned only when the leader, or a worker, runs it.
-    "by_the_leader": "SELECT tenant FROM {schema}.of_anybody WHERE account = (SELECT {schema}.me())",
+    "by_the_leader": "SELECT tenant FROM {schema}.of_anybody "
+    "WHERE account = (SELECT {schema}.me())",
     "by_a_worker": "SELECT tenant FROM {schema}.of_anybody "
     "WHERE account = CASE WHEN tenant >= 0 THEN {schema}.me() END",
 }
@@ -206,7 +212,7 @@ ASK = {
 def test_a_token_set_before_the_library_was_loaded_reaches_the_workers(
     big, admin, visit, ask, local
 ):
-    """The first statement that needs the library runs in parallel mode, where nothing can be set."""
+    """The first statement that needs the library runs where nothing can be set."""
     schema = big.schema
     admin.execute(
         f"CREATE FUNCTION {schema}.me() RETURNS text LANGUAGE plpgsql STABLE PARALLEL SAFE "
@@ -238,8 +244,9 @@ def test_every_helper_answers_in_a_worker(big, visitor):
     columns = ", ".join(f"dialstack.{helper}()" for helper in helpers)
     # A condition that only the worker evaluates, since it needs the row.
     ask = (
-        f"SELECT DISTINCT (CASE WHEN tenant >= 0 THEN ROW({columns}, dialstack.has_scope('voicemails')) "
-        f"END)::text FROM {big.schema}.of_account_bare"
+        f"SELECT DISTINCT (CASE WHEN tenant >= 0 THEN "
+        f"ROW({columns}, dialstack.has_scope('voicemails')) END)::text "
+        f"FROM {big.schema}.of_account_bare"
     )
     keep_presenting(visitor, big.token("account"))
     plan = value(visitor, f"EXPLAIN (ANALYZE, FORMAT json) {ask}")
@@ -265,8 +272,8 @@ def test_an_index_on_a_wrapped_helper_is_built_in_parallel(big, superuser):
     """Nobody should; but who claims that it is immutable breaks nothing but his index."""
     token = big.token("account")
     superuser.execute(
-        f"CREATE FUNCTION {big.schema}.mine(text) RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE "
-        "AS 'SELECT $1 = dialstack.current_account()'"
+        f"CREATE FUNCTION {big.schema}.mine(text) RETURNS boolean LANGUAGE sql "
+        "IMMUTABLE PARALLEL SAFE AS 'SELECT $1 = dialstack.current_account()'"
     )
     superuser.execute("SET max_parallel_maintenance_workers = 2")
     keep_presenting(superuser, token)

@@ -29,7 +29,7 @@ def tenants(visitor, query, *arguments, **options):
 
 
 def each_in_turn(visitor, tokens, ask, expected):
-    """Asks as each tenant, as nobody and with rubbish, several times, in and out of transactions."""
+    """Asks as each tenant, as nobody and with rubbish, in and out of transactions."""
     for _ in range(3):
         for n, token in tokens.items():
             keep_presenting(visitor, token)
@@ -93,7 +93,8 @@ FUNCTIONS = {
 def test_a_function_asks_anew(visitor, table, tokens, function):
     result = "TABLE (n int)" if function == "plpgsql_cursor" else "SETOF int"
     visitor.execute(
-        f"CREATE FUNCTION pg_temp.rows() RETURNS {result} " + FUNCTIONS[function].format(table=table)
+        f"CREATE FUNCTION pg_temp.rows() RETURNS {result} "
+        + FUNCTIONS[function].format(table=table)
     )
     ask = "SELECT * FROM pg_temp.rows()"
     each_in_turn(visitor, tokens, lambda: tenants(visitor, ask), rows)
@@ -195,7 +196,11 @@ def test_on_conflict_does_not_reach_rows_of_others(admin, visitor, table, tokens
                 visitor.execute(upsert, [other, f"acct_{n}"])
             with pytest.raises(errors.InsufficientPrivilege):
                 visitor.execute(upsert, [other, f"acct_{other}"])
-    assert tenants(admin, f"SELECT account FROM {table} ORDER BY 1") == ["acct_1", "acct_2", "acct_3"]
+    assert tenants(admin, f"SELECT account FROM {table} ORDER BY 1") == [
+        "acct_1",
+        "acct_2",
+        "acct_3",
+    ]
 
 
 def test_copy_shows_the_rows_of_the_identity(visitor, table, tokens):
@@ -246,9 +251,7 @@ def test_a_trigger_asks_anew(admin, world, visitor, tokens):
     )
     admin.execute(f"GRANT INSERT, SELECT ON {name} TO visitor")
     insert = f"INSERT INTO {name} (note) VALUES ('x') RETURNING account"
-    each_in_turn(
-        visitor, tokens, lambda: tenants(visitor, insert), lambda n: [n and f"acct_{n}"]
-    )
+    each_in_turn(visitor, tokens, lambda: tenants(visitor, insert), lambda n: [n and f"acct_{n}"])
 
 
 def test_a_deferred_trigger_asks_who_commits(admin, world, visitor, tokens):
@@ -289,7 +292,7 @@ def test_a_cursor_with_hold_keeps_its_rows_and_gets_no_more(visitor, table, toke
 def test_a_cursor_of_an_earlier_identity_shows_no_rows_of_a_later_one_twice(
     admin, world, visitor, table, tokens
 ):
-    """A wrapped helper is asked once for the cursor, a bare one for each row; none shows others'."""
+    """A wrapped helper is asked once for the cursor, a bare one for each row."""
     admin.execute(f"INSERT INTO {table} SELECT n, 'acct_' || n FROM generate_series(1, 3) n")
     with visitor.transaction():
         present(visitor, tokens[1])
@@ -308,7 +311,8 @@ def test_a_partitioned_table_is_pruned_by_the_identity_of_each_execution(
         f"CREATE TABLE {name}_{n} PARTITION OF {name} FOR VALUES IN ('acct_{n}')" for n in (1, 2, 3)
     )
     admin.execute(
-        f"CREATE TABLE {name} (tenant int, account text) PARTITION BY LIST (account); {partitions}; "
+        f"CREATE TABLE {name} (tenant int, account text) PARTITION BY LIST (account); "
+        f"{partitions}; "
         f"INSERT INTO {name} SELECT n, 'acct_' || n FROM generate_series(1, 3) n; "
         f"ALTER TABLE {name} ENABLE ROW LEVEL SECURITY; "
         f"CREATE POLICY owned ON {name} USING (account = dialstack.current_account({world.here})); "
@@ -329,7 +333,9 @@ def test_an_index_is_searched_with_the_identity_of_each_execution(admin, visitor
     each_in_turn(visitor, tokens, lambda: tenants(visitor, "EXECUTE rows"), rows)
 
 
-def test_every_helper_follows_a_changed_token_in_one_statement_of_the_client(visitor, tokens, world):
+def test_every_helper_follows_a_changed_token_in_one_statement_of_the_client(
+    visitor, tokens, world
+):
     """Several statements in one message, and a volatile change between two expressions."""
     use = "SELECT set_config('dialstack_sessions.token', '{}', false)"
     ask = "SELECT dialstack.current_account()"
@@ -350,7 +356,9 @@ def test_every_helper_follows_a_changed_token_in_one_statement_of_the_client(vis
     assert (row.before, row.after) == ("acct_3", "acct_1")
 
 
-def test_a_token_presented_in_the_statement_that_reads_shows_no_rows_of_others(visitor, table, tokens):
+def test_a_token_presented_in_the_statement_that_reads_shows_no_rows_of_others(
+    visitor, table, tokens
+):
     keep_presenting(visitor, tokens[1])
     shown = tenants(
         visitor,

@@ -82,7 +82,8 @@ def test_an_error_restores_what_was_before(world, visitor, tokens):
         assert shown(world, visitor) == {1}
     with pytest.raises(errors.DivisionByZero):
         visitor.execute(
-            f"SELECT set_config('dialstack_sessions.token', '{tokens[3]}', false), 1/(random()*0)::int"
+            f"SELECT set_config('dialstack_sessions.token', '{tokens[3]}', false), "
+            "1 / (random() * 0)::int"
         )
     assert shown(world, visitor) == set()
 
@@ -244,7 +245,8 @@ def test_a_session_made_in_a_block_that_fails_is_forgotten_in_the_same_statement
     connection = connect()
     connection.execute(
         """
-        CREATE FUNCTION pg_temp.attempt(product text, env text) RETURNS text[] LANGUAGE plpgsql AS $$
+        CREATE FUNCTION pg_temp.attempt(product text, env text)
+        RETURNS text[] LANGUAGE plpgsql AS $$
         DECLARE
             token text;
             told text[];

@@ -23,7 +23,7 @@ SELECT sum((s -> 'count')::int), count(*) FROM jsonb_array_elements(dialstack.se
 SELECT t.figures(dialstack.session_dashboard('dash', 'web', env => 'staging'));
 -- The same once it is rolled up, and after every further step.
 SELECT dialstack.session_dashboard('dash', 'web', end_at => now() + interval '1 day') AS before \gset
-SELECT d ->> 'rollup_busy' AS busy, d ->> 'more' AS more, (d ->> 'rolled_up')::int >= 6 AS rolled_up FROM dialstack.maintain() d;
+SELECT d ->> 'rollup_busy' AS busy, d ->> 'more' AS more, (d ->> 'activity_rolled_up')::int >= 6 AS rolled_up FROM dialstack.maintain() d;
 SELECT dialstack.session_dashboard('dash', 'web', end_at => now() + interval '1 day') = :'before' AS same;
 SELECT dialstack.maintain();
 SELECT dialstack.session_revoke_all('dash', 'production', 'web', 'ben');

@@ -1,0 +1,241 @@
+"""All that ends a session, or takes it away from its tenant."""
+
+import pytest
+from support.service import call, refresh, value, value_of
+from world import KINDS_OF_TRANSACTION, keep_presenting, present
+
+KINDS = pytest.mark.parametrize(
+    "isolation, read_only", KINDS_OF_TRANSACTION.values(), ids=KINDS_OF_TRANSACTION
+)
+
+
+class Tenant:
+    """A session of the first tenant, of one family, and what ends it."""
+
+    def __init__(self, world, family, n=1):
+        self.world, self.family, self.n = world, family, n
+        self.session = {
+            "account": world.account_session,
+            "client": world.client_session,
+            "user": world.user_session,
+        }[family](n)
+        self.token = self.session.client_secret if family == "account" else self.session.token
+        self.rows = world.rows_of(family, n)
+        self.id = call(world.admin, "session_verify", token=self.token).session_id
+
+
+def session_revoke(admin, tenant):
+    assert tenant.world.shop.revoke(admin, tenant.id) == 1
+    return "revoked"
+
+
+def session_revoke_by_identifier(admin, tenant):
+    place = tenant.world.shop.place
+    assert value_of(call(admin, "session_revoke", **place, identifier="user_1")) == 1
+    return "revoked"
+
+
+def session_revoke_all(admin, tenant):
+    assert tenant.world.shop.revoke_all(admin, "user_1") == 1
+    return "revoked"
+
+
+def session_end(admin, tenant):
+    with admin.transaction():
+        present(admin, tenant.token)
+        assert value(admin, "SELECT dialstack.session_end()") == 1
+    return "revoked"
+
+
+def session_end_without_transaction(admin, tenant):
+    keep_presenting(admin, tenant.token)
+    assert value(admin, "SELECT dialstack.session_end()") == 1
+    return "revoked"
+
+
+def refresh_reuse(admin, tenant):
+    second = refresh(admin, tenant.session.refresh_token)
+    refresh(admin, second.refresh_token)
+    assert refresh(admin, tenant.session.refresh_token).reason == "reused"
+    return "reused"
+
+
+def eviction(admin, tenant):
+    call(
+        admin,
+        "definition_update",
+        product=tenant.world.product,
+        tag=tenant.world.shop.tag,
+        changes='{"max_sessions": 1}',
+    )
+    tenant.world.user_session(tenant.n, connection=admin)
+    return "revoked"
+
+
+def client_session_revoke(admin, tenant):
+    call(admin, "client_session_revoke", client_session_id=tenant.id, **tenant.world.place)
+    return "revoked"
+
+
+def client_session_delete(admin, tenant):
+    call(admin, "client_session_delete", client_session_id=tenant.id, **tenant.world.place)
+    return "invalid"
+
+
+def env_delete(admin, tenant):
+    call(admin, "env_delete", **tenant.world.place)
+    return "revoked"
+
+
+def env_delete_and_create(admin, tenant):
+    """A new environment of the same name is not that of the old tokens."""
+    with admin.transaction():
+        call(admin, "env_delete", **tenant.world.place)
+        call(admin, "env_create", **tenant.world.place)
+    return "revoked"
+
+
+def definition_delete(admin, tenant):
+    call(admin, "definition_delete", product=tenant.world.product, tag=tenant.world.shop.tag)
+    return "revoked"
+
+
+def signing_key_revoke(admin, tenant):
+    purpose = "jwt" if tenant.family == "user" else "token"
+    kid = value(
+        admin,
+        "SELECT kid FROM dialstack.signing_key_list() WHERE purpose = %s AND state = 'active'",
+        purpose,
+    )
+    call(admin, "signing_key_revoke", kid=kid)
+    return "invalid"
+
+
+def instance_reset(admin, tenant):
+    call(admin, "instance_reset")
+    return "invalid"
+
+
+def two_in_a_row(admin, tenant):
+    """Of two changes before the next statement, both count."""
+    admin.execute(
+        "UPDATE dialstack.sessions SET expires_at = now() WHERE session_id = %s", [tenant.id]
+    )
+    admin.execute(
+        "UPDATE dialstack.sessions SET revoked_at = now(), revoke_reason = 'x' "
+        "WHERE session_id = %s",
+        [tenant.id],
+    )
+    return "revoked"
+
+
+def prepared_transaction(admin, tenant):
+    """Revoked by a transaction that is prepared first, and committed by whom it may concern."""
+    with admin.transaction():
+        admin.execute(
+            "UPDATE dialstack.sessions SET revoked_at = now(), revoke_reason = 'x' "
+            "WHERE session_id = %s",
+            [tenant.id],
+        )
+        admin.execute("PREPARE TRANSACTION 'revocation'")
+    admin.execute("COMMIT PREPARED 'revocation'")
+    return "revoked"
+
+
+def by_hand(statement, reason):
+    def change(admin, tenant):
+        arguments = {
+            "id": tenant.id,
+            "product": tenant.world.product,
+            "env": tenant.world.env,
+        }
+        assert admin.execute(statement, arguments).rowcount != 0
+        return reason
+
+    return change
+
+
+OF_ENV = (
+    "FROM dialstack.products p WHERE p.product = %(product)s AND p.product_id = e.product_id "
+    "AND e.env = %(env)s"
+)
+
+BY_HAND = {
+    "update_revoked": by_hand(
+        "UPDATE dialstack.sessions SET revoked_at = now(), revoke_reason = 'fraud' "
+        "WHERE session_id = %(id)s",
+        "revoked",
+    ),
+    "update_expired": by_hand(
+        "UPDATE dialstack.sessions SET expires_at = now() WHERE session_id = %(id)s", "expired"
+    ),
+    "delete": by_hand("DELETE FROM dialstack.sessions WHERE session_id = %(id)s", "invalid"),
+    "delete_env": by_hand(
+        "DELETE FROM dialstack.environments e USING " + OF_ENV.removeprefix("FROM "), "revoked"
+    ),
+    "delete_product": by_hand(
+        "DELETE FROM dialstack.products WHERE product = %(product)s", "revoked"
+    ),
+    "merge": by_hand(
+        "MERGE INTO dialstack.sessions s USING (VALUES (%(id)s::uuid)) v (id) "
+        "ON s.session_id = v.id WHEN MATCHED THEN DELETE",
+        "invalid",
+    ),
+    "insert_on_conflict": by_hand(
+        "INSERT INTO dialstack.sessions SELECT * FROM dialstack.sessions WHERE session_id = %(id)s "
+        "ON CONFLICT (session_id) DO UPDATE SET revoked_at = now(), revoke_reason = 'x'",
+        "revoked",
+    ),
+}
+
+CHANGES = {
+    "user": [
+        session_revoke,
+        session_revoke_by_identifier,
+        session_revoke_all,
+        session_end,
+        session_end_without_transaction,
+        refresh_reuse,
+        eviction,
+        env_delete,
+        env_delete_and_create,
+        definition_delete,
+        signing_key_revoke,
+        instance_reset,
+        two_in_a_row,
+        prepared_transaction,
+        *BY_HAND.values(),
+    ],
+    "client": [
+        client_session_revoke,
+        client_session_delete,
+        session_end,
+        env_delete,
+        signing_key_revoke,
+        instance_reset,
+        *BY_HAND.values(),
+    ],
+    "account": [session_end, env_delete, signing_key_revoke, instance_reset, *BY_HAND.values()],
+}
+
+_names = {change: name for name, change in BY_HAND.items()}
+
+ALL_CASES = {
+    (family, change): f"{family}-{_names.get(change, change.__name__)}"
+    for family, changes in CHANGES.items()
+    for change in changes
+}
+
+CASES = pytest.mark.parametrize("family, change", ALL_CASES, ids=ALL_CASES.values())
+
+
+# Those that commit by themselves aside.
+UNDOABLE = pytest.mark.parametrize(
+    "family, change",
+    [case for case in ALL_CASES if case[1] not in (two_in_a_row, prepared_transaction)],
+    ids=[
+        name
+        for case, name in ALL_CASES.items()
+        if case[1] not in (two_in_a_row, prepared_transaction)
+    ],
+)

@@ -1,0 +1,194 @@
+"""What is granted appears at the next statement too; old snapshots hide nothing from a change."""
+
+import json
+from datetime import datetime, timedelta, timezone
+
+import pytest
+from changes import KINDS, Tenant
+from psycopg import errors
+from support.service import REPEATABLE_READ, SERIALIZABLE, call, value
+from world import FAMILIES, NOTHING, error, present, uuid
+
+
+@KINDS
+@pytest.mark.parametrize("by_key", [False, True], ids=["by_id", "by_user_identifier_key"])
+def test_a_grant_appears_at_the_next_statement(world, admin, visit, isolation, read_only, by_key):
+    session = world.client_session(1, user_identifier_key="somebody")
+    visitor = visit(isolation=isolation)
+    visitor.read_only = read_only
+    with visitor.transaction():
+        present(visitor, session.token)
+        assert world.seen(visitor) == world.rows_of("client", 1)
+
+        whose = (
+            {"user_identifier_key": "somebody"}
+            if by_key
+            else {"client_session_id": session.client_session_id}
+        )
+        call(
+            admin,
+            "client_session_grant_access",
+            **whose,
+            connected_account_ids=[uuid(2)],
+            user_identity_ids=[uuid(3)],
+            **world.place,
+        )
+
+        assert world.seen(visitor) == world.rows_of("client", 1) | {
+            ("of_connected", 2),
+            ("of_connected_bare", 2),
+            ("of_identity", 3),
+        }
+
+
+@KINDS
+def test_new_data_and_a_new_expiry_appear_at_the_next_statement(
+    world, admin, visit, isolation, read_only
+):
+    session = world.user_session(1, plan="free")
+    visitor = visit(isolation=isolation)
+    visitor.read_only = read_only
+    with visitor.transaction():
+        present(visitor, session.token)
+        assert value(visitor, "SELECT dialstack.current_data() ->> 'plan'") == "free"
+
+        call(
+            admin,
+            "session_update_data",
+            session_id=session.session_id,
+            data=json.dumps({"userId": "user_1", "plan": "gold"}),
+        )
+        assert value(visitor, "SELECT dialstack.current_data() ->> 'plan'") == "gold"
+
+        # Ended, and given more time.
+        admin.execute(
+            "UPDATE dialstack.sessions SET expires_at = now() WHERE session_id = %s",
+            [session.session_id],
+        )
+        assert world.seen(visitor) == NOTHING
+        admin.execute(
+            "UPDATE dialstack.sessions SET expires_at = now() + interval '20 s' "
+            "WHERE session_id = %s",
+            [session.session_id],
+        )
+        assert world.seen(visitor) == world.rows_of("user", 1)
+        assert call(
+            admin, "session_extend", session_id=session.session_id, by=timedelta(hours=1)
+        ).expires_at > datetime.now(timezone.utc) + timedelta(minutes=50)
+        assert world.seen(visitor) == world.rows_of("user", 1)
+
+
+@KINDS
+def test_scopes_appear_and_go_at_the_next_statement(world, admin, visit, isolation, read_only):
+    session = world.account_session(1, "call_logs")
+    scoped = ("of_account_scoped", 1)
+    set_scopes = (
+        "UPDATE dialstack.sessions SET scopes = %s WHERE session_id = "
+        "(SELECT session_id FROM dialstack.session_verify(%s))"
+    )
+    visitor = visit(isolation=isolation)
+    visitor.read_only = read_only
+    with visitor.transaction():
+        present(visitor, session.client_secret)
+        assert scoped not in world.seen(visitor)
+        admin.execute(set_scopes, [["call_logs", "voicemails"], session.client_secret])
+        assert scoped in world.seen(visitor)
+        assert value(visitor, "SELECT dialstack.current_scopes()") == ["call_logs", "voicemails"]
+        admin.execute(set_scopes, [[], session.client_secret])
+        assert scoped not in world.seen(visitor)
+        assert world.seen(visitor) == {("of_account", 1), ("of_account_bare", 1)}
+
+
+@KINDS
+def test_a_renamed_environment_is_another_one(world, admin, visit, isolation, read_only):
+    tenant = Tenant(world, "account")
+    rename = (
+        "UPDATE dialstack.environments SET env = %s FROM dialstack.products p WHERE "
+        "p.product = %s AND p.product_id = environments.product_id AND env = %s"
+    )
+    visitor = visit(isolation=isolation)
+    visitor.read_only = read_only
+    with visitor.transaction():
+        present(visitor, tenant.token)
+        assert world.seen(visitor) == tenant.rows
+        admin.execute(rename, ["elsewhere", world.product, world.env])
+        assert world.seen(visitor) == NOTHING
+        assert value(visitor, "SELECT dialstack.current_env()") == "elsewhere"
+        admin.execute(rename, [world.env, world.product, "elsewhere"])
+        assert world.seen(visitor) == tenant.rows
+
+
+@KINDS
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_session_that_is_made_later_is_known(world, admin, visit, isolation, read_only, family):
+    visitor = visit(isolation=isolation)
+    visitor.read_only = read_only
+    with visitor.transaction():
+        present(visitor, "not yet")
+        assert (world.seen(visitor), error(visitor)) == (NOTHING, "invalid")
+        tenant = Tenant(world, family)
+        present(visitor, tenant.token)
+        assert world.seen(visitor) == tenant.rows
+
+
+@KINDS
+def test_a_token_that_was_presented_too_early_is_good_once_its_session_is_there(
+    world, admin, connect, visit, isolation, read_only
+):
+    visitor = visit(isolation=isolation)
+    visitor.read_only = read_only
+    with visitor.transaction():
+        maker = connect()
+        with maker.transaction():
+            token = world.account_session(1, connection=maker).client_secret
+            present(visitor, token)
+            assert (world.seen(visitor), error(visitor)) == (NOTHING, "invalid")
+        assert world.seen(visitor) == world.rows_of("account", 1)
+
+
+# A change must not miss what was made after the snapshot of its transaction: it is refused instead.
+
+
+def make_env(admin, world):
+    call(admin, "env_create", product=world.product, env="late")
+    return "env_delete", {"product": world.product, "env": "late"}
+
+
+def make_session_of_env(admin, world):
+    world.account_session(1)
+    return "env_delete", world.place
+
+
+def make_session_of_definition(admin, world):
+    world.user_session(1)
+    return "definition_delete", {"product": world.product, "tag": world.shop.tag}
+
+
+def make_session_of_scope(admin, world):
+    world.account_session(1, f"{world.product}-fax")
+    return "scope_delete", {"scope": f"{world.product}-fax"}
+
+
+def make_session_of_user(admin, world):
+    world.user_session(1)
+    return "session_revoke_all", {**world.shop.place, "identifier": "user_1"}
+
+
+@pytest.mark.parametrize("isolation", [REPEATABLE_READ, SERIALIZABLE], ids=lambda i: i.name.lower())
+@pytest.mark.parametrize(
+    "make",
+    [
+        make_env,
+        make_session_of_env,
+        make_session_of_definition,
+        make_session_of_scope,
+        make_session_of_user,
+    ],
+)
+def test_an_old_snapshot_makes_no_change_miss_anything(world, admin, connect, isolation, make):
+    late = connect(isolation=isolation)
+    call(admin, "scope_create", scope=f"{world.product}-fax", description="faxes")
+    with pytest.raises(errors.SerializationFailure), late.transaction():
+        late.execute("SELECT count(*) FROM dialstack.sessions")
+        function, arguments = make(admin, world)
+        call(late, function, **arguments)
