@@ -7,9 +7,9 @@ used; with those first in the search path it calls every function, and then a su
 import pytest
 from psycopg import Error, errors
 from psycopg.rows import namedtuple_row
-from support import tour
+from support import service, tour
 from support.cluster import Cluster
-from support.service import call
+from support.service import call, verify
 
 # All of PostgreSQL's functions and operators over ordinary types, whose names ours may use.
 LOOK_ALIKES = """
@@ -113,6 +113,8 @@ def hostile():
         call(admin, "grant_access", role="mallory", access="admin")
         admin.execute("SET ROLE mallory")
         admin.execute(LOOK_ALIKES)
+        admin.execute("RESET ROLE")
+        tour.prepare(admin, owner="mallory")
     yield cluster
 
 
@@ -132,6 +134,9 @@ def tourist(connection):
         except errors.InvalidParameterValue:
             # The deprecated alias can't name the one of several environments.
             assert function == "session_create/2"
+        except errors.ObjectNotInPrerequisiteState:
+            # There is no pg_cron here.
+            assert function == "schedule_maintenance"
 
     return visit, called
 
@@ -183,7 +188,7 @@ def test_no_function_uses_a_look_alike(hostile, traveller, role):
 
     with hostile.connect("hostile") as admin:
         listed = {row.function for row in admin.execute("SELECT * FROM dialstack.access_list()")}
-    assert called == listed
+    assert called == listed - tour.NOT_CALLED
 
 
 def test_devices_are_counted_without_look_alikes(hostile, traveller):
@@ -208,6 +213,26 @@ def test_devices_are_counted_without_look_alikes(hostile, traveller):
             env="production",
         )
         assert row.device_count == 1
+
+
+@pytest.mark.parametrize("role", ["mallory", None], ids=["the hostile role", "a superuser"])
+def test_a_trigger_of_ours_uses_no_look_alike(hostile, traveller, role):
+    with hostile.connect("hostile") as admin:
+        shop = service.Shop.make(admin)
+        session = shop.create(admin)
+        admin.execute("CREATE SCHEMA IF NOT EXISTS staff AUTHORIZATION mallory")
+        admin.execute("DROP TABLE IF EXISTS staff.people")
+        admin.execute("CREATE TABLE staff.people (name text)")
+        admin.execute("INSERT INTO staff.people VALUES ('user_456')")
+        admin.execute("ALTER TABLE staff.people OWNER TO mallory")
+        admin.execute(
+            "CREATE TRIGGER revoke_sessions AFTER DELETE ON staff.people FOR EACH ROW EXECUTE FUNCTION "
+            f"dialstack.revoke_on_change('{shop.product}', '{shop.env}', '{shop.tag}', 'name')"
+        )
+
+        assert traveller(role).execute("DELETE FROM staff.people").rowcount == 1
+
+        assert verify(admin, session.token).reason == "revoked"
 
 
 def test_plans_that_a_hostile_path_has_made_serve_an_honest_one(traveller):
@@ -245,6 +270,7 @@ def test_plans_that_a_hostile_path_has_made_serve_an_honest_one(traveller):
 def test_no_setting_of_a_caller_changes_what_functions_do(installed, connect, setting):
     connection = connect()
     connection.execute("DO $$ BEGIN CREATE ROLE tourist; EXCEPTION WHEN duplicate_object THEN END $$")
+    tour.prepare(connection)
     connection.execute(f"SET {setting}")
     visit, _ = tourist(connection)
     told = set()

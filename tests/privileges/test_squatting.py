@@ -35,6 +35,7 @@ def squatter(installed, request):
     )
     admin.execute(f"GRANT CREATE, TEMPORARY ON DATABASE {dbname} TO squatter")
     admin.execute("ALTER SCHEMA public OWNER TO squatter")
+    tour.prepare(admin)
 
     def prepare(statements):
         admin.execute("SET ROLE squatter")

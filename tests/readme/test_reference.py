@@ -55,6 +55,17 @@ SETTINGS = set(
 )
 
 
+def told_by(text, *heads):
+    """The rows of all tables whose first column has one of these heads; there need be none."""
+    return [
+        row
+        for head in heads
+        if re.search(rf"^\| {head} \|", text, re.M)
+        for row in table(text, head)
+        if code(row[0])
+    ]
+
+
 @pytest.fixture(scope="module")
 def database():
     """A database of these tests' own, with nothing but the extension."""
@@ -68,7 +79,7 @@ def database():
 
 @pytest.fixture(scope="module")
 def functions(database):
-    """The functions that can be called, by their titles in README.md."""
+    """The functions for callers and their triggers, by their titles in README.md."""
     rows = database.execute(
         """
         SELECT proname AS name, pronargs AS arity,
@@ -87,7 +98,9 @@ def functions(database):
                                 ELSE 'unsafe' END AS parallel
           FROM pg_proc
          WHERE pronamespace = 'dialstack'::regnamespace
-           AND prorettype NOT IN ('trigger'::regtype, 'event_trigger'::regtype)
+           -- Our own triggers call the others.
+           AND (prorettype NOT IN ('trigger'::regtype, 'event_trigger'::regtype)
+                OR proname IN (SELECT function FROM dialstack.access_list()))
         """
     ).fetchall()
     count = Counter(row.name for row in rows)
@@ -118,6 +131,29 @@ def introspected(database):
         " FROM dialstack.account_session_create('a', product => 'p', env => 'e')"
     ).fetchall()
     return {name for (answer,) in answers for name in answer}
+
+
+@pytest.fixture(scope="module")
+def answers(database):
+    """The members of the objects that functions return, by function."""
+    database.execute(
+        """
+        SELECT dialstack.product_create('q');
+        SELECT dialstack.env_create('q', 'e');
+        SELECT dialstack.definition_create('q', 't', 'T', '', '{}', '$Session{u}', 1, 'hour');
+        SELECT dialstack.session_create('q', 'e', 't', '{"u": 1}');
+        """
+    )
+    calls = {
+        "maintain": "",
+        "session_user_details": "'q', 't', '1'",
+        "session_dashboard": "'q', 't'",
+        "session_user_dashboard": "'q', 't', '1'",
+    }
+    return {
+        function: database.execute(f"SELECT dialstack.{function}({arguments})").fetchone()[0]
+        for function, arguments in calls.items()
+    }
 
 
 def as_written(function):
@@ -167,9 +203,45 @@ def test_a_function_is_told_as_it_is_declared(functions, name):
 @pytest.mark.parametrize("name", SIGNATURES)
 def test_a_table_explains_only_what_the_function_has(functions, name):
     has = set(re.findall(r"(\w+) [a-z]+(?:\[\])?(?=[ ,)]|$)", as_written(functions[name])))
-    for line in section(SECTION_OF[name]).splitlines():
-        if line.startswith("| `"):
-            assert set(code(line.split("|")[1])) <= has, line
+    for row in told_by(section(SECTION_OF[name]), "argument", "column"):
+        assert set(code(row[0])) <= has, row
+
+
+@pytest.mark.parametrize("name", ["maintain", "session_user_details"])
+def test_the_members_of_an_answer_are_told_in_full(answers, name):
+    told = [member for row in told_by(section(name), "member") for member in code(row[0])]
+    assert sorted(told) == sorted(answers[name])
+
+
+def test_a_session_of_a_user_s_details_is_told_in_full(answers):
+    rows = told_by(section("session_user_details"), "member")
+    told = next(set(code(row[1])) for row in rows if code(row[0]) == ["sessions"])
+    assert told == set(answers["session_user_details"]["sessions"][0])
+
+
+def test_the_figures_of_a_dashboard_are_told_in_full(answers):
+    told = [key for row in told_by(section("Dashboard"), "key") for key in code(row[0])]
+    assert sorted(told) == sorted(answers["session_dashboard"])
+
+
+def test_the_series_of_a_dashboard_have_the_members_that_are_told(answers):
+    dashboard, checked = answers["session_dashboard"], 0
+    for row in told_by(section("Dashboard"), "key"):
+        shapes = [shape for shape in code(row[1]) if shape.startswith("{")]
+        for key in code(row[0]) if shapes else []:
+            assert set(shapes[0].strip("{}").split(", ")) == set(dashboard[key][0])
+            checked += 1
+    assert checked > 4
+
+
+def test_the_dashboard_of_a_user_is_told_in_full(answers):
+    dashboard = answers["session_user_dashboard"]
+    prose = re.search(r"\*\*One user\.\*\*.*?\n\n", section("Dashboard"), re.S)[0]
+    words = [word for word in code(prose) if word != "session_user_dashboard"]
+    assert {word for word in words if not word.startswith("{")} == set(dashboard)
+    for key, shape in zip(words, words[1:]):
+        if shape.startswith("{"):
+            assert set(shape.strip("{}").split(", ")) == set(dashboard[key][0])
 
 
 def test_every_function_that_is_mentioned_exists(database, functions, introspected):
@@ -187,6 +259,10 @@ def test_every_function_that_is_mentioned_exists(database, functions, introspect
     query = "SELECT proname FROM pg_proc WHERE pronamespace = 'dialstack'::regnamespace AND prorettype = 'trigger'::regtype"
     other |= {row.proname for row in database.execute(query)}
     other |= {code(row[0])[0] for row in table(section("Tables"), "table")}
+    other |= {code(row[0])[0] for row in table(section("Views"), "view")}
+    other |= {code(row[0])[0] for row in table(section("What to check"), "weakness")}
+    other |= {member for row in told_by(section("maintain"), "member") for member in code(row[0])}
+    other |= {path.parent.name for path in ROOT.glob("tests/*/run")}
     other |= {code(row[0])[0] for row in table(section("Choose components"), "component")}
     for function in functions.values():
         other |= set(re.findall(r"(\w+) [a-z]", as_written(function)))
@@ -290,6 +366,26 @@ def test_every_table_is_told_with_whether_it_is_dumped(database):
     assert told == {row.name: "yes" if row.dumped else "no" for row in rows}
 
 
+def test_every_view_is_told(database):
+    query = "SELECT relname AS name FROM pg_class WHERE relnamespace = 'dialstack'::regnamespace AND relkind = 'v'"
+    told = {code(name)[0] for name, _ in table(section("Views"), "view")}
+    assert told == {row.name for row in database.execute(query)}
+
+
+def test_the_weaknesses_of_policies_are_those_of_the_source():
+    source = (SOURCE / "store/weakness.rs").read_text(encoding="utf-8")
+    known = re.findall(r'= weakness!\(\s*"(\w+)",\s*(\w+),', source)
+    told = {code(name)[0]: severity for name, severity, _ in table(section("What to check"), "weakness")}
+    assert told == {name: severity.lower() for name, severity in known}
+
+
+def test_every_operation_of_the_activity_is_told(database):
+    query = "SELECT col_description('dialstack.activity'::regclass, attnum) AS said FROM pg_attribute WHERE attrelid = 'dialstack.activity'::regclass AND attname = 'operation'"
+    said = database.execute(query).fetchone().said
+    told = {code(row[0])[0] for row in table(section("Users and activity"), "operation")}
+    assert told == set(re.split(r", | or ", said))
+
+
 def test_every_error_code_is_told_with_its_sqlstate():
     told = {code(row[0])[0]: row[1] for row in table(section("Errors"), "code")}
     assert told == error_codes()
@@ -305,6 +401,11 @@ def test_every_error_code_that_is_mentioned_exists():
 def test_the_paths_of_the_layout_exist():
     paths = [path for row in table(section("Working on it"), "path") for path in code(row[0])]
     assert [path for path in paths if not (ROOT / path).exists()] == []
+
+
+def test_every_tier_is_told():
+    told = [name for row in table(section("Working on it"), "tier") for name in code(row[0])]
+    assert sorted(told) == sorted(path.parent.name for path in ROOT.glob("tests/*/run"))
 
 
 def test_the_links_lead_somewhere():

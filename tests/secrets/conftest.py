@@ -98,6 +98,7 @@ class Toured:
             admin.execute("CREATE EXTENSION IF NOT EXISTS dialstack_sessions")
             admin.execute("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
             admin.execute("CREATE ROLE tourist")
+            tour.prepare(admin)
             self._roots(admin)
             with service.connect() as connection:
                 guide = Guide(connection)

@@ -12,6 +12,20 @@ CANARY = "canary-in-the-session-data"
 
 ACCOUNT = UUID(int=1)
 
+# Only triggers call these.
+NOT_CALLED = {"revoke_on_change"}
+
+# What the tour protects; see prepare().
+TABLE = "tours.orders"
+
+
+def prepare(connection, owner="CURRENT_USER"):
+    """Makes the table that tours protect. Who takes one must own it, or be a superuser."""
+    connection.execute("CREATE SCHEMA IF NOT EXISTS tours")
+    connection.execute(f"CREATE TABLE IF NOT EXISTS {TABLE} (account pg_catalog.text)")
+    connection.execute(f"ALTER SCHEMA tours OWNER TO {owner}")
+    connection.execute(f"ALTER TABLE {TABLE} OWNER TO {owner}")
+
 
 class Made:
     """What the calls gave out. Each secret is said once, with what it is."""
@@ -28,7 +42,9 @@ def take(call, role="tourist"):
     """Takes the tour. `call(function, **arguments)` calls and returns the first row, or nothing.
 
     A function is named as dialstack.access_list() names it: those that share a name, with the
-    number of their arguments. `role` is granted access for a moment. Ends with instance_reset().
+    number of their arguments. `role` is granted access for a moment. Where the call of a function
+    raises an error, `call` decides what becomes of it: schedule_maintenance() finds no pg_cron.
+    Ends with instance_reset().
     """
     made = Made()
     product = f"tour-{next(_numbers)}"
@@ -41,6 +57,9 @@ def take(call, role="tourist"):
     call("grant_access", role=role, access="client")
     call("revoke_access", role=role, access="client")
     call("access_list")
+    _protection(call, place, role)
+    call("maintain")
+    call("schedule_maintenance")
     _key_ring(call)
     return made
 
@@ -97,9 +116,31 @@ def _user_sessions(call, made, place):
     call("session_info", session_id=session.session_id)
     call("session_update_data", session_id=session.session_id, data=data)
     call("session_extend", session_id=session.session_id, by=timedelta(hours=1))
+    _users(call, place)
     _identity(call, session.token, place)
     call("session_revoke", **place, session_id=other.session_id)
     call("session_revoke_all", **place, identifier="user_456")
+
+
+def _users(call, place):
+    of = {"product": place["product"], "tag": place["tag"]}
+    call("session_users", **of)
+    call("session_user_details", **of, identifier="user_456")
+    call("session_activity_logs", product=place["product"])
+    call("session_activity_logs", **place, identifier="user_456")
+    # Of yesterday, so that it does not matter when it is asked.
+    days = {"end_at": datetime.now(timezone.utc) - timedelta(days=1), "time_zone": "UTC"}
+    call("session_dashboard", **of, **days)
+    call("session_user_dashboard", **place, identifier="user_456", **days)
+
+
+def _protection(call, place, role):
+    call("protect_table", relation=TABLE, column_name="account", **place, open_to=f"{{{role}}}")
+    call("policy_lint")
+    call("unprotect_table", relation=TABLE)
+    call("uuid_or_null", text=str(ACCOUNT))
+    call("bigint_or_null", text="7")
+    call("integer_or_null", text="seven")
 
 
 def _identity(call, token, place):
