@@ -15,7 +15,7 @@ from player import Player
 from psycopg import sql
 from support.service import call
 
-STEPS = int(os.environ.get("DSS_MODEL_STEPS", "30000"))
+STEPS = int(os.environ.get("DSS_MODEL_STEPS", "100000"))
 SEED = int(os.environ.get("DSS_MODEL_SEED", random.SystemRandom().randrange(10**6)))
 PLAYERS = 2
 CLIENTS = 6
