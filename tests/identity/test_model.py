@@ -21,9 +21,9 @@ PLAYERS = 2
 CLIENTS = 6
 
 
-@pytest.fixture(params=[PLAYERS])
-def databases(request, admin, roles, connect):
-    names = [f"model_{n}" for n in range(request.param)]
+@pytest.fixture
+def databases(admin, roles, connect):
+    names = [f"model_{n}" for n in range(PLAYERS)]
     for name in names:
         admin.execute(f"CREATE DATABASE {name} TEMPLATE template0")
         connection = connect(dbname=name)
