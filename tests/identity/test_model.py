@@ -15,15 +15,15 @@ from player import Player
 from psycopg import sql
 from support.service import call
 
-STEPS = int(os.environ.get("DSS_MODEL_STEPS", "30000"))
+STEPS = int(os.environ.get("DSS_MODEL_STEPS", "100000"))
 SEED = int(os.environ.get("DSS_MODEL_SEED", random.SystemRandom().randrange(10**6)))
 PLAYERS = 2
 CLIENTS = 6
 
 
-@pytest.fixture(params=[PLAYERS])
-def databases(request, admin, roles, connect):
-    names = [f"model_{n}" for n in range(request.param)]
+@pytest.fixture
+def databases(admin, roles, connect):
+    names = [f"model_{n}" for n in range(PLAYERS)]
     for name in names:
         admin.execute(f"CREATE DATABASE {name} TEMPLATE template0")
         connection = connect(dbname=name)

@@ -117,9 +117,10 @@ SELECT relname, reloptions FROM pg_class
  WHERE relnamespace = 'dialstack'::regnamespace AND reloptions IS NOT NULL ORDER BY 1;
 -- Whoever changes what backends remember tells them, also under session_replication_role = replica.
 SELECT tgrelid::regclass AS relation, tgname, tgenabled = 'A' AS always, tgtype & 1 = 0 AS per_statement,
-       tgtype & 4 > 0 AS "insert", tgtype & 16 > 0 AS "update", tgtype & 8 > 0 AS "delete", tgtype & 32 > 0 AS "truncate"
+       tgtype & 4 > 0 AS "insert", tgtype & 16 > 0 AS "update", tgtype & 8 > 0 AS "delete", tgtype & 32 > 0 AS "truncate",
+       tgtype & 2 > 0 AS before
   FROM pg_trigger JOIN pg_class c ON c.oid = tgrelid
- WHERE c.relnamespace = 'dialstack'::regnamespace AND NOT tgisinternal ORDER BY relname, tgname COLLATE "C";
+ WHERE c.relnamespace = 'dialstack'::regnamespace AND NOT tgisinternal ORDER BY relname, tgname;
 -- Twelve partitions, one a month, for ever.
 SELECT inhrelid::regclass AS partition, pg_get_expr(relpartbound, oid) AS bound
   FROM pg_inherits JOIN pg_class ON oid = inhrelid
