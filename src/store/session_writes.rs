@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use super::activity::{self, Origin};
 use super::clock::{self, Micros, timestamptz};
+use super::ends::{NotingEnds, noting_ends};
 use super::ids::pg_uuid;
 use super::owner::AsOwner;
 use super::session_users::UserKey;
@@ -67,21 +68,34 @@ pub struct NewSession<'a> {
 }
 
 /// The session and its activity row, in one statement.
-static INSERT: Statement = Statement {
-    sql: "WITH created AS ( \
-              INSERT INTO dialstack.sessions \
-                  (session_id, kind, env_id, definition_id, subject, created_at, \
-                   token_expires_at, expires_at, last_seen_at, purge_after, key_number, \
-                   sealed_data, ip, user_agent) \
-              VALUES ($1, 'user', $2, $3, $4, $5, $6, $7, $5, \
-                      ($8 AT TIME ZONE 'UTC')::date, $9, $10, $11, $12)) \
-          INSERT INTO dialstack.activity \
-              (at, month, session_id, env_id, definition_id, kind, operation, status, subject, \
-               ip, user_agent, latency_us, expires_after, detail) \
-          VALUES ($5, extract(month FROM $5 AT TIME ZONE 'UTC'), $1, $2, $3, 'user', 'create', \
-                  'success', $4, $11, $12, $13, $7, \
-                  CASE WHEN $14 IS NOT NULL THEN jsonb_build_object('api_key_id', $14) END)",
-    parameters: &[
+macro_rules! insert_session {
+    ($columns:literal, $values:literal) => {
+        concat!(
+            "WITH created AS ( \
+                 INSERT INTO dialstack.sessions \
+                     (session_id, kind, env_id, definition_id, subject, created_at, \
+                      token_expires_at, expires_at, last_seen_at, purge_after, key_number, \
+                      sealed_data, ip, user_agent) \
+                 VALUES ($1, 'user', $2, $3, $4, $5, $6, $7, $5, \
+                         ($8 AT TIME ZONE 'UTC')::date, $9, $10, $11, $12)) \
+             INSERT INTO dialstack.activity \
+                 (at, month, session_id, env_id, definition_id, kind, operation, status, subject, \
+                  ip, user_agent, latency_us, detail",
+            $columns,
+            ") VALUES ($5, extract(month FROM $5 AT TIME ZONE 'UTC'), $1, $2, $3, 'user', 'create', \
+                  'success', $4, $11, $12, $13, \
+                  CASE WHEN $14 IS NOT NULL THEN jsonb_build_object('api_key_id', $14) END",
+            $values,
+            ")"
+        )
+    };
+}
+
+static INSERT: NotingEnds = noting_ends!(
+    insert_session!(),
+    ", expires_after",
+    ", $7",
+    &[
         T::UUIDOID,
         T::INT4OID,
         T::INT4OID,
@@ -96,8 +110,8 @@ static INSERT: Statement = Statement {
         T::TEXTOID,
         T::INT4OID,
         T::UUIDOID,
-    ],
-};
+    ]
+);
 
 /// Stores a session.
 pub fn insert(owner: &AsOwner, session: NewSession<'_>) -> Result<()> {
@@ -117,7 +131,7 @@ pub fn insert(owner: &AsOwner, session: NewSession<'_>) -> Result<()> {
         bind(activity::latency(session.now)),
         bind(session.origin.api_key_id.as_ref().map(pg_uuid)),
     ];
-    INSERT.execute(owner, &arguments).map(|_| ())
+    INSERT.form(owner).execute(owner, &arguments).map(|_| ())
 }
 
 /// One step of a session's refresh token.
@@ -141,22 +155,34 @@ pub struct Step<'a> {
 }
 
 /// Touches no indexed column but once a day, so that it stays a heap-only update.
-static ROTATE: Statement = Statement {
-    sql: "WITH rotated AS ( \
-              UPDATE dialstack.sessions SET \
-                  generation = $3, rotated_at = $4, last_seen_at = $4, token_expires_at = $5, \
-                  expires_at = $6, purge_after = ($7 AT TIME ZONE 'UTC')::date, \
-                  ip = coalesce($8, ip), user_agent = coalesce($9, user_agent) \
-               WHERE session_id = $1 AND generation = $2 AND expires_at = $11 \
-                 AND revoked_at IS NULL \
-           RETURNING env_id, definition_id, kind, subject, ip, user_agent, created_at) \
-          INSERT INTO dialstack.activity \
-              (at, month, session_id, env_id, definition_id, kind, operation, status, subject, \
-               ip, user_agent, latency_us, session_created_at, expires_before, expires_after) \
-          SELECT $4, extract(month FROM $4 AT TIME ZONE 'UTC'), $1, env_id, definition_id, kind, \
-                 'refresh', 'success', subject, ip, user_agent, $10, created_at, $11, $6 \
-            FROM rotated",
-    parameters: &[
+macro_rules! rotate_session {
+    ($columns:literal, $values:literal) => {
+        concat!(
+            "WITH rotated AS ( \
+                 UPDATE dialstack.sessions SET \
+                     generation = $3, rotated_at = $4, last_seen_at = $4, token_expires_at = $5, \
+                     expires_at = $6, purge_after = ($7 AT TIME ZONE 'UTC')::date, \
+                     ip = coalesce($8, ip), user_agent = coalesce($9, user_agent) \
+                  WHERE session_id = $1 AND generation = $2 AND expires_at = $11 \
+                    AND revoked_at IS NULL \
+              RETURNING env_id, definition_id, kind, subject, ip, user_agent, created_at) \
+             INSERT INTO dialstack.activity \
+                 (at, month, session_id, env_id, definition_id, kind, operation, status, subject, \
+                  ip, user_agent, latency_us",
+            $columns,
+            ") SELECT $4, extract(month FROM $4 AT TIME ZONE 'UTC'), $1, env_id, definition_id, \
+                      kind, 'refresh', 'success', subject, ip, user_agent, $10",
+            $values,
+            " FROM rotated"
+        )
+    };
+}
+
+static ROTATE: NotingEnds = noting_ends!(
+    rotate_session!(),
+    ", session_created_at, expires_before, expires_after",
+    ", created_at, $11, $6",
+    &[
         T::UUIDOID,
         T::INT4OID,
         T::INT4OID,
@@ -168,8 +194,8 @@ static ROTATE: Statement = Statement {
         T::TEXTOID,
         T::INT4OID,
         T::TIMESTAMPTZOID,
-    ],
-};
+    ]
+);
 
 /// A step that took longer than this has waited: a tenth of a second.
 const LATE: Micros = clock::SECOND / 10;
@@ -195,7 +221,7 @@ pub fn rotate(owner: &AsOwner, step: &Step<'_>) -> Result<bool> {
         bind(timestamptz(step.ends_at)),
     ];
     let _plain = PlainRefresh::begin();
-    if ROTATE.execute(owner, &arguments)? == 0 {
+    if ROTATE.form(owner).execute(owner, &arguments)? == 0 {
         return Ok(false);
     }
     // The reuse interval begins when the step is taken. A step that waited for a lock was taken later
@@ -224,29 +250,40 @@ static SET_EXPIRY: Statement = Statement {
 };
 
 /// The row is locked, so that the end which it had is the one that was read.
-static EXTEND: Statement = Statement {
-    sql: "WITH extended AS ( \
-              UPDATE dialstack.sessions SET expires_at = $2, \
-                     purge_after = ($3 AT TIME ZONE 'UTC')::date \
-               WHERE session_id = $1 AND revoked_at IS NULL AND expires_at = $4 \
-           RETURNING env_id, definition_id, kind, subject, ip, user_agent, created_at) \
-          INSERT INTO dialstack.activity \
-              (at, month, session_id, env_id, definition_id, kind, operation, status, subject, \
-               ip, user_agent, latency_us, detail, session_created_at, expires_before, \
-               expires_after) \
-          SELECT $5, extract(month FROM $5 AT TIME ZONE 'UTC'), $1, env_id, definition_id, kind, \
-                 'refresh', 'success', subject, ip, user_agent, $6, \
-                 '{\"extended\": true}', created_at, $4, $2 \
-            FROM extended",
-    parameters: &[
+macro_rules! extend_session {
+    ($columns:literal, $values:literal) => {
+        concat!(
+            "WITH extended AS ( \
+                 UPDATE dialstack.sessions SET expires_at = $2, \
+                        purge_after = ($3 AT TIME ZONE 'UTC')::date \
+                  WHERE session_id = $1 AND revoked_at IS NULL AND expires_at = $4 \
+              RETURNING env_id, definition_id, kind, subject, ip, user_agent, created_at) \
+             INSERT INTO dialstack.activity \
+                 (at, month, session_id, env_id, definition_id, kind, operation, status, subject, \
+                  ip, user_agent, latency_us, detail",
+            $columns,
+            ") SELECT $5, extract(month FROM $5 AT TIME ZONE 'UTC'), $1, env_id, definition_id, \
+                      kind, 'refresh', 'success', subject, ip, user_agent, $6, \
+                      '{\"extended\": true}'::jsonb",
+            $values,
+            " FROM extended"
+        )
+    };
+}
+
+static EXTEND: NotingEnds = noting_ends!(
+    extend_session!(),
+    ", session_created_at, expires_before, expires_after",
+    ", created_at, $4, $2",
+    &[
         T::UUIDOID,
         T::TIMESTAMPTZOID,
         T::TIMESTAMPTZOID,
         T::TIMESTAMPTZOID,
         T::TIMESTAMPTZOID,
         T::INT4OID,
-    ],
-};
+    ]
+);
 
 /// Locks the row of a session until the transaction ends.
 static LOCK_ONE: Statement = Statement {
@@ -297,7 +334,7 @@ pub fn extend(owner: &AsOwner, row: &SessionRow, expires_at: Micros, now: Micros
         bind(timestamptz(now)),
         bind(activity::latency(now)),
     ];
-    Ok(EXTEND.execute(owner, &arguments)? == 1)
+    Ok(EXTEND.form(owner).execute(owner, &arguments)? == 1)
 }
 
 /// The day as it follows from the row and the retention of now.
