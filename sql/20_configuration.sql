@@ -34,6 +34,7 @@ COMMENT ON COLUMN dialstack.environments.product_id IS 'the product it belongs t
 COMMENT ON COLUMN dialstack.environments.env IS 'name of the environment in every call';
 COMMENT ON COLUMN dialstack.environments.live IS 'live or test: token prefixes follow it';
 COMMENT ON COLUMN dialstack.environments.created_at IS 'when it was created';
+COMMENT ON SEQUENCE dialstack.environments_env_id_seq IS 'counts environments';
 
 CREATE TABLE dialstack.session_definitions (
     definition_id  integer     NOT NULL GENERATED ALWAYS AS IDENTITY,
@@ -83,6 +84,7 @@ COMMENT ON COLUMN dialstack.session_definitions.reuse_interval IS 'how long a re
 COMMENT ON COLUMN dialstack.session_definitions.log_verify IS 'whether each verification adds an activity row';
 COMMENT ON COLUMN dialstack.session_definitions.created_at IS 'when it was registered first';
 COMMENT ON COLUMN dialstack.session_definitions.updated_at IS 'when it was changed last';
+COMMENT ON SEQUENCE dialstack.session_definitions_definition_id_seq IS 'counts definitions';
 
 -- The numbers go with the rows, so that a restored database never gives one out again.
 SELECT pg_catalog.pg_extension_config_dump('dialstack.products', '');

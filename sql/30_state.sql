@@ -39,6 +39,7 @@ CREATE TABLE dialstack.signing_keys (
 );
 -- At most one key signs, seals or makes tokens at a time.
 CREATE UNIQUE INDEX signing_keys_active ON dialstack.signing_keys (purpose) WHERE state = 'active';
+COMMENT ON INDEX dialstack.signing_keys_active IS 'at most one active key a purpose';
 COMMENT ON TABLE dialstack.signing_keys IS 'the key ring, each key wrapped by the root key';
 COMMENT ON COLUMN dialstack.signing_keys.kid IS 'key id, as in the header of a token';
 COMMENT ON COLUMN dialstack.signing_keys.key_number IS 'number of the key, as in opaque tokens and sealed data';
@@ -85,6 +86,8 @@ CREATE TABLE dialstack.sessions (
 CREATE INDEX sessions_subject ON dialstack.sessions (env_id, definition_id, subject, created_at);
 -- Purging. A date, moved at most once a day: an indexed expiry would make every refresh write indexes.
 CREATE INDEX sessions_purge_after ON dialstack.sessions (purge_after);
+COMMENT ON INDEX dialstack.sessions_subject IS 'the sessions of one user: list, cap, revoke-all';
+COMMENT ON INDEX dialstack.sessions_purge_after IS 'finds what maintain() may delete';
 -- Sealed data does not compress: don't try.
 ALTER TABLE dialstack.sessions ALTER COLUMN sealed_data SET STORAGE EXTERNAL;
 COMMENT ON TABLE dialstack.sessions IS 'one row a session, of all families';
@@ -125,6 +128,7 @@ CREATE TABLE dialstack.session_users (
 -- more session stays a heap-only update; last_seen would make it write an index.
 CREATE INDEX session_users_first_seen ON dialstack.session_users
     (env_id, definition_id, first_seen, identifier);
+COMMENT ON INDEX dialstack.session_users_first_seen IS 'the list of users, newest first';
 COMMENT ON TABLE dialstack.session_users IS 'one row an identifier of a user session; create and revoke-all lock it first';
 COMMENT ON COLUMN dialstack.session_users.env_id IS 'environment';
 COMMENT ON COLUMN dialstack.session_users.definition_id IS 'definition';

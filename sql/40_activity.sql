@@ -44,8 +44,11 @@ COMMENT ON COLUMN dialstack.activity.xid IS 'transaction that wrote the row; rol
 COMMENT ON COLUMN dialstack.activity.session_created_at IS 'creation of the user session whose end moved';
 COMMENT ON COLUMN dialstack.activity.expires_before IS 'end that a user session had, where a refresh, extension or revocation moved it';
 COMMENT ON COLUMN dialstack.activity.expires_after IS 'end that a user session got; null where it was revoked';
+COMMENT ON SEQUENCE dialstack.activity_activity_id_seq IS 'counts the rows of activity';
 
 DO $$
+DECLARE
+    described record;
 BEGIN
     FOR month IN 1..12 LOOP
         EXECUTE pg_catalog.format(
@@ -58,6 +61,16 @@ BEGIN
             'COMMENT ON TABLE dialstack.activity_%s IS %L',
             pg_catalog.lpad(month::pg_catalog.text, 2, '0'),
             pg_catalog.concat('activity of month ', month));
+        FOR described IN
+            SELECT a.attname,
+                   pg_catalog.col_description(a.attrelid, a.attnum::pg_catalog.int4) AS text
+              FROM pg_catalog.pg_attribute a
+             WHERE a.attrelid OPERATOR(pg_catalog.=) 'dialstack.activity'::pg_catalog.regclass
+               AND a.attnum OPERATOR(pg_catalog.>) 0 AND NOT a.attisdropped
+        LOOP
+            EXECUTE pg_catalog.format('COMMENT ON COLUMN dialstack.activity_%s.%I IS %L',
+                pg_catalog.lpad(month::pg_catalog.text, 2, '0'), described.attname, described.text);
+        END LOOP;
     END LOOP;
 END
 $$;
@@ -68,3 +81,6 @@ CREATE INDEX activity_env_at ON dialstack.activity (env_id, at);
 CREATE INDEX activity_subject_at ON dialstack.activity (env_id, subject, at);
 -- What is not rolled up yet.
 CREATE INDEX activity_xid ON dialstack.activity (xid, activity_id);
+COMMENT ON INDEX dialstack.activity_env_at IS 'the logs of an environment, newest first';
+COMMENT ON INDEX dialstack.activity_subject_at IS 'the logs and the dashboard of one user';
+COMMENT ON INDEX dialstack.activity_xid IS 'finds what is not rolled up yet';

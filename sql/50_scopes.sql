@@ -41,6 +41,7 @@ CREATE TABLE dialstack.api_keys (
 );
 CREATE INDEX api_keys_env_id ON dialstack.api_keys (env_id);
 ALTER TABLE dialstack.api_keys ENABLE ROW LEVEL SECURITY;
+COMMENT ON INDEX dialstack.api_keys_env_id IS 'the keys of an environment';
 COMMENT ON TABLE dialstack.api_keys IS 'API keys, as hashes; a key is shown once, when it is created';
 COMMENT ON COLUMN dialstack.api_keys.api_key_id IS 'id of the key';
 COMMENT ON COLUMN dialstack.api_keys.env_id IS 'the environment that the key is for';
@@ -61,6 +62,10 @@ CREATE INDEX sessions_client_webviews ON dialstack.sessions USING gin (connect_w
     WHERE kind = 'client';
 CREATE INDEX sessions_client_identities ON dialstack.sessions USING gin (user_identity_ids)
     WHERE kind = 'client';
+COMMENT ON INDEX dialstack.sessions_client_key IS 'one living client session a user_identifier_key';
+COMMENT ON INDEX dialstack.sessions_client_env IS 'the client sessions of an environment, newest first';
+COMMENT ON INDEX dialstack.sessions_client_webviews IS 'the client sessions of a connect webview';
+COMMENT ON INDEX dialstack.sessions_client_identities IS 'the client sessions of a user identity';
 
 CREATE TABLE dialstack.protected_tables (
     relation    regclass    NOT NULL,

@@ -72,27 +72,3 @@ LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'has_scope_of_wrapper';
 
 CREATE FUNCTION dialstack.require_scope(scope text) RETURNS void
 LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'require_scope_wrapper';
-
-COMMENT ON FUNCTION dialstack.session_use IS 'presents a good token for the transaction, or with is_local => false for the connection';
-COMMENT ON FUNCTION dialstack.session_clear IS 'presents no token any more';
-COMMENT ON FUNCTION dialstack.session_end IS 'revokes the session of the presented token: a user''s own log-out';
-COMMENT ON FUNCTION dialstack.postgrest_pre_request IS 'for db-pre-request of PostgREST: presents the session token of the request, from the header x-session-token or the bearer token';
-COMMENT ON FUNCTION dialstack.current_session_id() IS 'id of the session of the presented token';
-COMMENT ON FUNCTION dialstack.current_session_kind() IS 'user, account or client';
-COMMENT ON FUNCTION dialstack.current_identifier() IS 'identifier of the user of the user session';
-COMMENT ON FUNCTION dialstack.current_identifier(text, text, text) IS 'identifier of the user of the user session, if it belongs there';
-COMMENT ON FUNCTION dialstack.current_account() IS 'account of the account session';
-COMMENT ON FUNCTION dialstack.current_account(text, text, text) IS 'account of the account session, if it belongs there';
-COMMENT ON FUNCTION dialstack.current_connected_accounts() IS 'connected accounts that the client session reaches';
-COMMENT ON FUNCTION dialstack.current_connected_accounts(text, text, text) IS 'connected accounts that the client session reaches, if it belongs there';
-COMMENT ON FUNCTION dialstack.current_user_identities() IS 'user identities of the client session';
-COMMENT ON FUNCTION dialstack.current_user_identities(text, text, text) IS 'user identities of the client session, if it belongs there';
-COMMENT ON FUNCTION dialstack.current_product() IS 'product of the session';
-COMMENT ON FUNCTION dialstack.current_env() IS 'environment of the session';
-COMMENT ON FUNCTION dialstack.current_tag() IS 'definition of the user session';
-COMMENT ON FUNCTION dialstack.current_scopes() IS 'scopes that the session holds';
-COMMENT ON FUNCTION dialstack.current_data() IS 'data of the user session, as it is now';
-COMMENT ON FUNCTION dialstack.current_session_error() IS 'why the presented token is refused; null where none is presented or it is good';
-COMMENT ON FUNCTION dialstack.has_scope(text) IS 'whether the session holds the scope';
-COMMENT ON FUNCTION dialstack.has_scope(text, text, text, text) IS 'whether the session holds the scope and belongs there';
-COMMENT ON FUNCTION dialstack.require_scope IS 'raises SCOPE_DISABLED unless the session holds the scope';

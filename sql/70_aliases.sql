@@ -6,4 +6,3 @@ CREATE FUNCTION dialstack.session_start(
 RETURNS TABLE (token text, refresh_token text, expires_at timestamptz, session_id uuid)
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'session_create_wrapper';
-COMMENT ON FUNCTION dialstack.session_start IS 'alias of session_create';

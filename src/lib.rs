@@ -73,19 +73,6 @@ extension_sql_file!(
     requires = [session_create]
 );
 extension_sql_file!(
-    "../sql/85_protection_comments.sql",
-    name = "protection_comments",
-    requires = [
-        protect_table,
-        unprotect_table,
-        policy_lint,
-        revoke_on_change,
-        uuid_or_null,
-        bigint_or_null,
-        integer_or_null
-    ]
-);
-extension_sql_file!(
     "../sql/85_by_hand.sql",
     name = "by_hand",
     requires = ["invalidation", note_by_hand, by_hand]

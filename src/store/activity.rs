@@ -3,6 +3,7 @@
 
 use pgrx::datum::Inet;
 use pgrx::{IntoDatum, pg_sys};
+use serde_json::json;
 use uuid::Uuid;
 
 use super::clock::{self, Micros, timestamptz};
@@ -75,6 +76,39 @@ pub struct Entry<'a> {
     pub expires_before: Option<Micros>,
     /// The end that it got.
     pub expires_after: Option<Micros>,
+    /// Whether that was what was asked for.
+    pub extended: bool,
+}
+
+impl<'a> Entry<'a> {
+    /// An operation that succeeded on a session and did not move its end.
+    pub fn of(session: &'a SessionRow, operation: &'static str, at: Micros) -> Self {
+        Entry {
+            at,
+            session_id: &session.session_id,
+            env_id: session.env_id,
+            definition_id: session.definition_id,
+            kind: &session.kind,
+            subject: session.subject.as_deref(),
+            operation,
+            refused: None,
+            origin: Origin::UNKNOWN,
+            session_created_at: None,
+            expires_before: None,
+            expires_after: None,
+            extended: false,
+        }
+    }
+
+    /// What the column `detail` says.
+    fn detail(&self) -> Option<JsonText> {
+        let detail = match self.origin.api_key_id {
+            Some(id) => json!({ "api_key_id": id.to_string() }),
+            None if self.extended => json!({ "extended": true }),
+            None => return None,
+        };
+        Some(JsonText::of(&detail))
+    }
 }
 
 /// Adds a row, past SQL: the statement would cost several times as much, at each create and refresh.
@@ -86,10 +120,6 @@ pub fn write(_owner: &AsOwner, entry: &Entry<'_>) -> Result<()> {
         "success"
     };
     let moment = |at: Micros| timestamptz(at).into_datum();
-    let detail = entry
-        .origin
-        .api_key_id
-        .map(|id| JsonText::of(&serde_json::json!({ "api_key_id": id.to_string() })));
     // SAFETY: gives the transaction an id if it has none yet.
     let xid = unsafe { pg_sys::GetTopFullTransactionId() };
     // In the order of the columns.
@@ -108,7 +138,7 @@ pub fn write(_owner: &AsOwner, entry: &Entry<'_>) -> Result<()> {
         entry.subject.into_datum(),
         entry.origin.ip.cloned().into_datum(),
         entry.origin.user_agent.into_datum(),
-        detail.into_datum(),
+        entry.detail().into_datum(),
         Some(pg_sys::Datum::from(xid.value)),
         entry.session_created_at.and_then(moment),
         entry.expires_before.and_then(moment),
@@ -137,18 +167,9 @@ pub fn note(
     origin: Origin<'_>,
 ) -> Result<()> {
     let entry = Entry {
-        at: began,
-        session_id: &session.session_id,
-        env_id: session.env_id,
-        definition_id: session.definition_id,
-        kind: &session.kind,
-        subject: session.subject.as_deref(),
-        operation,
         refused,
         origin,
-        session_created_at: None,
-        expires_before: None,
-        expires_after: None,
+        ..Entry::of(session, operation, began)
     };
     write(owner, &entry)
 }

@@ -14,6 +14,7 @@ pub mod current;
 pub mod dashboard;
 pub mod definitions;
 pub mod device_count;
+mod ends;
 pub mod grants;
 pub mod ids;
 mod instance;

@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use super::activity::{self, Origin};
 use super::clock::{Micros, timestamptz};
+use super::ends::{NotingEnds, noting_ends};
 use super::ids::pg_uuid;
 use super::owner::AsOwner;
 use super::session_users::{self, UserKey};
@@ -61,7 +62,7 @@ pub enum Which<'a> {
 }
 
 macro_rules! revoke_where {
-    ($condition:literal) => {
+    ($condition:literal, $columns:literal, $values:literal) => {
         concat!(
             "WITH revoked AS ( \
                  UPDATE dialstack.sessions SET revoked_at = $1, revoke_reason = $2, \
@@ -73,15 +74,26 @@ macro_rules! revoke_where {
              logged AS ( \
                  INSERT INTO dialstack.activity \
                      (at, month, session_id, env_id, definition_id, kind, operation, status, \
-                      reason, subject, ip, user_agent, latency_us, detail, \
-                      session_created_at, expires_before) \
-                 SELECT $1, extract(month FROM $1 AT TIME ZONE 'UTC'), session_id, env_id, \
+                      reason, subject, ip, user_agent, latency_us, detail",
+            $columns,
+            ") SELECT $1, extract(month FROM $1 AT TIME ZONE 'UTC'), session_id, env_id, \
                         definition_id, kind, $4, $5, $2, subject, coalesce($6, ip), \
                         coalesce($7, user_agent), $8, \
-                        CASE WHEN $9 IS NOT NULL THEN jsonb_build_object('api_key_id', $9) END, \
-                        created_at, expires_at \
-                   FROM revoked) \
+                        CASE WHEN $9 IS NOT NULL THEN jsonb_build_object('api_key_id', $9) END",
+            $values,
+            " FROM revoked) \
              SELECT count(*), ARRAY(SELECT session_id FROM revoked LIMIT $10) FROM revoked"
+        )
+    };
+}
+
+macro_rules! revocation {
+    ($condition:literal, $parameters:expr) => {
+        noting_ends!(
+            revoke_where!($condition),
+            ", session_created_at, expires_before",
+            ", created_at, expires_at",
+            $parameters
         )
     };
 }
@@ -105,15 +117,15 @@ macro_rules! revoke_parameters {
     };
 }
 
-static REVOKE_ONE: Statement = Statement {
-    sql: revoke_where!("session_id = $11 AND env_id = $12 AND definition_id = $13"),
-    parameters: revoke_parameters!(T::UUIDOID, T::INT4OID, T::INT4OID),
-};
+static REVOKE_ONE: NotingEnds = revocation!(
+    "session_id = $11 AND env_id = $12 AND definition_id = $13",
+    revoke_parameters!(T::UUIDOID, T::INT4OID, T::INT4OID)
+);
 
-static REVOKE_OPAQUE: Statement = Statement {
-    sql: revoke_where!("session_id = $11 AND env_id = $12 AND definition_id IS NULL"),
-    parameters: revoke_parameters!(T::UUIDOID, T::INT4OID),
-};
+static REVOKE_OPAQUE: NotingEnds = revocation!(
+    "session_id = $11 AND env_id = $12 AND definition_id IS NULL",
+    revoke_parameters!(T::UUIDOID, T::INT4OID)
+);
 
 /// The same for one that has expired: its key is needed.
 static PUT_AWAY: Statement = Statement {
@@ -122,38 +134,28 @@ static PUT_AWAY: Statement = Statement {
     parameters: &[T::UUIDOID, T::TIMESTAMPTZOID, T::TEXTOID],
 };
 
-static REVOKE_USER: Statement = Statement {
-    sql: revoke_where!(
-        "env_id = $11 AND definition_id = $12 AND subject = $13 \
-         AND ($14 IS NULL OR session_id <> $14)"
-    ),
-    parameters: revoke_parameters!(T::INT4OID, T::INT4OID, T::TEXTOID, T::UUIDOID),
-};
+static REVOKE_USER: NotingEnds = revocation!(
+    "env_id = $11 AND definition_id = $12 AND subject = $13 \
+         AND ($14 IS NULL OR session_id <> $14)",
+    revoke_parameters!(T::INT4OID, T::INT4OID, T::TEXTOID, T::UUIDOID)
+);
 
-static REVOKE_KEY: Statement = Statement {
-    sql: revoke_where!("key_number = $11 AND definition_id IS NULL"),
-    parameters: revoke_parameters!(T::INT4OID),
-};
+static REVOKE_KEY: NotingEnds = revocation!(
+    "key_number = $11 AND definition_id IS NULL",
+    revoke_parameters!(T::INT4OID)
+);
 
-static REVOKE_ENV: Statement = Statement {
-    sql: revoke_where!("env_id = $11"),
-    parameters: revoke_parameters!(T::INT4OID),
-};
+static REVOKE_ENV: NotingEnds = revocation!("env_id = $11", revoke_parameters!(T::INT4OID));
 
-static REVOKE_DEFINITION: Statement = Statement {
-    sql: revoke_where!("definition_id = $11"),
-    parameters: revoke_parameters!(T::INT4OID),
-};
+static REVOKE_DEFINITION: NotingEnds =
+    revocation!("definition_id = $11", revoke_parameters!(T::INT4OID));
 
-static REVOKE_TAG: Statement = Statement {
-    sql: revoke_where!("env_id = $11 AND definition_id = $12"),
-    parameters: revoke_parameters!(T::INT4OID, T::INT4OID),
-};
+static REVOKE_TAG: NotingEnds = revocation!(
+    "env_id = $11 AND definition_id = $12",
+    revoke_parameters!(T::INT4OID, T::INT4OID)
+);
 
-static REVOKE_ALL: Statement = Statement {
-    sql: revoke_where!("true"),
-    parameters: revoke_parameters!(),
-};
+static REVOKE_ALL: NotingEnds = revocation!("true", revoke_parameters!());
 
 /// Keeps creates out until the transaction ends, so that a whole environment or definition dies
 /// without a straggler and without a deadlock. Verifies and refreshes go on.
@@ -314,8 +316,8 @@ fn told() -> i64 {
 }
 
 /// Runs a revocation, tells who listens, and counts.
-fn run(owner: &AsOwner, statement: &Statement, arguments: &[DatumWithOid<'_>]) -> Result<u64> {
-    let rows = statement.write(owner, arguments, |row| {
+fn run(owner: &AsOwner, statement: &NotingEnds, arguments: &[DatumWithOid<'_>]) -> Result<u64> {
+    let rows = statement.form(owner).write(owner, arguments, |row| {
         Ok((row.required::<i64>(1)?, row.required::<Vec<pgrx::Uuid>>(2)?))
     })?;
     let mut revoked = 0;
@@ -332,7 +334,7 @@ fn run(owner: &AsOwner, statement: &Statement, arguments: &[DatumWithOid<'_>]) -
 /// `CONFLICT` where the transaction's snapshot is too old to show one of them.
 fn revoke_many(
     owner: &AsOwner,
-    statement: &Statement,
+    statement: &NotingEnds,
     arguments: &[DatumWithOid<'_>],
     now: Micros,
     meant: impl Fn(&SessionRow) -> bool,

@@ -119,6 +119,7 @@ pub fn insert(owner: &AsOwner, session: NewSession<'_>) -> Result<()> {
         session_created_at: None,
         expires_before: None,
         expires_after: Some(session.expires_at),
+        extended: false,
     };
     activity::write(owner, &entry)
 }
@@ -206,14 +207,6 @@ pub fn rotate(owner: &AsOwner, step: &Step<'_>) -> Result<Option<Rotated>> {
         return Ok(None);
     };
     let entry = Entry {
-        at: step.now,
-        session_id: &row.session_id,
-        env_id: row.env_id,
-        definition_id: row.definition_id,
-        kind: &row.kind,
-        subject: row.subject.as_deref(),
-        operation: "refresh",
-        refused: None,
         origin: Origin {
             ip: ip.as_ref(),
             user_agent: user_agent.as_deref(),
@@ -222,6 +215,7 @@ pub fn rotate(owner: &AsOwner, step: &Step<'_>) -> Result<Option<Rotated>> {
         session_created_at: Some(row.created_at),
         expires_before: Some(row.expires_at),
         expires_after: Some(step.expires_at),
+        ..Entry::of(row, "refresh", step.now)
     };
     activity::write(owner, &entry)?;
     // The reuse interval begins when the step is taken. A step that waited for a lock was taken later
@@ -251,26 +245,15 @@ static SET_EXPIRY: Statement = Statement {
 
 /// The row is locked, so that the end which it had is the one that was read.
 static EXTEND: Statement = Statement {
-    sql: "WITH extended AS ( \
-              UPDATE dialstack.sessions SET expires_at = $2, \
-                     purge_after = ($3 AT TIME ZONE 'UTC')::date \
-               WHERE session_id = $1 AND revoked_at IS NULL AND expires_at = $4 \
-           RETURNING env_id, definition_id, kind, subject, ip, user_agent, created_at) \
-          INSERT INTO dialstack.activity \
-              (at, month, session_id, env_id, definition_id, kind, operation, status, subject, \
-               ip, user_agent, latency_us, detail, session_created_at, expires_before, \
-               expires_after) \
-          SELECT $5, extract(month FROM $5 AT TIME ZONE 'UTC'), $1, env_id, definition_id, kind, \
-                 'refresh', 'success', subject, ip, user_agent, $6, \
-                 '{\"extended\": true}', created_at, $4, $2 \
-            FROM extended",
+    sql: "UPDATE dialstack.sessions SET expires_at = $2, \
+                 purge_after = ($3 AT TIME ZONE 'UTC')::date \
+           WHERE session_id = $1 AND revoked_at IS NULL AND expires_at = $4 \
+       RETURNING ip, user_agent",
     parameters: &[
         T::UUIDOID,
         T::TIMESTAMPTZOID,
         T::TIMESTAMPTZOID,
         T::TIMESTAMPTZOID,
-        T::TIMESTAMPTZOID,
-        T::INT4OID,
     ],
 };
 
@@ -312,18 +295,35 @@ pub fn set_expiry(owner: &AsOwner, session_id: &Uuid, expires_at: Micros) -> Res
     Ok(SET_EXPIRY.execute(owner, &arguments)? == 1)
 }
 
-/// Moves a living user session's end and notes it as a refresh that extended it; `false` if the session was
-/// revoked or its end moved meanwhile.
+/// Moves a living user session's end and notes it as a refresh that extended it; `false` if the session
+/// was revoked or its end moved meanwhile.
 pub fn extend(owner: &AsOwner, row: &SessionRow, expires_at: Micros, now: Micros) -> Result<bool> {
     let arguments = [
         bind(pg_uuid(&row.session_id)),
         bind(timestamptz(expires_at)),
         bind(purge_after(expires_at)),
         bind(timestamptz(row.expires_at)),
-        bind(timestamptz(now)),
-        bind(activity::latency(now)),
     ];
-    Ok(EXTEND.execute(owner, &arguments)? == 1)
+    let extended = EXTEND.write(owner, &arguments, |row| {
+        Ok((row.get::<Inet>(1)?, row.get::<String>(2)?))
+    })?;
+    let Some((ip, user_agent)) = extended.into_iter().next() else {
+        return Ok(false);
+    };
+    let entry = Entry {
+        origin: Origin {
+            ip: ip.as_ref(),
+            user_agent: user_agent.as_deref(),
+            api_key_id: None,
+        },
+        session_created_at: Some(row.created_at),
+        expires_before: Some(row.expires_at),
+        expires_after: Some(expires_at),
+        extended: true,
+        ..Entry::of(row, "refresh", now)
+    };
+    activity::write(owner, &entry)?;
+    Ok(true)
 }
 
 /// The day as it follows from the row and the retention of now.

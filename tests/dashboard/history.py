@@ -93,8 +93,9 @@ class Writer:
         self.tokens = self.tokens[:-1] if self.tokens else []
 
 
-def age(admin, user, by):
-    """Everything that a user has done, as if it were so much earlier; before it is rolled up."""
+def age(admin, user, by, ends=True):
+    """Everything that a user has done, as if it were so much earlier; before it is rolled up. The first
+    version had no columns for the ends in the activity."""
     admin.execute(
         "UPDATE dialstack.sessions SET created_at = created_at - %(by)s, "
         "token_expires_at = token_expires_at - %(by)s, expires_at = expires_at - %(by)s, "
@@ -102,12 +103,16 @@ def age(admin, user, by):
         "revoked_at = revoked_at - %(by)s WHERE subject = %(user)s",
         {"user": user, "by": by},
     )
+    if ends:
+        admin.execute(
+            "UPDATE dialstack.activity SET session_created_at = session_created_at - %(by)s, "
+            "expires_before = expires_before - %(by)s, expires_after = expires_after - %(by)s "
+            "WHERE subject = %(user)s",
+            {"user": user, "by": by},
+        )
     admin.execute(
         "UPDATE dialstack.activity SET at = at - %(by)s, "
-        "month = extract(month FROM (at - %(by)s) AT TIME ZONE 'UTC'), "
-        "session_created_at = session_created_at - %(by)s, "
-        "expires_before = expires_before - %(by)s, expires_after = expires_after - %(by)s "
-        "WHERE subject = %(user)s",
+        "month = extract(month FROM (at - %(by)s) AT TIME ZONE 'UTC') WHERE subject = %(user)s",
         {"user": user, "by": by},
     )
     admin.execute(

@@ -227,7 +227,7 @@ def _operations(tables, zone, first, last, now):
     by_period = Counter((zone.period(row.at), row.operation) for row in rows)
     by_hour = Counter(zone.local(row.at).hour for row in rows)
     good = sum(row.status == "success" for row in rows)
-    spent = ratio(sum(row.latency_us for row in rows), len(rows))
+    spent = ratio(sum(row.latency_us or 0 for row in rows), len(rows))
     today = zone.local(now).date()
     by_day, created = Counter(), Counter()
     for row in tables.activity:
