@@ -27,7 +27,8 @@ EXCEPTION WHEN OTHERS THEN
     RETURN SQLSTATE;
 END
 $$;
-SELECT pg_temp.outcome(format('SELECT dialstack.%I(%s)', proname, array_to_string(ARRAY(SELECT 'NULL::' || format_type(a, NULL) FROM unnest(proargtypes) a), ', '))) AS outcome, count(*) > 25 AS all_functions
+-- A strict function is not even asked about NULL.
+SELECT pg_temp.outcome(format('SELECT dialstack.%I(%s)', proname, array_to_string(ARRAY(SELECT CASE WHEN proisstrict THEN '''1''::' ELSE 'NULL::' END || format_type(a, NULL) FROM unnest(proargtypes) a), ', '))) AS outcome, count(*) > 25 AS all_functions
   FROM pg_proc WHERE pronamespace = 'dialstack'::regnamespace AND prorettype <> 'trigger'::regtype GROUP BY 1;
 SELECT command, pg_temp.outcome(format(command, relname)) AS outcome, count(*) > 15 AS all_tables
   FROM pg_class, unnest(ARRAY['SELECT * FROM dialstack.%I', 'DELETE FROM dialstack.%I', 'TRUNCATE dialstack.%I', 'LOCK TABLE dialstack.%I',
