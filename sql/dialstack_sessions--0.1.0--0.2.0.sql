@@ -838,6 +838,7 @@ COMMENT ON INDEX dialstack.signing_keys_active IS 'at most one active key a purp
 COMMENT ON INDEX dialstack.sessions_subject IS 'the sessions of one user: list, cap, revoke-all';
 COMMENT ON INDEX dialstack.sessions_purge_after IS 'finds what maintain() may delete';
 COMMENT ON COLUMN dialstack.session_users.last_seen IS 'creation of the latest session, or the last refresh of one that was purged';
+COMMENT ON COLUMN dialstack.activity.operation IS 'create, verify, refresh, revoke, delete, grant, reuse or evict; by_hand, which no log shows: somebody moved the end of a session';
 COMMENT ON COLUMN dialstack.activity.detail IS 'more: api_key_id, the API key that the caller presented; never a token or session data';
 COMMENT ON SEQUENCE dialstack.activity_activity_id_seq IS 'counts the rows of activity';
 COMMENT ON INDEX dialstack.activity_env_at IS 'the logs of an environment, newest first';

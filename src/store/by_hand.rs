@@ -1,5 +1,6 @@
-//! What an administrator does to sessions by hand, with UPDATE in psql: noted in the activity like what
-//! functions do, so that logs and dashboard know of it.
+//! What an administrator does to sessions by hand, with UPDATE in psql, noted in the activity: a
+//! revocation like one by function, and an end that was moved as `by_hand`, which is no operation and in
+//! no log, but without which the dashboard would count wrong.
 
 use pgrx::datum::TimestampWithTimeZone;
 use pgrx::pg_sys::BuiltinOid as T;
@@ -40,7 +41,7 @@ static NOTE: Statement = Statement {
               (at, month, session_id, env_id, definition_id, kind, operation, status, reason, \
                subject, latency_us, detail, session_created_at, expires_before, expires_after) \
           SELECT at, extract(month FROM at AT TIME ZONE 'UTC'), $2, $3, $4, $5, \
-                 CASE WHEN $6 IS NULL THEN 'revoke' ELSE 'refresh' END, \
+                 CASE WHEN $6 IS NULL THEN 'revoke' ELSE 'by_hand' END, \
                  'success', $7, $8, 0, '{\"by_hand\": true}', $9, $10, $6 \
             FROM (SELECT CASE WHEN isfinite($1) THEN $1 ELSE clock_timestamp() END AS at) t",
     parameters: &[

@@ -22,6 +22,7 @@ logs AS MATERIALIZED (
            a.status, a.latency_us
       FROM bounds b, dialstack.activity a
      WHERE a.env_id = ANY ($1) AND a.definition_id = $2 AND a.subject = $3 AND a.kind = 'user'
+       AND a.operation <> 'by_hand'
        AND a.at >= b.first_period
        AND date_trunc($4, a.at, $7) BETWEEN b.first_period AND b.last_period
 ),

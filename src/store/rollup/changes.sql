@@ -58,6 +58,7 @@ changes AS MATERIALIZED (
     SELECT env_id, definition_id, operation || '/' || status AS metric, at, 1::bigint AS count,
            coalesce(latency_us, 0)::numeric AS sum
       FROM news
+     WHERE operation <> 'by_hand'
     UNION ALL
     SELECT n.env_id, n.definition_id, 'ends', e.at, e.count,
            e.count * extract(epoch FROM e.at - coalesce(n.session_created_at, n.at))

@@ -22,6 +22,31 @@ SELECT p.proname FROM pg_proc p
  WHERE p.pronamespace = 'dialstack'::regnamespace
    AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = p.oid AND d.classid = 'pg_proc'::regclass AND d.deptype = 'e');
 
+-- \dx+, \df+ and \d+ explain everything: nothing is without a comment, but for indexes of constraints and of
+-- partitions.
+SELECT 'extension' AS what, extname::text AS name FROM pg_extension
+ WHERE extname = 'dialstack_sessions' AND obj_description(oid, 'pg_extension') IS NULL
+UNION ALL
+SELECT 'schema', nspname FROM pg_namespace
+ WHERE nspname = 'dialstack' AND obj_description(oid, 'pg_namespace') IS NULL
+UNION ALL
+SELECT 'function', oid::regprocedure::text FROM pg_proc
+ WHERE pronamespace = 'dialstack'::regnamespace AND obj_description(oid, 'pg_proc') IS NULL
+UNION ALL
+SELECT 'relation', relname FROM pg_class c
+ WHERE relnamespace = 'dialstack'::regnamespace AND obj_description(oid, 'pg_class') IS NULL
+   AND relkind NOT IN ('c', 't')
+   AND NOT (relkind = 'i' AND (relispartition OR EXISTS (SELECT FROM pg_constraint k WHERE k.conindid = c.oid)))
+UNION ALL
+SELECT 'column', format('%s.%s', relname, attname)
+  FROM pg_attribute JOIN pg_class c ON c.oid = attrelid
+ WHERE relnamespace = 'dialstack'::regnamespace AND relkind IN ('r', 'p', 'v', 'm', 'f', 'c')
+   AND attnum > 0 AND NOT attisdropped AND col_description(c.oid, attnum) IS NULL
+UNION ALL
+SELECT 'type', typname FROM pg_type t LEFT JOIN pg_class c ON c.oid = t.typrelid
+ WHERE typnamespace = 'dialstack'::regnamespace AND typcategory <> 'A'
+   AND coalesce(c.relkind, 'c') = 'c' AND obj_description(t.oid, 'pg_type') IS NULL;
+
 -- State has row-level security without a policy, so that even pg_read_all_data reads no row of it.
 SELECT c.relname FROM pg_class c
  WHERE c.relnamespace = 'dialstack'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relrowsecurity
@@ -51,7 +76,7 @@ DROP OWNED BY regress_reader;
 DROP ROLE regress_reader;
 
 -- Everything belongs to the role that created the extension, and nothing is granted to PUBLIC or
--- to anybody else: not the schema, a table, a column, a sequence or a function.
+-- to anybody else: not the schema, a table, a column, a sequence, a function or a type.
 SELECT DISTINCT relowner = extowner AS same_owner FROM pg_class, pg_extension
  WHERE relnamespace = 'dialstack'::regnamespace AND extname = 'dialstack_sessions';
 SELECT DISTINCT proowner = extowner AS same_owner FROM pg_proc, pg_extension
@@ -70,7 +95,11 @@ SELECT 'column', attname, a.privilege_type, a.grantee::regrole
 UNION ALL
 SELECT 'function', oid::regprocedure::text, a.privilege_type, a.grantee::regrole
   FROM pg_proc, aclexplode(coalesce(proacl, acldefault('f', proowner))) a
- WHERE pronamespace = 'dialstack'::regnamespace AND a.grantee <> proowner;
+ WHERE pronamespace = 'dialstack'::regnamespace AND a.grantee <> proowner
+UNION ALL
+SELECT 'type', t.oid::regtype::text, a.privilege_type, a.grantee::regrole
+  FROM pg_class c JOIN pg_type t ON t.oid = c.reltype, aclexplode(coalesce(typacl, acldefault('T', typowner))) a
+ WHERE c.relnamespace = 'dialstack'::regnamespace AND relkind = 'c' AND a.grantee <> typowner;
 SELECT defaclobjtype FROM pg_default_acl WHERE defaclnamespace = 'dialstack'::regnamespace;
 
 -- What a logical dump carries: configuration and its counters. No session, user, activity or key.
