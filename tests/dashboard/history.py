@@ -29,7 +29,8 @@ class Writer:
             actions = (
                 [self.create] * 5
                 + [self.refresh] * 5
-                + [self.verify, self.extend, self.revoke, self.revoke_user, self.undone, self.by_hand]
+                + [self.verify, self.extend, self.revoke, self.revoke_user, self.undone, self.by_hand,
+                   self.move_end]
             )
             self.random.choice(actions)()
 
@@ -86,6 +87,14 @@ class Writer:
             [self.pick()[0]],
         )
 
+    def move_end(self):
+        # Back or forth, to whole seconds as the functions do.
+        self.connection.execute(
+            "UPDATE dialstack.sessions SET expires_at = date_trunc('second', expires_at) + %s "
+            "WHERE session_id = %s",
+            [timedelta(seconds=self.random.randrange(-3_000_000, 400_000)), self.pick()[0]],
+        )
+
     def undone(self):
         with self.connection.transaction(force_rollback=True):
             self.create()
@@ -96,12 +105,18 @@ class Writer:
 def age(admin, user, by, ends=True):
     """Everything that a user has done, as if it were so much earlier; before it is rolled up. The first
     version had no columns for the ends in the activity."""
+    newest = "SELECT coalesce(max(activity_id), 0) FROM dialstack.activity"
+    (before,) = admin.execute(newest).fetchone()
     admin.execute(
         "UPDATE dialstack.sessions SET created_at = created_at - %(by)s, "
         "token_expires_at = token_expires_at - %(by)s, expires_at = expires_at - %(by)s, "
         "last_seen_at = last_seen_at - %(by)s, rotated_at = rotated_at - %(by)s, "
         "revoked_at = revoked_at - %(by)s WHERE subject = %(user)s",
         {"user": user, "by": by},
+    )
+    # The rows of activity are about to say it themselves.
+    admin.execute(
+        "DELETE FROM dialstack.activity WHERE operation = 'by_hand' AND activity_id > %s", [before]
     )
     if ends:
         admin.execute(

@@ -100,7 +100,9 @@ class Tables:
                 [shop.product, shop.tag, list(envs)],
             ).fetchall()
 
-        return cls(envs, rows("sessions"), rows("session_users"), rows("activity"))
+        return cls(envs, rows("sessions"), rows("session_users"),
+                   # An end that was moved by hand is no operation.
+                   [row for row in rows("activity") if row.operation != "by_hand"])
 
 
 def dashboard(tables, zone, first, last, now):
