@@ -134,43 +134,52 @@ COMMENT ON COLUMN dialstack.activity.expires_after IS 'end that a user session g
 
 -- The ends of the sessions that there are. What their refreshes did to them is not known; the end of now
 -- counts as the one that they were created with.
-UPDATE dialstack.activity a
-   SET expires_after = s.expires_at
-  FROM dialstack.sessions s
- WHERE a.session_id OPERATOR(pg_catalog.=) s.session_id AND a.kind OPERATOR(pg_catalog.=) 'user'
-   AND a.operation OPERATOR(pg_catalog.=) 'create' AND a.status OPERATOR(pg_catalog.=) 'success';
-UPDATE dialstack.activity a
-   SET session_created_at = s.created_at, expires_before = s.expires_at
-  FROM dialstack.sessions s
- WHERE a.session_id OPERATOR(pg_catalog.=) s.session_id AND a.kind OPERATOR(pg_catalog.=) 'user'
-   AND a.at OPERATOR(pg_catalog.=) s.revoked_at
-   AND a.operation OPERATOR(pg_catalog.=) ANY (ARRAY['revoke', 'reuse', 'evict']);
--- Where somebody emptied a month, or revoked by hand, the rows are missing.
-INSERT INTO dialstack.activity
-    (at, month, session_id, env_id, definition_id, kind, operation, status, subject, expires_after)
-SELECT s.created_at, extract(month FROM s.created_at AT TIME ZONE 'UTC'), s.session_id, s.env_id,
-       s.definition_id, 'user', 'create', 'success', s.subject, s.expires_at
-  FROM dialstack.sessions s
- WHERE s.kind OPERATOR(pg_catalog.=) 'user' AND pg_catalog.isfinite(s.created_at)
-   AND NOT EXISTS (
-       SELECT FROM dialstack.activity a
-        WHERE a.session_id OPERATOR(pg_catalog.=) s.session_id
-          AND a.operation OPERATOR(pg_catalog.=) 'create' AND a.status OPERATOR(pg_catalog.=) 'success');
-INSERT INTO dialstack.activity
-    (at, month, session_id, env_id, definition_id, kind, operation, status, reason, subject,
-     session_created_at, expires_before)
-SELECT r.at, extract(month FROM r.at AT TIME ZONE 'UTC'), s.session_id, s.env_id, s.definition_id, 'user',
-       'revoke', 'success', s.revoke_reason, s.subject, s.created_at, s.expires_at
-  FROM dialstack.sessions s
- CROSS JOIN LATERAL (
-       SELECT CASE WHEN pg_catalog.isfinite(s.revoked_at) THEN s.revoked_at
-                   ELSE pg_catalog.now() END AS at) r
- WHERE s.kind OPERATOR(pg_catalog.=) 'user' AND s.revoked_at IS NOT NULL
-   AND NOT EXISTS (
-       SELECT FROM dialstack.activity a
-        WHERE a.session_id OPERATOR(pg_catalog.=) s.session_id
-          AND a.at OPERATOR(pg_catalog.=) s.revoked_at
-          AND a.operation OPERATOR(pg_catalog.=) ANY (ARRAY['revoke', 'reuse', 'evict']));
+DO $$
+DECLARE
+    nested_loops text := pg_catalog.current_setting('enable_nestloop');
+BEGIN
+    -- Each joins whole tables, and nobody may have analyzed them yet.
+    PERFORM pg_catalog.set_config('enable_nestloop', 'off', true);
+    UPDATE dialstack.activity a
+       SET expires_after = s.expires_at
+      FROM dialstack.sessions s
+     WHERE a.session_id OPERATOR(pg_catalog.=) s.session_id AND a.kind OPERATOR(pg_catalog.=) 'user'
+       AND a.operation OPERATOR(pg_catalog.=) 'create' AND a.status OPERATOR(pg_catalog.=) 'success';
+    UPDATE dialstack.activity a
+       SET session_created_at = s.created_at, expires_before = s.expires_at
+      FROM dialstack.sessions s
+     WHERE a.session_id OPERATOR(pg_catalog.=) s.session_id AND a.kind OPERATOR(pg_catalog.=) 'user'
+       AND a.at OPERATOR(pg_catalog.=) s.revoked_at
+       AND a.operation OPERATOR(pg_catalog.=) ANY (ARRAY['revoke', 'reuse', 'evict']);
+    -- Where somebody emptied a month, or revoked by hand, the rows are missing.
+    INSERT INTO dialstack.activity
+        (at, month, session_id, env_id, definition_id, kind, operation, status, subject, expires_after)
+    SELECT s.created_at, extract(month FROM s.created_at AT TIME ZONE 'UTC'), s.session_id, s.env_id,
+           s.definition_id, 'user', 'create', 'success', s.subject, s.expires_at
+      FROM dialstack.sessions s
+     WHERE s.kind OPERATOR(pg_catalog.=) 'user' AND pg_catalog.isfinite(s.created_at)
+       AND NOT EXISTS (
+           SELECT FROM dialstack.activity a
+            WHERE a.session_id OPERATOR(pg_catalog.=) s.session_id
+              AND a.operation OPERATOR(pg_catalog.=) 'create' AND a.status OPERATOR(pg_catalog.=) 'success');
+    INSERT INTO dialstack.activity
+        (at, month, session_id, env_id, definition_id, kind, operation, status, reason, subject,
+         session_created_at, expires_before)
+    SELECT r.at, extract(month FROM r.at AT TIME ZONE 'UTC'), s.session_id, s.env_id, s.definition_id, 'user',
+           'revoke', 'success', s.revoke_reason, s.subject, s.created_at, s.expires_at
+      FROM dialstack.sessions s
+     CROSS JOIN LATERAL (
+           SELECT CASE WHEN pg_catalog.isfinite(s.revoked_at) THEN s.revoked_at
+                       ELSE pg_catalog.now() END AS at) r
+     WHERE s.kind OPERATOR(pg_catalog.=) 'user' AND s.revoked_at IS NOT NULL
+       AND NOT EXISTS (
+           SELECT FROM dialstack.activity a
+            WHERE a.session_id OPERATOR(pg_catalog.=) s.session_id
+              AND a.at OPERATOR(pg_catalog.=) s.revoked_at
+              AND a.operation OPERATOR(pg_catalog.=) ANY (ARRAY['revoke', 'reuse', 'evict']));
+    PERFORM pg_catalog.set_config('enable_nestloop', nested_loops, true);
+END
+$$;
 
 -- After the rows, which is cheaper.
 CREATE INDEX activity_subject_at ON dialstack.activity (env_id, subject, at);

@@ -201,3 +201,32 @@ def test_maintenance_after_it_changes_nothing_that_is_seen(version, database):
     with service.connect(dbname="live", isolation=REPEATABLE_READ) as reader:
         now = datetime.now(timezone.utc)
         check(reader, shop, None, naive.Zone("UTC", "day"), now - timedelta(days=3), now)
+
+
+@pytest.mark.parametrize("version", OLDER)
+def test_verifying_goes_on_meanwhile_and_the_rest_waits(version, database):
+    admin = database("live", version)
+    shop = service.Shop.make(admin)
+    session, other = shop.create(admin), shop.create(admin)
+    with ExitStack() as stack:
+        verifier, creator, refresher = (
+            stack.enter_context(service.connect(dbname="live")) for _ in range(3)
+        )
+        # The creator has its statements planned for the old tables.
+        shop.create(creator, "before")
+        with admin.transaction():
+            admin.execute(UPDATE)
+            assert service.verify(verifier, session.token).valid
+            waiting = [
+                service.Background(shop.create, creator, "meanwhile"),
+                service.Background(service.refresh, refresher, other.refresh_token),
+            ]
+            for connection in (creator, refresher):
+                service.await_lock(verifier, connection)
+            assert service.verify(verifier, session.token).valid
+        made, refreshed = [one.result() for one in waiting]
+        assert service.verify(verifier, made.token).valid and refreshed.ok
+        # What waited was done with the new tables in mind: the dashboard misses nothing.
+        reader = stack.enter_context(service.connect(dbname="live", isolation=REPEATABLE_READ))
+        now = datetime.now(timezone.utc)
+        check(reader, shop, None, naive.Zone("UTC", "day"), now - timedelta(days=3), now)
