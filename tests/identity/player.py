@@ -171,7 +171,8 @@ class Player(Actions, Upkeep):
             )  # fmt: skip
             return {**nothing, "error": reason, "scope": False, "scope_in_b": False}
         account = session.subject if session.kind == "account" else None
-        identifier = session.subject if session.kind != "account" else None
+        # The key of a client session is no identity.
+        identifier = session.subject if session.kind == "user" else None
         in_a = session.env_name == "a"
         accounts = None if session.accounts is None else [uuid(n) for n in session.accounts]
         rows = sorted(session.accounts or ()) if in_a else []
