@@ -196,7 +196,7 @@ def test_maintenance_after_it_changes_nothing_that_is_seen(version, database):
 
     done = call(admin, "maintain").maintain
 
-    assert done["rolled_up"] == 6 and not done["more"]
+    assert done["activity_rolled_up"] == 6 and not done["more"]
     assert value(admin, OF_DASHBOARD, shop.product, shop.tag) == before
     with service.connect(dbname="live", isolation=REPEATABLE_READ) as reader:
         now = datetime.now(timezone.utc)
