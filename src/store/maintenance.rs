@@ -3,7 +3,8 @@
 //! It is safe beside everything else and beside itself: rows that somebody has locked are left for the
 //! next time, and so is what needs a table's lock that is not to be had at once.
 
-use super::clock::{self, Micros};
+use super::clock;
+use super::horizon::{Horizon, RUN_FOR};
 use super::owner::AsOwner;
 use super::purge::{self, Purged};
 use super::purge_activity::{self, PurgedActivity};
@@ -12,25 +13,6 @@ use super::statements::Statement;
 use super::subtransaction::unless_busy;
 use crate::error::Result;
 use crate::guc;
-
-/// After this a run ends and leaves the rest to the next one. What it has deleted stays locked until
-/// then, and a log-in whose user has a session among that waits.
-const RUN_FOR: Micros = 10 * clock::SECOND;
-
-/// What may go.
-pub struct Horizon {
-    /// When the run began.
-    pub now: Micros,
-    /// What died before that has been kept long enough.
-    pub sessions_before: Micros,
-}
-
-impl Horizon {
-    /// Whether the run has lasted long enough.
-    pub fn is_late(&self) -> bool {
-        clock::now().saturating_sub(self.now) > RUN_FOR
-    }
-}
 
 /// What a run has done.
 #[derive(Default)]

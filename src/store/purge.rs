@@ -7,7 +7,7 @@ use pgrx::datum::TimestampWithTimeZone;
 use pgrx::pg_sys::{self, BuiltinOid as T};
 
 use super::clock::{self, Micros, timestamptz};
-use super::maintenance::Horizon;
+use super::horizon::Horizon;
 use super::owner::AsOwner;
 use super::session_writes;
 use super::statements::{Statement, bind};

@@ -5,7 +5,7 @@ use pgrx::datum::TimestampWithTimeZone;
 use pgrx::pg_sys::{self, BuiltinOid as T};
 
 use super::clock::{self, Micros, timestamptz};
-use super::maintenance::Horizon;
+use super::horizon::Horizon;
 use super::owner::AsOwner;
 use super::rollup;
 use super::statements::{Statement, bind};

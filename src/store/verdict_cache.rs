@@ -11,7 +11,7 @@ use std::rc::Rc;
 
 use zeroize::Zeroizing;
 
-use super::verdict::NamedSession;
+use super::named_session::NamedSession;
 use crate::guc;
 
 /// The last characters of a token: of a signature or a MAC, so they tell authentic tokens apart. Far
