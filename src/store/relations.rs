@@ -7,7 +7,7 @@
 //! Every write that can change a verdict invalidates the relation cache entry of
 //! `dialstack.verdict_invalidation`, an empty table that exists for nothing else. Receiving that
 //! advances [`epoch`], and verdicts that were remembered under an older epoch are read again. A write
-//! to keys or configuration also invalidates its own table, which advances [`configuration_epoch`].
+//! to keys or configuration also invalidates its own table, which advances [`configuration_epoch`] too.
 
 use std::cell::Cell;
 use std::ffi::CStr;
@@ -200,6 +200,9 @@ unsafe extern "C-unwind" fn relation_changed(_arg: pg_sys::Datum, relation: pg_s
     let is = |rel: Rel| known.is_none_or(|oids| oids[rel as usize] == relation);
     if CONFIGURATION.into_iter().any(is) {
         CONFIGURATION_EPOCH.with(advance);
+        // The news of one transaction can come in parts: a verdict that was read between them, from
+        // configuration of before, must not stay.
+        EPOCH.with(advance);
     }
     // What the news of a verdict stands for is empty and never changes itself.
     if is(Rel::VerdictInvalidation) {

@@ -153,9 +153,10 @@ fn forget_deleted(owner: &AsOwner, batch: u32, until: Micros) -> Result<bool> {
 }
 
 /// Whether all activity of a month (1 to 12) is rolled up, so that it may be truncated. Ask under the
-/// lock that truncating takes: then nobody is writing more of it.
+/// lock that truncating takes: then nobody is writing more of it. The snapshot is taken under it too, so
+/// not at REPEATABLE READ.
 pub fn is_rolled_up(month: i16) -> Result<bool> {
     let owner = AsOwner::enter_by_index()?;
-    let left = ANY_LEFT.read(&owner, &[bind(month)], |row| row.required::<bool>(1))?;
+    let left = ANY_LEFT.write(&owner, &[bind(month)], |row| row.required::<bool>(1))?;
     Ok(!left.contains(&true))
 }

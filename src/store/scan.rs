@@ -88,8 +88,16 @@ impl OpenRelation {
         let oid = lock(rel, mode)?;
         // SAFETY: it exists, and can't be dropped while it is locked.
         let open = OpenRelation(unsafe { pg_sys::table_open(oid, pg_sys::NoLock as i32) });
-        // SAFETY: an open relation has a row descriptor.
-        let columns = unsafe { (*(*open.0).rd_att).natts };
+        // SAFETY: an open relation has its row of pg_class and a row descriptor.
+        let (kind, columns) = unsafe { ((*(*open.0).rd_rel).relkind, (*(*open.0).rd_att).natts) };
+        // Only a table has what scans and inserts go through.
+        if kind.cast_unsigned() != pg_sys::RELKIND_RELATION {
+            return Err(Error::new(
+                Code::JwtNotAvailable,
+                "the tables of the extension are not as it made them",
+            )
+            .hint("Check that nobody altered the tables in schema dialstack."));
+        }
         if usize::try_from(columns).is_ok_and(|columns| columns <= MAX_COLUMNS) {
             return Ok(open);
         }

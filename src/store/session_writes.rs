@@ -195,7 +195,9 @@ pub fn rotate(owner: &AsOwner, step: &Step<'_>) -> Result<Option<Rotated>> {
         bind(step.origin.user_agent),
         bind(timestamptz(row.expires_at)),
     ];
-    let _plain = PlainRefresh::begin();
+    // An access token of before may live longer than a session whose definition has become stricter:
+    // then there is something to forget.
+    let _plain = (step.expires_at >= row.expires_at).then(PlainRefresh::begin);
     let rotated = ROTATE.write(owner, &arguments, |row| {
         let rotated = Rotated {
             key_number: row.required::<i32>(1)?.unsigned_abs(),

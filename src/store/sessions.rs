@@ -76,7 +76,8 @@ fn read(row: &Row<'_>) -> Option<SessionRow> {
         key_number: row.get::<i32>(11)?.unsigned_abs(),
         kind: row.get(13)?,
         subject: row.get(14),
-        revoke_reason: row.get(15),
+        // Whoever revokes by hand may give no reason.
+        revoke_reason: row.get(15).or_else(|| at(7).map(|_| "revoked".to_owned())),
         scopes: row.get(16),
         connected_account_ids: row.kept(17),
         user_identity_ids: row.kept(19),

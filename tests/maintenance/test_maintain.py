@@ -265,3 +265,32 @@ def test_a_key_stays_while_a_transaction_runs_that_may_be_about_to_need_it(admin
 
     past.dead(1)
     assert maintain(admin)["keys_purged"] >= 3
+
+
+def test_a_month_is_not_emptied_of_what_an_old_snapshot_does_not_show(admin, connect, shop):
+    # Given two sessions that somebody revokes by hand, as of a month that is over
+    def revoked():
+        figures = call(admin, "session_dashboard", product=shop.product, tag="web")[0]
+        return figures["revokedSessions"], figures["activeSessions"]
+
+    def revoke_by_hand(session):
+        admin.execute(
+            "UPDATE dialstack.sessions SET revoked_at = now() - interval '4 months',"
+            " revoke_reason = 'by hand' WHERE session_id = %s",
+            [session.session_id],
+        )
+
+    first, second = (shop.create(admin, user=user) for user in ("first", "second"))
+    revoke_by_hand(first)
+
+    # When maintenance runs in a transaction that began before the second
+    other = connect(isolation=REPEATABLE_READ)
+    with other.transaction():
+        other.execute("SELECT count(*) FROM dialstack.activity")
+        revoke_by_hand(second)
+        assert maintain(other)["activity_rolled_up"] > 0
+
+    # Then both are counted, before the next run and after it
+    assert revoked() == (2, 0)
+    maintain(admin)
+    assert revoked() == (2, 0)

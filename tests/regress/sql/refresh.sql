@@ -141,3 +141,13 @@ SELECT purge_after = ((expires_at + interval '30 days') AT TIME ZONE 'UTC')::dat
 BEGIN READ ONLY;
 SELECT ok FROM dialstack.session_refresh(:'refresh_token');
 ROLLBACK;
+
+-- Where a definition has become stricter, a refresh can bring the end nearer than an earlier token's: who
+-- remembers that token is told.
+SELECT token, refresh_token, session_id FROM dialstack.session_create('ref', 'production', 'web', '{"userId": "stricter"}', expires_in => '10 days') \gset
+SELECT count(*) FROM dialstack.definition_update('ref', 'web', '{"idle_timeout": "1 hour"}');
+SELECT count(*) FROM generate_series(1, 3), dialstack.session_verify(:'token') v WHERE v.valid;
+SELECT t.refresh(:'refresh_token');
+SELECT v.expires_at = s.expires_at AS told, s.expires_at < now() + interval '61 minutes' AS nearer
+  FROM dialstack.session_verify(:'token') v, dialstack.sessions s WHERE s.session_id = :'session_id';
+SELECT count(*) FROM dialstack.definition_update('ref', 'web', '{"idle_timeout": null}');
