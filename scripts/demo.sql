@@ -70,3 +70,32 @@ SELECT identifier, start_at, active, ip, user_agent, total
 FROM dialstack.session_list(
     product => 'demo-shop', env => 'production', tag => 'web',
     active_only => false);
+
+-- Rows know whose they are. The application's role sees what belongs to the session whose token it
+-- presents, and nothing without one.
+CREATE TABLE orders (customer text, item text);
+INSERT INTO orders VALUES ('user_456', 'a book'), ('user_789', 'a lamp');
+CREATE ROLE shop_app;
+SELECT dialstack.grant_access('shop_app', 'client');
+GRANT SELECT ON orders TO shop_app;
+SELECT dialstack.protect_table('orders', 'customer', 'demo-shop', 'production', by => 'identifier', tag => 'web');
+SELECT token AS shop_token
+FROM dialstack.session_create(
+    product => 'demo-shop', env => 'production', tag => 'web',
+    data => '{"userId": "user_456"}') \gset
+SET ROLE shop_app;
+SELECT * FROM orders;
+BEGIN;
+SELECT valid, identifier FROM dialstack.session_use(:'shop_token');
+SELECT * FROM orders;
+-- The customer logs out, and the very next statement shows nothing.
+SELECT dialstack.session_end();
+SELECT * FROM orders;
+SELECT dialstack.current_session_error();
+COMMIT;
+RESET ROLE;
+
+-- What the shop's figures look like.
+SELECT key, value
+FROM jsonb_each(dialstack.session_dashboard(product => 'demo-shop', tag => 'web'))
+WHERE jsonb_typeof(value) = 'number';
