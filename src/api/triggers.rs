@@ -16,10 +16,7 @@ use crate::store::{owner, relations, session_writes};
 LANGUAGE c AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';"
 )]
 fn invalidate_verdicts(call: pg_sys::FunctionCallInfo) -> Result<i64, ErrorReport> {
-    let table = relations::of_trigger(call).ok_or_else(|| {
-        Error::new(Code::DefineFailed, "this is a trigger function")
-            .hint("The triggers of the extension call it; nobody else needs to.")
-    })?;
+    let table = relations::of_trigger(call).ok_or_else(not_a_trigger)?;
     if !session_writes::is_plain_refresh() {
         relations::invalidate(table)?;
     }
@@ -34,11 +31,13 @@ fn by_hand() -> bool {
 }
 
 /// Notes a revocation, or an end that moved, that no function of ours made.
-#[pg_trigger(sql = "CREATE FUNCTION dialstack.note_by_hand() RETURNS trigger \
+#[pg_extern(sql = "CREATE FUNCTION dialstack.note_by_hand() RETURNS trigger \
 LANGUAGE c AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';")]
-fn note_by_hand<'a>(
-    trigger: &'a PgTrigger<'a>,
-) -> Result<Option<PgHeapTuple<'a, impl WhoAllocated>>, ErrorReport> {
+fn note_by_hand(call: pg_sys::FunctionCallInfo) -> Result<i64, ErrorReport> {
+    relations::of_trigger(call).ok_or_else(not_a_trigger)?;
+    // SAFETY: the server's own call, by a trigger.
+    let trigger = unsafe { PgTrigger::from_fcinfo(&*call) };
+    let trigger = trigger.map_err(|_| not_a_trigger())?;
     if let (Some(old), Some(new)) = (trigger.old(), trigger.new()) {
         by_hand::note(Changed {
             session_id: column(&new, "session_id"),
@@ -54,8 +53,13 @@ fn note_by_hand<'a>(
             reason: column(&new, "revoke_reason"),
         })?;
     }
-    // An AFTER trigger returns no row.
-    Ok(None::<PgHeapTuple<'a, AllocatedByPostgres>>)
+    // An AFTER trigger's answer is not looked at.
+    Ok(0)
+}
+
+fn not_a_trigger() -> Error {
+    Error::new(Code::DefineFailed, "this is a trigger function")
+        .hint("The triggers of the extension call it; nobody else needs to.")
 }
 
 /// The value of a column; `None` for NULL, and for a column that somebody dropped.
