@@ -1,5 +1,5 @@
 -- Sessions of a chunk, and their activity. psql variables: first, chunk, last (numbers of sessions),
--- half (of the numbers: 0 or 1).
+-- half (of the numbers: 0 or 1). They may be purged only when bench/big says so, by moving purge_after.
 BEGIN;
 CREATE TEMPORARY TABLE made ON COMMIT DROP AS
 SELECT s.env_id, s.definition_id, s.key_number, s.bytes, n, gen_random_uuid() AS session_id, 'user_' || n / 10 AS subject,
@@ -16,7 +16,7 @@ INSERT INTO dialstack.sessions
        (session_id, created_at, token_expires_at, expires_at, last_seen_at, revoked_at, env_id, definition_id, key_number,
         purge_after, kind, subject, revoke_reason, sealed_data, ip, user_agent)
 SELECT session_id, created_at, created_at + interval '1 day', expires_at, created_at, revoked_at, env_id, definition_id,
-       key_number, ((coalesce(revoked_at, expires_at) + interval '30 days') AT TIME ZONE 'UTC')::date, 'user', subject,
+       key_number, ((coalesce(revoked_at, expires_at) + interval '1030 days') AT TIME ZONE 'UTC')::date, 'user', subject,
        CASE WHEN revoked_at IS NOT NULL THEN 'revoked' END,
        substr(decode(repeat(md5(n::text), bytes / 16 + 1), 'hex'), 1, bytes), '203.0.113.7', 'a browser'
   FROM made;
