@@ -6,31 +6,12 @@ use std::ffi::CStr;
 use pgrx::pg_sys;
 
 use super::relations::{self, Rel};
+use super::settings::set_for_this_level;
 use crate::error::Result;
 
 /// The one search path under which our statements run, so that kept plans stay valid and no
 /// object of a caller is ever found by name.
 const SEARCH_PATH: &CStr = c"pg_catalog, pg_temp";
-
-/// Sets a setting until the nest level that was begun last is over.
-///
-/// # Safety
-/// Inside such a level; the value must be one that the setting takes.
-unsafe fn set(name: &CStr, value: &CStr) {
-    // SAFETY: constant, NUL-terminated texts; what the caller promises keeps it from raising.
-    unsafe {
-        pg_sys::set_config_option(
-            name.as_ptr(),
-            value.as_ptr(),
-            pg_sys::GucContext::PGC_USERSET,
-            pg_sys::GucSource::PGC_S_SESSION,
-            pg_sys::GucAction::GUC_ACTION_SAVE,
-            true,
-            0,
-            false,
-        );
-    }
-}
 
 thread_local! {
     static ENTERED: Cell<u32> = const { Cell::new(0) };
@@ -68,7 +49,7 @@ impl AsRole {
             pg_sys::GetUserIdAndSecContext(&mut caller, &mut security_context);
             pg_sys::SetUserIdAndSecContext(role, security_context | restrictions);
             let level = pg_sys::NewGUCNestLevel();
-            set(c"search_path", SEARCH_PATH);
+            set_for_this_level(c"search_path", SEARCH_PATH);
             level
         };
         ENTERED.set(ENTERED.get() + 1);
@@ -120,7 +101,7 @@ impl AsOwner {
             c"jit",
         ] {
             // SAFETY: inside the level that `enter` began; they are switches that everybody may set.
-            unsafe { set(setting, c"off") };
+            unsafe { set_for_this_level(setting, c"off") };
         }
         Ok(owner)
     }

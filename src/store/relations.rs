@@ -16,106 +16,92 @@ use pgrx::pg_sys;
 
 use crate::error::{Code, Error, Result};
 
-/// A relation of ours that is read or invalidated by object id.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(usize)]
-pub enum Rel {
-    /// `sessions`
-    Sessions,
-    /// its primary key
-    SessionsById,
-    /// `environments`
-    Environments,
-    /// its primary key
-    EnvironmentsById,
-    /// unique by product and name
-    EnvironmentsByName,
-    /// `products`
-    Products,
-    /// its primary key
-    ProductsById,
-    /// unique by name
-    ProductsByName,
-    /// `session_definitions`
-    Definitions,
-    /// its primary key
-    DefinitionsById,
-    /// unique by product and tag
-    DefinitionsByTag,
-    /// `instance`
-    Instance,
-    /// `signing_keys`
-    SigningKeys,
-    /// `api_keys`
-    ApiKeys,
-    /// its primary key
-    ApiKeysById,
-    /// unique by hash
-    ApiKeysByHash,
-    /// `activity_01`
-    Activity01,
-    /// `activity_02`
-    Activity02,
-    /// `activity_03`
-    Activity03,
-    /// `activity_04`
-    Activity04,
-    /// `activity_05`
-    Activity05,
-    /// `activity_06`
-    Activity06,
-    /// `activity_07`
-    Activity07,
-    /// `activity_08`
-    Activity08,
-    /// `activity_09`
-    Activity09,
-    /// `activity_10`
-    Activity10,
-    /// `activity_11`
-    Activity11,
-    /// `activity_12`
-    Activity12,
-    /// the sequence of `activity`
-    ActivitySequence,
-    /// `verdict_invalidation`
-    VerdictInvalidation,
+/// Declares the relations of ours that are read, written or invalidated by object id, with their names.
+macro_rules! relations {
+    ($($(#[$doc:meta])* $rel:ident = $name:literal,)*) => {
+        /// A relation of ours.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        #[repr(usize)]
+        pub enum Rel {
+            $($(#[$doc])* $rel,)*
+        }
+
+        const ALL: &[Rel] = &[$(Rel::$rel),*];
+
+        impl Rel {
+            const fn name(self) -> &'static CStr {
+                match self {
+                    $(Rel::$rel => $name,)*
+                }
+            }
+        }
+    };
 }
 
-const COUNT: usize = Rel::VerdictInvalidation as usize + 1;
+relations! {
+    /// `sessions`
+    Sessions = c"sessions",
+    /// its primary key
+    SessionsById = c"sessions_pkey",
+    /// `environments`
+    Environments = c"environments",
+    /// its primary key
+    EnvironmentsById = c"environments_pkey",
+    /// unique by product and name
+    EnvironmentsByName = c"environments_product_id_env_key",
+    /// `products`
+    Products = c"products",
+    /// its primary key
+    ProductsById = c"products_pkey",
+    /// unique by name
+    ProductsByName = c"products_product_key",
+    /// `session_definitions`
+    Definitions = c"session_definitions",
+    /// its primary key
+    DefinitionsById = c"session_definitions_pkey",
+    /// unique by product and tag
+    DefinitionsByTag = c"session_definitions_product_id_tag_key",
+    /// `instance`
+    Instance = c"instance",
+    /// `signing_keys`
+    SigningKeys = c"signing_keys",
+    /// `api_keys`
+    ApiKeys = c"api_keys",
+    /// its primary key
+    ApiKeysById = c"api_keys_pkey",
+    /// unique by hash
+    ApiKeysByHash = c"api_keys_key_hash_key",
+    /// `activity_01`
+    Activity01 = c"activity_01",
+    /// `activity_02`
+    Activity02 = c"activity_02",
+    /// `activity_03`
+    Activity03 = c"activity_03",
+    /// `activity_04`
+    Activity04 = c"activity_04",
+    /// `activity_05`
+    Activity05 = c"activity_05",
+    /// `activity_06`
+    Activity06 = c"activity_06",
+    /// `activity_07`
+    Activity07 = c"activity_07",
+    /// `activity_08`
+    Activity08 = c"activity_08",
+    /// `activity_09`
+    Activity09 = c"activity_09",
+    /// `activity_10`
+    Activity10 = c"activity_10",
+    /// `activity_11`
+    Activity11 = c"activity_11",
+    /// `activity_12`
+    Activity12 = c"activity_12",
+    /// the sequence of `activity`
+    ActivitySequence = c"activity_activity_id_seq",
+    /// `verdict_invalidation`
+    VerdictInvalidation = c"verdict_invalidation",
+}
 
-const ALL: [Rel; COUNT] = [
-    Rel::Sessions,
-    Rel::SessionsById,
-    Rel::Environments,
-    Rel::EnvironmentsById,
-    Rel::EnvironmentsByName,
-    Rel::Products,
-    Rel::ProductsById,
-    Rel::ProductsByName,
-    Rel::Definitions,
-    Rel::DefinitionsById,
-    Rel::DefinitionsByTag,
-    Rel::Instance,
-    Rel::SigningKeys,
-    Rel::ApiKeys,
-    Rel::ApiKeysById,
-    Rel::ApiKeysByHash,
-    Rel::Activity01,
-    Rel::Activity02,
-    Rel::Activity03,
-    Rel::Activity04,
-    Rel::Activity05,
-    Rel::Activity06,
-    Rel::Activity07,
-    Rel::Activity08,
-    Rel::Activity09,
-    Rel::Activity10,
-    Rel::Activity11,
-    Rel::Activity12,
-    Rel::ActivitySequence,
-    Rel::VerdictInvalidation,
-];
+const COUNT: usize = ALL.len();
 
 /// The partitions of `activity`, January first.
 pub const ACTIVITY: [Rel; 12] = [
@@ -141,43 +127,6 @@ const CONFIGURATION: [Rel; 5] = [
     Rel::Instance,
     Rel::SigningKeys,
 ];
-
-impl Rel {
-    const fn name(self) -> &'static CStr {
-        match self {
-            Rel::Sessions => c"sessions",
-            Rel::SessionsById => c"sessions_pkey",
-            Rel::Environments => c"environments",
-            Rel::EnvironmentsById => c"environments_pkey",
-            Rel::EnvironmentsByName => c"environments_product_id_env_key",
-            Rel::Products => c"products",
-            Rel::ProductsById => c"products_pkey",
-            Rel::ProductsByName => c"products_product_key",
-            Rel::Definitions => c"session_definitions",
-            Rel::DefinitionsById => c"session_definitions_pkey",
-            Rel::DefinitionsByTag => c"session_definitions_product_id_tag_key",
-            Rel::Instance => c"instance",
-            Rel::SigningKeys => c"signing_keys",
-            Rel::ApiKeys => c"api_keys",
-            Rel::ApiKeysById => c"api_keys_pkey",
-            Rel::ApiKeysByHash => c"api_keys_key_hash_key",
-            Rel::Activity01 => c"activity_01",
-            Rel::Activity02 => c"activity_02",
-            Rel::Activity03 => c"activity_03",
-            Rel::Activity04 => c"activity_04",
-            Rel::Activity05 => c"activity_05",
-            Rel::Activity06 => c"activity_06",
-            Rel::Activity07 => c"activity_07",
-            Rel::Activity08 => c"activity_08",
-            Rel::Activity09 => c"activity_09",
-            Rel::Activity10 => c"activity_10",
-            Rel::Activity11 => c"activity_11",
-            Rel::Activity12 => c"activity_12",
-            Rel::ActivitySequence => c"activity_activity_id_seq",
-            Rel::VerdictInvalidation => c"verdict_invalidation",
-        }
-    }
-}
 
 thread_local! {
     /// All ids, or none.
@@ -260,7 +209,7 @@ fn look_up() -> [pg_sys::Oid; COUNT] {
     // SAFETY: constant NUL-terminated names; both look-ups answer InvalidOid for what is missing.
     unsafe {
         let schema = pg_sys::get_namespace_oid(c"dialstack".as_ptr(), true);
-        ALL.map(|rel| pg_sys::get_relname_relid(rel.name().as_ptr(), schema))
+        std::array::from_fn(|n| pg_sys::get_relname_relid(ALL[n].name().as_ptr(), schema))
     }
 }
 

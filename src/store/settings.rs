@@ -8,22 +8,32 @@ use pgrx::pg_sys;
 /// transaction or subtransaction that fails brings it back too.
 pub struct Setting(i32);
 
+/// Sets a setting that everybody may set, until the nest level that was begun last is over.
+///
+/// # Safety
+/// Inside such a level; the value must be one that the setting takes.
+pub(super) unsafe fn set_for_this_level(name: &CStr, value: &CStr) {
+    // SAFETY: NUL-terminated texts; what the caller promises keeps it from raising.
+    unsafe {
+        pg_sys::set_config_option(
+            name.as_ptr(),
+            value.as_ptr(),
+            pg_sys::GucContext::PGC_USERSET,
+            pg_sys::GucSource::PGC_S_SESSION,
+            pg_sys::GucAction::GUC_ACTION_SAVE,
+            true,
+            0,
+            false,
+        );
+    }
+}
+
 impl Setting {
-    /// Sets one that everybody may set.
     fn set(name: &CStr, value: &CStr) -> Self {
-        // SAFETY: a setting of the server by its name, on a nest level of its own.
+        // SAFETY: on a nest level of its own; the settings and values are those below.
         unsafe {
             let level = pg_sys::NewGUCNestLevel();
-            pg_sys::set_config_option(
-                name.as_ptr(),
-                value.as_ptr(),
-                pg_sys::GucContext::PGC_USERSET,
-                pg_sys::GucSource::PGC_S_SESSION,
-                pg_sys::GucAction::GUC_ACTION_SAVE,
-                true,
-                0,
-                false,
-            );
+            set_for_this_level(name, value);
             Setting(level)
         }
     }
