@@ -4,12 +4,13 @@ use pgrx::datum::{Inet, TimestampWithTimeZone};
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
+use super::places::definition_id;
 use super::required;
 use crate::error::{self, Code, Coded, Error};
 use crate::session::{Page, check_identifier};
 use crate::store::activity_reads::{self, Filter, Logged};
 use crate::store::json::JsonText;
-use crate::store::{caller, clock, configuration};
+use crate::store::{caller, clock};
 
 const CODE: Code = Code::FetchActivityLogsFailed;
 
@@ -61,14 +62,11 @@ fn logs(call: &LogsCall<'_>) -> error::Result<(Vec<Logged>, Option<i64>)> {
         check_identifier("identifier", identifier).coded(CODE)?;
     }
     check_range(call.start_at, call.end_at)?;
-    let env_ids = caller::envs(product, call.env)?;
-    let definition_id = match call.tag {
-        Some(tag) => {
-            let product_id = configuration::product_id(product)?;
-            Some(configuration::definition(&product_id, tag)?.definition_id)
-        }
-        None => None,
-    };
+    let env_ids = caller::envs(product, call.env)?.ids;
+    let definition_id = call
+        .tag
+        .map(|tag| definition_id(product, tag))
+        .transpose()?;
     let filter = Filter {
         env_ids,
         definition_id,

@@ -4,14 +4,15 @@ use pgrx::datum::TimestampWithTimeZone;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
+use super::places::{UserSessionsOf, user_sessions_of};
 use super::required;
 use crate::error::{self, Code, Coded, Error};
 use crate::session::check_identifier;
 use crate::session::series::{self, GroupBy};
 use crate::store::clock::{self, Micros};
-use crate::store::dashboard::{self, Envs, Range};
+use crate::store::dashboard::{self, Range};
 use crate::store::json::JsonText;
-use crate::store::{caller, configuration, time_zone};
+use crate::store::time_zone;
 
 const CODE: Code = Code::FetchDashboardFailed;
 
@@ -26,37 +27,9 @@ struct Asked<'a> {
     time_zone: Option<&'a str>,
 }
 
-/// Of what, as numbers.
-struct Place {
-    envs: Envs,
-    definition_id: i32,
-}
-
 impl Asked<'_> {
-    /// The environment named, or all of the product; an API key narrows them to its own.
-    fn place(&self) -> error::Result<Place> {
-        let product = required(self.product, "product", CODE)?;
-        let tag = required(self.tag, "tag", CODE)?;
-        let product_id = configuration::product_id(product)?;
-        let env = match self.env {
-            Some(env) => {
-                let env = configuration::env(product, env)?;
-                caller::narrow(env.env_id)?;
-                Some(env)
-            }
-            None => caller::narrowed_to(product)?,
-        };
-        let envs = match env {
-            Some(env) => Envs {
-                ids: vec![env.env_id],
-                names: vec![env.env.clone()],
-            },
-            None => dashboard::envs(&product_id)?,
-        };
-        Ok(Place {
-            envs,
-            definition_id: configuration::definition(&product_id, tag)?.definition_id,
-        })
+    fn place(&self) -> error::Result<UserSessionsOf> {
+        user_sessions_of(self.product, self.tag, self.env, CODE)
     }
 
     /// Calls `with` with the range of the series.
@@ -86,7 +59,7 @@ fn unknown_definition() -> Error {
 }
 
 fn of_sessions(asked: &Asked<'_>) -> error::Result<JsonText> {
-    let Place {
+    let UserSessionsOf {
         envs,
         definition_id,
     } = asked.place()?;
@@ -99,7 +72,7 @@ fn of_sessions(asked: &Asked<'_>) -> error::Result<JsonText> {
 fn of_user(asked: &Asked<'_>, identifier: Option<&str>) -> error::Result<JsonText> {
     let identifier = required(identifier, "identifier", CODE)?;
     check_identifier("identifier", identifier).coded(CODE)?;
-    let Place {
+    let UserSessionsOf {
         envs,
         definition_id,
     } = asked.place()?;

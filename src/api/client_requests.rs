@@ -1,27 +1,22 @@
-//! What the client session functions do: who asks, in which environment, for which session.
-
-use std::rc::Rc;
+//! Making client sessions and granting them access.
 
 use pgrx::datum::TimestampWithTimeZone;
 use uuid::Uuid;
 
 use super::client_arguments::{Ids, check_size, end, grants};
+use super::client_scene::{Place, Scene, conflict, find, gone, token};
 use crate::error::{self, Code, Coded, Error};
-use crate::guc;
-use crate::session::{Expected, Span, check_identifier};
+use crate::session::{Span, check_identifier};
 use crate::store::activity::Origin;
-use crate::store::caller::{self, Caller};
+use crate::store::client_sessions::{self, ClientSession};
 use crate::store::clock::{self, Micros};
-use crate::store::configuration::Env;
-use crate::store::opaque_sessions::{self as stored, ClientSession, Grants, NewOpaque};
+use crate::store::opaque_sessions::{self, Grants, NewOpaque};
 use crate::store::owner::AsOwner;
 use crate::store::revocations::{self, Which};
 use crate::store::session_writes;
-use crate::store::sessions::SessionRow;
-use crate::store::verdict::{self, Verdict};
 use crate::store::{api_keys, keys, random, transaction};
 use crate::token::api_key::ApiKeyKind;
-use crate::token::{KeyError, KeyRing, OpaqueFamily, Purpose, opaque};
+use crate::token::{KeyError, Purpose};
 
 /// How long a client session lives unless it is told otherwise.
 const DEFAULT_LIFE: Span = Span {
@@ -29,39 +24,6 @@ const DEFAULT_LIFE: Span = Span {
     days: 0,
     micros: 0,
 };
-
-/// What the functions take to say which environment is meant.
-#[derive(Clone, Copy)]
-pub(super) struct Place<'a> {
-    pub(super) product: Option<&'a str>,
-    pub(super) env: Option<&'a str>,
-}
-
-/// Who calls, and in which environment.
-pub(super) struct Scene {
-    pub(super) caller: Caller,
-    pub(super) env: Rc<Env>,
-    pub(super) now: Micros,
-}
-
-impl Scene {
-    pub(super) fn new(place: Place<'_>, code: Code) -> error::Result<Self> {
-        let caller = caller::caller()?;
-        let env = caller.env(place.product, place.env, code)?;
-        Ok(Scene {
-            caller,
-            env,
-            now: clock::now(),
-        })
-    }
-
-    /// The same, for what publishable keys may not do.
-    pub(super) fn full(place: Place<'_>, code: Code) -> error::Result<Self> {
-        let scene = Scene::new(place, code)?;
-        scene.caller.full()?;
-        Ok(scene)
-    }
-}
 
 /// What a session is created with.
 struct Wanted<'a> {
@@ -158,7 +120,7 @@ fn create(scene: &Scene, wanted: &Wanted<'_>, if_there: IfThere) -> error::Resul
         }
         let session_id = random::uuid()?;
         if insert(&owner, scene, wanted, session_id)? {
-            return stored::by_id(&owner, scene.env.env_id, &session_id, scene.now)?
+            return client_sessions::by_id(&owner, scene.env.env_id, &session_id, scene.now)?
                 .ok_or_else(conflict);
         }
         // An old snapshot will never show what stands in the way.
@@ -168,14 +130,6 @@ fn create(scene: &Scene, wanted: &Wanted<'_>, if_there: IfThere) -> error::Resul
         pgrx::check_for_interrupts!();
     }
     Err(conflict())
-}
-
-pub(super) fn conflict() -> Error {
-    Error::new(
-        Code::Conflict,
-        "a session of this key was made after this transaction began",
-    )
-    .hint("Retry the transaction.")
 }
 
 /// The living session of the key. An expired one is put away, so that the key is free.
@@ -189,7 +143,7 @@ fn reuse(
         return Ok(None);
     };
     let env_id = scene.env.env_id;
-    let Some(mut session) = stored::lock_by_key(owner, env_id, key)? else {
+    let Some(mut session) = client_sessions::lock_by_key(owner, env_id, key)? else {
         return Ok(None);
     };
     let now = clock::now();
@@ -238,7 +192,7 @@ fn insert(
     let number = keys::ring()?
         .active_number(Purpose::Token)
         .ok_or(KeyError::Unavailable(Purpose::Token))?;
-    stored::insert(
+    opaque_sessions::insert(
         owner,
         &NewOpaque {
             session_id,
@@ -253,99 +207,6 @@ fn insert(
             api_key_id: scene.caller.api_key_id(),
         },
     )
-}
-
-/// One session, by id or by key.
-fn find(
-    owner: &AsOwner,
-    scene: &Scene,
-    id: Option<Uuid>,
-    key: Option<&str>,
-    code: Code,
-) -> error::Result<ClientSession> {
-    let env_id = scene.env.env_id;
-    let found = match (id, key) {
-        (Some(id), None) => stored::by_id(owner, env_id, &id, scene.now)?,
-        (None, Some(key)) => stored::by_key(owner, env_id, key, scene.now)?,
-        (None, None) => {
-            return Err(
-                Error::new(code, "client_session_id or user_identifier_key is needed")
-                    .hint("Name the session by one of the two."),
-            );
-        }
-        (Some(id), Some(key)) => stored::by_id(owner, env_id, &id, scene.now)?
-            .filter(|session| session.user_identifier_key.as_deref() == Some(key)),
-    };
-    // One whose key was revoked while it was created is as good as revoked.
-    found
-        .filter(|session| token(scene, session).is_ok())
-        .ok_or_else(not_found)
-}
-
-/// The error for a session that was there a moment ago.
-pub(super) fn gone() -> Error {
-    if transaction::has_old_snapshot() {
-        conflict()
-    } else {
-        not_found()
-    }
-}
-
-pub(super) fn not_found() -> Error {
-    Error::new(
-        Code::SessionNotFound,
-        "there is no such living client session",
-    )
-    .hint("dialstack.client_session_list() shows those of an environment.")
-}
-
-/// The session of the current token: what a user's own connection may see without an API key.
-fn own(place: Place<'_>) -> error::Result<(Scene, ClientSession)> {
-    let expected = Expected {
-        product: place.product,
-        env: place.env,
-        ..Expected::default()
-    };
-    let verdict = match guc::token() {
-        Some(token) => verdict::verify(&token, &expected)?,
-        None => {
-            return Err(Error::new(Code::VerifyFailed, "no session token is presented").hint(
-                "Name a client_session_id or user_identifier_key, or present a token with SET LOCAL dialstack_sessions.token.",
-            ));
-        }
-    };
-    let Verdict::Live(live) = verdict else {
-        return Err(Error::new(
-            Code::VerifyFailed,
-            "the presented session token is not good",
-        )
-        .hint("dialstack.session_verify() tells the reason."));
-    };
-    let SessionRow {
-        env_id, session_id, ..
-    } = live.session.row;
-    caller::narrow(env_id)?;
-    let scene = Scene {
-        caller: Caller::Server,
-        env: live.env,
-        now: clock::now(),
-    };
-    let session = stored::by_id(&AsOwner::enter()?, scene.env.env_id, &session_id, scene.now)?;
-    Ok((scene, session.ok_or_else(not_found)?))
-}
-
-pub(super) fn get(
-    place: Place<'_>,
-    id: Option<Uuid>,
-    key: Option<&str>,
-) -> error::Result<(Scene, Vec<ClientSession>)> {
-    if id.is_none() && key.is_none() {
-        let (scene, session) = own(place)?;
-        return Ok((scene, vec![session]));
-    }
-    let scene = Scene::full(place, Code::ListFailed)?;
-    let session = find(&AsOwner::enter()?, &scene, id, key, Code::ListFailed)?;
-    Ok((scene, vec![session]))
 }
 
 pub(super) fn grant(
@@ -384,27 +245,9 @@ pub(super) fn grant(
         let added = new.iter().filter(|id| !old.contains(id)).count();
         check_size(old.len() + added, name)?;
     }
-    if !stored::grant(&owner, &id, grants, scene.now, scene.caller.api_key_id())? {
+    if !opaque_sessions::grant(&owner, &id, grants, scene.now, scene.caller.api_key_id())? {
         return Err(gone());
     }
     let session = find(&owner, &scene, Some(id), None, code)?;
     Ok((scene, vec![session]))
-}
-
-/// The session's token, derived anew; an error when its key was revoked.
-pub(super) fn token(scene: &Scene, session: &ClientSession) -> error::Result<String> {
-    let issue = |ring: &KeyRing| {
-        opaque::issue(
-            ring,
-            OpaqueFamily::ClientSession,
-            scene.env.mode,
-            Some(session.key_number),
-            session.session_id,
-        )
-    };
-    // With the ring of now: who made the session may have had a newer key than we when we came.
-    match issue(&*keys::ring()?) {
-        Err(KeyError::Unavailable(_)) => Ok(issue(&*keys::ring_with_unknown()?)?),
-        issued => Ok(issued?),
-    }
 }

@@ -8,15 +8,15 @@ use pgrx::prelude::*;
 use uuid::Uuid;
 
 use super::client_arguments::{Ids, grants};
-use super::client_requests::{
-    IfThere, Place, Request, Scene, conflict, get, gone, grant, make, not_found, token,
-};
+use super::client_requests::{IfThere, Request, grant, make};
+use super::client_scene::{Place, Scene, conflict, get, gone, not_found, token};
 use super::{pg_uuid, required, uuid};
 use crate::error::{self, Code, Coded};
 use crate::session::Page;
 use crate::store::activity::Origin;
+use crate::store::client_sessions::{self, ClientFilter, ClientSession};
 use crate::store::device_count;
-use crate::store::opaque_sessions::{self as stored, ClientFilter, ClientSession};
+use crate::store::opaque_sessions;
 use crate::store::owner::AsOwner;
 use crate::store::revocations::{self, Which};
 
@@ -190,7 +190,7 @@ fn list(call: &ListCall<'_>) -> error::Result<(Vec<ClientColumns>, i64)> {
     let scene = Scene::full(call.place, code)?;
     let owner = AsOwner::enter()?;
     let (mut sessions, total) =
-        stored::list(&owner, scene.env.env_id, &call.filter, &page, scene.now)?;
+        client_sessions::list(&owner, scene.env.env_id, &call.filter, &page, scene.now)?;
     // One whose key was revoked while it was created must not keep the others from being listed.
     sessions.retain(|session| token(&scene, session).is_ok());
     Ok((columns(&scene, sessions)?, total))
@@ -298,7 +298,7 @@ fn delete(place: Place<'_>, id: Option<pgrx::Uuid>) -> error::Result<()> {
     let scene = Scene::full(place, Code::RevokeFailed)?;
     known(&scene, &session_id)?;
     let (env_id, key) = (scene.env.env_id, scene.caller.api_key_id());
-    if stored::delete(&AsOwner::enter()?, &session_id, env_id, scene.now, key)? {
+    if opaque_sessions::delete(&AsOwner::enter()?, &session_id, env_id, scene.now, key)? {
         return Ok(());
     }
     Err(gone())

@@ -5,13 +5,14 @@ use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 use serde_json::{Value, json};
 
+use super::places::{UserSessionsOf, user_sessions_of};
 use super::required;
 use crate::error::{self, Code, Coded, Error};
 use crate::session::{Page, check_identifier};
 use crate::store::clock::{self, Micros};
 use crate::store::json::JsonText;
 use crate::store::users::{self, User, UserSession, Users};
-use crate::store::{caller, configuration, verdict};
+use crate::store::verdict;
 
 fn users(
     product: Option<&str>,
@@ -19,13 +20,12 @@ fn users(
     env: Option<&str>,
     code: Code,
 ) -> error::Result<Users> {
-    let product = required(product, "product", code)?;
-    let tag = required(tag, "tag", code)?;
-    let env_ids = caller::envs(product, env)?;
-    let product_id = configuration::product_id(product)?;
-    let definition_id = configuration::definition(&product_id, tag)?.definition_id;
+    let UserSessionsOf {
+        envs,
+        definition_id,
+    } = user_sessions_of(product, tag, env, code)?;
     Ok(Users {
-        env_ids,
+        env_ids: envs.ids,
         definition_id,
     })
 }

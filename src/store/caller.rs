@@ -103,21 +103,22 @@ pub fn narrow(env_id: i32) -> Result<Option<Uuid>> {
     }
 }
 
-/// The environment that the API key which the caller presents is for, where one is presented and none
-/// is named.
-///
-/// # Errors
-/// `API_KEY_INVALID`; `PERMISSION_DENIED` for a publishable key, or one of another product.
-pub fn narrowed_to(product: &str) -> Result<Option<Rc<Env>>> {
-    let Some(key) = presented_key()? else {
-        return Ok(None);
-    };
-    let env = key.env.clone();
-    if env.product != product {
-        return Err(other_env());
+/// Environments of one product.
+#[derive(Default)]
+pub struct Envs {
+    /// Their numbers.
+    pub ids: Vec<i32>,
+    /// Their names, in the same order.
+    pub names: Vec<String>,
+}
+
+impl Envs {
+    fn one(env: &Env) -> Self {
+        Envs {
+            ids: vec![env.env_id],
+            names: vec![env.env.clone()],
+        }
     }
-    Caller::Key(key).full()?;
-    Ok(Some(env))
 }
 
 /// The environments that are meant: the one named, else all of the product; those of them that the
@@ -125,24 +126,38 @@ pub fn narrowed_to(product: &str) -> Result<Option<Rc<Env>>> {
 ///
 /// # Errors
 /// `PRODUCT_NOT_FOUND`, `ENV_NOT_FOUND`; those of [`narrow`].
-pub fn envs(product: &str, env: Option<&str>) -> Result<Vec<i32>> {
+pub fn envs(product: &str, env: Option<&str>) -> Result<Envs> {
     if let Some(env) = env {
-        let env_id = configuration::env(product, env)?.env_id;
-        narrow(env_id)?;
-        return Ok(vec![env_id]);
+        let env = configuration::env(product, env)?;
+        narrow(env.env_id)?;
+        return Ok(Envs::one(&env));
     }
     configuration::product_id(product)?;
-    match narrowed_to(product)? {
-        None => ENVS_OF.read(&AsOwner::enter()?, &[bind(product)], |row| row.required(1)),
-        Some(env) => Ok(vec![env.env_id]),
+    match presented_key()? {
+        None => envs_of(product),
+        Some(key) if key.env.product != product => Err(other_env()),
+        Some(key) => {
+            let envs = Envs::one(&key.env);
+            Caller::Key(key).full()?;
+            Ok(envs)
+        }
     }
 }
 
+/// By name.
 static ENVS_OF: Statement = Statement {
-    sql: "SELECT e.env_id FROM dialstack.environments e \
-            JOIN dialstack.products p USING (product_id) WHERE p.product = $1 ORDER BY 1",
+    sql: "SELECT e.env_id, e.env FROM dialstack.environments e \
+            JOIN dialstack.products p USING (product_id) WHERE p.product = $1 ORDER BY e.env",
     parameters: &[T::TEXTOID],
 };
+
+fn envs_of(product: &str) -> Result<Envs> {
+    let found = ENVS_OF.read(&AsOwner::enter()?, &[bind(product)], |row| {
+        Ok((row.required::<i32>(1)?, row.required::<String>(2)?))
+    })?;
+    let (ids, names) = found.into_iter().unzip();
+    Ok(Envs { ids, names })
+}
 
 fn other_env() -> Error {
     Error::new(

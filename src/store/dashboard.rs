@@ -2,6 +2,7 @@
 
 use pgrx::pg_sys::BuiltinOid as T;
 
+use super::caller::Envs;
 use super::clock::{Micros, timestamptz};
 use super::json::JsonText;
 use super::owner::AsOwner;
@@ -45,32 +46,6 @@ static KNOWN: Statement = Statement {
                           WHERE env_id = ANY ($1) AND definition_id = $2 AND identifier = $3)",
     parameters: &[T::INT4ARRAYOID, T::INT4OID, T::TEXTOID],
 };
-
-/// Numbers and names of a product's environments, by name.
-static ENVS: Statement = Statement {
-    sql: "SELECT env_id, env FROM dialstack.environments WHERE product_id = $1 ORDER BY env",
-    parameters: &[T::UUIDOID],
-};
-
-/// The environments that a dashboard tells of.
-#[derive(Default)]
-pub struct Envs {
-    /// Their numbers.
-    pub ids: Vec<i32>,
-    /// Their names, in the same order.
-    pub names: Vec<String>,
-}
-
-/// All environments of a product.
-pub fn envs(product_id: &super::products::ProductId) -> Result<Envs> {
-    let owner = AsOwner::enter()?;
-    let product_id = pgrx::Uuid::from_bytes(*product_id);
-    let rows = ENVS.read(&owner, &[bind(product_id)], |row| {
-        Ok((row.required::<i32>(1)?, row.required::<String>(2)?))
-    })?;
-    let (ids, names) = rows.into_iter().unzip();
-    Ok(Envs { ids, names })
-}
 
 /// The time that a dashboard's series cover: the whole periods from the one of `first` to that of
 /// `last`.

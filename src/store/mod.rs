@@ -7,6 +7,7 @@ pub mod api_keys;
 pub mod by_hand;
 pub mod caller;
 pub mod change;
+pub mod client_sessions;
 pub mod clock;
 pub mod configuration;
 pub mod cron;

@@ -1,0 +1,171 @@
+//! Who asks for client sessions, in which environment, and for which session.
+
+use std::rc::Rc;
+
+use uuid::Uuid;
+
+use crate::error::{self, Code, Error};
+use crate::guc;
+use crate::session::Expected;
+use crate::store::caller::{self, Caller};
+use crate::store::client_sessions::{self as stored, ClientSession};
+use crate::store::clock::{self, Micros};
+use crate::store::configuration::Env;
+use crate::store::owner::AsOwner;
+use crate::store::sessions::SessionRow;
+use crate::store::verdict::{self, Verdict};
+use crate::store::{keys, transaction};
+use crate::token::{KeyError, KeyRing, OpaqueFamily, opaque};
+
+/// What the functions take to say which environment is meant.
+#[derive(Clone, Copy)]
+pub(super) struct Place<'a> {
+    pub(super) product: Option<&'a str>,
+    pub(super) env: Option<&'a str>,
+}
+
+/// Who calls, and in which environment.
+pub(super) struct Scene {
+    pub(super) caller: Caller,
+    pub(super) env: Rc<Env>,
+    pub(super) now: Micros,
+}
+
+impl Scene {
+    pub(super) fn new(place: Place<'_>, code: Code) -> error::Result<Self> {
+        let caller = caller::caller()?;
+        let env = caller.env(place.product, place.env, code)?;
+        Ok(Scene {
+            caller,
+            env,
+            now: clock::now(),
+        })
+    }
+
+    /// The same, for what publishable keys may not do.
+    pub(super) fn full(place: Place<'_>, code: Code) -> error::Result<Self> {
+        let scene = Scene::new(place, code)?;
+        scene.caller.full()?;
+        Ok(scene)
+    }
+}
+
+/// The session's token, derived anew; an error when its key was revoked.
+pub(super) fn token(scene: &Scene, session: &ClientSession) -> error::Result<String> {
+    let issue = |ring: &KeyRing| {
+        opaque::issue(
+            ring,
+            OpaqueFamily::ClientSession,
+            scene.env.mode,
+            Some(session.key_number),
+            session.session_id,
+        )
+    };
+    // With the ring of now: who made the session may have had a newer key than we when we came.
+    match issue(&*keys::ring()?) {
+        Err(KeyError::Unavailable(_)) => Ok(issue(&*keys::ring_with_unknown()?)?),
+        issued => Ok(issued?),
+    }
+}
+
+/// One session, by id or by key.
+pub(super) fn find(
+    owner: &AsOwner,
+    scene: &Scene,
+    id: Option<Uuid>,
+    key: Option<&str>,
+    code: Code,
+) -> error::Result<ClientSession> {
+    let env_id = scene.env.env_id;
+    let found = match (id, key) {
+        (Some(id), None) => stored::by_id(owner, env_id, &id, scene.now)?,
+        (None, Some(key)) => stored::by_key(owner, env_id, key, scene.now)?,
+        (None, None) => {
+            return Err(
+                Error::new(code, "client_session_id or user_identifier_key is needed")
+                    .hint("Name the session by one of the two."),
+            );
+        }
+        (Some(id), Some(key)) => stored::by_id(owner, env_id, &id, scene.now)?
+            .filter(|session| session.user_identifier_key.as_deref() == Some(key)),
+    };
+    // One whose key was revoked while it was created is as good as revoked.
+    found
+        .filter(|session| token(scene, session).is_ok())
+        .ok_or_else(not_found)
+}
+
+/// The error for a session that was there a moment ago.
+pub(super) fn gone() -> Error {
+    if transaction::has_old_snapshot() {
+        conflict()
+    } else {
+        not_found()
+    }
+}
+
+pub(super) fn not_found() -> Error {
+    Error::new(
+        Code::SessionNotFound,
+        "there is no such living client session",
+    )
+    .hint("dialstack.client_session_list() shows those of an environment.")
+}
+
+/// The session of the current token: what a user's own connection may see without an API key.
+fn own(place: Place<'_>) -> error::Result<(Scene, ClientSession)> {
+    let expected = Expected {
+        product: place.product,
+        env: place.env,
+        ..Expected::default()
+    };
+    let verdict = match guc::token() {
+        Some(token) => verdict::verify(&token, &expected)?,
+        None => {
+            return Err(Error::new(Code::VerifyFailed, "no session token is presented").hint(
+                "Name a client_session_id or user_identifier_key, or present a token with SET LOCAL dialstack_sessions.token.",
+            ));
+        }
+    };
+    let Verdict::Live(live) = verdict else {
+        return Err(Error::new(
+            Code::VerifyFailed,
+            "the presented session token is not good",
+        )
+        .hint("dialstack.session_verify() tells the reason."));
+    };
+    let SessionRow {
+        env_id, session_id, ..
+    } = live.session.row;
+    caller::narrow(env_id)?;
+    let scene = Scene {
+        caller: Caller::Server,
+        env: live.env,
+        now: clock::now(),
+    };
+    let session = stored::by_id(&AsOwner::enter()?, scene.env.env_id, &session_id, scene.now)?;
+    Ok((scene, session.ok_or_else(not_found)?))
+}
+
+pub(super) fn get(
+    place: Place<'_>,
+    id: Option<Uuid>,
+    key: Option<&str>,
+) -> error::Result<(Scene, Vec<ClientSession>)> {
+    if id.is_none() && key.is_none() {
+        let (scene, session) = own(place)?;
+        return Ok((scene, vec![session]));
+    }
+    let scene = Scene::full(place, Code::ListFailed)?;
+    let session = find(&AsOwner::enter()?, &scene, id, key, Code::ListFailed)?;
+    Ok((scene, vec![session]))
+}
+
+/// The error for a session that a transaction's snapshot does not show.
+pub(super) fn conflict() -> Error {
+    Error::new(
+        Code::Conflict,
+        "a session of this key was made after this transaction began",
+    )
+    .hint("Retry the transaction.")
+}
