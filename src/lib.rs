@@ -58,6 +58,11 @@ extension_sql_file!(
     requires = ["schema"]
 );
 extension_sql_file!(
+    "../sql/62_tokens.sql",
+    name = "tokens",
+    requires = ["schema"]
+);
+extension_sql_file!(
     "../sql/65_context.sql",
     name = "context",
     requires = ["verdict"]
@@ -66,11 +71,6 @@ extension_sql_file!(
     "../sql/80_invalidation.sql",
     name = "invalidation",
     requires = ["scopes", invalidate_verdicts]
-);
-extension_sql_file!(
-    "../sql/70_aliases.sql",
-    name = "aliases",
-    requires = [session_create]
 );
 extension_sql_file!(
     "../sql/85_by_hand.sql",

@@ -1,6 +1,6 @@
 //! Account sessions: a client secret for one account, limited to components.
 
-use pgrx::datum::{Interval, TimestampWithTimeZone};
+use pgrx::datum::Interval;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 use serde_json::{Map, json};
@@ -13,6 +13,7 @@ use crate::store::clock::{self, Micros, timestamptz};
 use crate::store::json::JsonText;
 use crate::store::opaque_sessions::{self, NewOpaque};
 use crate::store::owner::AsOwner;
+use crate::store::record::Record;
 use crate::store::{keys, random, scopes};
 use crate::token::{KeyError, OpaqueFamily, Purpose, opaque};
 
@@ -111,37 +112,24 @@ fn create(call: Call<'_>) -> error::Result<Created> {
     })
 }
 
-type Columns = (String, TimestampWithTimeZone, String, JsonText);
-
-fn columns(created: Created) -> Columns {
-    (
-        created.client_secret,
-        timestamptz(created.expires_at),
-        created.account,
-        created.components,
-    )
+fn row(created: Created) -> Record<4> {
+    Record([
+        created.client_secret.into_datum(),
+        timestamptz(created.expires_at).into_datum(),
+        created.account.into_datum(),
+        created.components.into_datum(),
+    ])
 }
 
-/// Creates an account session and returns its client secret.
-#[pg_extern(schema = "dialstack", volatile, parallel_unsafe)]
+/// Creates an account session and returns its client secret. Declared in sql/62_tokens.sql.
+#[pg_extern(sql = false)]
 fn account_session_create(
     account: Option<&str>,
-    components: default!(Option<JsonText>, "NULL"),
-    product: default!(Option<&str>, "NULL"),
-    env: default!(Option<&str>, "NULL"),
-    expires_in: default!(Option<Interval>, "'1 hour'"),
-) -> Result<
-    TableIterator<
-        'static,
-        (
-            name!(client_secret, String),
-            name!(expires_at, TimestampWithTimeZone),
-            name!(account_id, String),
-            name!(components, JsonText),
-        ),
-    >,
-    ErrorReport,
-> {
+    components: Option<JsonText>,
+    product: Option<&str>,
+    env: Option<&str>,
+    expires_in: Option<Interval>,
+) -> Result<Record<4>, ErrorReport> {
     let created = create(Call {
         account,
         components,
@@ -149,31 +137,15 @@ fn account_session_create(
         env,
         expires_in,
     })?;
-    Ok(TableIterator::once(columns(created)))
+    Ok(row(created))
 }
 
-/// The deprecated name of `account_session_create`.
-#[pg_extern(
-    schema = "dialstack",
-    name = "session_create",
-    volatile,
-    parallel_unsafe
-)]
+/// The deprecated name of `account_session_create`. Declared in sql/62_tokens.sql.
+#[pg_extern(sql = false)]
 fn session_create_deprecated(
     account: Option<&str>,
-    components: default!(Option<JsonText>, "NULL"),
-) -> Result<
-    TableIterator<
-        'static,
-        (
-            name!(client_secret, String),
-            name!(expires_at, TimestampWithTimeZone),
-            name!(account_id, String),
-            name!(components, JsonText),
-        ),
-    >,
-    ErrorReport,
-> {
+    components: Option<JsonText>,
+) -> Result<Record<4>, ErrorReport> {
     ErrorReport::new(
         PgSqlErrorCode::ERRCODE_WARNING_DEPRECATED_FEATURE,
         "session_create(account, components) is deprecated",
@@ -189,5 +161,5 @@ fn session_create_deprecated(
         env: None,
         expires_in,
     })?;
-    Ok(TableIterator::once(columns(created)))
+    Ok(row(created))
 }

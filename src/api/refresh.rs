@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
-use pgrx::datum::{Inet, TimestampWithTimeZone};
+use pgrx::datum::Inet;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
@@ -15,6 +15,7 @@ use crate::store::activity::{self, Origin};
 use crate::store::clock::{self, Micros, timestamptz};
 use crate::store::configuration::{self, Env, StoredDefinition};
 use crate::store::owner::AsOwner;
+use crate::store::record::Record;
 use crate::store::revocations::{self, Which};
 use crate::store::session_writes::{self, Step};
 use crate::store::sessions::{self, SessionRow};
@@ -162,7 +163,7 @@ impl Refresh<'_> {
             expires_at: lifetimes.session,
             origin: self.origin,
         };
-        let Some(rotated) = session_writes::rotate(&AsOwner::enter()?, &step)? else {
+        let Some(rotated) = session_writes::rotate(&step)? else {
             self.waited.set(true);
             return Ok(None);
         };
@@ -237,35 +238,21 @@ impl Refresh<'_> {
         if !transaction::can_write() {
             return Ok(());
         }
-        let owner = AsOwner::enter()?;
-        activity::note(&owner, row, "refresh", refused, self.now, self.origin)
+        activity::note(row, "refresh", refused, self.now, self.origin)
     }
 }
 
 /// Exchanges a refresh token for new tokens. A bad one is an answer, not an error: an error would
-/// roll back the revocation that a stolen one causes.
-#[pg_extern(schema = "dialstack", volatile, parallel_unsafe)]
+/// roll back the revocation that a stolen one causes. Declared in sql/62_tokens.sql.
+#[pg_extern(sql = false)]
 fn session_refresh(
     refresh_token: Option<&str>,
-    product: default!(Option<&str>, "NULL"),
-    env: default!(Option<&str>, "NULL"),
-    tag: default!(Option<&str>, "NULL"),
-    ip: default!(Option<Inet>, "NULL"),
-    user_agent: default!(Option<&str>, "NULL"),
-) -> Result<
-    TableIterator<
-        'static,
-        (
-            name!(ok, bool),
-            name!(reason, Option<&'static str>),
-            name!(token, Option<String>),
-            name!(refresh_token, Option<String>),
-            name!(expires_at, Option<TimestampWithTimeZone>),
-            name!(session_id, Option<pgrx::Uuid>),
-        ),
-    >,
-    ErrorReport,
-> {
+    product: Option<&str>,
+    env: Option<&str>,
+    tag: Option<&str>,
+    ip: Option<Inet>,
+    user_agent: Option<&str>,
+) -> Result<Record<6>, ErrorReport> {
     let expected = Expected {
         product,
         env,
@@ -277,17 +264,22 @@ fn session_refresh(
         user_agent,
         api_key_id: None,
     };
-    Ok(TableIterator::once(
-        match refresh(refresh_token, expected, origin)? {
-            Refreshed::Tokens(tokens) => (
-                true,
-                None,
-                Some(tokens.token),
-                Some(tokens.refresh_token),
-                Some(timestamptz(tokens.expires_at)),
-                Some(pg_uuid(&tokens.session_id)),
-            ),
-            Refreshed::Refused(reason) => (false, Some(reason.as_str()), None, None, None, None),
-        },
-    ))
+    Ok(Record(match refresh(refresh_token, expected, origin)? {
+        Refreshed::Tokens(tokens) => [
+            true.into_datum(),
+            None,
+            tokens.token.into_datum(),
+            tokens.refresh_token.into_datum(),
+            timestamptz(tokens.expires_at).into_datum(),
+            pg_uuid(&tokens.session_id).into_datum(),
+        ],
+        Refreshed::Refused(reason) => [
+            false.into_datum(),
+            reason.as_str().into_datum(),
+            None,
+            None,
+            None,
+            None,
+        ],
+    }))
 }

@@ -10,14 +10,14 @@ use crate::store::{owner, relations, session_writes};
 
 /// Tells every backend, at commit, that what it remembers may have changed.
 ///
-/// Takes the bare call: every refresh fires it, and it needs nothing but the table.
+/// Takes the bare call: it needs nothing but the table.
 #[pg_extern(
     sql = "CREATE FUNCTION dialstack.invalidate_verdicts() RETURNS trigger \
 LANGUAGE c AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';"
 )]
 fn invalidate_verdicts(call: pg_sys::FunctionCallInfo) -> Result<i64, ErrorReport> {
     let table = relations::of_trigger(call).ok_or_else(not_a_trigger)?;
-    if !session_writes::is_plain_refresh() {
+    if !session_writes::is_without_news() {
         relations::invalidate(table)?;
     }
     // A statement trigger returns a null pointer that isn't NULL: nothing, without an error.

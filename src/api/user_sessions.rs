@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use pgrx::datum::{Inet, Interval, TimestampWithTimeZone};
+use pgrx::datum::{Inet, Interval};
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
@@ -15,6 +15,7 @@ use crate::store::clock::{self, Micros, timestamptz};
 use crate::store::configuration::{self, Env, StoredDefinition};
 use crate::store::json::JsonText;
 use crate::store::owner::AsOwner;
+use crate::store::record::Record;
 use crate::store::revocations::{self, Which};
 use crate::store::session_users::{self, UserKey};
 use crate::store::session_writes::{self, NewSession};
@@ -45,8 +46,7 @@ fn create(call: Create<'_>) -> error::Result<Tokens> {
     };
     let before = resolve()?;
     let api_key_id = caller::narrow(before.env.env_id)?;
-    let owner = AsOwner::enter()?;
-    session_users::count_in_user(&owner, before.user(), clock::now())?;
+    session_users::count_in_user(before.user(), clock::now())?;
     // That may have waited, even for who deleted the definition or revoked a key: all that follows
     // is of now.
     let now = clock::now();
@@ -54,12 +54,12 @@ fn create(call: Create<'_>) -> error::Result<Tokens> {
     if resolved.user() != before.user() {
         return Err(revocations::conflict());
     }
-    make_room(&owner, &resolved.stored.definition, resolved.user(), now)?;
+    make_room(&resolved.stored.definition, resolved.user(), now)?;
     let origin = Origin {
         api_key_id,
         ..call.origin
     };
-    store(&owner, &resolved, origin, call.expires_in, now)
+    store(&resolved, origin, call.expires_in, now)
 }
 
 /// What a session is created from.
@@ -81,7 +81,6 @@ impl Resolved {
 
 /// Seals the data, makes the tokens and stores the session.
 fn store(
-    owner: &AsOwner,
     resolved: &Resolved,
     origin: Origin<'_>,
     expires_in: Option<Interval>,
@@ -110,32 +109,25 @@ fn store(
         now,
         expires_at: lifetimes.token,
     })?;
-    session_writes::insert(
-        owner,
-        NewSession {
-            session_id,
-            user: resolved.user(),
-            now,
-            token_expires_at: lifetimes.token,
-            expires_at: lifetimes.session,
-            key_number: key_number.cast_signed(),
-            sealed_data,
-            origin,
-        },
-    )?;
+    session_writes::insert(NewSession {
+        session_id,
+        user: resolved.user(),
+        now,
+        token_expires_at: lifetimes.token,
+        expires_at: lifetimes.session,
+        key_number: key_number.cast_signed(),
+        sealed_data,
+        origin,
+    })?;
     Ok(tokens)
 }
 
 /// At the cap, evicts the oldest sessions or denies the new one. The user's row is locked.
-fn make_room(
-    owner: &AsOwner,
-    definition: &Definition,
-    user: UserKey<'_>,
-    now: Micros,
-) -> error::Result<()> {
+fn make_room(definition: &Definition, user: UserKey<'_>, now: Micros) -> error::Result<()> {
     let Some(max) = definition.max_sessions else {
         return Ok(());
     };
+    let owner = &AsOwner::enter()?;
     let living = session_users::living(owner, user, now)?;
     match room(living, Some(max), definition.on_limit) {
         Room::Free => Ok(()),
@@ -159,28 +151,17 @@ fn make_room(
     }
 }
 
-/// Creates a user session and returns its tokens.
-#[pg_extern(schema = "dialstack", volatile, parallel_unsafe)]
+/// Creates a user session and returns its tokens. Declared in sql/62_tokens.sql.
+#[pg_extern(sql = false)]
 fn session_create(
     product: Option<&str>,
     env: Option<&str>,
     tag: Option<&str>,
     data: Option<JsonText>,
-    ip: default!(Option<Inet>, "NULL"),
-    user_agent: default!(Option<&str>, "NULL"),
-    expires_in: default!(Option<Interval>, "NULL"),
-) -> Result<
-    TableIterator<
-        'static,
-        (
-            name!(token, String),
-            name!(refresh_token, String),
-            name!(expires_at, TimestampWithTimeZone),
-            name!(session_id, pgrx::Uuid),
-        ),
-    >,
-    ErrorReport,
-> {
+    ip: Option<Inet>,
+    user_agent: Option<&str>,
+    expires_in: Option<Interval>,
+) -> Result<Record<4>, ErrorReport> {
     let origin = Origin {
         ip: ip.as_ref(),
         user_agent,
@@ -194,10 +175,10 @@ fn session_create(
         origin,
         expires_in,
     })?;
-    Ok(TableIterator::once((
-        tokens.token,
-        tokens.refresh_token,
-        timestamptz(tokens.expires_at),
-        pg_uuid(&tokens.session_id),
-    )))
+    Ok(Record([
+        tokens.token.into_datum(),
+        tokens.refresh_token.into_datum(),
+        timestamptz(tokens.expires_at).into_datum(),
+        pg_uuid(&tokens.session_id).into_datum(),
+    ]))
 }

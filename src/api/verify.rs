@@ -13,7 +13,6 @@ use crate::store::activity::{self, Origin};
 use crate::store::clock::{self, Micros, timestamptz};
 use crate::store::configuration::{self, StoredDefinition};
 use crate::store::json::JsonText;
-use crate::store::owner::AsOwner;
 use crate::store::record::Record;
 use crate::store::varlena::Varlena;
 use crate::store::verdict::{self, LiveSession, Verdict};
@@ -73,15 +72,7 @@ fn log(verdict: &Verdict, began: Micros) -> error::Result<()> {
     if !session.definition.as_ref().is_some_and(asked) || !transaction::can_write() {
         return Ok(());
     }
-    let owner = AsOwner::enter()?;
-    activity::note(
-        &owner,
-        &session.row,
-        "verify",
-        refused,
-        began,
-        Origin::default(),
-    )
+    activity::note(&session.row, "verify", refused, began, Origin::default())
 }
 
 /// Tells whether a token is good and whose it is. A bad token is an answer, not an error.

@@ -2,6 +2,7 @@
 //! past SQL; what is rarer, or means many sessions, writes its rows in the statement that does the work.
 
 use pgrx::datum::Inet;
+use pgrx::pg_sys::ffi::pg_guard_ffi_boundary;
 use pgrx::{IntoDatum, pg_sys};
 use serde_json::json;
 use uuid::Uuid;
@@ -9,9 +10,8 @@ use uuid::Uuid;
 use super::clock::{self, Micros, timestamptz};
 use super::ids::pg_uuid;
 use super::json::JsonText;
-use super::owner::AsOwner;
 use super::relations::{self, ACTIVITY, Rel};
-use super::scan;
+use super::rows::Table;
 use super::sessions::SessionRow;
 use crate::error::Result;
 
@@ -112,7 +112,7 @@ impl<'a> Entry<'a> {
 }
 
 /// Adds a row, past SQL: the statement would cost several times as much, at each create and refresh.
-pub fn write(_owner: &AsOwner, entry: &Entry<'_>) -> Result<()> {
+pub fn write(entry: &Entry<'_>) -> Result<()> {
     let month = clock::utc_month(entry.at);
     let status = if entry.refused.is_some() {
         "fail"
@@ -124,7 +124,7 @@ pub fn write(_owner: &AsOwner, entry: &Entry<'_>) -> Result<()> {
     let xid = unsafe { pg_sys::GetTopFullTransactionId() };
     // In the order of the columns.
     let values = [
-        next_id()?,
+        next_id()?.into_datum(),
         moment(entry.at),
         pg_uuid(entry.session_id).into_datum(),
         entry.env_id.into_datum(),
@@ -145,21 +145,27 @@ pub fn write(_owner: &AsOwner, entry: &Entry<'_>) -> Result<()> {
         entry.expires_after.and_then(moment),
     ];
     let partition = ACTIVITY[usize::from(month.unsigned_abs()) - 1];
-    scan::insert(partition, &values)
+    Table::open(partition)?.insert(&values)
 }
 
-/// The next number of the identity column.
-fn next_id() -> Result<Option<pg_sys::Datum>> {
+mod server {
+    use pgrx::pg_sys;
+
+    unsafe extern "C-unwind" {
+        pub(super) fn nextval_internal(sequence: pg_sys::Oid, check_permissions: bool) -> i64;
+    }
+}
+
+/// The next number of the identity column, which callers have no right to draw themselves.
+fn next_id() -> Result<i64> {
     let sequence = relations::oid(Rel::ActivitySequence)?;
-    // SAFETY: nextval_oid takes the id of a sequence, which our owner may use.
-    Ok(unsafe {
-        pgrx::direct_function_call_as_datum(pg_sys::nextval_oid, &[sequence.into_datum()])
-    })
+    // SAFETY: takes the id of a sequence and raises ordinary errors, which the guard turns into panics
+    // as the bindings do.
+    Ok(unsafe { pg_guard_ffi_boundary(|| server::nextval_internal(sequence, false)) })
 }
 
 /// Notes an operation on a session that did not change it; `refused` says why it failed.
 pub fn note(
-    owner: &AsOwner,
     session: &SessionRow,
     operation: &'static str,
     refused: Option<&'static str>,
@@ -171,5 +177,5 @@ pub fn note(
         origin,
         ..Entry::of(session, operation, began)
     };
-    write(owner, &entry)
+    write(&entry)
 }

@@ -3,7 +3,7 @@
 
 use std::ffi::CString;
 
-use pgrx::datum::{Interval, TimestampWithTimeZone};
+use pgrx::datum::{Date, Interval, TimestampWithTimeZone};
 use pgrx::{FromDatum, IntoDatum, PgSqlErrorCode, PgTryBuilder, pg_sys};
 
 use crate::error::{Code, Error, Result};
@@ -45,6 +45,11 @@ pub fn utc_month(at: Micros) -> i16 {
         pg_sys::j2date(days, &mut year, &mut month, &mut day);
     }
     i16::try_from(month).unwrap_or(1).clamp(1, 12)
+}
+
+/// The day of a moment in UTC.
+pub fn utc_date(at: Micros) -> Date {
+    Date::saturating_from_raw(i32::try_from(at.div_euclid(DAY)).unwrap_or(i32::MAX))
 }
 
 /// Whole seconds since 1970, rounded down.

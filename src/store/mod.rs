@@ -41,6 +41,7 @@ pub mod relations;
 pub mod revocations;
 pub mod rollup;
 mod root_key_file;
+mod rows;
 mod scan;
 pub mod scopes;
 mod server;

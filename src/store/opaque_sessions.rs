@@ -67,7 +67,7 @@ static INSERT: Statement = Statement {
                   (session_id, kind, env_id, subject, created_at, token_expires_at, expires_at, \
                    last_seen_at, purge_after, key_number, scopes, connected_account_ids, \
                    connect_webview_ids, user_identity_ids, api_key_id) \
-              VALUES ($1, $2, $3, $4, $5, $6, $6, $5, ($7 AT TIME ZONE 'UTC')::date, $8, $9, $10, \
+              VALUES ($1, $2, $3, $4, $5, $6, $6, $5, $7, $8, $9, $10, \
                       $11, $12, $13) \
               ON CONFLICT (env_id, subject) \
                   WHERE kind = 'client' AND revoked_at IS NULL AND subject IS NOT NULL \
@@ -87,7 +87,7 @@ static INSERT: Statement = Statement {
         T::TEXTOID,
         T::TIMESTAMPTZOID,
         T::TIMESTAMPTZOID,
-        T::TIMESTAMPTZOID,
+        T::DATEOID,
         T::INT4OID,
         T::TEXTARRAYOID,
         T::UUIDARRAYOID,

@@ -4,8 +4,9 @@
 //! [`Record`] is one row.
 //!
 //! A set-returning function is called twice and describes its columns anew at every call; for a
-//! function that verifies at each request that is a tenth of its cost. This returns a value of the
-//! composite type that the function is declared with, whose description the server keeps.
+//! function that each request calls that is a tenth of its cost. This answers with a single row, which
+//! the server takes from functions of a composite type and from those that RETURN TABLE alike, and
+//! forms it by the description that the query has at hand.
 
 use pgrx::callconv::{BoxRet, FcInfo};
 use pgrx::datum::Datum;
@@ -61,13 +62,10 @@ unsafe impl<const N: usize> BoxRet for Record<N> {
                 nulls[n] = false;
             }
         }
-        // SAFETY: the call's own function and its declared type are looked up in the catalogue; the
-        // description is pinned while the row is formed. A type with another number of columns is
-        // refused before a value is read.
+        // SAFETY: the description is the one of this call's answer. A type with another number of
+        // columns is refused before a value is read.
         unsafe {
-            let function = (*(*fcinfo.as_mut_ptr()).flinfo).fn_oid;
-            let description =
-                pg_sys::lookup_rowtype_tupdesc(pg_sys::get_func_rettype(function), -1);
+            let description = description(fcinfo);
             let columns = usize::try_from((*description).natts).unwrap_or_default();
             if columns != N {
                 pgrx::ereport!(
@@ -78,10 +76,40 @@ unsafe impl<const N: usize> BoxRet for Record<N> {
                 );
             }
             let row = pg_sys::heap_form_tuple(description, values.as_mut_ptr(), nulls.as_mut_ptr());
-            if (*description).tdrefcount >= 0 {
-                pg_sys::DecrTupleDescRefCount(description);
-            }
             fcinfo.return_raw_datum(pg_sys::HeapTupleHeaderGetDatum((*row).t_data))
         }
+    }
+}
+
+/// The columns that the call is to answer with, under a type that whoever reads the row can look up.
+///
+/// # Safety
+/// A call by the server, of a function that is declared to return rows.
+unsafe fn description(fcinfo: &mut FcInfo<'_>) -> pg_sys::TupleDesc {
+    // SAFETY: what a call hands in as its result information has a node's tag, and that one names its
+    // type. The server finds the description itself where the query has none at hand.
+    unsafe {
+        let call = fcinfo.as_mut_ptr();
+        let info: *mut pg_sys::ReturnSetInfo = (*call).resultinfo.cast();
+        if !info.is_null() && (*info).type_ == pg_sys::NodeTag::T_ReturnSetInfo {
+            let expected = (*info).expectedDesc;
+            let named = |desc: pg_sys::TupleDesc| {
+                (*desc).tdtypeid != pg_sys::RECORDOID || (*desc).tdtypmod >= 0
+            };
+            if !expected.is_null() && named(expected) {
+                return expected;
+            }
+        }
+        let mut description = std::ptr::null_mut();
+        pg_sys::get_call_result_type(call, std::ptr::null_mut(), &mut description);
+        if description.is_null() {
+            pgrx::ereport!(
+                ERROR,
+                pgrx::PgSqlErrorCode::ERRCODE_FEATURE_NOT_SUPPORTED,
+                "JWT_NOT_AVAILABLE: the function returns rows, and here nothing tells which",
+                "Call it in the FROM clause."
+            );
+        }
+        pg_sys::BlessTupleDesc(description)
     }
 }

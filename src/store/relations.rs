@@ -43,6 +43,10 @@ relations! {
     Sessions = c"sessions",
     /// its primary key
     SessionsById = c"sessions_pkey",
+    /// `session_users`
+    SessionUsers = c"session_users",
+    /// its primary key
+    SessionUsersById = c"session_users_pkey",
     /// `environments`
     Environments = c"environments",
     /// its primary key

@@ -66,7 +66,7 @@ macro_rules! revoke_where {
         concat!(
             "WITH revoked AS ( \
                  UPDATE dialstack.sessions SET revoked_at = $1, revoke_reason = $2, \
-                     purge_after = ($3 AT TIME ZONE 'UTC')::date \
+                     purge_after = $3 \
                   WHERE revoked_at IS NULL AND expires_at > $1 AND ",
             $condition,
             " RETURNING session_id, env_id, definition_id, kind, subject, ip, user_agent, \
@@ -104,7 +104,7 @@ macro_rules! revoke_parameters {
         &[
             T::TIMESTAMPTZOID,
             T::TEXTOID,
-            T::TIMESTAMPTZOID,
+            T::DATEOID,
             T::TEXTOID,
             T::TEXTOID,
             T::INETOID,

@@ -6,7 +6,7 @@
 
 use std::marker::PhantomData;
 
-use pgrx::{FromDatum, IntoDatum, PgBox, pg_sys};
+use pgrx::{FromDatum, IntoDatum, pg_sys};
 
 use super::relations::{self, Rel};
 use super::varlena::Varlena;
@@ -81,10 +81,10 @@ fn lock(rel: Rel, mode: u32) -> Result<pg_sys::Oid> {
 }
 
 /// An open relation, locked.
-struct OpenRelation(pg_sys::Relation);
+pub(super) struct OpenRelation(pub(super) pg_sys::Relation);
 
 impl OpenRelation {
-    fn open(rel: Rel, mode: u32) -> Result<Self> {
+    pub(super) fn open(rel: Rel, mode: u32) -> Result<Self> {
         let oid = lock(rel, mode)?;
         // SAFETY: it exists, and can't be dropped while it is locked.
         let open = OpenRelation(unsafe { pg_sys::table_open(oid, pg_sys::NoLock as i32) });
@@ -257,65 +257,6 @@ pub fn each(
         }
     }
     Ok(())
-}
-
-/// Adds a row to a table, past SQL: no trigger fires, no default is filled in and no constraint but a
-/// unique index is checked. The values are those of the first columns, in order; `None` is NULL. What
-/// a table of before an update of the extension has no column for is left out.
-///
-/// # Errors
-/// Those of looking the relation up.
-pub fn insert(table: Rel, values: &[Option<pg_sys::Datum>]) -> Result<()> {
-    let relation = OpenRelation::open(table, pg_sys::RowExclusiveLock)?;
-    // SAFETY: the executor's own way for a single row, in its order: a slot of the table's row type is
-    // filled with as many values as it has columns, and what was opened is closed again. On an error
-    // the transaction's abort does that.
-    unsafe {
-        let slot = pg_sys::table_slot_create(relation.0, std::ptr::null_mut());
-        let columns = usize::try_from((*(*relation.0).rd_att).natts).unwrap_or_default();
-        for n in 0..columns {
-            let value = values.get(n).copied().flatten();
-            *(*slot).tts_isnull.add(n) = value.is_none();
-            *(*slot).tts_values.add(n) = value.unwrap_or(pg_sys::Datum::null());
-        }
-        pg_sys::ExecStoreVirtualTuple(slot);
-        pg_sys::simple_table_tuple_insert(relation.0, slot);
-
-        let executor = pg_sys::CreateExecutorState();
-        let mut result =
-            PgBox::<pg_sys::ResultRelInfo>::alloc_node(pg_sys::NodeTag::T_ResultRelInfo);
-        pg_sys::InitResultRelInfo(result.as_ptr(), relation.0, 1, std::ptr::null_mut(), 0);
-        pg_sys::ExecOpenIndices(result.as_ptr(), false);
-        if result.ri_NumIndices > 0 {
-            insert_index_entries(&mut result, slot, executor);
-        }
-        pg_sys::ExecCloseIndices(result.as_ptr());
-        pg_sys::FreeExecutorState(executor);
-        pg_sys::ExecDropSingleTupleTableSlot(slot);
-        // What follows in this transaction sees it.
-        pg_sys::CommandCounterIncrement();
-    }
-    Ok(())
-}
-
-/// # Safety
-/// The slot holds a row that was just inserted into the relation, whose indexes are open.
-unsafe fn insert_index_entries(
-    relation: &mut pg_sys::ResultRelInfo,
-    slot: *mut pg_sys::TupleTableSlot,
-    executor: *mut pg_sys::EState,
-) {
-    let (none, no_list) = (std::ptr::null_mut(), std::ptr::null_mut());
-    // SAFETY: as the caller promises; a violated unique index raises an ordinary error.
-    #[cfg(any(feature = "pg14", feature = "pg15"))]
-    unsafe {
-        pg_sys::ExecInsertIndexTuples(relation, slot, executor, false, false, none, no_list);
-    }
-    // SAFETY: as above.
-    #[cfg(not(any(feature = "pg14", feature = "pg15")))]
-    unsafe {
-        pg_sys::ExecInsertIndexTuples(relation, slot, executor, false, false, none, no_list, false);
-    }
 }
 
 /// The first matching row, made into a value.

@@ -1,12 +1,16 @@
 //! The table `session_users`: one row a user, which is locked before the user's sessions are counted
 //! or revoked, so that the cap and revoke-all are exact.
 
+use pgrx::datum::TimestampWithTimeZone;
 use pgrx::pg_sys::BuiltinOid as T;
+use pgrx::{IntoDatum, pg_sys};
 use uuid::Uuid;
 
-use super::clock::{Micros, timestamptz};
+use super::clock::{self, Micros, timestamptz};
 use super::ids::uuid;
 use super::owner::AsOwner;
+use super::relations::Rel;
+use super::rows::Table;
 use super::statements::{Statement, bind};
 use crate::error::Result;
 
@@ -77,15 +81,43 @@ static OLDEST: Statement = Statement {
     ],
 };
 
+/// Columns of `session_users` that are written past SQL, counted from 1.
+mod column {
+    pub const ENV_ID: usize = 1;
+    pub const DEFINITION_ID: usize = 2;
+    pub const IDENTIFIER: usize = 3;
+    pub const LAST_SEEN: usize = 5;
+    pub const TOTAL_SESSIONS: usize = 6;
+}
+
 /// Notes that a user gets one more session, and locks the user's row until the transaction ends.
-pub fn count_in_user(owner: &AsOwner, user: UserKey<'_>, now: Micros) -> Result<()> {
+pub fn count_in_user(user: UserKey<'_>, now: Micros) -> Result<()> {
+    let key = [
+        (column::ENV_ID, user.env_id.into_datum()),
+        (column::DEFINITION_ID, user.definition_id.into_datum()),
+        (column::IDENTIFIER, user.identifier.into_datum()),
+    ];
+    let key = key.map(|(column, value)| (column, value.unwrap_or(pg_sys::Datum::null())));
+    let users = Table::open(Rel::SessionUsers)?;
+    if let Some(known) = users.lock(Rel::SessionUsersById, &key)? {
+        let seen = known.get::<TimestampWithTimeZone>(column::LAST_SEEN);
+        let seen = seen.map_or(now, |seen| clock::micros(seen).max(now));
+        let total = known.get::<i64>(column::TOTAL_SESSIONS).unwrap_or_default();
+        return known.update(&[
+            (column::LAST_SEEN, timestamptz(seen).into_datum()),
+            (column::TOTAL_SESSIONS, total.saturating_add(1).into_datum()),
+        ]);
+    }
+    // A new user, whom others may be making as well.
     let arguments = [
         bind(user.env_id),
         bind(user.definition_id),
         bind(user.identifier),
         bind(timestamptz(now)),
     ];
-    COUNT_IN_USER.execute(owner, &arguments).map(|_| ())
+    COUNT_IN_USER
+        .execute(&AsOwner::enter()?, &arguments)
+        .map(|_| ())
 }
 
 /// How many living sessions the user has. Exact after [`count_in_user`], until the transaction ends.

@@ -1,15 +1,18 @@
-//! The statements that make, prolong and change user sessions.
+//! Making, prolonging and changing user sessions.
 
 use std::cell::Cell;
 
-use pgrx::datum::Inet;
+use pgrx::datum::{Date, Inet, TimestampWithTimeZone};
 use pgrx::pg_sys::BuiltinOid as T;
+use pgrx::{IntoDatum, pg_sys};
 use uuid::Uuid;
 
 use super::activity::{self, Entry, Origin};
 use super::clock::{self, Micros, timestamptz};
 use super::ids::pg_uuid;
 use super::owner::AsOwner;
+use super::relations::{self, Rel};
+use super::rows::Table;
 use super::session_users::UserKey;
 use super::sessions::SessionRow;
 use super::statements::{Statement, bind};
@@ -17,34 +20,54 @@ use crate::error::Result;
 use crate::guc;
 
 thread_local! {
-    static PLAIN_REFRESH: Cell<bool> = const { Cell::new(false) };
+    static WITHOUT_NEWS: Cell<bool> = const { Cell::new(false) };
 }
 
-/// While it lives, updates of `sessions` are refreshes, which change no verdict that anybody
-/// remembers; the invalidation trigger then stays silent.
-struct PlainRefresh;
+/// While it lives, updates of `sessions` change no verdict that anybody remembers; the invalidation
+/// trigger then stays silent.
+struct WithoutNews;
 
-impl PlainRefresh {
+impl WithoutNews {
     fn begin() -> Self {
-        PLAIN_REFRESH.with(|flag| flag.set(true));
-        PlainRefresh
+        WITHOUT_NEWS.with(|flag| flag.set(true));
+        WithoutNews
     }
 }
 
-impl Drop for PlainRefresh {
+impl Drop for WithoutNews {
     fn drop(&mut self) {
-        PLAIN_REFRESH.with(|flag| flag.set(false));
+        WITHOUT_NEWS.with(|flag| flag.set(false));
     }
 }
 
-/// Whether the running statement is a plain refresh.
-pub fn is_plain_refresh() -> bool {
-    PLAIN_REFRESH.with(Cell::get)
+/// Whether the running statement changes no verdict.
+pub fn is_without_news() -> bool {
+    WITHOUT_NEWS.with(Cell::get)
 }
 
 /// The day after which the row of a session that dies then may go.
-pub fn purge_after(dies_at: Micros) -> pgrx::datum::TimestampWithTimeZone {
-    timestamptz(dies_at.saturating_add(guc::session_retention_micros()))
+pub fn purge_after(dies_at: Micros) -> Date {
+    clock::utc_date(dies_at.saturating_add(guc::session_retention_micros()))
+}
+
+/// Columns of `sessions` that are written past SQL, counted from 1.
+mod column {
+    pub const SESSION_ID: usize = 1;
+    pub const TOKEN_EXPIRES_AT: usize = 3;
+    pub const EXPIRES_AT: usize = 4;
+    pub const LAST_SEEN_AT: usize = 5;
+    pub const ROTATED_AT: usize = 6;
+    pub const REVOKED_AT: usize = 7;
+    pub const GENERATION: usize = 10;
+    pub const KEY_NUMBER: usize = 11;
+    pub const PURGE_AFTER: usize = 12;
+    pub const SEALED_DATA: usize = 20;
+    pub const IP: usize = 21;
+    pub const USER_AGENT: usize = 22;
+}
+
+fn moment(at: Micros) -> Option<pg_sys::Datum> {
+    timestamptz(at).into_datum()
 }
 
 /// A user session about to be stored.
@@ -67,45 +90,35 @@ pub struct NewSession<'a> {
     pub origin: Origin<'a>,
 }
 
-static INSERT: Statement = Statement {
-    sql: "INSERT INTO dialstack.sessions \
-              (session_id, kind, env_id, definition_id, subject, created_at, token_expires_at, \
-               expires_at, last_seen_at, purge_after, key_number, sealed_data, ip, user_agent) \
-          VALUES ($1, 'user', $2, $3, $4, $5, $6, $7, $5, ($8 AT TIME ZONE 'UTC')::date, $9, $10, \
-                  $11, $12)",
-    parameters: &[
-        T::UUIDOID,
-        T::INT4OID,
-        T::INT4OID,
-        T::TEXTOID,
-        T::TIMESTAMPTZOID,
-        T::TIMESTAMPTZOID,
-        T::TIMESTAMPTZOID,
-        T::TIMESTAMPTZOID,
-        T::INT4OID,
-        T::BYTEAOID,
-        T::INETOID,
-        T::TEXTOID,
-    ],
-};
-
 /// Stores a session, and notes it.
-pub fn insert(owner: &AsOwner, session: NewSession<'_>) -> Result<()> {
-    let arguments = [
-        bind(pg_uuid(&session.session_id)),
-        bind(session.user.env_id),
-        bind(session.user.definition_id),
-        bind(session.user.identifier),
-        bind(timestamptz(session.now)),
-        bind(timestamptz(session.token_expires_at)),
-        bind(timestamptz(session.expires_at)),
-        bind(purge_after(session.expires_at)),
-        bind(session.key_number),
-        bind(session.sealed_data),
-        bind(session.origin.ip.cloned()),
-        bind(session.origin.user_agent),
+pub fn insert(session: NewSession<'_>) -> Result<()> {
+    let now = moment(session.now);
+    // In the order of the columns.
+    let values = [
+        pg_uuid(&session.session_id).into_datum(),
+        now,
+        moment(session.token_expires_at),
+        moment(session.expires_at),
+        now,
+        None,
+        None,
+        session.user.env_id.into_datum(),
+        session.user.definition_id.into_datum(),
+        0.into_datum(),
+        session.key_number.into_datum(),
+        purge_after(session.expires_at).into_datum(),
+        "user".into_datum(),
+        session.user.identifier.into_datum(),
+        None,
+        None,
+        None,
+        None,
+        None,
+        session.sealed_data.into_datum(),
+        session.origin.ip.cloned().into_datum(),
+        session.origin.user_agent.into_datum(),
     ];
-    INSERT.execute(owner, &arguments)?;
+    Table::open(Rel::Sessions)?.insert(&values)?;
     let entry = Entry {
         at: session.now,
         session_id: &session.session_id,
@@ -121,7 +134,7 @@ pub fn insert(owner: &AsOwner, session: NewSession<'_>) -> Result<()> {
         expires_after: Some(session.expires_at),
         extended: false,
     };
-    activity::write(owner, &entry)
+    activity::write(&entry)
 }
 
 /// One step of a session's refresh token.
@@ -149,65 +162,61 @@ pub struct Rotated {
     pub sealed_data: Option<Vec<u8>>,
 }
 
-/// Touches no indexed column but once a day, so that it stays a heap-only update.
-static ROTATE: Statement = Statement {
-    sql: "UPDATE dialstack.sessions SET \
-              generation = $3, rotated_at = $4, last_seen_at = $4, token_expires_at = $5, \
-              expires_at = $6, purge_after = ($7 AT TIME ZONE 'UTC')::date, \
-              ip = coalesce($8, ip), user_agent = coalesce($9, user_agent) \
-           WHERE session_id = $1 AND generation = $2 AND expires_at = $10 \
-             AND revoked_at IS NULL \
-       RETURNING key_number, sealed_data, ip, user_agent",
-    parameters: &[
-        T::UUIDOID,
-        T::INT4OID,
-        T::INT4OID,
-        T::TIMESTAMPTZOID,
-        T::TIMESTAMPTZOID,
-        T::TIMESTAMPTZOID,
-        T::TIMESTAMPTZOID,
-        T::INETOID,
-        T::TEXTOID,
-        T::TIMESTAMPTZOID,
-    ],
-};
-
-/// A step that took longer than this has waited: a tenth of a second.
-const LATE: Micros = clock::SECOND / 10;
-
-static TAKEN_AT: Statement = Statement {
-    sql: "UPDATE dialstack.sessions SET rotated_at = $2 WHERE session_id = $1",
-    parameters: &[T::UUIDOID, T::TIMESTAMPTZOID],
-};
-
-/// Takes the step and notes it, unless the row is no longer as expected: then `None`.
-pub fn rotate(owner: &AsOwner, step: &Step<'_>) -> Result<Option<Rotated>> {
+/// Takes the step and notes it, unless the row is no longer as expected: then `None`. Touches no
+/// indexed column but once a day, so that it stays a heap-only update.
+pub fn rotate(step: &Step<'_>) -> Result<Option<Rotated>> {
     let row = step.from;
-    let arguments = [
-        bind(pg_uuid(&row.session_id)),
-        bind(row.generation.cast_signed()),
-        bind(step.to.cast_signed()),
-        bind(timestamptz(step.now)),
-        bind(timestamptz(step.token_expires_at)),
-        bind(timestamptz(step.expires_at)),
-        bind(purge_after(step.expires_at)),
-        bind(step.origin.ip.cloned()),
-        bind(step.origin.user_agent),
-        bind(timestamptz(row.expires_at)),
-    ];
-    // An access token of before may live longer than a session whose definition has become stricter:
-    // then there is something to forget.
-    let _plain = (step.expires_at >= row.expires_at).then(PlainRefresh::begin);
-    let rotated = ROTATE.write(owner, &arguments, |row| {
-        let rotated = Rotated {
-            key_number: row.required::<i32>(1)?.unsigned_abs(),
-            sealed_data: row.get(2)?,
-        };
-        Ok((rotated, row.get::<Inet>(3)?, row.get::<String>(4)?))
-    })?;
-    let Some((rotated, ip, user_agent)) = rotated.into_iter().next() else {
+    let session_id = pg_uuid(&row.session_id).into_datum();
+    let key = session_id.map(|id| (column::SESSION_ID, id));
+    let sessions = Table::open(Rel::Sessions)?;
+    let Some(stored) = sessions.lock(Rel::SessionsById, key.as_slice())? else {
         return Ok(None);
     };
+    let ends_at = |column| {
+        stored
+            .get::<TimestampWithTimeZone>(column)
+            .map(clock::micros)
+    };
+    let as_expected = stored.get(column::GENERATION) == Some(row.generation.cast_signed())
+        && ends_at(column::EXPIRES_AT) == Some(row.expires_at)
+        && ends_at(column::REVOKED_AT).is_none();
+    if !as_expected {
+        return Ok(None);
+    }
+    let rotated = Rotated {
+        key_number: stored
+            .get::<i32>(column::KEY_NUMBER)
+            .map_or(0, i32::unsigned_abs),
+        sealed_data: stored.get(column::SEALED_DATA),
+    };
+    let ip = step
+        .origin
+        .ip
+        .cloned()
+        .or_else(|| stored.get::<Inet>(column::IP));
+    let user_agent = match step.origin.user_agent {
+        Some(user_agent) => Some(user_agent.to_owned()),
+        None => stored.get::<String>(column::USER_AGENT),
+    };
+    stored.update(&[
+        (column::GENERATION, step.to.cast_signed().into_datum()),
+        // The reuse interval begins when the step is taken, which may have waited for the lock.
+        (column::ROTATED_AT, moment(clock::now())),
+        (column::LAST_SEEN_AT, moment(step.now)),
+        (column::TOKEN_EXPIRES_AT, moment(step.token_expires_at)),
+        (column::EXPIRES_AT, moment(step.expires_at)),
+        (
+            column::PURGE_AFTER,
+            purge_after(step.expires_at).into_datum(),
+        ),
+        (column::IP, ip.clone().into_datum()),
+        (column::USER_AGENT, user_agent.as_deref().into_datum()),
+    ])?;
+    // An access token of before may live longer than a session whose definition has become stricter:
+    // then there is something to forget.
+    if step.expires_at < row.expires_at {
+        relations::invalidate(relations::oid(Rel::Sessions)?)?;
+    }
     let entry = Entry {
         origin: Origin {
             ip: ip.as_ref(),
@@ -219,16 +228,7 @@ pub fn rotate(owner: &AsOwner, step: &Step<'_>) -> Result<Option<Rotated>> {
         expires_after: Some(step.expires_at),
         ..Entry::of(row, "refresh", step.now)
     };
-    activity::write(owner, &entry)?;
-    // The reuse interval begins when the step is taken. A step that waited for a lock was taken later
-    // than its caller came.
-    let taken = clock::now();
-    if taken.saturating_sub(step.now) > LATE {
-        TAKEN_AT.execute(
-            owner,
-            &[bind(pg_uuid(&row.session_id)), bind(timestamptz(taken))],
-        )?;
-    }
+    activity::write(&entry)?;
     Ok(Some(rotated))
 }
 
@@ -240,23 +240,18 @@ static SET_DATA: Statement = Statement {
 
 static SET_EXPIRY: Statement = Statement {
     sql: "UPDATE dialstack.sessions SET expires_at = $2, \
-                 purge_after = ($3 AT TIME ZONE 'UTC')::date \
+                 purge_after = $3 \
            WHERE session_id = $1 AND revoked_at IS NULL",
-    parameters: &[T::UUIDOID, T::TIMESTAMPTZOID, T::TIMESTAMPTZOID],
+    parameters: &[T::UUIDOID, T::TIMESTAMPTZOID, T::DATEOID],
 };
 
 /// The row is locked, so that the end which it had is the one that was read.
 static EXTEND: Statement = Statement {
     sql: "UPDATE dialstack.sessions SET expires_at = $2, \
-                 purge_after = ($3 AT TIME ZONE 'UTC')::date \
+                 purge_after = $3 \
            WHERE session_id = $1 AND revoked_at IS NULL AND expires_at = $4 \
        RETURNING ip, user_agent",
-    parameters: &[
-        T::UUIDOID,
-        T::TIMESTAMPTZOID,
-        T::TIMESTAMPTZOID,
-        T::TIMESTAMPTZOID,
-    ],
+    parameters: &[T::UUIDOID, T::TIMESTAMPTZOID, T::DATEOID, T::TIMESTAMPTZOID],
 };
 
 /// Locks the row of a session until the transaction ends.
@@ -324,7 +319,7 @@ pub fn extend(owner: &AsOwner, row: &SessionRow, expires_at: Micros, now: Micros
         extended: true,
         ..Entry::of(row, "refresh", now)
     };
-    activity::write(owner, &entry)?;
+    activity::write(&entry)?;
     Ok(true)
 }
 
@@ -339,7 +334,7 @@ static POSTPONE_PURGE: Statement = Statement {
 
 /// Moves the day after which the rows of these sessions may go. No verdict changes by it.
 pub fn postpone_purge(owner: &AsOwner, sessions: Vec<pgrx::Uuid>) -> Result<u64> {
-    let _plain = PlainRefresh::begin();
+    let _silent = WithoutNews::begin();
     let arguments = [bind(sessions), bind(guc::session_retention_micros())];
     POSTPONE_PURGE.execute(owner, &arguments)
 }

@@ -1,0 +1,330 @@
+//! Adding and changing single rows of our tables as the executor does it, past SQL: a statement costs
+//! several times as much as the row that it writes.
+//!
+//! Indexes are kept, and row triggers fire that are not ours, as the owner. What only a statement does is left out:
+//! statement triggers and those of `UPDATE OF` columns don't fire, and no default is filled in.
+
+use std::ffi::CStr;
+use std::ptr::null_mut;
+
+use pgrx::{FromDatum, PgBox, pg_sys};
+
+use super::owner::AsOwner;
+use super::relations::{self, Rel};
+use super::scan::OpenRelation;
+use super::statements::must_be_able_to_write;
+use crate::error::Result;
+
+/// Triggers of our own, which have nothing to say of what our own functions write.
+const OURS: [&CStr; 2] = [c"note_by_hand", c"invalidate_verdicts"];
+
+/// A table of ours, open for writing.
+pub struct Table {
+    // Declared first: it must end before the relation is closed.
+    writer: Writer,
+    relation: OpenRelation,
+}
+
+/// What the executor keeps of a table that it writes to.
+struct Writer {
+    result: *mut pg_sys::ResultRelInfo,
+    executor: *mut pg_sys::EState,
+}
+
+impl Writer {
+    fn new(relation: &OpenRelation) -> Self {
+        // SAFETY: the relation is open, and stays so as long as the writer. Functions are called with
+        // an active snapshot, which triggers are handed. As number of a range table's entry, 0 is
+        // none: there is no range table.
+        let (result, executor) = unsafe {
+            let executor = pg_sys::CreateExecutorState();
+            (*executor).es_snapshot = pg_sys::GetActiveSnapshot();
+            (*executor).es_output_cid = pg_sys::GetCurrentCommandId(true);
+            let result =
+                PgBox::<pg_sys::ResultRelInfo>::alloc_node(pg_sys::NodeTag::T_ResultRelInfo)
+                    .into_pg();
+            pg_sys::InitResultRelInfo(result, relation.0, 0, null_mut(), 0);
+            pg_sys::ExecOpenIndices(result, false);
+            (result, executor)
+        };
+        let mut writer = Writer { result, executor };
+        // SAFETY: as InitResultRelInfo has made it.
+        if unsafe { all_ours((*result).ri_TrigDesc) } {
+            writer.silence();
+        }
+        writer
+    }
+
+    /// Whether there is a trigger that might fire.
+    fn fires(&self) -> bool {
+        // SAFETY: made in `new`.
+        unsafe { !(*self.result).ri_TrigDesc.is_null() }
+    }
+
+    /// Lets no trigger fire.
+    fn silence(&mut self) {
+        // SAFETY: made in `new`; the table's own description is another.
+        unsafe { (*self.result).ri_TrigDesc = null_mut() }
+    }
+
+    /// Runs what may fire row triggers, and those as the owner, whoever calls.
+    fn with_triggers(&mut self, write: impl FnOnce(&mut Self)) -> Result<()> {
+        if !self.fires() {
+            write(self);
+            return Ok(());
+        }
+        let _owner = AsOwner::enter()?;
+        // SAFETY: ended below; on an error the abort ends it.
+        unsafe { pg_sys::AfterTriggerBeginQuery() };
+        write(self);
+        // SAFETY: begun above.
+        unsafe { pg_sys::AfterTriggerEndQuery(self.executor) };
+        Ok(())
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            // SAFETY: opened in `new`; while unwinding, the transaction's abort closes it.
+            unsafe {
+                pg_sys::ExecCloseIndices(self.result);
+                pg_sys::FreeExecutorState(self.executor);
+            }
+        }
+    }
+}
+
+/// Whether a table has no trigger but ours.
+///
+/// # Safety
+/// The server's own description, or null.
+unsafe fn all_ours(triggers: *const pg_sys::TriggerDesc) -> bool {
+    if triggers.is_null() {
+        return true;
+    }
+    // SAFETY: it counts its triggers, and each has a name.
+    unsafe {
+        let count = usize::try_from((*triggers).numtriggers).unwrap_or_default();
+        std::slice::from_raw_parts((*triggers).triggers, count)
+            .iter()
+            .all(|trigger| OURS.contains(&CStr::from_ptr(trigger.tgname)))
+    }
+}
+
+/// A place for one row of a table.
+struct Slot(*mut pg_sys::TupleTableSlot);
+
+impl Slot {
+    fn new(relation: &OpenRelation) -> Self {
+        // SAFETY: the relation is open.
+        Slot(unsafe { pg_sys::table_slot_create(relation.0, null_mut()) })
+    }
+
+    /// Fills it with a value for each column, which it counts from 0.
+    fn fill(&mut self, value: impl Fn(usize) -> Option<pg_sys::Datum>) {
+        // SAFETY: the slot is empty and has as many places as its row type has columns.
+        unsafe {
+            for n in 0..self.columns() {
+                let value = value(n);
+                *(*self.0).tts_isnull.add(n) = value.is_none();
+                *(*self.0).tts_values.add(n) = value.unwrap_or(pg_sys::Datum::null());
+            }
+            pg_sys::ExecStoreVirtualTuple(self.0);
+        }
+    }
+
+    fn columns(&self) -> usize {
+        // SAFETY: a slot has a row type.
+        usize::try_from(unsafe { (*(*self.0).tts_tupleDescriptor).natts }).unwrap_or_default()
+    }
+
+    /// The value of a column, which is counted from 0.
+    fn value(&self, n: usize) -> Option<pg_sys::Datum> {
+        if n >= self.columns() {
+            return None;
+        }
+        // SAFETY: the slot is filled, and has that many values.
+        unsafe { (!*(*self.0).tts_isnull.add(n)).then(|| *(*self.0).tts_values.add(n)) }
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            // SAFETY: made in `new`; while unwinding, the transaction's abort gives back its buffer.
+            unsafe { pg_sys::ExecDropSingleTupleTableSlot(self.0) }
+        }
+    }
+}
+
+impl Table {
+    /// Opens a table for writing.
+    ///
+    /// # Errors
+    /// Those of looking the relation up.
+    pub fn open(rel: Rel) -> Result<Self> {
+        must_be_able_to_write();
+        // What this transaction has done so far is seen, as by a statement.
+        // SAFETY: callable anywhere between statements of a function.
+        unsafe { pg_sys::CommandCounterIncrement() };
+        let relation = OpenRelation::open(rel, pg_sys::RowExclusiveLock)?;
+        Ok(Table {
+            writer: Writer::new(&relation),
+            relation,
+        })
+    }
+
+    /// The same, but no trigger at all fires: for rows that nobody else may see.
+    ///
+    /// # Errors
+    /// As [`Table::open`].
+    pub fn open_in_silence(rel: Rel) -> Result<Self> {
+        let mut table = Self::open(rel)?;
+        table.writer.silence();
+        Ok(table)
+    }
+
+    /// Adds a row. The values are those of the first columns, in order; `None` is NULL. What a table of
+    /// before an update of the extension has no column for is left out. No constraint but a unique
+    /// index is checked, unless there are triggers, which might change the row.
+    ///
+    /// # Errors
+    /// Those of becoming the owner, for triggers.
+    pub fn insert(mut self, values: &[Option<pg_sys::Datum>]) -> Result<()> {
+        let mut slot = Slot::new(&self.relation);
+        slot.fill(|n| values.get(n).copied().flatten());
+        let relation = self.relation.0;
+        self.writer.with_triggers(|writer| {
+            // SAFETY: slot, relation, indexes and executor belong together. What is violated, and what
+            // a trigger raises, is an ordinary error.
+            unsafe {
+                if writer.fires() {
+                    pg_sys::ExecSimpleRelationInsert(writer.result, writer.executor, slot.0);
+                } else {
+                    pg_sys::simple_table_tuple_insert(relation, slot.0);
+                    if (*writer.result).ri_NumIndices > 0 {
+                        insert_index_entries(writer, &slot);
+                    }
+                }
+            }
+        })?;
+        done();
+        Ok(())
+    }
+
+    /// Finds a row by all columns of a unique index, waits for whoever is changing it and locks it
+    /// until the transaction ends: its latest state, whatever snapshot the transaction has. The key's
+    /// columns count from 1.
+    ///
+    /// # Errors
+    /// Those of looking the index up.
+    pub fn lock(self, index: Rel, key: &[(usize, pg_sys::Datum)]) -> Result<Option<LockedRow>> {
+        let index = relations::oid(index)?;
+        let (mut sought, found) = (Slot::new(&self.relation), Slot::new(&self.relation));
+        let of_key = |n| key.iter().find(|(column, _)| *column == n + 1);
+        sought.fill(|n| of_key(n).map(|(_, value)| *value));
+        // SAFETY: the slots are of the relation, whose index it is. A found row is deformed whole.
+        let locked = unsafe {
+            let locked = pg_sys::RelationFindReplTupleByIndex(
+                self.relation.0,
+                index,
+                pg_sys::LockTupleMode::LockTupleNoKeyExclusive,
+                sought.0,
+                found.0,
+            );
+            if locked {
+                let columns = (*(*found.0).tts_tupleDescriptor).natts;
+                pg_sys::slot_getsomeattrs_int(found.0, columns);
+            }
+            locked
+        };
+        Ok(locked.then_some(LockedRow { found, table: self }))
+    }
+}
+
+/// A row, as it is now, that nobody else can change before the transaction ends.
+pub struct LockedRow {
+    // Declared first: it must be given back before the relation is closed.
+    found: Slot,
+    table: Table,
+}
+
+impl LockedRow {
+    /// The value of a column, copied; `None` for NULL. Columns count from 1.
+    ///
+    /// `T` must be the Rust type of the column's SQL type.
+    pub fn get<T: FromDatum>(&self, column: usize) -> Option<T> {
+        let value = self.found.value(column.checked_sub(1)?)?;
+        // SAFETY: the slot holds the row; the caller names the type of the column.
+        unsafe { T::from_datum(value, false) }
+    }
+
+    /// Gives columns new values; `None` is NULL. Columns count from 1.
+    ///
+    /// # Errors
+    /// Those of becoming the owner, for triggers.
+    pub fn update(mut self, changes: &[(usize, Option<pg_sys::Datum>)]) -> Result<()> {
+        let mut slot = Slot::new(&self.table.relation);
+        let change = |n| changes.iter().find(|(column, _)| *column == n + 1);
+        slot.fill(|n| change(n).map_or_else(|| self.found.value(n), |(_, value)| *value));
+        let found = &self.found;
+        self.table.writer.with_triggers(|writer| {
+            let mut recheck = pg_sys::EPQState::default();
+            // SAFETY: as for an insert; the row is locked, so it is still as it was found, and what
+            // would look at it once more has nothing to do.
+            unsafe {
+                init_recheck(&mut recheck, writer.executor);
+                pg_sys::ExecSimpleRelationUpdate(
+                    writer.result,
+                    writer.executor,
+                    &mut recheck,
+                    found.0,
+                    slot.0,
+                );
+                pg_sys::EvalPlanQualEnd(&mut recheck);
+            }
+        })?;
+        done();
+        Ok(())
+    }
+}
+
+/// What follows in this transaction sees what was written.
+fn done() {
+    // SAFETY: callable anywhere between statements of a function.
+    unsafe { pg_sys::CommandCounterIncrement() };
+}
+
+/// # Safety
+/// The slot holds a row that was just inserted into the writer's relation.
+unsafe fn insert_index_entries(writer: &mut Writer, slot: &Slot) {
+    let (result, executor) = (writer.result, writer.executor);
+    let (none, no_list) = (null_mut(), null_mut());
+    // SAFETY: as the caller promises; a violated unique index raises an ordinary error.
+    #[cfg(any(feature = "pg14", feature = "pg15"))]
+    unsafe {
+        pg_sys::ExecInsertIndexTuples(result, slot.0, executor, false, false, none, no_list);
+    }
+    // SAFETY: as above.
+    #[cfg(not(any(feature = "pg14", feature = "pg15")))]
+    unsafe {
+        pg_sys::ExecInsertIndexTuples(result, slot.0, executor, false, false, none, no_list, false);
+    }
+}
+
+/// # Safety
+/// The executor's state lives as long as what is made ready.
+unsafe fn init_recheck(recheck: &mut pg_sys::EPQState, executor: *mut pg_sys::EState) {
+    let (no_plan, no_list) = (null_mut(), null_mut());
+    // SAFETY: as the caller promises; without a plan nothing can be run.
+    #[cfg(any(feature = "pg14", feature = "pg15"))]
+    unsafe {
+        pg_sys::EvalPlanQualInit(recheck, executor, no_plan, no_list, -1);
+    }
+    // SAFETY: as above.
+    #[cfg(not(any(feature = "pg14", feature = "pg15")))]
+    unsafe {
+        pg_sys::EvalPlanQualInit(recheck, executor, no_plan, no_list, -1, null_mut());
+    }
+}
