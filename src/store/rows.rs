@@ -29,6 +29,8 @@ pub struct Table {
 struct Writer {
     result: *mut pg_sys::ResultRelInfo,
     executor: *mut pg_sys::EState,
+    /// Whether the indexes are open: an update may need none.
+    indexed: bool,
 }
 
 impl Writer {
@@ -44,10 +46,13 @@ impl Writer {
                 PgBox::<pg_sys::ResultRelInfo>::alloc_node(pg_sys::NodeTag::T_ResultRelInfo)
                     .into_pg();
             pg_sys::InitResultRelInfo(result, relation.0, 0, null_mut(), 0);
-            pg_sys::ExecOpenIndices(result, false);
             (result, executor)
         };
-        let mut writer = Writer { result, executor };
+        let mut writer = Writer {
+            result,
+            executor,
+            indexed: false,
+        };
         // SAFETY: as InitResultRelInfo has made it.
         if unsafe { all_ours((*result).ri_TrigDesc) } {
             writer.silence();
@@ -59,6 +64,14 @@ impl Writer {
     fn fires(&self) -> bool {
         // SAFETY: made in `new`.
         unsafe { !(*self.result).ri_TrigDesc.is_null() }
+    }
+
+    fn open_indexes(&mut self) {
+        if !self.indexed {
+            // SAFETY: made in `new`, of an open relation; closed in `drop`.
+            unsafe { pg_sys::ExecOpenIndices(self.result, false) };
+            self.indexed = true;
+        }
     }
 
     /// Lets no trigger fire.
@@ -88,7 +101,9 @@ impl Drop for Writer {
         if !std::thread::panicking() {
             // SAFETY: opened in `new`; while unwinding, the transaction's abort closes it.
             unsafe {
-                pg_sys::ExecCloseIndices(self.result);
+                if self.indexed {
+                    pg_sys::ExecCloseIndices(self.result);
+                }
                 pg_sys::FreeExecutorState(self.executor);
             }
         }
@@ -195,6 +210,7 @@ impl Table {
         let mut slot = Slot::new(&self.relation);
         slot.fill(|n| values.get(n).copied().flatten());
         let relation = self.relation.0;
+        self.writer.open_indexes();
         self.writer.with_triggers(|writer| {
             // SAFETY: slot, relation, indexes and executor belong together. What is violated, and what
             // a trigger raises, is an ordinary error.
@@ -203,9 +219,7 @@ impl Table {
                     pg_sys::ExecSimpleRelationInsert(writer.result, writer.executor, slot.0);
                 } else {
                     pg_sys::simple_table_tuple_insert(relation, slot.0);
-                    if (*writer.result).ri_NumIndices > 0 {
-                        insert_index_entries(writer, &slot);
-                    }
+                    insert_index_entries(writer, &slot, Written::New);
                 }
             }
         })?;
@@ -268,21 +282,27 @@ impl LockedRow {
         let mut slot = Slot::new(&self.table.relation);
         let change = |n| changes.iter().find(|(column, _)| *column == n + 1);
         slot.fill(|n| change(n).map_or_else(|| self.found.value(n), |(_, value)| *value));
-        let found = &self.found;
+        let (found, relation) = (&self.found, self.table.relation.0);
         self.table.writer.with_triggers(|writer| {
-            let mut recheck = pg_sys::EPQState::default();
             // SAFETY: as for an insert; the row is locked, so it is still as it was found, and what
             // would look at it once more has nothing to do.
             unsafe {
-                init_recheck(&mut recheck, writer.executor);
-                pg_sys::ExecSimpleRelationUpdate(
-                    writer.result,
-                    writer.executor,
-                    &mut recheck,
-                    found.0,
-                    slot.0,
-                );
-                pg_sys::EvalPlanQualEnd(&mut recheck);
+                if writer.fires() {
+                    writer.open_indexes();
+                    let mut recheck = pg_sys::EPQState::default();
+                    init_recheck(&mut recheck, writer.executor);
+                    pg_sys::ExecSimpleRelationUpdate(
+                        writer.result,
+                        writer.executor,
+                        &mut recheck,
+                        found.0,
+                        slot.0,
+                    );
+                    pg_sys::EvalPlanQualEnd(&mut recheck);
+                } else if let Some(written) = write_version(relation, found, &slot) {
+                    writer.open_indexes();
+                    insert_index_entries(writer, &slot, written);
+                }
             }
         })?;
         done();
@@ -296,20 +316,70 @@ fn done() {
     unsafe { pg_sys::CommandCounterIncrement() };
 }
 
+/// A version of a row that wants index entries.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Written {
+    /// Of a new row.
+    New,
+    /// Of a row that is there, in every index.
+    Updated,
+    /// Of a row that is there, in indexes that summarize blocks (BRIN) only.
+    #[cfg(not(any(feature = "pg14", feature = "pg15")))]
+    Summarized,
+}
+
+/// Writes a new version of a row. `None` where it needs no index entries: it is a heap-only update.
+///
 /// # Safety
-/// The slot holds a row that was just inserted into the writer's relation.
-unsafe fn insert_index_entries(writer: &mut Writer, slot: &Slot) {
+/// The row that was found is locked, and both slots are of the relation.
+unsafe fn write_version(relation: pg_sys::Relation, found: &Slot, slot: &Slot) -> Option<Written> {
+    let snapshot = null_mut();
+    #[cfg(any(feature = "pg14", feature = "pg15"))]
+    {
+        let mut indexes = false;
+        // SAFETY: as the caller promises. The snapshot matters to no table that keeps its rows in a
+        // heap, as ours do.
+        unsafe {
+            let place = &raw mut (*found.0).tts_tid;
+            pg_sys::simple_table_tuple_update(relation, place, slot.0, snapshot, &mut indexes);
+        }
+        indexes.then_some(Written::Updated)
+    }
+    #[cfg(not(any(feature = "pg14", feature = "pg15")))]
+    {
+        let mut indexes = pg_sys::TU_UpdateIndexes::TU_None;
+        // SAFETY: as above.
+        unsafe {
+            let place = &raw mut (*found.0).tts_tid;
+            pg_sys::simple_table_tuple_update(relation, place, slot.0, snapshot, &mut indexes);
+        }
+        match indexes {
+            pg_sys::TU_UpdateIndexes::TU_All => Some(Written::Updated),
+            pg_sys::TU_UpdateIndexes::TU_Summarizing => Some(Written::Summarized),
+            _ => None,
+        }
+    }
+}
+
+/// # Safety
+/// The slot holds a version of a row that was just written to the writer's relation, whose indexes are
+/// open.
+unsafe fn insert_index_entries(writer: &mut Writer, slot: &Slot, written: Written) {
     let (result, executor) = (writer.result, writer.executor);
     let (none, no_list) = (null_mut(), null_mut());
+    let update = written != Written::New;
     // SAFETY: as the caller promises; a violated unique index raises an ordinary error.
     #[cfg(any(feature = "pg14", feature = "pg15"))]
     unsafe {
-        pg_sys::ExecInsertIndexTuples(result, slot.0, executor, false, false, none, no_list);
+        pg_sys::ExecInsertIndexTuples(result, slot.0, executor, update, false, none, no_list);
     }
     // SAFETY: as above.
     #[cfg(not(any(feature = "pg14", feature = "pg15")))]
     unsafe {
-        pg_sys::ExecInsertIndexTuples(result, slot.0, executor, false, false, none, no_list, false);
+        let summarize = written == Written::Summarized;
+        pg_sys::ExecInsertIndexTuples(
+            result, slot.0, executor, update, false, none, no_list, summarize,
+        );
     }
 }
 
