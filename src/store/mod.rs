@@ -44,6 +44,7 @@ mod root_key_file;
 mod scan;
 pub mod scopes;
 mod server;
+pub mod session_data;
 pub mod session_reads;
 pub mod session_users;
 pub mod session_writes;
