@@ -14,6 +14,7 @@ use crate::store::current::{self, Standing};
 use crate::store::owner::AsOwner;
 use crate::store::record::Value;
 use crate::store::revocations::{self, Which};
+use crate::store::session_data::SessionData;
 use crate::store::varlena::Varlena;
 use crate::store::verdict::{self, LiveSession, Verdict};
 use crate::store::{clock, sessions, transaction};
@@ -258,7 +259,7 @@ fn scopes(live: &LiveSession) -> Option<pg_sys::Datum> {
 }
 
 fn data(live: &LiveSession) -> Option<pg_sys::Datum> {
-    live.session.data.as_ref().map(Varlena::datum)
+    live.session.data.as_ref().map(SessionData::datum)
 }
 
 /// Makes an answer about a living session one about any standing.

@@ -13,14 +13,13 @@ use crate::session::period::MAX_SPAN_MICROS;
 use crate::store::activity::Origin;
 use crate::store::clock::{self, Micros, timestamptz};
 use crate::store::configuration::{self, StoredDefinition};
-use crate::store::json::JsonText;
 use crate::store::owner::AsOwner;
 use crate::store::revocations::{self, Cause, Which};
+use crate::store::session_data::SessionData;
 use crate::store::session_users::UserKey;
 use crate::store::session_writes;
 use crate::store::sessions::{self, SessionRow};
-use crate::store::{caller, keys, random};
-use crate::token::sealed;
+use crate::store::{caller, keys};
 
 /// An environment and a definition, by their numbers, and the API key that the caller presents.
 #[derive(Clone, Copy)]
@@ -168,13 +167,16 @@ struct Changed {
     expires_at: Micros,
 }
 
-fn update_data(session_id: Option<pgrx::Uuid>, data: Option<JsonText>) -> error::Result<Changed> {
+fn update_data(
+    session_id: Option<pgrx::Uuid>,
+    data: Option<SessionData>,
+) -> error::Result<Changed> {
     let code = Code::CreateFailed;
     let data = required(data, "data", code)?;
     let owner = AsOwner::enter()?;
     let (row, stored) = lock_living(&owner, session_id, clock::now(), code)?;
-    let data = check_against(&stored, &data)?;
-    if row.subject.as_deref() != Some(&data.identifier) {
+    let checked = check_against(&stored, &data.text())?;
+    if row.subject.as_deref() != Some(&checked.identifier) {
         return Err(
             Error::new(code, "the data names another user than the session's")
                 .detail(format!("The selector is {}.", stored.definition.selector))
@@ -182,13 +184,8 @@ fn update_data(session_id: Option<pgrx::Uuid>, data: Option<JsonText>) -> error:
         );
     }
     let ring = keys::ring()?;
-    super::tokens::check_token_size(&ring, &row, &stored, &data)?;
-    let (key_number, sealed_data) = sealed::seal(
-        &ring,
-        row.session_id,
-        random::bytes()?,
-        data.text.as_bytes(),
-    )?;
+    super::tokens::check_token_size(&ring, &row, &stored, &checked)?;
+    let (key_number, sealed_data) = data.seal(&ring, row.session_id)?;
     let number = key_number.cast_signed();
     if !session_writes::set_data(&owner, &row.session_id, sealed_data, number)? {
         return Err(revocations::conflict());
@@ -271,7 +268,7 @@ macro_rules! change_functions {
 change_functions! {
     /// Replaces a living session's data. What is in access tokens that are out stays as it was;
     /// `session_verify` returns the new data at once.
-    fn session_update_data(session_id: Option<pgrx::Uuid>, data: Option<JsonText>) =
+    fn session_update_data(session_id: Option<pgrx::Uuid>, data: Option<SessionData>) =
         update_data(session_id, data)?;
 
     /// Moves a living session's end, at most to what the definition's `max_lifetime` and

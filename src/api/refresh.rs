@@ -17,6 +17,7 @@ use crate::store::configuration::{self, Env, StoredDefinition};
 use crate::store::owner::AsOwner;
 use crate::store::record::Record;
 use crate::store::revocations::{self, Which};
+use crate::store::session_data::SessionData;
 use crate::store::session_writes::{self, Step};
 use crate::store::sessions::{self, SessionRow};
 use crate::store::{keys, transaction, verdict};
@@ -40,12 +41,11 @@ struct Refresh<'a> {
 }
 
 /// What a session's tokens are made from, beside its row.
-#[derive(Clone)]
 struct Place {
     env: Rc<Env>,
     stored: Rc<StoredDefinition>,
     /// The session's data.
-    data: String,
+    data: SessionData,
 }
 
 fn refresh(
@@ -176,8 +176,9 @@ impl Refresh<'_> {
         // It was there when the row was judged: its key was revoked a moment ago.
         let data = verdict::open_data(&row)?.ok_or_else(revocations::conflict)?;
         let place = Place {
+            env: place.env.clone(),
+            stored: place.stored.clone(),
             data,
-            ..place.clone()
         };
         self.tokens(&row, next, &place, lifetimes.token).map(Some)
     }
@@ -205,7 +206,7 @@ impl Refresh<'_> {
             identifier: row.subject.as_deref().unwrap_or_default(),
             session_id: row.session_id,
             generation,
-            data: &place.data,
+            data: &place.data.text().compact(),
             now: self.now,
             expires_at,
         })

@@ -13,20 +13,19 @@ use crate::session::{Definition, Room, room};
 use crate::store::activity::Origin;
 use crate::store::clock::{self, Micros, timestamptz};
 use crate::store::configuration::{self, Env, StoredDefinition};
-use crate::store::json::JsonText;
 use crate::store::owner::AsOwner;
 use crate::store::record::Record;
 use crate::store::revocations::{self, Which};
+use crate::store::session_data::SessionData;
 use crate::store::session_users::{self, UserKey};
 use crate::store::session_writes::{self, NewSession};
 use crate::store::{caller, keys, random};
-use crate::token::sealed;
 
 struct Create<'a> {
     product: Option<&'a str>,
     env: Option<&'a str>,
     tag: Option<&'a str>,
-    data: Option<JsonText>,
+    data: Option<SessionData>,
     origin: Origin<'a>,
     expires_in: Option<Interval>,
 }
@@ -37,12 +36,17 @@ fn create(call: Create<'_>) -> error::Result<Tokens> {
     let env_name = required(call.env, "env", code)?;
     let tag = required(call.tag, "tag", code)?;
     let data = required(call.data.as_ref(), "data", code)?;
+    let text = data.text();
     check_origin(&call.origin, code)?;
     let resolve = || -> error::Result<Resolved> {
         let env = configuration::env(product, env_name)?;
         let stored = configuration::definition(&env.product_id, tag)?;
-        let data = check_against(&stored, data)?;
-        Ok(Resolved { env, stored, data })
+        let checked = check_against(&stored, &text)?;
+        Ok(Resolved {
+            env,
+            stored,
+            checked,
+        })
     };
     let before = resolve()?;
     let api_key_id = caller::narrow(before.env.env_id)?;
@@ -59,14 +63,14 @@ fn create(call: Create<'_>) -> error::Result<Tokens> {
         api_key_id,
         ..call.origin
     };
-    store(&resolved, origin, call.expires_in, now)
+    store(&resolved, data, origin, call.expires_in, now)
 }
 
 /// What a session is created from.
 struct Resolved {
     env: Rc<Env>,
     stored: Rc<StoredDefinition>,
-    data: CheckedData,
+    checked: CheckedData,
 }
 
 impl Resolved {
@@ -74,7 +78,7 @@ impl Resolved {
         UserKey {
             env_id: self.env.env_id,
             definition_id: self.stored.definition_id,
-            identifier: &self.data.identifier,
+            identifier: &self.checked.identifier,
         }
     }
 }
@@ -82,11 +86,16 @@ impl Resolved {
 /// Seals the data, makes the tokens and stores the session.
 fn store(
     resolved: &Resolved,
+    data: &SessionData,
     origin: Origin<'_>,
     expires_in: Option<Interval>,
     now: Micros,
 ) -> error::Result<Tokens> {
-    let Resolved { env, stored, data } = resolved;
+    let Resolved {
+        env,
+        stored,
+        checked,
+    } = resolved;
     let lifetimes = Lifetimes::new(
         &stored.definition,
         now,
@@ -96,16 +105,15 @@ fn store(
     )?;
     let ring = keys::ring()?;
     let session_id = random::uuid()?;
-    let text = data.text.as_bytes();
-    let (key_number, sealed_data) = sealed::seal(&ring, session_id, random::bytes()?, text)?;
+    let (key_number, sealed_data) = data.seal(&ring, session_id)?;
     let tokens = issue(&Issue {
         ring: &ring,
         env,
         tag: &stored.definition.tag,
-        identifier: &data.identifier,
+        identifier: &checked.identifier,
         session_id,
         generation: 0,
-        data: &data.text,
+        data: &checked.text,
         now,
         expires_at: lifetimes.token,
     })?;
@@ -157,7 +165,7 @@ fn session_create(
     product: Option<&str>,
     env: Option<&str>,
     tag: Option<&str>,
-    data: Option<JsonText>,
+    data: Option<SessionData>,
     ip: Option<Inet>,
     user_agent: Option<&str>,
     expires_in: Option<Interval>,

@@ -159,7 +159,7 @@ fn with_data(session: &UserSession) -> error::Result<(String, String)> {
         Some(sealed) => verdict::open_sealed(session.session_id, session.key_number, sealed)?,
         None => None,
     };
-    let data = data.unwrap_or_else(|| "null".to_owned());
+    let data = data.map_or_else(|| "null".to_owned(), |data| data.text().0);
     let told = session.told.strip_suffix('}').unwrap_or("{");
     Ok((format!(r#"{told}, "data": {data}}}"#), data))
 }

@@ -14,7 +14,7 @@ use crate::store::clock::{self, Micros, timestamptz};
 use crate::store::configuration::{self, StoredDefinition};
 use crate::store::json::JsonText;
 use crate::store::record::Record;
-use crate::store::varlena::Varlena;
+use crate::store::session_data::SessionData;
 use crate::store::verdict::{self, LiveSession, Verdict};
 use crate::store::{keys, sessions, transaction};
 use crate::token::{AuthenticToken, Rejected};
@@ -32,7 +32,7 @@ pub(super) fn live_row(live: &LiveSession) -> VerdictRow {
         pg_uuid(&row.session_id).into_datum(),
         session.identifier().into_datum(),
         session.account().into_datum(),
-        session.data.as_ref().map(Varlena::datum),
+        session.data.as_ref().map(SessionData::datum),
         row.scopes.clone().into_datum(),
         timestamptz(session.expires_at()).into_datum(),
         live.env.product.as_str().into_datum(),

@@ -14,7 +14,6 @@ use pgrx::pgrx_sql_entity_graph::metadata::{
 use pgrx::{FromDatum, IntoDatum, pg_sys};
 use serde_json::Value;
 
-use super::varlena::Varlena;
 use crate::session::Problem;
 
 /// The text of a `jsonb` value.
@@ -25,17 +24,6 @@ impl JsonText {
     /// The text of a JSON value.
     pub fn of(value: &Value) -> Self {
         JsonText(value.to_string())
-    }
-
-    /// The value as `jsonb`, kept. `None` where the text is no JSON that an SQL string can hold.
-    pub fn kept(self) -> Option<Varlena> {
-        let datum = self.into_datum()?;
-        // SAFETY: jsonb_in returned a value of its own, which is copied and freed.
-        unsafe {
-            let kept = Varlena::copy(datum);
-            pg_sys::pfree(datum.cast_mut_ptr());
-            Some(kept)
-        }
     }
 
     /// The same without the blanks between its parts. The digits of numbers stay as they are.

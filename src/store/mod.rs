@@ -45,6 +45,7 @@ mod rows;
 mod scan;
 pub mod scopes;
 mod server;
+pub mod session_data;
 pub mod session_reads;
 pub mod session_users;
 pub mod session_writes;

@@ -4,8 +4,8 @@ use std::rc::Rc;
 
 use super::clock::Micros;
 use super::configuration::{Env, StoredDefinition};
+use super::session_data::SessionData;
 use super::sessions::{self, SessionRow};
-use super::varlena::Varlena;
 use crate::session::{Expected, Facts, Reason, judge};
 use crate::token::Family;
 
@@ -19,7 +19,7 @@ pub struct NamedSession {
     /// Its definition; user sessions only.
     pub definition: Option<Rc<StoredDefinition>>,
     /// Its data, as it is now; user sessions only.
-    pub data: Option<Varlena>,
+    pub data: Option<SessionData>,
     /// When the token expires, where it has an expiry of its own.
     pub token_expires_at: Option<Micros>,
     /// Product, environment and tag by the token's own claims.

@@ -12,6 +12,7 @@ use super::owner::AsOwner;
 use super::relations::Rel;
 use super::rows::Table;
 use super::statements::{Statement, bind};
+use super::transaction;
 use crate::error::Result;
 
 /// A user of a definition in an environment.
@@ -92,23 +93,12 @@ mod column {
 
 /// Notes that a user gets one more session, and locks the user's row until the transaction ends.
 pub fn count_in_user(user: UserKey<'_>, now: Micros) -> Result<()> {
-    let key = [
-        (column::ENV_ID, user.env_id.into_datum()),
-        (column::DEFINITION_ID, user.definition_id.into_datum()),
-        (column::IDENTIFIER, user.identifier.into_datum()),
-    ];
-    let key = key.map(|(column, value)| (column, value.unwrap_or(pg_sys::Datum::null())));
-    let users = Table::open(Rel::SessionUsers)?;
-    if let Some(known) = users.lock(Rel::SessionUsersById, &key)? {
-        let seen = known.get::<TimestampWithTimeZone>(column::LAST_SEEN);
-        let seen = seen.map_or(now, |seen| clock::micros(seen).max(now));
-        let total = known.get::<i64>(column::TOTAL_SESSIONS).unwrap_or_default();
-        return known.update(&[
-            (column::LAST_SEEN, timestamptz(seen).into_datum()),
-            (column::TOTAL_SESSIONS, total.saturating_add(1).into_datum()),
-        ]);
+    // What follows counts by the transaction's snapshot. Where that may be too old to show what was
+    // waited for, only a statement notices, and fails.
+    if !transaction::has_old_snapshot() && count_in_known(user, now)? {
+        return Ok(());
     }
-    // A new user, whom others may be making as well.
+    // Else a new user, whom others may be making as well.
     let arguments = [
         bind(user.env_id),
         bind(user.definition_id),
@@ -118,6 +108,28 @@ pub fn count_in_user(user: UserKey<'_>, now: Micros) -> Result<()> {
     COUNT_IN_USER
         .execute(&AsOwner::enter()?, &arguments)
         .map(|_| ())
+}
+
+/// The same for a user who is there; `false` for a new one.
+fn count_in_known(user: UserKey<'_>, now: Micros) -> Result<bool> {
+    let key = [
+        (column::ENV_ID, user.env_id.into_datum()),
+        (column::DEFINITION_ID, user.definition_id.into_datum()),
+        (column::IDENTIFIER, user.identifier.into_datum()),
+    ];
+    let key = key.map(|(column, value)| (column, value.unwrap_or(pg_sys::Datum::null())));
+    let users = Table::open(Rel::SessionUsers)?;
+    let Some(known) = users.lock(Rel::SessionUsersById, &key)? else {
+        return Ok(false);
+    };
+    let seen = known.get::<TimestampWithTimeZone>(column::LAST_SEEN);
+    let seen = seen.map_or(now, |seen| clock::micros(seen).max(now));
+    let total = known.get::<i64>(column::TOTAL_SESSIONS).unwrap_or_default();
+    known.update(&[
+        (column::LAST_SEEN, timestamptz(seen).into_datum()),
+        (column::TOTAL_SESSIONS, total.saturating_add(1).into_datum()),
+    ])?;
+    Ok(true)
 }
 
 /// How many living sessions the user has. Exact after [`count_in_user`], until the transaction ends.

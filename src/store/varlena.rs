@@ -2,7 +2,7 @@
 
 use pgrx::pg_sys;
 
-/// A value of a type of variable length (`jsonb`, an array) in the server's own form.
+/// A value of a type of variable length (`jsonb`, an array): its content in the server's own form.
 pub struct Varlena(Box<[u8]>);
 
 impl Varlena {
@@ -11,27 +11,44 @@ impl Varlena {
     /// # Safety
     /// The datum must be of a type of variable length, and not NULL.
     pub unsafe fn copy(datum: pg_sys::Datum) -> Self {
-        // SAFETY: the caller promises a varlena. Where it was packed or compressed, the plain form is
-        // a copy, which is freed.
-        unsafe {
-            let packed: *mut pg_sys::varlena = datum.cast_mut_ptr();
-            let plain = pg_sys::pg_detoast_datum(packed);
-            let bytes = std::slice::from_raw_parts(plain.cast::<u8>(), pgrx::varsize_any(plain));
-            let kept = Varlena(bytes.into());
-            if plain != packed {
-                pg_sys::pfree(plain.cast());
-            }
-            kept
-        }
+        // SAFETY: the caller's promise is passed on.
+        unsafe { with_content(datum, |content| Varlena(content.into())) }
     }
 
     /// The value in the current memory context.
     pub fn datum(&self) -> pg_sys::Datum {
-        // SAFETY: palloc returns aligned memory of the length asked for, or raises an error.
-        unsafe {
-            let value: *mut u8 = pg_sys::palloc(self.0.len()).cast();
-            std::ptr::copy_nonoverlapping(self.0.as_ptr(), value, self.0.len());
-            pg_sys::Datum::from(value)
+        with_header(&self.0)
+    }
+}
+
+/// Reads the content of a value: its bytes without the header, neither packed nor compressed.
+///
+/// # Safety
+/// The datum must be of a type of variable length, and not NULL.
+pub unsafe fn with_content<T>(datum: pg_sys::Datum, read: impl FnOnce(&[u8]) -> T) -> T {
+    // SAFETY: the caller promises a varlena. Where it was packed or compressed, the plain form is
+    // a copy, which is freed.
+    unsafe {
+        let packed: *mut pg_sys::varlena = datum.cast_mut_ptr();
+        let plain = pg_sys::pg_detoast_datum(packed);
+        let answer = read(pgrx::varlena::varlena_to_byte_slice(plain));
+        if plain != packed {
+            pg_sys::pfree(plain.cast());
         }
+        answer
+    }
+}
+
+/// The value with this content, in the current memory context.
+pub fn with_header(content: &[u8]) -> pg_sys::Datum {
+    let length = pg_sys::VARHDRSZ + content.len();
+    // SAFETY: palloc returns memory of the length asked for, aligned for every type, or raises an
+    // error: also for a length that the header could not hold.
+    unsafe {
+        let value: *mut u8 = pg_sys::palloc(length).cast();
+        pgrx::set_varsize_4b(value.cast(), length as i32);
+        let data = value.add(pg_sys::VARHDRSZ);
+        std::ptr::copy_nonoverlapping(content.as_ptr(), data, content.len());
+        pg_sys::Datum::from(value)
     }
 }

@@ -6,9 +6,9 @@ use uuid::Uuid;
 
 use super::clock::{self, Micros};
 use super::configuration::{self, Env};
-use super::json::JsonText;
 use super::named_session::NamedSession;
 use super::relations::{self, Rel};
+use super::session_data::SessionData;
 use super::sessions::{self, SessionRow};
 use super::{keys, verdict_cache};
 use crate::error::Result;
@@ -23,9 +23,8 @@ pub struct LiveSession {
     pub env: Rc<Env>,
 }
 
-/// Opens a session's sealed data, JSON text. `None` where there is none, or its key is gone and so
-/// the data.
-pub fn open_data(row: &SessionRow) -> Result<Option<String>> {
+/// Opens a session's sealed data. `None` where there is none, or its key is gone and so the data.
+pub fn open_data(row: &SessionRow) -> Result<Option<SessionData>> {
     match &row.sealed_data {
         Some(sealed) => open_sealed(row.session_id, row.key_number, sealed),
         None => Ok(None),
@@ -33,10 +32,13 @@ pub fn open_data(row: &SessionRow) -> Result<Option<String>> {
 }
 
 /// Opens the sealed data of this session. `None` where its key is gone and so the data.
-pub fn open_sealed(session_id: Uuid, key_number: u32, sealed: &[u8]) -> Result<Option<String>> {
+pub fn open_sealed(
+    session_id: Uuid,
+    key_number: u32,
+    sealed: &[u8],
+) -> Result<Option<SessionData>> {
     let open = |ring: &KeyRing| token::sealed::open(ring, key_number, session_id, sealed);
-    let data = with_ring(open)?.ok();
-    Ok(data.and_then(|data| String::from_utf8(data.to_vec()).ok()))
+    Ok(with_ring(open)?.ok().and_then(SessionData::of_plaintext))
 }
 
 /// What is known of a presented token.
@@ -185,7 +187,7 @@ fn look_up(token: AuthenticToken) -> Result<Option<(NamedSession, bool)>> {
         }
     }
     let data = match row.revoke_reason {
-        None => open_data(&row)?.and_then(|text| JsonText(text).kept()),
+        None => open_data(&row)?,
         Some(_) => None,
     };
     let settled = !row.in_progress;

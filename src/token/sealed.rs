@@ -1,4 +1,4 @@
-//! Session data at rest: the `sealed_data` column.
+//! Session data at rest: the `sealed_data` column. What its bytes are is not looked at here.
 
 use uuid::Uuid;
 use zeroize::Zeroizing;

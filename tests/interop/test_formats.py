@@ -1,12 +1,13 @@
 """An independent program opens what we make, and we accept what it makes."""
 
 import json
+import struct
 import uuid
 
 import pytest
 from cryptography.exceptions import InvalidTag
 from jwcrypto import jwe, jwk, jws
-from support.formats import Mint, Ring, b64, unb64
+from support.formats import SEALED, Mint, Ring, b64, of_jsonb, unb64
 from support.service import Shop, call, info, refresh, value, verify
 
 ALGORITHMS = pytest.mark.parametrize("alg", ["HS256", "EdDSA", "ES256"])
@@ -113,15 +114,78 @@ def test_the_data_of_two_tokens_is_encrypted_with_two_content_keys(admin, shop):
 
 
 def test_the_session_data_of_a_row_opens_and_belongs_to_that_row_alone(admin, shop, ring):
-    sessions = [shop.create(admin, plan="gold") for _ in range(2)]
+    more = {"plan": "gold", "roles": ["ä", {}, [None, True]], "nested": {"no": False, "": []}}
+    sessions = [shop.create(admin, **more) for _ in range(2)]
     query = "SELECT key_number, sealed_data FROM dialstack.sessions WHERE session_id = %s"
     number, sealed = admin.execute(query, [sessions[0].session_id]).fetchone()
 
     opened = ring.open_sealed(sessions[0].session_id, number, sealed)
 
-    assert json.loads(opened) == {"userId": "user_456", "plan": "gold"}
+    assert opened[:4] == SEALED
+    assert of_jsonb(opened[4:]) == {"userId": "user_456", **more}
     with pytest.raises(InvalidTag):
         ring.open_sealed(sessions[1].session_id, number, sealed)
+
+
+# As version 0.1.0 sealed it, and as it is shown.
+OF_TEXT = '{"n":[1.10,12345678901234567890.5,{"é":"\\"  \\""}],"userId":"user_456"}'
+SHOWN = '{"n": [1.10, 12345678901234567890.5, {"é": "\\"  \\""}], "userId": "user_456"}'
+TEXT_OF_DATA = "SELECT data::text FROM dialstack.session_verify(%s)"
+IN_DETAILS = """
+    SELECT d -> 'latestSessionData'
+      FROM dialstack.session_user_details(%s, %s, 'user_456') AS d
+"""
+
+
+def test_session_data_that_was_sealed_as_text_still_opens(admin, shop, session, ring):
+    ring.put_sealed(admin, session.session_id, OF_TEXT.encode())
+
+    assert value(admin, TEXT_OF_DATA, session.token) == SHOWN
+    assert value(admin, IN_DETAILS, shop.product, shop.tag) == json.loads(SHOWN)
+    refreshed = refresh(admin, session.refresh_token)
+    assert ring.open_dat(claims_of(refreshed.token)["dat"]).decode() == OF_TEXT
+    assert value(admin, TEXT_OF_DATA, refreshed.token) == SHOWN
+    # Refreshing leaves it; new data comes in the new form.
+    assert ring.sealed_of(admin, session.session_id) == OF_TEXT.encode()
+    call(admin, "session_update_data", session_id=session.session_id, data=SHOWN)
+    assert ring.sealed_of(admin, session.session_id).startswith(SEALED)
+    assert value(admin, TEXT_OF_DATA, refreshed.token) == SHOWN
+
+
+def test_a_refreshed_token_carries_the_same_text_as_the_first(admin, session, ring):
+    call(admin, "session_update_data", session_id=session.session_id, data=SHOWN)
+
+    token = refresh(admin, session.refresh_token).token
+
+    assert ring.open_dat(claims_of(token)["dat"]).decode() == OF_TEXT
+
+
+@pytest.mark.parametrize(
+    "plaintext",
+    [
+        b"",
+        b"[1]",
+        b"null",
+        b'{"userId": s3cret}',
+        b'{"userId": "\xff"}',
+        b"\x01",
+        SEALED,
+        SEALED[::-1] + struct.pack("=I", 0x20000000),
+        # An array, an object without its entries, one whose value ends beyond it
+        SEALED + struct.pack("=I", 0x40000000),
+        SEALED + struct.pack("=I", 0x20000001),
+        SEALED + struct.pack("=I", 0x2FFFFFFF) + bytes(100),
+        SEALED + struct.pack("=3I", 0x20000001, 0x80000001, 0x0FFFFFFF) + b"ab",
+    ],
+)
+def test_what_is_no_session_data_is_lost_data(admin, shop, session, ring, plaintext):
+    ring.put_sealed(admin, session.session_id, plaintext)
+
+    assert verify(admin, session.token).reason == "invalid"
+    assert refresh(admin, session.refresh_token).reason == "invalid"
+    assert value(admin, IN_DETAILS, shop.product, shop.tag) is None
+    explained = "SELECT passed FROM dialstack.session_explain(%s) WHERE checked = 'data'"
+    assert value(admin, explained, session.token) is False
 
 
 @pytest.mark.parametrize("live, prefix", [(True, "rt_live_"), (False, "rt_test_")])

@@ -3,6 +3,8 @@
 import hashlib
 import hmac
 import json
+import os
+import struct
 import time
 import uuid
 from base64 import urlsafe_b64decode, urlsafe_b64encode
@@ -29,6 +31,33 @@ def compact_json(value):
 
 def u32(number):
     return number.to_bytes(4, "big")
+
+
+# What sealed session data begins with; before version 0.2.0 it was JSON text.
+SEALED = struct.pack("=I", 1)
+
+
+def of_jsonb(content):
+    """The value of an object or array as PostgreSQL keeps it (src/include/utils/jsonb.h); no numbers."""
+    (header,) = struct.unpack_from("=I", content)
+    is_object, count = header & 0x20000000, header & 0x0FFFFFFF
+    if is_object:
+        count *= 2
+    entries = struct.unpack_from(f"={count}I", content, 4)
+    begin, values = 0, []
+    for entry in entries:
+        length = entry & 0x0FFFFFFF
+        end = length if entry & 0x80000000 else begin + length
+        value = content[4 + 4 * count :][begin:end]
+        match entry & 0x70000000:
+            case 0x00000000:
+                values.append(value.decode())
+            case 0x20000000 | 0x30000000 | 0x40000000 as constant:
+                values.append({0x2: False, 0x3: True, 0x4: None}[constant >> 28])
+            case 0x50000000:
+                values.append(of_jsonb(value[-begin % 4 :]))
+        begin = end
+    return dict(zip(values[: count // 2], values[count // 2 :], strict=True)) if is_object else values
 
 
 def derive(key, salt, info, more=b""):
@@ -112,6 +141,24 @@ class Ring:
         seal = self.by_number(key_number)
         key = derive(seal.material, self.instance, "seal/session", session_id.bytes)
         return AESGCM(key).decrypt(sealed[:12], sealed[12:], session_id.bytes)
+
+    def make_sealed(self, session_id, plaintext):
+        seal, nonce = self.active("seal"), os.urandom(12)
+        key = derive(seal.material, self.instance, "seal/session", session_id.bytes)
+        return seal.number, nonce + AESGCM(key).encrypt(nonce, plaintext, session_id.bytes)
+
+    def put_sealed(self, connection, session_id, plaintext):
+        """Puts a plaintext in place of the sealed data of a session."""
+        connection.execute(
+            "UPDATE dialstack.sessions SET (key_number, sealed_data) = (%s, %s) WHERE session_id = %s",
+            [*self.make_sealed(session_id, plaintext), session_id],
+        )
+
+    def sealed_of(self, connection, session_id):
+        """The plaintext of the sealed data of a session."""
+        query = "SELECT key_number, sealed_data FROM dialstack.sessions WHERE session_id = %s"
+        number, sealed = connection.execute(query, [session_id]).fetchone()
+        return self.open_sealed(session_id, number, sealed)
 
     def make_refresh_token(self, prefix, session_id, generation, key=None):
         key = key or self.active("token")

@@ -1,6 +1,7 @@
 """Sessions live through an upgrade: under the old tables the new library does what it did, and after
 ALTER EXTENSION … UPDATE tokens, lists and dashboards go on as if nothing had happened."""
 
+import json
 import random
 from collections import Counter
 from contextlib import ExitStack
@@ -11,6 +12,7 @@ import pytest
 from frozen import OLDER, UPDATE
 from history import ENVS, Writer, age
 from support import service
+from support.formats import SEALED, Ring, unb64
 from support.service import REPEATABLE_READ, call, value
 from test_exact import check, check_any, clock
 
@@ -58,6 +60,39 @@ def test_tokens_live_on(version, database):
         assert shop.revoke_all(other, "user_1") == 1
         assert service.verify(admin, session.token).reason == "revoked"
     assert shop.create(admin, "user_1").token
+
+
+# As the libraries before 0.2.0 sealed it, and as it is shown.
+OF_TEXT = '{"n":[1.10,{"é":" "}],"userId":"user_1"}'
+SHOWN = '{"n": [1.10, {"é": " "}], "userId": "user_1"}'
+TEXT_OF_DATA = "SELECT data::text FROM dialstack.session_verify(%s)"
+
+
+@pytest.mark.parametrize("version", OLDER)
+def test_data_that_an_old_library_sealed_lives_on(version, database):
+    # Given a session as the old library stored it
+    admin = database("live", version)
+    shop = service.Shop.make(admin)
+    session, ring = shop.create(admin, "user_1"), Ring(admin)
+    ring.put_sealed(admin, session.session_id, OF_TEXT.encode())
+    assert value(admin, TEXT_OF_DATA, session.token) == SHOWN
+
+    admin.execute(UPDATE)
+
+    # Then it is shown
+    assert value(admin, TEXT_OF_DATA, session.token) == SHOWN
+    details = call(admin, "session_user_details", product=shop.product, tag=shop.tag, identifier="user_1")
+    assert details.session_user_details["latestSessionData"] == json.loads(SHOWN)
+    # Goes into new tokens, and stays as it is
+    token = service.refresh(admin, session.refresh_token).token
+    assert value(admin, TEXT_OF_DATA, token) == SHOWN
+    claims = json.loads(unb64(token.split(".")[1]))
+    assert ring.open_dat(claims["dat"]).decode() == OF_TEXT
+    assert ring.sealed_of(admin, session.session_id) == OF_TEXT.encode()
+    # Until it is replaced
+    call(admin, "session_update_data", session_id=session.session_id, data=SHOWN)
+    assert ring.sealed_of(admin, session.session_id).startswith(SEALED)
+    assert value(admin, TEXT_OF_DATA, token) == SHOWN
 
 
 @pytest.mark.parametrize("version", OLDER)
