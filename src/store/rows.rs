@@ -87,11 +87,19 @@ impl Writer {
             return Ok(());
         }
         let _owner = AsOwner::enter()?;
-        // SAFETY: ended below; on an error the abort ends it.
-        unsafe { pg_sys::AfterTriggerBeginQuery() };
+        // SAFETY: ended below; on an error the abort ends it. AFTER triggers find the table among those
+        // that are open.
+        unsafe {
+            let open = &raw mut (*self.executor).es_opened_result_relations;
+            *open = pg_sys::lappend(*open, self.result.cast());
+            pg_sys::AfterTriggerBeginQuery();
+        }
         write(self);
-        // SAFETY: begun above.
-        unsafe { pg_sys::AfterTriggerEndQuery(self.executor) };
+        // SAFETY: begun above. The slots that triggers were handed are given back.
+        unsafe {
+            pg_sys::AfterTriggerEndQuery(self.executor);
+            pg_sys::ExecResetTupleTable((*self.executor).es_tupleTable, false);
+        }
         Ok(())
     }
 }

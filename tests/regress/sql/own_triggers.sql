@@ -1,0 +1,78 @@
+-- Row triggers that an administrator puts on our tables fire for what functions write past SQL.
+SELECT t.product('shop');
+CREATE SCHEMA audit;
+CREATE TABLE audit.log (n serial, tale text);
+CREATE FUNCTION audit.note() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO audit.log (tale) VALUES (format('%s %s %s as %s, %s there', TG_WHEN, TG_OP,
+        regexp_replace(TG_TABLE_NAME, '_\d\d$', ''),
+        CASE current_user WHEN (SELECT relowner::regrole::text FROM pg_class WHERE oid = TG_RELID) THEN 'owner' ELSE current_user END,
+        (SELECT count(*) FROM dialstack.sessions WHERE subject = 'user_triggers')));
+    RETURN NEW;
+END
+$$;
+CREATE TRIGGER before_row BEFORE INSERT OR UPDATE ON dialstack.sessions FOR EACH ROW EXECUTE FUNCTION audit.note();
+CREATE TRIGGER after_row AFTER INSERT OR UPDATE ON dialstack.sessions FOR EACH ROW EXECUTE FUNCTION audit.note();
+CREATE TRIGGER after_row AFTER INSERT OR UPDATE ON dialstack.session_users FOR EACH ROW EXECUTE FUNCTION audit.note();
+CREATE TRIGGER after_row AFTER INSERT ON dialstack.activity FOR EACH ROW EXECUTE FUNCTION audit.note();
+-- One that is deferred runs at commit, as whoever commits.
+CREATE FUNCTION audit.note_late() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+BEGIN
+    INSERT INTO audit.log (tale) VALUES ('at commit');
+    RETURN NULL;
+END
+$$;
+CREATE CONSTRAINT TRIGGER at_commit AFTER INSERT ON dialstack.sessions DEFERRABLE INITIALLY DEFERRED
+    FOR EACH ROW EXECUTE FUNCTION audit.note_late();
+
+-- A new user, then a known one, by somebody who may do nothing but call.
+CREATE ROLE regress_triggers;
+SELECT dialstack.grant_access('regress_triggers', 'server');
+SET ROLE regress_triggers;
+SELECT token IS NOT NULL AS created FROM dialstack.session_create('shop', 'production', 'web', '{"userId": "user_triggers"}');
+SELECT refresh_token FROM dialstack.session_create('shop', 'production', 'web', '{"userId": "user_triggers"}') \gset
+SELECT ok FROM dialstack.session_refresh(:'refresh_token');
+RESET ROLE;
+SELECT tale FROM audit.log ORDER BY n;
+
+-- What a BEFORE trigger makes of the row is what is stored; what a trigger raises undoes it all.
+CREATE FUNCTION audit.change() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF NEW.user_agent = 'refuse' THEN
+        RAISE EXCEPTION 'not this one';
+    END IF;
+    NEW.user_agent := 'changed ' || TG_OP;
+    RETURN NEW;
+END
+$$;
+CREATE TRIGGER change BEFORE INSERT OR UPDATE ON dialstack.sessions FOR EACH ROW EXECUTE FUNCTION audit.change();
+SELECT session_id, refresh_token FROM dialstack.session_create('shop', 'production', 'web', '{"userId": "user_changed"}') \gset
+SELECT user_agent FROM dialstack.sessions WHERE session_id = :'session_id';
+SELECT ok FROM dialstack.session_refresh(:'refresh_token', user_agent => 'mine');
+SELECT user_agent, generation FROM dialstack.sessions WHERE session_id = :'session_id';
+SELECT * FROM dialstack.session_create('shop', 'production', 'web', '{"userId": "user_refused"}', user_agent => 'refuse');
+SELECT refresh_token AS second FROM dialstack.session_refresh(:'refresh_token', user_agent => 'mine') \gset
+SELECT * FROM dialstack.session_refresh(:'second', user_agent => 'refuse');
+SELECT user_agent, generation FROM dialstack.sessions WHERE session_id = :'session_id';
+SELECT count(*) FROM dialstack.session_users WHERE identifier = 'user_refused';
+
+-- What is done by hand is still noted once, what functions do not at all.
+UPDATE dialstack.sessions SET expires_at = expires_at + interval '1 day' WHERE session_id = :'session_id';
+SELECT operation, count(*) FROM dialstack.activity WHERE session_id = :'session_id' GROUP BY operation ORDER BY operation;
+
+-- An update that leaves the page still finds its way into every index.
+DROP TRIGGER change ON dialstack.sessions;
+CREATE INDEX regress_last_seen ON dialstack.sessions (last_seen_at, generation);
+SELECT refresh_token FROM dialstack.session_create('shop', 'production', 'web', '{"userId": "user_indexed"}') \gset
+SELECT ok FROM dialstack.session_refresh(:'refresh_token');
+SET enable_seqscan = off;
+SELECT generation FROM dialstack.sessions
+ WHERE last_seen_at = (SELECT max(last_seen_at) FROM dialstack.sessions WHERE subject = 'user_indexed') AND generation = 1;
+RESET enable_seqscan;
+
+DROP INDEX dialstack.regress_last_seen;
+DROP SCHEMA audit CASCADE;
+DELETE FROM dialstack.sessions WHERE subject IN ('user_triggers', 'user_changed', 'user_indexed');
+DELETE FROM dialstack.session_users WHERE identifier IN ('user_triggers', 'user_changed', 'user_indexed');
+DROP OWNED BY regress_triggers;
+DROP ROLE regress_triggers;
