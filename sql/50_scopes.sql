@@ -97,7 +97,23 @@ COMMENT ON COLUMN dialstack.protected_tables.open_to IS 'roles that see every ro
 COMMENT ON COLUMN dialstack.protected_tables.force IS 'whether its owner is bound by the policies too';
 COMMENT ON COLUMN dialstack.protected_tables.created_at IS 'when it was registered';
 
+-- Its own table: parts of a protected table have a row too. They may be attached and detached meanwhile.
+CREATE TABLE dialstack.row_security_before (
+    relation    regclass NOT NULL,
+    enabled     boolean  NOT NULL,
+    forced      boolean  NOT NULL,
+    force_added boolean  NOT NULL DEFAULT false,
+    CONSTRAINT row_security_before_pkey PRIMARY KEY (relation)
+);
+COMMENT ON TABLE dialstack.row_security_before IS 'row-level security of protected tables and their parts as it was before, for unprotect_table';
+COMMENT ON COLUMN dialstack.row_security_before.relation IS 'the table, or the part of one';
+COMMENT ON COLUMN dialstack.row_security_before.enabled IS 'whether row-level security was on';
+COMMENT ON COLUMN dialstack.row_security_before.forced IS 'whether it bound the owner';
+COMMENT ON COLUMN dialstack.row_security_before.force_added IS 'whether it binds the owner now because protect_table made it so';
+
 SELECT pg_catalog.pg_extension_config_dump('dialstack.scopes', 'WHERE NOT built_in');
 -- A table that was dropped leaves its row behind: its number would be another table's elsewhere.
 SELECT pg_catalog.pg_extension_config_dump('dialstack.protected_tables',
+    'WHERE relation IN (SELECT oid FROM pg_catalog.pg_class)');
+SELECT pg_catalog.pg_extension_config_dump('dialstack.row_security_before',
     'WHERE relation IN (SELECT oid FROM pg_catalog.pg_class)');

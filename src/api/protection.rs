@@ -10,8 +10,8 @@ use crate::error::{self, Code, Error};
 use crate::session::problem::shown;
 use crate::store::owner::AsOwner;
 use crate::store::protected_tables::{self, Protection};
-use crate::store::protection::{self, By, Owner, Sessions};
-use crate::store::{configuration, scopes, table_facts};
+use crate::store::protection::{self, By, Sessions};
+use crate::store::{configuration, row_security_before, scopes, table_facts};
 
 const CODE: Code = Code::ProtectFailed;
 
@@ -102,15 +102,12 @@ fn protect(
     if protection.device {
         check_device(&family.table, column)?;
     }
-    let owner = if protection.force {
-        Owner::Forced
-    } else {
-        freed(protected_tables::forced(&AsOwner::enter()?, relation)?)
-    };
+    // A number that was given out again is another table's.
+    row_security_before::forget(&AsOwner::enter()?, &[])?;
     let names = protection.open_to.iter().copied();
     let open_to: Vec<String> = names.filter_map(protection::role_name).collect();
     for table in family.all() {
-        protection::protect(table, column, sessions, &open_to, owner)?;
+        protection::protect(table, column, sessions, &open_to, protection.force)?;
     }
     // Its parts are protected with it now, whatever was registered of them.
     let parts: Vec<pg_sys::Oid> = family.parts.iter().map(|table| table.oid).collect();
@@ -119,7 +116,8 @@ fn protect(
     protected_tables::store(&owner, relation, protection)
 }
 
-/// Takes our policies away again. Nothing happens to a table that has none.
+/// Takes our policies away again, and leaves row-level security as it was before them. Nothing happens to
+/// a table that has none.
 #[pg_extern(
     schema = "dialstack",
     volatile,
@@ -133,26 +131,23 @@ fn unprotect_table(relation: Option<pg_sys::Oid>) -> Result<(), ErrorReport> {
 }
 
 fn unprotect(relation: pg_sys::Oid) -> error::Result<()> {
-    if !table_facts::exists(relation) && protected_tables::forget(&AsOwner::enter()?, &[relation])?
-    {
-        // It was dropped, and only its row was left.
+    if !table_facts::exists(relation) && forget(&[relation])? {
+        // It was dropped, and only its rows were left.
         return Ok(());
     }
     let family = table_facts::lock(relation)?;
-    let forced = protected_tables::forced(&AsOwner::enter()?, relation)?;
     for table in family.all() {
-        protection::unprotect(table, forced.is_some(), freed(forced))?;
+        protection::unprotect(table)?;
     }
     let family: Vec<pg_sys::Oid> = family.all().map(|table| table.oid).collect();
-    protected_tables::forget(&AsOwner::enter()?, &family).map(|_| ())
+    forget(&family).map(|_| ())
 }
 
-/// Only what we forced ourselves is freed.
-fn freed(forced: Option<bool>) -> Owner {
-    match forced {
-        Some(true) => Owner::Freed,
-        _ => Owner::Untouched,
-    }
+/// Forgets all about these tables. Tells whether one of them was registered.
+fn forget(relations: &[pg_sys::Oid]) -> error::Result<bool> {
+    let owner = AsOwner::enter()?;
+    row_security_before::forget(&owner, relations)?;
+    protected_tables::forget(&owner, relations)
 }
 
 fn parse_by(by: &str) -> error::Result<By> {

@@ -317,7 +317,7 @@ fn rejected_check(rejected: Rejected) -> &'static str {
 }
 
 fn expiry(what: &str, at: Micros, now: Micros) -> String {
-    let seconds = (at - now) / clock::SECOND;
+    let seconds = at.saturating_sub(now) / clock::SECOND;
     if at > now {
         format!("{what} expires in {seconds} s")
     } else {

@@ -35,7 +35,8 @@ pub struct Changed {
     pub reason: Option<String>,
 }
 
-/// `$6` is the end that it got, NULL where it was revoked.
+/// `$6` is the end that it got, NULL where it was revoked. Whatever somebody wrote, nothing has happened
+/// in the future.
 static NOTE: Statement = Statement {
     sql: "INSERT INTO dialstack.activity \
               (at, month, session_id, env_id, definition_id, kind, operation, status, reason, \
@@ -43,7 +44,8 @@ static NOTE: Statement = Statement {
           SELECT at, extract(month FROM at AT TIME ZONE 'UTC'), $2, $3, $4, $5, \
                  CASE WHEN $6 IS NULL THEN 'revoke' ELSE 'by_hand' END, \
                  'success', $7, $8, 0, '{\"by_hand\": true}', $9, $10, $6 \
-            FROM (SELECT CASE WHEN isfinite($1) THEN $1 ELSE clock_timestamp() END AS at) t",
+            FROM (SELECT CASE WHEN isfinite($1) THEN least($1, clock_timestamp()) \
+                         ELSE clock_timestamp() END AS at) t",
     parameters: &[
         T::TIMESTAMPTZOID,
         T::UUIDOID,

@@ -41,6 +41,7 @@ pub mod relations;
 pub mod revocations;
 pub mod rollup;
 mod root_key_file;
+pub mod row_security_before;
 mod rows;
 mod scan;
 pub mod scopes;

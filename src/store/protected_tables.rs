@@ -64,17 +64,6 @@ static STORE: Statement = Statement {
     ],
 };
 
-static FORCED: Statement = Statement {
-    sql: "SELECT force FROM dialstack.protected_tables WHERE relation = $1",
-    parameters: &[T::OIDOID],
-};
-
-/// Whether a table is registered, and then whether its owner is bound too.
-pub fn forced(owner: &AsOwner, relation: pg_sys::Oid) -> Result<Option<bool>> {
-    let found = FORCED.write(owner, &[bind(relation)], |row| row.required(1))?;
-    Ok(found.into_iter().next())
-}
-
 /// Registers a table, in place of what was registered of it.
 pub fn store(owner: &AsOwner, relation: pg_sys::Oid, protection: &Protection<'_>) -> Result<()> {
     let arguments = [

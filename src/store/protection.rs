@@ -9,7 +9,9 @@ use std::ffi::CStr;
 use pgrx::spi::{quote_identifier, quote_literal};
 use pgrx::{Spi, pg_sys, spi};
 
-use super::table_facts::{self, Column, ColumnType, Table};
+use super::owner::AsOwner;
+use super::row_security_before::{self, Before};
+use super::table_facts::{self, Column, ColumnType, RowSecurity, Table};
 use crate::error::{Code, Error, Result};
 use crate::session::problem::shown;
 
@@ -158,12 +160,11 @@ fn text(name: &'static CStr) -> &'static str {
     name.to_str().unwrap_or_default()
 }
 
-fn drop_policy(table: &Table, policy: &'static CStr) -> Result<bool> {
-    let there = table_facts::has_policy(table, policy);
-    if there {
-        run(&format!("DROP POLICY {} ON {}", text(policy), table.name))?;
+fn drop_policy(table: &Table, policy: &'static CStr) -> Result<()> {
+    if !table_facts::has_policy(table, policy) {
+        return Ok(());
     }
-    Ok(there)
+    run(&format!("DROP POLICY {} ON {}", text(policy), table.name))
 }
 
 /// Refuses a table that some policy, beside ours, lets rows through of.
@@ -192,18 +193,20 @@ fn is_ours(policy: &str) -> bool {
     [ACCESS, OPEN].into_iter().any(|ours| text(ours) == policy)
 }
 
-/// What is to be done about the table's owner.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Owner {
-    /// Bound by the policies too.
-    Forced,
-    /// No longer bound, where we had done that.
-    Freed,
-    /// As it is.
-    Untouched,
+/// `ALTER TABLE … ROW LEVEL SECURITY`
+fn switch(table: &Table, what: &'static str) -> Result<()> {
+    run(&format!(
+        "ALTER TABLE {} {what} ROW LEVEL SECURITY",
+        table.name
+    ))
 }
 
-/// Writes our policies on one table, in place of those that were there.
+fn remember(table: &Table, now: RowSecurity) -> Result<Before> {
+    row_security_before::remember(&AsOwner::enter()?, table.oid, now)
+}
+
+/// Writes our policies on one table, in place of those that were there. How the table was before it was
+/// touched first is remembered. `force` binds its owner too.
 ///
 /// # Errors
 /// `PROTECT_FAILED`: no such column, one of the wrong type, another permissive policy.
@@ -212,15 +215,17 @@ pub fn protect(
     column: &CStr,
     sessions: &Sessions<'_>,
     open_to: &[String],
-    owner: Owner,
+    force: bool,
 ) -> Result<()> {
     let name = &table.name;
     let column = table_facts::column(table, column)?;
     sessions.check(table, &column)?;
-    run(&format!("ALTER TABLE {name} ENABLE ROW LEVEL SECURITY"))?;
+    let now = table_facts::row_security(table);
+    let before = remember(table, now)?;
+    switch(table, "ENABLE")?;
     // Only now does the server tell all of its policies.
     check_alone(table)?;
-    force(table, owner)?;
+    bind_owner(table, force, now, &before)?;
     drop_policy(table, ACCESS)?;
     drop_policy(table, OPEN)?;
     let condition = sessions.condition(&column);
@@ -239,29 +244,41 @@ pub fn protect(
     ))
 }
 
-fn force(table: &Table, owner: Owner) -> Result<()> {
-    let what = match owner {
-        Owner::Forced => "FORCE",
-        Owner::Freed => "NO FORCE",
-        Owner::Untouched => return Ok(()),
-    };
-    run(&format!(
-        "ALTER TABLE {} {what} ROW LEVEL SECURITY",
-        table.name
-    ))
+/// Binds the table's owner, or takes that back where we had done it ourselves.
+fn bind_owner(table: &Table, force: bool, now: RowSecurity, before: &Before) -> Result<()> {
+    if force && !now.forced {
+        switch(table, "FORCE")?;
+        return row_security_before::set_force_added(&AsOwner::enter()?, table.oid, true);
+    }
+    if !force && before.force_added {
+        if !before.row_security.forced {
+            switch(table, "NO FORCE")?;
+        }
+        return row_security_before::set_force_added(&AsOwner::enter()?, table.oid, false);
+    }
+    Ok(())
 }
 
-/// Drops our policies of one table. Row-level security ends with them, unless another policy needs
-/// it; where there was nothing of ours it stays as it is.
-pub fn unprotect(table: &Table, registered: bool, owner: Owner) -> Result<()> {
-    let dropped = drop_policy(table, ACCESS)? | drop_policy(table, OPEN)?;
-    if !dropped && !registered {
-        return Ok(());
+/// Drops our policies of one table, and gives its row-level security back as it was remembered. What was
+/// made stricter by hand since stays so, and whatever policy is left keeps it on. A table that we never
+/// touched stays as it is.
+pub fn unprotect(table: &Table) -> Result<()> {
+    let now = table_facts::row_security(table);
+    let before = remember(table, now)?;
+    drop_policy(table, ACCESS)?;
+    drop_policy(table, OPEN)?;
+    let was = before.row_security;
+    if was.forced && !now.forced {
+        switch(table, "FORCE")?;
+    } else if before.force_added && !was.forced {
+        switch(table, "NO FORCE")?;
     }
-    force(table, owner)?;
-    if table_facts::policies(table).is_some_and(|rest| rest.is_empty()) {
-        let name = &table.name;
-        run(&format!("ALTER TABLE {name} DISABLE ROW LEVEL SECURITY"))?;
+    if was.enabled && !now.enabled {
+        switch(table, "ENABLE")?;
+    }
+    let alone = table_facts::policies(table).is_some_and(|rest| rest.is_empty());
+    if alone && !was.enabled {
+        switch(table, "DISABLE")?;
     }
     Ok(())
 }

@@ -18,6 +18,9 @@ use crate::error::Result;
 /// again.
 const WINDOW: i64 = 100_000;
 
+/// No definition lets a session live so long: somebody set its end by hand.
+const BEYOND_ANY_LIFE: Micros = 200 * 366 * 86_400 * clock::SECOND;
+
 static DUE: Statement = Statement {
     sql: "SELECT session_id FROM dialstack.sessions \
            WHERE purge_after < ($1 AT TIME ZONE 'UTC')::date ORDER BY purge_after LIMIT $2",
@@ -30,6 +33,14 @@ static LOCK: Statement = Statement {
             FROM dialstack.sessions \
            WHERE session_id = ANY ($1) AND purge_after < ($2 AT TIME ZONE 'UTC')::date \
              FOR UPDATE SKIP LOCKED",
+    parameters: &[T::UUIDARRAYOID, T::TIMESTAMPTZOID],
+};
+
+/// An end that was set by hand may be too far off for the retention to be added. Until somebody corrects
+/// it, the row is looked at again now and then.
+static LOOK_AGAIN: Statement = Statement {
+    sql: "UPDATE dialstack.sessions SET purge_after = ($2 AT TIME ZONE 'UTC')::date \
+           WHERE session_id = ANY ($1)",
     parameters: &[T::UUIDARRAYOID, T::TIMESTAMPTZOID],
 };
 
@@ -111,20 +122,25 @@ fn batch_of_sessions(owner: &AsOwner, horizon: &Horizon, ids: &[pgrx::Uuid]) -> 
         let died_at: TimestampWithTimeZone = row.required(2)?;
         Ok((row.required::<pgrx::Uuid>(1)?, clock::micros(died_at)))
     })?;
-    let (mut dead, mut early) = (Vec::new(), Vec::new());
+    let (mut dead, mut early, mut endless) = (Vec::new(), Vec::new(), Vec::new());
     for (id, died_at) in locked {
-        if died_at > horizon.sessions_before {
+        if died_at > horizon.now.saturating_add(BEYOND_ANY_LIFE) {
+            endless.push(id);
+        } else if died_at > horizon.sessions_before {
             early.push(id);
         } else {
             dead.push(id);
         }
     }
-    // Neither statement runs for nothing: each tells every backend to forget what it remembers.
-    let postponed = if early.is_empty() {
-        0
-    } else {
-        session_writes::postpone_purge(owner, early)?
-    };
+    // No statement runs for nothing: each tells every backend to forget what it remembers.
+    let mut postponed = 0;
+    if !early.is_empty() {
+        postponed += session_writes::postpone_purge(owner, early)?;
+    }
+    if !endless.is_empty() {
+        let again = session_writes::purge_after(horizon.now);
+        postponed += LOOK_AGAIN.execute(owner, &[bind(endless), bind(again)])?;
+    }
     let deleted = if dead.is_empty() {
         0
     } else {

@@ -76,6 +76,15 @@ pub struct Policy {
     pub permissive: bool,
 }
 
+/// How row-level security stands on a table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RowSecurity {
+    /// Whether it is on.
+    pub enabled: bool,
+    /// Whether it binds the owner too.
+    pub forced: bool,
+}
+
 fn refused(message: String) -> Error {
     Error::new(Code::ProtectFailed, message)
 }
@@ -277,6 +286,21 @@ pub fn column(table: &Table, name: &CStr) -> Result<Column> {
 pub fn has_policy(table: &Table, policy: &CStr) -> bool {
     // SAFETY: the name ends with a NUL; a missing policy is answered with InvalidOid.
     unsafe { server::policy_oid(table.oid, policy.as_ptr()) != pg_sys::InvalidOid }
+}
+
+/// How row-level security stands on a table.
+pub fn row_security(table: &Table) -> RowSecurity {
+    // SAFETY: the table is locked, so it has a relation cache entry, which is pinned while it is read.
+    unsafe {
+        let relation = pg_sys::relation_open(table.oid, pg_sys::NoLock as i32);
+        let form = (*relation).rd_rel;
+        let row_security = RowSecurity {
+            enabled: (*form).relrowsecurity,
+            forced: (*form).relforcerowsecurity,
+        };
+        pg_sys::relation_close(relation, pg_sys::NoLock as i32);
+        row_security
+    }
 }
 
 /// The policies of a table; `None` where row-level security is off.

@@ -180,7 +180,8 @@ def _sessions(tables, zone, first, last, now):
         if _living(session, now):
             continue
         died = session.revoked_at or session.expires_at
-        deaths.append((died, seconds(died - session.created_at)))
+        # By hand, an end may even lie before the creation.
+        deaths.append((died, max(seconds(died - session.created_at), Decimal(0))))
         (revoked if session.revoked_at else expired)[zone.period(died)] += 1
     total = len(tables.sessions)
     per_env = Counter(session.env_id for session in tables.sessions)

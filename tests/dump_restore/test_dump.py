@@ -197,6 +197,7 @@ def test_every_table_that_is_dumped_is_configuration(original):
         "environments_env_id_seq",
         "products",
         "protected_tables",
+        "row_security_before",
         "scopes",
         "session_definitions",
         "session_definitions_definition_id_seq",

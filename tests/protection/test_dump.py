@@ -21,6 +21,7 @@ def original():
         connection.execute(f"CREATE TABLE {TABLES[0]} (id int, account text)")
         connection.execute("CREATE TABLE shop.calls (id int, account uuid) PARTITION BY LIST (id)")
         connection.execute("CREATE TABLE shop.calls_1 PARTITION OF shop.calls DEFAULT")
+        connection.execute("ALTER TABLE shop.calls_1 ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY")
         connection.execute("CREATE TABLE shop.gone (id int, account text)")
         connection.execute(f"INSERT INTO {TABLES[0]} VALUES (1, 'blue'), (2, 'red')")
         connection.execute("GRANT SELECT ON ALL TABLES IN SCHEMA shop TO dumped_app")
@@ -66,6 +67,14 @@ def secured(connection):
     return connection.execute(query).fetchall()
 
 
+def remembered(connection):
+    query = (
+        "SELECT relation::regclass::text, enabled, forced, force_added FROM dialstack.row_security_before "
+        "WHERE relation IN (SELECT oid FROM pg_class) ORDER BY 1"
+    )
+    return connection.execute(query).fetchall()
+
+
 @pytest.fixture
 def copy(original):
     cluster, _, _ = original
@@ -83,13 +92,16 @@ def test_policies_and_registrations_are_restored(original, copy):
     assert secured(copy) == secured(connection)
     assert registered(copy) == registered(connection)
     assert len(registered(copy)) == 2
+    assert remembered(copy) == remembered(connection)
+    assert len(remembered(copy)) == 3
 
 
 def test_a_table_that_was_dropped_is_not_registered_in_the_copy(original, copy):
     _, connection, _ = original
-    query = "SELECT count(*) FROM dialstack.protected_tables"
-    assert value(connection, query) == 3
-    assert value(copy, query) == 2
+    for table, parts in (("protected_tables", 0), ("row_security_before", 1)):
+        query = f"SELECT count(*) FROM dialstack.{table}"
+        assert value(connection, query) == 3 + parts
+        assert value(copy, query) == 2 + parts
 
 
 def test_the_copy_is_protected_for_its_own_sessions(original, copy):
@@ -111,6 +123,14 @@ def test_protecting_again_changes_nothing_in_the_copy(original, copy):
     call(copy, "protect_table", relation="shop.calls", column_name="account", product=shop.product,
          env=shop.env, by="connected_account", device=True)
     assert policies(copy) == before
+
+
+def test_the_copy_unprotects_to_what_was_before(copy):
+    for table in (TABLES[0], "shop.calls"):
+        call(copy, "unprotect_table", relation=table)
+    assert policies(copy) == []
+    assert secured(copy) == [('Or"ders; --', False, False), ("calls", False, False), ("calls_1", True, True)]
+    assert remembered(copy) == []
 
 
 def test_a_standby_lints_and_does_not_protect(original):

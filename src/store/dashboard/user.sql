@@ -18,13 +18,18 @@ periods AS MATERIALIZED (
                 WHERE $4 <> 'hour') m
 ),
 logs AS MATERIALIZED (
-    SELECT date_trunc($4, a.at, $7) AS period, extract(hour FROM a.at AT TIME ZONE $7)::integer AS hour,
-           a.status, a.latency_us
-      FROM bounds b, dialstack.activity a
-     WHERE a.env_id = ANY ($1) AND a.definition_id = $2 AND a.subject = $3 AND a.kind = 'user'
-       AND a.operation <> 'by_hand'
-       AND a.at >= b.first_period
-       AND date_trunc($4, a.at, $7) BETWEEN b.first_period AND b.last_period
+    SELECT l.period, extract(hour FROM l.at AT TIME ZONE $7)::integer AS hour, l.status, l.latency_us
+      FROM bounds b
+     CROSS JOIN LATERAL (
+               SELECT date_trunc($4, a.at, $7) AS period, a.at, a.status, a.latency_us
+                 FROM dialstack.activity a
+                WHERE a.env_id = ANY ($1) AND a.definition_id = $2 AND a.subject = $3
+                  AND a.kind = 'user' AND a.operation <> 'by_hand'
+                  AND a.at >= b.first_period
+                  -- No period is longer. A moment set by hand may have no period at all.
+                  AND a.at < b.last_period + interval '32 days'
+               OFFSET 0) l
+     WHERE l.period <= b.last_period
 ),
 series AS (
     SELECT to_char(period AT TIME ZONE $7, 'YYYY-MM-DD"T"HH24:MI:SS')
