@@ -39,9 +39,8 @@ static LOCK: Statement = Statement {
 /// An end that was set by hand may be too far off for the retention to be added. Until somebody corrects
 /// it, the row is looked at again now and then.
 static LOOK_AGAIN: Statement = Statement {
-    sql: "UPDATE dialstack.sessions SET purge_after = ($2 AT TIME ZONE 'UTC')::date \
-           WHERE session_id = ANY ($1)",
-    parameters: &[T::UUIDARRAYOID, T::TIMESTAMPTZOID],
+    sql: "UPDATE dialstack.sessions SET purge_after = $2 WHERE session_id = ANY ($1)",
+    parameters: &[T::UUIDARRAYOID, T::DATEOID],
 };
 
 /// When a user was last seen, the session that was last refreshed knows: that survives it.

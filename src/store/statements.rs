@@ -27,7 +27,22 @@ thread_local! {
 }
 
 impl Statement {
-    fn plan(&self, client: &SpiClient<'_>) -> Result<&'static OwnedPreparedStatement> {
+    fn plan(
+        &self,
+        client: &SpiClient<'_>,
+        arguments: &[DatumWithOid<'_>],
+    ) -> Result<&'static OwnedPreparedStatement> {
+        // The server takes what is bound for the type that was declared.
+        debug_assert!(
+            self.parameters.len() == arguments.len()
+                && self
+                    .parameters
+                    .iter()
+                    .zip(arguments)
+                    .all(|(declared, bound)| declared.value() == bound.oid()),
+            "{}",
+            self.sql
+        );
         if let Some(plan) = PLANS.with(|plans| plans.borrow().get(self.sql).copied()) {
             return Ok(plan);
         }
@@ -55,7 +70,7 @@ impl Statement {
     ) -> Result<Vec<T>> {
         must_be_able_to_write();
         Spi::connect_mut(|client| {
-            let plan = self.plan(client)?;
+            let plan = self.plan(client, arguments)?;
             rows(
                 client.update(plan, None, arguments).map_err(spi_failed)?,
                 read,
@@ -71,7 +86,7 @@ impl Statement {
         read: impl Fn(&Columns<'_, '_>) -> Result<T>,
     ) -> Result<Vec<T>> {
         Spi::connect(|client| {
-            let plan = self.plan(client)?;
+            let plan = self.plan(client, arguments)?;
             rows(
                 client.select(plan, None, arguments).map_err(spi_failed)?,
                 read,
@@ -83,7 +98,7 @@ impl Statement {
     pub fn execute(&self, _owner: &AsOwner, arguments: &[DatumWithOid<'_>]) -> Result<u64> {
         must_be_able_to_write();
         Spi::connect_mut(|client| {
-            let plan = self.plan(client)?;
+            let plan = self.plan(client, arguments)?;
             client.update(plan, None, arguments).map_err(spi_failed)?;
             // SAFETY: set by the statement that just ran, in this one thread.
             Ok(unsafe { pgrx::pg_sys::SPI_processed })
