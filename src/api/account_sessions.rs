@@ -8,12 +8,13 @@ use serde_json::{Map, json};
 use super::required;
 use crate::error::{self, Code, Coded, Error};
 use crate::session::{Span, check_components, check_identifier, resolve_components};
+use crate::store::activity::Origin;
 use crate::store::caller;
 use crate::store::clock::{self, Micros, timestamptz};
 use crate::store::json::JsonText;
-use crate::store::opaque_sessions::{self, NewOpaque};
 use crate::store::owner::AsOwner;
 use crate::store::record::Record;
+use crate::store::session_writes::{self, Kind, NewSession};
 use crate::store::{keys, random, scopes};
 use crate::token::{KeyError, OpaqueFamily, Purpose, opaque};
 
@@ -67,8 +68,7 @@ fn create(call: Call<'_>) -> error::Result<Created> {
         .map(|text| text.parse())
         .transpose()
         .coded(code)?;
-    let owner = AsOwner::enter()?;
-    let known = scopes::names(&owner)?;
+    let known = scopes::names(&AsOwner::enter()?)?;
     check_components(given.as_ref(), &known).coded(Code::ScopeNotFound)?;
     let resolved = resolve_components(given.as_ref(), &known).coded(code)?;
     // Reading the scopes may have waited: the ring is that of now.
@@ -85,21 +85,19 @@ fn create(call: Call<'_>) -> error::Result<Created> {
         session_id,
     )?;
     let enabled = resolved.iter().filter(|(_, enabled)| *enabled);
-    opaque_sessions::insert(
-        &owner,
-        &NewOpaque {
-            session_id,
-            kind: "account",
-            env_id: env.env_id,
-            subject: Some(account),
-            now,
-            expires_at,
-            key_number: number.cast_signed(),
-            scopes: Some(enabled.map(|(name, _)| name.clone()).collect()),
-            grants: None,
-            api_key_id: caller.api_key_id(),
+    session_writes::insert(NewSession {
+        session_id,
+        kind: Kind::Account {
+            scopes: enabled.map(|(name, _)| name.clone()).collect(),
         },
-    )?;
+        env_id: env.env_id,
+        subject: account,
+        now,
+        token_expires_at: expires_at,
+        expires_at,
+        key_number: number.cast_signed(),
+        origin: Origin::of_key(caller.api_key_id()),
+    })?;
     let echoed: Map<_, _> = resolved
         .into_iter()
         .map(|(name, enabled)| (name, json!({ "enabled": enabled })))

@@ -8,9 +8,9 @@ use super::client_scene::{Place, Scene, conflict, find, gone, token};
 use crate::error::{self, Code, Coded, Error};
 use crate::session::{Span, check_identifier};
 use crate::store::activity::Origin;
+use crate::store::client_session_writes::{self, Grants, NewClient};
 use crate::store::client_sessions::{self, ClientSession};
 use crate::store::clock::{self, Micros};
-use crate::store::opaque_sessions::{self, Grants, NewOpaque};
 use crate::store::owner::AsOwner;
 use crate::store::revocations::{self, Which};
 use crate::store::session_writes;
@@ -192,18 +192,16 @@ fn insert(
     let number = keys::ring()?
         .active_number(Purpose::Token)
         .ok_or(KeyError::Unavailable(Purpose::Token))?;
-    opaque_sessions::insert(
+    client_session_writes::insert(
         owner,
-        &NewOpaque {
+        &NewClient {
             session_id,
-            kind: "client",
             env_id: scene.env.env_id,
-            subject: wanted.key,
+            key: wanted.key,
             now: scene.now,
             expires_at,
             key_number: number.cast_signed(),
-            scopes: None,
-            grants: Some(&wanted.grants),
+            grants: &wanted.grants,
             api_key_id: scene.caller.api_key_id(),
         },
     )
@@ -245,7 +243,7 @@ pub(super) fn grant(
         let added = new.iter().filter(|id| !old.contains(id)).count();
         check_size(old.len() + added, name)?;
     }
-    if !opaque_sessions::grant(&owner, &id, grants, scene.now, scene.caller.api_key_id())? {
+    if !client_session_writes::grant(&owner, &id, grants, scene.now, scene.caller.api_key_id())? {
         return Err(gone());
     }
     let session = find(&owner, &scene, Some(id), None, code)?;

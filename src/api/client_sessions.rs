@@ -14,9 +14,9 @@ use super::{pg_uuid, required, uuid};
 use crate::error::{self, Code, Coded};
 use crate::session::Page;
 use crate::store::activity::Origin;
+use crate::store::client_session_writes;
 use crate::store::client_sessions::{self, ClientFilter, ClientSession};
 use crate::store::device_count;
-use crate::store::opaque_sessions;
 use crate::store::owner::AsOwner;
 use crate::store::revocations::{self, Which};
 
@@ -298,7 +298,7 @@ fn delete(place: Place<'_>, id: Option<pgrx::Uuid>) -> error::Result<()> {
     let scene = Scene::full(place, Code::RevokeFailed)?;
     known(&scene, &session_id)?;
     let (env_id, key) = (scene.env.env_id, scene.caller.api_key_id());
-    if opaque_sessions::delete(&AsOwner::enter()?, &session_id, env_id, scene.now, key)? {
+    if client_session_writes::delete(&AsOwner::enter()?, &session_id, env_id, scene.now, key)? {
         return Ok(());
     }
     Err(gone())

@@ -18,7 +18,7 @@ use crate::store::record::Record;
 use crate::store::revocations::{self, Which};
 use crate::store::session_data::SessionData;
 use crate::store::session_users::{self, UserKey};
-use crate::store::session_writes::{self, NewSession};
+use crate::store::session_writes::{self, Kind, NewSession};
 use crate::store::{caller, keys, random};
 
 struct Create<'a> {
@@ -119,12 +119,16 @@ fn store(
     })?;
     session_writes::insert(NewSession {
         session_id,
-        user: resolved.user(),
+        kind: Kind::User {
+            definition_id: stored.definition_id,
+            sealed_data: &sealed_data,
+        },
+        env_id: env.env_id,
+        subject: &checked.identifier,
         now,
         token_expires_at: lifetimes.token,
         expires_at: lifetimes.session,
         key_number: key_number.cast_signed(),
-        sealed_data,
         origin,
     })?;
     Ok(tokens)

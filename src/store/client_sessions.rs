@@ -4,9 +4,9 @@ use pgrx::datum::TimestampWithTimeZone;
 use pgrx::pg_sys::BuiltinOid as T;
 use uuid::Uuid;
 
+use super::client_session_writes::Grants;
 use super::clock::{Micros, timestamptz};
 use super::ids::{pg_uuid, uuid};
-use super::opaque_sessions::Grants;
 use super::owner::AsOwner;
 use super::statements::{Columns, Statement, bind};
 use crate::error::Result;

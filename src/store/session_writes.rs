@@ -1,4 +1,4 @@
-//! Making, prolonging and changing user sessions.
+//! Making user and account sessions; prolonging and changing user sessions.
 
 use std::cell::Cell;
 
@@ -13,7 +13,6 @@ use super::ids::pg_uuid;
 use super::owner::AsOwner;
 use super::relations::{self, Rel};
 use super::rows::Table;
-use super::session_users::UserKey;
 use super::sessions::SessionRow;
 use super::statements::{Statement, bind};
 use crate::error::Result;
@@ -70,28 +69,56 @@ fn moment(at: Micros) -> Option<pg_sys::Datum> {
     timestamptz(at).into_datum()
 }
 
-/// A user session about to be stored.
+/// A user or account session about to be stored.
 pub struct NewSession<'a> {
     /// Its id.
     pub session_id: Uuid,
-    /// Whose.
-    pub user: UserKey<'a>,
+    /// What only one family has.
+    pub kind: Kind<'a>,
+    /// Its environment.
+    pub env_id: i32,
+    /// Identifier or account.
+    pub subject: &'a str,
     /// When it is created.
     pub now: Micros,
-    /// When its first access token expires.
+    /// When its first token expires.
     pub token_expires_at: Micros,
     /// When it ends unless it is refreshed.
     pub expires_at: Micros,
-    /// The key that sealed the data.
+    /// The key that sealed the data or makes the token.
     pub key_number: i32,
-    /// The data, encrypted.
-    pub sealed_data: Vec<u8>,
     /// From where.
     pub origin: Origin<'a>,
 }
 
+/// A family of sessions, and what only that has.
+pub enum Kind<'a> {
+    /// User sessions.
+    User {
+        /// The definition.
+        definition_id: i32,
+        /// The data, encrypted.
+        sealed_data: &'a [u8],
+    },
+    /// Account sessions.
+    Account {
+        /// The scopes that it holds.
+        scopes: Vec<String>,
+    },
+}
+
 /// Stores a session, and notes it.
 pub fn insert(session: NewSession<'_>) -> Result<()> {
+    let (kind, definition_id, sealed_data, scopes, api_key_id) = match session.kind {
+        Kind::User {
+            definition_id,
+            sealed_data,
+        } => ("user", Some(definition_id), Some(sealed_data), None, None),
+        Kind::Account { scopes } => {
+            let api_key_id = session.origin.api_key_id;
+            ("account", None, None, Some(scopes), api_key_id)
+        }
+    };
     let now = moment(session.now);
     // In the order of the columns.
     let values = [
@@ -102,39 +129,40 @@ pub fn insert(session: NewSession<'_>) -> Result<()> {
         now,
         None,
         None,
-        session.user.env_id.into_datum(),
-        session.user.definition_id.into_datum(),
+        session.env_id.into_datum(),
+        definition_id.into_datum(),
         0.into_datum(),
         session.key_number.into_datum(),
         purge_after(session.expires_at).into_datum(),
-        "user".into_datum(),
-        session.user.identifier.into_datum(),
+        kind.into_datum(),
+        session.subject.into_datum(),
+        None,
+        scopes.into_datum(),
         None,
         None,
         None,
-        None,
-        None,
-        session.sealed_data.into_datum(),
+        sealed_data.into_datum(),
         session.origin.ip.cloned().into_datum(),
         session.origin.user_agent.into_datum(),
+        api_key_id.as_ref().map(pg_uuid).into_datum(),
     ];
     Table::open(Rel::Sessions)?.insert(&values)?;
-    let entry = Entry {
+    activity::write(&Entry {
         at: session.now,
         session_id: &session.session_id,
-        env_id: session.user.env_id,
-        definition_id: Some(session.user.definition_id),
-        kind: "user",
-        subject: Some(session.user.identifier),
+        env_id: session.env_id,
+        definition_id,
+        kind,
+        subject: Some(session.subject),
         operation: "create",
         refused: None,
         origin: session.origin,
         session_created_at: None,
         expires_before: None,
-        expires_after: Some(session.expires_at),
+        // Dashboards count user sessions.
+        expires_after: definition_id.map(|_| session.expires_at),
         extended: false,
-    };
-    activity::write(&entry)
+    })
 }
 
 /// One step of a session's refresh token.

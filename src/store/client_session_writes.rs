@@ -1,5 +1,4 @@
-//! Writing account and client sessions. Their tokens are derived from the row, so nothing of a token
-//! is stored.
+//! Writing client sessions. Their tokens are derived from the row, so nothing of a token is stored.
 
 use pgrx::pg_sys::BuiltinOid as T;
 use uuid::Uuid;
@@ -37,26 +36,22 @@ impl Grants {
     }
 }
 
-/// An account or client session about to be stored.
-pub struct NewOpaque<'a> {
+/// A client session about to be stored.
+pub struct NewClient<'a> {
     /// Its id.
     pub session_id: Uuid,
-    /// `account` or `client`.
-    pub kind: &'static str,
     /// Its environment.
     pub env_id: i32,
-    /// Account, or user_identifier_key.
-    pub subject: Option<&'a str>,
+    /// The user_identifier_key.
+    pub key: Option<&'a str>,
     /// When it is created.
     pub now: Micros,
     /// When it ends.
     pub expires_at: Micros,
     /// The key that its token is made with.
     pub key_number: i32,
-    /// Scopes of an account session.
-    pub scopes: Option<Vec<String>>,
-    /// What a client session reaches; `None` for account sessions.
-    pub grants: Option<&'a Grants>,
+    /// What it reaches.
+    pub grants: &'a Grants,
     /// The API key that it is made with.
     pub api_key_id: Option<Uuid>,
 }
@@ -65,10 +60,9 @@ static INSERT: Statement = Statement {
     sql: "WITH created AS ( \
               INSERT INTO dialstack.sessions \
                   (session_id, kind, env_id, subject, created_at, token_expires_at, expires_at, \
-                   last_seen_at, purge_after, key_number, scopes, connected_account_ids, \
+                   last_seen_at, purge_after, key_number, connected_account_ids, \
                    connect_webview_ids, user_identity_ids, api_key_id) \
-              VALUES ($1, $2, $3, $4, $5, $6, $6, $5, $7, $8, $9, $10, \
-                      $11, $12, $13) \
+              VALUES ($1, 'client', $2, $3, $4, $5, $5, $4, $6, $7, $8, $9, $10, $11) \
               ON CONFLICT (env_id, subject) \
                   WHERE kind = 'client' AND revoked_at IS NULL AND subject IS NOT NULL \
                   DO NOTHING \
@@ -76,20 +70,18 @@ static INSERT: Statement = Statement {
           INSERT INTO dialstack.activity \
               (at, month, session_id, env_id, kind, operation, status, subject, latency_us, \
                detail) \
-          SELECT $5, extract(month FROM $5 AT TIME ZONE 'UTC'), session_id, $3, $2, 'create', \
-                 'success', $4, $14, \
-                 CASE WHEN $13 IS NOT NULL THEN jsonb_build_object('api_key_id', $13) END \
+          SELECT $4, extract(month FROM $4 AT TIME ZONE 'UTC'), session_id, $2, 'client', 'create', \
+                 'success', $3, $12, \
+                 CASE WHEN $11 IS NOT NULL THEN jsonb_build_object('api_key_id', $11) END \
             FROM created",
     parameters: &[
         T::UUIDOID,
-        T::TEXTOID,
         T::INT4OID,
         T::TEXTOID,
         T::TIMESTAMPTZOID,
         T::TIMESTAMPTZOID,
         T::DATEOID,
         T::INT4OID,
-        T::TEXTARRAYOID,
         T::UUIDARRAYOID,
         T::UUIDARRAYOID,
         T::UUIDARRAYOID,
@@ -98,33 +90,19 @@ static INSERT: Statement = Statement {
     ],
 };
 
-/// Stores the session, unless a living client session has its key: then `false`.
-pub fn insert(owner: &AsOwner, session: &NewOpaque<'_>) -> Result<bool> {
+/// Stores the session, unless a living one has its key: then `false`.
+pub fn insert(owner: &AsOwner, session: &NewClient<'_>) -> Result<bool> {
     let arguments = [
         bind(pg_uuid(&session.session_id)),
-        bind(session.kind),
         bind(session.env_id),
-        bind(session.subject),
+        bind(session.key),
         bind(timestamptz(session.now)),
         bind(timestamptz(session.expires_at)),
         bind(purge_after(session.expires_at)),
         bind(session.key_number),
-        bind(session.scopes.clone()),
-        bind(
-            session
-                .grants
-                .map(|grants| pg_all(&grants.connected_account_ids)),
-        ),
-        bind(
-            session
-                .grants
-                .map(|grants| pg_all(&grants.connect_webview_ids)),
-        ),
-        bind(
-            session
-                .grants
-                .map(|grants| pg_all(&grants.user_identity_ids)),
-        ),
+        bind(pg_all(&session.grants.connected_account_ids)),
+        bind(pg_all(&session.grants.connect_webview_ids)),
+        bind(pg_all(&session.grants.user_identity_ids)),
         bind(session.api_key_id.as_ref().map(pg_uuid)),
         bind(activity::latency(session.now)),
     ];
