@@ -23,6 +23,7 @@ pub mod ids;
 mod instance;
 pub mod json;
 pub mod keys;
+mod layout;
 pub mod lint;
 mod lint_checks;
 pub mod maintenance;

@@ -2,7 +2,8 @@
 //!
 //! Direct scans need object ids. They are looked up by name once and forgotten when the server says
 //! that one of these relations changed, so that DROP EXTENSION followed by CREATE EXTENSION in
-//! one connection finds the new ones.
+//! one connection finds the new ones. With them goes what is known of their columns: whoever scans a
+//! relation has it checked first, once for each time that the ids are looked up.
 //!
 //! Every write that can change a verdict invalidates the relation cache entry of
 //! `dialstack.verdict_invalidation`, an empty table that exists for nothing else. Receiving that
@@ -13,12 +14,18 @@ use std::cell::Cell;
 use std::ffi::CStr;
 
 use pgrx::pg_sys;
+use pgrx::pg_sys::{
+    BOOLOID, BYTEAOID, DATEOID, INETOID, INT2OID, INT4OID, INT8OID, INTERVALOID, JSONBOID, OIDOID,
+    TEXTARRAYOID, TEXTOID, TIMESTAMPTZOID, UUIDARRAYOID, UUIDOID, XID8OID,
+};
 
+use super::layout::Layout::{self, Any, Grown, Index, Table};
 use crate::error::{Code, Error, Result};
 
-/// Declares the relations of ours that are read, written or invalidated by object id, with their names.
+/// Declares the relations of ours that are read, written or invalidated by object id, with their names
+/// and what they must be like.
 macro_rules! relations {
-    ($($(#[$doc:meta])* $rel:ident = $name:literal,)*) => {
+    ($($(#[$doc:meta])* $rel:ident = $name:literal is $layout:expr,)*) => {
         /// A relation of ours.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         #[repr(usize)]
@@ -34,78 +41,129 @@ macro_rules! relations {
                     $(Rel::$rel => $name,)*
                 }
             }
+
+            /// What it must be like.
+            pub const fn layout(self) -> Layout {
+                match self {
+                    $(Rel::$rel => $layout,)*
+                }
+            }
         }
     };
 }
 
 relations! {
     /// `sessions`
-    Sessions = c"sessions",
+    Sessions = c"sessions" is Table(&[
+        UUIDOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID,
+        TIMESTAMPTZOID, INT4OID, INT4OID, INT4OID, INT4OID, DATEOID, TEXTOID, TEXTOID, TEXTOID,
+        TEXTARRAYOID, UUIDARRAYOID, UUIDARRAYOID, UUIDARRAYOID, BYTEAOID, INETOID, TEXTOID, UUIDOID,
+    ]),
     /// its primary key
-    SessionsById = c"sessions_pkey",
+    SessionsById = c"sessions_pkey" is Index(Rel::Sessions, &[1]),
     /// `session_users`
-    SessionUsers = c"session_users",
+    SessionUsers = c"session_users" is Table(&[
+        INT4OID, INT4OID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT8OID,
+    ]),
     /// its primary key
-    SessionUsersById = c"session_users_pkey",
+    SessionUsersById = c"session_users_pkey" is Index(Rel::SessionUsers, &[1, 2, 3]),
     /// `environments`
-    Environments = c"environments",
+    Environments = c"environments" is Table(&[INT4OID, UUIDOID, TEXTOID, BOOLOID, TIMESTAMPTZOID]),
     /// its primary key
-    EnvironmentsById = c"environments_pkey",
+    EnvironmentsById = c"environments_pkey" is Index(Rel::Environments, &[1]),
     /// unique by product and name
-    EnvironmentsByName = c"environments_product_id_env_key",
+    EnvironmentsByName = c"environments_product_id_env_key" is Index(Rel::Environments, &[2, 3]),
     /// `products`
-    Products = c"products",
+    Products = c"products" is Table(&[UUIDOID, TEXTOID, TEXTOID, TIMESTAMPTZOID]),
     /// its primary key
-    ProductsById = c"products_pkey",
+    ProductsById = c"products_pkey" is Index(Rel::Products, &[1]),
     /// unique by name
-    ProductsByName = c"products_product_key",
+    ProductsByName = c"products_product_key" is Index(Rel::Products, &[2]),
     /// `session_definitions`
-    Definitions = c"session_definitions",
+    Definitions = c"session_definitions" is Table(&[
+        INT4OID, UUIDOID, TEXTOID, TEXTOID, TEXTOID, JSONBOID, TEXTOID, INT4OID, TEXTOID, INT4OID,
+        TEXTOID, INTERVALOID, INTERVALOID, INT4OID, TEXTOID, INTERVALOID, BOOLOID, TIMESTAMPTZOID,
+        TIMESTAMPTZOID,
+    ]),
     /// its primary key
-    DefinitionsById = c"session_definitions_pkey",
+    DefinitionsById = c"session_definitions_pkey" is Index(Rel::Definitions, &[1]),
     /// unique by product and tag
-    DefinitionsByTag = c"session_definitions_product_id_tag_key",
+    DefinitionsByTag = c"session_definitions_product_id_tag_key" is Index(Rel::Definitions, &[2, 3]),
     /// `instance`
-    Instance = c"instance",
+    Instance = c"instance" is Table(&[
+        BOOLOID, UUIDOID, OIDOID, BYTEAOID, BYTEAOID, TIMESTAMPTZOID,
+    ]),
     /// `signing_keys`
-    SigningKeys = c"signing_keys",
+    SigningKeys = c"signing_keys" is Table(&[
+        TEXTOID, INT4OID, TEXTOID, TEXTOID, TEXTOID, BYTEAOID, JSONBOID, TIMESTAMPTZOID,
+        TIMESTAMPTZOID, TIMESTAMPTZOID,
+    ]),
     /// `api_keys`
-    ApiKeys = c"api_keys",
+    ApiKeys = c"api_keys" is Table(&[
+        UUIDOID, INT4OID, TEXTOID, TEXTOID, BYTEAOID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID,
+        TIMESTAMPTZOID,
+    ]),
     /// its primary key
-    ApiKeysById = c"api_keys_pkey",
+    ApiKeysById = c"api_keys_pkey" is Index(Rel::ApiKeys, &[1]),
     /// unique by hash
-    ApiKeysByHash = c"api_keys_key_hash_key",
+    ApiKeysByHash = c"api_keys_key_hash_key" is Index(Rel::ApiKeys, &[5]),
     /// `activity_01`
-    Activity01 = c"activity_01",
+    Activity01 = c"activity_01" is ACTIVITY_LAYOUT,
     /// `activity_02`
-    Activity02 = c"activity_02",
+    Activity02 = c"activity_02" is ACTIVITY_LAYOUT,
     /// `activity_03`
-    Activity03 = c"activity_03",
+    Activity03 = c"activity_03" is ACTIVITY_LAYOUT,
     /// `activity_04`
-    Activity04 = c"activity_04",
+    Activity04 = c"activity_04" is ACTIVITY_LAYOUT,
     /// `activity_05`
-    Activity05 = c"activity_05",
+    Activity05 = c"activity_05" is ACTIVITY_LAYOUT,
     /// `activity_06`
-    Activity06 = c"activity_06",
+    Activity06 = c"activity_06" is ACTIVITY_LAYOUT,
     /// `activity_07`
-    Activity07 = c"activity_07",
+    Activity07 = c"activity_07" is ACTIVITY_LAYOUT,
     /// `activity_08`
-    Activity08 = c"activity_08",
+    Activity08 = c"activity_08" is ACTIVITY_LAYOUT,
     /// `activity_09`
-    Activity09 = c"activity_09",
+    Activity09 = c"activity_09" is ACTIVITY_LAYOUT,
     /// `activity_10`
-    Activity10 = c"activity_10",
+    Activity10 = c"activity_10" is ACTIVITY_LAYOUT,
     /// `activity_11`
-    Activity11 = c"activity_11",
+    Activity11 = c"activity_11" is ACTIVITY_LAYOUT,
     /// `activity_12`
-    Activity12 = c"activity_12",
+    Activity12 = c"activity_12" is ACTIVITY_LAYOUT,
     /// the sequence of `activity`
-    ActivitySequence = c"activity_activity_id_seq",
+    ActivitySequence = c"activity_activity_id_seq" is Any,
     /// `verdict_invalidation`
-    VerdictInvalidation = c"verdict_invalidation",
+    VerdictInvalidation = c"verdict_invalidation" is Any,
 }
 
 const COUNT: usize = ALL.len();
+
+/// A partition of `activity`. Version 0.1.0 had no columns for rollups.
+const ACTIVITY_LAYOUT: Layout = Grown(
+    &[
+        INT8OID,
+        TIMESTAMPTZOID,
+        UUIDOID,
+        INT4OID,
+        INT4OID,
+        INT4OID,
+        INT2OID,
+        TEXTOID,
+        TEXTOID,
+        TEXTOID,
+        TEXTOID,
+        TEXTOID,
+        INETOID,
+        TEXTOID,
+        JSONBOID,
+        XID8OID,
+        TIMESTAMPTZOID,
+        TIMESTAMPTZOID,
+        TIMESTAMPTZOID,
+    ],
+    15,
+);
 
 /// The partitions of `activity`, January first.
 pub const ACTIVITY: [Rel; 12] = [
@@ -132,9 +190,27 @@ const CONFIGURATION: [Rel; 5] = [
     Rel::SigningKeys,
 ];
 
+/// What was looked up.
+#[derive(Clone, Copy)]
+struct Known {
+    /// The ids; `InvalidOid` for what is missing, as after an update of the library alone.
+    oids: [pg_sys::Oid; COUNT],
+    /// The relations that were seen to be as they must be: a bit each.
+    checked: u64,
+}
+
+const _: () = assert!(COUNT <= u64::BITS as usize);
+
+impl Known {
+    fn oid(&self, rel: Rel) -> Option<pg_sys::Oid> {
+        let oid = self.oids[rel as usize];
+        (oid != pg_sys::InvalidOid).then_some(oid)
+    }
+}
+
 thread_local! {
-    /// All ids, or none.
-    static OIDS: Cell<Option<[pg_sys::Oid; COUNT]>> = const { Cell::new(None) };
+    /// Everything that was looked up, or nothing.
+    static KNOWN: Cell<Option<Known>> = const { Cell::new(None) };
     static EPOCH: Cell<u64> = const { Cell::new(1) };
     static CONFIGURATION_EPOCH: Cell<u64> = const { Cell::new(1) };
 }
@@ -149,8 +225,8 @@ pub fn register_callback() {
 unsafe extern "C-unwind" fn relation_changed(_arg: pg_sys::Datum, relation: pg_sys::Oid) {
     let advance = |epoch: &Cell<u64>| epoch.set(epoch.get() + 1);
     // While the ids are not known, any relation may be the one.
-    let known = OIDS.get().filter(|_| relation != pg_sys::InvalidOid);
-    let is = |rel: Rel| known.is_none_or(|oids| oids[rel as usize] == relation);
+    let known = KNOWN.get().filter(|_| relation != pg_sys::InvalidOid);
+    let is = |rel: Rel| known.is_none_or(|known| known.oids[rel as usize] == relation);
     if CONFIGURATION.into_iter().any(is) {
         CONFIGURATION_EPOCH.with(advance);
         // The news of one transaction can come in parts: a verdict that was read between them, from
@@ -160,11 +236,11 @@ unsafe extern "C-unwind" fn relation_changed(_arg: pg_sys::Datum, relation: pg_s
     // What the news of a verdict stands for is empty and never changes itself.
     if is(Rel::VerdictInvalidation) {
         EPOCH.with(advance);
-    } else if known.is_some_and(|oids| oids.contains(&relation)) {
-        OIDS.set(None);
+    } else if known.is_some_and(|known| known.oids.contains(&relation)) {
+        KNOWN.set(None);
     }
     if known.is_none() {
-        OIDS.set(None);
+        KNOWN.set(None);
     }
 }
 
@@ -191,30 +267,62 @@ pub fn configuration_epoch() -> u64 {
 /// The object id of a relation of ours.
 ///
 /// # Errors
-/// `JWT_NOT_AVAILABLE` where the extension's tables are not there.
+/// `JWT_NOT_AVAILABLE` where it is not there.
 pub fn oid(rel: Rel) -> Result<pg_sys::Oid> {
-    let known = |oids: &[pg_sys::Oid; COUNT]| {
-        let oid = oids[rel as usize];
-        (oid != pg_sys::InvalidOid).then_some(oid)
-    };
-    if let Some(oid) = OIDS.get().as_ref().and_then(known) {
+    if let Some(oid) = KNOWN.get().and_then(|known| known.oid(rel)) {
         return Ok(oid);
     }
-    let oids = look_up();
+    let known = look_up();
     // Without this one no news would arrive.
-    if oids[Rel::VerdictInvalidation as usize] != pg_sys::InvalidOid {
-        OIDS.set(Some(oids));
+    if known.oid(Rel::VerdictInvalidation).is_some() {
+        KNOWN.set(Some(known));
     }
-    known(&oids).ok_or_else(missing)
+    known.oid(rel).ok_or_else(|| {
+        let any = ALL.iter().any(|rel| known.oid(*rel).is_some());
+        if any { altered() } else { missing() }
+    })
 }
 
-/// The ids by name; `InvalidOid` for what is missing, as after an update of the library alone.
-fn look_up() -> [pg_sys::Oid; COUNT] {
-    // SAFETY: constant NUL-terminated names; both look-ups answer InvalidOid for what is missing.
-    unsafe {
-        let schema = pg_sys::get_namespace_oid(c"dialstack".as_ptr(), true);
-        std::array::from_fn(|n| pg_sys::get_relname_relid(ALL[n].name().as_ptr(), schema))
+/// Looks all ids up by name.
+fn look_up() -> Known {
+    loop {
+        // While nothing is known, all news counts.
+        KNOWN.set(None);
+        let before = EPOCH.get();
+        // SAFETY: constant NUL-terminated names; both look-ups answer InvalidOid for what is missing.
+        let oids = unsafe {
+            let schema = pg_sys::get_namespace_oid(c"dialstack".as_ptr(), true);
+            std::array::from_fn(|n| pg_sys::get_relname_relid(ALL[n].name().as_ptr(), schema))
+        };
+        // News that came in between may be of an id that had been read.
+        if EPOCH.get() == before {
+            return Known { oids, checked: 0 };
+        }
     }
+}
+
+/// Makes sure that a relation, which the caller has locked under this id, is as it must be. Costs
+/// nothing until there is news of it.
+///
+/// # Errors
+/// `JWT_NOT_AVAILABLE` where somebody has altered it.
+pub fn check(rel: Rel, locked: pg_sys::Oid) -> Result<()> {
+    let bit = 1 << rel as u64;
+    let known = || KNOWN.get().filter(|known| known.oid(rel) == Some(locked));
+    if known().is_some_and(|known| known.checked & bit != 0) {
+        return Ok(());
+    }
+    if !rel.layout().fits(locked) {
+        return Err(altered());
+    }
+    // Asked again: reading the catalogue takes in news.
+    if let Some(known) = known() {
+        KNOWN.set(Some(Known {
+            checked: known.checked | bit,
+            ..known
+        }));
+    }
+    Ok(())
 }
 
 /// The error of a database without our tables.
@@ -224,6 +332,15 @@ pub fn missing() -> Error {
         "the tables of the extension are not in this database",
     )
     .hint("Run CREATE EXTENSION dialstack_sessions in this database.")
+}
+
+/// The error of a database whose tables somebody altered.
+pub fn altered() -> Error {
+    Error::new(
+        Code::JwtNotAvailable,
+        "the tables of the extension are not as it made them",
+    )
+    .hint("Check that nobody altered the tables in schema dialstack.")
 }
 
 /// Tells every backend, at commit, to read again what it remembers: verdicts and, where `changed` is

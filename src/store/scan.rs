@@ -65,7 +65,10 @@ impl<'a> Key<'a> {
 }
 
 /// Locks a relation against structural change until the transaction ends, as any statement that
-/// reads it does. What was dropped or replaced before the lock was ours is looked up again.
+/// reads it does. What was dropped, replaced or altered before the lock was ours is looked up again.
+///
+/// # Errors
+/// `JWT_NOT_AVAILABLE` where the relation is not as the extension made it.
 fn lock(rel: Rel, mode: u32) -> Result<pg_sys::Oid> {
     loop {
         let oid = relations::oid(rel)?;
@@ -73,6 +76,7 @@ fn lock(rel: Rel, mode: u32) -> Result<pg_sys::Oid> {
         // takes in the news of what happened to it.
         unsafe { pg_sys::LockRelationOid(oid, mode as i32) };
         if relations::oid(rel)? == oid {
+            relations::check(rel, oid)?;
             return Ok(oid);
         }
         // SAFETY: locked just above.
@@ -88,16 +92,8 @@ impl OpenRelation {
         let oid = lock(rel, mode)?;
         // SAFETY: it exists, and can't be dropped while it is locked.
         let open = OpenRelation(unsafe { pg_sys::table_open(oid, pg_sys::NoLock as i32) });
-        // SAFETY: an open relation has its row of pg_class and a row descriptor.
-        let (kind, columns) = unsafe { ((*(*open.0).rd_rel).relkind, (*(*open.0).rd_att).natts) };
-        // Only a table has what scans and inserts go through.
-        if kind.cast_unsigned() != pg_sys::RELKIND_RELATION {
-            return Err(Error::new(
-                Code::JwtNotAvailable,
-                "the tables of the extension are not as it made them",
-            )
-            .hint("Check that nobody altered the tables in schema dialstack."));
-        }
+        // SAFETY: an open relation has a row descriptor.
+        let columns = unsafe { (*(*open.0).rd_att).natts };
         if usize::try_from(columns).is_ok_and(|columns| columns <= MAX_COLUMNS) {
             return Ok(open);
         }

@@ -11,6 +11,7 @@ use pgrx::spi::{OwnedPreparedStatement, SpiClient, SpiError, SpiTupleTable};
 use pgrx::{FromDatum, IntoDatum, PgOid, Spi};
 
 use super::owner::AsOwner;
+use super::relations;
 use crate::error::{Code, Error, Result};
 
 /// A constant SQL statement and the types of its parameters.
@@ -160,12 +161,7 @@ impl Columns<'_, '_> {
 }
 
 fn spi_failed(error: SpiError) -> Error {
-    Error::new(
-        Code::JwtNotAvailable,
-        "the tables of the extension are not as it made them",
-    )
-    .detail(error.to_string())
-    .hint("Check that nobody altered the tables in schema dialstack.")
+    relations::altered().detail(error.to_string())
 }
 
 /// A bound value.
