@@ -6,6 +6,7 @@ import threading
 import time
 from collections import namedtuple
 
+import psycopg
 import pytest
 from support.service import (
     Background,
@@ -201,3 +202,22 @@ def test_an_index_that_is_replaced_while_a_verification_waits_is_found(admin, co
         await_lock(admin, caller)
 
     assert waiting.result().valid
+
+
+def test_a_table_that_is_altered_while_a_verification_waits_is_not_read(admin, connect, shop):
+    session = shop.create(admin)
+    keeper, caller = connect(), connect()
+    alter = "ALTER TABLE dialstack.sessions ALTER sealed_data TYPE "
+    assert verify(caller, session.token).valid
+
+    with keeper.transaction():
+        keeper.execute(alter + "text USING encode(sealed_data, 'hex')")
+        waiting = Background(verify, caller, session.token)
+        await_lock(admin, caller)
+
+    try:
+        with pytest.raises(psycopg.Error, match="JWT_NOT_AVAILABLE: .* not as it made them"):
+            waiting.result()
+    finally:
+        keeper.execute(alter + "bytea USING decode(sealed_data, 'hex')")
+    assert verify(caller, session.token).valid
