@@ -179,5 +179,12 @@ SELECT relname, count(DISTINCT l.n) AS altered, count(DISTINCT l.n) FILTER (WHER
  WHERE attname IS NOT NULL GROUP BY 1 ORDER BY 1;
 SELECT relname, string_agg(DISTINCT variant, ', ') AS refused FROM t.alteration l JOIN t.outcome ON alteration = l.n
  WHERE attname IS NULL AND answer ~ 'not as it made them' AND relname !~ '^activity_\d\d' GROUP BY 1 ORDER BY 1;
+-- So is the type that verdicts are of.
+INSERT INTO t.probe (call) VALUES (format('SELECT (dialstack.session_verify(%L)).kind', :'token'));
+SELECT DISTINCT alteration, left(a.answer, 110) AS answer
+  FROM unnest(ARRAY['ALTER ATTRIBUTE valid TYPE text', 'ALTER ATTRIBUTE data TYPE bigint', 'DROP ATTRIBUTE kind', 'ADD ATTRIBUTE more text']) AS alteration,
+       t.answers('SELECT t.free_tables()', format('ALTER TYPE dialstack.session_verdict %s', alteration)) a
+  JOIN t.probe p USING (n)
+ WHERE call ~ 'session_verify' ORDER BY 1;
 -- Nothing of it is left.
 SELECT count(*) AS other_answers FROM t.probe p JOIN t.answers(VARIADIC '{}') a USING (n) WHERE a.answer <> p.answer;
