@@ -10,8 +10,8 @@ use std::ptr::null_mut;
 use pgrx::{FromDatum, PgBox, pg_sys};
 
 use super::owner::AsOwner;
-use super::relations::{self, Rel};
-use super::scan::OpenRelation;
+use super::relations::Rel;
+use super::scan::{LockedIndex, OpenRelation};
 use super::statements::must_be_able_to_write;
 use crate::error::Result;
 
@@ -242,7 +242,7 @@ impl Table {
     /// # Errors
     /// Those of looking the index up.
     pub fn lock(self, index: Rel, key: &[(usize, pg_sys::Datum)]) -> Result<Option<LockedRow>> {
-        let index = relations::oid(index)?;
+        let index = LockedIndex::lock(index)?;
         let (mut sought, found) = (Slot::new(&self.relation), Slot::new(&self.relation));
         let of_key = |n| key.iter().find(|(column, _)| *column == n + 1);
         sought.fill(|n| of_key(n).map(|(_, value)| *value));
@@ -250,7 +250,7 @@ impl Table {
         let locked = unsafe {
             let locked = pg_sys::RelationFindReplTupleByIndex(
                 self.relation.0,
-                index,
+                index.0,
                 pg_sys::LockTupleMode::LockTupleNoKeyExclusive,
                 sought.0,
                 found.0,

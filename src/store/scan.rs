@@ -116,6 +116,27 @@ impl Drop for OpenRelation {
     }
 }
 
+/// A locked index, for one scan. Unlocked after it, unlike a table: else a transaction that first reads
+/// and then writes and a REINDEX, which locks the table against writing and then its indexes, would
+/// wait for each other.
+pub(super) struct LockedIndex(pub(super) pg_sys::Oid);
+
+impl LockedIndex {
+    pub(super) fn lock(rel: Rel) -> Result<Self> {
+        lock(rel, pg_sys::AccessShareLock).map(LockedIndex)
+    }
+}
+
+impl Drop for LockedIndex {
+    fn drop(&mut self) {
+        // While unwinding, the transaction's abort unlocks it.
+        if !std::thread::panicking() {
+            // SAFETY: locked by us, unlocked once; no scan goes through it any more.
+            unsafe { pg_sys::UnlockRelationOid(self.0, pg_sys::AccessShareLock as i32) }
+        }
+    }
+}
+
 /// A running scan.
 struct Scan {
     // Declared first: it must end before the relation is closed.
@@ -242,11 +263,8 @@ pub fn each(
     mut visit: impl FnMut(&Row<'_>) -> bool,
 ) -> Result<()> {
     let relation = OpenRelation::open(table, pg_sys::AccessShareLock)?;
-    let index = match index {
-        Some(index) => Some(lock(index, pg_sys::AccessShareLock)?),
-        None => None,
-    };
-    let mut scan = Scan::begin(relation, index, keys);
+    let index = index.map(LockedIndex::lock).transpose()?;
+    let mut scan = Scan::begin(relation, index.as_ref().map(|index| index.0), keys);
     while let Some(row) = scan.next() {
         if !visit(&row) {
             break;
