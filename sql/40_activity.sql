@@ -57,6 +57,11 @@ BEGIN
         EXECUTE pg_catalog.format(
             'ALTER TABLE dialstack.activity_%s ENABLE ROW LEVEL SECURITY',
             pg_catalog.lpad(month::pg_catalog.text, 2, '0'));
+        -- A publication FOR ALL TABLES lets no row be deleted of a table without an identity; no unique
+        -- index is wanted here, and few rows are deleted one by one.
+        EXECUTE pg_catalog.format(
+            'ALTER TABLE dialstack.activity_%s REPLICA IDENTITY FULL',
+            pg_catalog.lpad(month::pg_catalog.text, 2, '0'));
         EXECUTE pg_catalog.format(
             'COMMENT ON TABLE dialstack.activity_%s IS %L',
             pg_catalog.lpad(month::pg_catalog.text, 2, '0'),

@@ -137,6 +137,20 @@ SELECT pg_catalog.pg_extension_config_dump('dialstack.row_security_before',
 
 -- Rollups go by the transaction that wrote a row. The rows that there are get the number that stands
 -- for one which is over: as a constant it costs no rewrite.
+-- A publication FOR ALL TABLES lets no row be changed of a table without an identity.
+DO $$
+DECLARE
+    activity pg_catalog.regclass;
+BEGIN
+    FOR activity IN
+        SELECT i.inhrelid FROM pg_catalog.pg_inherits i
+         WHERE i.inhparent OPERATOR(pg_catalog.=) 'dialstack.activity'::pg_catalog.regclass
+    LOOP
+        EXECUTE pg_catalog.format('ALTER TABLE %s REPLICA IDENTITY FULL', activity);
+    END LOOP;
+END
+$$;
+
 ALTER TABLE dialstack.activity
     ADD COLUMN xid                xid8 NOT NULL DEFAULT '2',
     ADD COLUMN session_created_at timestamptz,

@@ -19,8 +19,8 @@ _OBJECTS = """
            obj_description(p.oid, 'pg_proc')
       FROM pg_proc p WHERE p.pronamespace = 'dialstack'::regnamespace
     UNION ALL
-    SELECT 'relation', format('%s %s %s %s %s %s %s %s %s', c.relname, c.relkind, c.relowner::regrole,
-               c.relpersistence, c.relrowsecurity, c.relforcerowsecurity, c.reloptions,
+    SELECT 'relation', format('%s %s %s %s %s %s %s %s %s %s', c.relname, c.relkind, c.relowner::regrole,
+               c.relpersistence, c.relrowsecurity, c.relforcerowsecurity, c.relreplident, c.reloptions,
                pg_get_partkeydef(c.oid), pg_get_expr(c.relpartbound, c.oid)),
            c.relacl::text, obj_description(c.oid, 'pg_class')
       FROM pg_class c WHERE c.relnamespace = 'dialstack'::regnamespace
