@@ -221,3 +221,18 @@ def test_a_table_that_is_altered_while_a_verification_waits_is_not_read(admin, c
     finally:
         keeper.execute(alter + "bytea USING decode(sealed_data, 'hex')")
     assert verify(caller, session.token).valid
+
+
+def test_an_open_transaction_that_has_verified_keeps_no_index_from_being_rebuilt(
+    admin, connect, shop
+):
+    session = shop.create(admin)
+    keeper, caller = connect(), connect()
+    keeper.execute("SET lock_timeout = '5s'")
+
+    with caller.transaction():
+        assert verify(caller, session.token).valid
+        for table in ("sessions", "environments", "products", "session_definitions"):
+            keeper.execute(f"REINDEX TABLE dialstack.{table}")
+
+        assert refresh(caller, session.refresh_token).ok
