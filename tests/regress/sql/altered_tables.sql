@@ -170,8 +170,8 @@ SELECT l.n AS alteration, a.n AS probe, a.answer
 
 -- Errors are coded, or the server's own about a statement that does not fit its tables. None is internal.
 SELECT DISTINCT left(answer, 2) AS class FROM t.outcome WHERE answer ~ '^[0-9A-Z]{5} ' ORDER BY 1;
--- Any other answer is the one of before, unless it shows the very column that became another, or nothing
--- else than that key makes a session. A client session whose token cannot be made is left out of lists.
+-- Any other answer is the one of before, unless it shows the very column that was altered. A client session
+-- whose token cannot be made is left out of lists.
 SELECT relname, attname, variant, substring(call FROM 'dialstack\.\w+') AS call FROM t.outcome o JOIN t.probe p ON p.n = probe JOIN t.alteration l ON l.n = alteration
  WHERE o.answer <> p.answer AND o.answer !~ '^[0-9A-Z]{5} ' AND NOT (relname IN ('instance', 'signing_keys') AND call ~ 'client_session_list') ORDER BY l.n, p.n;
 -- What the extension reads past SQL is refused, whichever column it is.
