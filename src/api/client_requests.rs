@@ -151,7 +151,7 @@ fn reuse(
         revocations::put_away(owner, &session.session_id, now)?;
         return Ok(None);
     }
-    if token(scene, &session).is_err() {
+    if token(scene, &session)?.is_none() {
         let which = Which::Opaque {
             session_id: session.session_id,
             env_id,

@@ -50,8 +50,8 @@ impl Scene {
     }
 }
 
-/// The session's token, derived anew; an error when its key was revoked.
-pub(super) fn token(scene: &Scene, session: &ClientSession) -> error::Result<String> {
+/// The session's token, derived anew; `None` when its key was revoked.
+pub(super) fn token(scene: &Scene, session: &ClientSession) -> error::Result<Option<String>> {
     let issue = |ring: &KeyRing| {
         opaque::issue(
             ring,
@@ -62,9 +62,13 @@ pub(super) fn token(scene: &Scene, session: &ClientSession) -> error::Result<Str
         )
     };
     // With the ring of now: who made the session may have had a newer key than we when we came.
-    match issue(&*keys::ring()?) {
-        Err(KeyError::Unavailable(_)) => Ok(issue(&*keys::ring_with_unknown()?)?),
-        issued => Ok(issued?),
+    let issued = match issue(&*keys::ring()?) {
+        Err(KeyError::Unavailable(_)) => issue(&*keys::ring_with_unknown()?),
+        issued => issued,
+    };
+    match issued {
+        Err(KeyError::Unavailable(_)) => Ok(None),
+        issued => Ok(Some(issued?)),
     }
 }
 
@@ -89,10 +93,11 @@ pub(super) fn find(
         (Some(id), Some(key)) => stored::by_id(owner, env_id, &id, scene.now)?
             .filter(|session| session.user_identifier_key.as_deref() == Some(key)),
     };
-    // One whose key was revoked while it was created is as good as revoked.
-    found
-        .filter(|session| token(scene, session).is_ok())
-        .ok_or_else(not_found)
+    match found {
+        // One whose key was revoked while it was created is as good as revoked.
+        Some(session) if token(scene, &session)?.is_some() => Ok(session),
+        _ => Err(not_found()),
+    }
 }
 
 /// The error for a session that was there a moment ago.

@@ -54,7 +54,7 @@ fn one(
     session: ClientSession,
     devices: &HashMap<Uuid, i64>,
 ) -> error::Result<ClientColumns> {
-    let token = token(scene, &session)?;
+    let token = token(scene, &session)?.ok_or_else(gone)?;
     let count = |id: &Uuid| devices.get(id).copied().unwrap_or_default();
     let pg = |ids: &[Uuid]| ids.iter().map(pg_uuid).collect::<Vec<_>>();
     let accounts = pg(&session.grants.connected_account_ids);
@@ -189,11 +189,16 @@ fn list(call: &ListCall<'_>) -> error::Result<(Vec<ClientColumns>, i64)> {
     let page = Page::new(call.page, call.per_page).coded(code)?;
     let scene = Scene::full(call.place, code)?;
     let owner = AsOwner::enter()?;
-    let (mut sessions, total) =
+    let (sessions, total) =
         client_sessions::list(&owner, scene.env.env_id, &call.filter, &page, scene.now)?;
     // One whose key was revoked while it was created must not keep the others from being listed.
-    sessions.retain(|session| token(&scene, session).is_ok());
-    Ok((columns(&scene, sessions)?, total))
+    let mut known = Vec::with_capacity(sessions.len());
+    for session in sessions {
+        if token(&scene, &session)?.is_some() {
+            known.push(session);
+        }
+    }
+    Ok((columns(&scene, known)?, total))
 }
 
 /// A page of living client sessions, newest first.
