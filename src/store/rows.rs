@@ -2,7 +2,8 @@
 //! several times as much as the row that it writes.
 //!
 //! Indexes are kept, and row triggers fire that are not ours, as the owner. What only a statement does is left out:
-//! statement triggers and those of `UPDATE OF` columns don't fire, and no default is filled in.
+//! statement triggers and those of `UPDATE OF` columns don't fire, and no default is filled in. Constraints hold,
+//! those too that somebody added.
 
 use std::ffi::CStr;
 use std::ptr::null_mut;
@@ -66,6 +67,45 @@ impl Writer {
         unsafe { !(*self.result).ri_TrigDesc.is_null() }
     }
 
+    /// Whether there is more to do than to store a row: triggers, CHECK constraints or generated columns.
+    /// Our busy tables have none of their own.
+    fn is_involved(&self) -> bool {
+        // SAFETY: made in `new`, of an open relation, whose description has constraints or none.
+        self.fires()
+            || unsafe {
+                (*(*(*self.result).ri_RelationDesc).rd_att)
+                    .constr
+                    .as_ref()
+                    .is_some_and(|all| all.num_check > 0 || all.has_generated_stored)
+            }
+    }
+
+    /// Whether an open index computes what it holds, by whatever functions.
+    fn has_computing_index(&self) -> bool {
+        // SAFETY: as ExecOpenIndices has made them: so many pointers.
+        unsafe {
+            let count = usize::try_from((*self.result).ri_NumIndices).unwrap_or_default();
+            count > 0
+                && std::slice::from_raw_parts((*self.result).ri_IndexRelationInfo, count)
+                    .iter()
+                    .any(|index| !(**index).ii_Expressions.is_null())
+        }
+    }
+
+    /// Raises an error where a row lacks what must not be NULL. Whoever reads the table relies on it,
+    /// compiled expressions (JIT) blindly.
+    ///
+    /// # Safety
+    /// The slot holds a row of the relation.
+    unsafe fn check(&self, slot: &Slot) {
+        // SAFETY: as the caller promises; the relation is open.
+        unsafe {
+            if !(*(*(*self.result).ri_RelationDesc).rd_att).constr.is_null() {
+                pg_sys::ExecConstraints(self.result, slot.0, self.executor);
+            }
+        }
+    }
+
     fn open_indexes(&mut self) {
         if !self.indexed {
             // SAFETY: made in `new`, of an open relation; closed in `drop`.
@@ -80,13 +120,12 @@ impl Writer {
         unsafe { (*self.result).ri_TrigDesc = null_mut() }
     }
 
-    /// Runs what may fire row triggers, and those as the owner, whoever calls.
-    fn with_triggers(&mut self, write: impl FnOnce(&mut Self)) -> Result<()> {
+    /// Runs what may fire row triggers, and what others added to the table as the owner, whoever calls.
+    fn with_triggers(&mut self, write: impl FnOnce(&mut Self) -> Result<()>) -> Result<()> {
+        let _owner = self.is_involved().then(AsOwner::enter).transpose()?;
         if !self.fires() {
-            write(self);
-            return Ok(());
+            return write(self);
         }
-        let _owner = AsOwner::enter()?;
         // SAFETY: ended below; on an error the abort ends it. AFTER triggers find the table among those
         // that are open.
         unsafe {
@@ -94,7 +133,7 @@ impl Writer {
             *open = pg_sys::lappend(*open, self.result.cast());
             pg_sys::AfterTriggerBeginQuery();
         }
-        write(self);
+        write(self)?;
         // SAFETY: begun above. The slots that triggers were handed are given back.
         unsafe {
             pg_sys::AfterTriggerEndQuery(self.executor);
@@ -157,6 +196,12 @@ impl Slot {
         }
     }
 
+    /// Whether what it holds has a place in its table.
+    fn is_stored(&self) -> bool {
+        // SAFETY: filling a slot leaves its place empty, storing what it holds sets it.
+        unsafe { (*self.0).tts_tid.ip_posid != pg_sys::InvalidOffsetNumber }
+    }
+
     fn columns(&self) -> usize {
         // SAFETY: a slot has a row type.
         usize::try_from(unsafe { (*(*self.0).tts_tupleDescriptor).natts }).unwrap_or_default()
@@ -209,11 +254,10 @@ impl Table {
     }
 
     /// Adds a row. The values are those of the first columns, in order; `None` is NULL. What a table of
-    /// before an update of the extension has no column for is left out. No constraint but a unique
-    /// index is checked, unless there are triggers, which might change the row.
+    /// before an update of the extension has no column for is left out.
     ///
     /// # Errors
-    /// Those of becoming the owner, for triggers.
+    /// Those of becoming the owner, for what others added.
     pub fn insert(mut self, values: &[Option<pg_sys::Datum>]) -> Result<()> {
         let mut slot = Slot::new(&self.relation);
         slot.fill(|n| values.get(n).copied().flatten());
@@ -223,12 +267,13 @@ impl Table {
             // SAFETY: slot, relation, indexes and executor belong together. What is violated, and what
             // a trigger raises, is an ordinary error.
             unsafe {
-                if writer.fires() {
+                if writer.is_involved() {
                     pg_sys::ExecSimpleRelationInsert(writer.result, writer.executor, slot.0);
-                } else {
-                    pg_sys::simple_table_tuple_insert(relation, slot.0);
-                    insert_index_entries(writer, &slot, Written::New);
+                    return Ok(());
                 }
+                writer.check(&slot);
+                pg_sys::simple_table_tuple_insert(relation, slot.0);
+                insert_index_entries(writer, &slot, Written::New)
             }
         })?;
         done();
@@ -282,11 +327,12 @@ impl LockedRow {
         unsafe { T::from_datum(value, false) }
     }
 
-    /// Gives columns new values; `None` is NULL. Columns count from 1.
+    /// Gives columns new values; `None` is NULL. Columns count from 1. `false` where a trigger skipped it:
+    /// then the row is as it was.
     ///
     /// # Errors
-    /// Those of becoming the owner, for triggers.
-    pub fn update(mut self, changes: &[(usize, Option<pg_sys::Datum>)]) -> Result<()> {
+    /// Those of becoming the owner, for what others added.
+    pub fn update(mut self, changes: &[(usize, Option<pg_sys::Datum>)]) -> Result<bool> {
         let mut slot = Slot::new(&self.table.relation);
         let change = |n| changes.iter().find(|(column, _)| *column == n + 1);
         slot.fill(|n| change(n).map_or_else(|| self.found.value(n), |(_, value)| *value));
@@ -295,7 +341,7 @@ impl LockedRow {
             // SAFETY: as for an insert; the row is locked, so it is still as it was found, and what
             // would look at it once more has nothing to do.
             unsafe {
-                if writer.fires() {
+                if writer.is_involved() {
                     writer.open_indexes();
                     let mut recheck = pg_sys::EPQState::default();
                     init_recheck(&mut recheck, writer.executor);
@@ -307,14 +353,20 @@ impl LockedRow {
                         slot.0,
                     );
                     pg_sys::EvalPlanQualEnd(&mut recheck);
-                } else if let Some(written) = write_version(relation, found, &slot) {
-                    writer.open_indexes();
-                    insert_index_entries(writer, &slot, written);
+                    return Ok(());
                 }
+                writer.check(&slot);
+                // Publications may want to tell by what the row is known.
+                pg_sys::CheckCmdReplicaIdentity(relation, pg_sys::CmdType::CMD_UPDATE);
+                if let Some(written) = write_version(relation, found, &slot) {
+                    writer.open_indexes();
+                    insert_index_entries(writer, &slot, written)?;
+                }
+                Ok(())
             }
         })?;
         done();
-        Ok(())
+        Ok(slot.is_stored())
     }
 }
 
@@ -369,10 +421,16 @@ unsafe fn write_version(relation: pg_sys::Relation, found: &Slot, slot: &Slot) -
     }
 }
 
+/// What an index computes, by whatever functions, it computes as the owner.
+///
 /// # Safety
 /// The slot holds a version of a row that was just written to the writer's relation, whose indexes are
 /// open.
-unsafe fn insert_index_entries(writer: &mut Writer, slot: &Slot, written: Written) {
+unsafe fn insert_index_entries(writer: &mut Writer, slot: &Slot, written: Written) -> Result<()> {
+    let _owner = writer
+        .has_computing_index()
+        .then(AsOwner::enter)
+        .transpose()?;
     let (result, executor) = (writer.result, writer.executor);
     let (none, no_list) = (null_mut(), null_mut());
     let update = written != Written::New;
@@ -389,6 +447,7 @@ unsafe fn insert_index_entries(writer: &mut Writer, slot: &Slot, written: Writte
             result, slot.0, executor, update, false, none, no_list, summarize,
         );
     }
+    Ok(())
 }
 
 /// # Safety

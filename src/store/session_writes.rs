@@ -162,8 +162,9 @@ pub struct Rotated {
     pub sealed_data: Option<Vec<u8>>,
 }
 
-/// Takes the step and notes it, unless the row is no longer as expected: then `None`. Touches no
-/// indexed column but once a day, so that it stays a heap-only update.
+/// Takes the step and notes it, unless the row is no longer as expected, or a trigger of somebody else
+/// keeps it as it is: then `None`. Touches no indexed column but once a day, so that it stays a heap-only
+/// update.
 pub fn rotate(step: &Step<'_>) -> Result<Option<Rotated>> {
     let row = step.from;
     let session_id = pg_uuid(&row.session_id).into_datum();
@@ -198,7 +199,7 @@ pub fn rotate(step: &Step<'_>) -> Result<Option<Rotated>> {
         Some(user_agent) => Some(user_agent.to_owned()),
         None => stored.get::<String>(column::USER_AGENT),
     };
-    stored.update(&[
+    let taken = stored.update(&[
         (column::GENERATION, step.to.cast_signed().into_datum()),
         // The reuse interval begins when the step is taken, which may have waited for the lock.
         (column::ROTATED_AT, moment(clock::now())),
@@ -212,6 +213,9 @@ pub fn rotate(step: &Step<'_>) -> Result<Option<Rotated>> {
         (column::IP, ip.clone().into_datum()),
         (column::USER_AGENT, user_agent.as_deref().into_datum()),
     ])?;
+    if !taken {
+        return Ok(None);
+    }
     // An access token of before may live longer than a session whose definition has become stricter:
     // then there is something to forget.
     if step.expires_at < row.expires_at {
