@@ -8,11 +8,12 @@
 use std::ffi::CStr;
 use std::ptr::null_mut;
 
+use pgrx::pg_sys::ffi::pg_guard_ffi_boundary;
 use pgrx::{FromDatum, PgBox, pg_sys};
 
 use super::owner::AsOwner;
-use super::relations::{self, Rel};
-use super::scan::OpenRelation;
+use super::relations::Rel;
+use super::scan::{self, Key, OpenRelation};
 use super::statements::must_be_able_to_write;
 use crate::error::Result;
 
@@ -21,6 +22,7 @@ const OURS: [&CStr; 2] = [c"note_by_hand", c"invalidate_verdicts"];
 
 /// A table of ours, open for writing.
 pub struct Table {
+    rel: Rel,
     // Declared first: it must end before the relation is closed.
     writer: Writer,
     relation: OpenRelation,
@@ -238,6 +240,7 @@ impl Table {
         unsafe { pg_sys::CommandCounterIncrement() };
         let relation = OpenRelation::open(rel, pg_sys::RowExclusiveLock)?;
         Ok(Table {
+            rel,
             writer: Writer::new(&relation),
             relation,
         })
@@ -281,25 +284,50 @@ impl Table {
     }
 
     /// Finds a row by all columns of a unique index, waits for whoever is changing it and locks it
-    /// until the transaction ends: its latest state, whatever snapshot the transaction has. The key's
-    /// columns count from 1.
+    /// until the transaction ends: its latest state, whatever snapshot the transaction has.
+    ///
+    /// The server's own way for this, `RelationFindReplTupleByIndex`, writes into the log when another was
+    /// faster, and with that the statement: tokens, session data. It also misses rows that move meanwhile.
     ///
     /// # Errors
     /// Those of looking the index up.
-    pub fn lock(self, index: Rel, key: &[(usize, pg_sys::Datum)]) -> Result<Option<LockedRow>> {
-        let index = relations::oid(index)?;
-        let (mut sought, found) = (Slot::new(&self.relation), Slot::new(&self.relation));
-        let of_key = |n| key.iter().find(|(column, _)| *column == n + 1);
-        sought.fill(|n| of_key(n).map(|(_, value)| *value));
-        // SAFETY: the slots are of the relation, whose index it is. A found row is deformed whole.
+    pub fn lock(self, index: Rel, key: &[Key<'_>]) -> Result<Option<LockedRow>> {
+        let mut place = None;
+        scan::each(self.rel, Some(index), key, |row| {
+            place = Some(row.place());
+            false
+        })?;
+        let Some(mut place) = place else {
+            return Ok(None);
+        };
+        let found = Slot::new(&self.relation);
+        let mut failure = pg_sys::TM_FailureData::default();
+        // SAFETY: the place was just read, and the snapshot of the running statement keeps it from being
+        // used anew. A table has an access method, and what that raises is an ordinary error. The row is
+        // deformed whole.
         let locked = unsafe {
-            let locked = pg_sys::RelationFindReplTupleByIndex(
-                self.relation.0,
-                index,
-                pg_sys::LockTupleMode::LockTupleNoKeyExclusive,
-                sought.0,
-                found.0,
+            let relation = self.relation.0;
+            let Some(lock) = (*(*relation).rd_tableam).tuple_lock else {
+                return Ok(None);
+            };
+            let (snapshot, command) = (
+                pg_sys::GetActiveSnapshot(),
+                pg_sys::GetCurrentCommandId(false),
             );
+            let outcome = pg_guard_ffi_boundary(|| {
+                lock(
+                    relation,
+                    &mut place,
+                    snapshot,
+                    found.0,
+                    command,
+                    pg_sys::LockTupleMode::LockTupleNoKeyExclusive,
+                    pg_sys::LockWaitPolicy::LockWaitBlock,
+                    pg_sys::TUPLE_LOCK_FLAG_FIND_LAST_VERSION as u8,
+                    &mut failure,
+                )
+            });
+            let locked = outcome == pg_sys::TM_Result::TM_Ok;
             if locked {
                 let columns = (*(*found.0).tts_tupleDescriptor).natts;
                 pg_sys::slot_getsomeattrs_int(found.0, columns);

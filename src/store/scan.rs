@@ -212,6 +212,12 @@ impl Row<'_> {
         }
     }
 
+    /// Where this version of the row is in its table.
+    pub fn place(&self) -> pg_sys::ItemPointerData {
+        // SAFETY: the scan still holds the tuple.
+        unsafe { (*self.tuple).t_self }
+    }
+
     /// The value of a column, copied; `None` for NULL. Columns count from 1.
     ///
     /// `T` must be the Rust type of the column's SQL type.

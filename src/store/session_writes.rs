@@ -13,6 +13,7 @@ use super::ids::pg_uuid;
 use super::owner::AsOwner;
 use super::relations::{self, Rel};
 use super::rows::Table;
+use super::scan::Key;
 use super::session_users::UserKey;
 use super::sessions::SessionRow;
 use super::statements::{Statement, bind};
@@ -52,7 +53,7 @@ pub fn purge_after(dies_at: Micros) -> Date {
 
 /// Columns of `sessions` that are written past SQL, counted from 1.
 mod column {
-    pub const SESSION_ID: usize = 1;
+    pub const SESSION_ID: i16 = 1;
     pub const TOKEN_EXPIRES_AT: usize = 3;
     pub const EXPIRES_AT: usize = 4;
     pub const LAST_SEEN_AT: usize = 5;
@@ -167,10 +168,9 @@ pub struct Rotated {
 /// update.
 pub fn rotate(step: &Step<'_>) -> Result<Option<Rotated>> {
     let row = step.from;
-    let session_id = pg_uuid(&row.session_id).into_datum();
-    let key = session_id.map(|id| (column::SESSION_ID, id));
+    let key = [Key::uuid(column::SESSION_ID, row.session_id.as_bytes())];
     let sessions = Table::open(Rel::Sessions)?;
-    let Some(stored) = sessions.lock(Rel::SessionsById, key.as_slice())? else {
+    let Some(stored) = sessions.lock(Rel::SessionsById, &key)? else {
         return Ok(None);
     };
     let ends_at = |column| {
