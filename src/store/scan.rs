@@ -119,7 +119,7 @@ impl Drop for OpenRelation {
 /// A locked index, for one scan. Unlocked after it, unlike a table: else a transaction that first reads
 /// and then writes and a REINDEX, which locks the table against writing and then its indexes, would
 /// wait for each other.
-pub(super) struct LockedIndex(pub(super) pg_sys::Oid);
+struct LockedIndex(pg_sys::Oid);
 
 impl LockedIndex {
     pub(super) fn lock(rel: Rel) -> Result<Self> {
@@ -227,6 +227,12 @@ impl Row<'_> {
             let made_by = (*(*self.tuple).t_data).t_choice.t_heap.t_xmin;
             pg_sys::TransactionIdIsCurrentTransactionId(made_by)
         }
+    }
+
+    /// Where this version of the row is in its table.
+    pub fn place(&self) -> pg_sys::ItemPointerData {
+        // SAFETY: the scan still holds the tuple.
+        unsafe { (*self.tuple).t_self }
     }
 
     /// The value of a column, copied; `None` for NULL. Columns count from 1.

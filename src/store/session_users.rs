@@ -1,9 +1,9 @@
 //! The table `session_users`: one row a user, which is locked before the user's sessions are counted
 //! or revoked, so that the cap and revoke-all are exact.
 
+use pgrx::IntoDatum;
 use pgrx::datum::TimestampWithTimeZone;
 use pgrx::pg_sys::BuiltinOid as T;
-use pgrx::{IntoDatum, pg_sys};
 use uuid::Uuid;
 
 use super::clock::{self, Micros, timestamptz};
@@ -11,6 +11,7 @@ use super::ids::uuid;
 use super::owner::AsOwner;
 use super::relations::Rel;
 use super::rows::Table;
+use super::scan::Key;
 use super::statements::{Statement, bind};
 use super::transaction;
 use crate::error::Result;
@@ -84,9 +85,9 @@ static OLDEST: Statement = Statement {
 
 /// Columns of `session_users` that are written past SQL, counted from 1.
 mod column {
-    pub const ENV_ID: usize = 1;
-    pub const DEFINITION_ID: usize = 2;
-    pub const IDENTIFIER: usize = 3;
+    pub const ENV_ID: i16 = 1;
+    pub const DEFINITION_ID: i16 = 2;
+    pub const IDENTIFIER: i16 = 3;
     pub const LAST_SEEN: usize = 5;
     pub const TOTAL_SESSIONS: usize = 6;
 }
@@ -113,11 +114,10 @@ pub fn count_in_user(user: UserKey<'_>, now: Micros) -> Result<()> {
 /// The same for a user who is there; `false` for a new one.
 fn count_in_known(user: UserKey<'_>, now: Micros) -> Result<bool> {
     let key = [
-        (column::ENV_ID, user.env_id.into_datum()),
-        (column::DEFINITION_ID, user.definition_id.into_datum()),
-        (column::IDENTIFIER, user.identifier.into_datum()),
+        Key::int4(column::ENV_ID, user.env_id),
+        Key::int4(column::DEFINITION_ID, user.definition_id),
+        Key::text(column::IDENTIFIER, user.identifier),
     ];
-    let key = key.map(|(column, value)| (column, value.unwrap_or(pg_sys::Datum::null())));
     let users = Table::open(Rel::SessionUsers)?;
     let Some(known) = users.lock(Rel::SessionUsersById, &key)? else {
         return Ok(false);

@@ -13,6 +13,7 @@ use super::ids::pg_uuid;
 use super::owner::AsOwner;
 use super::relations::{self, Rel};
 use super::rows::Table;
+use super::scan::Key;
 use super::sessions::SessionRow;
 use super::statements::{Statement, bind};
 use crate::error::Result;
@@ -51,7 +52,7 @@ pub fn purge_after(dies_at: Micros) -> Date {
 
 /// Columns of `sessions` that are written past SQL, counted from 1.
 mod column {
-    pub const SESSION_ID: usize = 1;
+    pub const SESSION_ID: i16 = 1;
     pub const TOKEN_EXPIRES_AT: usize = 3;
     pub const EXPIRES_AT: usize = 4;
     pub const LAST_SEEN_AT: usize = 5;
@@ -190,14 +191,14 @@ pub struct Rotated {
     pub sealed_data: Option<Vec<u8>>,
 }
 
-/// Takes the step and notes it, unless the row is no longer as expected: then `None`. Touches no
-/// indexed column but once a day, so that it stays a heap-only update.
+/// Takes the step and notes it, unless the row is no longer as expected, or a trigger of somebody else
+/// keeps it as it is: then `None`. Touches no indexed column but once a day, so that it stays a heap-only
+/// update.
 pub fn rotate(step: &Step<'_>) -> Result<Option<Rotated>> {
     let row = step.from;
-    let session_id = pg_uuid(&row.session_id).into_datum();
-    let key = session_id.map(|id| (column::SESSION_ID, id));
+    let key = [Key::uuid(column::SESSION_ID, row.session_id.as_bytes())];
     let sessions = Table::open(Rel::Sessions)?;
-    let Some(stored) = sessions.lock(Rel::SessionsById, key.as_slice())? else {
+    let Some(stored) = sessions.lock(Rel::SessionsById, &key)? else {
         return Ok(None);
     };
     let ends_at = |column| {
@@ -226,7 +227,7 @@ pub fn rotate(step: &Step<'_>) -> Result<Option<Rotated>> {
         Some(user_agent) => Some(user_agent.to_owned()),
         None => stored.get::<String>(column::USER_AGENT),
     };
-    stored.update(&[
+    let taken = stored.update(&[
         (column::GENERATION, step.to.cast_signed().into_datum()),
         // The reuse interval begins when the step is taken, which may have waited for the lock.
         (column::ROTATED_AT, moment(clock::now())),
@@ -240,6 +241,9 @@ pub fn rotate(step: &Step<'_>) -> Result<Option<Rotated>> {
         (column::IP, ip.clone().into_datum()),
         (column::USER_AGENT, user_agent.as_deref().into_datum()),
     ])?;
+    if !taken {
+        return Ok(None);
+    }
     // An access token of before may live longer than a session whose definition has become stricter:
     // then there is something to forget.
     if step.expires_at < row.expires_at {

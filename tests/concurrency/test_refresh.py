@@ -3,6 +3,7 @@
 import threading
 
 import pytest
+from support.cluster import Cluster
 from support.service import (
     PATIENCE,
     REPEATABLE_READ,
@@ -325,3 +326,20 @@ def test_the_reuse_interval_begins_when_the_step_is_taken(admin, connect):
 
     # Another tab comes just after it.
     assert refresh(admin, session.refresh_token).refresh_token == step.result().refresh_token
+
+
+def test_who_waits_for_others_leaves_nothing_of_the_statement_in_the_log(admin, shop):
+    user = "user_who_is_in_no_log"
+    shop.create(admin, user)
+
+    def create(connection):
+        for _ in range(40):
+            # As text: parameters are in the log only if somebody wants them there.
+            connection.execute(
+                f"SELECT 1 FROM dialstack.session_create('{shop.product}', '{shop.env}', '{shop.tag}', "
+                f"""'{{"userId": "{user}"}}')"""
+            )
+
+    together([create] * 6)
+
+    assert user not in Cluster.given().log_text()

@@ -1,0 +1,312 @@
+//! What the executor does with a row: triggers, constraints, the table, its indexes.
+
+use std::ffi::CStr;
+use std::ptr::null_mut;
+
+use pgrx::{PgBox, pg_sys};
+
+use super::slot::Slot;
+use crate::error::Result;
+use crate::store::owner::AsOwner;
+use crate::store::scan::OpenRelation;
+
+/// Triggers of our own, which have nothing to say of what our own functions write.
+const OURS: [&CStr; 2] = [c"note_by_hand", c"invalidate_verdicts"];
+
+/// What the executor keeps of a table that it writes to.
+pub(super) struct Writer {
+    result: *mut pg_sys::ResultRelInfo,
+    executor: *mut pg_sys::EState,
+    /// Whether the indexes are open: an update may need none.
+    indexed: bool,
+}
+
+impl Writer {
+    pub(super) fn new(relation: &OpenRelation) -> Self {
+        // SAFETY: the relation is open, and stays so as long as the writer. Functions are called with
+        // an active snapshot, which triggers are handed. As number of a range table's entry, 0 is
+        // none: there is no range table.
+        let (result, executor) = unsafe {
+            let executor = pg_sys::CreateExecutorState();
+            (*executor).es_snapshot = pg_sys::GetActiveSnapshot();
+            (*executor).es_output_cid = pg_sys::GetCurrentCommandId(true);
+            let result =
+                PgBox::<pg_sys::ResultRelInfo>::alloc_node(pg_sys::NodeTag::T_ResultRelInfo)
+                    .into_pg();
+            pg_sys::InitResultRelInfo(result, relation.0, 0, null_mut(), 0);
+            (result, executor)
+        };
+        let mut writer = Writer {
+            result,
+            executor,
+            indexed: false,
+        };
+        // SAFETY: as InitResultRelInfo has made it.
+        if unsafe { all_ours((*result).ri_TrigDesc) } {
+            writer.silence();
+        }
+        writer
+    }
+
+    fn relation(&self) -> pg_sys::Relation {
+        // SAFETY: made in `new`.
+        unsafe { (*self.result).ri_RelationDesc }
+    }
+
+    /// Whether there is a trigger that might fire.
+    fn fires(&self) -> bool {
+        // SAFETY: made in `new`.
+        unsafe { !(*self.result).ri_TrigDesc.is_null() }
+    }
+
+    /// Whether there is more to do than to store a row: triggers, CHECK constraints or generated columns.
+    /// Our busy tables have none of their own.
+    fn is_involved(&self) -> bool {
+        // SAFETY: made in `new`, of an open relation, whose description has constraints or none.
+        self.fires()
+            || unsafe {
+                (*(*self.relation()).rd_att)
+                    .constr
+                    .as_ref()
+                    .is_some_and(|all| all.num_check > 0 || all.has_generated_stored)
+            }
+    }
+
+    /// Whether an open index computes what it holds, by whatever functions.
+    fn has_computing_index(&self) -> bool {
+        // SAFETY: as ExecOpenIndices has made them: so many pointers.
+        unsafe {
+            let count = usize::try_from((*self.result).ri_NumIndices).unwrap_or_default();
+            count > 0
+                && std::slice::from_raw_parts((*self.result).ri_IndexRelationInfo, count)
+                    .iter()
+                    .any(|index| !(**index).ii_Expressions.is_null())
+        }
+    }
+
+    /// Raises an error where a row lacks what must not be NULL. Whoever reads the table relies on it,
+    /// compiled expressions (JIT) blindly.
+    ///
+    /// # Safety
+    /// The slot holds a row of the relation.
+    unsafe fn check(&self, slot: &Slot) {
+        // SAFETY: as the caller promises; the relation is open.
+        unsafe {
+            if !(*(*self.relation()).rd_att).constr.is_null() {
+                pg_sys::ExecConstraints(self.result, slot.0, self.executor);
+            }
+        }
+    }
+
+    fn open_indexes(&mut self) {
+        if !self.indexed {
+            // SAFETY: made in `new`, of an open relation; closed in `drop`.
+            unsafe { pg_sys::ExecOpenIndices(self.result, false) };
+            self.indexed = true;
+        }
+    }
+
+    /// Lets no trigger fire.
+    pub(super) fn silence(&mut self) {
+        // SAFETY: made in `new`; the table's own description is another.
+        unsafe { (*self.result).ri_TrigDesc = null_mut() }
+    }
+
+    /// Runs what may fire row triggers, and what others added to the table as the owner, whoever calls.
+    fn with_triggers(&mut self, write: impl FnOnce(&mut Self) -> Result<()>) -> Result<()> {
+        let _owner = self.is_involved().then(AsOwner::enter).transpose()?;
+        if !self.fires() {
+            return write(self);
+        }
+        // SAFETY: ended below; on an error the abort ends it. AFTER triggers find the table among those
+        // that are open.
+        unsafe {
+            let open = &raw mut (*self.executor).es_opened_result_relations;
+            *open = pg_sys::lappend(*open, self.result.cast());
+            pg_sys::AfterTriggerBeginQuery();
+        }
+        write(self)?;
+        // SAFETY: begun above. The slots that triggers were handed are given back.
+        unsafe {
+            pg_sys::AfterTriggerEndQuery(self.executor);
+            pg_sys::ExecResetTupleTable((*self.executor).es_tupleTable, false);
+        }
+        Ok(())
+    }
+
+    /// Stores a row, with what belongs to it.
+    ///
+    /// # Safety
+    /// The slot holds a row of the relation.
+    pub(super) unsafe fn insert(&mut self, slot: &Slot) -> Result<()> {
+        self.open_indexes();
+        self.with_triggers(|writer| {
+            // SAFETY: slot, relation, indexes and executor belong together. What is violated, and what
+            // a trigger raises, is an ordinary error.
+            unsafe {
+                if writer.is_involved() {
+                    pg_sys::ExecSimpleRelationInsert(writer.result, writer.executor, slot.0);
+                    return Ok(());
+                }
+                writer.check(slot);
+                pg_sys::simple_table_tuple_insert(writer.relation(), slot.0);
+                writer.insert_index_entries(slot, Written::New)
+            }
+        })
+    }
+
+    /// Stores a new version of a row.
+    ///
+    /// # Safety
+    /// Both slots are of the relation; the row that was found is locked.
+    pub(super) unsafe fn update(&mut self, found: &Slot, slot: &Slot) -> Result<()> {
+        self.with_triggers(|writer| {
+            // SAFETY: as for an insert; the row is locked, so it is still as it was found, and what
+            // would look at it once more has nothing to do.
+            unsafe {
+                if writer.is_involved() {
+                    writer.open_indexes();
+                    let mut recheck = pg_sys::EPQState::default();
+                    init_recheck(&mut recheck, writer.executor);
+                    pg_sys::ExecSimpleRelationUpdate(
+                        writer.result,
+                        writer.executor,
+                        &mut recheck,
+                        found.0,
+                        slot.0,
+                    );
+                    pg_sys::EvalPlanQualEnd(&mut recheck);
+                    return Ok(());
+                }
+                writer.check(slot);
+                // Publications may want to tell by what the row is known.
+                pg_sys::CheckCmdReplicaIdentity(writer.relation(), pg_sys::CmdType::CMD_UPDATE);
+                if let Some(written) = write_version(writer.relation(), found, slot) {
+                    writer.open_indexes();
+                    writer.insert_index_entries(slot, written)?;
+                }
+                Ok(())
+            }
+        })
+    }
+
+    /// What an index computes, by whatever functions, it computes as the owner.
+    ///
+    /// # Safety
+    /// The slot holds a version of a row that was just written to the relation, whose indexes are open.
+    unsafe fn insert_index_entries(&mut self, slot: &Slot, written: Written) -> Result<()> {
+        let _owner = self
+            .has_computing_index()
+            .then(AsOwner::enter)
+            .transpose()?;
+        let (result, executor) = (self.result, self.executor);
+        let (none, no_list) = (null_mut(), null_mut());
+        let update = written != Written::New;
+        // SAFETY: as the caller promises; a violated unique index raises an ordinary error.
+        #[cfg(any(feature = "pg14", feature = "pg15"))]
+        unsafe {
+            pg_sys::ExecInsertIndexTuples(result, slot.0, executor, update, false, none, no_list);
+        }
+        // SAFETY: as above.
+        #[cfg(not(any(feature = "pg14", feature = "pg15")))]
+        unsafe {
+            let summarize = written == Written::Summarized;
+            pg_sys::ExecInsertIndexTuples(
+                result, slot.0, executor, update, false, none, no_list, summarize,
+            );
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            // SAFETY: opened in `new`; while unwinding, the transaction's abort closes it.
+            unsafe {
+                if self.indexed {
+                    pg_sys::ExecCloseIndices(self.result);
+                }
+                pg_sys::FreeExecutorState(self.executor);
+            }
+        }
+    }
+}
+
+/// Whether a table has no trigger but ours.
+///
+/// # Safety
+/// The server's own description, or null.
+unsafe fn all_ours(triggers: *const pg_sys::TriggerDesc) -> bool {
+    if triggers.is_null() {
+        return true;
+    }
+    // SAFETY: it counts its triggers, and each has a name.
+    unsafe {
+        let count = usize::try_from((*triggers).numtriggers).unwrap_or_default();
+        std::slice::from_raw_parts((*triggers).triggers, count)
+            .iter()
+            .all(|trigger| OURS.contains(&CStr::from_ptr(trigger.tgname)))
+    }
+}
+
+/// A version of a row that wants index entries.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Written {
+    /// Of a new row.
+    New,
+    /// Of a row that is there, in every index.
+    Updated,
+    /// Of a row that is there, in indexes that summarize blocks (BRIN) only.
+    #[cfg(not(any(feature = "pg14", feature = "pg15")))]
+    Summarized,
+}
+
+/// Writes a new version of a row. `None` where it needs no index entries: it is a heap-only update.
+///
+/// # Safety
+/// The row that was found is locked, and both slots are of the relation.
+unsafe fn write_version(relation: pg_sys::Relation, found: &Slot, slot: &Slot) -> Option<Written> {
+    let snapshot = null_mut();
+    #[cfg(any(feature = "pg14", feature = "pg15"))]
+    {
+        let mut indexes = false;
+        // SAFETY: as the caller promises. The snapshot matters to no table that keeps its rows in a
+        // heap, as ours do.
+        unsafe {
+            let place = &raw mut (*found.0).tts_tid;
+            pg_sys::simple_table_tuple_update(relation, place, slot.0, snapshot, &mut indexes);
+        }
+        indexes.then_some(Written::Updated)
+    }
+    #[cfg(not(any(feature = "pg14", feature = "pg15")))]
+    {
+        let mut indexes = pg_sys::TU_UpdateIndexes::TU_None;
+        // SAFETY: as above.
+        unsafe {
+            let place = &raw mut (*found.0).tts_tid;
+            pg_sys::simple_table_tuple_update(relation, place, slot.0, snapshot, &mut indexes);
+        }
+        match indexes {
+            pg_sys::TU_UpdateIndexes::TU_All => Some(Written::Updated),
+            pg_sys::TU_UpdateIndexes::TU_Summarizing => Some(Written::Summarized),
+            _ => None,
+        }
+    }
+}
+
+/// # Safety
+/// The executor's state lives as long as what is made ready.
+unsafe fn init_recheck(recheck: &mut pg_sys::EPQState, executor: *mut pg_sys::EState) {
+    let (no_plan, no_list) = (null_mut(), null_mut());
+    // SAFETY: as the caller promises; without a plan nothing can be run.
+    #[cfg(any(feature = "pg14", feature = "pg15"))]
+    unsafe {
+        pg_sys::EvalPlanQualInit(recheck, executor, no_plan, no_list, -1);
+    }
+    // SAFETY: as above.
+    #[cfg(not(any(feature = "pg14", feature = "pg15")))]
+    unsafe {
+        pg_sys::EvalPlanQualInit(recheck, executor, no_plan, no_list, -1, null_mut());
+    }
+}

@@ -1,0 +1,62 @@
+-- What an administrator adds to our tables holds for what functions write past SQL.
+SELECT t.product('altered');
+CREATE FUNCTION t.try_create(name text) RETURNS text LANGUAGE sql AS $$
+    SELECT t.code(format('SELECT * FROM dialstack.session_create(''altered'', ''production'', ''web'', %L)', jsonb_build_object('userId', name)));
+$$;
+SELECT session_id, refresh_token FROM dialstack.session_create('altered', 'production', 'web', '{"userId": "user_altered"}') \gset
+
+-- A trigger that keeps a session as it is: no token is handed out that nobody would know.
+CREATE FUNCTION t.skip() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;
+CREATE TRIGGER skip BEFORE UPDATE ON dialstack.sessions FOR EACH ROW EXECUTE FUNCTION t.skip();
+SELECT t.code(format('SELECT * FROM dialstack.session_refresh(%L)', :'refresh_token'));
+DROP TRIGGER skip ON dialstack.sessions;
+SELECT operation, count(*) FROM dialstack.activity WHERE session_id = :'session_id' GROUP BY operation;
+
+-- Constraints.
+ALTER TABLE dialstack.sessions ADD CONSTRAINT regress_check CHECK (generation = 0 AND subject <> 'user_checked') NOT VALID;
+SELECT t.try_create('user_checked');
+SELECT t.code(format('SELECT * FROM dialstack.session_refresh(%L)', :'refresh_token'));
+ALTER TABLE dialstack.sessions DROP CONSTRAINT regress_check;
+ALTER TABLE dialstack.sessions ADD COLUMN regress_note text NOT NULL DEFAULT 'note';
+SELECT t.try_create('user_noted');
+ALTER TABLE dialstack.sessions ALTER COLUMN regress_note DROP NOT NULL;
+SELECT t.try_create('user_noted');
+ALTER TABLE dialstack.sessions DROP COLUMN regress_note;
+ALTER TABLE dialstack.sessions ADD COLUMN regress_length integer GENERATED ALWAYS AS (length(subject)) STORED;
+SELECT t.try_create('user_generated');
+SELECT subject, regress_length FROM dialstack.sessions WHERE subject = 'user_generated';
+ALTER TABLE dialstack.sessions DROP COLUMN regress_length;
+
+-- An index that computes does so as the owner, whoever calls.
+CREATE FUNCTION t.indexed(name text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+    RETURN CASE WHEN pg_has_role(current_user, 'regress_altered', 'MEMBER') AND current_user <> 'regress_altered' THEN name END;
+END
+$$;
+REVOKE EXECUTE ON FUNCTION t.indexed FROM PUBLIC;
+CREATE ROLE regress_altered;
+SELECT dialstack.grant_access('regress_altered', 'server');
+CREATE INDEX regress_indexed ON dialstack.sessions (t.indexed(user_agent));
+SET ROLE regress_altered;
+SELECT refresh_token FROM dialstack.session_create('altered', 'production', 'web', '{"userId": "user_altered"}', user_agent => 'first') \gset
+SELECT ok FROM dialstack.session_refresh(:'refresh_token', user_agent => 'second');
+RESET ROLE;
+SET enable_seqscan = off;
+SELECT user_agent, generation FROM dialstack.sessions WHERE t.indexed(user_agent) = 'second';
+RESET enable_seqscan;
+DROP INDEX dialstack.regress_indexed;
+
+-- A table that is published needs to tell which row was changed.
+CREATE PUBLICATION regress_altered FOR TABLE dialstack.sessions;
+ALTER TABLE dialstack.sessions REPLICA IDENTITY NOTHING;
+SELECT refresh_token FROM dialstack.session_create('altered', 'production', 'web', '{"userId": "user_altered"}') \gset
+SELECT t.code(format('SELECT * FROM dialstack.session_refresh(%L)', :'refresh_token'));
+ALTER TABLE dialstack.sessions REPLICA IDENTITY DEFAULT;
+SELECT ok FROM dialstack.session_refresh(:'refresh_token');
+DROP PUBLICATION regress_altered;
+
+DROP FUNCTION t.skip, t.try_create, t.indexed;
+DELETE FROM dialstack.sessions WHERE subject IN ('user_altered', 'user_noted', 'user_generated');
+DELETE FROM dialstack.session_users WHERE identifier IN ('user_altered', 'user_noted', 'user_generated', 'user_checked');
+DROP OWNED BY regress_altered;
+DROP ROLE regress_altered;
