@@ -18,7 +18,7 @@ use crate::store::owner::AsOwner;
 use crate::store::record::Record;
 use crate::store::revocations::{self, Which};
 use crate::store::session_data::SessionData;
-use crate::store::session_writes::{self, Step};
+use crate::store::session_rotation::{self, Step};
 use crate::store::sessions::{self, SessionRow};
 use crate::store::{keys, transaction, verdict};
 use crate::token::refresh;
@@ -163,7 +163,7 @@ impl Refresh<'_> {
             expires_at: lifetimes.session,
             origin: self.origin,
         };
-        let Some(rotated) = session_writes::rotate(&step)? else {
+        let Some(rotated) = session_rotation::rotate(&step)? else {
             self.waited.set(true);
             return Ok(None);
         };

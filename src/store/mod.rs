@@ -49,6 +49,7 @@ pub mod scopes;
 mod server;
 pub mod session_data;
 pub mod session_reads;
+pub mod session_rotation;
 pub mod session_users;
 pub mod session_writes;
 pub mod sessions;

@@ -1,9 +1,9 @@
 //! Adding and changing single rows of our tables as the executor does it, past SQL: a statement costs
 //! several times as much as the row that it writes.
 //!
-//! Indexes are kept, and row triggers fire that are not ours, as the owner. What only a statement does
-//! is left out: statement triggers and those of `UPDATE OF` columns don't fire, and no default is filled
-//! in. Constraints hold, those too that somebody added.
+//! Indexes are kept and what must not be NULL is checked; no trigger fires, no default is filled in. So
+//! this is for tables as we made them. Where somebody has added triggers, constraints or columns, a
+//! statement does the same, with all that belongs to one.
 
 mod slot;
 mod writer;
@@ -27,11 +27,20 @@ pub struct Table {
 }
 
 impl Table {
-    /// Opens a table for writing.
+    /// Opens a table for writing. `None` where somebody has added to it what only a statement heeds.
     ///
     /// # Errors
     /// Those of looking the relation up.
-    pub fn open(rel: Rel) -> Result<Self> {
+    pub fn open(rel: Rel) -> Result<Option<Self>> {
+        let table = Self::open_in_silence(rel)?;
+        Ok(table.writer.is_as_made(rel).then_some(table))
+    }
+
+    /// Opens a table for writing, whatever was added to it: for rows that no trigger of others may see.
+    ///
+    /// # Errors
+    /// Those of looking the relation up.
+    pub fn open_in_silence(rel: Rel) -> Result<Self> {
         must_be_able_to_write();
         // What this transaction has done so far is seen, as by a statement.
         // SAFETY: callable anywhere between statements of a function.
@@ -44,21 +53,11 @@ impl Table {
         })
     }
 
-    /// The same, but no trigger at all fires: for rows that nobody else may see.
-    ///
-    /// # Errors
-    /// As [`Table::open`].
-    pub fn open_in_silence(rel: Rel) -> Result<Self> {
-        let mut table = Self::open(rel)?;
-        table.writer.silence();
-        Ok(table)
-    }
-
     /// Adds a row. The values are those of the first columns, in order; `None` is NULL. What a table of
     /// before an update of the extension has no column for is left out.
     ///
     /// # Errors
-    /// Those of becoming the owner, for what others added.
+    /// Those of becoming the owner, for what an index computes.
     pub fn insert(mut self, values: &[Option<pg_sys::Datum>]) -> Result<()> {
         let mut slot = Slot::new(&self.relation);
         slot.fill(|n| values.get(n).copied().flatten());
@@ -140,19 +139,18 @@ impl LockedRow {
         unsafe { T::from_datum(value, false) }
     }
 
-    /// Gives columns new values; `None` is NULL. Columns count from 1. `false` where a trigger skipped it:
-    /// then the row is as it was.
+    /// Gives columns new values; `None` is NULL. Columns count from 1.
     ///
     /// # Errors
-    /// Those of becoming the owner, for what others added.
-    pub fn update(mut self, changes: &[(usize, Option<pg_sys::Datum>)]) -> Result<bool> {
+    /// Those of becoming the owner, for what an index computes.
+    pub fn update(mut self, changes: &[(usize, Option<pg_sys::Datum>)]) -> Result<()> {
         let mut slot = Slot::new(&self.table.relation);
         let change = |n| changes.iter().find(|(column, _)| *column == n + 1);
         slot.fill(|n| change(n).map_or_else(|| self.found.value(n), |(_, value)| *value));
         // SAFETY: both are of the relation, and the row was locked.
         unsafe { self.table.writer.update(&self.found, &slot) }?;
         done();
-        Ok(slot.is_stored())
+        Ok(())
     }
 }
 

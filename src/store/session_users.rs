@@ -111,14 +111,16 @@ pub fn count_in_user(user: UserKey<'_>, now: Micros) -> Result<()> {
         .map(|_| ())
 }
 
-/// The same for a user who is there; `false` for a new one.
+/// The same for a user who is there, past SQL; `false` for a new one, and where SQL is needed.
 fn count_in_known(user: UserKey<'_>, now: Micros) -> Result<bool> {
     let key = [
         Key::int4(column::ENV_ID, user.env_id),
         Key::int4(column::DEFINITION_ID, user.definition_id),
         Key::text(column::IDENTIFIER, user.identifier),
     ];
-    let users = Table::open(Rel::SessionUsers)?;
+    let Some(users) = Table::open(Rel::SessionUsers)? else {
+        return Ok(false);
+    };
     let Some(known) = users.lock(Rel::SessionUsersById, &key)? else {
         return Ok(false);
     };

@@ -1,8 +1,8 @@
-//! Making user and account sessions; prolonging and changing user sessions.
+//! Making user and account sessions; extending user sessions and changing their data.
 
 use std::cell::Cell;
 
-use pgrx::datum::{Date, Inet, TimestampWithTimeZone};
+use pgrx::datum::{Date, Inet};
 use pgrx::pg_sys::BuiltinOid as T;
 use pgrx::{IntoDatum, pg_sys};
 use uuid::Uuid;
@@ -11,9 +11,8 @@ use super::activity::{self, Entry, Origin};
 use super::clock::{self, Micros, timestamptz};
 use super::ids::pg_uuid;
 use super::owner::AsOwner;
-use super::relations::{self, Rel};
+use super::relations::Rel;
 use super::rows::Table;
-use super::scan::Key;
 use super::sessions::SessionRow;
 use super::statements::{Statement, bind};
 use crate::error::Result;
@@ -25,10 +24,10 @@ thread_local! {
 
 /// While it lives, updates of `sessions` change no verdict that anybody remembers; the invalidation
 /// trigger then stays silent.
-struct WithoutNews;
+pub(super) struct WithoutNews;
 
 impl WithoutNews {
-    fn begin() -> Self {
+    pub(super) fn begin() -> Self {
         WITHOUT_NEWS.with(|flag| flag.set(true));
         WithoutNews
     }
@@ -50,23 +49,8 @@ pub fn purge_after(dies_at: Micros) -> Date {
     clock::utc_date(dies_at.saturating_add(guc::session_retention_micros()))
 }
 
-/// Columns of `sessions` that are written past SQL, counted from 1.
-mod column {
-    pub const SESSION_ID: i16 = 1;
-    pub const TOKEN_EXPIRES_AT: usize = 3;
-    pub const EXPIRES_AT: usize = 4;
-    pub const LAST_SEEN_AT: usize = 5;
-    pub const ROTATED_AT: usize = 6;
-    pub const REVOKED_AT: usize = 7;
-    pub const GENERATION: usize = 10;
-    pub const KEY_NUMBER: usize = 11;
-    pub const PURGE_AFTER: usize = 12;
-    pub const SEALED_DATA: usize = 20;
-    pub const IP: usize = 21;
-    pub const USER_AGENT: usize = 22;
-}
-
-fn moment(at: Micros) -> Option<pg_sys::Datum> {
+/// A moment in the server's own form.
+pub(super) fn moment(at: Micros) -> Option<pg_sys::Datum> {
     timestamptz(at).into_datum()
 }
 
@@ -108,6 +92,41 @@ pub enum Kind<'a> {
     },
 }
 
+static INSERT: Statement = Statement {
+    sql: "INSERT INTO dialstack.sessions \
+              (session_id, created_at, token_expires_at, expires_at, last_seen_at, rotated_at, \
+               revoked_at, env_id, definition_id, generation, key_number, purge_after, kind, \
+               subject, revoke_reason, scopes, connected_account_ids, connect_webview_ids, \
+               user_identity_ids, sealed_data, ip, user_agent, api_key_id) \
+          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, \
+                  $19, $20, $21, $22, $23)",
+    parameters: &[
+        T::UUIDOID,
+        T::TIMESTAMPTZOID,
+        T::TIMESTAMPTZOID,
+        T::TIMESTAMPTZOID,
+        T::TIMESTAMPTZOID,
+        T::TIMESTAMPTZOID,
+        T::TIMESTAMPTZOID,
+        T::INT4OID,
+        T::INT4OID,
+        T::INT4OID,
+        T::INT4OID,
+        T::DATEOID,
+        T::TEXTOID,
+        T::TEXTOID,
+        T::TEXTOID,
+        T::TEXTARRAYOID,
+        T::UUIDARRAYOID,
+        T::UUIDARRAYOID,
+        T::UUIDARRAYOID,
+        T::BYTEAOID,
+        T::INETOID,
+        T::TEXTOID,
+        T::UUIDOID,
+    ],
+};
+
 /// Stores a session, and notes it.
 pub fn insert(session: NewSession<'_>) -> Result<()> {
     let (kind, definition_id, sealed_data, scopes, api_key_id) = match session.kind {
@@ -147,7 +166,13 @@ pub fn insert(session: NewSession<'_>) -> Result<()> {
         session.origin.user_agent.into_datum(),
         api_key_id.as_ref().map(pg_uuid).into_datum(),
     ];
-    Table::open(Rel::Sessions)?.insert(&values)?;
+    match Table::open(Rel::Sessions)? {
+        Some(table) => table.insert(&values)?,
+        None => {
+            // SAFETY: the same columns.
+            unsafe { INSERT.execute_values(&AsOwner::enter()?, &values) }?;
+        }
+    }
     activity::write(&Entry {
         at: session.now,
         session_id: &session.session_id,
@@ -164,104 +189,6 @@ pub fn insert(session: NewSession<'_>) -> Result<()> {
         expires_after: definition_id.map(|_| session.expires_at),
         extended: false,
     })
-}
-
-/// One step of a session's refresh token.
-pub struct Step<'a> {
-    /// The session as it is expected to be: its generation, and its end, because an extension meanwhile
-    /// must not be lost.
-    pub from: &'a SessionRow,
-    /// The generation that it gets.
-    pub to: u32,
-    /// When.
-    pub now: Micros,
-    /// When the new access token expires.
-    pub token_expires_at: Micros,
-    /// When the session now ends unless it is refreshed.
-    pub expires_at: Micros,
-    /// From where; what is absent stays as it was.
-    pub origin: Origin<'a>,
-}
-
-/// The data of a session whose token was rotated, as it is now.
-pub struct Rotated {
-    /// The key that sealed it.
-    pub key_number: u32,
-    /// The data, encrypted.
-    pub sealed_data: Option<Vec<u8>>,
-}
-
-/// Takes the step and notes it, unless the row is no longer as expected, or a trigger of somebody else
-/// keeps it as it is: then `None`. Touches no indexed column but once a day, so that it stays a heap-only
-/// update.
-pub fn rotate(step: &Step<'_>) -> Result<Option<Rotated>> {
-    let row = step.from;
-    let key = [Key::uuid(column::SESSION_ID, row.session_id.as_bytes())];
-    let sessions = Table::open(Rel::Sessions)?;
-    let Some(stored) = sessions.lock(Rel::SessionsById, &key)? else {
-        return Ok(None);
-    };
-    let ends_at = |column| {
-        stored
-            .get::<TimestampWithTimeZone>(column)
-            .map(clock::micros)
-    };
-    let as_expected = stored.get(column::GENERATION) == Some(row.generation.cast_signed())
-        && ends_at(column::EXPIRES_AT) == Some(row.expires_at)
-        && ends_at(column::REVOKED_AT).is_none();
-    if !as_expected {
-        return Ok(None);
-    }
-    let rotated = Rotated {
-        key_number: stored
-            .get::<i32>(column::KEY_NUMBER)
-            .map_or(0, i32::unsigned_abs),
-        sealed_data: stored.get(column::SEALED_DATA),
-    };
-    let ip = step
-        .origin
-        .ip
-        .cloned()
-        .or_else(|| stored.get::<Inet>(column::IP));
-    let user_agent = match step.origin.user_agent {
-        Some(user_agent) => Some(user_agent.to_owned()),
-        None => stored.get::<String>(column::USER_AGENT),
-    };
-    let taken = stored.update(&[
-        (column::GENERATION, step.to.cast_signed().into_datum()),
-        // The reuse interval begins when the step is taken, which may have waited for the lock.
-        (column::ROTATED_AT, moment(clock::now())),
-        (column::LAST_SEEN_AT, moment(step.now)),
-        (column::TOKEN_EXPIRES_AT, moment(step.token_expires_at)),
-        (column::EXPIRES_AT, moment(step.expires_at)),
-        (
-            column::PURGE_AFTER,
-            purge_after(step.expires_at).into_datum(),
-        ),
-        (column::IP, ip.clone().into_datum()),
-        (column::USER_AGENT, user_agent.as_deref().into_datum()),
-    ])?;
-    if !taken {
-        return Ok(None);
-    }
-    // An access token of before may live longer than a session whose definition has become stricter:
-    // then there is something to forget.
-    if step.expires_at < row.expires_at {
-        relations::invalidate(relations::oid(Rel::Sessions)?)?;
-    }
-    let entry = Entry {
-        origin: Origin {
-            ip: ip.as_ref(),
-            user_agent: user_agent.as_deref(),
-            ..step.origin
-        },
-        session_created_at: Some(row.created_at),
-        expires_before: Some(row.expires_at),
-        expires_after: Some(step.expires_at),
-        ..Entry::of(row, "refresh", step.now)
-    };
-    activity::write(&entry)?;
-    Ok(Some(rotated))
 }
 
 static SET_DATA: Statement = Statement {

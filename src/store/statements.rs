@@ -107,6 +107,26 @@ impl Statement {
     }
 }
 
+impl Statement {
+    /// The same with values of the server's own form; `None` is NULL.
+    ///
+    /// # Safety
+    /// The values have the types of the parameters, in their order.
+    pub unsafe fn execute_values(
+        &self,
+        owner: &AsOwner,
+        values: &[Option<pgrx::pg_sys::Datum>],
+    ) -> Result<u64> {
+        let typed = |(value, oid): (&Option<_>, &pgrx::pg_sys::BuiltinOid)| match value {
+            // SAFETY: as the caller promises.
+            Some(value) => unsafe { DatumWithOid::new(*value, oid.value()) },
+            None => DatumWithOid::null_oid(oid.value()),
+        };
+        let arguments: Vec<_> = values.iter().zip(self.parameters).map(typed).collect();
+        self.execute(owner, &arguments)
+    }
+}
+
 /// Raises 25006 on a standby and in a READ ONLY transaction, before a transaction id is asked for,
 /// which a standby would refuse less clearly. The standby first: there a BEGIN READ WRITE does not help.
 pub(super) fn must_be_able_to_write() {

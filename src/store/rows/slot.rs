@@ -28,12 +28,6 @@ impl Slot {
         }
     }
 
-    /// Whether what it holds has a place in its table.
-    pub(super) fn is_stored(&self) -> bool {
-        // SAFETY: filling a slot leaves its place empty, storing what it holds sets it.
-        unsafe { (*self.0).tts_tid.ip_posid != pg_sys::InvalidOffsetNumber }
-    }
-
     fn columns(&self) -> usize {
         // SAFETY: a slot has a row type.
         usize::try_from(unsafe { (*(*self.0).tts_tupleDescriptor).natts }).unwrap_or_default()

@@ -1,4 +1,4 @@
-//! What the executor does with a row: triggers, constraints, the table, its indexes.
+//! What the executor does with a row: checks it, stores it, and enters it into the indexes.
 
 use std::ffi::CStr;
 use std::ptr::null_mut;
@@ -8,9 +8,10 @@ use pgrx::{PgBox, pg_sys};
 use super::slot::Slot;
 use crate::error::Result;
 use crate::store::owner::AsOwner;
+use crate::store::relations::Rel;
 use crate::store::scan::OpenRelation;
 
-/// Triggers of our own, which have nothing to say of what our own functions write.
+/// Triggers of our own, which have nothing to say of what is written this way.
 const OURS: [&CStr; 2] = [c"note_by_hand", c"invalidate_verdicts"];
 
 /// What the executor keeps of a table that it writes to.
@@ -23,29 +24,20 @@ pub(super) struct Writer {
 
 impl Writer {
     pub(super) fn new(relation: &OpenRelation) -> Self {
-        // SAFETY: the relation is open, and stays so as long as the writer. Functions are called with
-        // an active snapshot, which triggers are handed. As number of a range table's entry, 0 is
-        // none: there is no range table.
-        let (result, executor) = unsafe {
+        // SAFETY: the relation is open, and stays so as long as the writer. As number of a range table's
+        // entry, 0 is none: there is no range table.
+        unsafe {
             let executor = pg_sys::CreateExecutorState();
-            (*executor).es_snapshot = pg_sys::GetActiveSnapshot();
-            (*executor).es_output_cid = pg_sys::GetCurrentCommandId(true);
             let result =
                 PgBox::<pg_sys::ResultRelInfo>::alloc_node(pg_sys::NodeTag::T_ResultRelInfo)
                     .into_pg();
             pg_sys::InitResultRelInfo(result, relation.0, 0, null_mut(), 0);
-            (result, executor)
-        };
-        let mut writer = Writer {
-            result,
-            executor,
-            indexed: false,
-        };
-        // SAFETY: as InitResultRelInfo has made it.
-        if unsafe { all_ours((*result).ri_TrigDesc) } {
-            writer.silence();
+            Writer {
+                result,
+                executor,
+                indexed: false,
+            }
         }
-        writer
     }
 
     fn relation(&self) -> pg_sys::Relation {
@@ -53,23 +45,21 @@ impl Writer {
         unsafe { (*self.result).ri_RelationDesc }
     }
 
-    /// Whether there is a trigger that might fire.
-    fn fires(&self) -> bool {
-        // SAFETY: made in `new`.
-        unsafe { !(*self.result).ri_TrigDesc.is_null() }
-    }
-
-    /// Whether there is more to do than to store a row: triggers, CHECK constraints or generated columns.
-    /// Our busy tables have none of their own.
-    fn is_involved(&self) -> bool {
-        // SAFETY: made in `new`, of an open relation, whose description has constraints or none.
-        self.fires()
-            || unsafe {
-                (*(*self.relation()).rd_att)
-                    .constr
-                    .as_ref()
-                    .is_some_and(|all| all.num_check > 0 || all.has_generated_stored)
-            }
+    /// Whether nobody has added a trigger, a CHECK constraint or a column. A table that an update of the
+    /// extension has still to give columns is taken as it is.
+    pub(super) fn is_as_made(&self, rel: Rel) -> bool {
+        // SAFETY: made in `new`, of an open relation, which has a row type, with constraints or none, and
+        // triggers or none.
+        unsafe {
+            let row_type = (*self.relation()).rd_att;
+            let columns = usize::try_from((*row_type).natts).unwrap_or_default();
+            let ours = rel.layout().columns();
+            let plain = (*row_type)
+                .constr
+                .as_ref()
+                .is_none_or(|all| all.num_check == 0);
+            columns < ours || (columns == ours && plain && all_ours((*self.result).ri_TrigDesc))
+        }
     }
 
     /// Whether an open index computes what it holds, by whatever functions.
@@ -106,53 +96,19 @@ impl Writer {
         }
     }
 
-    /// Lets no trigger fire.
-    pub(super) fn silence(&mut self) {
-        // SAFETY: made in `new`; the table's own description is another.
-        unsafe { (*self.result).ri_TrigDesc = null_mut() }
-    }
-
-    /// Runs what may fire row triggers, and what others added to the table as the owner, whoever calls.
-    fn with_triggers(&mut self, write: impl FnOnce(&mut Self) -> Result<()>) -> Result<()> {
-        let _owner = self.is_involved().then(AsOwner::enter).transpose()?;
-        if !self.fires() {
-            return write(self);
-        }
-        // SAFETY: ended below; on an error the abort ends it. AFTER triggers find the table among those
-        // that are open.
-        unsafe {
-            let open = &raw mut (*self.executor).es_opened_result_relations;
-            *open = pg_sys::lappend(*open, self.result.cast());
-            pg_sys::AfterTriggerBeginQuery();
-        }
-        write(self)?;
-        // SAFETY: begun above. The slots that triggers were handed are given back.
-        unsafe {
-            pg_sys::AfterTriggerEndQuery(self.executor);
-            pg_sys::ExecResetTupleTable((*self.executor).es_tupleTable, false);
-        }
-        Ok(())
-    }
-
-    /// Stores a row, with what belongs to it.
+    /// Stores a row.
     ///
     /// # Safety
     /// The slot holds a row of the relation.
     pub(super) unsafe fn insert(&mut self, slot: &Slot) -> Result<()> {
         self.open_indexes();
-        self.with_triggers(|writer| {
-            // SAFETY: slot, relation, indexes and executor belong together. What is violated, and what
-            // a trigger raises, is an ordinary error.
-            unsafe {
-                if writer.is_involved() {
-                    pg_sys::ExecSimpleRelationInsert(writer.result, writer.executor, slot.0);
-                    return Ok(());
-                }
-                writer.check(slot);
-                pg_sys::simple_table_tuple_insert(writer.relation(), slot.0);
-                writer.insert_index_entries(slot, Written::New)
-            }
-        })
+        // SAFETY: slot, relation, indexes and executor belong together. What is violated is an ordinary
+        // error.
+        unsafe {
+            self.check(slot);
+            pg_sys::simple_table_tuple_insert(self.relation(), slot.0);
+            self.insert_index_entries(slot, Written::New)
+        }
     }
 
     /// Stores a new version of a row.
@@ -160,34 +116,17 @@ impl Writer {
     /// # Safety
     /// Both slots are of the relation; the row that was found is locked.
     pub(super) unsafe fn update(&mut self, found: &Slot, slot: &Slot) -> Result<()> {
-        self.with_triggers(|writer| {
-            // SAFETY: as for an insert; the row is locked, so it is still as it was found, and what
-            // would look at it once more has nothing to do.
-            unsafe {
-                if writer.is_involved() {
-                    writer.open_indexes();
-                    let mut recheck = pg_sys::EPQState::default();
-                    init_recheck(&mut recheck, writer.executor);
-                    pg_sys::ExecSimpleRelationUpdate(
-                        writer.result,
-                        writer.executor,
-                        &mut recheck,
-                        found.0,
-                        slot.0,
-                    );
-                    pg_sys::EvalPlanQualEnd(&mut recheck);
-                    return Ok(());
-                }
-                writer.check(slot);
-                // Publications may want to tell by what the row is known.
-                pg_sys::CheckCmdReplicaIdentity(writer.relation(), pg_sys::CmdType::CMD_UPDATE);
-                if let Some(written) = write_version(writer.relation(), found, slot) {
-                    writer.open_indexes();
-                    writer.insert_index_entries(slot, written)?;
-                }
-                Ok(())
+        // SAFETY: as for an insert; the row is locked, so it is still as it was found.
+        unsafe {
+            self.check(slot);
+            // Publications may want to tell by what the row is known.
+            pg_sys::CheckCmdReplicaIdentity(self.relation(), pg_sys::CmdType::CMD_UPDATE);
+            if let Some(written) = write_version(self.relation(), found, slot) {
+                self.open_indexes();
+                self.insert_index_entries(slot, written)?;
             }
-        })
+        }
+        Ok(())
     }
 
     /// What an index computes, by whatever functions, it computes as the owner.
@@ -292,21 +231,5 @@ unsafe fn write_version(relation: pg_sys::Relation, found: &Slot, slot: &Slot) -
             pg_sys::TU_UpdateIndexes::TU_Summarizing => Some(Written::Summarized),
             _ => None,
         }
-    }
-}
-
-/// # Safety
-/// The executor's state lives as long as what is made ready.
-unsafe fn init_recheck(recheck: &mut pg_sys::EPQState, executor: *mut pg_sys::EState) {
-    let (no_plan, no_list) = (null_mut(), null_mut());
-    // SAFETY: as the caller promises; without a plan nothing can be run.
-    #[cfg(any(feature = "pg14", feature = "pg15"))]
-    unsafe {
-        pg_sys::EvalPlanQualInit(recheck, executor, no_plan, no_list, -1);
-    }
-    // SAFETY: as above.
-    #[cfg(not(any(feature = "pg14", feature = "pg15")))]
-    unsafe {
-        pg_sys::EvalPlanQualInit(recheck, executor, no_plan, no_list, -1, null_mut());
     }
 }

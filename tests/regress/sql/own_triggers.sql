@@ -1,4 +1,4 @@
--- Row triggers that an administrator puts on our tables fire for what functions write past SQL.
+-- Triggers that an administrator puts on our tables fire, although functions write past SQL where there are none.
 SELECT t.product('shop');
 CREATE SCHEMA audit;
 CREATE TABLE audit.log (n serial, tale text);
@@ -34,6 +34,41 @@ SELECT refresh_token FROM dialstack.session_create('shop', 'production', 'web', 
 SELECT ok FROM dialstack.session_refresh(:'refresh_token');
 RESET ROLE;
 SELECT tale FROM audit.log ORDER BY n;
+
+-- Those of a statement, with the rows that it wrote, and those of some columns.
+TRUNCATE audit.log;
+CREATE FUNCTION audit.count_new() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO audit.log (tale) SELECT format('%s %s %s of %s', TG_LEVEL, TG_OP, TG_TABLE_NAME, count(*)) FROM new_rows;
+    RETURN NULL;
+END
+$$;
+CREATE TRIGGER new_sessions AFTER INSERT ON dialstack.sessions REFERENCING NEW TABLE AS new_rows
+    FOR EACH STATEMENT EXECUTE FUNCTION audit.count_new();
+CREATE TRIGGER new_session AFTER INSERT ON dialstack.sessions REFERENCING NEW TABLE AS new_rows
+    FOR EACH ROW EXECUTE FUNCTION audit.count_new();
+CREATE TRIGGER changed_sessions AFTER UPDATE ON dialstack.sessions REFERENCING NEW TABLE AS new_rows
+    FOR EACH STATEMENT EXECUTE FUNCTION audit.count_new();
+CREATE TRIGGER changed_users AFTER UPDATE ON dialstack.session_users REFERENCING NEW TABLE AS new_rows
+    FOR EACH STATEMENT EXECUTE FUNCTION audit.count_new();
+CREATE TRIGGER changed_generation AFTER UPDATE OF generation ON dialstack.sessions
+    FOR EACH ROW EXECUTE FUNCTION audit.note();
+DROP TRIGGER before_row ON dialstack.sessions;
+DROP TRIGGER after_row ON dialstack.sessions;
+DROP TRIGGER at_commit ON dialstack.sessions;
+SELECT refresh_token FROM dialstack.session_create('shop', 'production', 'web', '{"userId": "user_triggers"}') \gset
+SELECT ok FROM dialstack.session_refresh(:'refresh_token');
+SELECT tale FROM audit.log ORDER BY n;
+-- A column that was added gets its default.
+BEGIN;
+ALTER TABLE dialstack.sessions ADD COLUMN mark text NOT NULL DEFAULT 'added';
+SELECT session_id, refresh_token FROM dialstack.session_create('shop', 'production', 'web', '{"userId": "user_triggers"}') \gset
+SELECT ok FROM dialstack.session_refresh(:'refresh_token');
+SELECT generation, mark FROM dialstack.sessions WHERE session_id = :'session_id';
+ROLLBACK;
+DROP TRIGGER new_sessions ON dialstack.sessions;
+DROP TRIGGER new_session ON dialstack.sessions;
+DROP TRIGGER changed_sessions ON dialstack.sessions;
 
 -- What a BEFORE trigger makes of the row is what is stored; what a trigger raises undoes it all.
 CREATE FUNCTION audit.change() RETURNS trigger LANGUAGE plpgsql AS $$
