@@ -19,7 +19,7 @@ use crate::store::record::Record;
 use crate::store::revocations::{self, Which};
 use crate::store::session_data::SessionData;
 use crate::store::session_rotation::{self, Step};
-use crate::store::sessions::{self, SessionRow};
+use crate::store::sessions::{self, Location, SessionRow};
 use crate::store::{keys, transaction, verdict};
 use crate::token::refresh;
 
@@ -70,7 +70,7 @@ fn refresh(
     };
     let mut before = None;
     loop {
-        let Some(row) = sessions::by_id(&presented.session_id)? else {
+        let Some((row, at)) = sessions::located(&presented.session_id)? else {
             return Ok(Refreshed::Refused(Reason::Invalid));
         };
         // A step that failed although the row is as it was: our snapshot is older than the row.
@@ -78,7 +78,7 @@ fn refresh(
         if before.replace(state) == Some(state) {
             return Err(revocations::conflict());
         }
-        if let Some(done) = attempt.step(&row)? {
+        if let Some(done) = attempt.step(&row, at)? {
             return Ok(done);
         }
     }
@@ -86,7 +86,7 @@ fn refresh(
 
 impl Refresh<'_> {
     /// Tries once; `None` when somebody else was faster and the row must be read again.
-    fn step(&self, row: &SessionRow) -> error::Result<Option<Refreshed>> {
+    fn step(&self, row: &SessionRow, at: Location) -> error::Result<Option<Refreshed>> {
         let place = match self.judge(row)? {
             Ok(place) => place,
             Err(reason) => return self.refuse(row, reason).map(Some),
@@ -104,7 +104,7 @@ impl Refresh<'_> {
         let in_time = self.waited.get() && just_taken && definition.reuse_interval.is_positive();
         let decision = if in_time { Decision::Repeat } else { decision };
         match decision {
-            Decision::Rotate { next } => self.rotate(row, &place, next),
+            Decision::Rotate { next } => self.rotate(row, at, &place, next),
             Decision::Repeat => self.repeat(row, &place),
             Decision::Reused => self.end_family(row),
             Decision::Exhausted => self.refuse(row, Reason::Expired).map(Some),
@@ -151,12 +151,14 @@ impl Refresh<'_> {
     fn rotate(
         &self,
         row: &SessionRow,
+        at: Location,
         place: &Place,
         next: u32,
     ) -> error::Result<Option<Refreshed>> {
         let lifetimes = self.lifetimes(row, place)?;
         let step = Step {
             from: row,
+            at,
             to: next,
             now: self.now,
             token_expires_at: lifetimes.token,

@@ -14,13 +14,12 @@ use pgrx::{FromDatum, pg_sys};
 use self::slot::Slot;
 use self::writer::Writer;
 use super::relations::Rel;
-use super::scan::{self, Key, OpenRelation};
+use super::scan::{Location, OpenRelation};
 use super::statements::must_be_able_to_write;
 use crate::error::Result;
 
 /// A table of ours, open for writing.
 pub struct Table {
-    rel: Rel,
     // Before the relation: it must end before that is closed.
     writer: Writer,
     relation: OpenRelation,
@@ -47,7 +46,6 @@ impl Table {
         unsafe { pg_sys::CommandCounterIncrement() };
         let relation = OpenRelation::open(rel, pg_sys::RowExclusiveLock)?;
         Ok(Table {
-            rel,
             writer: Writer::new(&relation),
             relation,
         })
@@ -67,27 +65,19 @@ impl Table {
         Ok(())
     }
 
-    /// Finds a row by all columns of a unique index, waits for whoever is changing it and locks it
-    /// until the transaction ends: its latest state, whatever snapshot the transaction has.
+    /// Waits for whoever is changing a row and locks it until the transaction ends: its latest state,
+    /// whatever snapshot the transaction has. `None` where the row is gone.
     ///
     /// The server's own way for this, `RelationFindReplTupleByIndex`, writes into the log when another was
     /// faster, and with that the statement: tokens, session data. It also misses rows that move meanwhile.
     ///
     /// # Errors
-    /// Those of looking the index up.
-    pub fn lock(self, index: Rel, key: &[Key<'_>]) -> Result<Option<LockedRow>> {
-        let mut place = None;
-        scan::each(self.rel, Some(index), key, |row| {
-            place = Some(row.place());
-            false
-        })?;
-        let Some(mut place) = place else {
-            return Ok(None);
-        };
+    /// Those that the server raises while it waits.
+    pub fn lock(self, at: Location) -> Result<Option<LockedRow>> {
+        let Location(mut place) = at;
         let found = Slot::new(&self.relation);
         let mut failure = pg_sys::TM_FailureData::default();
-        // SAFETY: the place was just read, and the snapshot of the running statement keeps it from being
-        // used anew. A table has an access method, and what that raises is an ordinary error. The row is
+        // SAFETY: the place is still the row's. A table has an access method, and what that raises is an ordinary error. The row is
         // deformed whole.
         let locked = unsafe {
             let relation = self.relation.0;

@@ -211,6 +211,11 @@ impl Drop for Scan {
     }
 }
 
+/// Where a version of a row is in its table. Good until the call that has read it returns: its snapshot
+/// keeps the place from being used anew, and its lock the table from being rewritten.
+#[derive(Clone, Copy)]
+pub struct Location(pub(super) pg_sys::ItemPointerData);
+
 /// A row, as long as its scan stands on it.
 pub struct Row<'scan> {
     tuple: pg_sys::HeapTuple,
@@ -229,10 +234,10 @@ impl Row<'_> {
         }
     }
 
-    /// Where this version of the row is in its table.
-    pub fn place(&self) -> pg_sys::ItemPointerData {
+    /// Where this version of the row is.
+    pub fn location(&self) -> Location {
         // SAFETY: the scan still holds the tuple.
-        unsafe { (*self.tuple).t_self }
+        Location(unsafe { (*self.tuple).t_self })
     }
 
     /// The value of a column, copied; `None` for NULL. Columns count from 1.

@@ -10,7 +10,7 @@ use super::ids::pg_uuid;
 use super::owner::AsOwner;
 use super::relations::{self, Rel};
 use super::rows::Table;
-use super::scan::Key;
+use super::scan::Location;
 use super::session_writes::{WithoutNews, moment, purge_after};
 use super::sessions::SessionRow;
 use super::statements::{Statement, bind};
@@ -18,7 +18,6 @@ use crate::error::Result;
 
 /// Columns of `sessions`, counted from 1.
 mod column {
-    pub const SESSION_ID: i16 = 1;
     pub const TOKEN_EXPIRES_AT: usize = 3;
     pub const EXPIRES_AT: usize = 4;
     pub const LAST_SEEN_AT: usize = 5;
@@ -34,9 +33,11 @@ mod column {
 
 /// One step of a session's refresh token.
 pub struct Step<'a> {
-    /// The session as it is expected to be: its generation, and its end, because an extension meanwhile
-    /// must not be lost.
+    /// The session as this call has read it and expects it to be: its generation, and its end, because an
+    /// extension meanwhile must not be lost.
     pub from: &'a SessionRow,
+    /// Where it was read.
+    pub at: Location,
     /// The generation that it gets.
     pub to: u32,
     /// When.
@@ -63,8 +64,7 @@ type Taken = (Rotated, Option<Inet>, Option<String>);
 /// Takes the step past SQL. Touches no indexed column but once a day, so that it stays a heap-only update.
 fn take(sessions: Table, step: &Step<'_>) -> Result<Option<Taken>> {
     let row = step.from;
-    let key = [Key::uuid(column::SESSION_ID, row.session_id.as_bytes())];
-    let Some(stored) = sessions.lock(Rel::SessionsById, &key)? else {
+    let Some(stored) = sessions.lock(step.at)? else {
         return Ok(None);
     };
     let ends_at = |column| {

@@ -11,7 +11,7 @@ use super::ids::uuid;
 use super::owner::AsOwner;
 use super::relations::Rel;
 use super::rows::Table;
-use super::scan::Key;
+use super::scan::{self, Key};
 use super::statements::{Statement, bind};
 use super::transaction;
 use crate::error::Result;
@@ -118,10 +118,15 @@ fn count_in_known(user: UserKey<'_>, now: Micros) -> Result<bool> {
         Key::int4(column::DEFINITION_ID, user.definition_id),
         Key::text(column::IDENTIFIER, user.identifier),
     ];
+    let by_id = Some(Rel::SessionUsersById);
+    let location = scan::first(Rel::SessionUsers, by_id, &key, |row| Some(row.location()))?;
+    let Some(location) = location else {
+        return Ok(false);
+    };
     let Some(users) = Table::open(Rel::SessionUsers)? else {
         return Ok(false);
     };
-    let Some(known) = users.lock(Rel::SessionUsersById, &key)? else {
+    let Some(known) = users.lock(location)? else {
         return Ok(false);
     };
     let seen = known.get::<TimestampWithTimeZone>(column::LAST_SEEN);

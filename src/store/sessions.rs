@@ -6,6 +6,7 @@ use uuid::Uuid;
 use super::clock::{self, Micros};
 use super::ids::uuid;
 use super::relations::Rel;
+pub use super::scan::Location;
 use super::scan::{self, Key, Row};
 use super::varlena::Varlena;
 use crate::error::Result;
@@ -100,4 +101,12 @@ pub fn any(like: impl Fn(&SessionRow) -> bool) -> Result<bool> {
 pub fn by_id(session_id: &Uuid) -> Result<Option<SessionRow>> {
     let keys = [Key::uuid(1, session_id.as_bytes())];
     scan::first(Rel::Sessions, Some(Rel::SessionsById), &keys, read)
+}
+
+/// The same, with where its row is.
+pub fn located(session_id: &Uuid) -> Result<Option<(SessionRow, Location)>> {
+    let keys = [Key::uuid(1, session_id.as_bytes())];
+    scan::first(Rel::Sessions, Some(Rel::SessionsById), &keys, |row| {
+        Some((read(row)?, row.location()))
+    })
 }
