@@ -8,7 +8,7 @@ use pgrx::{IntoDatum, pg_sys};
 use serde_json::json;
 use uuid::Uuid;
 
-use super::clock::{self, Micros, timestamptz};
+use super::clock::{self, Micros, timestamptz_datum};
 use super::ids::pg_uuid;
 use super::json::JsonText;
 use super::owner::AsOwner;
@@ -151,13 +151,12 @@ pub fn write(entry: &Entry<'_>) -> Result<()> {
     } else {
         "success"
     };
-    let moment = |at: Micros| timestamptz(at).into_datum();
     // SAFETY: gives the transaction an id if it has none yet.
     let xid = unsafe { pg_sys::GetTopFullTransactionId() };
     // In the order of the columns.
     let values = [
         next_id()?.into_datum(),
-        moment(entry.at),
+        timestamptz_datum(entry.at),
         pg_uuid(entry.session_id).into_datum(),
         entry.env_id.into_datum(),
         entry.definition_id.into_datum(),
@@ -172,9 +171,9 @@ pub fn write(entry: &Entry<'_>) -> Result<()> {
         entry.origin.user_agent.into_datum(),
         entry.detail().into_datum(),
         Some(pg_sys::Datum::from(xid.value)),
-        entry.session_created_at.and_then(moment),
-        entry.expires_before.and_then(moment),
-        entry.expires_after.and_then(moment),
+        entry.session_created_at.and_then(timestamptz_datum),
+        entry.expires_before.and_then(timestamptz_datum),
+        entry.expires_after.and_then(timestamptz_datum),
     ];
     let partition = ACTIVITY[usize::from(month.unsigned_abs()) - 1];
     match Table::open(partition)? {

@@ -139,7 +139,7 @@ pub fn replace(owner: &AsOwner, id: InstanceId, root: &NewRoot, created_at: Micr
         database.into_datum(),
         in_row.as_ref().and_then(|key| key.as_slice().into_datum()),
         root_key::fingerprint(root.key()).as_slice().into_datum(),
-        clock::timestamptz(created_at).into_datum(),
+        clock::timestamptz_datum(created_at),
     ];
     Table::open_in_silence(Rel::Instance)?.insert(&values)?;
     // Our own triggers did not fire either.

@@ -2,8 +2,8 @@
 //! several times as much as the row that it writes.
 //!
 //! Indexes are kept and what must not be NULL is checked; no trigger fires, no default is filled in. So
-//! this is for tables as we made them. Where somebody has added triggers, constraints or columns, a
-//! statement does the same, with all that belongs to one.
+//! this is for tables as we made them. Where somebody has added triggers, rules, constraints or
+//! columns, a statement does the same, with all that belongs to one.
 
 mod slot;
 mod writer;
@@ -77,8 +77,8 @@ impl Table {
         let Location(mut place) = at;
         let found = Slot::new(&self.relation);
         let mut failure = pg_sys::TM_FailureData::default();
-        // SAFETY: the place is still the row's. A table has an access method, and what that raises is an ordinary error. The row is
-        // deformed whole.
+        // SAFETY: the place is still the row's. A table has an access method, and what that raises is an
+        // ordinary error. The row is deformed whole.
         let locked = unsafe {
             let relation = self.relation.0;
             let Some(lock) = (*(*relation).rd_tableam).tuple_lock else {

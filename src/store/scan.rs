@@ -122,7 +122,7 @@ impl Drop for OpenRelation {
 struct LockedIndex(pg_sys::Oid);
 
 impl LockedIndex {
-    pub(super) fn lock(rel: Rel) -> Result<Self> {
+    fn lock(rel: Rel) -> Result<Self> {
         lock(rel, pg_sys::AccessShareLock).map(LockedIndex)
     }
 }

@@ -5,13 +5,13 @@ use pgrx::datum::{Inet, TimestampWithTimeZone};
 use pgrx::pg_sys::BuiltinOid as T;
 
 use super::activity::{self, Entry, Origin};
-use super::clock::{self, Micros, timestamptz};
+use super::clock::{self, Micros, timestamptz, timestamptz_datum};
 use super::ids::pg_uuid;
 use super::owner::AsOwner;
 use super::relations::{self, Rel};
 use super::rows::Table;
 use super::scan::Location;
-use super::session_writes::{WithoutNews, moment, purge_after};
+use super::session_writes::{WithoutNews, purge_after};
 use super::sessions::SessionRow;
 use super::statements::{Statement, bind};
 use crate::error::Result;
@@ -91,10 +91,13 @@ fn take(sessions: Table, step: &Step<'_>) -> Result<Option<Taken>> {
     stored.update(&[
         (column::GENERATION, step.to.cast_signed().into_datum()),
         // The reuse interval begins when the step is taken, which may have waited for the lock.
-        (column::ROTATED_AT, moment(clock::now())),
-        (column::LAST_SEEN_AT, moment(step.now)),
-        (column::TOKEN_EXPIRES_AT, moment(step.token_expires_at)),
-        (column::EXPIRES_AT, moment(step.expires_at)),
+        (column::ROTATED_AT, timestamptz_datum(clock::now())),
+        (column::LAST_SEEN_AT, timestamptz_datum(step.now)),
+        (
+            column::TOKEN_EXPIRES_AT,
+            timestamptz_datum(step.token_expires_at),
+        ),
+        (column::EXPIRES_AT, timestamptz_datum(step.expires_at)),
         (
             column::PURGE_AFTER,
             purge_after(step.expires_at).into_datum(),

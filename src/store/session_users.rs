@@ -6,7 +6,7 @@ use pgrx::datum::TimestampWithTimeZone;
 use pgrx::pg_sys::BuiltinOid as T;
 use uuid::Uuid;
 
-use super::clock::{self, Micros, timestamptz};
+use super::clock::{self, Micros, timestamptz, timestamptz_datum};
 use super::ids::uuid;
 use super::owner::AsOwner;
 use super::relations::Rel;
@@ -133,7 +133,7 @@ fn count_in_known(user: UserKey<'_>, now: Micros) -> Result<bool> {
     let seen = seen.map_or(now, |seen| clock::micros(seen).max(now));
     let total = known.get::<i64>(column::TOTAL_SESSIONS).unwrap_or_default();
     known.update(&[
-        (column::LAST_SEEN, timestamptz(seen).into_datum()),
+        (column::LAST_SEEN, timestamptz_datum(seen)),
         (column::TOTAL_SESSIONS, total.saturating_add(1).into_datum()),
     ])?;
     Ok(true)

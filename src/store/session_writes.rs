@@ -2,13 +2,13 @@
 
 use std::cell::Cell;
 
+use pgrx::IntoDatum;
 use pgrx::datum::{Date, Inet};
 use pgrx::pg_sys::BuiltinOid as T;
-use pgrx::{IntoDatum, pg_sys};
 use uuid::Uuid;
 
 use super::activity::{self, Entry, Origin};
-use super::clock::{self, Micros, timestamptz};
+use super::clock::{self, Micros, timestamptz, timestamptz_datum};
 use super::ids::pg_uuid;
 use super::owner::AsOwner;
 use super::relations::Rel;
@@ -47,11 +47,6 @@ pub fn is_without_news() -> bool {
 /// The day after which the row of a session that dies then may go.
 pub fn purge_after(dies_at: Micros) -> Date {
     clock::utc_date(dies_at.saturating_add(guc::session_retention_micros()))
-}
-
-/// A moment in the server's own form.
-pub(super) fn moment(at: Micros) -> Option<pg_sys::Datum> {
-    timestamptz(at).into_datum()
 }
 
 /// A user or account session about to be stored.
@@ -139,13 +134,13 @@ pub fn insert(session: NewSession<'_>) -> Result<()> {
             ("account", None, None, Some(scopes), api_key_id)
         }
     };
-    let now = moment(session.now);
+    let now = timestamptz_datum(session.now);
     // In the order of the columns.
     let values = [
         pg_uuid(&session.session_id).into_datum(),
         now,
-        moment(session.token_expires_at),
-        moment(session.expires_at),
+        timestamptz_datum(session.token_expires_at),
+        timestamptz_datum(session.expires_at),
         now,
         None,
         None,

@@ -105,9 +105,7 @@ impl Statement {
             Ok(unsafe { pgrx::pg_sys::SPI_processed })
         })
     }
-}
 
-impl Statement {
     /// The same with values of the server's own form; `None` is NULL.
     ///
     /// # Safety

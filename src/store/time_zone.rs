@@ -4,7 +4,7 @@ use std::ffi::CStr;
 
 use pgrx::{IntoDatum, PgSqlErrorCode, PgTryBuilder, pg_sys};
 
-use super::clock::{Micros, SECOND, timestamptz};
+use super::clock::{Micros, SECOND, timestamptz_datum};
 use crate::error::{Code, Error, Result};
 
 /// Rollups count by quarters of an hour, and so does every time zone in use.
@@ -49,7 +49,7 @@ pub fn check(name: &str, moments: &[Micros]) -> Result<()> {
 
 /// What clocks in the time zone show; `None` where there is no such zone.
 fn local(name: &str, at: Micros) -> Option<Micros> {
-    let arguments = [name.into_datum(), timestamptz(at).into_datum()];
+    let arguments = [name.into_datum(), timestamptz_datum(at)];
     PgTryBuilder::new(|| {
         // SAFETY: timestamptz_zone takes a text and a timestamptz and returns a timestamp by value.
         unsafe { pgrx::direct_function_call_as_datum(pg_sys::timestamptz_zone, &arguments) }

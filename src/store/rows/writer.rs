@@ -45,11 +45,11 @@ impl Writer {
         unsafe { (*self.result).ri_RelationDesc }
     }
 
-    /// Whether nobody has added a trigger, a CHECK constraint or a column. A table that an update of the
+    /// Whether nobody has added a trigger, a rule, a CHECK constraint or a column. A table that an update of the
     /// extension has still to give columns is taken as it is.
     pub(super) fn is_as_made(&self, rel: Rel) -> bool {
         // SAFETY: made in `new`, of an open relation, which has a row type, with constraints or none, and
-        // triggers or none.
+        // triggers and rules or none.
         unsafe {
             let row_type = (*self.relation()).rd_att;
             let columns = usize::try_from((*row_type).natts).unwrap_or_default();
@@ -58,7 +58,11 @@ impl Writer {
                 .constr
                 .as_ref()
                 .is_none_or(|all| all.num_check == 0);
-            columns < ours || (columns == ours && plain && all_ours((*self.result).ri_TrigDesc))
+            columns < ours
+                || (columns == ours
+                    && plain
+                    && (*self.relation()).rd_rules.is_null()
+                    && all_ours((*self.result).ri_TrigDesc))
         }
     }
 

@@ -1,5 +1,20 @@
 -- Triggers that an administrator puts on our tables fire, although functions write past SQL where there are none.
 SELECT t.product('shop');
+-- Which of the two it was, the condition of note_by_hand tells: only a statement asks it.
+SET track_functions = 'all';
+CREATE FUNCTION t.statements() RETURNS TABLE (ok boolean, asked bigint) LANGUAGE plpgsql AS $$
+DECLARE
+    before bigint := coalesce((SELECT calls FROM pg_stat_xact_user_functions WHERE funcname = 'by_hand'), 0);
+BEGIN
+    SELECT r.ok INTO ok FROM dialstack.session_create('shop', 'production', 'web', '{"userId": "user_triggers"}') AS c,
+           LATERAL dialstack.session_refresh(c.refresh_token) AS r;
+    asked := coalesce((SELECT calls FROM pg_stat_xact_user_functions WHERE funcname = 'by_hand'), 0) - before;
+    RETURN NEXT;
+    DELETE FROM dialstack.sessions WHERE subject = 'user_triggers';
+    DELETE FROM dialstack.session_users WHERE identifier = 'user_triggers';
+END
+$$;
+SELECT * FROM t.statements();
 CREATE SCHEMA audit;
 CREATE TABLE audit.log (n serial, tale text);
 CREATE FUNCTION audit.note() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -59,6 +74,17 @@ DROP TRIGGER at_commit ON dialstack.sessions;
 SELECT refresh_token FROM dialstack.session_create('shop', 'production', 'web', '{"userId": "user_triggers"}') \gset
 SELECT ok FROM dialstack.session_refresh(:'refresh_token');
 SELECT tale FROM audit.log ORDER BY n;
+SELECT * FROM t.statements();
+-- Rules.
+CREATE RULE note_new AS ON INSERT TO dialstack.sessions DO ALSO INSERT INTO audit.log (tale) VALUES ('rule');
+DROP TRIGGER changed_generation ON dialstack.sessions;
+DROP TRIGGER new_sessions ON dialstack.sessions;
+DROP TRIGGER new_session ON dialstack.sessions;
+DROP TRIGGER changed_sessions ON dialstack.sessions;
+SELECT * FROM t.statements();
+SELECT count(*) FROM audit.log WHERE tale = 'rule';
+DROP RULE note_new ON dialstack.sessions;
+SELECT * FROM t.statements();
 -- A column that was added gets its default.
 BEGIN;
 ALTER TABLE dialstack.sessions ADD COLUMN mark text NOT NULL DEFAULT 'added';
@@ -66,9 +92,6 @@ SELECT session_id, refresh_token FROM dialstack.session_create('shop', 'producti
 SELECT ok FROM dialstack.session_refresh(:'refresh_token');
 SELECT generation, mark FROM dialstack.sessions WHERE session_id = :'session_id';
 ROLLBACK;
-DROP TRIGGER new_sessions ON dialstack.sessions;
-DROP TRIGGER new_session ON dialstack.sessions;
-DROP TRIGGER changed_sessions ON dialstack.sessions;
 
 -- What a BEFORE trigger makes of the row is what is stored; what a trigger raises undoes it all.
 CREATE FUNCTION audit.change() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -95,8 +118,9 @@ SELECT count(*) FROM dialstack.session_users WHERE identifier = 'user_refused';
 UPDATE dialstack.sessions SET expires_at = expires_at + interval '1 day' WHERE session_id = :'session_id';
 SELECT operation, count(*) FROM dialstack.activity WHERE session_id = :'session_id' GROUP BY operation ORDER BY operation;
 
--- An update that leaves the page still finds its way into every index.
+-- Without triggers: an update of an indexed column finds its way into the index.
 DROP TRIGGER change ON dialstack.sessions;
+SELECT * FROM t.statements();
 CREATE INDEX regress_last_seen ON dialstack.sessions (last_seen_at, generation);
 SELECT refresh_token FROM dialstack.session_create('shop', 'production', 'web', '{"userId": "user_indexed"}') \gset
 SELECT ok FROM dialstack.session_refresh(:'refresh_token');
@@ -107,6 +131,8 @@ RESET enable_seqscan;
 
 DROP INDEX dialstack.regress_last_seen;
 DROP SCHEMA audit CASCADE;
+DROP FUNCTION t.statements;
+RESET track_functions;
 DELETE FROM dialstack.sessions WHERE subject IN ('user_triggers', 'user_changed', 'user_indexed');
 DELETE FROM dialstack.session_users WHERE identifier IN ('user_triggers', 'user_changed', 'user_indexed');
 DROP OWNED BY regress_triggers;
