@@ -89,5 +89,5 @@ extension_sql_file!("../sql/90_finish.sql", name = "finish", finalize);
 #[pg_guard]
 pub extern "C-unwind" fn _PG_init() {
     guc::register();
-    store::relations::register_callback();
+    store::relations::register_callbacks();
 }

@@ -13,6 +13,7 @@ use crate::session::{Definition, Room, room};
 use crate::store::activity::Origin;
 use crate::store::clock::{self, Micros, timestamptz};
 use crate::store::configuration::{self, Env, StoredDefinition};
+use crate::store::json::JsonText;
 use crate::store::owner::AsOwner;
 use crate::store::record::Record;
 use crate::store::revocations::{self, Which};
@@ -38,25 +39,25 @@ fn create(call: Create<'_>) -> error::Result<Tokens> {
     let data = required(call.data.as_ref(), "data", code)?;
     let text = data.text();
     check_origin(&call.origin, code)?;
-    let resolve = || -> error::Result<Resolved> {
+    let resolve = || -> error::Result<_> {
         let env = configuration::env(product, env_name)?;
         let stored = configuration::definition(&env.product_id, tag)?;
-        let checked = check_against(&stored, &text)?;
-        Ok(Resolved {
-            env,
-            stored,
-            checked,
-        })
+        Ok((env, stored))
     };
-    let before = resolve()?;
-    let api_key_id = caller::narrow(before.env.env_id)?;
-    session_users::count_in_user(before.user(), clock::now())?;
-    // That may have waited, even for who deleted the definition or revoked a key: all that follows
-    // is of now.
+    let (env, stored) = resolve()?;
+    let mut resolved = Resolved::new(env, stored, &text)?;
+    let api_key_id = caller::narrow(resolved.env.env_id)?;
+    session_users::count_in_user(resolved.user(), clock::now())?;
+    // That may have waited, even for who changed the definition or revoked a key: all that follows is
+    // of now.
     let now = clock::now();
-    let resolved = resolve()?;
-    if resolved.user() != before.user() {
-        return Err(revocations::conflict());
+    let (env, stored) = resolve()?;
+    if !(Rc::ptr_eq(&env, &resolved.env) && Rc::ptr_eq(&stored, &resolved.stored)) {
+        let of_now = Resolved::new(env, stored, &text)?;
+        if of_now.user() != resolved.user() {
+            return Err(revocations::conflict());
+        }
+        resolved = of_now;
     }
     make_room(&resolved.stored.definition, resolved.user(), now)?;
     let origin = Origin {
@@ -74,6 +75,15 @@ struct Resolved {
 }
 
 impl Resolved {
+    fn new(env: Rc<Env>, stored: Rc<StoredDefinition>, data: &JsonText) -> error::Result<Self> {
+        let checked = check_against(&stored, data)?;
+        Ok(Resolved {
+            env,
+            stored,
+            checked,
+        })
+    }
+
     fn user(&self) -> UserKey<'_> {
         UserKey {
             env_id: self.env.env_id,

@@ -213,17 +213,30 @@ thread_local! {
     static KNOWN: Cell<Option<Known>> = const { Cell::new(None) };
     static EPOCH: Cell<u64> = const { Cell::new(1) };
     static CONFIGURATION_EPOCH: Cell<u64> = const { Cell::new(1) };
+    static SHAPES_EPOCH: Cell<u64> = const { Cell::new(1) };
 }
 
-/// Asks the server for news of changed relations. Called once, from `_PG_init`.
-pub fn register_callback() {
-    // SAFETY: the callback lives as long as the library, which is never unloaded; it touches only
+fn advance(epoch: &Cell<u64>) {
+    epoch.set(epoch.get() + 1);
+}
+
+/// Asks the server for news of changed relations and functions. Called once, from `_PG_init`.
+pub fn register_callbacks() {
+    let functions = pg_sys::SysCacheIdentifier::PROCOID as i32;
+    let nothing = pg_sys::Datum::from(0);
+    // SAFETY: the callbacks live as long as the library, which is never unloaded; they touch only
     // thread-local cells and can't fail.
-    unsafe { pg_sys::CacheRegisterRelcacheCallback(Some(relation_changed), pg_sys::Datum::from(0)) }
+    unsafe {
+        pg_sys::CacheRegisterRelcacheCallback(Some(relation_changed), nothing);
+        pg_sys::CacheRegisterSyscacheCallback(functions, Some(function_changed), nothing);
+    }
+}
+
+unsafe extern "C-unwind" fn function_changed(_arg: pg_sys::Datum, _cache: i32, _hash: u32) {
+    SHAPES_EPOCH.with(advance);
 }
 
 unsafe extern "C-unwind" fn relation_changed(_arg: pg_sys::Datum, relation: pg_sys::Oid) {
-    let advance = |epoch: &Cell<u64>| epoch.set(epoch.get() + 1);
     // While the ids are not known, any relation may be the one.
     let known = KNOWN.get().filter(|_| relation != pg_sys::InvalidOid);
     let is = |rel: Rel| known.is_none_or(|known| known.oids[rel as usize] == relation);
@@ -238,6 +251,9 @@ unsafe extern "C-unwind" fn relation_changed(_arg: pg_sys::Datum, relation: pg_s
         EPOCH.with(advance);
     } else if known.is_some_and(|known| known.oids.contains(&relation)) {
         KNOWN.set(None);
+    }
+    if known.is_none_or(|known| known.oids[Rel::VerdictInvalidation as usize] != relation) {
+        SHAPES_EPOCH.with(advance);
     }
     if known.is_none() {
         KNOWN.set(None);
@@ -256,6 +272,12 @@ pub fn epoch() -> u64 {
 /// The epoch of verdicts by the news that has been taken in.
 pub fn epoch_so_far() -> u64 {
     EPOCH.get()
+}
+
+/// The epoch of what any relation or function is like, by the news that has been taken in: whoever has locked
+/// a table has taken in all of it.
+pub fn shapes_epoch() -> u64 {
+    SHAPES_EPOCH.get()
 }
 
 /// The epoch of keys, products, environments and definitions, which a revoked session leaves alone.

@@ -65,82 +65,112 @@ impl Table {
         Ok(())
     }
 
-    /// Waits for whoever is changing a row and locks it until the transaction ends: its latest state,
-    /// whatever snapshot the transaction has. `None` where the row is gone.
+    /// Gives columns of a row new values, as `decide` says of it: `None` leaves it as it is. Tells what `decide`
+    /// has made; `None` where nothing was changed, or the row is gone.
+    ///
+    /// The row is taken as it was read. Only where somebody else has it or was faster, it is waited for and
+    /// locked, and decided upon again as it is then, whatever snapshot the transaction has.
+    ///
+    /// # Errors
+    /// Those that the server raises while it waits; those of becoming the owner, for what an index computes.
+    pub fn change<T>(
+        mut self,
+        at: Location,
+        decide: impl Fn(&StoredRow) -> Option<(Changes, T)>,
+    ) -> Result<Option<T>> {
+        let mut found = match self.read(at) {
+            None => self.lock(at),
+            found => found,
+        };
+        while let Some(stored) = found {
+            let Some((changes, made)) = decide(&stored) else {
+                return Ok(None);
+            };
+            let mut slot = Slot::new(&self.relation);
+            let change = |n| changes.iter().find(|(column, _)| *column == n + 1);
+            slot.fill(|n| change(n).map_or_else(|| stored.slot.value(n), |(_, value)| *value));
+            // SAFETY: both are of the relation, and the row was read from it.
+            if unsafe { self.writer.update(&stored.slot, &slot, stored.locked) }? {
+                done();
+                return Ok(Some(made));
+            }
+            found = self.lock(at);
+        }
+        Ok(None)
+    }
+
+    /// The version of a row at a place, which never changes; what follows it may.
+    fn read(&self, at: Location) -> Option<StoredRow> {
+        let Location(mut place) = at;
+        let slot = Slot::new(&self.relation);
+        // SAFETY: the place is still the row's. A table has an access method, and what that raises is an
+        // ordinary error.
+        let found = unsafe {
+            let relation = self.relation.0;
+            let read = (*(*relation).rd_tableam).tuple_fetch_row_version?;
+            let any = &raw mut pg_sys::SnapshotAnyData;
+            pg_guard_ffi_boundary(|| read(relation, &mut place, any, slot.0))
+        };
+        found.then(|| StoredRow::of(slot, false))
+    }
+
+    /// Waits for whoever is changing a row and locks it until the transaction ends: its latest version.
+    /// `None` where the row is gone.
     ///
     /// The server's own way for this, `RelationFindReplTupleByIndex`, writes into the log when another was
     /// faster, and with that the statement: tokens, session data. It also misses rows that move meanwhile.
-    ///
-    /// # Errors
-    /// Those that the server raises while it waits.
-    pub fn lock(self, at: Location) -> Result<Option<LockedRow>> {
+    fn lock(&self, at: Location) -> Option<StoredRow> {
         let Location(mut place) = at;
-        let found = Slot::new(&self.relation);
+        let slot = Slot::new(&self.relation);
         let mut failure = pg_sys::TM_FailureData::default();
-        // SAFETY: the place is still the row's. A table has an access method, and what that raises is an
-        // ordinary error. The row is deformed whole.
-        let locked = unsafe {
+        // SAFETY: as in `read`.
+        let outcome = unsafe {
             let relation = self.relation.0;
-            let Some(lock) = (*(*relation).rd_tableam).tuple_lock else {
-                return Ok(None);
-            };
-            let (snapshot, command) = (
-                pg_sys::GetActiveSnapshot(),
-                pg_sys::GetCurrentCommandId(false),
-            );
-            let outcome = pg_guard_ffi_boundary(|| {
+            let lock = (*(*relation).rd_tableam).tuple_lock?;
+            let snapshot = pg_sys::GetActiveSnapshot();
+            let command = pg_sys::GetCurrentCommandId(false);
+            pg_guard_ffi_boundary(|| {
                 lock(
                     relation,
                     &mut place,
                     snapshot,
-                    found.0,
+                    slot.0,
                     command,
                     pg_sys::LockTupleMode::LockTupleNoKeyExclusive,
                     pg_sys::LockWaitPolicy::LockWaitBlock,
                     pg_sys::TUPLE_LOCK_FLAG_FIND_LAST_VERSION as u8,
                     &mut failure,
                 )
-            });
-            let locked = outcome == pg_sys::TM_Result::TM_Ok;
-            if locked {
-                let columns = (*(*found.0).tts_tupleDescriptor).natts;
-                pg_sys::slot_getsomeattrs_int(found.0, columns);
-            }
-            locked
+            })
         };
-        Ok(locked.then_some(LockedRow { found, table: self }))
+        (outcome == pg_sys::TM_Result::TM_Ok).then(|| StoredRow::of(slot, true))
     }
 }
 
-/// A row, as it is now, that nobody else can change before the transaction ends.
-pub struct LockedRow {
-    // Declared first: it must be given back before the relation is closed.
-    found: Slot,
-    table: Table,
+/// New values of columns, which count from 1; `None` is NULL.
+pub type Changes = Vec<(usize, Option<pg_sys::Datum>)>;
+
+/// A version of a row that is stored.
+pub struct StoredRow {
+    slot: Slot,
+    /// Whether it is the latest, and stays so until we change it or the transaction ends.
+    locked: bool,
 }
 
-impl LockedRow {
+impl StoredRow {
+    /// Of a slot that holds one.
+    fn of(mut slot: Slot, locked: bool) -> Self {
+        slot.deform();
+        StoredRow { slot, locked }
+    }
+
     /// The value of a column, copied; `None` for NULL. Columns count from 1.
     ///
     /// `T` must be the Rust type of the column's SQL type.
     pub fn get<T: FromDatum>(&self, column: usize) -> Option<T> {
-        let value = self.found.value(column.checked_sub(1)?)?;
+        let value = self.slot.value(column.checked_sub(1)?)?;
         // SAFETY: the slot holds the row; the caller names the type of the column.
         unsafe { T::from_datum(value, false) }
-    }
-
-    /// Gives columns new values; `None` is NULL. Columns count from 1.
-    ///
-    /// # Errors
-    /// Those of becoming the owner, for what an index computes.
-    pub fn update(mut self, changes: &[(usize, Option<pg_sys::Datum>)]) -> Result<()> {
-        let mut slot = Slot::new(&self.table.relation);
-        let change = |n| changes.iter().find(|(column, _)| *column == n + 1);
-        slot.fill(|n| change(n).map_or_else(|| self.found.value(n), |(_, value)| *value));
-        // SAFETY: both are of the relation, and the row was locked.
-        unsafe { self.table.writer.update(&self.found, &slot) }?;
-        done();
-        Ok(())
     }
 }
 

@@ -63,49 +63,46 @@ type Taken = (Rotated, Option<Inet>, Option<String>);
 
 /// Takes the step past SQL. Touches no indexed column but once a day, so that it stays a heap-only update.
 fn take(sessions: Table, step: &Step<'_>) -> Result<Option<Taken>> {
-    let row = step.from;
-    let Some(stored) = sessions.lock(step.at)? else {
-        return Ok(None);
-    };
-    let ends_at = |column| {
-        stored
-            .get::<TimestampWithTimeZone>(column)
-            .map(clock::micros)
-    };
-    let as_expected = stored.get(column::GENERATION) == Some(row.generation.cast_signed())
-        && ends_at(column::EXPIRES_AT) == Some(row.expires_at)
-        && ends_at(column::REVOKED_AT).is_none();
-    if !as_expected {
-        return Ok(None);
-    }
-    let rotated = Rotated {
-        key_number: stored
-            .get::<i32>(column::KEY_NUMBER)
-            .map_or(0, i32::unsigned_abs),
-        sealed_data: stored.get(column::SEALED_DATA),
-    };
-    let ip = step.origin.ip.cloned();
-    let ip = ip.or_else(|| stored.get::<Inet>(column::IP));
-    let user_agent = step.origin.user_agent.map(str::to_owned);
-    let user_agent = user_agent.or_else(|| stored.get::<String>(column::USER_AGENT));
-    stored.update(&[
-        (column::GENERATION, step.to.cast_signed().into_datum()),
-        // The reuse interval begins when the step is taken, which may have waited for the lock.
-        (column::ROTATED_AT, timestamptz_datum(clock::now())),
-        (column::LAST_SEEN_AT, timestamptz_datum(step.now)),
-        (
-            column::TOKEN_EXPIRES_AT,
-            timestamptz_datum(step.token_expires_at),
-        ),
-        (column::EXPIRES_AT, timestamptz_datum(step.expires_at)),
-        (
-            column::PURGE_AFTER,
-            purge_after(step.expires_at).into_datum(),
-        ),
-        (column::IP, ip.clone().into_datum()),
-        (column::USER_AGENT, user_agent.as_deref().into_datum()),
-    ])?;
-    Ok(Some((rotated, ip, user_agent)))
+    sessions.change(step.at, |stored| {
+        let ends_at = |column| {
+            stored
+                .get::<TimestampWithTimeZone>(column)
+                .map(clock::micros)
+        };
+        let row = step.from;
+        let as_expected = stored.get(column::GENERATION) == Some(row.generation.cast_signed())
+            && ends_at(column::EXPIRES_AT) == Some(row.expires_at)
+            && ends_at(column::REVOKED_AT).is_none();
+        if !as_expected {
+            return None;
+        }
+        let rotated = Rotated {
+            key_number: stored
+                .get::<i32>(column::KEY_NUMBER)
+                .map_or(0, i32::unsigned_abs),
+            sealed_data: stored.get(column::SEALED_DATA),
+        };
+        let ip = step.origin.ip.cloned();
+        let ip = ip.or_else(|| stored.get::<Inet>(column::IP));
+        let user_agent = step.origin.user_agent.map(str::to_owned);
+        let user_agent = user_agent.or_else(|| stored.get::<String>(column::USER_AGENT));
+        let purge_after = purge_after(step.expires_at);
+        let changes = vec![
+            (column::GENERATION, step.to.cast_signed().into_datum()),
+            // The reuse interval begins when the step is taken, which may have waited for another.
+            (column::ROTATED_AT, timestamptz_datum(clock::now())),
+            (column::LAST_SEEN_AT, timestamptz_datum(step.now)),
+            (
+                column::TOKEN_EXPIRES_AT,
+                timestamptz_datum(step.token_expires_at),
+            ),
+            (column::EXPIRES_AT, timestamptz_datum(step.expires_at)),
+            (column::PURGE_AFTER, purge_after.into_datum()),
+            (column::IP, ip.clone().into_datum()),
+            (column::USER_AGENT, user_agent.as_deref().into_datum()),
+        ];
+        Some((changes, (rotated, ip, user_agent)))
+    })
 }
 
 static TAKE: Statement = Statement {

@@ -126,17 +126,17 @@ fn count_in_known(user: UserKey<'_>, now: Micros) -> Result<bool> {
     let Some(users) = Table::open(Rel::SessionUsers)? else {
         return Ok(false);
     };
-    let Some(known) = users.lock(location)? else {
-        return Ok(false);
-    };
-    let seen = known.get::<TimestampWithTimeZone>(column::LAST_SEEN);
-    let seen = seen.map_or(now, |seen| clock::micros(seen).max(now));
-    let total = known.get::<i64>(column::TOTAL_SESSIONS).unwrap_or_default();
-    known.update(&[
-        (column::LAST_SEEN, timestamptz_datum(seen)),
-        (column::TOTAL_SESSIONS, total.saturating_add(1).into_datum()),
-    ])?;
-    Ok(true)
+    let counted = users.change(location, |known| {
+        let seen = known.get::<TimestampWithTimeZone>(column::LAST_SEEN);
+        let seen = seen.map_or(now, |seen| clock::micros(seen).max(now));
+        let total = known.get::<i64>(column::TOTAL_SESSIONS).unwrap_or_default();
+        let changes = vec![
+            (column::LAST_SEEN, timestamptz_datum(seen)),
+            (column::TOTAL_SESSIONS, total.saturating_add(1).into_datum()),
+        ];
+        Some((changes, ()))
+    })?;
+    Ok(counted.is_some())
 }
 
 /// How many living sessions the user has. Exact after [`count_in_user`], until the transaction ends.

@@ -28,6 +28,15 @@ impl Slot {
         }
     }
 
+    /// Makes the values of a stored row readable.
+    pub(super) fn deform(&mut self) {
+        // SAFETY: the slot holds a row, whose values stay as long as the slot does.
+        unsafe {
+            let columns = (*(*self.0).tts_tupleDescriptor).natts;
+            pg_sys::slot_getsomeattrs_int(self.0, columns);
+        }
+    }
+
     fn columns(&self) -> usize {
         // SAFETY: a slot has a row type.
         usize::try_from(unsafe { (*(*self.0).tts_tupleDescriptor).natts }).unwrap_or_default()

@@ -1,48 +1,224 @@
 //! What the executor does with a row: checks it, stores it, and enters it into the indexes.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::ffi::CStr;
+use std::mem::ManuallyDrop;
 use std::ptr::null_mut;
 
-use pgrx::{PgBox, pg_sys};
+use pgrx::memcxt::PgMemoryContexts;
+use pgrx::pg_sys::ffi::pg_guard_ffi_boundary;
+use pgrx::{PgBox, PgList, pg_sys};
 
 use super::slot::Slot;
 use crate::error::Result;
 use crate::store::owner::AsOwner;
-use crate::store::relations::Rel;
+use crate::store::relations::{self, Rel};
 use crate::store::scan::OpenRelation;
 
 /// Triggers of our own, which have nothing to say of what is written this way.
 const OURS: [&CStr; 2] = [c"note_by_hand", c"invalidate_verdicts"];
 
-/// What the executor keeps of a table that it writes to.
-pub(super) struct Writer {
+/// What the executor needs to write to a table: kept from one row to the next, because to make it costs as much
+/// as several rows.
+struct Prepared {
+    /// Holds all of it.
+    memory: pg_sys::MemoryContext,
     result: *mut pg_sys::ResultRelInfo,
     executor: *mut pg_sys::EState,
-    /// Whether the indexes are open: an update may need none.
-    indexed: bool,
+    indexes: Vec<Index>,
+    /// When it was made.
+    epoch: u64,
+}
+
+/// An index of a table.
+struct Index {
+    id: pg_sys::Oid,
+    info: *mut pg_sys::IndexInfo,
+}
+
+thread_local! {
+    /// What is prepared for tables that nobody is writing to at the moment, by their ids.
+    static KEPT: RefCell<HashMap<pg_sys::Oid, Prepared>> = RefCell::default();
+}
+
+impl Prepared {
+    /// Takes what was kept for a table, or prepares anew. Until it is kept again it lives as long as what
+    /// the current memory context holds, so that an error frees it.
+    ///
+    /// # Safety
+    /// The relation is open.
+    unsafe fn take(relation: pg_sys::Relation) -> Self {
+        let epoch = relations::shapes_epoch();
+        // SAFETY: as the caller promises.
+        let table = unsafe { (*relation).rd_id };
+        let kept = KEPT.with_borrow_mut(|kept| {
+            kept.extract_if(|_, kept| kept.epoch != epoch)
+                .for_each(|(_, stale)| stale.free());
+            kept.remove(&table)
+        });
+        // SAFETY: what is kept is whole.
+        unsafe {
+            match kept {
+                Some(kept) => {
+                    pg_sys::MemoryContextSetParent(kept.memory, pg_sys::CurrentMemoryContext);
+                    kept
+                }
+                None => Self::new(relation, epoch),
+            }
+        }
+    }
+
+    /// # Safety
+    /// The relation is open.
+    unsafe fn new(relation: pg_sys::Relation, epoch: u64) -> Self {
+        // SAFETY: a constant name; the sizes are the server's own for what is small.
+        let memory = unsafe {
+            pg_sys::AllocSetContextCreateInternal(
+                pg_sys::CurrentMemoryContext,
+                c"writing to a table of dialstack".as_ptr(),
+                pg_sys::ALLOCSET_SMALL_MINSIZE as usize,
+                pg_sys::ALLOCSET_SMALL_INITSIZE as usize,
+                pg_sys::ALLOCSET_SMALL_MAXSIZE as usize,
+            )
+        };
+        // SAFETY: it was just made, and nothing in it refers to anything that ends earlier: the relation
+        // is set anew for each row. As number of a range table's entry, 0 is none: there is no range table.
+        unsafe {
+            PgMemoryContexts::For(memory).switch_to(|_| {
+                let executor = pg_sys::CreateExecutorState();
+                let result =
+                    PgBox::<pg_sys::ResultRelInfo>::alloc_node(pg_sys::NodeTag::T_ResultRelInfo)
+                        .into_pg();
+                pg_sys::InitResultRelInfo(result, relation, 0, null_mut(), 0);
+                let indexes = index_ids(relation);
+                let indexes = indexes.map(|id| Index::prepare(id, executor)).collect();
+                Prepared {
+                    memory,
+                    result,
+                    executor,
+                    indexes,
+                    epoch,
+                }
+            })
+        }
+    }
+
+    /// Whether an index computes what it holds, by whatever functions.
+    fn has_computing_index(&self) -> bool {
+        self.indexes
+            .iter()
+            // SAFETY: it lives as long as all that was prepared.
+            .any(|index| unsafe { !(*index.info).ii_Expressions.is_null() })
+    }
+
+    /// Keeps it for the next row of the table.
+    fn keep(self, table: pg_sys::Oid) {
+        if self.has_computing_index() {
+            // The server would remember for longer than a statement what the functions look up.
+            return self.free();
+        }
+        // SAFETY: made in `new`. What was computed for the row is not needed any more.
+        unsafe {
+            if let Some(context) = (*self.executor).es_per_tuple_exprcontext.as_ref() {
+                pg_sys::MemoryContextReset(context.ecxt_per_tuple_memory);
+            }
+            pg_sys::MemoryContextSetParent(self.memory, pg_sys::CacheMemoryContext);
+        }
+        // An index of somebody else may have made our functions write to the same table meanwhile.
+        let other = KEPT.with_borrow_mut(|kept| kept.insert(table, self));
+        if let Some(other) = other {
+            other.free();
+        }
+    }
+
+    fn free(self) {
+        // SAFETY: all that it holds is this, and nobody uses it any more.
+        unsafe { pg_sys::MemoryContextDelete(self.memory) }
+    }
+}
+
+/// The ids of a table's indexes.
+///
+/// # Safety
+/// The relation is open.
+unsafe fn index_ids(relation: pg_sys::Relation) -> impl Iterator<Item = pg_sys::Oid> {
+    // SAFETY: the list is a copy.
+    let list = unsafe { PgList::<()>::from_pg(pg_sys::RelationGetIndexList(relation)) };
+    (0..list.len()).filter_map(move |n| list.get_oid(n))
+}
+
+impl Index {
+    /// # Safety
+    /// The index is one of an open table. The current memory context and the executor live as long as it.
+    unsafe fn prepare(id: pg_sys::Oid, executor: *mut pg_sys::EState) -> Self {
+        // SAFETY: opened and closed, as the executor does it for each statement.
+        unsafe {
+            let open = pg_sys::index_open(id, LOCK);
+            let info = pg_sys::BuildIndexInfo(open);
+            pg_sys::index_close(open, LOCK);
+            if !(*info).ii_Predicate.is_null() {
+                (*info).ii_PredicateState = pg_sys::ExecPrepareQual((*info).ii_Predicate, executor);
+            }
+            Index { id, info }
+        }
+    }
+
+    /// Whether a row belongs into it.
+    ///
+    /// # Safety
+    /// The slot holds a row of the table, and the executor is the one that it was prepared with.
+    unsafe fn wants(&self, slot: &Slot, executor: *mut pg_sys::EState) -> bool {
+        // SAFETY: as the caller promises; what the predicate raises is an ordinary error.
+        unsafe {
+            let Some(predicate) = (*self.info).ii_PredicateState.as_mut() else {
+                return true;
+            };
+            let Some(evaluate) = predicate.evalfunc else {
+                return true;
+            };
+            let mut context = (*executor).es_per_tuple_exprcontext;
+            if context.is_null() {
+                context = pg_sys::MakePerTupleExprContext(executor);
+            }
+            (*context).ecxt_scantuple = slot.0;
+            let mut null = false;
+            let mut memory = PgMemoryContexts::For((*context).ecxt_per_tuple_memory);
+            let wanted = memory
+                .switch_to(|_| pg_guard_ffi_boundary(|| evaluate(predicate, context, &mut null)));
+            wanted.value() != 0
+        }
+    }
+}
+
+/// What the executor locks an index with that it writes to.
+const LOCK: pg_sys::LOCKMODE = pg_sys::RowExclusiveLock as pg_sys::LOCKMODE;
+
+/// Writes a row to a table.
+pub(super) struct Writer {
+    prepared: ManuallyDrop<Prepared>,
+    /// The indexes that were opened, or null.
+    open: Vec<pg_sys::Relation>,
+    infos: Vec<*mut pg_sys::IndexInfo>,
 }
 
 impl Writer {
     pub(super) fn new(relation: &OpenRelation) -> Self {
-        // SAFETY: the relation is open, and stays so as long as the writer. As number of a range table's
-        // entry, 0 is none: there is no range table.
+        // SAFETY: the relation is open, and stays so as long as the writer.
         unsafe {
-            let executor = pg_sys::CreateExecutorState();
-            let result =
-                PgBox::<pg_sys::ResultRelInfo>::alloc_node(pg_sys::NodeTag::T_ResultRelInfo)
-                    .into_pg();
-            pg_sys::InitResultRelInfo(result, relation.0, 0, null_mut(), 0);
+            let prepared = Prepared::take(relation.0);
+            (*prepared.result).ri_RelationDesc = relation.0;
             Writer {
-                result,
-                executor,
-                indexed: false,
+                prepared: ManuallyDrop::new(prepared),
+                open: Vec::new(),
+                infos: Vec::new(),
             }
         }
     }
 
     fn relation(&self) -> pg_sys::Relation {
-        // SAFETY: made in `new`.
-        unsafe { (*self.result).ri_RelationDesc }
+        // SAFETY: set in `new`.
+        unsafe { (*self.prepared.result).ri_RelationDesc }
     }
 
     /// Whether nobody has added a trigger, a rule, a CHECK constraint or a column. A table that an update of the
@@ -62,19 +238,7 @@ impl Writer {
                 || (columns == ours
                     && plain
                     && (*self.relation()).rd_rules.is_null()
-                    && all_ours((*self.result).ri_TrigDesc))
-        }
-    }
-
-    /// Whether an open index computes what it holds, by whatever functions.
-    fn has_computing_index(&self) -> bool {
-        // SAFETY: as ExecOpenIndices has made them: so many pointers.
-        unsafe {
-            let count = usize::try_from((*self.result).ri_NumIndices).unwrap_or_default();
-            count > 0
-                && std::slice::from_raw_parts((*self.result).ri_IndexRelationInfo, count)
-                    .iter()
-                    .any(|index| !(**index).ii_Expressions.is_null())
+                    && all_ours((*self.prepared.result).ri_TrigDesc))
         }
     }
 
@@ -87,16 +251,36 @@ impl Writer {
         // SAFETY: as the caller promises; the relation is open.
         unsafe {
             if !(*(*self.relation()).rd_att).constr.is_null() {
-                pg_sys::ExecConstraints(self.result, slot.0, self.executor);
+                pg_sys::ExecConstraints(self.prepared.result, slot.0, self.prepared.executor);
             }
         }
     }
 
-    fn open_indexes(&mut self) {
-        if !self.indexed {
-            // SAFETY: made in `new`, of an open relation; closed in `drop`.
-            unsafe { pg_sys::ExecOpenIndices(self.result, false) };
-            self.indexed = true;
+    /// Opens the indexes that a row belongs into.
+    ///
+    /// # Safety
+    /// The slot holds a row of the relation.
+    unsafe fn open_indexes(&mut self, slot: &Slot) {
+        let count = self.prepared.indexes.len();
+        self.open = vec![null_mut(); count];
+        self.infos = self.prepared.indexes.iter().map(|i| i.info).collect();
+        for (index, open) in self.prepared.indexes.iter().zip(&mut self.open) {
+            // SAFETY: as the caller promises. The table is locked, and with it that the index stays.
+            unsafe {
+                if index.wants(slot, self.prepared.executor) {
+                    // What the index keeps for itself during a statement, in the memory of that.
+                    (*index.info).ii_AmCache = null_mut();
+                    (*index.info).ii_Context = pg_sys::CurrentMemoryContext;
+                    *open = pg_sys::index_open(index.id, LOCK);
+                }
+            }
+        }
+        // SAFETY: made in `new`; the arrays live as long as they are told of here.
+        unsafe {
+            let result = self.prepared.result;
+            (*result).ri_NumIndices = i32::try_from(count).unwrap_or_default();
+            (*result).ri_IndexRelationDescs = self.open.as_mut_ptr();
+            (*result).ri_IndexRelationInfo = self.infos.as_mut_ptr();
         }
     }
 
@@ -105,32 +289,41 @@ impl Writer {
     /// # Safety
     /// The slot holds a row of the relation.
     pub(super) unsafe fn insert(&mut self, slot: &Slot) -> Result<()> {
-        self.open_indexes();
         // SAFETY: slot, relation, indexes and executor belong together. What is violated is an ordinary
         // error.
         unsafe {
+            self.open_indexes(slot);
             self.check(slot);
             pg_sys::simple_table_tuple_insert(self.relation(), slot.0);
             self.insert_index_entries(slot, Written::New)
         }
     }
 
-    /// Stores a new version of a row.
+    /// Stores a new version of a row; `false` where it is not locked by us, and somebody else has it or has
+    /// changed it since it was found.
     ///
     /// # Safety
-    /// Both slots are of the relation; the row that was found is locked.
-    pub(super) unsafe fn update(&mut self, found: &Slot, slot: &Slot) -> Result<()> {
-        // SAFETY: as for an insert; the row is locked, so it is still as it was found.
+    /// Both slots are of the relation.
+    pub(super) unsafe fn update(
+        &mut self,
+        found: &Slot,
+        slot: &Slot,
+        locked: bool,
+    ) -> Result<bool> {
+        // SAFETY: as for an insert.
         unsafe {
             self.check(slot);
             // Publications may want to tell by what the row is known.
             pg_sys::CheckCmdReplicaIdentity(self.relation(), pg_sys::CmdType::CMD_UPDATE);
-            if let Some(written) = write_version(self.relation(), found, slot) {
-                self.open_indexes();
+            let Some(written) = write_version(self.relation(), found, slot, locked) else {
+                return Ok(false);
+            };
+            if written != Written::HeapOnly {
+                self.open_indexes(slot);
                 self.insert_index_entries(slot, written)?;
             }
         }
-        Ok(())
+        Ok(true)
     }
 
     /// What an index computes, by whatever functions, it computes as the owner.
@@ -139,10 +332,11 @@ impl Writer {
     /// The slot holds a version of a row that was just written to the relation, whose indexes are open.
     unsafe fn insert_index_entries(&mut self, slot: &Slot, written: Written) -> Result<()> {
         let _owner = self
+            .prepared
             .has_computing_index()
             .then(AsOwner::enter)
             .transpose()?;
-        let (result, executor) = (self.result, self.executor);
+        let (result, executor) = (self.prepared.result, self.prepared.executor);
         let (none, no_list) = (null_mut(), null_mut());
         let update = written != Written::New;
         // SAFETY: as the caller promises; a violated unique index raises an ordinary error.
@@ -164,15 +358,24 @@ impl Writer {
 
 impl Drop for Writer {
     fn drop(&mut self) {
-        if !std::thread::panicking() {
-            // SAFETY: opened in `new`; while unwinding, the transaction's abort closes it.
-            unsafe {
-                if self.indexed {
-                    pg_sys::ExecCloseIndices(self.result);
-                }
-                pg_sys::FreeExecutorState(self.executor);
-            }
+        // SAFETY: taken once.
+        let prepared = unsafe { ManuallyDrop::take(&mut self.prepared) };
+        // While unwinding, the transaction's abort closes the indexes and frees the memory: nothing that an
+        // error went through is kept.
+        if std::thread::panicking() {
+            return;
         }
+        // SAFETY: what was opened is closed once; what refers to it is forgotten. The relation is still open.
+        let table = unsafe {
+            let result = &mut *prepared.result;
+            pg_sys::ExecCloseIndices(result);
+            result.ri_NumIndices = 0;
+            result.ri_IndexRelationDescs = null_mut();
+            result.ri_IndexRelationInfo = null_mut();
+            let relation = std::mem::replace(&mut result.ri_RelationDesc, null_mut());
+            (*relation).rd_id
+        };
+        prepared.keep(table);
     }
 }
 
@@ -193,47 +396,73 @@ unsafe fn all_ours(triggers: *const pg_sys::TriggerDesc) -> bool {
     }
 }
 
-/// A version of a row that wants index entries.
+/// A version of a row that was stored, and where it wants index entries.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Written {
-    /// Of a new row.
+    /// Of a new row, in every index.
     New,
     /// Of a row that is there, in every index.
     Updated,
     /// Of a row that is there, in indexes that summarize blocks (BRIN) only.
     #[cfg(not(any(feature = "pg14", feature = "pg15")))]
     Summarized,
+    /// Of a row that is there, in none.
+    HeapOnly,
 }
 
-/// Writes a new version of a row. `None` where it needs no index entries: it is a heap-only update.
+/// Writes a new version of a row. `None` where it is not locked by us, and somebody else has it or has
+/// changed it since it was found: what is written was made before any wait, so there is none here.
 ///
 /// # Safety
-/// The row that was found is locked, and both slots are of the relation.
-unsafe fn write_version(relation: pg_sys::Relation, found: &Slot, slot: &Slot) -> Option<Written> {
-    let snapshot = null_mut();
+/// Both slots are of the relation.
+unsafe fn write_version(
+    relation: pg_sys::Relation,
+    found: &Slot,
+    slot: &Slot,
+    locked: bool,
+) -> Option<Written> {
     #[cfg(any(feature = "pg14", feature = "pg15"))]
-    {
-        let mut indexes = false;
-        // SAFETY: as the caller promises. The snapshot matters to no table that keeps its rows in a
-        // heap, as ours do.
-        unsafe {
-            let place = &raw mut (*found.0).tts_tid;
-            pg_sys::simple_table_tuple_update(relation, place, slot.0, snapshot, &mut indexes);
-        }
-        indexes.then_some(Written::Updated)
-    }
+    let mut indexes = false;
     #[cfg(not(any(feature = "pg14", feature = "pg15")))]
-    {
-        let mut indexes = pg_sys::TU_UpdateIndexes::TU_None;
-        // SAFETY: as above.
-        unsafe {
-            let place = &raw mut (*found.0).tts_tid;
-            pg_sys::simple_table_tuple_update(relation, place, slot.0, snapshot, &mut indexes);
-        }
-        match indexes {
-            pg_sys::TU_UpdateIndexes::TU_All => Some(Written::Updated),
-            pg_sys::TU_UpdateIndexes::TU_Summarizing => Some(Written::Summarized),
-            _ => None,
-        }
+    let mut indexes = pg_sys::TU_UpdateIndexes::TU_None;
+    let (snapshot, crosscheck) = (null_mut(), null_mut());
+    let mut failure = pg_sys::TM_FailureData::default();
+    let mut mode = pg_sys::LockTupleMode::LockTupleNoKeyExclusive;
+    // SAFETY: as the caller promises. A table has an access method, and what that raises is an ordinary error.
+    // The snapshot matters to no table that keeps its rows in a heap, as ours do.
+    let outcome = unsafe {
+        let write = (*(*relation).rd_tableam).tuple_update?;
+        let place = &raw mut (*found.0).tts_tid;
+        let command = pg_sys::GetCurrentCommandId(true);
+        pg_guard_ffi_boundary(|| {
+            write(
+                relation,
+                place,
+                slot.0,
+                command,
+                snapshot,
+                crosscheck,
+                // Only who may wait finds out that the lock is our own.
+                locked,
+                &mut failure,
+                &mut mode,
+                &mut indexes,
+            )
+        })
+    };
+    if outcome != pg_sys::TM_Result::TM_Ok {
+        return None;
     }
+    #[cfg(any(feature = "pg14", feature = "pg15"))]
+    return Some(if indexes {
+        Written::Updated
+    } else {
+        Written::HeapOnly
+    });
+    #[cfg(not(any(feature = "pg14", feature = "pg15")))]
+    Some(match indexes {
+        pg_sys::TU_UpdateIndexes::TU_All => Written::Updated,
+        pg_sys::TU_UpdateIndexes::TU_Summarizing => Written::Summarized,
+        _ => Written::HeapOnly,
+    })
 }
