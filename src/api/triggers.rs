@@ -6,7 +6,8 @@ use pgrx::prelude::*;
 
 use crate::error::{Code, Error};
 use crate::store::by_hand::{self, Changed};
-use crate::store::{owner, relations, session_writes};
+use crate::store::relations::{self, Rel};
+use crate::store::{owner, without_news};
 
 /// Tells every backend, at commit, that what it remembers may have changed.
 ///
@@ -17,7 +18,8 @@ LANGUAGE c AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';"
 )]
 fn invalidate_verdicts(call: pg_sys::FunctionCallInfo) -> Result<i64, ErrorReport> {
     let table = relations::of_trigger(call).ok_or_else(not_a_trigger)?;
-    if !session_writes::is_without_news() {
+    let is_of_sessions = relations::oid(Rel::Sessions)? == table;
+    if !(is_of_sessions && without_news::is_without_news()) {
         relations::invalidate(table)?;
     }
     // A statement trigger returns a null pointer that isn't NULL: nothing, without an error.

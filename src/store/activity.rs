@@ -11,9 +11,8 @@ use uuid::Uuid;
 use super::clock::{self, Micros, timestamptz_datum};
 use super::ids::pg_uuid;
 use super::json::JsonText;
-use super::owner::AsOwner;
 use super::relations::{self, ACTIVITY, Rel};
-use super::rows::Table;
+use super::rows;
 use super::sessions::SessionRow;
 use super::statements::Statement;
 use crate::error::Result;
@@ -143,7 +142,7 @@ static INSERT: Statement = Statement {
     ],
 };
 
-/// Adds a row, past SQL where that will do: the statement would cost several times as much, at each create and refresh.
+/// Adds a row.
 pub fn write(entry: &Entry<'_>) -> Result<()> {
     let month = clock::utc_month(entry.at);
     let status = if entry.refused.is_some() {
@@ -176,11 +175,7 @@ pub fn write(entry: &Entry<'_>) -> Result<()> {
         entry.expires_after.and_then(timestamptz_datum),
     ];
     let partition = ACTIVITY[usize::from(month.unsigned_abs()) - 1];
-    match Table::open(partition)? {
-        Some(table) => table.insert(&values),
-        // SAFETY: the same columns.
-        None => unsafe { INSERT.execute_values(&AsOwner::enter()?, &values) }.map(|_| ()),
-    }
+    rows::insert(partition, &values, &INSERT)
 }
 
 mod server {

@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 use super::clock::{self, Micros};
 use super::owner::AsOwner;
 use super::relations::{self, Rel};
-use super::rows::Table;
+use super::rows;
 use super::statements::Statement;
 use super::{random, root_key_file, scan};
 use crate::error::{Code, Error, Result};
@@ -141,7 +141,7 @@ pub fn replace(owner: &AsOwner, id: InstanceId, root: &NewRoot, created_at: Micr
         root_key::fingerprint(root.key()).as_slice().into_datum(),
         clock::timestamptz_datum(created_at),
     ];
-    Table::open_in_silence(Rel::Instance)?.insert(&values)?;
+    rows::insert_in_silence(Rel::Instance, &values)?;
     // Our own triggers did not fire either.
     relations::invalidate(relations::oid(Rel::Instance)?)
 }

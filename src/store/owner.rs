@@ -7,6 +7,7 @@ use pgrx::pg_sys;
 
 use super::relations::{self, Rel};
 use super::settings::set_for_this_level;
+use super::trigger_depth;
 use crate::error::Result;
 
 /// The one search path under which our statements run, so that kept plans stay valid and no
@@ -14,12 +15,14 @@ use crate::error::Result;
 const SEARCH_PATH: &CStr = c"pg_catalog, pg_temp";
 
 thread_local! {
-    static ENTERED: Cell<u32> = const { Cell::new(0) };
+    /// How deep in triggers the statements of whoever entered last are.
+    static AT_WORK: Cell<Option<i32>> = const { Cell::new(None) };
 }
 
-/// Whether one of our own statements is running, and not somebody's by hand.
+/// Whether one of our own statements is running, and not somebody's by hand, be it in a trigger that ours
+/// fires.
 pub fn is_at_work() -> bool {
-    ENTERED.get() > 0
+    AT_WORK.get() == Some(trigger_depth::now())
 }
 
 /// While it lives, the current user is another role and the search path is ours.
@@ -30,6 +33,7 @@ pub struct AsRole {
     caller: pg_sys::Oid,
     security_context: i32,
     settings_level: i32,
+    at_work_before: Option<i32>,
 }
 
 impl AsRole {
@@ -52,18 +56,18 @@ impl AsRole {
             set_for_this_level(c"search_path", SEARCH_PATH);
             level
         };
-        ENTERED.set(ENTERED.get() + 1);
         AsRole {
             caller,
             security_context,
             settings_level,
+            at_work_before: AT_WORK.replace(Some(trigger_depth::now())),
         }
     }
 }
 
 impl Drop for AsRole {
     fn drop(&mut self) {
-        ENTERED.set(ENTERED.get() - 1);
+        AT_WORK.set(self.at_work_before);
         if !std::thread::panicking() {
             // SAFETY: the nest level and the identity are the ones that `switch` found. Undone like
             // an abort, so that nothing that other code SET meanwhile outlives it.

@@ -13,50 +13,104 @@ use pgrx::{FromDatum, pg_sys};
 
 use self::slot::Slot;
 use self::writer::Writer;
+use super::owner::AsOwner;
 use super::relations::Rel;
 use super::scan::{Location, OpenRelation};
-use super::statements::must_be_able_to_write;
+use super::statements::{Statement, must_be_able_to_write};
+use super::without_news::WithoutNews;
 use crate::error::Result;
 
+/// Adds a row. The values are those of the first columns, in order; `None` is NULL. What a table of before an
+/// update of the extension has no column for is left out. `statement` adds the same row, with the values as
+/// parameters, where past SQL will not do.
+///
+/// # Errors
+/// Those of looking the table up, and of becoming the owner.
+pub fn insert(rel: Rel, values: &[Option<pg_sys::Datum>], statement: &Statement) -> Result<()> {
+    let table = Table::open(rel)?;
+    if table.writer.is_as_made() {
+        return table.insert(values);
+    }
+    drop(table);
+    // SAFETY: the values are those of the columns, and the statement names the same ones.
+    unsafe { statement.execute_values(&AsOwner::enter()?, values) }.map(|_| ())
+}
+
+/// Adds a row, whatever was added to the table: one that no trigger of others may see.
+///
+/// # Errors
+/// As [`insert`].
+pub fn insert_in_silence(rel: Rel, values: &[Option<pg_sys::Datum>]) -> Result<()> {
+    Table::open(rel)?.insert(values)
+}
+
+/// A change of some columns of a row.
+pub struct Update {
+    /// The table.
+    pub rel: Rel,
+    /// The columns that get new values, counted from 1.
+    pub columns: &'static [usize],
+    /// Changes the same where past SQL will not do. Its parameters are the values of the row's key, and then
+    /// the new ones.
+    pub statement: Statement,
+}
+
+/// New values, in the order of [`Update::columns`]; `None` is NULL.
+pub type Values = Vec<Option<pg_sys::Datum>>;
+
+impl Update {
+    /// Changes the row at a place to what `decide` says of it: `None` leaves it as it is. Tells what else
+    /// `decide` has made; `None` where nothing was changed, or the row is gone.
+    ///
+    /// The row is taken as it was read. Only where somebody else has it or was faster, it is waited for and
+    /// locked, and decided upon again as it is then, whatever snapshot the transaction has.
+    ///
+    /// # Errors
+    /// Those of looking the table up, and of becoming the owner; those that the server raises while it waits.
+    pub fn run<T>(
+        &self,
+        at: Location,
+        key: &[Option<pg_sys::Datum>],
+        decide: impl Fn(&StoredRow) -> Option<(Values, T)>,
+    ) -> Result<Option<T>> {
+        let mut table = Table::open(self.rel)?;
+        if table.writer.is_as_made() {
+            return table.update(at, self.columns, decide);
+        }
+        let Some((values, made)) = table.lock(at).and_then(|stored| decide(&stored)) else {
+            return Ok(None);
+        };
+        drop(table);
+        let values = [key, &values].concat();
+        // As without a trigger of ours: the caller knows whether there is news.
+        let _silent = WithoutNews::begin();
+        // SAFETY: the values are those of key and columns, and the statement names the same ones.
+        let changed = unsafe { self.statement.execute_values(&AsOwner::enter()?, &values) }?;
+        Ok((changed == 1).then_some(made))
+    }
+}
+
 /// A table of ours, open for writing.
-pub struct Table {
+struct Table {
     // Before the relation: it must end before that is closed.
     writer: Writer,
     relation: OpenRelation,
 }
 
 impl Table {
-    /// Opens a table for writing. `None` where somebody has added to it what only a statement heeds.
-    ///
-    /// # Errors
-    /// Those of looking the relation up.
-    pub fn open(rel: Rel) -> Result<Option<Self>> {
-        let table = Self::open_in_silence(rel)?;
-        Ok(table.writer.is_as_made(rel).then_some(table))
-    }
-
-    /// Opens a table for writing, whatever was added to it: for rows that no trigger of others may see.
-    ///
-    /// # Errors
-    /// Those of looking the relation up.
-    pub fn open_in_silence(rel: Rel) -> Result<Self> {
+    fn open(rel: Rel) -> Result<Self> {
         must_be_able_to_write();
         // What this transaction has done so far is seen, as by a statement.
         // SAFETY: callable anywhere between statements of a function.
         unsafe { pg_sys::CommandCounterIncrement() };
         let relation = OpenRelation::open(rel, pg_sys::RowExclusiveLock)?;
         Ok(Table {
-            writer: Writer::new(&relation),
+            writer: Writer::new(rel, &relation),
             relation,
         })
     }
 
-    /// Adds a row. The values are those of the first columns, in order; `None` is NULL. What a table of
-    /// before an update of the extension has no column for is left out.
-    ///
-    /// # Errors
-    /// Those of becoming the owner, for what an index computes.
-    pub fn insert(mut self, values: &[Option<pg_sys::Datum>]) -> Result<()> {
+    fn insert(mut self, values: &[Option<pg_sys::Datum>]) -> Result<()> {
         let mut slot = Slot::new(&self.relation);
         slot.fill(|n| values.get(n).copied().flatten());
         // SAFETY: it was made for the relation, and filled.
@@ -65,30 +119,27 @@ impl Table {
         Ok(())
     }
 
-    /// Gives columns of a row new values, as `decide` says of it: `None` leaves it as it is. Tells what `decide`
-    /// has made; `None` where nothing was changed, or the row is gone.
-    ///
-    /// The row is taken as it was read. Only where somebody else has it or was faster, it is waited for and
-    /// locked, and decided upon again as it is then, whatever snapshot the transaction has.
-    ///
-    /// # Errors
-    /// Those that the server raises while it waits; those of becoming the owner, for what an index computes.
-    pub fn change<T>(
-        mut self,
+    fn update<T>(
+        &mut self,
         at: Location,
-        decide: impl Fn(&StoredRow) -> Option<(Changes, T)>,
+        columns: &[usize],
+        decide: impl Fn(&StoredRow) -> Option<(Values, T)>,
     ) -> Result<Option<T>> {
         let mut found = match self.read(at) {
             None => self.lock(at),
             found => found,
         };
         while let Some(stored) = found {
-            let Some((changes, made)) = decide(&stored) else {
+            let Some((values, made)) = decide(&stored) else {
                 return Ok(None);
             };
             let mut slot = Slot::new(&self.relation);
-            let change = |n| changes.iter().find(|(column, _)| *column == n + 1);
-            slot.fill(|n| change(n).map_or_else(|| stored.slot.value(n), |(_, value)| *value));
+            slot.fill(
+                |n| match columns.iter().position(|column| *column == n + 1) {
+                    Some(changed) => values.get(changed).copied().flatten(),
+                    None => stored.slot.value(n),
+                },
+            );
             // SAFETY: both are of the relation, and the row was read from it.
             if unsafe { self.writer.update(&stored.slot, &slot, stored.locked) }? {
                 done();
@@ -146,9 +197,6 @@ impl Table {
         (outcome == pg_sys::TM_Result::TM_Ok).then(|| StoredRow::of(slot, true))
     }
 }
-
-/// New values of columns, which count from 1; `None` is NULL.
-pub type Changes = Vec<(usize, Option<pg_sys::Datum>)>;
 
 /// A version of a row that is stored.
 pub struct StoredRow {

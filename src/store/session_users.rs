@@ -10,7 +10,7 @@ use super::clock::{self, Micros, timestamptz, timestamptz_datum};
 use super::ids::uuid;
 use super::owner::AsOwner;
 use super::relations::Rel;
-use super::rows::Table;
+use super::rows::Update;
 use super::scan::{self, Key};
 use super::statements::{Statement, bind};
 use super::transaction;
@@ -111,7 +111,23 @@ pub fn count_in_user(user: UserKey<'_>, now: Micros) -> Result<()> {
         .map(|_| ())
 }
 
-/// The same for a user who is there, past SQL; `false` for a new one, and where SQL is needed.
+static COUNT_IN_KNOWN: Update = Update {
+    rel: Rel::SessionUsers,
+    columns: &[column::LAST_SEEN, column::TOTAL_SESSIONS],
+    statement: Statement {
+        sql: "UPDATE dialstack.session_users SET last_seen = $4, total_sessions = $5 \
+               WHERE env_id = $1 AND definition_id = $2 AND identifier = $3",
+        parameters: &[
+            T::INT4OID,
+            T::INT4OID,
+            T::TEXTOID,
+            T::TIMESTAMPTZOID,
+            T::INT8OID,
+        ],
+    },
+};
+
+/// The same for a user who is there; `false` for a new one.
 fn count_in_known(user: UserKey<'_>, now: Micros) -> Result<bool> {
     let key = [
         Key::int4(column::ENV_ID, user.env_id),
@@ -123,18 +139,20 @@ fn count_in_known(user: UserKey<'_>, now: Micros) -> Result<bool> {
     let Some(location) = location else {
         return Ok(false);
     };
-    let Some(users) = Table::open(Rel::SessionUsers)? else {
-        return Ok(false);
-    };
-    let counted = users.change(location, |known| {
+    let key = [
+        user.env_id.into_datum(),
+        user.definition_id.into_datum(),
+        user.identifier.into_datum(),
+    ];
+    let counted = COUNT_IN_KNOWN.run(location, &key, |known| {
         let seen = known.get::<TimestampWithTimeZone>(column::LAST_SEEN);
         let seen = seen.map_or(now, |seen| clock::micros(seen).max(now));
         let total = known.get::<i64>(column::TOTAL_SESSIONS).unwrap_or_default();
-        let changes = vec![
-            (column::LAST_SEEN, timestamptz_datum(seen)),
-            (column::TOTAL_SESSIONS, total.saturating_add(1).into_datum()),
+        let values = vec![
+            timestamptz_datum(seen),
+            total.saturating_add(1).into_datum(),
         ];
-        Some((changes, ()))
+        Some((values, ()))
     })?;
     Ok(counted.is_some())
 }

@@ -1,7 +1,5 @@
 //! Making user and account sessions; extending user sessions and changing their data.
 
-use std::cell::Cell;
-
 use pgrx::IntoDatum;
 use pgrx::datum::{Date, Inet};
 use pgrx::pg_sys::BuiltinOid as T;
@@ -12,37 +10,12 @@ use super::clock::{self, Micros, timestamptz, timestamptz_datum};
 use super::ids::pg_uuid;
 use super::owner::AsOwner;
 use super::relations::Rel;
-use super::rows::Table;
+use super::rows;
 use super::sessions::SessionRow;
 use super::statements::{Statement, bind};
+use super::without_news::WithoutNews;
 use crate::error::Result;
 use crate::guc;
-
-thread_local! {
-    static WITHOUT_NEWS: Cell<bool> = const { Cell::new(false) };
-}
-
-/// While it lives, updates of `sessions` change no verdict that anybody remembers; the invalidation
-/// trigger then stays silent.
-pub(super) struct WithoutNews;
-
-impl WithoutNews {
-    pub(super) fn begin() -> Self {
-        WITHOUT_NEWS.with(|flag| flag.set(true));
-        WithoutNews
-    }
-}
-
-impl Drop for WithoutNews {
-    fn drop(&mut self) {
-        WITHOUT_NEWS.with(|flag| flag.set(false));
-    }
-}
-
-/// Whether the running statement changes no verdict.
-pub fn is_without_news() -> bool {
-    WITHOUT_NEWS.with(Cell::get)
-}
 
 /// The day after which the row of a session that dies then may go.
 pub fn purge_after(dies_at: Micros) -> Date {
@@ -161,13 +134,7 @@ pub fn insert(session: NewSession<'_>) -> Result<()> {
         session.origin.user_agent.into_datum(),
         api_key_id.as_ref().map(pg_uuid).into_datum(),
     ];
-    match Table::open(Rel::Sessions)? {
-        Some(table) => table.insert(&values)?,
-        None => {
-            // SAFETY: the same columns.
-            unsafe { INSERT.execute_values(&AsOwner::enter()?, &values) }?;
-        }
-    }
+    rows::insert(Rel::Sessions, &values, &INSERT)?;
     activity::write(&Entry {
         at: session.now,
         session_id: &session.session_id,

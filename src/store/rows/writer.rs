@@ -27,6 +27,8 @@ struct Prepared {
     result: *mut pg_sys::ResultRelInfo,
     executor: *mut pg_sys::EState,
     indexes: Vec<Index>,
+    /// Whether nobody has added to the table what only a statement heeds.
+    as_made: bool,
     /// When it was made.
     epoch: u64,
 }
@@ -48,7 +50,7 @@ impl Prepared {
     ///
     /// # Safety
     /// The relation is open.
-    unsafe fn take(relation: pg_sys::Relation) -> Self {
+    unsafe fn take(rel: Rel, relation: pg_sys::Relation) -> Self {
         let epoch = relations::shapes_epoch();
         // SAFETY: as the caller promises.
         let table = unsafe { (*relation).rd_id };
@@ -64,14 +66,14 @@ impl Prepared {
                     pg_sys::MemoryContextSetParent(kept.memory, pg_sys::CurrentMemoryContext);
                     kept
                 }
-                None => Self::new(relation, epoch),
+                None => Self::new(rel, relation, epoch),
             }
         }
     }
 
     /// # Safety
     /// The relation is open.
-    unsafe fn new(relation: pg_sys::Relation, epoch: u64) -> Self {
+    unsafe fn new(rel: Rel, relation: pg_sys::Relation, epoch: u64) -> Self {
         // SAFETY: a constant name; the sizes are the server's own for what is small.
         let memory = unsafe {
             pg_sys::AllocSetContextCreateInternal(
@@ -98,6 +100,7 @@ impl Prepared {
                     result,
                     executor,
                     indexes,
+                    as_made: is_as_made(rel, relation),
                     epoch,
                 }
             })
@@ -203,10 +206,10 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn new(relation: &OpenRelation) -> Self {
+    pub(super) fn new(rel: Rel, relation: &OpenRelation) -> Self {
         // SAFETY: the relation is open, and stays so as long as the writer.
         unsafe {
-            let prepared = Prepared::take(relation.0);
+            let prepared = Prepared::take(rel, relation.0);
             (*prepared.result).ri_RelationDesc = relation.0;
             Writer {
                 prepared: ManuallyDrop::new(prepared),
@@ -221,25 +224,9 @@ impl Writer {
         unsafe { (*self.prepared.result).ri_RelationDesc }
     }
 
-    /// Whether nobody has added a trigger, a rule, a CHECK constraint or a column. A table that an update of the
-    /// extension has still to give columns is taken as it is.
-    pub(super) fn is_as_made(&self, rel: Rel) -> bool {
-        // SAFETY: made in `new`, of an open relation, which has a row type, with constraints or none, and
-        // triggers and rules or none.
-        unsafe {
-            let row_type = (*self.relation()).rd_att;
-            let columns = usize::try_from((*row_type).natts).unwrap_or_default();
-            let ours = rel.layout().columns();
-            let plain = (*row_type)
-                .constr
-                .as_ref()
-                .is_none_or(|all| all.num_check == 0);
-            columns < ours
-                || (columns == ours
-                    && plain
-                    && (*self.relation()).rd_rules.is_null()
-                    && all_ours((*self.prepared.result).ri_TrigDesc))
-        }
+    /// Whether nobody has added to the table what only a statement heeds.
+    pub(super) fn is_as_made(&self) -> bool {
+        self.prepared.as_made
     }
 
     /// Raises an error where a row lacks what must not be NULL. Whoever reads the table relies on it,
@@ -379,20 +366,44 @@ impl Drop for Writer {
     }
 }
 
-/// Whether a table has no trigger but ours.
+/// Whether nobody has added a trigger, a rule, a CHECK constraint or a column. A table that an update of the
+/// extension has still to give columns is taken as it is.
 ///
 /// # Safety
-/// The server's own description, or null.
-unsafe fn all_ours(triggers: *const pg_sys::TriggerDesc) -> bool {
-    if triggers.is_null() {
-        return true;
-    }
-    // SAFETY: it counts its triggers, and each has a name.
+/// The relation is open.
+unsafe fn is_as_made(rel: Rel, relation: pg_sys::Relation) -> bool {
+    // SAFETY: an open relation has a row type, with constraints or none, and triggers and rules or none.
     unsafe {
-        let count = usize::try_from((*triggers).numtriggers).unwrap_or_default();
-        std::slice::from_raw_parts((*triggers).triggers, count)
+        let row_type = (*relation).rd_att;
+        let columns = usize::try_from((*row_type).natts).unwrap_or_default();
+        let ours = rel.layout().columns();
+        let plain = (*row_type)
+            .constr
+            .as_ref()
+            .is_none_or(|all| all.num_check == 0);
+        columns < ours
+            || (columns == ours && plain && (*relation).rd_rules.is_null() && all_ours(relation))
+    }
+}
+
+/// Whether a table has no trigger but ours, which call functions of the table's schema.
+///
+/// # Safety
+/// The relation is open.
+unsafe fn all_ours(relation: pg_sys::Relation) -> bool {
+    // SAFETY: a description counts its triggers, and each has a name.
+    unsafe {
+        let schema = (*(*relation).rd_rel).relnamespace;
+        let Some(triggers) = (*relation).trigdesc.as_ref() else {
+            return true;
+        };
+        let count = usize::try_from(triggers.numtriggers).unwrap_or_default();
+        std::slice::from_raw_parts(triggers.triggers, count)
             .iter()
-            .all(|trigger| OURS.contains(&CStr::from_ptr(trigger.tgname)))
+            .all(|trigger| {
+                OURS.contains(&CStr::from_ptr(trigger.tgname))
+                    && pg_sys::get_func_namespace(trigger.tgfoid) == schema
+            })
     }
 }
 

@@ -118,6 +118,33 @@ SELECT count(*) FROM dialstack.session_users WHERE identifier = 'user_refused';
 UPDATE dialstack.sessions SET expires_at = expires_at + interval '1 day' WHERE session_id = :'session_id';
 SELECT operation, count(*) FROM dialstack.activity WHERE session_id = :'session_id' GROUP BY operation ORDER BY operation;
 
+-- What a trigger revokes while a function of ours writes is dead at once, like all else.
+CREATE FUNCTION audit.end_others() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE dialstack.sessions SET revoked_at = now()
+     WHERE subject = NEW.subject AND session_id <> NEW.session_id AND revoked_at IS NULL;
+    RETURN NULL;
+END
+$$;
+SELECT token AS remembered FROM dialstack.session_create('shop', 'production', 'web', '{"userId": "user_family"}') \gset
+SELECT refresh_token FROM dialstack.session_create('shop', 'production', 'web', '{"userId": "user_family"}') \gset
+SELECT valid FROM generate_series(1, 3), dialstack.session_verify(:'remembered');
+CREATE TRIGGER end_others AFTER UPDATE OF generation ON dialstack.sessions FOR EACH ROW EXECUTE FUNCTION audit.end_others();
+SELECT valid FROM generate_series(1, 3), dialstack.session_verify(:'remembered');
+SELECT ok FROM dialstack.session_refresh(:'refresh_token');
+SELECT valid, reason FROM dialstack.session_verify(:'remembered');
+SELECT operation, count(*) FROM dialstack.activity WHERE subject = 'user_family' GROUP BY operation ORDER BY operation;
+DROP TRIGGER end_others ON dialstack.sessions;
+
+-- A trigger that has the name of one of ours is still somebody's.
+DROP TRIGGER after_row ON dialstack.session_users;
+DROP TRIGGER changed_users ON dialstack.session_users;
+CREATE TRIGGER note_by_hand AFTER INSERT ON dialstack.session_users FOR EACH ROW EXECUTE FUNCTION audit.note();
+TRUNCATE audit.log;
+SELECT token IS NOT NULL AS created FROM dialstack.session_create('shop', 'production', 'web', '{"userId": "user_named"}');
+SELECT tale FROM audit.log ORDER BY n;
+DROP TRIGGER note_by_hand ON dialstack.session_users;
+
 -- Without triggers: an update of an indexed column finds its way into the index.
 DROP TRIGGER change ON dialstack.sessions;
 SELECT * FROM t.statements();
@@ -133,7 +160,7 @@ DROP INDEX dialstack.regress_last_seen;
 DROP SCHEMA audit CASCADE;
 DROP FUNCTION t.statements;
 RESET track_functions;
-DELETE FROM dialstack.sessions WHERE subject IN ('user_triggers', 'user_changed', 'user_indexed');
-DELETE FROM dialstack.session_users WHERE identifier IN ('user_triggers', 'user_changed', 'user_indexed');
+DELETE FROM dialstack.sessions WHERE subject IN ('user_triggers', 'user_changed', 'user_family', 'user_named', 'user_indexed');
+DELETE FROM dialstack.session_users WHERE identifier IN ('user_triggers', 'user_changed', 'user_family', 'user_named', 'user_indexed');
 DROP OWNED BY regress_triggers;
 DROP ROLE regress_triggers;
