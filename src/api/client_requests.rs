@@ -220,6 +220,7 @@ pub(super) fn grant(
             .hint("Give connected_account_ids, connect_webview_ids or user_identity_ids."));
     }
     let owner = AsOwner::enter()?;
+    session_writes::lock_table()?;
     let id = find(&owner, &scene, id, key, code)?.session_id;
     session_writes::lock(&owner, &id)?;
     let before = find(&owner, &scene, Some(id), None, code)?;

@@ -8,6 +8,7 @@ use super::client_session_writes::Grants;
 use super::clock::{Micros, timestamptz};
 use super::ids::{pg_uuid, uuid};
 use super::owner::AsOwner;
+use super::session_writes;
 use super::statements::{Columns, Statement, bind};
 use crate::error::Result;
 use crate::session::Page;
@@ -125,6 +126,7 @@ pub fn by_key(
 
 /// The session that holds this user_identifier_key, living or expired, locked.
 pub fn lock_by_key(owner: &AsOwner, env_id: i32, key: &str) -> Result<Option<ClientSession>> {
+    session_writes::lock_table()?;
     let arguments = [bind(env_id), bind(key)];
     Ok(LOCK_BY_KEY
         .write(owner, &arguments, read)?

@@ -9,6 +9,7 @@ use std::marker::PhantomData;
 use pgrx::{FromDatum, IntoDatum, pg_sys};
 
 use super::relations::{self, Rel};
+use super::statements::must_be_able_to_write;
 use super::varlena::Varlena;
 use crate::error::{Code, Error, Result};
 
@@ -82,6 +83,17 @@ fn lock(rel: Rel, mode: u32) -> Result<pg_sys::Oid> {
         // SAFETY: locked just above.
         unsafe { pg_sys::UnlockRelationOid(oid, mode as i32) };
     }
+}
+
+/// Locks a table as whoever writes to it does, until the transaction ends: for statements that read or lock
+/// rows of it before others write. What they go through, they lock as well, and a REINDEX, which locks the
+/// table against writing and then its indexes, must come before all of it or after.
+///
+/// # Errors
+/// `JWT_NOT_AVAILABLE` where the table is not as the extension made it.
+pub fn lock_for_writing(rel: Rel) -> Result<()> {
+    must_be_able_to_write();
+    lock(rel, pg_sys::RowExclusiveLock).map(|_| ())
 }
 
 /// An open relation, locked.

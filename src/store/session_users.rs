@@ -12,6 +12,7 @@ use super::owner::AsOwner;
 use super::relations::Rel;
 use super::rows::Update;
 use super::scan::{self, Key};
+use super::session_writes;
 use super::statements::{Statement, bind};
 use super::transaction;
 use crate::error::Result;
@@ -159,6 +160,7 @@ fn count_in_known(user: UserKey<'_>, now: Micros) -> Result<bool> {
 
 /// How many living sessions the user has. Exact after [`count_in_user`], until the transaction ends.
 pub fn living(owner: &AsOwner, user: UserKey<'_>, now: Micros) -> Result<i64> {
+    session_writes::lock_table()?;
     let key = [
         bind(user.env_id),
         bind(user.definition_id),
@@ -199,7 +201,9 @@ pub fn with_locked<T>(
         bind(user.definition_id),
         bind(user.identifier),
     ];
+    scan::lock_for_writing(Rel::SessionUsers)?;
     LOCK_USER.execute(owner, &key)?;
+    session_writes::lock_table()?;
     let unrevoked = LOCK_UNREVOKED.execute(owner, &key)?;
     let done = work(unrevoked)?;
     FORGET_UNKNOWN_USER.execute(owner, &key)?;

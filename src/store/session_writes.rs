@@ -11,6 +11,7 @@ use super::ids::pg_uuid;
 use super::owner::AsOwner;
 use super::relations::Rel;
 use super::rows;
+use super::scan;
 use super::sessions::SessionRow;
 use super::statements::{Statement, bind};
 use super::without_news::WithoutNews;
@@ -181,8 +182,14 @@ static LOCK_ONE: Statement = Statement {
     parameters: &[T::UUIDOID],
 };
 
+/// Locks the table as who writes to it, for who reads by statements first.
+pub fn lock_table() -> Result<()> {
+    scan::lock_for_writing(Rel::Sessions)
+}
+
 /// Locks a session's row, so that what is read next stays true until it is written.
 pub fn lock(owner: &AsOwner, session_id: &Uuid) -> Result<()> {
+    lock_table()?;
     LOCK_ONE
         .execute(owner, &[bind(pg_uuid(session_id))])
         .map(|_| ())

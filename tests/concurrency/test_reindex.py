@@ -1,0 +1,74 @@
+"""REINDEX locks a table against writing and then each of its indexes. Whoever is going to write must wait for
+it before an index is touched, or both would wait for each other."""
+
+from uuid import UUID
+
+import pytest
+from support.service import Background, Shop, call, refresh, until, verify, waits
+
+
+class Held:
+    """What the calls are about, made before any table is locked."""
+
+    def __init__(self, admin):
+        self.shop = Shop.make(admin, max_sessions=2, reuse_interval="0")
+        self.session = self.shop.create(admin)
+        self.old = self.session.refresh_token
+        self.fresh = refresh(admin, self.old).refresh_token
+        self.shop.create(admin)
+        self.where = {"product": self.shop.product, "env": self.shop.env}
+        self.client = call(
+            admin, "client_session_create", user_identifier_key="u", **self.where
+        ).client_session_id
+
+
+CALLS = {
+    "session_create at the cap": lambda c, h: h.shop.create(c),
+    "session_refresh": lambda c, h: refresh(c, h.fresh),
+    "session_refresh, reused": lambda c, h: refresh(c, h.old),
+    "session_revoke": lambda c, h: h.shop.revoke(c, h.session.session_id),
+    "session_revoke_all": lambda c, h: h.shop.revoke_all(c),
+    "session_update_data": lambda c, h: call(
+        c, "session_update_data", session_id=h.session.session_id, data='{"userId": "user_456"}'
+    ),
+    "session_extend": lambda c, h: call(
+        c, "session_extend", session_id=h.session.session_id, by="1 hour"
+    ),
+    "client_session_get_or_create": lambda c, h: call(
+        c, "client_session_get_or_create", user_identifier_key="u", **h.where
+    ),
+    "client_session_grant_access": lambda c, h: call(
+        c,
+        "client_session_grant_access",
+        client_session_id=h.client,
+        connected_account_ids=[UUID(int=1)],
+        **h.where,
+    ),
+    "client_session_revoke": lambda c, h: call(
+        c, "client_session_revoke", client_session_id=h.client, **h.where
+    ),
+    "client_session_delete": lambda c, h: call(
+        c, "client_session_delete", client_session_id=h.client, **h.where
+    ),
+    "env_delete": lambda c, h: call(c, "env_delete", **h.where),
+}
+
+
+@pytest.mark.parametrize("table", ["sessions", "session_users"])
+@pytest.mark.parametrize("work", CALLS.values(), ids=CALLS)
+def test_a_call_that_waits_for_a_reindex_stands_in_no_index(admin, connect, work, table):
+    held = Held(admin)
+    keeper, caller = connect(), connect()
+    # Its connection knows what it is going to do.
+    verify(caller, held.session.token)
+
+    with keeper.transaction():
+        keeper.execute(f"LOCK TABLE dialstack.{table} IN SHARE MODE")
+        waiting = Background(work, caller, held)
+        until(lambda: waiting.done() or waits(admin, caller), "the call to wait, or to end")
+        # All of them write to this one.
+        assert table != "sessions" or not waiting.done()
+        keeper.execute("SET LOCAL lock_timeout = '5s'")
+        keeper.execute(f"REINDEX TABLE dialstack.{table}")
+
+    waiting.result()
