@@ -5,25 +5,28 @@
 
 use pgrx::{PgTupleDesc, pg_sys};
 
-use super::relations::{self, Rel};
+use super::relations::{self, Layout, Rel};
+use crate::error::Result;
 
-/// What a relation must be like.
-#[derive(Clone, Copy)]
-pub enum Layout {
-    /// A table whose first columns have these types. It may have more, which are not ours.
-    Table(&'static [pg_sys::Oid]),
-    /// The same for a table that got its last columns in an update of the extension: it may still have
-    /// no more than so many.
-    Grown(&'static [pg_sys::Oid], usize),
-    /// A whole and valid B-tree over these columns of that table.
-    Index(Rel, &'static [i16]),
-    /// Nobody reads it but the server, which looks at what it is.
-    Any,
+/// Makes sure that a relation, which the caller has locked under this id, is as it must be. Costs
+/// nothing until there is news of it.
+///
+/// # Errors
+/// `JWT_NOT_AVAILABLE` where somebody has altered it.
+pub fn check(rel: Rel, locked: pg_sys::Oid) -> Result<()> {
+    if relations::is_checked(rel, locked) {
+        return Ok(());
+    }
+    if !rel.layout().fits(locked) {
+        return Err(relations::altered());
+    }
+    relations::note_checked(rel, locked);
+    Ok(())
 }
 
 impl Layout {
     /// Whether a relation is like that. The caller has locked it, so that it stays as it is.
-    pub fn fits(self, relation: pg_sys::Oid) -> bool {
+    fn fits(self, relation: pg_sys::Oid) -> bool {
         // SAFETY: pins an entry of the relation cache, or answers NULL for what was dropped. The caller's
         // lock keeps the entry as it is.
         let entry = unsafe { pg_sys::RelationIdGetRelation(relation) };

@@ -2,8 +2,8 @@
 //!
 //! Direct scans need object ids. They are looked up by name once and forgotten when the server says
 //! that one of these relations changed, so that DROP EXTENSION followed by CREATE EXTENSION in
-//! one connection finds the new ones. With them goes what is known of their columns: whoever scans a
-//! relation has it checked first, once for each time that the ids are looked up.
+//! one connection finds the new ones. With them goes whether their columns were checked, which whoever
+//! scans a relation has done first.
 //!
 //! Every write that can change a verdict invalidates the relation cache entry of
 //! `dialstack.verdict_invalidation`, an empty table that exists for nothing else. Receiving that
@@ -19,8 +19,22 @@ use pgrx::pg_sys::{
     TEXTARRAYOID, TEXTOID, TIMESTAMPTZOID, UUIDARRAYOID, UUIDOID, XID8OID,
 };
 
-use super::layout::Layout::{self, Any, Grown, Index, Table};
+use self::Layout::{Any, Grown, Index, Table};
 use crate::error::{Code, Error, Result};
+
+/// What a relation must be like.
+#[derive(Clone, Copy)]
+pub enum Layout {
+    /// A table whose first columns have these types. It may have more, which are not ours.
+    Table(&'static [pg_sys::Oid]),
+    /// The same for a table that got its last columns in an update of the extension: it may still have
+    /// no more than so many.
+    Grown(&'static [pg_sys::Oid], usize),
+    /// A whole and valid B-tree over these columns of that table.
+    Index(Rel, &'static [i16]),
+    /// Nobody reads it but the server, which looks at what it is.
+    Any,
+}
 
 /// Declares the relations of ours that are read, written or invalidated by object id, with their names
 /// and what they must be like.
@@ -323,28 +337,25 @@ fn look_up() -> Known {
     }
 }
 
-/// Makes sure that a relation, which the caller has locked under this id, is as it must be. Costs
-/// nothing until there is news of it.
-///
-/// # Errors
-/// `JWT_NOT_AVAILABLE` where somebody has altered it.
-pub fn check(rel: Rel, locked: pg_sys::Oid) -> Result<()> {
-    let bit = 1 << rel as u64;
-    let known = || KNOWN.get().filter(|known| known.oid(rel) == Some(locked));
-    if known().is_some_and(|known| known.checked & bit != 0) {
-        return Ok(());
-    }
-    if !rel.layout().fits(locked) {
-        return Err(altered());
-    }
-    // Asked again: reading the catalogue takes in news.
-    if let Some(known) = known() {
+/// Whether a relation was seen to be as it must be, since it got this id and there was news of it.
+pub fn is_checked(rel: Rel, id: pg_sys::Oid) -> bool {
+    KNOWN
+        .get()
+        .is_some_and(|known| known.oid(rel) == Some(id) && known.checked & bit(rel) != 0)
+}
+
+/// Notes that a relation was seen to be as it must be, unless there is news of it by now.
+pub fn note_checked(rel: Rel, id: pg_sys::Oid) {
+    if let Some(known) = KNOWN.get().filter(|known| known.oid(rel) == Some(id)) {
         KNOWN.set(Some(Known {
-            checked: known.checked | bit,
+            checked: known.checked | bit(rel),
             ..known
         }));
     }
-    Ok(())
+}
+
+const fn bit(rel: Rel) -> u64 {
+    1 << rel as u64
 }
 
 /// The error of a database without our tables.

@@ -8,6 +8,7 @@ use std::marker::PhantomData;
 
 use pgrx::{FromDatum, IntoDatum, pg_sys};
 
+use super::layout;
 use super::relations::{self, Rel};
 use super::statements::must_be_able_to_write;
 use super::varlena::Varlena;
@@ -77,7 +78,7 @@ fn lock(rel: Rel, mode: u32) -> Result<pg_sys::Oid> {
         // takes in the news of what happened to it.
         unsafe { pg_sys::LockRelationOid(oid, mode as i32) };
         if relations::oid(rel)? == oid {
-            relations::check(rel, oid)?;
+            layout::check(rel, oid)?;
             return Ok(oid);
         }
         // SAFETY: locked just above.

@@ -2,7 +2,7 @@
 //! or revoked, so that the cap and revoke-all are exact.
 
 use pgrx::IntoDatum;
-use pgrx::datum::TimestampWithTimeZone;
+use pgrx::datum::{DatumWithOid, TimestampWithTimeZone};
 use pgrx::pg_sys::BuiltinOid as T;
 use uuid::Uuid;
 
@@ -26,6 +26,18 @@ pub struct UserKey<'a> {
     pub definition_id: i32,
     /// Who.
     pub identifier: &'a str,
+}
+
+impl<'a> UserKey<'a> {
+    /// The key and more as parameters.
+    fn bound<const N: usize>(self, more: [DatumWithOid<'a>; N]) -> Vec<DatumWithOid<'a>> {
+        let key = [
+            bind(self.env_id),
+            bind(self.definition_id),
+            bind(self.identifier),
+        ];
+        key.into_iter().chain(more).collect()
+    }
 }
 
 static COUNT_IN_USER: Statement = Statement {
@@ -101,12 +113,7 @@ pub fn count_in_user(user: UserKey<'_>, now: Micros) -> Result<()> {
         return Ok(());
     }
     // Else a new user, whom others may be making as well.
-    let arguments = [
-        bind(user.env_id),
-        bind(user.definition_id),
-        bind(user.identifier),
-        bind(timestamptz(now)),
-    ];
+    let arguments = user.bound([bind(timestamptz(now))]);
     COUNT_IN_USER
         .execute(&AsOwner::enter()?, &arguments)
         .map(|_| ())
@@ -161,31 +168,16 @@ fn count_in_known(user: UserKey<'_>, now: Micros) -> Result<bool> {
 /// How many living sessions the user has. Exact after [`count_in_user`], until the transaction ends.
 pub fn living(owner: &AsOwner, user: UserKey<'_>, now: Micros) -> Result<i64> {
     session_writes::lock_table()?;
-    let key = [
-        bind(user.env_id),
-        bind(user.definition_id),
-        bind(user.identifier),
-    ];
+    let key = user.bound([]);
     LOCK_UNREVOKED.execute(owner, &key)?;
-    let arguments = [
-        bind(user.env_id),
-        bind(user.definition_id),
-        bind(user.identifier),
-        bind(timestamptz(now)),
-    ];
+    let arguments = user.bound([bind(timestamptz(now))]);
     let counts = LIVING.write(owner, &arguments, |row| row.required::<i64>(1))?;
     Ok(counts.into_iter().sum())
 }
 
 /// The user's `count` oldest living sessions.
 pub fn oldest(owner: &AsOwner, user: UserKey<'_>, now: Micros, count: u32) -> Result<Vec<Uuid>> {
-    let arguments = [
-        bind(user.env_id),
-        bind(user.definition_id),
-        bind(user.identifier),
-        bind(timestamptz(now)),
-        bind(i64::from(count)),
-    ];
+    let arguments = user.bound([bind(timestamptz(now)), bind(i64::from(count))]);
     OLDEST.write(owner, &arguments, |row| Ok(uuid(row.required(1)?)))
 }
 
@@ -196,11 +188,7 @@ pub fn with_locked<T>(
     user: UserKey<'_>,
     work: impl FnOnce(u64) -> Result<T>,
 ) -> Result<T> {
-    let key = [
-        bind(user.env_id),
-        bind(user.definition_id),
-        bind(user.identifier),
-    ];
+    let key = user.bound([]);
     scan::lock_for_writing(Rel::SessionUsers)?;
     LOCK_USER.execute(owner, &key)?;
     session_writes::lock_table()?;
