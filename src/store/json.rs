@@ -28,14 +28,21 @@ impl JsonText {
 
     /// The same without the blanks between its parts. The digits of numbers stay as they are.
     pub fn compact(&self) -> String {
-        let (mut in_string, mut escaped) = (false, false);
-        let keep = |c: &char| {
-            let blank = !in_string && c.is_ascii_whitespace();
-            in_string ^= *c == '"' && !escaped;
-            escaped = in_string && *c == '\\' && !escaped;
-            !blank
-        };
-        self.0.chars().filter(keep).collect()
+        let mut compact = String::with_capacity(self.0.len());
+        let (mut kept_from, mut in_string, mut escaped) = (0, false, false);
+        for (at, byte) in self.0.bytes().enumerate() {
+            if in_string {
+                in_string = byte != b'"' || escaped;
+                escaped = byte == b'\\' && !escaped;
+            } else if byte.is_ascii_whitespace() {
+                compact.push_str(&self.0[kept_from..at]);
+                kept_from = at + 1;
+            } else {
+                in_string = byte == b'"';
+            }
+        }
+        compact.push_str(&self.0[kept_from..]);
+        compact
     }
 
     /// The JSON value of the text.
@@ -118,6 +125,33 @@ unsafe impl BoxRet for JsonText {
             // SAFETY: a jsonb datum in the function's own memory context.
             Some(datum) => unsafe { fcinfo.return_raw_datum(datum) },
             None => fcinfo.return_null(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_blanks_between_the_parts_go() {
+        for (text, compact) in [
+            (
+                r#"{"a": [1, 2.50, "b c"], "d": {}}"#,
+                r#"{"a":[1,2.50,"b c"],"d":{}}"#,
+            ),
+            (
+                r#" {"\" x": "\\", "y z": " "} "#,
+                r#"{"\" x":"\\","y z":" "}"#,
+            ),
+            ("{\n\t\"ä ö\": \"ß\u{a0} \"\r}", "{\"ä ö\":\"ß\u{a0} \"}"),
+            (
+                r#"{"a\\": "b", "c": "d\\\" e"}"#,
+                r#"{"a\\":"b","c":"d\\\" e"}"#,
+            ),
+            ("", ""),
+        ] {
+            assert_eq!(JsonText(text.to_owned()).compact(), compact);
         }
     }
 }
