@@ -4,10 +4,10 @@ use std::ffi::{CStr, CString};
 
 use pgrx::callconv::{BoxRet, FcInfo};
 use pgrx::datum::Datum;
-use pgrx::pg_sys;
 use pgrx::pgrx_sql_entity_graph::metadata::{
     ArgumentError, ReturnsError, ReturnsRef, SqlMappingRef, SqlTranslatable, TypeOrigin,
 };
+use pgrx::{PgTupleDesc, pg_sys};
 
 use super::server;
 
@@ -151,12 +151,10 @@ impl Change<'_> {
         // comparison is byte by byte, whatever the type.
         unsafe {
             let index = usize::try_from(column - 1).unwrap_or_default();
-            let attribute = &(*self.description)
-                .attrs
-                .as_slice((*self.description).natts as usize)[index];
-            if attribute.attisdropped {
+            let columns = PgTupleDesc::from_pg_unchecked(self.description);
+            let Some(attribute) = columns.get(index).filter(|it| !it.attisdropped) else {
                 return false;
-            }
+            };
             let (old, new) = (self.data.tg_trigtuple, self.data.tg_newtuple);
             let old = pg_sys::SPI_getbinval(old, self.description, column, &mut old_null);
             let new = pg_sys::SPI_getbinval(new, self.description, column, &mut new_null);
