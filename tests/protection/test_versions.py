@@ -47,6 +47,13 @@ def test_a_group_does_not_query_as_itself_because_a_role_made_it(admin, connect,
         admin.execute("DROP OWNED BY teammate; DROP ROLE IF EXISTS teammate, made, maker")
 
 
+def test_a_setting_that_is_misspelt_is_refused(admin):
+    if admin.info.server_version < 150000:
+        pytest.skip("no prefix is reserved before PostgreSQL 15")
+    with pytest.raises(errors.InvalidName, match="sesion_retention"):
+        admin.execute("SET dialstack_sessions.sesion_retention = 1")
+
+
 @pytest.fixture
 def virtual(admin, shop):
     """A table of users with columns that are computed whenever they are read."""

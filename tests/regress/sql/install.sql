@@ -161,7 +161,6 @@ SELECT inhrelid::regclass AS partition, pg_get_expr(relpartbound, oid) AS bound
 
 -- The settings, and that a misspelt one is refused.
 SELECT name, setting, unit, context FROM pg_settings WHERE name LIKE 'dialstack\_sessions.%' ORDER BY 1;
-SET dialstack_sessions.sesion_retention = 1;
 
 -- There is one identity, and one active key a purpose.
 SELECT count(*) FROM dialstack.instance;
