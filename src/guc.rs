@@ -53,37 +53,20 @@ pub fn token_changes() -> u64 {
     TOKEN_CHANGES.get()
 }
 
-/// Registers the settings. Called once, from `_PG_init`.
-///
-/// Values that were set before the library was loaded are taken over. In parallel mode the server
-/// would drop them, for there nothing may be set: a token presented on a fresh connection whose first
-/// query is a parallel one would be lost. They are the same in the leader and its workers, so for this
-/// moment the mode is left.
-pub fn register() {
-    let mut left = 0;
-    // SAFETY: reads and counts down the transaction's depth of parallel mode, which is restored
-    // below; an error in between aborts the transaction, which resets it.
-    unsafe {
-        while pg_sys::IsInParallelMode() {
-            pg_sys::ExitParallelMode();
-            left += 1;
-        }
-    }
-    define();
-    for _ in 0..left {
-        // SAFETY: as above.
-        unsafe { pg_sys::EnterParallelMode() }
-    }
-}
+/// Settings of ours can be set in parallel mode. That is for the values that were set before the library was
+/// loaded: on a fresh connection whose first query is a parallel one the server would drop them, and with
+/// them a token that was presented. They are the same in the leader and its workers.
+const ANYWHERE: GucFlags = GucFlags::from_bits_retain(pg_sys::GUC_ALLOW_IN_PARALLEL as i32);
 
-fn define() {
+/// Registers the settings. Called once, from `_PG_init`.
+pub fn register() {
     GucRegistry::define_string_guc(
         c"dialstack_sessions.root_key_file",
         c"File that holds the 256-bit root key that wraps the key ring.",
         c"One key a line, newest first, as 64 hexadecimal digits or base64. Without it the root key lies in the table dialstack.instance.",
         &ROOT_KEY_FILE,
         GucContext::Sighup,
-        GucFlags::SUPERUSER_ONLY,
+        GucFlags::SUPERUSER_ONLY | ANYWHERE,
     );
     GucRegistry::define_int_guc(
         c"dialstack_sessions.session_retention",
@@ -93,7 +76,7 @@ fn define() {
         0,
         i32::MAX,
         GucContext::Suset,
-        GucFlags::UNIT_S,
+        GucFlags::UNIT_S | ANYWHERE,
     );
     GucRegistry::define_int_guc(
         c"dialstack_sessions.activity_retention",
@@ -103,7 +86,7 @@ fn define() {
         0,
         MAX_ACTIVITY_RETENTION,
         GucContext::Suset,
-        GucFlags::UNIT_S,
+        GucFlags::UNIT_S | ANYWHERE,
     );
     GucRegistry::define_bool_guc(
         c"dialstack_sessions.notify_revocations",
@@ -111,7 +94,7 @@ fn define() {
         c"The payload of the notification is the id of the session. It is sent when the transaction commits.",
         &NOTIFY_REVOCATIONS,
         GucContext::Suset,
-        GucFlags::default(),
+        ANYWHERE,
     );
     GucRegistry::define_int_guc(
         c"dialstack_sessions.verdict_cache_size",
@@ -121,7 +104,7 @@ fn define() {
         0,
         1_048_576,
         GucContext::Userset,
-        GucFlags::empty(),
+        ANYWHERE,
     );
     // SAFETY: the hooks can't fail: one returns a constant, the other counts.
     unsafe {
@@ -157,7 +140,7 @@ fn define() {
 }
 
 /// Kept out of SHOW ALL and `pg_settings`.
-const SECRET: GucFlags = GucFlags::NO_SHOW_ALL;
+const SECRET: GucFlags = GucFlags::NO_SHOW_ALL.union(ANYWHERE);
 
 fn presented(setting: &GucSetting<Option<CString>>) -> Option<Zeroizing<String>> {
     let bytes = setting.get()?.into_bytes();
@@ -189,8 +172,10 @@ pub fn set_token(token: &str, is_local: bool) {
     } else {
         GucAction::GUC_ACTION_SET
     };
-    // SAFETY: NUL-terminated name and value, which the call copies.
+    // SAFETY: NUL-terminated name and value, which the call copies. Set in one of several processes, it would
+    // say something else there than in the others.
     unsafe {
+        pg_sys::PreventCommandIfParallelMode(c"setting dialstack_sessions.token".as_ptr());
         pg_sys::set_config_option(
             TOKEN_NAME.as_ptr(),
             value.as_ptr().cast(),

@@ -46,13 +46,7 @@ fn revoke(change: &Change<'_>) -> error::Result<()> {
             );
         }
     };
-    let column = match column {
-        Some(name) => Some(change.column(name).ok_or_else(|| {
-            refused(format!("the table has no column {:?}", shown(name)))
-                .hint("The fourth argument names the column that holds the user's identifier.")
-        })?),
-        None => None,
-    };
+    let column = column.map(|name| key_column(change, name)).transpose()?;
     let env = configuration::env(product, env)?;
     let definition_id = configuration::definition(&env.product_id, tag)?.definition_id;
     let env_id = env.env_id;
@@ -83,6 +77,20 @@ fn revoke(change: &Change<'_>) -> error::Result<()> {
             "Create it BEFORE or AFTER UPDATE or DELETE … FOR EACH ROW, or TRUNCATE … FOR EACH STATEMENT.",
         )),
     }
+}
+
+/// The column that holds the identifier.
+fn key_column(change: &Change<'_>, name: &str) -> error::Result<i32> {
+    let column = change.column(name).ok_or_else(|| {
+        refused(format!("the table has no column {:?}", shown(name)))
+            .hint("The fourth argument names the column that holds the user's identifier.")
+    })?;
+    if change.is_virtual(column) {
+        return Err(refused(format!("column {:?} is not stored", shown(name)))
+            .detail("What it was before the change is not known.")
+            .hint("Name a column that is stored: a generated one must be STORED."));
+    }
+    Ok(column)
 }
 
 fn run(which: &Which<'_>) -> error::Result<()> {

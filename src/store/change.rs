@@ -4,10 +4,10 @@ use std::ffi::{CStr, CString};
 
 use pgrx::callconv::{BoxRet, FcInfo};
 use pgrx::datum::Datum;
-use pgrx::pg_sys;
 use pgrx::pgrx_sql_entity_graph::metadata::{
     ArgumentError, ReturnsError, ReturnsRef, SqlMappingRef, SqlTranslatable, TypeOrigin,
 };
+use pgrx::{PgTupleDesc, pg_sys};
 
 use super::server;
 
@@ -106,6 +106,19 @@ impl Change<'_> {
         (number > 0).then_some(number)
     }
 
+    /// Whether a column is not stored, but computed whenever it is read (PostgreSQL 18).
+    pub fn is_virtual(&self, column: i32) -> bool {
+        self.attribute(column)
+            .is_some_and(|it| it.attgenerated.cast_unsigned() == b'v')
+    }
+
+    fn attribute(&self, column: i32) -> Option<pg_sys::FormData_pg_attribute> {
+        let index = usize::try_from(column - 1).ok()?;
+        // SAFETY: the description of an open table, which is only read.
+        let columns = unsafe { PgTupleDesc::from_pg_unchecked(self.description) };
+        columns.get(index).copied()
+    }
+
     /// A value of the old row, as text; `None` for NULL. Blanks at the end of a `char(n)` are no part
     /// of it, as in the server's own cast.
     ///
@@ -132,31 +145,28 @@ impl Change<'_> {
     }
 
     /// Whether the update changed `column` or what the trigger watches: the columns that it names in
-    /// UPDATE OF, or else the whole row.
+    /// UPDATE OF, or else the whole row. A virtual column changes with any other.
     pub fn is_changed(&self, column: i32) -> bool {
         let named = usize::try_from(self.trigger.tgnattr).unwrap_or_default();
-        if named == 0 {
+        // SAFETY: the trigger names that many columns.
+        let watched = (0..named).map(|n| i32::from(unsafe { *self.trigger.tgattr.add(n) }));
+        let watched: Vec<i32> = watched.collect();
+        if watched.is_empty() || watched.iter().any(|column| self.is_virtual(*column)) {
             // SAFETY: the description of an open table.
             let columns = unsafe { (*self.description).natts };
             return (1..=columns).any(|column| self.differs(column));
         }
-        // SAFETY: the trigger names that many columns.
-        let watched = (0..named).map(|n| i32::from(unsafe { *self.trigger.tgattr.add(n) }));
         self.differs(column) || watched.into_iter().any(|column| self.differs(column))
     }
 
     fn differs(&self, column: i32) -> bool {
+        let Some(attribute) = self.attribute(column).filter(|it| !it.attisdropped) else {
+            return false;
+        };
         let (mut old_null, mut new_null) = (false, false);
         // SAFETY: both rows of an update have the table's description, which has that column. The
         // comparison is byte by byte, whatever the type.
         unsafe {
-            let index = usize::try_from(column - 1).unwrap_or_default();
-            let attribute = &(*self.description)
-                .attrs
-                .as_slice((*self.description).natts as usize)[index];
-            if attribute.attisdropped {
-                return false;
-            }
             let (old, new) = (self.data.tg_trigtuple, self.data.tg_newtuple);
             let old = pg_sys::SPI_getbinval(old, self.description, column, &mut old_null);
             let new = pg_sys::SPI_getbinval(new, self.description, column, &mut new_null);

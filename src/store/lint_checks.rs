@@ -144,7 +144,8 @@ static VIEWS: Statement = check!(
 );
 
 /// Roles that may query a table, with the policy that binds them. Groups that only hand their
-/// privileges on to their members query nothing themselves.
+/// privileges on to their members query nothing themselves. PostgreSQL 16 makes who creates a role a member
+/// that may neither use nor set it, which the column `set_option` tells; older versions have none.
 macro_rules! with_querying {
     ($statement:literal) => {
         Statement {
@@ -177,7 +178,8 @@ macro_rules! with_querying {
                                              WHERE m.roleid = r.oid) \
                              OR EXISTS (SELECT FROM pg_catalog.pg_auth_members m \
                                          WHERE m.roleid = r.oid \
-                                           AND NOT pg_has_role(m.member, r.oid, 'USAGE')))) ",
+                                           AND NOT pg_has_role(m.member, r.oid, 'USAGE') \
+                                           AND to_jsonb(m) -> 'set_option' IS DISTINCT FROM 'false'))) ",
                 $statement
             ),
             parameters: &[],

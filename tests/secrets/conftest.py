@@ -96,7 +96,9 @@ class Toured:
         self.everything, self.only_ours = Secrets(), Secrets()
         with service.connect() as admin:
             admin.execute("CREATE EXTENSION IF NOT EXISTS dialstack_sessions")
-            admin.execute("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
+            self.modules = service.value(admin, "SHOW shared_preload_libraries")
+            if "pg_stat_statements" in self.modules:
+                admin.execute("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
             admin.execute("CREATE ROLE tourist")
             tour.prepare(admin)
             self._roots(admin)
@@ -110,9 +112,11 @@ class Toured:
                 )
             self._roots(admin)
             self.messages = "\n".join(guide.messages)
-            self.statements = "\n".join(
-                row.query for row in admin.execute("SELECT query FROM pg_stat_statements")
-            )
+            self.statements = None
+            if "pg_stat_statements" in self.modules:
+                self.statements = "\n".join(
+                    row.query for row in admin.execute("SELECT query FROM pg_stat_statements")
+                )
             self.entries = entries(self._log(admin))
 
     def _roots(self, admin):

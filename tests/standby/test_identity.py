@@ -4,7 +4,7 @@ import json
 
 import pytest
 from psycopg import errors
-from support.service import REPEATABLE_READ, call, value
+from support.service import REPEATABLE_READ, call, force_parallel, value
 from support.tenants import KINDS, READER, ROWS, owners, present
 
 EVERY = pytest.mark.parametrize("kind", KINDS)
@@ -132,8 +132,8 @@ def test_a_request_presents_its_token(tenants, reader):
 def test_parallel_workers_have_the_same_identity(pair, tenants, kind, isolation):
     parameters = {"isolation": REPEATABLE_READ} if isolation == "repeatable_read" else {}
     reader = pair.connect(user=READER, **parameters)
+    force_parallel(reader)
     for setting in (
-        "force_parallel_mode = on",
         "parallel_setup_cost = 0",
         "parallel_tuple_cost = 0",
         "min_parallel_table_scan_size = 0",

@@ -36,6 +36,13 @@ def connect(isolation=READ_COMMITTED, **parameters):
     return connection
 
 
+def force_parallel(connection, on=True):
+    """Has statements planned for workers wherever they may be. PostgreSQL 16 renamed the setting."""
+    renamed = connection.info.server_version >= 160000
+    name = "debug_parallel_query" if renamed else "force_parallel_mode"
+    connection.execute(f"SET {name} = {'on' if on else 'off'}")
+
+
 def call(connection, function, **arguments):
     """The one row of a function that returns one, called with named notation."""
     named = ", ".join(f"{name} => %({name})s" for name in arguments)

@@ -42,8 +42,9 @@ SELECT a.operation, b.from_then, b.until_then
  WHERE a.operation = 'verify';
 SELECT count(*) FROM dialstack.session_activity_logs('logs', start_at => now(), end_at => now());
 -- Pages: each row once, in one order.
-SELECT count(*) AS rows, count(DISTINCT activity_id) AS different, array_agg(activity_id) = array_agg(activity_id ORDER BY at DESC, activity_id DESC) AS newest_first
-  FROM generate_series(1, 8) page, dialstack.session_activity_logs('logs', page => page, per_page => 3);
+SELECT count(*) AS rows, count(DISTINCT activity_id) AS different,
+       array_agg(activity_id ORDER BY page, ordinality) = array_agg(activity_id ORDER BY at DESC, activity_id DESC) AS newest_first
+  FROM generate_series(1, 8) page, dialstack.session_activity_logs('logs', page => page, per_page => 3) WITH ORDINALITY;
 SELECT count(*), max(total) AS total FROM dialstack.session_activity_logs('logs', per_page => 2, with_total => false);
 -- A deleted definition has no tag any more; its rows stay.
 SELECT count(*) FROM dialstack.definition_delete('logs', 'app');

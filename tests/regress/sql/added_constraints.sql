@@ -52,7 +52,9 @@ RESET enable_seqscan;
 DROP INDEX dialstack.regress_indexed;
 
 -- A table that is published needs to tell which row was changed.
+SET client_min_messages = error; -- of wal_level, which is not "logical"
 CREATE PUBLICATION regress_altered FOR TABLE dialstack.sessions;
+RESET client_min_messages;
 ALTER TABLE dialstack.sessions REPLICA IDENTITY NOTHING;
 SELECT refresh_token FROM dialstack.session_create('altered', 'production', 'web', '{"userId": "user_altered"}') \gset
 SELECT t.code(format('SELECT * FROM dialstack.session_refresh(%L)', :'refresh_token'));

@@ -3,10 +3,14 @@
 -- The extension owns one schema, and everything in that schema.
 SELECT extname, extversion, extnamespace::regnamespace AS schema, extrelocatable FROM pg_extension
  WHERE extname = 'dialstack_sessions';
+-- To newer versions of PostgreSQL types that come with a table, and arrays, are members too.
 SELECT classid::regclass AS catalogue, count(*)
   FROM pg_depend
+  LEFT JOIN pg_type y ON classid = 'pg_type'::regclass AND y.oid = objid
+  LEFT JOIN pg_class c ON c.oid = y.typrelid
  WHERE refclassid = 'pg_extension'::regclass AND deptype = 'e'
    AND refobjid = (SELECT oid FROM pg_extension WHERE extname = 'dialstack_sessions')
+   AND (y.oid IS NULL OR (y.typelem = 0 AND c.relkind IS NOT DISTINCT FROM 'c'))
  GROUP BY 1 ORDER BY classid::regclass::text COLLATE "C";
 SELECT c.relkind, c.relname, c.relrowsecurity AS row_security, c.relforcerowsecurity AS forced,
        (SELECT count(*) FROM pg_policy p WHERE p.polrelid = c.oid) AS policies
@@ -157,13 +161,14 @@ SELECT inhrelid::regclass AS partition, pg_get_expr(relpartbound, oid) AS bound
 
 -- The settings, and that a misspelt one is refused.
 SELECT name, setting, unit, context FROM pg_settings WHERE name LIKE 'dialstack\_sessions.%' ORDER BY 1;
-SET dialstack_sessions.sesion_retention = 1;
 
 -- There is one identity, and one active key a purpose.
 SELECT count(*) FROM dialstack.instance;
 SELECT purpose, alg, state FROM dialstack.signing_key_list() ORDER BY purpose;
 
 -- A schema `dialstack` that somebody prepared is refused, and nothing is left behind.
+-- PostgreSQL 18 tells where in the script it was.
+\set SHOW_CONTEXT never
 CREATE DATABASE regress_squatted;
 \c regress_squatted
 CREATE SCHEMA dialstack;
@@ -179,6 +184,7 @@ CREATE EXTENSION dialstack_sessions SCHEMA public;
 CREATE DATABASE regress_latin1 ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0;
 \c regress_latin1
 CREATE EXTENSION dialstack_sessions;
+\set SHOW_CONTEXT errors
 
 -- DROP and CREATE in one session: a new identity, other tables, and everything remembered is forgotten.
 \c regress_squatted

@@ -169,7 +169,8 @@ BEGIN
     SET LOCAL ROLE regress_app;
     EXECUTE 'EXPLAIN (FORMAT json) ' || statement INTO plan;
     RESET ROLE;
-    RETURN (SELECT string_agg(DISTINCT match[1], ', ') FROM regexp_matches(plan::text, '"(?:Index Name|Index Cond)": "([^"]*)"', 'g') AS match);
+    -- Before PostgreSQL 17 what a sub-select answered was called $0.
+    RETURN (SELECT string_agg(DISTINCT match[1], ', ') FROM regexp_matches(replace(plan::text, '(InitPlan 1).col1', '$0'), '"(?:Index Name|Index Cond)": "([^"]*)"', 'g') AS match);
 END
 $$;
 SELECT column_name, by, t.plan('SELECT * FROM p.big') AS plan
@@ -233,8 +234,6 @@ DROP TABLE p.parent CASCADE;
 
 -- Refused, and nothing happened.
 CREATE TABLE p.refused (id int, account text, ch char(10), n numeric, j jsonb, l text[], nm name, ts timestamptz, s smallint);
-CREATE COLLATION p.any_case (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
-ALTER TABLE p.refused ADD COLUMN any_case text COLLATE p.any_case;
 CREATE VIEW p.a_view AS SELECT * FROM p.refused;
 CREATE MATERIALIZED VIEW p.a_matview AS SELECT * FROM p.refused;
 CREATE SEQUENCE p.a_sequence;
@@ -250,7 +249,7 @@ SELECT t.error($$SELECT dialstack.unprotect_table('p.a_view')$$);
 SELECT t.error($$SELECT dialstack.protect_table(999999999, 'account', 'protect', 'production')$$);
 SELECT t.error($$SELECT dialstack.protect_table(0, 'account', 'protect', 'production')$$);
 SELECT t.error($$SELECT dialstack.unprotect_table(999999999)$$);
-SELECT name, t.error(format('SELECT dialstack.protect_table(%L, %L, %L, %L)', 'p.refused', name, 'protect', 'production')) FROM unnest('{nope,Account,"",ctid,tableoid,ch,n,j,l,nm,ts,s,any_case}'::text[]) AS name;
+SELECT name, t.error(format('SELECT dialstack.protect_table(%L, %L, %L, %L)', 'p.refused', name, 'protect', 'production')) FROM unnest('{nope,Account,"",ctid,tableoid,ch,n,j,l,nm,ts,s}'::text[]) AS name;
 SELECT by, t.error(format('SELECT dialstack.protect_table(%L, %L, %L, %L, %L)', 'p.refused', 'id', 'protect', 'production', by)) FROM unnest('{connected_account,user_identity}'::text[]) AS by;
 -- Arguments.
 SELECT by, t.error(format('SELECT dialstack.protect_table(%L, %L, %L, %L, %L)', 'p.refused', 'account', 'protect', 'production', by)) FROM unnest('{"",Account,tag}'::text[]) AS by;
