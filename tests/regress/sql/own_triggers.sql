@@ -135,6 +135,40 @@ SELECT ok FROM dialstack.session_refresh(:'refresh_token');
 SELECT valid, reason FROM dialstack.session_verify(:'remembered');
 SELECT operation, count(*) FROM dialstack.activity WHERE subject = 'user_family' GROUP BY operation ORDER BY operation;
 DROP TRIGGER end_others ON dialstack.sessions;
+-- And so is the session itself, where a trigger changes what a function writes of it.
+CREATE FUNCTION audit.end_this() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    NEW.revoked_at := now();
+    NEW.revoke_reason := 'revoked';
+    RETURN NEW;
+END
+$$;
+SELECT token AS remembered, refresh_token FROM dialstack.session_create('shop', 'production', 'web', '{"userId": "user_family"}') \gset
+CREATE TRIGGER end_this BEFORE UPDATE OF generation ON dialstack.sessions FOR EACH ROW EXECUTE FUNCTION audit.end_this();
+SELECT valid FROM dialstack.session_verify(:'remembered');
+SELECT valid FROM dialstack.session_verify(:'remembered');
+SELECT ok FROM dialstack.session_refresh(:'refresh_token');
+SELECT valid, reason FROM dialstack.session_verify(:'remembered');
+DROP TRIGGER end_this ON dialstack.sessions;
+-- And what a rule revokes.
+CREATE FUNCTION audit.end_all(identifier text) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    -- The rule holds for this update as well.
+    IF coalesce(current_setting('audit.ending', true), '') = '' THEN
+        PERFORM set_config('audit.ending', 'true', true);
+        UPDATE dialstack.sessions SET revoked_at = now() WHERE subject = identifier AND revoked_at IS NULL;
+        PERFORM set_config('audit.ending', '', true);
+    END IF;
+END
+$$;
+SELECT token AS remembered FROM dialstack.session_create('shop', 'production', 'web', '{"userId": "user_family"}') \gset
+SELECT refresh_token FROM dialstack.session_create('shop', 'production', 'web', '{"userId": "user_family"}') \gset
+CREATE RULE end_all AS ON UPDATE TO dialstack.sessions DO ALSO SELECT audit.end_all(NEW.subject);
+SELECT valid FROM dialstack.session_verify(:'remembered');
+SELECT valid FROM dialstack.session_verify(:'remembered');
+SELECT ok FROM dialstack.session_refresh(:'refresh_token');
+SELECT valid, reason FROM dialstack.session_verify(:'remembered');
+DROP RULE end_all ON dialstack.sessions;
 
 -- A trigger that has the name of one of ours is still somebody's.
 DROP TRIGGER after_row ON dialstack.session_users;
