@@ -190,11 +190,19 @@ SELECT generation FROM dialstack.sessions
  WHERE last_seen_at = (SELECT max(last_seen_at) FROM dialstack.sessions WHERE subject = 'user_indexed') AND generation = 1;
 RESET enable_seqscan;
 
+-- What another part of the same statement has changed is changed again, by either function.
+SELECT session_id, refresh_token FROM dialstack.session_create('shop', 'production', 'web', '{"userId": "user_with"}') \gset
+WITH changed AS (UPDATE dialstack.sessions SET ip = '192.0.2.1' WHERE session_id = :'session_id' RETURNING session_id)
+SELECT ok FROM changed, LATERAL dialstack.session_refresh(concat(:'refresh_token', left(session_id::text, 0)));
+SELECT ip, generation FROM dialstack.sessions WHERE session_id = :'session_id';
+WITH changed AS (UPDATE dialstack.session_users SET total_sessions = 10 WHERE identifier = 'user_with' RETURNING identifier)
+SELECT token IS NOT NULL AS created FROM changed, LATERAL dialstack.session_create('shop', 'production', 'web', jsonb_build_object('userId', identifier));
+SELECT total_sessions FROM dialstack.session_users WHERE identifier = 'user_with';
 DROP INDEX dialstack.regress_last_seen;
 DROP SCHEMA audit CASCADE;
 DROP FUNCTION t.statements;
 RESET track_functions;
-DELETE FROM dialstack.sessions WHERE subject IN ('user_triggers', 'user_changed', 'user_family', 'user_named', 'user_indexed');
-DELETE FROM dialstack.session_users WHERE identifier IN ('user_triggers', 'user_changed', 'user_family', 'user_named', 'user_indexed');
+DELETE FROM dialstack.sessions WHERE subject IN ('user_triggers', 'user_changed', 'user_family', 'user_named', 'user_indexed', 'user_with');
+DELETE FROM dialstack.session_users WHERE identifier IN ('user_triggers', 'user_changed', 'user_family', 'user_named', 'user_indexed', 'user_with');
 DROP OWNED BY regress_triggers;
 DROP ROLE regress_triggers;
