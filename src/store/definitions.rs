@@ -7,6 +7,8 @@ use super::clock;
 use super::json::JsonText;
 use super::owner::AsOwner;
 use super::products::ProductId;
+use super::relations::Rel;
+use super::scan;
 use super::statements::{Columns, Statement, bind};
 use crate::error::{Code, Coded, Result};
 use crate::session::{Definition, OnLimit, Period, Selector};
@@ -212,6 +214,7 @@ pub fn list(
 
 /// The definition with this tag, locked against other changes until the transaction ends.
 pub fn lock(owner: &AsOwner, product_id: &ProductId, tag: &str) -> Result<Option<DefinitionRow>> {
+    scan::lock_for_writing(Rel::Definitions)?;
     LOCK.execute(owner, &[bind(uuid(product_id)), bind(tag)])?;
     let rows = SELECT.write(owner, &[bind(uuid(product_id)), bind(Some(tag))], read_row)?;
     Ok(rows.into_iter().next())

@@ -44,6 +44,15 @@ pub fn insert_in_silence(rel: Rel, values: &[Option<pg_sys::Datum>]) -> Result<(
     Table::open(rel)?.insert(values)
 }
 
+/// Whether a statement that changes rows of a table does what it says: no rule and no trigger makes something
+/// else of them.
+///
+/// # Errors
+/// As [`insert`].
+pub fn are_changed_as_told(rel: Rel) -> Result<bool> {
+    Ok(Table::open(rel)?.writer.is_as_told())
+}
+
 /// A change of some columns of a row.
 pub struct Update {
     /// The table.
@@ -80,10 +89,12 @@ impl Update {
         let Some((values, made)) = table.lock(at).and_then(|stored| decide(&stored)) else {
             return Ok(None);
         };
+        let as_told = table.writer.is_as_told();
         drop(table);
         let values = [key, &values].concat();
-        // As without a trigger of ours: the caller knows whether there is news.
-        let _silent = WithoutNews::begin();
+        // As without a trigger of ours: the caller knows whether there is news, unless somebody else makes
+        // something else of it.
+        let _silent = as_told.then(WithoutNews::begin);
         // SAFETY: the values are those of key and columns, and the statement names the same ones.
         let changed = unsafe { self.statement.execute_values(&AsOwner::enter()?, &values) }?;
         Ok((changed == 1).then_some(made))
@@ -105,7 +116,7 @@ impl Table {
         unsafe { pg_sys::CommandCounterIncrement() };
         let relation = OpenRelation::open(rel, pg_sys::RowExclusiveLock)?;
         Ok(Table {
-            writer: Writer::new(rel, &relation),
+            writer: Writer::new(rel, &relation)?,
             relation,
         })
     }

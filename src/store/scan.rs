@@ -311,3 +311,16 @@ pub fn first<T>(
     })?;
     Ok(found)
 }
+
+/// The same for a row that is going to be changed: as this transaction has left it, be it in a part of the
+/// statement that calls (WITH). An older version of our own could not be changed any more.
+pub fn first_to_change<T>(
+    table: Rel,
+    index: Option<Rel>,
+    keys: &[Key<'_>],
+    read: impl Fn(&Row<'_>) -> Option<T>,
+) -> Result<Option<T>> {
+    // SAFETY: callable anywhere between statements of a function; does nothing where nothing was written.
+    unsafe { pg_sys::CommandCounterIncrement() };
+    first(table, index, keys, read)
+}

@@ -143,7 +143,8 @@ fn count_in_known(user: UserKey<'_>, now: Micros) -> Result<bool> {
         Key::text(column::IDENTIFIER, user.identifier),
     ];
     let by_id = Some(Rel::SessionUsersById);
-    let location = scan::first(Rel::SessionUsers, by_id, &key, |row| Some(row.location()))?;
+    let location =
+        scan::first_to_change(Rel::SessionUsers, by_id, &key, |row| Some(row.location()))?;
     let Some(location) = location else {
         return Ok(false);
     };

@@ -262,7 +262,7 @@ static POSTPONE_PURGE: Statement = Statement {
 
 /// Moves the day after which the rows of these sessions may go. No verdict changes by it.
 pub fn postpone_purge(owner: &AsOwner, sessions: Vec<pgrx::Uuid>) -> Result<u64> {
-    let _silent = WithoutNews::begin();
+    let _silent = rows::are_changed_as_told(Rel::Sessions)?.then(WithoutNews::begin);
     let arguments = [bind(sessions), bind(guc::session_retention_micros())];
     POSTPONE_PURGE.execute(owner, &arguments)
 }

@@ -106,7 +106,7 @@ pub fn by_id(session_id: &Uuid) -> Result<Option<SessionRow>> {
 /// The same, with where its row is.
 pub fn located(session_id: &Uuid) -> Result<Option<(SessionRow, Location)>> {
     let keys = [Key::uuid(1, session_id.as_bytes())];
-    scan::first(Rel::Sessions, Some(Rel::SessionsById), &keys, |row| {
+    scan::first_to_change(Rel::Sessions, Some(Rel::SessionsById), &keys, |row| {
         Some((read(row)?, row.location()))
     })
 }

@@ -29,6 +29,8 @@ struct Prepared {
     indexes: Vec<Index>,
     /// Whether nobody has added to the table what only a statement heeds.
     as_made: bool,
+    /// Whether a statement that changes a row does what it says.
+    as_told: bool,
     /// When it was made.
     epoch: u64,
 }
@@ -50,7 +52,7 @@ impl Prepared {
     ///
     /// # Safety
     /// The relation is open.
-    unsafe fn take(rel: Rel, relation: pg_sys::Relation) -> Self {
+    unsafe fn take(rel: Rel, relation: pg_sys::Relation) -> Result<Self> {
         let epoch = relations::shapes_epoch();
         // SAFETY: as the caller promises.
         let table = unsafe { (*relation).rd_id };
@@ -64,7 +66,7 @@ impl Prepared {
             match kept {
                 Some(kept) => {
                     pg_sys::MemoryContextSetParent(kept.memory, pg_sys::CurrentMemoryContext);
-                    kept
+                    Ok(kept)
                 }
                 None => Self::new(rel, relation, epoch),
             }
@@ -73,7 +75,9 @@ impl Prepared {
 
     /// # Safety
     /// The relation is open.
-    unsafe fn new(rel: Rel, relation: pg_sys::Relation, epoch: u64) -> Self {
+    unsafe fn new(rel: Rel, relation: pg_sys::Relation, epoch: u64) -> Result<Self> {
+        // Preparing an index's expression may already run functions, and asks who may.
+        let _owner = AsOwner::enter()?;
         // SAFETY: a constant name; the sizes are the server's own for what is small.
         let memory = unsafe {
             pg_sys::AllocSetContextCreateInternal(
@@ -86,7 +90,7 @@ impl Prepared {
         };
         // SAFETY: it was just made, and nothing in it refers to anything that ends earlier: the relation
         // is set anew for each row. As number of a range table's entry, 0 is none: there is no range table.
-        unsafe {
+        let prepared = unsafe {
             PgMemoryContexts::For(memory).switch_to(|_| {
                 let executor = pg_sys::CreateExecutorState();
                 let result =
@@ -101,23 +105,17 @@ impl Prepared {
                     executor,
                     indexes,
                     as_made: is_as_made(rel, relation),
+                    as_told: is_as_told(relation),
                     epoch,
                 }
             })
-        }
-    }
-
-    /// Whether an index computes what it holds, by whatever functions.
-    fn has_computing_index(&self) -> bool {
-        self.indexes
-            .iter()
-            // SAFETY: it lives as long as all that was prepared.
-            .any(|index| unsafe { !(*index.info).ii_Expressions.is_null() })
+        };
+        Ok(prepared)
     }
 
     /// Keeps it for the next row of the table.
     fn keep(self, table: pg_sys::Oid) {
-        if self.has_computing_index() {
+        if self.indexes.iter().any(Index::has_expressions) {
             // The server would remember for longer than a statement what the functions look up.
             return self.free();
         }
@@ -167,6 +165,18 @@ impl Index {
         }
     }
 
+    /// Whether it computes what it holds.
+    fn has_expressions(&self) -> bool {
+        // SAFETY: it lives as long as all that was prepared.
+        unsafe { !(*self.info).ii_Expressions.is_null() }
+    }
+
+    /// Whether it computes what belongs into it.
+    fn has_predicate(&self) -> bool {
+        // SAFETY: as above.
+        unsafe { !(*self.info).ii_Predicate.is_null() }
+    }
+
     /// Whether a row belongs into it.
     ///
     /// # Safety
@@ -206,17 +216,16 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn new(rel: Rel, relation: &OpenRelation) -> Self {
+    pub(super) fn new(rel: Rel, relation: &OpenRelation) -> Result<Self> {
         // SAFETY: the relation is open, and stays so as long as the writer.
-        unsafe {
-            let prepared = Prepared::take(rel, relation.0);
-            (*prepared.result).ri_RelationDesc = relation.0;
-            Writer {
-                prepared: ManuallyDrop::new(prepared),
-                open: Vec::new(),
-                infos: Vec::new(),
-            }
-        }
+        let prepared = unsafe { Prepared::take(rel, relation.0) }?;
+        // SAFETY: what is prepared is whole.
+        unsafe { (*prepared.result).ri_RelationDesc = relation.0 };
+        Ok(Writer {
+            prepared: ManuallyDrop::new(prepared),
+            open: Vec::new(),
+            infos: Vec::new(),
+        })
     }
 
     fn relation(&self) -> pg_sys::Relation {
@@ -227,6 +236,19 @@ impl Writer {
     /// Whether nobody has added to the table what only a statement heeds.
     pub(super) fn is_as_made(&self) -> bool {
         self.prepared.as_made
+    }
+
+    /// Whether a statement that changes a row does what it says: no rule and no trigger makes something else
+    /// of it.
+    pub(super) fn is_as_told(&self) -> bool {
+        self.prepared.as_told
+    }
+
+    /// What an index computes, by whatever functions, it computes as the owner, and nothing else is done so.
+    fn as_computing(&self) -> Result<Option<AsOwner>> {
+        let computes = |index: &Index| index.has_expressions() || index.has_predicate();
+        let any = self.prepared.indexes.iter().any(computes);
+        any.then(AsOwner::enter).transpose()
     }
 
     /// Raises an error where a row lacks what must not be NULL. Whoever reads the table relies on it,
@@ -279,11 +301,13 @@ impl Writer {
         // SAFETY: slot, relation, indexes and executor belong together. What is violated is an ordinary
         // error.
         unsafe {
-            self.open_indexes(slot);
             self.check(slot);
+            let _owner = self.as_computing()?;
+            self.open_indexes(slot);
             pg_sys::simple_table_tuple_insert(self.relation(), slot.0);
-            self.insert_index_entries(slot, Written::New)
+            self.insert_index_entries(slot, Written::New);
         }
+        Ok(())
     }
 
     /// Stores a new version of a row; `false` where it is not locked by us, and somebody else has it or has
@@ -306,23 +330,17 @@ impl Writer {
                 return Ok(false);
             };
             if written != Written::HeapOnly {
+                let _owner = self.as_computing()?;
                 self.open_indexes(slot);
-                self.insert_index_entries(slot, written)?;
+                self.insert_index_entries(slot, written);
             }
         }
         Ok(true)
     }
 
-    /// What an index computes, by whatever functions, it computes as the owner.
-    ///
     /// # Safety
     /// The slot holds a version of a row that was just written to the relation, whose indexes are open.
-    unsafe fn insert_index_entries(&mut self, slot: &Slot, written: Written) -> Result<()> {
-        let _owner = self
-            .prepared
-            .has_computing_index()
-            .then(AsOwner::enter)
-            .transpose()?;
+    unsafe fn insert_index_entries(&mut self, slot: &Slot, written: Written) {
         let (result, executor) = (self.prepared.result, self.prepared.executor);
         let (none, no_list) = (null_mut(), null_mut());
         let update = written != Written::New;
@@ -339,7 +357,6 @@ impl Writer {
                 result, slot.0, executor, update, false, none, no_list, summarize,
             );
         }
-        Ok(())
     }
 }
 
@@ -383,6 +400,19 @@ unsafe fn is_as_made(rel: Rel, relation: pg_sys::Relation) -> bool {
             .is_none_or(|all| all.num_check == 0);
         columns < ours
             || (columns == ours && plain && (*relation).rd_rules.is_null() && all_ours(relation))
+    }
+}
+
+/// Whether a statement that changes a row of a table does what it says: no rule and no trigger makes something
+/// else of it. Ours fire afterwards.
+///
+/// # Safety
+/// The relation is open.
+unsafe fn is_as_told(relation: pg_sys::Relation) -> bool {
+    // SAFETY: an open relation has triggers and rules, or none.
+    unsafe {
+        let triggers = (*relation).trigdesc.as_ref();
+        (*relation).rd_rules.is_null() && triggers.is_none_or(|all| !all.trig_update_before_row)
     }
 }
 

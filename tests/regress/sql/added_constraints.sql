@@ -50,6 +50,17 @@ SET enable_seqscan = off;
 SELECT user_agent, generation FROM dialstack.sessions WHERE t.indexed(user_agent) = 'second';
 RESET enable_seqscan;
 DROP INDEX dialstack.regress_indexed;
+-- And so it does what tells which rows belong into it.
+CREATE INDEX regress_indexed ON dialstack.sessions (last_seen_at) WHERE t.indexed(user_agent) = 'third';
+SET ROLE regress_altered;
+SELECT refresh_token FROM dialstack.session_create('altered', 'production', 'web', '{"userId": "user_altered"}', user_agent => 'third') \gset
+SELECT refresh_token FROM dialstack.session_refresh(:'refresh_token', user_agent => 'fourth') \gset
+SELECT ok FROM dialstack.session_refresh(:'refresh_token', user_agent => 'third');
+RESET ROLE;
+SET enable_seqscan = off;
+SELECT user_agent, generation FROM dialstack.sessions WHERE t.indexed(user_agent) = 'third' ORDER BY last_seen_at;
+RESET enable_seqscan;
+DROP INDEX dialstack.regress_indexed;
 
 -- A table that is published needs to tell which row was changed.
 SET client_min_messages = error; -- of wal_level, which is not "logical"

@@ -135,6 +135,40 @@ SELECT ok FROM dialstack.session_refresh(:'refresh_token');
 SELECT valid, reason FROM dialstack.session_verify(:'remembered');
 SELECT operation, count(*) FROM dialstack.activity WHERE subject = 'user_family' GROUP BY operation ORDER BY operation;
 DROP TRIGGER end_others ON dialstack.sessions;
+-- And so is the session itself, where a trigger changes what a function writes of it.
+CREATE FUNCTION audit.end_this() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    NEW.revoked_at := now();
+    NEW.revoke_reason := 'revoked';
+    RETURN NEW;
+END
+$$;
+SELECT token AS remembered, refresh_token FROM dialstack.session_create('shop', 'production', 'web', '{"userId": "user_family"}') \gset
+CREATE TRIGGER end_this BEFORE UPDATE OF generation ON dialstack.sessions FOR EACH ROW EXECUTE FUNCTION audit.end_this();
+SELECT valid FROM dialstack.session_verify(:'remembered');
+SELECT valid FROM dialstack.session_verify(:'remembered');
+SELECT ok FROM dialstack.session_refresh(:'refresh_token');
+SELECT valid, reason FROM dialstack.session_verify(:'remembered');
+DROP TRIGGER end_this ON dialstack.sessions;
+-- And what a rule revokes.
+CREATE FUNCTION audit.end_all(identifier text) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    -- The rule holds for this update as well.
+    IF coalesce(current_setting('audit.ending', true), '') = '' THEN
+        PERFORM set_config('audit.ending', 'true', true);
+        UPDATE dialstack.sessions SET revoked_at = now() WHERE subject = identifier AND revoked_at IS NULL;
+        PERFORM set_config('audit.ending', '', true);
+    END IF;
+END
+$$;
+SELECT token AS remembered FROM dialstack.session_create('shop', 'production', 'web', '{"userId": "user_family"}') \gset
+SELECT refresh_token FROM dialstack.session_create('shop', 'production', 'web', '{"userId": "user_family"}') \gset
+CREATE RULE end_all AS ON UPDATE TO dialstack.sessions DO ALSO SELECT audit.end_all(NEW.subject);
+SELECT valid FROM dialstack.session_verify(:'remembered');
+SELECT valid FROM dialstack.session_verify(:'remembered');
+SELECT ok FROM dialstack.session_refresh(:'refresh_token');
+SELECT valid, reason FROM dialstack.session_verify(:'remembered');
+DROP RULE end_all ON dialstack.sessions;
 
 -- A trigger that has the name of one of ours is still somebody's.
 DROP TRIGGER after_row ON dialstack.session_users;
@@ -156,11 +190,19 @@ SELECT generation FROM dialstack.sessions
  WHERE last_seen_at = (SELECT max(last_seen_at) FROM dialstack.sessions WHERE subject = 'user_indexed') AND generation = 1;
 RESET enable_seqscan;
 
+-- What another part of the same statement has changed is changed again, by either function.
+SELECT session_id, refresh_token FROM dialstack.session_create('shop', 'production', 'web', '{"userId": "user_with"}') \gset
+WITH changed AS (UPDATE dialstack.sessions SET ip = '192.0.2.1' WHERE session_id = :'session_id' RETURNING session_id)
+SELECT ok FROM changed, LATERAL dialstack.session_refresh(concat(:'refresh_token', left(session_id::text, 0)));
+SELECT ip, generation FROM dialstack.sessions WHERE session_id = :'session_id';
+WITH changed AS (UPDATE dialstack.session_users SET total_sessions = 10 WHERE identifier = 'user_with' RETURNING identifier)
+SELECT token IS NOT NULL AS created FROM changed, LATERAL dialstack.session_create('shop', 'production', 'web', jsonb_build_object('userId', identifier));
+SELECT total_sessions FROM dialstack.session_users WHERE identifier = 'user_with';
 DROP INDEX dialstack.regress_last_seen;
 DROP SCHEMA audit CASCADE;
 DROP FUNCTION t.statements;
 RESET track_functions;
-DELETE FROM dialstack.sessions WHERE subject IN ('user_triggers', 'user_changed', 'user_family', 'user_named', 'user_indexed');
-DELETE FROM dialstack.session_users WHERE identifier IN ('user_triggers', 'user_changed', 'user_family', 'user_named', 'user_indexed');
+DELETE FROM dialstack.sessions WHERE subject IN ('user_triggers', 'user_changed', 'user_family', 'user_named', 'user_indexed', 'user_with');
+DELETE FROM dialstack.session_users WHERE identifier IN ('user_triggers', 'user_changed', 'user_family', 'user_named', 'user_indexed', 'user_with');
 DROP OWNED BY regress_triggers;
 DROP ROLE regress_triggers;
