@@ -2,13 +2,13 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::ffi::CStr;
+use std::ffi::{CStr, c_void};
 use std::mem::ManuallyDrop;
 use std::ptr::null_mut;
 
 use pgrx::memcxt::PgMemoryContexts;
 use pgrx::pg_sys::ffi::pg_guard_ffi_boundary;
-use pgrx::{PgBox, PgList, pg_sys};
+use pgrx::{PgBox, PgList, is_a, pg_sys};
 
 use super::slot::Slot;
 use crate::error::Result;
@@ -39,6 +39,8 @@ struct Prepared {
 struct Index {
     id: pg_sys::Oid,
     info: *mut pg_sys::IndexInfo,
+    /// Whether its expressions or its predicate call functions that are not the server's own.
+    calls_others: bool,
 }
 
 thread_local! {
@@ -161,7 +163,13 @@ impl Index {
             if !(*info).ii_Predicate.is_null() {
                 (*info).ii_PredicateState = pg_sys::ExecPrepareQual((*info).ii_Predicate, executor);
             }
-            Index { id, info }
+            let calls_others =
+                calls_others((*info).ii_Expressions) || calls_others((*info).ii_Predicate);
+            Index {
+                id,
+                info,
+                calls_others,
+            }
         }
     }
 
@@ -169,12 +177,6 @@ impl Index {
     fn has_expressions(&self) -> bool {
         // SAFETY: it lives as long as all that was prepared.
         unsafe { !(*self.info).ii_Expressions.is_null() }
-    }
-
-    /// Whether it computes what belongs into it.
-    fn has_predicate(&self) -> bool {
-        // SAFETY: as above.
-        unsafe { !(*self.info).ii_Predicate.is_null() }
     }
 
     /// Whether a row belongs into it.
@@ -202,6 +204,32 @@ impl Index {
             wanted.value() != 0
         }
     }
+}
+
+/// Whether expressions call a function that is not the server's own, or convert to a domain, whose constraints
+/// may.
+///
+/// # Safety
+/// Expressions of the relation cache, or none.
+unsafe fn calls_others(expressions: *mut pg_sys::List) -> bool {
+    #[pgrx::pg_guard]
+    unsafe extern "C-unwind" fn visit(node: *mut pg_sys::Node, nothing: *mut c_void) -> bool {
+        if node.is_null() {
+            return false;
+        }
+        // SAFETY: a node of an expression, in which the server's walkers find their way.
+        unsafe {
+            is_a(node, pg_sys::NodeTag::T_CoerceToDomain)
+                || pg_sys::check_functions_in_node(node, Some(is_others), nothing)
+                || pg_sys::expression_tree_walker(node, Some(visit), nothing)
+        }
+    }
+    #[pgrx::pg_guard]
+    unsafe extern "C-unwind" fn is_others(function: pg_sys::Oid, _nothing: *mut c_void) -> bool {
+        function.to_u32() >= pg_sys::FirstNormalObjectId
+    }
+    // SAFETY: as the caller promises.
+    unsafe { pg_sys::expression_tree_walker(expressions.cast(), Some(visit), null_mut()) }
 }
 
 /// What the executor locks an index with that it writes to.
@@ -244,10 +272,9 @@ impl Writer {
         self.prepared.as_told
     }
 
-    /// What an index computes, by whatever functions, it computes as the owner, and nothing else is done so.
+    /// What functions of others compute for an index, they compute as the owner, and nothing else is done so.
     fn as_computing(&self) -> Result<Option<AsOwner>> {
-        let computes = |index: &Index| index.has_expressions() || index.has_predicate();
-        let any = self.prepared.indexes.iter().any(computes);
+        let any = self.prepared.indexes.iter().any(|index| index.calls_others);
         any.then(AsOwner::enter).transpose()
     }
 
