@@ -238,7 +238,7 @@ const LOCK: pg_sys::LOCKMODE = pg_sys::RowExclusiveLock as pg_sys::LOCKMODE;
 /// Writes a row to a table.
 pub(super) struct Writer {
     prepared: ManuallyDrop<Prepared>,
-    /// The indexes that were opened, or null.
+    /// The indexes that were opened, and what is known of each.
     open: Vec<pg_sys::Relation>,
     infos: Vec<*mut pg_sys::IndexInfo>,
 }
@@ -297,24 +297,22 @@ impl Writer {
     /// # Safety
     /// The slot holds a row of the relation.
     unsafe fn open_indexes(&mut self, slot: &Slot) {
-        let count = self.prepared.indexes.len();
-        self.open = vec![null_mut(); count];
-        self.infos = self.prepared.indexes.iter().map(|i| i.info).collect();
-        for (index, open) in self.prepared.indexes.iter().zip(&mut self.open) {
+        for index in &self.prepared.indexes {
             // SAFETY: as the caller promises. The table is locked, and with it that the index stays.
             unsafe {
                 if index.wants(slot, self.prepared.executor) {
                     // What the index keeps for itself during a statement, in the memory of that.
                     (*index.info).ii_AmCache = null_mut();
                     (*index.info).ii_Context = pg_sys::CurrentMemoryContext;
-                    *open = pg_sys::index_open(index.id, LOCK);
+                    self.open.push(pg_sys::index_open(index.id, LOCK));
+                    self.infos.push(index.info);
                 }
             }
         }
         // SAFETY: made in `new`; the arrays live as long as they are told of here.
         unsafe {
             let result = self.prepared.result;
-            (*result).ri_NumIndices = i32::try_from(count).unwrap_or_default();
+            (*result).ri_NumIndices = i32::try_from(self.open.len()).unwrap_or_default();
             (*result).ri_IndexRelationDescs = self.open.as_mut_ptr();
             (*result).ri_IndexRelationInfo = self.infos.as_mut_ptr();
         }
