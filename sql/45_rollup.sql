@@ -14,7 +14,7 @@ COMMENT ON COLUMN dialstack.rollup_state.singleton IS 'always true: there is one
 COMMENT ON COLUMN dialstack.rollup_state.xid IS 'transaction of the last row of activity that is rolled up';
 COMMENT ON COLUMN dialstack.rollup_state.activity_id IS 'number of that row; rows count by transaction, then by number';
 
--- The metrics are those of src/store/rollup/changes.sql.
+-- The metrics are those of src/maintenance/rollup/changes.sql.
 CREATE TABLE dialstack.activity_rollup (
     bucket        timestamptz NOT NULL,
     count         bigint      NOT NULL,

@@ -2,21 +2,29 @@
 //!
 //! | room | what is in it |
 //! |---|---|
-//! | [`token`] | pure: JWT, JWE, refresh tokens, opaque tokens, sealed data, the key ring |
+//! | [`api`] | the SQL functions: convert, call, convert back |
+//! | [`service`] | what the functions do, a file a flow |
+//! | [`maintenance`], [`dashboard`], [`rls`] | purging and rollups; figures; row-level security of the application's tables |
+//! | [`tables`] | our tables, a file a table: rows and SQL text |
 //! | [`session`] | pure: definitions, rotation, verdicts, limits |
-//! | [`store`] | tables, kept plans, direct scans; the SQL text and the unsafe code |
-//! | [`api`] | the SQL functions, thin adapters |
+//! | [`token`] | pure: JWT, JWE, refresh tokens, opaque tokens, sealed data, the key ring |
+//! | [`pg`] | the server, and all unsafe code; nothing about sessions |
 //! | [`error`], [`guc`] | coded errors, settings |
 //!
-//! `api → session → token` and `api → store → session`; nothing points back.
+//! `api → service → tables → pg` and `service → session → token`; nothing points back.
 
 use pgrx::prelude::*;
 
 mod api;
+mod dashboard;
 mod error;
 mod guc;
+mod maintenance;
+mod pg;
+mod rls;
+mod service;
 pub mod session;
-mod store;
+mod tables;
 pub mod token;
 
 ::pgrx::pg_module_magic!(name, version);
@@ -89,5 +97,5 @@ extension_sql_file!("../sql/90_finish.sql", name = "finish", finalize);
 #[pg_guard]
 pub extern "C-unwind" fn _PG_init() {
     guc::register();
-    store::relations::register_callbacks();
+    pg::relcache::register_callbacks();
 }

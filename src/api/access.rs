@@ -5,9 +5,9 @@ use pgrx::prelude::*;
 
 use super::required;
 use crate::error::{self, Code, Error};
-use crate::store::caller::Level;
-use crate::store::grants;
-use crate::store::owner::AsOwner;
+use crate::pg::roles::AsOwner;
+use crate::service::access;
+use crate::service::caller::Level;
 
 use Level::{Admin, Client, Server};
 
@@ -167,8 +167,8 @@ fn grant(role: Option<pg_sys::Oid>, access: Option<&str>) -> error::Result<()> {
     let role = required(role, "role", Code::DefineFailed)?;
     let level = level(access)?;
     let owner = AsOwner::enter()?;
-    grants::begin(&owner, role)?;
-    grants::grant(&owner, role, functions_of(level), views_of(level))
+    access::begin(&owner, role)?;
+    access::grant(&owner, role, functions_of(level), views_of(level))
 }
 
 /// Takes an access level back. What another level that was granted to the role gives it, it keeps.
@@ -187,14 +187,14 @@ fn revoke(role: Option<pg_sys::Oid>, access: Option<&str>) -> error::Result<()> 
     let role = required(role, "role", Code::DefineFailed)?;
     let level = level(access)?;
     let owner = AsOwner::enter()?;
-    grants::begin(&owner, role)?;
-    let granted = grants::granted(&owner, role)?;
+    access::begin(&owner, role)?;
+    let granted = access::granted(&owner, role)?;
     if !granted.contains(&level) {
         return Ok(());
     }
-    grants::revoke(&owner, role)?;
+    access::revoke(&owner, role)?;
     for kept in granted.into_iter().filter(|kept| *kept != level) {
-        grants::grant(&owner, role, functions_of(kept), views_of(kept))?;
+        access::grant(&owner, role, functions_of(kept), views_of(kept))?;
     }
     Ok(())
 }

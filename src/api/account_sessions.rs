@@ -7,15 +7,17 @@ use serde_json::{Map, json};
 
 use super::required;
 use crate::error::{self, Code, Coded, Error};
+use crate::pg::clock::{self, Micros, timestamptz};
+use crate::pg::datum::json::JsonText;
+use crate::pg::datum::record::Record;
+use crate::pg::random;
+use crate::pg::roles::AsOwner;
+use crate::service::caller;
+use crate::service::key_ring;
 use crate::session::{Span, check_components, check_identifier, resolve_components};
-use crate::store::activity::Origin;
-use crate::store::caller;
-use crate::store::clock::{self, Micros, timestamptz};
-use crate::store::json::JsonText;
-use crate::store::owner::AsOwner;
-use crate::store::record::Record;
-use crate::store::session_writes::{self, Kind, NewSession};
-use crate::store::{keys, random, scopes};
+use crate::tables::activity::Origin;
+use crate::tables::scopes;
+use crate::tables::session_writes::{self, Kind, NewSession};
 use crate::token::{KeyError, OpaqueFamily, Purpose, opaque};
 
 /// Longest life of an account or client session: ten years.
@@ -72,7 +74,7 @@ fn create(call: Call<'_>) -> error::Result<Created> {
     check_components(given.as_ref(), &known).coded(Code::ScopeNotFound)?;
     let resolved = resolve_components(given.as_ref(), &known).coded(code)?;
     // Reading the scopes may have waited: the ring is that of now.
-    let ring = keys::ring()?;
+    let ring = key_ring::ring()?;
     let number = ring
         .active_number(Purpose::Token)
         .ok_or(KeyError::Unavailable(Purpose::Token))?;

@@ -6,11 +6,12 @@ use pgrx::prelude::*;
 
 use super::places::definition_id;
 use super::required;
+use crate::dashboard::activity_logs::{self, Filter, Logged};
 use crate::error::{self, Code, Coded, Error};
+use crate::pg::clock;
+use crate::pg::datum::json::JsonText;
+use crate::service::caller;
 use crate::session::{Page, check_identifier};
-use crate::store::activity_reads::{self, Filter, Logged};
-use crate::store::json::JsonText;
-use crate::store::{caller, clock};
 
 const CODE: Code = Code::FetchActivityLogsFailed;
 
@@ -75,9 +76,9 @@ fn logs(call: &LogsCall<'_>) -> error::Result<(Vec<Logged>, Option<i64>)> {
         start_at: call.start_at,
         end_at: call.end_at,
     };
-    let rows = activity_reads::list(&filter, &page)?;
+    let rows = activity_logs::list(&filter, &page)?;
     let total = if with_total {
-        Some(activity_reads::count(&filter)?)
+        Some(activity_logs::count(&filter)?)
     } else {
         None
     };

@@ -6,13 +6,13 @@ use pgrx::prelude::*;
 
 use super::places::{UserSessionsOf, user_sessions_of};
 use super::required;
+use crate::dashboard::figures::{self, Range};
 use crate::error::{self, Code, Coded, Error};
+use crate::pg::clock::{self, Micros};
+use crate::pg::datum::json::JsonText;
+use crate::pg::time_zone;
 use crate::session::check_identifier;
 use crate::session::series::{self, GroupBy};
-use crate::store::clock::{self, Micros};
-use crate::store::dashboard::{self, Range};
-use crate::store::json::JsonText;
-use crate::store::time_zone;
 
 const CODE: Code = Code::FetchDashboardFailed;
 
@@ -65,7 +65,7 @@ fn of_sessions(asked: &Asked<'_>) -> error::Result<JsonText> {
     } = asked.place()?;
     let now = clock::now();
     asked.with_range(now, |range| {
-        dashboard::sessions(envs, definition_id, range, now)?.ok_or_else(unknown_definition)
+        figures::sessions(envs, definition_id, range, now)?.ok_or_else(unknown_definition)
     })
 }
 
@@ -77,7 +77,7 @@ fn of_user(asked: &Asked<'_>, identifier: Option<&str>) -> error::Result<JsonTex
         definition_id,
     } = asked.place()?;
     asked.with_range(clock::now(), |range| {
-        dashboard::user(envs, definition_id, identifier, range)?.ok_or_else(|| {
+        figures::user(envs, definition_id, identifier, range)?.ok_or_else(|| {
             Error::new(
                 Code::UserNotFound,
                 "nobody with that identifier ever had a session there",

@@ -7,10 +7,12 @@ use uuid::Uuid;
 
 use super::{pg_uuid, required, uuid};
 use crate::error::{self, Code, Coded, Error};
+use crate::pg::clock;
+use crate::pg::random;
+use crate::pg::roles::AsOwner;
+use crate::service::configuration;
 use crate::session::check_label;
-use crate::store::api_keys::{self, ListedKey, NewApiKey};
-use crate::store::owner::AsOwner;
-use crate::store::{clock, configuration, random};
+use crate::tables::api_keys::{self, ListedKey, NewApiKey};
 use crate::token::api_key::{self, ApiKeyKind, ApiKeyText};
 
 /// Longest display name of a key, in characters.

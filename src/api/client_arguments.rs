@@ -6,8 +6,8 @@ use uuid::Uuid;
 use super::account_sessions::MAX_LIFE;
 use super::uuid;
 use crate::error::{self, Code, Error};
-use crate::store::client_session_writes::Grants;
-use crate::store::clock::{self, Micros};
+use crate::pg::clock::{self, Micros};
+use crate::tables::client_session_writes::Grants;
 
 /// Most ids of one kind that a client session may reach.
 const MAX_GRANTS: usize = 1000;

@@ -6,15 +6,18 @@ use uuid::Uuid;
 use super::client_arguments::{Ids, check_size, end, grants};
 use super::client_scene::{Place, Scene, conflict, find, gone, token};
 use crate::error::{self, Code, Coded, Error};
+use crate::pg::clock::{self, Micros};
+use crate::pg::random;
+use crate::pg::roles::AsOwner;
+use crate::pg::transaction;
+use crate::service::key_ring;
+use crate::service::revocations::{self, Which};
 use crate::session::{Span, check_identifier};
-use crate::store::activity::Origin;
-use crate::store::client_session_writes::{self, Grants, NewClient};
-use crate::store::client_sessions::{self, ClientSession};
-use crate::store::clock::{self, Micros};
-use crate::store::owner::AsOwner;
-use crate::store::revocations::{self, Which};
-use crate::store::session_writes;
-use crate::store::{api_keys, keys, random, transaction};
+use crate::tables::activity::Origin;
+use crate::tables::api_keys;
+use crate::tables::client_session_writes::{self, Grants, NewClient};
+use crate::tables::client_sessions::{self, ClientSession};
+use crate::tables::session_writes;
 use crate::token::api_key::ApiKeyKind;
 use crate::token::{KeyError, Purpose};
 
@@ -189,7 +192,7 @@ fn insert(
         Some(at) => at,
         None => clock::ceil_to_second(clock::add(scene.now, &DEFAULT_LIFE, code)?),
     };
-    let number = keys::ring()?
+    let number = key_ring::ring()?
         .active_number(Purpose::Token)
         .ok_or(KeyError::Unavailable(Purpose::Token))?;
     client_session_writes::insert(

@@ -6,15 +6,16 @@ use uuid::Uuid;
 
 use crate::error::{self, Code, Error};
 use crate::guc;
+use crate::pg::clock::{self, Micros};
+use crate::pg::roles::AsOwner;
+use crate::pg::transaction;
+use crate::service::caller::{self, Caller};
+use crate::service::configuration::Env;
+use crate::service::key_ring;
+use crate::service::verdict::{self, Verdict};
 use crate::session::Expected;
-use crate::store::caller::{self, Caller};
-use crate::store::client_sessions::{self as stored, ClientSession};
-use crate::store::clock::{self, Micros};
-use crate::store::configuration::Env;
-use crate::store::owner::AsOwner;
-use crate::store::sessions::SessionRow;
-use crate::store::verdict::{self, Verdict};
-use crate::store::{keys, transaction};
+use crate::tables::client_sessions::{self as stored, ClientSession};
+use crate::tables::sessions::SessionRow;
 use crate::token::{KeyError, KeyRing, OpaqueFamily, opaque};
 
 /// What the functions take to say which environment is meant.
@@ -62,8 +63,8 @@ pub(super) fn token(scene: &Scene, session: &ClientSession) -> error::Result<Opt
         )
     };
     // With the ring of now: who made the session may have had a newer key than we when we came.
-    let issued = match issue(&*keys::ring()?) {
-        Err(KeyError::Unavailable(_)) => issue(&*keys::ring_with_unknown()?),
+    let issued = match issue(&*key_ring::ring()?) {
+        Err(KeyError::Unavailable(_)) => issue(&*key_ring::ring_with_unknown()?),
         issued => issued,
     };
     match issued {

@@ -12,13 +12,13 @@ use super::client_requests::{IfThere, Request, grant, make};
 use super::client_scene::{Place, Scene, conflict, get, gone, not_found, token};
 use super::{pg_uuid, required, uuid};
 use crate::error::{self, Code, Coded};
+use crate::pg::roles::AsOwner;
+use crate::rls::device_count;
+use crate::service::revocations::{self, Which};
 use crate::session::Page;
-use crate::store::activity::Origin;
-use crate::store::client_session_writes;
-use crate::store::client_sessions::{self, ClientFilter, ClientSession};
-use crate::store::device_count;
-use crate::store::owner::AsOwner;
-use crate::store::revocations::{self, Which};
+use crate::tables::activity::Origin;
+use crate::tables::client_session_writes;
+use crate::tables::client_sessions::{self, ClientFilter, ClientSession};
 
 type ClientColumns = (
     pgrx::Uuid,
@@ -255,7 +255,7 @@ fn client_session_list(
 
 /// The environment's client session with this id exists, dead or alive.
 fn known(scene: &Scene, id: &Uuid) -> error::Result<()> {
-    let row = crate::store::sessions::by_id(id)?;
+    let row = crate::tables::sessions::by_id(id)?;
     let known = row.is_some_and(|row| row.kind == "client" && row.env_id == scene.env.env_id);
     if known { Ok(()) } else { Err(not_found()) }
 }
@@ -281,7 +281,7 @@ fn revoke(place: Place<'_>, id: Option<pgrx::Uuid>) -> error::Result<()> {
     let owner = AsOwner::enter()?;
     let cause = revocations::REVOKED.by(Origin::of_key(scene.caller.api_key_id()));
     let revoked = revocations::revoke(&owner, &which, cause, scene.now)?;
-    let row = crate::store::sessions::by_id(&session_id)?;
+    let row = crate::tables::sessions::by_id(&session_id)?;
     if revoked == 0 && row.is_some_and(|row| row.revoke_reason.is_none()) {
         return Err(conflict());
     }

@@ -9,15 +9,17 @@ use super::verify::{VerdictRow, live_row, verify, verify_failed};
 use super::{pg_uuid, required};
 use crate::error::{self, Code, Error};
 use crate::guc;
+use crate::pg::clock;
+use crate::pg::datum::record::Value;
+use crate::pg::datum::varlena::Varlena;
+use crate::pg::roles::AsOwner;
+use crate::pg::transaction;
+use crate::service::identity::{self, Standing};
+use crate::service::revocations::{self, Which};
+use crate::service::session_data::SessionData;
+use crate::service::verdict::{self, LiveSession, Verdict};
 use crate::session::{Expected, Reason};
-use crate::store::current::{self, Standing};
-use crate::store::owner::AsOwner;
-use crate::store::record::Value;
-use crate::store::revocations::{self, Which};
-use crate::store::session_data::SessionData;
-use crate::store::varlena::Varlena;
-use crate::store::verdict::{self, LiveSession, Verdict};
-use crate::store::{clock, sessions, transaction};
+use crate::tables::sessions;
 
 /// Presents a token that is good, for the transaction or the connection.
 #[pg_extern(sql = false)]
@@ -180,7 +182,7 @@ macro_rules! helpers {
             unsafe extern "C-unwind" fn ask(call: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
                 // SAFETY: the server's own call, handed on; sql/65_context.sql declares the type.
                 unsafe {
-                    match current::answer(call, $length, $answer) {
+                    match identity::answer(call, $length, $answer) {
                         Ok(answer) => give(call, answer),
                         Err(error) => {
                             ErrorReport::from(error).report(PgLogLevel::ERROR);
@@ -191,7 +193,7 @@ macro_rules! helpers {
             }
             // SAFETY: as above.
             unsafe {
-                match current::same_answer(call) {
+                match identity::same_answer(call) {
                     Some(answer) => give(call, answer),
                     None => ask(call),
                 }
@@ -211,7 +213,7 @@ macro_rules! helpers_of_a_place {
         ) -> Result<Value, ErrorReport> {
             let place = Place { product, env, tag };
             let answer = |live: &LiveSession| place.holds(live).then(|| $answer(live)).flatten();
-            Ok(Value(current::with_live(answer)?))
+            Ok(Value(identity::with_live(answer)?))
         }
     )* };
 }
@@ -308,7 +310,7 @@ fn holds_scope(live: &LiveSession, scope: Option<&str>) -> bool {
 
 #[pg_extern(sql = false)]
 fn has_scope(scope: Option<&str>) -> Result<bool, ErrorReport> {
-    let holds = current::with_live(|live| Some(holds_scope(live, scope)))?;
+    let holds = identity::with_live(|live| Some(holds_scope(live, scope)))?;
     Ok(holds == Some(true))
 }
 
@@ -320,7 +322,7 @@ fn has_scope_of(
     tag: Option<&str>,
 ) -> Result<bool, ErrorReport> {
     let place = Place { product, env, tag };
-    let holds = current::with_live(|live| Some(place.holds(live) && holds_scope(live, scope)))?;
+    let holds = identity::with_live(|live| Some(place.holds(live) && holds_scope(live, scope)))?;
     Ok(holds == Some(true))
 }
 
@@ -331,7 +333,7 @@ fn require_scope(scope: Option<&str>) -> Result<(), ErrorReport> {
 }
 
 fn check_scope(scope: Option<&str>) -> error::Result<()> {
-    let refused = current::with(|standing| match standing {
+    let refused = identity::with(|standing| match standing {
         Standing::Live(live) if holds_scope(live, scope) => None,
         Standing::Live(_) => Some((
             "The session is good, but was created without it.".to_owned(),

@@ -7,14 +7,16 @@ use serde_json::{Map, Value, json};
 
 use super::required;
 use crate::error::{self, Code, Coded, Error};
+use crate::pg::clock;
+use crate::pg::datum::json::JsonText;
+use crate::pg::roles::AsOwner;
+use crate::service::configuration;
+use crate::service::revocations::{self, Which};
 use crate::session::problem::shown;
 use crate::session::{Definition, SelectorForm};
-use crate::store::definitions::DefinitionRow;
-use crate::store::json::JsonText;
-use crate::store::owner::AsOwner;
-use crate::store::products::ProductId;
-use crate::store::revocations::{self, Which};
-use crate::store::{clock, configuration, definitions};
+use crate::tables::definitions;
+use crate::tables::definitions::DefinitionRow;
+use crate::tables::products::ProductId;
 
 /// The fields that definitions have beyond those of every call, as arguments.
 #[derive(Default)]

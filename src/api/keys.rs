@@ -7,11 +7,11 @@ use serde_json::json;
 
 use super::{pg_uuid, required};
 use crate::error::{self, Code, Error};
-use crate::store::clock;
-use crate::store::json::JsonText;
-use crate::store::keys::{self, KeyRow};
-use crate::store::owner::AsOwner;
-use crate::store::revocations::{self, Which};
+use crate::pg::clock;
+use crate::pg::datum::json::JsonText;
+use crate::pg::roles::AsOwner;
+use crate::service::key_ring::{self, KeyRow};
+use crate::service::revocations::{self, Which};
 use crate::token::{Algorithm, Purpose};
 
 type KeyColumns = (
@@ -76,7 +76,7 @@ key_functions! {
     ) = vec![rotate(purpose, alg)?];
 
     /// The key ring without its secrets, oldest first.
-    fn signing_key_list() = keys::list()?;
+    fn signing_key_list() = key_ring::list()?;
 
     /// Revokes a key for good: what it made is refused from the next statement on. An active key gets
     /// a successor first.
@@ -102,12 +102,12 @@ fn rotate(purpose: Option<&str>, alg: Option<&str>) -> error::Result<KeyRow> {
                 .hint("alg is HS256, EdDSA or ES256.")
         })?),
     };
-    keys::rotate(purpose, alg)
+    key_ring::rotate(purpose, alg)
 }
 
 fn revoke(kid: Option<&str>) -> error::Result<KeyRow> {
     let kid = required(kid, "kid", Code::RevokeFailed)?;
-    let key = keys::revoke(kid)?.ok_or_else(|| {
+    let key = key_ring::revoke(kid)?.ok_or_else(|| {
         Error::new(Code::RevokeFailed, "there is no key with that id")
             .hint("dialstack.signing_key_list() shows the keys.")
     })?;
@@ -123,13 +123,13 @@ fn revoke(kid: Option<&str>) -> error::Result<KeyRow> {
 /// Wraps the key ring with another root key and tells where that key now lies: `row` or `file`.
 #[pg_extern(schema = "dialstack", volatile, parallel_unsafe)]
 fn root_key_rotate() -> Result<&'static str, ErrorReport> {
-    Ok(keys::rotate_root()?)
+    Ok(key_ring::rotate_root()?)
 }
 
 /// The public keys that verify tokens, as a JSON Web Key Set (RFC 7517, section 5).
 #[pg_extern(schema = "dialstack", volatile, parallel_unsafe)]
 fn jwks() -> Result<JsonText, ErrorReport> {
-    Ok(JsonText::of(&json!({ "keys": keys::public_keys()? })))
+    Ok(JsonText::of(&json!({ "keys": key_ring::public_keys()? })))
 }
 
 /// A new identity and a new key ring: every token of before is dead, every session revoked.
@@ -142,5 +142,5 @@ fn reset() -> error::Result<pgrx::Uuid> {
     let owner = AsOwner::enter()?;
     let cause = revocations::INSTANCE_RESET;
     revocations::revoke(&owner, &Which::All, cause, clock::now())?;
-    Ok(pg_uuid(&keys::reset(&owner)?))
+    Ok(pg_uuid(&key_ring::reset(&owner)?))
 }

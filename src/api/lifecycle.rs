@@ -8,18 +8,19 @@ use uuid::Uuid;
 use super::tokens::check_against;
 use super::{pg_uuid, required, uuid};
 use crate::error::{self, Code, Coded, Error};
+use crate::pg::clock::{self, Micros, timestamptz};
+use crate::pg::roles::AsOwner;
+use crate::service::caller;
+use crate::service::configuration::{self, StoredDefinition};
+use crate::service::key_ring;
+use crate::service::revocations::{self, Cause, Which};
+use crate::service::session_data::SessionData;
 use crate::session::check_identifier;
 use crate::session::period::MAX_SPAN_MICROS;
-use crate::store::activity::Origin;
-use crate::store::clock::{self, Micros, timestamptz};
-use crate::store::configuration::{self, StoredDefinition};
-use crate::store::owner::AsOwner;
-use crate::store::revocations::{self, Cause, Which};
-use crate::store::session_data::SessionData;
-use crate::store::session_users::UserKey;
-use crate::store::session_writes;
-use crate::store::sessions::{self, SessionRow};
-use crate::store::{caller, keys};
+use crate::tables::activity::Origin;
+use crate::tables::session_users::UserKey;
+use crate::tables::session_writes;
+use crate::tables::sessions::{self, SessionRow};
 
 /// An environment and a definition, by their numbers, and the API key that the caller presents.
 #[derive(Clone, Copy)]
@@ -183,7 +184,7 @@ fn update_data(
                 .hint("Keep the identifier, or create a session for the other user."),
         );
     }
-    let ring = keys::ring()?;
+    let ring = key_ring::ring()?;
     super::tokens::check_token_size(&ring, &row, &stored, &checked)?;
     let (key_number, sealed_data) = data.seal(&ring, row.session_id)?;
     let number = key_number.cast_signed();

@@ -6,9 +6,12 @@ use pgrx::prelude::*;
 
 use super::{required, uuid};
 use crate::error::{self, Code, Coded, Error};
+use crate::pg::clock;
+use crate::service::caller;
+use crate::service::configuration;
 use crate::session::{Page, check_identifier};
-use crate::store::session_reads::{self, Filter, Info, Listed};
-use crate::store::{caller, clock, configuration, sessions};
+use crate::tables::session_reads::{self, Filter, Info, Listed};
+use crate::tables::sessions;
 
 struct ListCall<'a> {
     product: Option<&'a str>,

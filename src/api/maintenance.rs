@@ -6,8 +6,9 @@ use serde_json::{Value, json};
 
 use super::required;
 use crate::error::{self, Code, Error};
-use crate::store::json::JsonText;
-use crate::store::{cron, maintenance};
+use crate::maintenance::cron;
+use crate::maintenance::run;
+use crate::pg::datum::json::JsonText;
 
 /// Most rows of a batch.
 const MAX_BATCH: i32 = 100_000;
@@ -33,7 +34,7 @@ fn run(batch: Option<i32>) -> error::Result<Value> {
         )
         .hint("A batch is how many rows are deleted by one statement; 1000 is good.")
     })?;
-    let done = maintenance::run(rows)?;
+    let done = run::run(rows)?;
     Ok(json!({
         "activity_rolled_up": done.rollup.rows,
         "rollup_busy": done.rollup.busy,

@@ -40,7 +40,7 @@ mod users;
 mod verify;
 
 use crate::error::{Code, Error, Result};
-use crate::store::ids::{pg_uuid, uuid};
+use crate::pg::datum::uuid::{pg_uuid, uuid};
 
 /// An argument that must be given.
 fn required<T>(value: Option<T>, name: &'static str, code: Code) -> Result<T> {

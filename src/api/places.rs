@@ -2,8 +2,8 @@
 
 use super::required;
 use crate::error::{Code, Result};
-use crate::store::caller::{self, Envs};
-use crate::store::configuration;
+use crate::service::caller::{self, Envs};
+use crate::service::configuration;
 
 /// A definition's sessions in some environments.
 pub(super) struct UserSessionsOf {

@@ -3,8 +3,8 @@
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
-use crate::store::lint::{self, Finding};
-use crate::store::owner::AsOwner;
+use crate::pg::roles::AsOwner;
+use crate::rls::lint::{self, Finding};
 
 /// One row a weakness, the worst first.
 #[pg_extern(

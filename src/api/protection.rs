@@ -7,11 +7,14 @@ use pgrx::prelude::*;
 
 use super::required;
 use crate::error::{self, Code, Error};
+use crate::pg::catalog::table;
+use crate::pg::roles::AsOwner;
+use crate::rls::protect::{self, By, Sessions};
+use crate::rls::registry::{self, Protection};
+use crate::rls::row_security_before;
+use crate::service::configuration;
 use crate::session::problem::shown;
-use crate::store::owner::AsOwner;
-use crate::store::protected_tables::{self, Protection};
-use crate::store::protection::{self, By, Sessions};
-use crate::store::{configuration, row_security_before, scopes, table_facts};
+use crate::tables::scopes;
 
 const CODE: Code = Code::ProtectFailed;
 
@@ -98,22 +101,22 @@ fn protect(
     sessions: &Sessions<'_>,
     protection: &Protection<'_>,
 ) -> error::Result<()> {
-    let family = table_facts::lock(relation)?;
+    let family = table::lock(relation)?;
     if protection.device {
         check_device(&family.table, column)?;
     }
     // A number that was given out again is another table's.
     row_security_before::forget(&AsOwner::enter()?, &[])?;
     let names = protection.open_to.iter().copied();
-    let open_to: Vec<String> = names.filter_map(protection::role_name).collect();
+    let open_to: Vec<String> = names.filter_map(protect::role_name).collect();
     for table in family.all() {
-        protection::protect(table, column, sessions, &open_to, protection.force)?;
+        protect::protect(table, column, sessions, &open_to, protection.force)?;
     }
     // Its parts are protected with it now, whatever was registered of them.
     let parts: Vec<pg_sys::Oid> = family.parts.iter().map(|table| table.oid).collect();
     let owner = AsOwner::enter()?;
-    protected_tables::forget(&owner, &parts)?;
-    protected_tables::store(&owner, relation, protection)
+    registry::forget(&owner, &parts)?;
+    registry::store(&owner, relation, protection)
 }
 
 /// Takes our policies away again, and leaves row-level security as it was before them. Nothing happens to
@@ -131,13 +134,13 @@ fn unprotect_table(relation: Option<pg_sys::Oid>) -> Result<(), ErrorReport> {
 }
 
 fn unprotect(relation: pg_sys::Oid) -> error::Result<()> {
-    if !table_facts::exists(relation) && forget(&[relation])? {
+    if !table::exists(relation) && forget(&[relation])? {
         // It was dropped, and only its rows were left.
         return Ok(());
     }
-    let family = table_facts::lock(relation)?;
+    let family = table::lock(relation)?;
     for table in family.all() {
-        protection::unprotect(table)?;
+        protect::unprotect(table)?;
     }
     let family: Vec<pg_sys::Oid> = family.all().map(|table| table.oid).collect();
     forget(&family).map(|_| ())
@@ -147,7 +150,7 @@ fn unprotect(relation: pg_sys::Oid) -> error::Result<()> {
 fn forget(relations: &[pg_sys::Oid]) -> error::Result<bool> {
     let owner = AsOwner::enter()?;
     row_security_before::forget(&owner, relations)?;
-    protected_tables::forget(&owner, relations)
+    registry::forget(&owner, relations)
 }
 
 fn parse_by(by: &str) -> error::Result<By> {
@@ -177,7 +180,7 @@ fn check_scope(scope: &str) -> error::Result<()> {
 fn roles(given: Vec<Option<pg_sys::Oid>>) -> error::Result<Vec<pg_sys::Oid>> {
     let mut roles = Vec::with_capacity(given.len());
     for role in given {
-        let role = role.filter(|role| protection::role_name(*role).is_some());
+        let role = role.filter(|role| protect::role_name(*role).is_some());
         let role = role.ok_or_else(|| {
             Error::new(CODE, "open_to names a role that is not there")
                 .hint("Name roles; everybody (PUBLIC) is none.")
@@ -190,8 +193,8 @@ fn roles(given: Vec<Option<pg_sys::Oid>>) -> error::Result<Vec<pg_sys::Oid>> {
 }
 
 /// Counting devices knows two types.
-fn check_device(table: &table_facts::Table, column: &CStr) -> error::Result<()> {
-    if table_facts::column(table, column)?.exact {
+fn check_device(table: &table::Table, column: &CStr) -> error::Result<()> {
+    if table::column(table, column)?.exact {
         return Ok(());
     }
     Err(Error::new(CODE, "devices can't be counted by this column")

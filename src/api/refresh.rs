@@ -10,17 +10,19 @@ use pgrx::prelude::*;
 use super::pg_uuid;
 use super::tokens::{Issue, Lifetimes, Tokens, check_origin, issue};
 use crate::error::{self, Code};
+use crate::pg::clock::{self, Micros, timestamptz};
+use crate::pg::datum::record::Record;
+use crate::pg::roles::AsOwner;
+use crate::pg::transaction;
+use crate::service::configuration::{self, Env, StoredDefinition};
+use crate::service::key_ring;
+use crate::service::revocations::{self, Which};
+use crate::service::session_data::SessionData;
+use crate::service::verdict;
 use crate::session::{Decision, Expected, Facts, Reason, Rotation, decide, judge};
-use crate::store::activity::{self, Origin};
-use crate::store::clock::{self, Micros, timestamptz};
-use crate::store::configuration::{self, Env, StoredDefinition};
-use crate::store::owner::AsOwner;
-use crate::store::record::Record;
-use crate::store::revocations::{self, Which};
-use crate::store::session_data::SessionData;
-use crate::store::session_rotation::{self, Step};
-use crate::store::sessions::{self, Location, SessionRow};
-use crate::store::{keys, transaction, verdict};
+use crate::tables::activity::{self, Origin};
+use crate::tables::session_rotation::{self, Step};
+use crate::tables::sessions::{self, Location, SessionRow};
 use crate::token::refresh;
 
 /// What a refresh comes to.
@@ -202,7 +204,7 @@ impl Refresh<'_> {
         expires_at: Micros,
     ) -> error::Result<Refreshed> {
         issue(&Issue {
-            ring: &*keys::ring()?,
+            ring: &*key_ring::ring()?,
             env: &place.env,
             tag: &place.stored.definition.tag,
             identifier: row.subject.as_deref().unwrap_or_default(),

@@ -4,13 +4,14 @@ use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
 use crate::error::{self, Code, Error};
+use crate::pg::clock;
+use crate::pg::roles::AsOwner;
+use crate::pg::triggers::{Answer, Change, Event};
+use crate::service::configuration;
+use crate::service::revocations::{self, Which};
 use crate::session::check_identifier;
 use crate::session::problem::shown;
-use crate::store::change::{Answer, Change, Event};
-use crate::store::owner::AsOwner;
-use crate::store::revocations::{self, Which};
-use crate::store::session_users::UserKey;
-use crate::store::{clock, configuration};
+use crate::tables::session_users::UserKey;
 
 /// Trigger function for the application's own tables: revokes the sessions of the user whose row is
 /// deleted or changed, and for TRUNCATE those of every user. Whoever makes the change need not be

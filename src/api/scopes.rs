@@ -5,9 +5,9 @@ use pgrx::prelude::*;
 
 use super::required;
 use crate::error::{self, Code, Coded, Error};
+use crate::pg::roles::AsOwner;
 use crate::session::{check_name, check_text};
-use crate::store::owner::AsOwner;
-use crate::store::scopes;
+use crate::tables::scopes;
 
 /// Longest description of a scope, in characters.
 const MAX_DESCRIPTION: usize = 2000;

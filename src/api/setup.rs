@@ -5,11 +5,13 @@ use pgrx::prelude::*;
 
 use super::required;
 use crate::error::{self, Code, Coded, Error};
+use crate::pg::clock;
+use crate::pg::roles::AsOwner;
+use crate::service::configuration;
+use crate::service::revocations::{self, Which};
 use crate::session::problem::shown;
 use crate::session::{check_label, check_name};
-use crate::store::owner::AsOwner;
-use crate::store::revocations::{self, Which};
-use crate::store::{clock, configuration, products};
+use crate::tables::products;
 
 /// Longest display name of a product, in characters.
 const MAX_PRODUCT_NAME: usize = 200;

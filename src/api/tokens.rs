@@ -4,13 +4,14 @@ use pgrx::datum::Interval;
 use uuid::Uuid;
 
 use crate::error::{self, Code, Coded, Error};
+use crate::pg::clock::{self, Micros};
+use crate::pg::datum::json::JsonText;
+use crate::pg::random;
+use crate::service::configuration::{self, Env, StoredDefinition};
+use crate::service::revocations;
 use crate::session::{Definition, check_data, check_text};
-use crate::store::activity::Origin;
-use crate::store::clock::{self, Micros};
-use crate::store::configuration::{self, Env, StoredDefinition};
-use crate::store::json::JsonText;
-use crate::store::sessions::SessionRow;
-use crate::store::{random, revocations};
+use crate::tables::activity::Origin;
+use crate::tables::sessions::SessionRow;
 use crate::token::{AccessClaims, KeyRing, access, refresh};
 
 /// Longest user agent that is kept, in characters.

@@ -5,9 +5,10 @@ use pgrx::pg_sys::{self, panic::ErrorReport};
 use pgrx::prelude::*;
 
 use crate::error::{Code, Error};
-use crate::store::by_hand::{self, Changed};
-use crate::store::relations::{self, Rel};
-use crate::store::{owner, without_news};
+use crate::pg::relcache::{self, Rel};
+use crate::pg::roles;
+use crate::pg::without_news;
+use crate::tables::by_hand::{self, Changed};
 
 /// Tells every backend, at commit, that what it remembers may have changed.
 ///
@@ -17,10 +18,10 @@ use crate::store::{owner, without_news};
 LANGUAGE c AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';"
 )]
 fn invalidate_verdicts(call: pg_sys::FunctionCallInfo) -> Result<i64, ErrorReport> {
-    let table = relations::of_trigger(call).ok_or_else(not_a_trigger)?;
-    let is_of_sessions = relations::oid(Rel::Sessions)? == table;
+    let table = relcache::of_trigger(call).ok_or_else(not_a_trigger)?;
+    let is_of_sessions = relcache::oid(Rel::Sessions)? == table;
     if !(is_of_sessions && without_news::is_without_news()) {
-        relations::invalidate(table)?;
+        relcache::invalidate(table)?;
     }
     // A statement trigger returns a null pointer that isn't NULL: nothing, without an error.
     Ok(0)
@@ -29,14 +30,14 @@ fn invalidate_verdicts(call: pg_sys::FunctionCallInfo) -> Result<i64, ErrorRepor
 /// Whether sessions are being changed by hand. The condition of the trigger that notes it.
 #[pg_extern(schema = "dialstack", volatile, parallel_unsafe)]
 fn by_hand() -> bool {
-    !owner::is_at_work()
+    !roles::is_at_work()
 }
 
 /// Notes a revocation, or an end that moved, that no function of ours made.
 #[pg_extern(sql = "CREATE FUNCTION dialstack.note_by_hand() RETURNS trigger \
 LANGUAGE c AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';")]
 fn note_by_hand(call: pg_sys::FunctionCallInfo) -> Result<i64, ErrorReport> {
-    relations::of_trigger(call).ok_or_else(not_a_trigger)?;
+    relcache::of_trigger(call).ok_or_else(not_a_trigger)?;
     // SAFETY: the server's own call, by a trigger.
     let trigger = unsafe { PgTrigger::from_fcinfo(&*call) };
     let trigger = trigger.map_err(|_| not_a_trigger())?;

@@ -9,18 +9,20 @@ use pgrx::prelude::*;
 use super::tokens::{CheckedData, Issue, Lifetimes, Tokens, check_against, check_origin, issue};
 use super::{pg_uuid, required};
 use crate::error::{self, Code, Error};
+use crate::pg::clock::{self, Micros, timestamptz};
+use crate::pg::datum::json::JsonText;
+use crate::pg::datum::record::Record;
+use crate::pg::random;
+use crate::pg::roles::AsOwner;
+use crate::service::caller;
+use crate::service::configuration::{self, Env, StoredDefinition};
+use crate::service::key_ring;
+use crate::service::revocations::{self, Which};
+use crate::service::session_data::SessionData;
 use crate::session::{Definition, Room, room};
-use crate::store::activity::Origin;
-use crate::store::clock::{self, Micros, timestamptz};
-use crate::store::configuration::{self, Env, StoredDefinition};
-use crate::store::json::JsonText;
-use crate::store::owner::AsOwner;
-use crate::store::record::Record;
-use crate::store::revocations::{self, Which};
-use crate::store::session_data::SessionData;
-use crate::store::session_users::{self, UserKey};
-use crate::store::session_writes::{self, Kind, NewSession};
-use crate::store::{caller, keys, random};
+use crate::tables::activity::Origin;
+use crate::tables::session_users::{self, UserKey};
+use crate::tables::session_writes::{self, Kind, NewSession};
 
 struct Create<'a> {
     product: Option<&'a str>,
@@ -113,7 +115,7 @@ fn store(
         expires_in.as_ref(),
         Code::CreateFailed,
     )?;
-    let ring = keys::ring()?;
+    let ring = key_ring::ring()?;
     let session_id = random::uuid()?;
     let (key_number, sealed_data) = data.seal(&ring, session_id)?;
     let tokens = issue(&Issue {

@@ -7,12 +7,12 @@ use serde_json::{Value, json};
 
 use super::places::{UserSessionsOf, user_sessions_of};
 use super::required;
+use crate::dashboard::users::{self, User, UserSession, Users};
 use crate::error::{self, Code, Coded, Error};
+use crate::pg::clock::{self, Micros};
+use crate::pg::datum::json::JsonText;
+use crate::service::verdict;
 use crate::session::{Page, check_identifier};
-use crate::store::clock::{self, Micros};
-use crate::store::json::JsonText;
-use crate::store::users::{self, User, UserSession, Users};
-use crate::store::verdict;
 
 fn users(
     product: Option<&str>,

@@ -8,15 +8,17 @@ use serde_json::{Value, json};
 
 use super::pg_uuid;
 use crate::error::{self, Code, Error};
+use crate::pg::clock::{self, Micros, timestamptz};
+use crate::pg::datum::json::JsonText;
+use crate::pg::datum::record::Record;
+use crate::pg::transaction;
+use crate::service::configuration::{self, StoredDefinition};
+use crate::service::key_ring;
+use crate::service::session_data::SessionData;
+use crate::service::verdict::{self, LiveSession, Verdict};
 use crate::session::{Expected, Reason};
-use crate::store::activity::{self, Origin};
-use crate::store::clock::{self, Micros, timestamptz};
-use crate::store::configuration::{self, StoredDefinition};
-use crate::store::json::JsonText;
-use crate::store::record::Record;
-use crate::store::session_data::SessionData;
-use crate::store::verdict::{self, LiveSession, Verdict};
-use crate::store::{keys, sessions, transaction};
+use crate::tables::activity::{self, Origin};
+use crate::tables::sessions;
 use crate::token::{AuthenticToken, Rejected};
 
 /// The columns of `dialstack.session_verdict`.
@@ -168,7 +170,7 @@ fn introspect(token: Option<&str>) -> error::Result<Value> {
         "active": true,
         "client_id": live.env.product,
         "aud": format!("{}/{}", live.env.product, live.env.env),
-        "iss": keys::ring()?.instance().issuer(),
+        "iss": key_ring::ring()?.instance().issuer(),
         "sid": row.session_id.to_string(),
         "token_type": "Bearer",
         "exp": clock::unix_seconds(session.expires_at()),

@@ -1,0 +1,209 @@
+//! Looking at activity.
+
+use pgrx::datum::{DatumWithOid, Inet, TimestampWithTimeZone};
+use pgrx::pg_sys::BuiltinOid as T;
+
+use crate::error::Result;
+use crate::pg::datum::json::JsonText;
+use crate::pg::roles::AsOwner;
+use crate::pg::settings::Setting;
+use crate::pg::statements::{Columns, Statement, bind};
+use crate::session::Page;
+
+/// A row of activity as the log shows it.
+pub struct Logged {
+    /// Number of the row.
+    pub activity_id: i64,
+    /// When it happened.
+    pub at: TimestampWithTimeZone,
+    /// The product.
+    pub product: String,
+    /// The environment.
+    pub env: String,
+    /// The definition's tag; user sessions only.
+    pub tag: Option<String>,
+    /// `user`, `account` or `client`.
+    pub kind: String,
+    /// What was done.
+    pub operation: String,
+    /// `success` or `fail`.
+    pub status: String,
+    /// Why it failed, or why a session was revoked.
+    pub reason: Option<String>,
+    /// The session.
+    pub session_id: Option<pgrx::Uuid>,
+    /// Identifier, account or user_identifier_key.
+    pub identifier: Option<String>,
+    /// Microseconds inside the database.
+    pub latency_us: Option<i32>,
+    /// Address of the user.
+    pub ip: Option<Inet>,
+    /// User agent of the user.
+    pub user_agent: Option<String>,
+    /// More, by operation.
+    pub detail: Option<JsonText>,
+}
+
+fn logged(row: &Columns<'_, '_>) -> Result<Logged> {
+    Ok(Logged {
+        activity_id: row.required(1)?,
+        at: row.required(2)?,
+        product: row.required(3)?,
+        env: row.required(4)?,
+        tag: row.get(5)?,
+        kind: row.required(6)?,
+        operation: row.required(7)?,
+        status: row.required(8)?,
+        reason: row.get(9)?,
+        session_id: row.get(10)?,
+        identifier: row.get(11)?,
+        latency_us: row.get(12)?,
+        ip: row.get(13)?,
+        user_agent: row.get(14)?,
+        detail: row.get(15)?,
+    })
+}
+
+/// What the log is narrowed by, beside the environment.
+macro_rules! filtered {
+    () => {
+        "a.at >= $2 AND a.at < $3 AND ($4 IS NULL OR a.definition_id = $4) \
+         AND ($5 IS NULL OR a.status = $5) AND a.operation <> 'by_hand'"
+    };
+}
+
+/// A page: each environment gives its newest rows in the order of the index, the page is among those,
+/// and only its rows get their names.
+macro_rules! page {
+    ($user:literal, $limit:literal, $offset:literal) => {
+        concat!(
+            "SELECT a.activity_id, a.at, p.product, n.env, d.tag, a.kind, a.operation, a.status, \
+                    a.reason, a.session_id, a.subject, a.latency_us, a.ip, a.user_agent, a.detail \
+               FROM (SELECT a.* FROM unnest($1) AS e (env_id) \
+                      CROSS JOIN LATERAL ( \
+                            SELECT * FROM dialstack.activity a \
+                             WHERE a.env_id = e.env_id AND ",
+            filtered!(),
+            $user,
+            " ORDER BY a.at DESC, a.activity_id DESC LIMIT ",
+            $limit,
+            " + ",
+            $offset,
+            ") a ORDER BY a.at DESC, a.activity_id DESC LIMIT ",
+            $limit,
+            " OFFSET ",
+            $offset,
+            ") a \
+               JOIN dialstack.environments n USING (env_id) \
+               JOIN dialstack.products p USING (product_id) \
+               LEFT JOIN dialstack.session_definitions d USING (definition_id) \
+              ORDER BY a.at DESC, a.activity_id DESC"
+        )
+    };
+}
+
+macro_rules! total {
+    ($user:literal) => {
+        concat!(
+            "SELECT count(*) FROM dialstack.activity a WHERE a.env_id = ANY ($1) AND ",
+            filtered!(),
+            $user
+        )
+    };
+}
+
+macro_rules! parameters {
+    ($($more:expr),*) => {
+        &[
+            T::INT4ARRAYOID,
+            T::TIMESTAMPTZOID,
+            T::TIMESTAMPTZOID,
+            T::INT4OID,
+            T::TEXTOID,
+            $($more),*
+        ]
+    };
+}
+
+static LIST: Statement = Statement {
+    sql: page!("", "$6", "$7"),
+    parameters: parameters!(T::INT8OID, T::INT8OID),
+};
+
+static LIST_OF_USER: Statement = Statement {
+    sql: page!(" AND a.subject = $6", "$7", "$8"),
+    parameters: parameters!(T::TEXTOID, T::INT8OID, T::INT8OID),
+};
+
+static COUNT: Statement = Statement {
+    sql: total!(""),
+    parameters: parameters!(),
+};
+
+static COUNT_OF_USER: Statement = Statement {
+    sql: total!(" AND a.subject = $6"),
+    parameters: parameters!(T::TEXTOID),
+};
+
+/// What of the activity is meant.
+pub struct Filter<'a> {
+    /// In these environments.
+    pub env_ids: Vec<i32>,
+    /// Of this definition.
+    pub definition_id: Option<i32>,
+    /// Of this identifier, account or user_identifier_key.
+    pub identifier: Option<&'a str>,
+    /// With this status.
+    pub status: Option<&'a str>,
+    /// From then on.
+    pub start_at: Option<TimestampWithTimeZone>,
+    /// Before then.
+    pub end_at: Option<TimestampWithTimeZone>,
+}
+
+impl Filter<'_> {
+    fn arguments(&self) -> Vec<DatumWithOid<'_>> {
+        let start_at = self.start_at;
+        let mut arguments = vec![
+            bind(self.env_ids.clone()),
+            bind(start_at.unwrap_or_else(TimestampWithTimeZone::negative_infinity)),
+            bind(
+                self.end_at
+                    .unwrap_or_else(TimestampWithTimeZone::positive_infinity),
+            ),
+            bind(self.definition_id),
+            bind(self.status),
+        ];
+        if let Some(identifier) = self.identifier {
+            arguments.push(bind(identifier));
+        }
+        arguments
+    }
+}
+
+/// A page of activity, newest first.
+pub fn list(filter: &Filter<'_>, page: &Page) -> Result<Vec<Logged>> {
+    let mut arguments = filter.arguments();
+    arguments.extend([bind(page.limit), bind(page.offset)]);
+    let statement = if filter.identifier.is_some() {
+        &LIST_OF_USER
+    } else {
+        &LIST
+    };
+    let _plain = Setting::no_jit();
+    statement.read(&AsOwner::enter()?, &arguments, logged)
+}
+
+/// How many rows there are on all pages.
+pub fn count(filter: &Filter<'_>) -> Result<i64> {
+    let statement = if filter.identifier.is_some() {
+        &COUNT_OF_USER
+    } else {
+        &COUNT
+    };
+    let _plain = Setting::no_jit();
+    let counts = statement.read(&AsOwner::enter()?, &filter.arguments(), |row| {
+        row.required::<i64>(1)
+    })?;
+    Ok(counts.into_iter().sum())
+}

@@ -1,0 +1,235 @@
+//! Looking at users: who has sessions, and which.
+
+use pgrx::datum::TimestampWithTimeZone;
+use pgrx::pg_sys::BuiltinOid as T;
+use uuid::Uuid;
+
+use crate::error::Result;
+use crate::pg::clock::{self, Micros, timestamptz};
+use crate::pg::datum::uuid::uuid;
+use crate::pg::roles::AsOwner;
+use crate::pg::settings::Setting;
+use crate::pg::statements::{Columns, Statement, bind};
+use crate::session::Page;
+
+/// A user without a living session counts as inactive this long after being seen, then as expired.
+const INACTIVE_FOR: Micros = 30 * 86_400 * clock::SECOND;
+
+/// The newest sessions that a user's details show.
+pub const MOST_SESSIONS: i64 = 1_000;
+
+/// A user as lists show it.
+pub struct User {
+    /// Who.
+    pub identifier: String,
+    /// The environment.
+    pub env: String,
+    /// Creation of the first session.
+    pub first_seen: TimestampWithTimeZone,
+    /// The latest creation or refresh of a session.
+    pub last_seen: TimestampWithTimeZone,
+    /// Sessions ever created.
+    pub total_sessions: i64,
+    /// Living sessions.
+    pub active_sessions: i64,
+    /// `active`, `inactive` or `expired`.
+    pub status: &'static str,
+}
+
+fn user(row: &Columns<'_, '_>) -> Result<User> {
+    let active_sessions = row.required(6)?;
+    Ok(User {
+        identifier: row.required(1)?,
+        env: row.required(2)?,
+        first_seen: row.required(3)?,
+        last_seen: row.required(4)?,
+        total_sessions: row.required(5)?,
+        active_sessions,
+        status: status(active_sessions, row.required(7)?),
+    })
+}
+
+/// `active`: has a living session; `inactive`: none, seen lately; `expired`: neither.
+pub const fn status(active_sessions: i64, seen_lately: bool) -> &'static str {
+    match (active_sessions, seen_lately) {
+        (1.., _) => "active",
+        (_, true) => "inactive",
+        (_, false) => "expired",
+    }
+}
+
+/// What is told of the users `u`. Only their own sessions are counted, through the index by subject.
+/// `$1`: now; `$2`: the definition; `$3`: from when on a user was seen lately.
+macro_rules! told {
+    ($users:literal) => {
+        concat!(
+            "WITH u AS MATERIALIZED (",
+            $users,
+            ") SELECT u.identifier, e.env, u.first_seen, seen.at, u.total_sessions, s.active, \
+                      seen.at >= $3 \
+                 FROM u \
+                 JOIN dialstack.environments e USING (env_id) \
+                CROSS JOIN LATERAL ( \
+                      SELECT count(*) FILTER (WHERE revoked_at IS NULL AND expires_at > $1) \
+                                 AS active, \
+                             max(last_seen_at) AS last_seen \
+                        FROM dialstack.sessions s \
+                       WHERE s.env_id = u.env_id AND s.definition_id = $2 \
+                         AND s.subject = u.identifier) s \
+                CROSS JOIN LATERAL (SELECT greatest(u.last_seen, s.last_seen) AS at) seen \
+                ORDER BY u.first_seen DESC, u.identifier DESC, e.env_id"
+        )
+    };
+}
+
+/// Each environment gives its newest users in the order of its index; the page is among those.
+static LIST: Statement = Statement {
+    sql: told!(
+        "SELECT u.* FROM unnest($4) AS e (env_id) \
+          CROSS JOIN LATERAL ( \
+                SELECT * FROM dialstack.session_users u \
+                 WHERE u.env_id = e.env_id AND u.definition_id = $2 \
+                 ORDER BY first_seen DESC, identifier DESC LIMIT $5 + $6) u \
+          ORDER BY u.first_seen DESC, u.identifier DESC, u.env_id LIMIT $5 OFFSET $6"
+    ),
+    parameters: &[
+        T::TIMESTAMPTZOID,
+        T::INT4OID,
+        T::TIMESTAMPTZOID,
+        T::INT4ARRAYOID,
+        T::INT8OID,
+        T::INT8OID,
+    ],
+};
+
+static ONE: Statement = Statement {
+    sql: told!(
+        "SELECT * FROM dialstack.session_users \
+          WHERE env_id = ANY ($4) AND definition_id = $2 AND identifier = $5"
+    ),
+    parameters: &[
+        T::TIMESTAMPTZOID,
+        T::INT4OID,
+        T::TIMESTAMPTZOID,
+        T::INT4ARRAYOID,
+        T::TEXTOID,
+    ],
+};
+
+static COUNT: Statement = Statement {
+    sql: "SELECT count(*) FROM dialstack.session_users \
+           WHERE env_id = ANY ($1) AND definition_id = $2",
+    parameters: &[T::INT4ARRAYOID, T::INT4OID],
+};
+
+/// The users of a definition in some environments.
+pub struct Users {
+    /// The environments.
+    pub env_ids: Vec<i32>,
+    /// The definition.
+    pub definition_id: i32,
+}
+
+/// A page of users, newest first.
+pub fn list(users: &Users, page: &Page, now: Micros) -> Result<Vec<User>> {
+    let arguments = [
+        bind(timestamptz(now)),
+        bind(users.definition_id),
+        bind(timestamptz(now - INACTIVE_FOR)),
+        bind(users.env_ids.clone()),
+        bind(page.limit),
+        bind(page.offset),
+    ];
+    let _plain = Setting::no_jit();
+    LIST.read(&AsOwner::enter()?, &arguments, user)
+}
+
+/// How many users there are on all pages.
+pub fn count(users: &Users) -> Result<i64> {
+    let arguments = [bind(users.env_ids.clone()), bind(users.definition_id)];
+    let _plain = Setting::no_jit();
+    let counts = COUNT.read(&AsOwner::enter()?, &arguments, |row| row.required::<i64>(1))?;
+    Ok(counts.into_iter().sum())
+}
+
+/// The user with this identifier: one row for each of the environments that knows it.
+pub fn find(users: &Users, identifier: &str, now: Micros) -> Result<Vec<User>> {
+    let arguments = [
+        bind(timestamptz(now)),
+        bind(users.definition_id),
+        bind(timestamptz(now - INACTIVE_FOR)),
+        bind(users.env_ids.clone()),
+        bind(identifier),
+    ];
+    let _plain = Setting::no_jit();
+    ONE.read(&AsOwner::enter()?, &arguments, user)
+}
+
+/// One of a user's sessions.
+pub struct UserSession {
+    /// Its id.
+    pub session_id: Uuid,
+    /// A JSON object of all that is told, but for the data.
+    pub told: String,
+    /// The key that sealed the data.
+    pub key_number: u32,
+    /// Its data, encrypted.
+    pub sealed_data: Option<Vec<u8>>,
+}
+
+static SESSIONS: Statement = Statement {
+    sql: "SELECT s.session_id, \
+                 json_build_object( \
+                     'session_id', s.session_id, 'env', n.env, 'start_at', s.created_at, \
+                     'end_at', least(s.expires_at, coalesce(s.revoked_at, s.expires_at)), \
+                     'active', s.revoked_at IS NULL AND s.expires_at > $1, \
+                     'ip', s.ip, 'user_agent', s.user_agent)::text, \
+                 s.key_number, s.sealed_data \
+            FROM unnest($3) AS e (env_id) \
+           CROSS JOIN LATERAL ( \
+                 SELECT * FROM dialstack.sessions s \
+                  WHERE s.env_id = e.env_id AND s.definition_id = $2 AND s.subject = $4 \
+                  ORDER BY s.created_at DESC, s.session_id LIMIT $5) s \
+            JOIN dialstack.environments n ON n.env_id = s.env_id \
+           ORDER BY s.created_at DESC, s.session_id LIMIT $5",
+    parameters: &[
+        T::TIMESTAMPTZOID,
+        T::INT4OID,
+        T::INT4ARRAYOID,
+        T::TEXTOID,
+        T::INT8OID,
+    ],
+};
+
+/// The newest sessions of a user, newest first.
+pub fn sessions(users: &Users, identifier: &str, now: Micros) -> Result<Vec<UserSession>> {
+    let arguments = [
+        bind(timestamptz(now)),
+        bind(users.definition_id),
+        bind(users.env_ids.clone()),
+        bind(identifier),
+        bind(MOST_SESSIONS),
+    ];
+    let _plain = Setting::no_jit();
+    SESSIONS.read(&AsOwner::enter()?, &arguments, |row| {
+        Ok(UserSession {
+            session_id: uuid(row.required(1)?),
+            told: row.required(2)?,
+            key_number: row.required::<i32>(3)?.unsigned_abs(),
+            sealed_data: row.get(4)?,
+        })
+    })
+}
+
+static JSON_OF: Statement = Statement {
+    sql: "SELECT to_json($1)::text",
+    parameters: &[T::TIMESTAMPTZOID],
+};
+
+/// A moment as `to_json` writes it: ISO 8601, in the time zone of the session.
+pub fn json_of(at: TimestampWithTimeZone) -> Result<String> {
+    let texts = JSON_OF.read(&AsOwner::enter()?, &[bind(at)], |row| {
+        row.required::<String>(1)
+    })?;
+    Ok(texts.into_iter().collect())
+}

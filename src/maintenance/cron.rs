@@ -1,0 +1,87 @@
+//! Scheduling through the extension pg_cron, where this database has it.
+
+use pgrx::pg_sys::{self, BuiltinOid as T};
+use pgrx::{PgSqlErrorCode, PgTryBuilder};
+
+use crate::error::{Code, Error, Result};
+use crate::pg::roles::AsOwner;
+use crate::pg::statements::{Statement, bind};
+
+/// The function is pg_cron's own: whatever else somebody put into a schema of that name would run as
+/// the owner of our extension.
+static HAS_CRON: Statement = Statement {
+    sql: "SELECT 1 FROM pg_catalog.pg_extension x \
+            JOIN pg_catalog.pg_depend d \
+              ON d.refclassid = 'pg_catalog.pg_extension'::regclass AND d.refobjid = x.oid \
+           WHERE x.extname = 'pg_cron' AND d.deptype = 'e' \
+             AND d.classid = 'pg_catalog.pg_proc'::regclass \
+             AND d.objid = to_regprocedure('cron.schedule(text, text, text)')",
+    parameters: &[],
+};
+
+/// By its name a job is there once for each user: the same name again changes it.
+static SCHEDULE: Statement = Statement {
+    sql: "SELECT cron.schedule('dialstack_sessions_maintain'::text, $1, \
+                               'SELECT dialstack.maintain()'::text)",
+    parameters: &[T::TEXTOID],
+};
+
+/// What an administrator of the database that has pg_cron runs there for this one.
+static ELSEWHERE: Statement = Statement {
+    sql: "SELECT current_setting('cron.database_name', true), \
+                 format('SELECT cron.schedule_in_database(%L, %L, %L, %L);', \
+                        concat('dialstack_sessions_maintain in ', current_database()), $1, \
+                        'SELECT dialstack.maintain()', current_database()), \
+                 current_database()::text",
+    parameters: &[T::TEXTOID],
+};
+
+/// Lets pg_cron run the maintenance of this database by this schedule, as the owner of the extension.
+/// Tells the number of the job.
+///
+/// # Errors
+/// `CRON_NOT_AVAILABLE` where pg_cron is not in this database; `DEFINE_FAILED` for a schedule that it
+/// does not understand.
+pub fn schedule(cron: &str) -> Result<i64> {
+    let owner = AsOwner::enter()?;
+    if HAS_CRON.read(&owner, &[], |_| Ok(()))?.is_empty() {
+        return Err(not_available(&owner, cron)?);
+    }
+    let schedule = || SCHEDULE.write(&owner, &[bind(cron)], |row| row.required::<i64>(1));
+    let job = PgTryBuilder::new(std::panic::AssertUnwindSafe(schedule))
+        .catch_when(PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE, |_| {
+            Err(Error::new(
+                Code::DefineFailed,
+                "the schedule is not one that pg_cron understands",
+            )
+            .hint("Write five fields: minute, hour, day of the month, month, day of the week; for example '*/5 * * * *'."))
+        })
+        .execute()?;
+    Ok(job.into_iter().next().unwrap_or_default())
+}
+
+fn not_available(owner: &AsOwner, cron: &str) -> Result<Error> {
+    let rows = ELSEWHERE.read(owner, &[bind(cron)], |row| {
+        Ok((
+            row.get::<String>(1)?,
+            row.required::<String>(2)?,
+            row.required::<String>(3)?,
+        ))
+    })?;
+    let error = Error::new(
+        Code::CronNotAvailable,
+        "the extension pg_cron, 1.4 or later, is not in this database",
+    );
+    Ok(match rows.into_iter().next() {
+        Some((Some(home), statement, here)) if home != here => error
+            .detail(format!("pg_cron works in the database {home:?} of this server."))
+            .hint(format!(
+                "Run there, as the owner of the extension dialstack_sessions: {statement}"
+            )),
+        Some((Some(_), _, _)) => error.hint("Run CREATE EXTENSION pg_cron, or ALTER EXTENSION pg_cron UPDATE."),
+        _ => error.hint(format!(
+            "Install pg_cron (on Debian the package postgresql-{}-cron), put it into shared_preload_libraries, set cron.database_name to this database, restart the server and run CREATE EXTENSION pg_cron.",
+            pg_sys::PG_VERSION_NUM / 10_000
+        )),
+    })
+}

@@ -1,0 +1,8 @@
+//! Purging and rolling up.
+
+pub mod cron;
+pub mod horizon;
+pub mod purge;
+pub mod purge_activity;
+pub mod rollup;
+pub mod run;

@@ -1,0 +1,304 @@
+//! Deleting what is dead for long: sessions, users of what was deleted, keys.
+//!
+//! Rows are taken with SKIP LOCKED, so nothing here waits for a row, and whoever wants a row that is
+//! about to go waits for it as for any deletion.
+
+use pgrx::datum::TimestampWithTimeZone;
+use pgrx::pg_sys::{self, BuiltinOid as T};
+
+use crate::error::Result;
+use crate::maintenance::horizon::Horizon;
+use crate::pg::clock::{self, Micros, timestamptz};
+use crate::pg::roles::AsOwner;
+use crate::pg::statements::{Statement, bind};
+use crate::tables::session_writes;
+
+/// Sessions that are looked for at once. The next look begins behind what this one has deleted, which
+/// is still in the index until the transaction ends: a look for each batch would read that again and
+/// again.
+const WINDOW: i64 = 100_000;
+
+/// No definition lets a session live so long: somebody set its end by hand.
+const BEYOND_ANY_LIFE: Micros = 200 * 366 * 86_400 * clock::SECOND;
+
+static DUE: Statement = Statement {
+    sql: "SELECT session_id FROM dialstack.sessions \
+           WHERE purge_after < ($1 AT TIME ZONE 'UTC')::date ORDER BY purge_after LIMIT $2",
+    parameters: &[T::TIMESTAMPTZOID, T::INT8OID],
+};
+
+/// The day is coarse, and the retention may have been changed since: the row tells when it died.
+static LOCK: Statement = Statement {
+    sql: "SELECT session_id, least(expires_at, coalesce(revoked_at, expires_at)) \
+            FROM dialstack.sessions \
+           WHERE session_id = ANY ($1) AND purge_after < ($2 AT TIME ZONE 'UTC')::date \
+             FOR UPDATE SKIP LOCKED",
+    parameters: &[T::UUIDARRAYOID, T::TIMESTAMPTZOID],
+};
+
+/// An end that was set by hand may be too far off for the retention to be added. Until somebody corrects
+/// it, the row is looked at again now and then.
+static LOOK_AGAIN: Statement = Statement {
+    sql: "UPDATE dialstack.sessions SET purge_after = $2 WHERE session_id = ANY ($1)",
+    parameters: &[T::UUIDARRAYOID, T::DATEOID],
+};
+
+/// When a user was last seen, the session that was last refreshed knows: that survives it.
+static REMEMBER_USERS: Statement = Statement {
+    sql: "WITH newest AS ( \
+              SELECT env_id, definition_id, subject, max(last_seen_at) AS last_seen \
+                FROM dialstack.sessions \
+               WHERE session_id = ANY ($1) AND definition_id IS NOT NULL \
+               GROUP BY env_id, definition_id, subject), \
+          behind AS ( \
+              SELECT u.env_id, u.definition_id, u.identifier, n.last_seen \
+                FROM newest n \
+                JOIN dialstack.session_users u \
+                  ON u.env_id = n.env_id AND u.definition_id = n.definition_id \
+                 AND u.identifier = n.subject \
+               WHERE u.last_seen < n.last_seen \
+                 FOR NO KEY UPDATE OF u SKIP LOCKED) \
+          UPDATE dialstack.session_users u SET last_seen = b.last_seen \
+            FROM behind b \
+           WHERE u.env_id = b.env_id AND u.definition_id = b.definition_id \
+             AND u.identifier = b.identifier",
+    parameters: &[T::UUIDARRAYOID],
+};
+
+/// A session whose user's row was locked just now stays until the next time.
+static DELETE: Statement = Statement {
+    sql: "DELETE FROM dialstack.sessions s \
+           WHERE session_id = ANY ($1) \
+             AND NOT EXISTS ( \
+                 SELECT FROM dialstack.session_users u \
+                  WHERE u.env_id = s.env_id AND u.definition_id = s.definition_id \
+                    AND u.identifier = s.subject AND u.last_seen < s.last_seen_at)",
+    parameters: &[T::UUIDARRAYOID],
+};
+
+/// What came of a step.
+#[derive(Default)]
+pub struct Purged {
+    /// Rows deleted.
+    pub rows: u64,
+    /// Whether there is more of it.
+    pub more: bool,
+}
+
+/// Deletes the sessions that are dead for longer than the retention.
+pub fn sessions(owner: &AsOwner, horizon: &Horizon, batch: u32) -> Result<Purged> {
+    let mut purged = Purged::default();
+    loop {
+        let arguments = [bind(timestamptz(horizon.now)), bind(WINDOW)];
+        let due = DUE.read(owner, &arguments, |row| row.required::<pgrx::Uuid>(1))?;
+        let mut settled = 0;
+        for ids in due.chunks(batch as usize) {
+            if horizon.is_late() {
+                purged.more = true;
+                return Ok(purged);
+            }
+            let batch = batch_of_sessions(owner, horizon, ids)?;
+            purged.rows += batch.deleted;
+            settled += batch.deleted + batch.postponed;
+            pg_sys::check_for_interrupts!();
+        }
+        if settled == 0 {
+            // What is left is locked by somebody.
+            purged.more = !due.is_empty();
+            return Ok(purged);
+        }
+    }
+}
+
+struct Batch {
+    deleted: u64,
+    postponed: u64,
+}
+
+fn batch_of_sessions(owner: &AsOwner, horizon: &Horizon, ids: &[pgrx::Uuid]) -> Result<Batch> {
+    let arguments = [bind(ids.to_vec()), bind(timestamptz(horizon.now))];
+    let locked = LOCK.write(owner, &arguments, |row| {
+        let died_at: TimestampWithTimeZone = row.required(2)?;
+        Ok((row.required::<pgrx::Uuid>(1)?, clock::micros(died_at)))
+    })?;
+    let (mut dead, mut early, mut endless) = (Vec::new(), Vec::new(), Vec::new());
+    for (id, died_at) in locked {
+        if died_at > horizon.now.saturating_add(BEYOND_ANY_LIFE) {
+            endless.push(id);
+        } else if died_at > horizon.sessions_before {
+            early.push(id);
+        } else {
+            dead.push(id);
+        }
+    }
+    // No statement runs for nothing: each tells every backend to forget what it remembers.
+    let mut postponed = 0;
+    if !early.is_empty() {
+        postponed += session_writes::postpone_purge(owner, early)?;
+    }
+    if !endless.is_empty() {
+        let again = session_writes::purge_after(horizon.now);
+        postponed += LOOK_AGAIN.execute(owner, &[bind(endless), bind(again)])?;
+    }
+    let deleted = if dead.is_empty() {
+        0
+    } else {
+        REMEMBER_USERS.execute(owner, &[bind(dead.clone())])?;
+        DELETE.execute(owner, &[bind(dead)])?
+    };
+    Ok(Batch { deleted, postponed })
+}
+
+/// Environments and definitions that are gone, with users left but no session. A skip scan: the
+/// primary key is looked up once for each pair.
+static ORPHANED: Statement = Statement {
+    sql: "WITH RECURSIVE pairs AS ( \
+              (SELECT env_id, definition_id FROM dialstack.session_users \
+                ORDER BY env_id, definition_id LIMIT 1) \
+              UNION ALL \
+              SELECT next.* FROM pairs p CROSS JOIN LATERAL ( \
+                  SELECT u.env_id, u.definition_id FROM dialstack.session_users u \
+                   WHERE (u.env_id, u.definition_id) > (p.env_id, p.definition_id) \
+                   ORDER BY u.env_id, u.definition_id LIMIT 1) next) \
+          SELECT env_id, definition_id FROM pairs p \
+           WHERE (NOT EXISTS (SELECT FROM dialstack.environments e WHERE e.env_id = p.env_id) \
+                  OR NOT EXISTS (SELECT FROM dialstack.session_definitions d \
+                                  WHERE d.definition_id = p.definition_id)) \
+             AND NOT EXISTS (SELECT FROM dialstack.sessions s \
+                              WHERE s.env_id = p.env_id AND s.definition_id = p.definition_id)",
+    parameters: &[],
+};
+
+static FORGET_USERS: Statement = Statement {
+    sql: "DELETE FROM dialstack.session_users u \
+           USING (SELECT env_id, definition_id, identifier FROM dialstack.session_users \
+                   WHERE env_id = $1 AND definition_id = $2 \
+                   LIMIT $3 FOR UPDATE SKIP LOCKED) gone \
+           WHERE u.env_id = gone.env_id AND u.definition_id = gone.definition_id \
+             AND u.identifier = gone.identifier",
+    parameters: &[T::INT4OID, T::INT4OID, T::INT8OID],
+};
+
+/// Deletes the users of deleted environments and definitions once they have no session left. All other
+/// users stay: they are what tells how many there ever were, and who comes back.
+pub fn users(owner: &AsOwner, horizon: &Horizon, batch: u32) -> Result<Purged> {
+    let mut purged = Purged::default();
+    let orphaned = ORPHANED.read(owner, &[], |row| {
+        Ok((row.required::<i32>(1)?, row.required::<i32>(2)?))
+    })?;
+    let limit = i64::from(batch);
+    for (env_id, definition_id) in orphaned {
+        loop {
+            if horizon.is_late() {
+                purged.more = true;
+                return Ok(purged);
+            }
+            let arguments = [bind(env_id), bind(definition_id), bind(limit)];
+            let gone = FORGET_USERS.execute(owner, &arguments)?;
+            purged.rows += gone;
+            if gone == 0 {
+                break;
+            }
+            pg_sys::check_for_interrupts!();
+        }
+    }
+    Ok(purged)
+}
+
+/// An unfinished transaction may be about to commit a session that a key is needed for: keys that
+/// retired lately, by a day, are not looked at, and none while an older transaction runs.
+const COMMIT_WITHIN: Micros = 86_400 * clock::SECOND;
+
+static LOCK_KEYS: Statement = Statement {
+    sql: "LOCK TABLE dialstack.signing_keys IN SHARE ROW EXCLUSIVE MODE",
+    parameters: &[],
+};
+
+static OLD_KEYS: Statement = Statement {
+    sql: "SELECT kid, key_number, retired_at, state = 'revoked' FROM dialstack.signing_keys \
+           WHERE (state = 'revoked' AND revoked_at < $1) \
+              OR (state = 'retired' AND retired_at < $2)",
+    parameters: &[T::TIMESTAMPTZOID, T::TIMESTAMPTZOID],
+};
+
+/// Whether a session may depend on a key that retired then: any that was created before, dead ones
+/// too, since their tokens are told apart from forged ones as long as their rows stay.
+static NEEDED: Statement = Statement {
+    sql: "SELECT EXISTS (SELECT FROM dialstack.sessions WHERE created_at < $1 OR key_number = $2) \
+              OR EXISTS (SELECT FROM pg_catalog.pg_stat_activity \
+                          WHERE datname = current_database() AND xact_start < $1) \
+              OR EXISTS (SELECT FROM pg_catalog.pg_prepared_xacts \
+                          WHERE database = current_database())",
+    parameters: &[T::TIMESTAMPTZOID, T::INT4OID],
+};
+
+static DELETE_KEY: Statement = Statement {
+    sql: "DELETE FROM dialstack.signing_keys WHERE kid = $1 AND state <> 'active'",
+    parameters: &[T::TEXTOID],
+};
+
+struct OldKey {
+    kid: String,
+    key_number: i32,
+    retired_at: Option<TimestampWithTimeZone>,
+    revoked: bool,
+}
+
+/// Deletes keys that nothing depends on any more: revoked ones after the retention, and, where sessions
+/// were `purged` just now, since only that frees a key, retired ones that no session is left of.
+pub fn keys(owner: &AsOwner, horizon: &Horizon, purged: bool) -> Result<u64> {
+    let retired_before = horizon.sessions_before.saturating_sub(COMMIT_WITHIN);
+    let arguments = [
+        bind(timestamptz(horizon.sessions_before)),
+        bind(timestamptz(retired_before)),
+    ];
+    let old = || {
+        OLD_KEYS.read(owner, &arguments, |row| {
+            Ok(OldKey {
+                kid: row.required(1)?,
+                key_number: row.required(2)?,
+                retired_at: row.get(3)?,
+                revoked: row.required(4)?,
+            })
+        })
+    };
+    let wanted = |key: &OldKey| key.revoked || purged;
+    if !old()?.iter().any(wanted) {
+        return Ok(0);
+    }
+    LOCK_KEYS.execute(owner, &[])?;
+    let mut deleted = 0;
+    for key in old()?.into_iter().filter(wanted) {
+        if key.revoked || !is_needed(owner, &key)? {
+            deleted += DELETE_KEY.execute(owner, &[bind(key.kid)])?;
+        }
+    }
+    Ok(deleted)
+}
+
+fn is_needed(owner: &AsOwner, key: &OldKey) -> Result<bool> {
+    let Some(retired_at) = key.retired_at else {
+        return Ok(true);
+    };
+    let settled = clock::micros(retired_at).saturating_add(COMMIT_WITHIN);
+    let arguments = [bind(timestamptz(settled)), bind(key.key_number)];
+    let needed = NEEDED.read(owner, &arguments, |row| row.required::<bool>(1))?;
+    Ok(needed.into_iter().any(|needed| needed))
+}
+
+/// A publishable key stays while there is a client session that it made: other publishable keys reach
+/// that only as long as it is known what made it.
+static API_KEYS: Statement = Statement {
+    sql: "DELETE FROM dialstack.api_keys k \
+           WHERE least(k.revoked_at, k.expires_at) < $1 \
+             AND (k.kind <> 'publishable' OR NOT EXISTS ( \
+                 SELECT FROM dialstack.sessions s \
+                  WHERE s.kind = 'client' AND s.env_id = k.env_id \
+                    AND s.api_key_id = k.api_key_id))",
+    parameters: &[T::TIMESTAMPTZOID],
+};
+
+/// Deletes API keys that were revoked or have expired longer ago than the retention.
+pub fn api_keys(owner: &AsOwner, horizon: &Horizon) -> Result<u64> {
+    API_KEYS.execute(owner, &[bind(timestamptz(horizon.sessions_before))])
+}

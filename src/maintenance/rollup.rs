@@ -1,0 +1,165 @@
+//! The rollups: what the dashboard needs to know of the activity, counted in bounded steps.
+//!
+//! Rows of activity become visible in the order of neither their time nor their number. Each carries
+//! the id of its transaction, and those of transactions that are over are all there: a step counts
+//! what lies between the row that the last step ended with and the oldest transaction that is
+//! still running. Whoever reads adds the rows behind that mark, so that each is counted once.
+
+use pgrx::pg_sys::BuiltinOid as T;
+
+use crate::error::Result;
+use crate::pg::clock::{self, Micros, timestamptz};
+use crate::pg::roles::AsOwner;
+use crate::pg::statements::{Statement, bind};
+
+/// CTEs that make changes of what is counted from the CTE `news`.
+macro_rules! changes {
+    () => {
+        include_str!(concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/src/maintenance/rollup/changes.sql"
+        ))
+    };
+}
+pub(crate) use changes;
+
+/// One session at a time rolls up. What the step then reads is what the step before it left.
+static LOCK: Statement = Statement {
+    sql: "SELECT 1 FROM dialstack.rollup_state FOR UPDATE SKIP LOCKED",
+    parameters: &[],
+};
+
+static STEP: Statement = Statement {
+    sql: concat!(
+        include_str!("rollup/step.sql"),
+        changes!(),
+        include_str!("rollup/keep.sql")
+    ),
+    parameters: &[T::INT8OID, T::TIMESTAMPTZOID],
+};
+
+/// Seconds that are over are not asked for any more; one range of the primary key a metric.
+static FORGET_SECONDS: Statement = Statement {
+    sql: "DELETE FROM dialstack.activity_rollup s \
+           USING (SELECT t.env_id, t.definition_id, t.metric FROM dialstack.activity_rollup t \
+                   WHERE t.grain = 'total' \
+                     AND t.metric IN ('ends', 'active_until', 'seen_until') OFFSET 0) t \
+           WHERE s.grain = 'second' AND s.env_id = t.env_id \
+             AND s.definition_id = t.definition_id AND s.metric = t.metric \
+             AND s.bucket <= $1 - interval '1 hour'",
+    parameters: &[T::TIMESTAMPTZOID],
+};
+
+/// Definitions with their environments that were counted, where one of the two is deleted.
+macro_rules! deleted {
+    () => {
+        "SELECT t.env_id, t.definition_id FROM dialstack.activity_rollup t \
+          WHERE t.grain = 'total' \
+            AND (NOT EXISTS (SELECT 1 FROM dialstack.environments e WHERE e.env_id = t.env_id) \
+                 OR NOT EXISTS (SELECT 1 FROM dialstack.session_definitions d \
+                                 WHERE d.definition_id = t.definition_id)) \
+          GROUP BY t.env_id, t.definition_id OFFSET 0"
+    };
+}
+
+/// Nobody asks for these any more, and they name people.
+static FORGET_USERS: Statement = Statement {
+    sql: concat!(
+        "DELETE FROM dialstack.rollup_users WHERE ctid = ANY (ARRAY( \
+             SELECT r.ctid FROM (",
+        deleted!(),
+        ") g, dialstack.rollup_users r \
+              WHERE r.env_id = g.env_id AND r.definition_id = g.definition_id LIMIT $1))"
+    ),
+    parameters: &[T::INT8OID],
+};
+
+/// The totals last: by them the others are found.
+static FORGET_COUNTS: Statement = Statement {
+    sql: concat!(
+        "DELETE FROM dialstack.activity_rollup WHERE ctid = ANY (ARRAY( \
+             SELECT r.ctid FROM (",
+        deleted!(),
+        ") g, (VALUES (1, 'second'), (2, 'quarter'), (3, 'total')) AS o (n, grain), \
+             dialstack.activity_rollup r \
+              WHERE r.grain = o.grain AND r.env_id = g.env_id \
+                AND r.definition_id = g.definition_id \
+              ORDER BY o.n LIMIT $1))"
+    ),
+    parameters: &[T::INT8OID],
+};
+
+static ANY_LEFT: Statement = Statement {
+    sql: "SELECT EXISTS ( \
+              SELECT 1 FROM dialstack.activity a \
+               WHERE a.month = $1 \
+                 AND (a.xid, a.activity_id) > ((SELECT r.xid FROM dialstack.rollup_state r), \
+                                               (SELECT r.activity_id FROM dialstack.rollup_state r)))",
+    parameters: &[T::INT2OID],
+};
+
+/// What a call of [`roll_up`] did.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Counts {
+    /// Rows of activity that were rolled up.
+    pub rows: u64,
+    /// Whether time ran out before all was rolled up that could be.
+    pub more: bool,
+    /// Whether another session is rolling up: then nothing was done.
+    pub busy: bool,
+}
+
+/// Rolls up what there is, in steps of at most `batch` rows, until the moment `until`; at least one
+/// step. All of it is one transaction, the caller's.
+pub fn roll_up(batch: u32, until: Micros) -> Result<Counts> {
+    let owner = AsOwner::enter_by_index()?;
+    let mut counts = Counts::default();
+    if LOCK.write(&owner, &[], |_| Ok(()))?.is_empty() {
+        counts.busy = true;
+        return Ok(counts);
+    }
+    let now = clock::now();
+    loop {
+        let arguments = [bind(i64::from(batch)), bind(timestamptz(now))];
+        let rows: i64 = STEP
+            .write(&owner, &arguments, |row| row.required::<i64>(1))?
+            .into_iter()
+            .sum();
+        counts.rows += rows.unsigned_abs();
+        if rows < i64::from(batch) {
+            break;
+        }
+        if clock::now() >= until {
+            counts.more = true;
+            break;
+        }
+        pgrx::pg_sys::check_for_interrupts!();
+    }
+    FORGET_SECONDS.execute(&owner, &[bind(timestamptz(now))])?;
+    if forget_deleted(&owner, batch, until)? {
+        counts.more = true;
+    }
+    Ok(counts)
+}
+
+/// Deletes what was counted of deleted environments and definitions; whether some of it is left.
+fn forget_deleted(owner: &AsOwner, batch: u32, until: Micros) -> Result<bool> {
+    for statement in [&FORGET_USERS, &FORGET_COUNTS] {
+        while statement.execute(owner, &[bind(i64::from(batch))])? >= u64::from(batch) {
+            if clock::now() >= until {
+                return Ok(true);
+            }
+            pgrx::pg_sys::check_for_interrupts!();
+        }
+    }
+    Ok(false)
+}
+
+/// Whether all activity of a month (1 to 12) is rolled up, so that it may be truncated. Ask under the
+/// lock that truncating takes: then nobody is writing more of it. The snapshot is taken under it too, so
+/// not at REPEATABLE READ.
+pub fn is_rolled_up(month: i16) -> Result<bool> {
+    let owner = AsOwner::enter_by_index()?;
+    let left = ANY_LEFT.write(&owner, &[bind(month)], |row| row.required::<bool>(1))?;
+    Ok(!left.contains(&true))
+}

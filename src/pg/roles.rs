@@ -1,0 +1,128 @@
+//! Doing our own table work as the extension's owner, whoever calls.
+
+use std::cell::Cell;
+use std::ffi::CStr;
+
+use pgrx::pg_sys;
+
+use crate::error::Result;
+use crate::pg::relcache::{self, Rel};
+use crate::pg::settings::set_for_this_level;
+use crate::pg::trigger_depth;
+
+/// The one search path under which our statements run, so that kept plans stay valid and no
+/// object of a caller is ever found by name.
+const SEARCH_PATH: &CStr = c"pg_catalog, pg_temp";
+
+thread_local! {
+    /// How deep in triggers the statements of whoever entered last are.
+    static AT_WORK: Cell<Option<i32>> = const { Cell::new(None) };
+}
+
+/// Whether one of our own statements is running, and not somebody's by hand, be it in a trigger that ours
+/// fires.
+pub fn is_at_work() -> bool {
+    AT_WORK.get() == Some(trigger_depth::now())
+}
+
+/// While it lives, the current user is another role and the search path is ours.
+///
+/// Restored on drop. When an error unwinds past it, the transaction's or savepoint's abort restores
+/// both, so the drop then leaves the server alone.
+pub struct AsRole {
+    caller: pg_sys::Oid,
+    security_context: i32,
+    settings_level: i32,
+    at_work_before: Option<i32>,
+}
+
+impl AsRole {
+    /// Switches to a role that is not ours, for its own tables: with every restriction that
+    /// maintenance commands put on the code of a table's owner.
+    pub fn enter(role: pg_sys::Oid) -> Self {
+        Self::switch(role, pg_sys::SECURITY_RESTRICTED_OPERATION)
+    }
+
+    fn switch(role: pg_sys::Oid, restrictions: u32) -> Self {
+        let mut caller = pg_sys::InvalidOid;
+        let mut security_context = 0;
+        let restrictions = (restrictions | pg_sys::SECURITY_LOCAL_USERID_CHANGE) as i32;
+        // SAFETY: plain reads and writes of backend state. LOCAL_USERID_CHANGE forbids SET ROLE
+        // while it is in force, and abort processing undoes both changes.
+        let settings_level = unsafe {
+            pg_sys::GetUserIdAndSecContext(&mut caller, &mut security_context);
+            pg_sys::SetUserIdAndSecContext(role, security_context | restrictions);
+            let level = pg_sys::NewGUCNestLevel();
+            set_for_this_level(c"search_path", SEARCH_PATH);
+            level
+        };
+        AsRole {
+            caller,
+            security_context,
+            settings_level,
+            at_work_before: AT_WORK.replace(Some(trigger_depth::now())),
+        }
+    }
+}
+
+impl Drop for AsRole {
+    fn drop(&mut self) {
+        AT_WORK.set(self.at_work_before);
+        if !std::thread::panicking() {
+            // SAFETY: the nest level and the identity are the ones that `switch` found. Undone like
+            // an abort, so that nothing that other code SET meanwhile outlives it.
+            unsafe {
+                pg_sys::AtEOXact_GUC(false, self.settings_level);
+                pg_sys::SetUserIdAndSecContext(self.caller, self.security_context);
+            }
+        }
+    }
+}
+
+/// While it lives, the current user is the owner of our tables. A statement takes one, as proof.
+pub struct AsOwner(#[allow(dead_code, reason = "held for its drop")] AsRole);
+
+impl AsOwner {
+    /// Switches to the owner.
+    ///
+    /// # Errors
+    /// `JWT_NOT_AVAILABLE` where the extension's tables are not there.
+    pub fn enter() -> Result<Self> {
+        Ok(AsOwner(AsRole::switch(owner()?, 0)))
+    }
+
+    /// The same for statements that look up by index whatever is to be found by one. The planner would
+    /// scan whole tables where it knows nothing of them yet, or cannot know how few rows are new.
+    ///
+    /// # Errors
+    /// As [`AsOwner::enter`].
+    pub fn enter_by_index() -> Result<Self> {
+        let owner = Self::enter()?;
+        for setting in [
+            c"enable_seqscan",
+            c"enable_hashjoin",
+            c"enable_mergejoin",
+            c"jit",
+        ] {
+            // SAFETY: inside the level that `enter` began; they are switches that everybody may set.
+            unsafe { set_for_this_level(setting, c"off") };
+        }
+        Ok(owner)
+    }
+}
+
+/// The role that owns our tables.
+fn owner() -> Result<pg_sys::Oid> {
+    let sessions = relcache::oid(Rel::Sessions)?;
+    // SAFETY: RelationIdGetRelation pins a relation cache entry, which is read and unpinned.
+    unsafe {
+        let relation = pg_sys::RelationIdGetRelation(sessions);
+        if relation.is_null() {
+            // Dropped under our feet: the look-up by name says so.
+            return Err(relcache::missing());
+        }
+        let owner = (*(*relation).rd_rel).relowner;
+        pg_sys::RelationClose(relation);
+        Ok(owner)
+    }
+}

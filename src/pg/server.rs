@@ -1,0 +1,79 @@
+//! Functions of the server that pgrx has no bindings for. Each has the same form in every version
+//! that we build for.
+
+use std::ffi::{c_char, c_int};
+
+use pgrx::pg_sys;
+use pgrx::pg_sys::ffi::pg_guard_ffi_boundary;
+
+mod raw {
+    use super::c_char;
+    use super::c_int;
+    use super::pg_sys;
+
+    unsafe extern "C-unwind" {
+        pub fn find_all_inheritors(
+            parent: pg_sys::Oid,
+            lock_mode: c_int,
+            parents: *mut *mut pg_sys::List,
+        ) -> *mut pg_sys::List;
+        pub fn has_superclass(relation: pg_sys::Oid) -> bool;
+        pub fn get_relation_policy_oid(
+            relation: pg_sys::Oid,
+            policy: *const c_char,
+            missing_ok: bool,
+        ) -> pg_sys::Oid;
+        pub fn datum_image_eq(
+            one: pg_sys::Datum,
+            other: pg_sys::Datum,
+            by_value: bool,
+            length: c_int,
+        ) -> bool;
+    }
+}
+
+/// The object ids of a relation and of all that inherits from it, each of the latter locked.
+///
+/// # Safety
+/// Inside a transaction; the relation itself is locked.
+pub unsafe fn find_all_inheritors(
+    parent: pg_sys::Oid,
+    lock_mode: pg_sys::LOCKMODE,
+) -> *mut pg_sys::List {
+    // SAFETY: by this function's own contract; an error passes the boundary as a panic.
+    unsafe {
+        pg_guard_ffi_boundary(|| raw::find_all_inheritors(parent, lock_mode, std::ptr::null_mut()))
+    }
+}
+
+/// Whether a relation inherits from another, or is its partition.
+///
+/// # Safety
+/// Inside a transaction.
+pub unsafe fn has_superclass(relation: pg_sys::Oid) -> bool {
+    // SAFETY: by this function's own contract; an error passes the boundary as a panic.
+    unsafe { pg_guard_ffi_boundary(|| raw::has_superclass(relation)) }
+}
+
+/// The object id of a policy; InvalidOid if there is none of that name.
+///
+/// # Safety
+/// Inside a transaction; `policy` ends with a NUL.
+pub unsafe fn policy_oid(relation: pg_sys::Oid, policy: *const c_char) -> pg_sys::Oid {
+    // SAFETY: by this function's own contract; an error passes the boundary as a panic.
+    unsafe { pg_guard_ffi_boundary(|| raw::get_relation_policy_oid(relation, policy, true)) }
+}
+
+/// Whether two values of a type are the same bytes, once they are read in full.
+///
+/// # Safety
+/// Both are values of a type that is kept in this way, and neither is NULL.
+pub unsafe fn datum_image_eq(
+    one: pg_sys::Datum,
+    other: pg_sys::Datum,
+    by_value: bool,
+    length: i16,
+) -> bool {
+    // SAFETY: by this function's own contract; an error passes the boundary as a panic.
+    unsafe { pg_guard_ffi_boundary(|| raw::datum_image_eq(one, other, by_value, length.into())) }
+}

@@ -1,0 +1,60 @@
+//! The server's own settings, for the time of some work of ours.
+
+use std::ffi::CStr;
+
+use pgrx::pg_sys;
+
+/// While it lives, a setting has another value. The caller's comes back when it is dropped; the end of a
+/// transaction or subtransaction that fails brings it back too.
+pub struct Setting(i32);
+
+/// Sets a setting that everybody may set, until the nest level that was begun last is over.
+///
+/// # Safety
+/// Inside such a level; the value must be one that the setting takes.
+pub(crate) unsafe fn set_for_this_level(name: &CStr, value: &CStr) {
+    // SAFETY: NUL-terminated texts; what the caller promises keeps it from raising.
+    unsafe {
+        pg_sys::set_config_option(
+            name.as_ptr(),
+            value.as_ptr(),
+            pg_sys::GucContext::PGC_USERSET,
+            pg_sys::GucSource::PGC_S_SESSION,
+            pg_sys::GucAction::GUC_ACTION_SAVE,
+            true,
+            0,
+            false,
+        );
+    }
+}
+
+impl Setting {
+    fn set(name: &CStr, value: &CStr) -> Self {
+        // SAFETY: on a nest level of its own; the settings and values are those below.
+        unsafe {
+            let level = pg_sys::NewGUCNestLevel();
+            set_for_this_level(name, value);
+            Setting(level)
+        }
+    }
+
+    /// A lock is waited for only for a moment: behind who waits for a table others queue up.
+    pub fn short_lock_timeout() -> Self {
+        Setting::set(c"lock_timeout", c"200ms")
+    }
+
+    /// Statements are not compiled. What users are called is kept out of the statistics, so the planner
+    /// takes a look-up by it for far more work than it is, and compiling for worthwhile.
+    pub fn no_jit() -> Self {
+        Setting::set(c"jit", c"off")
+    }
+}
+
+impl Drop for Setting {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            // SAFETY: the nest level is the one that `set` made.
+            unsafe { pg_sys::AtEOXact_GUC(false, self.0) }
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! Time zones, by PostgreSQL's own table of them.
+
+use std::ffi::CStr;
+
+use pgrx::{IntoDatum, PgSqlErrorCode, PgTryBuilder, pg_sys};
+
+use crate::error::{Code, Error, Result};
+use crate::pg::clock::{Micros, SECOND, timestamptz_datum};
+
+/// Rollups count by quarters of an hour, and so does every time zone in use.
+const QUARTER: i64 = 15 * 60 * SECOND;
+
+/// The setting `TimeZone`.
+pub fn of_session() -> String {
+    // SAFETY: a built-in setting; the text is the server's own and copied at once.
+    unsafe {
+        let name = pg_sys::GetConfigOption(c"TimeZone".as_ptr(), true, false);
+        if name.is_null() {
+            return "UTC".to_owned();
+        }
+        CStr::from_ptr(name).to_string_lossy().into_owned()
+    }
+}
+
+/// Checks that the server knows a time zone, and that at these moments, as far as they are of this
+/// century, it differs from UTC by whole quarters of an hour.
+///
+/// # Errors
+/// `FETCH_DASHBOARD_FAILED`.
+pub fn check(name: &str, moments: &[Micros]) -> Result<()> {
+    for moment in moments {
+        let local = local(name, *moment).ok_or_else(|| {
+            Error::new(
+                Code::FetchDashboardFailed,
+                "the server does not know the time zone",
+            )
+            .hint("Give a name like UTC or Europe/Berlin; the view pg_timezone_names lists them.")
+        })?;
+        if *moment >= 0 && local.saturating_sub(*moment) % QUARTER != 0 {
+            return Err(Error::new(
+                Code::FetchDashboardFailed,
+                "the time zone differs from UTC by a part of a quarter of an hour",
+            )
+            .hint("Give a time zone that is in use, like UTC or Europe/Berlin."));
+        }
+    }
+    Ok(())
+}
+
+/// What clocks in the time zone show; `None` where there is no such zone.
+fn local(name: &str, at: Micros) -> Option<Micros> {
+    let arguments = [name.into_datum(), timestamptz_datum(at)];
+    PgTryBuilder::new(|| {
+        // SAFETY: timestamptz_zone takes a text and a timestamptz and returns a timestamp by value.
+        unsafe { pgrx::direct_function_call_as_datum(pg_sys::timestamptz_zone, &arguments) }
+            .map(|local| local.value() as i64)
+    })
+    // How it refuses a name; nothing else was started.
+    .catch_when(PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE, |_| None)
+    .execute()
+}

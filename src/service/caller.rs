@@ -1,0 +1,346 @@
+//! Who calls, and what they may do: by the access level of their role, narrowed by the API key that
+//! they present.
+
+use std::ffi::CStr;
+use std::rc::Rc;
+
+use pgrx::pg_sys;
+use pgrx::pg_sys::BuiltinOid as T;
+use uuid::Uuid;
+
+use crate::error::{Code, Error, Result};
+use crate::guc;
+use crate::pg::clock;
+use crate::pg::relcache;
+use crate::pg::roles::AsOwner;
+use crate::pg::statements::{Statement, bind};
+use crate::service::configuration::{self, Env};
+use crate::tables::api_keys;
+use crate::token::api_key::{self, ApiKeyKind};
+
+/// What a caller presents itself with.
+pub enum Caller {
+    /// A role with access level `server`, and no API key.
+    Server,
+    /// Any role with an API key.
+    Key(PresentedKey),
+}
+
+/// A good API key.
+pub struct PresentedKey {
+    /// Its id.
+    pub api_key_id: Uuid,
+    /// Secret or publishable.
+    pub kind: ApiKeyKind,
+    /// The environment that it is for.
+    pub env: Rc<Env>,
+}
+
+fn key_invalid(why: &str) -> Error {
+    Error::new(Code::ApiKeyInvalid, "the API key is not valid")
+        .detail(why.to_owned())
+        .hint("Present a living key with SET LOCAL dialstack_sessions.api_key, or set it to ''.")
+}
+
+/// The API key in `dialstack_sessions.api_key`, if one is set.
+///
+/// # Errors
+/// `API_KEY_INVALID` for anything but a living key of a living environment.
+fn presented_key() -> Result<Option<PresentedKey>> {
+    let Some(text) = guc::api_key() else {
+        return Ok(None);
+    };
+    let unknown = || key_invalid("It is not a key that was made here.");
+    let presented = api_key::parse(&text).ok_or_else(unknown)?;
+    let row = api_keys::by_hash(&presented.hash)?.ok_or_else(unknown)?;
+    if row.revoked {
+        return Err(key_invalid("It was revoked."));
+    }
+    if row.expires_at.is_some_and(|at| at <= clock::now()) {
+        return Err(key_invalid("It has expired."));
+    }
+    let env = configuration::env_by_id(row.env_id)?
+        .ok_or_else(|| key_invalid("Its environment was deleted."))?;
+    // The prefix is part of what was hashed, so these hold unless somebody edited the table.
+    if row.kind != presented.kind || env.mode != presented.mode {
+        return Err(unknown());
+    }
+    Ok(Some(PresentedKey {
+        api_key_id: row.api_key_id,
+        kind: row.kind,
+        env,
+    }))
+}
+
+/// Who calls.
+///
+/// # Errors
+/// `API_KEY_INVALID`; `PERMISSION_DENIED` for a role below `server` without an API key.
+pub fn caller() -> Result<Caller> {
+    if let Some(key) = presented_key()? {
+        return Ok(Caller::Key(key));
+    }
+    if has_level(Level::Server)? {
+        return Ok(Caller::Server);
+    }
+    Err(Error::new(Code::PermissionDenied, "an API key is needed")
+        .detail("The role has no access of level server.")
+        .hint("Present a key with SET LOCAL dialstack_sessions.api_key, or let an administrator call dialstack.grant_access()."))
+}
+
+/// Holds the caller to the API key that it presents, if any, where its role alone would allow more.
+/// Tells the key's id.
+///
+/// # Errors
+/// `API_KEY_INVALID`; `PERMISSION_DENIED` for a publishable key, or one of another environment.
+pub fn narrow(env_id: i32) -> Result<Option<Uuid>> {
+    match presented_key()? {
+        None => Ok(None),
+        Some(key) if key.env.env_id != env_id => Err(other_env()),
+        Some(key) => {
+            let api_key_id = key.api_key_id;
+            Caller::Key(key).full()?;
+            Ok(Some(api_key_id))
+        }
+    }
+}
+
+/// Environments of one product.
+#[derive(Default)]
+pub struct Envs {
+    /// Their numbers.
+    pub ids: Vec<i32>,
+    /// Their names, in the same order.
+    pub names: Vec<String>,
+}
+
+impl Envs {
+    fn one(env: &Env) -> Self {
+        Envs {
+            ids: vec![env.env_id],
+            names: vec![env.env.clone()],
+        }
+    }
+}
+
+/// The environments that are meant: the one named, else all of the product; those of them that the
+/// API key allows which the caller presents, if any.
+///
+/// # Errors
+/// `PRODUCT_NOT_FOUND`, `ENV_NOT_FOUND`; those of [`narrow`].
+pub fn envs(product: &str, env: Option<&str>) -> Result<Envs> {
+    if let Some(env) = env {
+        let env = configuration::env(product, env)?;
+        narrow(env.env_id)?;
+        return Ok(Envs::one(&env));
+    }
+    configuration::product_id(product)?;
+    match presented_key()? {
+        None => envs_of(product),
+        Some(key) if key.env.product != product => Err(other_env()),
+        Some(key) => {
+            let envs = Envs::one(&key.env);
+            Caller::Key(key).full()?;
+            Ok(envs)
+        }
+    }
+}
+
+/// By name.
+static ENVS_OF: Statement = Statement {
+    sql: "SELECT e.env_id, e.env FROM dialstack.environments e \
+            JOIN dialstack.products p USING (product_id) WHERE p.product = $1 ORDER BY e.env",
+    parameters: &[T::TEXTOID],
+};
+
+fn envs_of(product: &str) -> Result<Envs> {
+    let found = ENVS_OF.read(&AsOwner::enter()?, &[bind(product)], |row| {
+        Ok((row.required::<i32>(1)?, row.required::<String>(2)?))
+    })?;
+    let (ids, names) = found.into_iter().unzip();
+    Ok(Envs { ids, names })
+}
+
+fn other_env() -> Error {
+    Error::new(
+        Code::PermissionDenied,
+        "the API key is for another product or environment",
+    )
+    .hint("Leave product and env out, or present the key that is for them.")
+}
+
+impl Caller {
+    /// Refuses publishable keys.
+    pub fn full(&self) -> Result<()> {
+        match self {
+            Caller::Key(PresentedKey {
+                kind: ApiKeyKind::Publishable,
+                ..
+            }) => Err(Error::new(
+                Code::PermissionDenied,
+                "a publishable key may only create empty client sessions",
+            )
+            .hint("Call this from your backend, with a secret key.")),
+            _ => Ok(()),
+        }
+    }
+
+    /// The publishable key, if that is what the caller has.
+    pub fn publishable(&self) -> Option<&PresentedKey> {
+        match self {
+            Caller::Key(key) if key.kind == ApiKeyKind::Publishable => Some(key),
+            _ => None,
+        }
+    }
+
+    /// The id of the API key, if the caller has one.
+    pub fn api_key_id(&self) -> Option<Uuid> {
+        match self {
+            Caller::Key(key) => Some(key.api_key_id),
+            Caller::Server => None,
+        }
+    }
+
+    /// The environment meant: the key's own, or the one named; without names the only one there is.
+    ///
+    /// # Errors
+    /// `PERMISSION_DENIED` for another environment than the key's; `PRODUCT_NOT_FOUND`,
+    /// `ENV_NOT_FOUND`; `code` where several are meant.
+    pub fn env(&self, product: Option<&str>, env: Option<&str>, code: Code) -> Result<Rc<Env>> {
+        match self {
+            Caller::Key(key) => {
+                let same = product.is_none_or(|product| product == key.env.product)
+                    && env.is_none_or(|env| env == key.env.env);
+                if same {
+                    Ok(key.env.clone())
+                } else {
+                    Err(other_env())
+                }
+            }
+            Caller::Server => match (product, env) {
+                (Some(product), Some(env)) => configuration::env(product, env),
+                _ => only_env(product, env, code),
+            },
+        }
+    }
+}
+
+static ENVS: Statement = Statement {
+    sql: "SELECT e.env_id FROM dialstack.environments e \
+            JOIN dialstack.products p USING (product_id) \
+           WHERE ($1 IS NULL OR p.product = $1) AND ($2 IS NULL OR e.env = $2) LIMIT 2",
+    parameters: &[T::TEXTOID, T::TEXTOID],
+};
+
+fn only_env(product: Option<&str>, env: Option<&str>, code: Code) -> Result<Rc<Env>> {
+    if let Some(product) = product {
+        configuration::product_id(product)?;
+    }
+    let owner = AsOwner::enter()?;
+    let found = ENVS.read(&owner, &[bind(product), bind(env)], |row| {
+        row.required::<i32>(1)
+    })?;
+    match found[..] {
+        [env_id] => configuration::env_by_id(env_id)?.ok_or_else(no_env),
+        [] => Err(no_env()),
+        _ => Err(Error::new(
+            code,
+            "product and env are needed: there are several environments",
+        )
+        .hint("Name both, or present an API key, which is for one.")),
+    }
+}
+
+fn no_env() -> Error {
+    Error::new(Code::EnvNotFound, "there is no such environment")
+        .hint("Create a product and an environment with dialstack.product_create() and dialstack.env_create().")
+}
+
+/// What a role may do, each level all of those below it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// What a user's own connection needs.
+    Client,
+    /// What a backend needs.
+    Server,
+    /// Everything.
+    Admin,
+}
+
+impl Level {
+    /// All levels, lowest first.
+    pub const ALL: [Level; 3] = [Level::Client, Level::Server, Level::Admin];
+
+    /// The word in SQL.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Level::Client => "client",
+            Level::Server => "server",
+            Level::Admin => "admin",
+        }
+    }
+
+    /// Reads the word.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|level| level.as_str() == text)
+    }
+
+    /// The function whose EXECUTE privilege marks who has the level.
+    pub const fn marker(self) -> &'static CStr {
+        match self {
+            Level::Client => c"access_client",
+            Level::Server => c"access_server",
+            Level::Admin => c"access_admin",
+        }
+    }
+}
+
+/// Whether the current user has this level, or a higher one.
+pub fn has_level(level: Level) -> Result<bool> {
+    // Takes in the news of what was granted and revoked.
+    relcache::epoch();
+    let mut has = false;
+    for marked in Level::ALL.into_iter().filter(|marked| *marked >= level) {
+        has |= may_execute(marked.marker())?;
+    }
+    Ok(has)
+}
+
+/// Whether the current user may execute this function of ours, which takes no argument.
+fn may_execute(function: &CStr) -> Result<bool> {
+    // SAFETY: syscache look-ups by name; the list lives in the current memory context, and an
+    // unknown function is answered with InvalidOid.
+    unsafe {
+        let schema = pg_sys::get_namespace_oid(c"dialstack".as_ptr(), true);
+        let no_arguments = pg_sys::buildoidvector(std::ptr::null(), 0);
+        let oid = pg_sys::GetSysCacheOid(
+            pg_sys::SysCacheIdentifier::PROCNAMEARGSNSP as i32,
+            pg_sys::Anum_pg_proc_oid as pg_sys::AttrNumber,
+            pg_sys::Datum::from(function.as_ptr()),
+            pg_sys::Datum::from(no_arguments),
+            pg_sys::Datum::from(schema),
+            pg_sys::Datum::null(),
+        );
+        if oid == pg_sys::InvalidOid {
+            return Err(Error::new(
+                Code::JwtNotAvailable,
+                "the functions of the extension are not in this database",
+            )
+            .hint("Run CREATE EXTENSION dialstack_sessions, or ALTER EXTENSION dialstack_sessions UPDATE."));
+        }
+        #[cfg(any(feature = "pg14", feature = "pg15"))]
+        let result = pg_sys::pg_proc_aclcheck(
+            oid,
+            pg_sys::GetUserId(),
+            pg_sys::ACL_EXECUTE as pg_sys::AclMode,
+        );
+        #[cfg(not(any(feature = "pg14", feature = "pg15")))]
+        let result = pg_sys::object_aclcheck(
+            pg_sys::ProcedureRelationId,
+            oid,
+            pg_sys::GetUserId(),
+            pg_sys::ACL_EXECUTE as pg_sys::AclMode,
+        );
+        Ok(result == pg_sys::AclResult::ACLCHECK_OK)
+    }
+}

@@ -1,0 +1,34 @@
+//! News of revocations for programs that listen, where an administrator wants them.
+
+use pgrx::pg_sys::BuiltinOid as T;
+
+use crate::error::Result;
+use crate::pg::roles::AsOwner;
+use crate::pg::statements::{Statement, bind};
+
+/// Most notifications of one statement. The server keeps them all until the transaction ends, and then
+/// in one queue for all databases.
+pub const MOST: usize = 1_000;
+
+static SESSIONS: Statement = Statement {
+    sql: "SELECT count(pg_notify('dialstack_sessions', session_id::text)) \
+            FROM unnest($1) AS revoked (session_id)",
+    parameters: &[T::UUIDARRAYOID],
+};
+
+static MANY: Statement = Statement {
+    sql: "SELECT pg_notify('dialstack_sessions', '')",
+    parameters: &[],
+};
+
+/// Sends the id of each session, when the transaction commits. For more than [`MOST`] it sends one
+/// notification without an id instead.
+pub fn revoked(owner: &AsOwner, sessions: Vec<pgrx::Uuid>) -> Result<()> {
+    if sessions.is_empty() {
+        return Ok(());
+    }
+    if sessions.len() > MOST {
+        return MANY.execute(owner, &[]).map(|_| ());
+    }
+    SESSIONS.execute(owner, &[bind(sessions)]).map(|_| ())
+}

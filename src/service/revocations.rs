@@ -1,0 +1,368 @@
+//! The statements that end sessions. Locking order: the user's row, then sessions.
+
+use pgrx::datum::DatumWithOid;
+use pgrx::pg_sys::BuiltinOid as T;
+use uuid::Uuid;
+
+use crate::error::{Code, Error, Result};
+use crate::guc;
+use crate::pg::clock::{Micros, timestamptz};
+use crate::pg::datum::uuid::pg_uuid;
+use crate::pg::roles::AsOwner;
+use crate::pg::statements::{Statement, bind};
+use crate::pg::transaction;
+use crate::service::notifications;
+use crate::session::verdict::{REVOKED_AS_EXPIRED, REVOKED_FOR_REUSE};
+use crate::tables::activity::{self, Origin};
+use crate::tables::ends::{NotingEnds, noting_ends};
+use crate::tables::session_users::{self, UserKey};
+use crate::tables::session_writes::{lock, purge_after};
+use crate::tables::sessions::{self, SessionRow};
+
+/// Which sessions to revoke. Each form is a statement of its own, so that each has the plan of its
+/// index.
+pub enum Which<'a> {
+    /// The one with this id, if it is of this environment and definition.
+    One {
+        /// The session.
+        session_id: Uuid,
+        /// Its environment.
+        env_id: i32,
+        /// Its definition.
+        definition_id: i32,
+    },
+    /// All of a user, but for one.
+    User {
+        /// Whose.
+        user: UserKey<'a>,
+        /// The one that stays.
+        except: Option<Uuid>,
+    },
+    /// The account or client session with this id, if it is of this environment.
+    Opaque {
+        /// The session.
+        session_id: Uuid,
+        /// Its environment.
+        env_id: i32,
+    },
+    /// All account and client sessions whose token was made with this key.
+    Key(i32),
+    /// All of an environment.
+    Env(i32),
+    /// All of a definition.
+    Definition(i32),
+    /// All of a definition in one environment.
+    Tag {
+        /// The environment.
+        env_id: i32,
+        /// The definition.
+        definition_id: i32,
+    },
+    /// Every session.
+    All,
+}
+
+macro_rules! revoke_where {
+    ($condition:literal, $columns:literal, $values:literal) => {
+        concat!(
+            "WITH revoked AS ( \
+                 UPDATE dialstack.sessions SET revoked_at = $1, revoke_reason = $2, \
+                     purge_after = $3 \
+                  WHERE revoked_at IS NULL AND expires_at > $1 AND ",
+            $condition,
+            " RETURNING session_id, env_id, definition_id, kind, subject, ip, user_agent, \
+                        created_at, expires_at), \
+             logged AS ( \
+                 INSERT INTO dialstack.activity \
+                     (at, month, session_id, env_id, definition_id, kind, operation, status, \
+                      reason, subject, ip, user_agent, latency_us, detail",
+            $columns,
+            ") SELECT $1, extract(month FROM $1 AT TIME ZONE 'UTC'), session_id, env_id, \
+                        definition_id, kind, $4, $5, $2, subject, coalesce($6, ip), \
+                        coalesce($7, user_agent), $8, \
+                        CASE WHEN $9 IS NOT NULL THEN jsonb_build_object('api_key_id', $9) END",
+            $values,
+            " FROM revoked) \
+             SELECT count(*), ARRAY(SELECT session_id FROM revoked LIMIT $10) FROM revoked"
+        )
+    };
+}
+
+macro_rules! revocation {
+    ($condition:literal, $parameters:expr) => {
+        noting_ends!(
+            revoke_where!($condition),
+            ", session_created_at, expires_before",
+            ", created_at, expires_at",
+            $parameters
+        )
+    };
+}
+
+/// The types of what every revocation binds, and of what it binds beside that.
+macro_rules! revoke_parameters {
+    ($($more:expr),*) => {
+        &[
+            T::TIMESTAMPTZOID,
+            T::TEXTOID,
+            T::DATEOID,
+            T::TEXTOID,
+            T::TEXTOID,
+            T::INETOID,
+            T::TEXTOID,
+            T::INT4OID,
+            T::UUIDOID,
+            T::INT8OID,
+            $($more),*
+        ]
+    };
+}
+
+static REVOKE_ONE: NotingEnds = revocation!(
+    "session_id = $11 AND env_id = $12 AND definition_id = $13",
+    revoke_parameters!(T::UUIDOID, T::INT4OID, T::INT4OID)
+);
+
+static REVOKE_OPAQUE: NotingEnds = revocation!(
+    "session_id = $11 AND env_id = $12 AND definition_id IS NULL",
+    revoke_parameters!(T::UUIDOID, T::INT4OID)
+);
+
+/// The same for one that has expired: its key is needed.
+static PUT_AWAY: Statement = Statement {
+    sql: "UPDATE dialstack.sessions SET revoked_at = $2, revoke_reason = $3 \
+           WHERE session_id = $1 AND revoked_at IS NULL",
+    parameters: &[T::UUIDOID, T::TIMESTAMPTZOID, T::TEXTOID],
+};
+
+static REVOKE_USER: NotingEnds = revocation!(
+    "env_id = $11 AND definition_id = $12 AND subject = $13 \
+         AND ($14 IS NULL OR session_id <> $14)",
+    revoke_parameters!(T::INT4OID, T::INT4OID, T::TEXTOID, T::UUIDOID)
+);
+
+static REVOKE_KEY: NotingEnds = revocation!(
+    "key_number = $11 AND definition_id IS NULL",
+    revoke_parameters!(T::INT4OID)
+);
+
+static REVOKE_ENV: NotingEnds = revocation!("env_id = $11", revoke_parameters!(T::INT4OID));
+
+static REVOKE_DEFINITION: NotingEnds =
+    revocation!("definition_id = $11", revoke_parameters!(T::INT4OID));
+
+static REVOKE_TAG: NotingEnds = revocation!(
+    "env_id = $11 AND definition_id = $12",
+    revoke_parameters!(T::INT4OID, T::INT4OID)
+);
+
+static REVOKE_ALL: NotingEnds = revocation!("true", revoke_parameters!());
+
+/// Keeps creates out until the transaction ends, so that a whole environment or definition dies
+/// without a straggler and without a deadlock. Verifies and refreshes go on.
+static KEEP_CREATES_OUT: Statement = Statement {
+    sql: "LOCK TABLE dialstack.session_users IN SHARE ROW EXCLUSIVE MODE",
+    parameters: &[],
+};
+
+/// Why sessions are revoked, and how it shows in their activity.
+#[derive(Clone, Copy)]
+pub struct Cause<'a> {
+    /// What the row's `revoke_reason` says.
+    pub reason: &'static str,
+    /// `revoke`, `reuse` or `evict`.
+    pub operation: &'static str,
+    /// `success`, or `fail` where the caller's own operation failed by it.
+    pub status: &'static str,
+    /// Who caused it, where that is not the session's own user.
+    pub origin: Origin<'a>,
+}
+
+impl Cause<'_> {
+    /// The same, caused from there.
+    pub const fn by(self, origin: Origin<'_>) -> Cause<'_> {
+        Cause {
+            reason: self.reason,
+            operation: self.operation,
+            status: self.status,
+            origin,
+        }
+    }
+}
+
+/// Somebody asked for it.
+pub const REVOKED: Cause<'_> = Cause {
+    reason: "revoked",
+    operation: "revoke",
+    status: "success",
+    origin: Origin::UNKNOWN,
+};
+/// A newer session took its place.
+pub const EVICTED: Cause<'_> = Cause {
+    reason: "evicted",
+    operation: "evict",
+    status: "success",
+    origin: Origin::UNKNOWN,
+};
+/// An old refresh token was presented.
+pub const REUSED: Cause<'_> = Cause {
+    reason: REVOKED_FOR_REUSE,
+    operation: "reuse",
+    status: "fail",
+    origin: Origin::UNKNOWN,
+};
+/// The key that it depends on was revoked.
+pub const KEY_REVOKED: Cause<'_> = Cause {
+    reason: "key_revoked",
+    ..REVOKED
+};
+/// Its environment was deleted.
+pub const ENV_DELETED: Cause<'_> = Cause {
+    reason: "env_deleted",
+    ..REVOKED
+};
+/// Its definition was deleted.
+pub const DEFINITION_DELETED: Cause<'_> = Cause {
+    reason: "definition_deleted",
+    ..REVOKED
+};
+/// The instance got a new identity.
+pub const INSTANCE_RESET: Cause<'_> = Cause {
+    reason: "instance_reset",
+    ..REVOKED
+};
+
+/// Revokes the living sessions among those meant, and tells how many. Idempotent.
+pub fn revoke(owner: &AsOwner, which: &Which<'_>, cause: Cause<'_>, now: Micros) -> Result<u64> {
+    let mut arguments = vec![
+        bind(timestamptz(now)),
+        bind(cause.reason),
+        bind(purge_after(now)),
+        bind(cause.operation),
+        bind(cause.status),
+        bind(cause.origin.ip.cloned()),
+        bind(cause.origin.user_agent),
+        bind(activity::latency(now)),
+        bind(cause.origin.api_key_id.as_ref().map(pg_uuid)),
+        bind(told()),
+    ];
+    match which {
+        Which::One {
+            session_id,
+            env_id,
+            definition_id,
+        } => {
+            // A refresh that is not committed yet may be giving it more time: wait for it.
+            lock(owner, session_id)?;
+            arguments.extend([
+                bind(pg_uuid(session_id)),
+                bind(*env_id),
+                bind(*definition_id),
+            ]);
+            run(owner, &REVOKE_ONE, &arguments)
+        }
+        Which::User { user, except } => session_users::with_locked(owner, *user, |unrevoked| {
+            if unrevoked == 0 {
+                return Ok(0);
+            }
+            arguments.extend([
+                bind(user.env_id),
+                bind(user.definition_id),
+                bind(user.identifier),
+                bind(except.as_ref().map(pg_uuid)),
+            ]);
+            run(owner, &REVOKE_USER, &arguments)
+        }),
+        Which::Opaque { session_id, env_id } => {
+            lock(owner, session_id)?;
+            arguments.extend([bind(pg_uuid(session_id)), bind(*env_id)]);
+            run(owner, &REVOKE_OPAQUE, &arguments)
+        }
+        Which::Key(key_number) => {
+            arguments.push(bind(*key_number));
+            run(owner, &REVOKE_KEY, &arguments)
+        }
+        Which::Env(env_id) => {
+            arguments.push(bind(*env_id));
+            revoke_many(owner, &REVOKE_ENV, &arguments, now, |row| {
+                row.env_id == *env_id
+            })
+        }
+        Which::Definition(definition_id) => {
+            arguments.push(bind(*definition_id));
+            revoke_many(owner, &REVOKE_DEFINITION, &arguments, now, |row| {
+                row.definition_id == Some(*definition_id)
+            })
+        }
+        Which::Tag {
+            env_id,
+            definition_id,
+        } => {
+            arguments.extend([bind(*env_id), bind(*definition_id)]);
+            revoke_many(owner, &REVOKE_TAG, &arguments, now, |row| {
+                row.env_id == *env_id && row.definition_id == Some(*definition_id)
+            })
+        }
+        Which::All => revoke_many(owner, &REVOKE_ALL, &arguments, now, |_| true),
+    }
+}
+
+/// How many of the revoked sessions' ids are needed: those that listeners are told, and one more.
+fn told() -> i64 {
+    if guc::notify_revocations() {
+        i64::try_from(notifications::MOST).map_or(i64::MAX, |most| most + 1)
+    } else {
+        0
+    }
+}
+
+/// Runs a revocation, tells who listens, and counts.
+fn run(owner: &AsOwner, statement: &NotingEnds, arguments: &[DatumWithOid<'_>]) -> Result<u64> {
+    let rows = statement.form(owner).write(owner, arguments, |row| {
+        Ok((row.required::<i64>(1)?, row.required::<Vec<pgrx::Uuid>>(2)?))
+    })?;
+    let mut revoked = 0;
+    for (count, sessions) in rows {
+        revoked += count.unsigned_abs();
+        notifications::revoked(owner, sessions)?;
+    }
+    Ok(revoked)
+}
+
+/// Revokes by a statement that means many users' sessions, with creates kept out.
+///
+/// # Errors
+/// `CONFLICT` where the transaction's snapshot is too old to show one of them.
+fn revoke_many(
+    owner: &AsOwner,
+    statement: &NotingEnds,
+    arguments: &[DatumWithOid<'_>],
+    now: Micros,
+    meant: impl Fn(&SessionRow) -> bool,
+) -> Result<u64> {
+    KEEP_CREATES_OUT.execute(owner, &[])?;
+    let revoked = run(owner, statement, arguments)?;
+    // At READ COMMITTED the statement saw all that there is.
+    let missed =
+        transaction::has_old_snapshot() && sessions::any(|row| row.lives(now) && meant(row))?;
+    if missed { Err(conflict()) } else { Ok(revoked) }
+}
+
+/// A living session that the transaction's snapshot does not show as it is.
+pub fn conflict() -> Error {
+    Error::new(
+        Code::Conflict,
+        "a session changed after this transaction began",
+    )
+    .hint("Retry the transaction.")
+}
+
+/// Frees the user_identifier_key of a client session that has expired. Nobody revoked it: no activity.
+pub fn put_away(owner: &AsOwner, session_id: &Uuid, now: Micros) -> Result<()> {
+    let arguments = [
+        bind(pg_uuid(session_id)),
+        bind(timestamptz(now)),
+        bind(REVOKED_AS_EXPIRED),
+    ];
+    PUT_AWAY.execute(owner, &arguments).map(|_| ())
+}

@@ -1,0 +1,157 @@
+//! The table `api_keys`.
+
+use pgrx::datum::TimestampWithTimeZone;
+use pgrx::pg_sys::BuiltinOid as T;
+use uuid::Uuid;
+
+use crate::error::Result;
+use crate::pg::clock::{self, Micros, timestamptz};
+use crate::pg::datum::uuid::{pg_uuid, uuid};
+use crate::pg::relcache::Rel;
+use crate::pg::roles::AsOwner;
+use crate::pg::scan::{self, Key, Row};
+use crate::pg::statements::{Columns, Statement, bind};
+use crate::token::api_key::ApiKeyKind;
+
+/// A key as it is needed to decide what its bearer may do.
+pub struct ApiKeyRow {
+    /// Its id.
+    pub api_key_id: Uuid,
+    /// The environment that it is for.
+    pub env_id: i32,
+    /// Secret or publishable.
+    pub kind: ApiKeyKind,
+    /// When it expires.
+    pub expires_at: Option<Micros>,
+    /// Whether it was revoked.
+    pub revoked: bool,
+}
+
+fn read(row: &Row<'_>) -> Option<ApiKeyRow> {
+    let at = |column| row.get::<TimestampWithTimeZone>(column).map(clock::micros);
+    Some(ApiKeyRow {
+        api_key_id: uuid(row.get(1)?),
+        env_id: row.get(2)?,
+        kind: ApiKeyKind::parse(&row.get::<String>(3)?)?,
+        expires_at: at(8),
+        revoked: at(9).is_some(),
+    })
+}
+
+/// The key with this hash, in its latest committed state.
+pub fn by_hash(hash: &[u8; 32]) -> Result<Option<ApiKeyRow>> {
+    scan::first(
+        Rel::ApiKeys,
+        Some(Rel::ApiKeysByHash),
+        &[Key::bytea(5, hash)],
+        read,
+    )
+}
+
+/// The key with this id, in its latest committed state.
+pub fn by_id(api_key_id: &Uuid) -> Result<Option<ApiKeyRow>> {
+    let keys = [Key::uuid(1, api_key_id.as_bytes())];
+    scan::first(Rel::ApiKeys, Some(Rel::ApiKeysById), &keys, read)
+}
+
+static INSERT: Statement = Statement {
+    sql: "INSERT INTO dialstack.api_keys \
+              (api_key_id, env_id, kind, name, key_hash, hint, created_at, expires_at) \
+          VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+    parameters: &[
+        T::UUIDOID,
+        T::INT4OID,
+        T::TEXTOID,
+        T::TEXTOID,
+        T::BYTEAOID,
+        T::TEXTOID,
+        T::TIMESTAMPTZOID,
+        T::TIMESTAMPTZOID,
+    ],
+};
+
+static REVOKE: Statement = Statement {
+    sql: "UPDATE dialstack.api_keys SET revoked_at = coalesce(revoked_at, $2) \
+           WHERE api_key_id = $1",
+    parameters: &[T::UUIDOID, T::TIMESTAMPTZOID],
+};
+
+static LIST: Statement = Statement {
+    sql: "SELECT api_key_id, kind, name, hint, created_at, expires_at, revoked_at \
+            FROM dialstack.api_keys WHERE env_id = $1 ORDER BY created_at, api_key_id",
+    parameters: &[T::INT4OID],
+};
+
+/// A key about to be stored.
+pub struct NewApiKey<'a> {
+    /// Its id.
+    pub api_key_id: Uuid,
+    /// The environment that it is for.
+    pub env_id: i32,
+    /// Secret or publishable.
+    pub kind: ApiKeyKind,
+    /// Display name.
+    pub name: Option<&'a str>,
+    /// SHA-256 of the key.
+    pub hash: [u8; 32],
+    /// Its last four characters.
+    pub hint: &'a str,
+    /// When it expires.
+    pub expires_at: Option<TimestampWithTimeZone>,
+}
+
+/// Stores a key.
+pub fn insert(owner: &AsOwner, key: NewApiKey<'_>, now: Micros) -> Result<()> {
+    let arguments = [
+        bind(pg_uuid(&key.api_key_id)),
+        bind(key.env_id),
+        bind(key.kind.as_str()),
+        bind(key.name),
+        bind(key.hash.to_vec()),
+        bind(key.hint),
+        bind(timestamptz(now)),
+        bind(key.expires_at),
+    ];
+    INSERT.execute(owner, &arguments).map(|_| ())
+}
+
+/// Revokes a key for good; `false` if there is none with that id.
+pub fn revoke(owner: &AsOwner, api_key_id: &Uuid) -> Result<bool> {
+    let id = pg_uuid(api_key_id);
+    Ok(REVOKE.execute(owner, &[bind(id), bind(timestamptz(clock::now()))])? == 1)
+}
+
+/// A key as lists show it.
+pub struct ListedKey {
+    /// Its id.
+    pub api_key_id: pgrx::Uuid,
+    /// Secret or publishable.
+    pub kind: String,
+    /// Display name.
+    pub name: Option<String>,
+    /// Its last four characters.
+    pub hint: String,
+    /// When it was created.
+    pub created_at: TimestampWithTimeZone,
+    /// When it expires.
+    pub expires_at: Option<TimestampWithTimeZone>,
+    /// When it was revoked.
+    pub revoked_at: Option<TimestampWithTimeZone>,
+}
+
+fn listed(row: &Columns<'_, '_>) -> Result<ListedKey> {
+    Ok(ListedKey {
+        api_key_id: row.required(1)?,
+        kind: row.required(2)?,
+        name: row.get(3)?,
+        hint: row.required(4)?,
+        created_at: row.required(5)?,
+        expires_at: row.get(6)?,
+        revoked_at: row.get(7)?,
+    })
+}
+
+/// The keys of an environment, oldest first.
+pub fn list(owner: &AsOwner, env_id: i32) -> Result<Vec<ListedKey>> {
+    LIST.read(owner, &[bind(env_id)], listed)
+}

@@ -1,0 +1,207 @@
+//! Reading living client sessions.
+
+use pgrx::datum::TimestampWithTimeZone;
+use pgrx::pg_sys::BuiltinOid as T;
+use uuid::Uuid;
+
+use crate::error::Result;
+use crate::pg::clock::{Micros, timestamptz};
+use crate::pg::datum::uuid::{pg_uuid, uuid};
+use crate::pg::roles::AsOwner;
+use crate::pg::statements::{Columns, Statement, bind};
+use crate::session::Page;
+use crate::tables::client_session_writes::Grants;
+use crate::tables::session_writes;
+
+/// A living client session, with all that its functions return.
+pub struct ClientSession {
+    /// Its id.
+    pub session_id: Uuid,
+    /// user_identifier_key.
+    pub user_identifier_key: Option<String>,
+    /// When it was created.
+    pub created_at: TimestampWithTimeZone,
+    /// When it ends.
+    pub expires_at: TimestampWithTimeZone,
+    /// The key that its token is made with.
+    pub key_number: u32,
+    /// What it reaches.
+    pub grants: Grants,
+    /// The API key that made it.
+    pub api_key_id: Option<Uuid>,
+}
+
+fn ids(row: &Columns<'_, '_>, ordinal: usize) -> Result<Vec<Uuid>> {
+    let ids: Vec<pgrx::Uuid> = row.get(ordinal)?.unwrap_or_default();
+    Ok(ids.into_iter().map(uuid).collect())
+}
+
+fn read(row: &Columns<'_, '_>) -> Result<ClientSession> {
+    Ok(ClientSession {
+        session_id: uuid(row.required(1)?),
+        user_identifier_key: row.get(2)?,
+        created_at: row.required(3)?,
+        expires_at: row.required(4)?,
+        key_number: row.required::<i32>(5)?.unsigned_abs(),
+        grants: Grants {
+            connected_account_ids: ids(row, 6)?,
+            connect_webview_ids: ids(row, 7)?,
+            user_identity_ids: ids(row, 8)?,
+        },
+        api_key_id: row.get(9)?.map(uuid),
+    })
+}
+
+macro_rules! select_client {
+    ($($rest:expr),*) => {
+        concat!(
+            "SELECT session_id, subject, created_at, expires_at, key_number, \
+                    connected_account_ids, connect_webview_ids, user_identity_ids, api_key_id ",
+            unrevoked!(),
+            $($rest),*
+        )
+    };
+}
+
+/// Where `$1` is the environment.
+macro_rules! unrevoked {
+    () => {
+        " FROM dialstack.sessions \
+           WHERE kind = 'client' AND env_id = $1 AND revoked_at IS NULL AND "
+    };
+}
+
+/// Where `$2` is the time, and the rest what a [`ClientFilter`] says.
+macro_rules! filtered {
+    () => {
+        "expires_at > $2 \
+         AND ($3 IS NULL OR session_id = $3) AND ($4 IS NULL OR subject = $4) \
+         AND ($5 IS NULL OR connect_webview_ids @> ARRAY[$5]) \
+         AND ($6 IS NULL OR user_identity_ids @> ARRAY[$6]) \
+         AND ($7 IS NULL OR (subject IS NULL) = $7)"
+    };
+}
+
+static BY_ID: Statement = Statement {
+    sql: select_client!("expires_at > $2 AND session_id = $3"),
+    parameters: &[T::INT4OID, T::TIMESTAMPTZOID, T::UUIDOID],
+};
+
+/// Also an expired one: it holds its key until it is put away.
+static LOCK_BY_KEY: Statement = Statement {
+    sql: select_client!("subject = $2 FOR UPDATE"),
+    parameters: &[T::INT4OID, T::TEXTOID],
+};
+
+static BY_KEY: Statement = Statement {
+    sql: select_client!("expires_at > $2 AND subject = $3"),
+    parameters: &[T::INT4OID, T::TIMESTAMPTZOID, T::TEXTOID],
+};
+
+/// The living client session with this id.
+pub fn by_id(
+    owner: &AsOwner,
+    env_id: i32,
+    session_id: &Uuid,
+    now: Micros,
+) -> Result<Option<ClientSession>> {
+    let arguments = [
+        bind(env_id),
+        bind(timestamptz(now)),
+        bind(pg_uuid(session_id)),
+    ];
+    Ok(BY_ID.read(owner, &arguments, read)?.into_iter().next())
+}
+
+/// The living client session with this user_identifier_key.
+pub fn by_key(
+    owner: &AsOwner,
+    env_id: i32,
+    key: &str,
+    now: Micros,
+) -> Result<Option<ClientSession>> {
+    let arguments = [bind(env_id), bind(timestamptz(now)), bind(key)];
+    Ok(BY_KEY.read(owner, &arguments, read)?.into_iter().next())
+}
+
+/// The session that holds this user_identifier_key, living or expired, locked.
+pub fn lock_by_key(owner: &AsOwner, env_id: i32, key: &str) -> Result<Option<ClientSession>> {
+    session_writes::lock_table()?;
+    let arguments = [bind(env_id), bind(key)];
+    Ok(LOCK_BY_KEY
+        .write(owner, &arguments, read)?
+        .into_iter()
+        .next())
+}
+
+/// A list's filters; what is absent does not filter.
+#[derive(Default)]
+pub struct ClientFilter<'a> {
+    /// The session with this id.
+    pub session_id: Option<Uuid>,
+    /// The session with this key.
+    pub user_identifier_key: Option<&'a str>,
+    /// Those that hold this webview.
+    pub connect_webview_id: Option<Uuid>,
+    /// Those that hold this identity.
+    pub user_identity_id: Option<Uuid>,
+    /// Only those without a key (`true`), only those with one (`false`).
+    pub without_key: Option<bool>,
+}
+
+static LIST: Statement = Statement {
+    sql: select_client!(
+        filtered!(),
+        " ORDER BY created_at DESC, session_id LIMIT $8 OFFSET $9"
+    ),
+    parameters: &[
+        T::INT4OID,
+        T::TIMESTAMPTZOID,
+        T::UUIDOID,
+        T::TEXTOID,
+        T::UUIDOID,
+        T::UUIDOID,
+        T::BOOLOID,
+        T::INT8OID,
+        T::INT8OID,
+    ],
+};
+
+static COUNT: Statement = Statement {
+    sql: concat!("SELECT count(*) ", unrevoked!(), filtered!()),
+    parameters: &[
+        T::INT4OID,
+        T::TIMESTAMPTZOID,
+        T::UUIDOID,
+        T::TEXTOID,
+        T::UUIDOID,
+        T::UUIDOID,
+        T::BOOLOID,
+    ],
+};
+
+/// A page of living client sessions, newest first, and how many there are on all pages.
+pub fn list(
+    owner: &AsOwner,
+    env_id: i32,
+    filter: &ClientFilter<'_>,
+    page: &Page,
+    now: Micros,
+) -> Result<(Vec<ClientSession>, i64)> {
+    let filters = [
+        bind(env_id),
+        bind(timestamptz(now)),
+        bind(filter.session_id.as_ref().map(pg_uuid)),
+        bind(filter.user_identifier_key),
+        bind(filter.connect_webview_id.as_ref().map(pg_uuid)),
+        bind(filter.user_identity_id.as_ref().map(pg_uuid)),
+        bind(filter.without_key),
+    ];
+    let total = COUNT
+        .read(owner, &filters, |row| row.required::<i64>(1))?
+        .into_iter()
+        .sum();
+    let mut arguments = Vec::from(filters);
+    arguments.extend([bind(page.limit), bind(page.offset)]);
+    Ok((LIST.read(owner, &arguments, read)?, total))
+}

@@ -1,0 +1,60 @@
+//! The tables `products` and `environments`.
+
+use pgrx::pg_sys::BuiltinOid as T;
+
+use crate::error::{Code, Error, Result};
+use crate::pg::roles::AsOwner;
+use crate::pg::statements::{Statement, bind};
+use crate::pg::transaction;
+
+/// The id of a product: the bytes of a UUID.
+pub type ProductId = [u8; 16];
+
+static INSERT_PRODUCT: Statement = Statement {
+    sql: "INSERT INTO dialstack.products (product, name) VALUES ($1, $2) \
+          ON CONFLICT (product) DO NOTHING RETURNING product_id",
+    parameters: &[T::TEXTOID, T::TEXTOID],
+};
+
+static INSERT_ENV: Statement = Statement {
+    sql: "INSERT INTO dialstack.environments (product_id, env, live) VALUES ($1, $2, $3) \
+          ON CONFLICT (product_id, env) DO NOTHING",
+    parameters: &[T::UUIDOID, T::TEXTOID, T::BOOLOID],
+};
+
+static DELETE_ENV: Statement = Statement {
+    sql: "DELETE FROM dialstack.environments WHERE env_id = $1",
+    parameters: &[T::INT4OID],
+};
+
+/// Stores a product and tells its id; `None` if the name is taken.
+pub fn insert(owner: &AsOwner, product: &str, name: &str) -> Result<Option<pgrx::Uuid>> {
+    let rows = INSERT_PRODUCT.write(owner, &[bind(product), bind(name)], |row| row.required(1))?;
+    Ok(rows.into_iter().next())
+}
+
+/// Stores an environment; `false` if the product has one of that name.
+pub fn insert_env(owner: &AsOwner, product_id: &ProductId, env: &str, live: bool) -> Result<bool> {
+    let arguments = [
+        bind(pgrx::Uuid::from_bytes(*product_id)),
+        bind(env),
+        bind(live),
+    ];
+    Ok(INSERT_ENV.execute(owner, &arguments)? == 1)
+}
+
+/// Deletes an environment that was just looked up; one that somebody else has deleted is gone.
+///
+/// # Errors
+/// `CONFLICT` where the transaction's snapshot is too old to show it.
+pub fn delete_env(owner: &AsOwner, env_id: i32) -> Result<()> {
+    let deleted = DELETE_ENV.execute(owner, &[bind(env_id)])?;
+    if deleted == 0 && transaction::has_old_snapshot() {
+        return Err(Error::new(
+            Code::Conflict,
+            "the environment was created after this transaction began",
+        )
+        .hint("Retry the transaction."));
+    }
+    Ok(())
+}

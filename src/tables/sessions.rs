@@ -1,0 +1,112 @@
+//! The table `sessions`, by direct scan where a session is verified or refreshed.
+
+use pgrx::datum::TimestampWithTimeZone;
+use uuid::Uuid;
+
+use crate::error::Result;
+use crate::pg::clock::{self, Micros};
+use crate::pg::datum::uuid::uuid;
+use crate::pg::datum::varlena::Varlena;
+use crate::pg::relcache::Rel;
+pub use crate::pg::scan::Location;
+use crate::pg::scan::{self, Key, Row};
+use crate::token::Family;
+
+/// The family as the table's `kind` has it.
+pub const fn kind_of(family: Family) -> &'static str {
+    match family {
+        Family::User => "user",
+        Family::Account => "account",
+        Family::Client => "client",
+    }
+}
+
+/// A session as it is now, as far as verifying and refreshing need it.
+pub struct SessionRow {
+    /// Its id.
+    pub session_id: Uuid,
+    /// `user`, `account` or `client`.
+    pub kind: String,
+    /// Its environment.
+    pub env_id: i32,
+    /// Its definition; user sessions only.
+    pub definition_id: Option<i32>,
+    /// Identifier, account or user_identifier_key.
+    pub subject: Option<String>,
+    /// When it was created.
+    pub created_at: Micros,
+    /// When it ends unless it is refreshed.
+    pub expires_at: Micros,
+    /// Last rotation of the refresh token.
+    pub rotated_at: Option<Micros>,
+    /// Why it was revoked, if it was.
+    pub revoke_reason: Option<String>,
+    /// How often the refresh token has rotated.
+    pub generation: u32,
+    /// The key that sealed the data or made the token.
+    pub key_number: u32,
+    /// Scopes that it holds.
+    pub scopes: Option<Vec<String>>,
+    /// Its connected accounts, a `uuid[]`; client sessions only.
+    pub connected_account_ids: Option<Varlena>,
+    /// Its user identities, a `uuid[]`; client sessions only.
+    pub user_identity_ids: Option<Varlena>,
+    /// Its data, encrypted.
+    pub sealed_data: Option<Vec<u8>>,
+    /// Whether this version of the row was made by the running transaction.
+    pub in_progress: bool,
+}
+
+impl SessionRow {
+    /// Whether it is neither revoked nor at its end.
+    pub fn lives(&self, now: Micros) -> bool {
+        self.revoke_reason.is_none() && now < self.expires_at
+    }
+}
+
+fn read(row: &Row<'_>) -> Option<SessionRow> {
+    let at = |column| row.get::<TimestampWithTimeZone>(column).map(clock::micros);
+    Some(SessionRow {
+        session_id: uuid(row.get(1)?),
+        created_at: at(2)?,
+        expires_at: at(4)?,
+        rotated_at: at(6),
+        env_id: row.get(8)?,
+        definition_id: row.get(9),
+        generation: row.get::<i32>(10)?.unsigned_abs(),
+        key_number: row.get::<i32>(11)?.unsigned_abs(),
+        kind: row.get(13)?,
+        subject: row.get(14),
+        // Whoever revokes by hand may give no reason.
+        revoke_reason: row.get(15).or_else(|| at(7).map(|_| "revoked".to_owned())),
+        scopes: row.get(16),
+        connected_account_ids: row.kept(17),
+        user_identity_ids: row.kept(19),
+        sealed_data: row.get(20),
+        in_progress: row.in_progress(),
+    })
+}
+
+/// Whether any session is like that, in its latest committed state. Reads the whole table.
+pub fn any(like: impl Fn(&SessionRow) -> bool) -> Result<bool> {
+    let mut found = false;
+    scan::each(Rel::Sessions, None, &[], |row| {
+        found = read(row).is_some_and(|row| like(&row));
+        !found
+    })?;
+    Ok(found)
+}
+
+/// The session with this id, in its latest committed state or as this transaction has changed it.
+pub fn by_id(session_id: &Uuid) -> Result<Option<SessionRow>> {
+    let keys = [Key::uuid(1, session_id.as_bytes())];
+    scan::first(Rel::Sessions, Some(Rel::SessionsById), &keys, read)
+}
+
+/// The same, with where its row is.
+pub fn located(session_id: &Uuid) -> Result<Option<(SessionRow, Location)>> {
+    let keys = [Key::uuid(1, session_id.as_bytes())];
+    scan::first_to_change(Rel::Sessions, Some(Rel::SessionsById), &keys, |row| {
+        Some((read(row)?, row.location()))
+    })
+}
