@@ -1,30 +1,43 @@
 //! Trigger functions.
 
+use std::cmp::Ordering;
+
 use pgrx::datum::{TimestampWithTimeZone, UnboxDatum};
 use pgrx::pg_sys::{self, panic::ErrorReport};
 use pgrx::prelude::*;
 
 use crate::error::{Code, Error};
-use crate::pg::relcache::{self, Rel};
+use crate::pg::relcache;
 use crate::pg::roles;
-use crate::pg::without_news;
+use crate::pg::triggers::{Change, Event};
 use crate::tables::by_hand::{self, Changed};
 
-/// Tells every backend, at commit, that what it remembers may have changed.
+/// Sends an invalidation to every backend, at commit: what it remembers may have changed. As a row trigger on
+/// `sessions`, only where the session's end moved otherwise than a refresh moves it.
 ///
-/// Takes the bare call: it needs nothing but the table.
+/// Takes the bare call: it needs nothing but the table and the row.
 #[pg_extern(
     sql = "CREATE FUNCTION dialstack.invalidate_verdicts() RETURNS trigger \
 LANGUAGE c AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';"
 )]
 fn invalidate_verdicts(call: pg_sys::FunctionCallInfo) -> Result<i64, ErrorReport> {
     let table = relcache::of_trigger(call).ok_or_else(not_a_trigger)?;
-    let is_of_sessions = relcache::oid(Rel::Sessions)? == table;
-    if !(is_of_sessions && without_news::is_without_news()) {
+    let change = Change::of(call).ok_or_else(not_a_trigger)?;
+    if change.event() != Event::UpdateRow || end_counts(&change) {
         relcache::invalidate(table)?;
     }
-    // A statement trigger returns a null pointer that isn't NULL: nothing, without an error.
+    // An AFTER trigger answers with a null pointer that isn't NULL: nothing, without an error.
     Ok(0)
+}
+
+/// Whether verdicts depend on how the end of a session moved. A refresh, which alone changes the generation,
+/// moves it away: a backend that remembers the earlier end reads again when that has come.
+fn end_counts(change: &Change<'_>) -> bool {
+    match change.moved("expires_at") {
+        Some(Ordering::Equal) => false,
+        Some(Ordering::Greater) => !change.has_changed("generation"),
+        Some(Ordering::Less) | None => true,
+    }
 }
 
 /// Whether sessions are being changed by hand. The condition of the trigger that notes it.

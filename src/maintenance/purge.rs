@@ -11,7 +11,7 @@ use crate::maintenance::horizon::Horizon;
 use crate::pg::clock::{self, Micros, timestamptz};
 use crate::pg::roles::AsOwner;
 use crate::pg::statements::{Statement, bind};
-use crate::tables::session_writes;
+use crate::tables::sessions;
 
 /// Sessions that are looked for at once. The next look begins behind what this one has deleted, which
 /// is still in the index until the transaction ends: a look for each batch would read that again and
@@ -134,10 +134,10 @@ fn batch_of_sessions(owner: &AsOwner, horizon: &Horizon, ids: &[pgrx::Uuid]) -> 
     // No statement runs for nothing: each tells every backend to forget what it remembers.
     let mut postponed = 0;
     if !early.is_empty() {
-        postponed += session_writes::postpone_purge(owner, early)?;
+        postponed += sessions::change::postpone_purge(owner, early)?;
     }
     if !endless.is_empty() {
-        let again = session_writes::purge_after(horizon.now);
+        let again = sessions::purge_after(horizon.now);
         postponed += LOOK_AGAIN.execute(owner, &[bind(endless), bind(again)])?;
     }
     let deleted = if dead.is_empty() {

@@ -47,14 +47,6 @@ impl Layout {
         fits
     }
 
-    /// How many columns of a table are ours.
-    pub fn columns(self) -> usize {
-        match self {
-            Layout::Table(types) | Layout::Grown(types, _) => types.len(),
-            Layout::Index(..) | Layout::Any => 0,
-        }
-    }
-
     /// The type of a column of a table; columns count from 1.
     fn column_type(self, column: i16) -> Option<pg_sys::Oid> {
         let (Layout::Table(types) | Layout::Grown(types, _)) = self else {

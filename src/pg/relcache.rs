@@ -79,8 +79,6 @@ relations! {
     SessionUsers = c"session_users" is Table(&[
         INT4OID, INT4OID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT8OID,
     ]),
-    /// its primary key
-    SessionUsersById = c"session_users_pkey" is Index(Rel::SessionUsers, &[1, 2, 3]),
     /// `environments`
     Environments = c"environments" is Table(&[INT4OID, UUIDOID, TEXTOID, BOOLOID, TIMESTAMPTZOID]),
     /// its primary key
@@ -121,79 +119,11 @@ relations! {
     ApiKeysById = c"api_keys_pkey" is Index(Rel::ApiKeys, &[1]),
     /// unique by hash
     ApiKeysByHash = c"api_keys_key_hash_key" is Index(Rel::ApiKeys, &[5]),
-    /// `activity_01`
-    Activity01 = c"activity_01" is ACTIVITY_LAYOUT,
-    /// `activity_02`
-    Activity02 = c"activity_02" is ACTIVITY_LAYOUT,
-    /// `activity_03`
-    Activity03 = c"activity_03" is ACTIVITY_LAYOUT,
-    /// `activity_04`
-    Activity04 = c"activity_04" is ACTIVITY_LAYOUT,
-    /// `activity_05`
-    Activity05 = c"activity_05" is ACTIVITY_LAYOUT,
-    /// `activity_06`
-    Activity06 = c"activity_06" is ACTIVITY_LAYOUT,
-    /// `activity_07`
-    Activity07 = c"activity_07" is ACTIVITY_LAYOUT,
-    /// `activity_08`
-    Activity08 = c"activity_08" is ACTIVITY_LAYOUT,
-    /// `activity_09`
-    Activity09 = c"activity_09" is ACTIVITY_LAYOUT,
-    /// `activity_10`
-    Activity10 = c"activity_10" is ACTIVITY_LAYOUT,
-    /// `activity_11`
-    Activity11 = c"activity_11" is ACTIVITY_LAYOUT,
-    /// `activity_12`
-    Activity12 = c"activity_12" is ACTIVITY_LAYOUT,
-    /// the sequence of `activity`
-    ActivitySequence = c"activity_activity_id_seq" is Any,
     /// `verdict_invalidation`
     VerdictInvalidation = c"verdict_invalidation" is Any,
 }
 
 const COUNT: usize = ALL.len();
-
-/// A partition of `activity`. Version 0.1.0 had no columns for rollups.
-const ACTIVITY_LAYOUT: Layout = Grown(
-    &[
-        INT8OID,
-        TIMESTAMPTZOID,
-        UUIDOID,
-        INT4OID,
-        INT4OID,
-        INT4OID,
-        INT2OID,
-        TEXTOID,
-        TEXTOID,
-        TEXTOID,
-        TEXTOID,
-        TEXTOID,
-        INETOID,
-        TEXTOID,
-        JSONBOID,
-        XID8OID,
-        TIMESTAMPTZOID,
-        TIMESTAMPTZOID,
-        TIMESTAMPTZOID,
-    ],
-    15,
-);
-
-/// The partitions of `activity`, January first.
-pub const ACTIVITY: [Rel; 12] = [
-    Rel::Activity01,
-    Rel::Activity02,
-    Rel::Activity03,
-    Rel::Activity04,
-    Rel::Activity05,
-    Rel::Activity06,
-    Rel::Activity07,
-    Rel::Activity08,
-    Rel::Activity09,
-    Rel::Activity10,
-    Rel::Activity11,
-    Rel::Activity12,
-];
 
 /// What verdicts rest on, beside their session.
 const CONFIGURATION: [Rel; 5] = [
@@ -227,27 +157,19 @@ thread_local! {
     static KNOWN: Cell<Option<Known>> = const { Cell::new(None) };
     static EPOCH: Cell<u64> = const { Cell::new(1) };
     static CONFIGURATION_EPOCH: Cell<u64> = const { Cell::new(1) };
-    static SHAPES_EPOCH: Cell<u64> = const { Cell::new(1) };
 }
 
 fn advance(epoch: &Cell<u64>) {
     epoch.set(epoch.get() + 1);
 }
 
-/// Asks the server for news of changed relations and functions. Called once, from `_PG_init`.
+/// Asks the server for invalidations of relations. Called once, from `_PG_init`.
 pub fn register_callbacks() {
-    let functions = pg_sys::SysCacheIdentifier::PROCOID as i32;
-    let nothing = pg_sys::Datum::from(0);
-    // SAFETY: the callbacks live as long as the library, which is never unloaded; they touch only
-    // thread-local cells and can't fail.
+    // SAFETY: the callback lives as long as the library, which is never unloaded; it touches only thread-local
+    // cells and can't fail.
     unsafe {
-        pg_sys::CacheRegisterRelcacheCallback(Some(relation_changed), nothing);
-        pg_sys::CacheRegisterSyscacheCallback(functions, Some(function_changed), nothing);
+        pg_sys::CacheRegisterRelcacheCallback(Some(relation_changed), pg_sys::Datum::from(0));
     }
-}
-
-unsafe extern "C-unwind" fn function_changed(_arg: pg_sys::Datum, _cache: i32, _hash: u32) {
-    SHAPES_EPOCH.with(advance);
 }
 
 unsafe extern "C-unwind" fn relation_changed(_arg: pg_sys::Datum, relation: pg_sys::Oid) {
@@ -266,9 +188,6 @@ unsafe extern "C-unwind" fn relation_changed(_arg: pg_sys::Datum, relation: pg_s
     } else if known.is_some_and(|known| known.oids.contains(&relation)) {
         KNOWN.set(None);
     }
-    if known.is_none_or(|known| known.oids[Rel::VerdictInvalidation as usize] != relation) {
-        SHAPES_EPOCH.with(advance);
-    }
     if known.is_none() {
         KNOWN.set(None);
     }
@@ -286,12 +205,6 @@ pub fn epoch() -> u64 {
 /// The epoch of verdicts by the news that has been taken in.
 pub fn epoch_so_far() -> u64 {
     EPOCH.get()
-}
-
-/// The epoch of what any relation or function is like, by the news that has been taken in: whoever has locked
-/// a table has taken in all of it.
-pub fn shapes_epoch() -> u64 {
-    SHAPES_EPOCH.get()
 }
 
 /// The epoch of keys, products, environments and definitions, which a revoked session leaves alone.

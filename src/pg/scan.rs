@@ -86,9 +86,9 @@ fn lock(rel: Rel, mode: u32) -> Result<pg_sys::Oid> {
     }
 }
 
-/// Locks a table as whoever writes to it does, until the transaction ends: for statements that read or lock
-/// rows of it before others write. What they go through, they lock as well, and a REINDEX, which locks the
-/// table against writing and then its indexes, must come before all of it or after.
+/// Locks a table for writing until the transaction ends: for flows whose first statement only reads or locks
+/// rows. That locks indexes too, and a REINDEX, which locks the table against writing and then its indexes,
+/// would wait for those while the flow waits for the table.
 ///
 /// # Errors
 /// `JWT_NOT_AVAILABLE` where the table is not as the extension made it.
@@ -224,11 +224,6 @@ impl Drop for Scan {
     }
 }
 
-/// Where a version of a row is in its table. Good until the call that has read it returns: its snapshot
-/// keeps the place from being used anew, and its lock the table from being rewritten.
-#[derive(Clone, Copy)]
-pub struct Location(pub(crate) pg_sys::ItemPointerData);
-
 /// A row, as long as its scan stands on it.
 pub struct Row<'scan> {
     tuple: pg_sys::HeapTuple,
@@ -245,12 +240,6 @@ impl Row<'_> {
             let made_by = (*(*self.tuple).t_data).t_choice.t_heap.t_xmin;
             pg_sys::TransactionIdIsCurrentTransactionId(made_by)
         }
-    }
-
-    /// Where this version of the row is.
-    pub fn location(&self) -> Location {
-        // SAFETY: the scan still holds the tuple.
-        Location(unsafe { (*self.tuple).t_self })
     }
 
     /// The value of a column, copied; `None` for NULL. Columns count from 1.
@@ -310,17 +299,4 @@ pub fn first<T>(
         false
     })?;
     Ok(found)
-}
-
-/// The same for a row that is going to be changed: as this transaction has left it, be it in a part of the
-/// statement that calls (WITH). An older version of our own could not be changed any more.
-pub fn first_to_change<T>(
-    table: Rel,
-    index: Option<Rel>,
-    keys: &[Key<'_>],
-    read: impl Fn(&Row<'_>) -> Option<T>,
-) -> Result<Option<T>> {
-    // SAFETY: callable anywhere between statements of a function; does nothing where nothing was written.
-    unsafe { pg_sys::CommandCounterIncrement() };
-    first(table, index, keys, read)
 }

@@ -16,8 +16,8 @@ use crate::session::verdict::{REVOKED_AS_EXPIRED, REVOKED_FOR_REUSE};
 use crate::tables::activity::{self, Origin};
 use crate::tables::ends::{NotingEnds, noting_ends};
 use crate::tables::session_users::{self, UserKey};
-use crate::tables::session_writes::{lock, purge_after};
-use crate::tables::sessions::{self, SessionRow};
+use crate::tables::sessions::change::lock;
+use crate::tables::sessions::{self, SessionRow, purge_after};
 
 /// Which sessions to revoke. Each form is a statement of its own, so that each has the plan of its
 /// index.
@@ -261,18 +261,20 @@ pub fn revoke(owner: &AsOwner, which: &Which<'_>, cause: Cause<'_>, now: Micros)
             ]);
             run(owner, &REVOKE_ONE, &arguments)
         }
-        Which::User { user, except } => session_users::with_locked(owner, *user, |unrevoked| {
-            if unrevoked == 0 {
-                return Ok(0);
-            }
-            arguments.extend([
-                bind(user.env_id),
-                bind(user.definition_id),
-                bind(user.identifier),
-                bind(except.as_ref().map(pg_uuid)),
-            ]);
-            run(owner, &REVOKE_USER, &arguments)
-        }),
+        Which::User { user, except } => {
+            session_users::with_locked(owner, *user, now, |unrevoked| {
+                if unrevoked == 0 {
+                    return Ok(0);
+                }
+                arguments.extend([
+                    bind(user.env_id),
+                    bind(user.definition_id),
+                    bind(user.identifier),
+                    bind(except.as_ref().map(pg_uuid)),
+                ]);
+                run(owner, &REVOKE_USER, &arguments)
+            })
+        }
         Which::Opaque { session_id, env_id } => {
             lock(owner, session_id)?;
             arguments.extend([bind(pg_uuid(session_id)), bind(*env_id)]);

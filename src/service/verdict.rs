@@ -132,7 +132,9 @@ pub fn named_session(presented: &str, now: Micros) -> Result<Option<Found>> {
     relcache::oid(Rel::VerdictInvalidation)?;
     loop {
         let epoch = relcache::epoch();
-        if let Some(session) = verdict_cache::find(presented, epoch) {
+        // A refresh moves the end away and sends no invalidation: at the end that is remembered, read again.
+        let remembered = verdict_cache::find(presented, epoch);
+        if let Some(session) = remembered.filter(|session| now < session.row.expires_at) {
             return Ok(Some(Found {
                 session,
                 epoch,

@@ -1,9 +1,9 @@
 //! The table `instance`: the identity of this database and, unless it lies in a file, the root key.
 //!
-//! The root key never passes through an SQL statement: whatever a statement binds, some setting or
-//! other writes into the log (plans, parameters). The row is read and written directly.
+//! The root key never passes through an SQL statement, because what a statement binds can be in the server's log
+//! (parameters, plans). The row is read by direct scan and written by direct write.
 
-use pgrx::{IntoDatum, pg_sys};
+use pgrx::pg_sys;
 use zeroize::Zeroizing;
 
 use crate::error::{Code, Error, Result};
@@ -12,9 +12,9 @@ use crate::pg::clock::{self, Micros};
 use crate::pg::random;
 use crate::pg::relcache::{self, Rel};
 use crate::pg::roles::AsOwner;
-use crate::pg::rows;
 use crate::pg::scan;
-use crate::pg::statements::Statement;
+use crate::pg::statements::{Statement, bind};
+use crate::pg::write;
 use crate::service::root_key_file;
 use crate::token::InstanceId;
 use crate::token::root_key::{self, RootKey};
@@ -135,15 +135,16 @@ pub fn replace(owner: &AsOwner, id: InstanceId, root: &NewRoot, created_at: Micr
     };
     // SAFETY: a variable of the backend, set once at its start.
     let database = unsafe { pg_sys::MyDatabaseId };
+    let fingerprint = root_key::fingerprint(root.key());
     let values = [
-        true.into_datum(),
-        pgrx::Uuid::from_bytes(id.0).into_datum(),
-        database.into_datum(),
-        in_row.as_ref().and_then(|key| key.as_slice().into_datum()),
-        root_key::fingerprint(root.key()).as_slice().into_datum(),
-        clock::timestamptz_datum(created_at),
+        bind(true),
+        bind(pgrx::Uuid::from_bytes(id.0)),
+        bind(database),
+        bind(in_row.as_ref().map(|key| key.as_slice())),
+        bind(fingerprint.as_slice()),
+        bind(clock::timestamptz(created_at)),
     ];
-    rows::insert_in_silence(Rel::Instance, &values)?;
-    // Our own triggers did not fire either.
+    write::insert(Rel::Instance, &values)?;
+    // No trigger has sent it.
     relcache::invalidate(relcache::oid(Rel::Instance)?)
 }

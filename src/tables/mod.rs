@@ -10,8 +10,5 @@ pub mod ends;
 pub mod instance;
 pub mod products;
 pub mod scopes;
-pub mod session_reads;
-pub mod session_rotation;
 pub mod session_users;
-pub mod session_writes;
 pub mod sessions;

@@ -1,14 +1,20 @@
-//! The table `sessions`, by direct scan where a session is verified or refreshed.
+//! The table `sessions`: by direct scan where a session is verified or refreshed, else by statements, which
+//! are in the modules of their flows.
 
-use pgrx::datum::TimestampWithTimeZone;
+pub mod change;
+pub mod create;
+pub mod list;
+pub mod refresh;
+
+use pgrx::datum::{Date, TimestampWithTimeZone};
 use uuid::Uuid;
 
 use crate::error::Result;
+use crate::guc;
 use crate::pg::clock::{self, Micros};
 use crate::pg::datum::uuid::uuid;
 use crate::pg::datum::varlena::Varlena;
 use crate::pg::relcache::Rel;
-pub use crate::pg::scan::Location;
 use crate::pg::scan::{self, Key, Row};
 use crate::token::Family;
 
@@ -19,6 +25,11 @@ pub const fn kind_of(family: Family) -> &'static str {
         Family::Account => "account",
         Family::Client => "client",
     }
+}
+
+/// The day after which the row of a session that dies then may be deleted.
+pub fn purge_after(dies_at: Micros) -> Date {
+    clock::utc_date(dies_at.saturating_add(guc::session_retention_micros()))
 }
 
 /// A session as it is now, as far as verifying and refreshing need it.
@@ -58,6 +69,15 @@ pub struct SessionRow {
 }
 
 impl SessionRow {
+    /// Whether what a refresh compares is the same in another reading of the row.
+    pub fn is_same_step(&self, other: &SessionRow) -> bool {
+        self.generation == other.generation
+            && self.expires_at == other.expires_at
+            && self.revoke_reason == other.revoke_reason
+            && self.key_number == other.key_number
+            && self.sealed_data == other.sealed_data
+    }
+
     /// Whether it is neither revoked nor at its end.
     pub fn lives(&self, now: Micros) -> bool {
         self.revoke_reason.is_none() && now < self.expires_at
@@ -77,7 +97,7 @@ fn read(row: &Row<'_>) -> Option<SessionRow> {
         key_number: row.get::<i32>(11)?.unsigned_abs(),
         kind: row.get(13)?,
         subject: row.get(14),
-        // Whoever revokes by hand may give no reason.
+        // A manual revocation may give no reason.
         revoke_reason: row.get(15).or_else(|| at(7).map(|_| "revoked".to_owned())),
         scopes: row.get(16),
         connected_account_ids: row.kept(17),
@@ -101,12 +121,4 @@ pub fn any(like: impl Fn(&SessionRow) -> bool) -> Result<bool> {
 pub fn by_id(session_id: &Uuid) -> Result<Option<SessionRow>> {
     let keys = [Key::uuid(1, session_id.as_bytes())];
     scan::first(Rel::Sessions, Some(Rel::SessionsById), &keys, read)
-}
-
-/// The same, with where its row is.
-pub fn located(session_id: &Uuid) -> Result<Option<(SessionRow, Location)>> {
-    let keys = [Key::uuid(1, session_id.as_bytes())];
-    scan::first_to_change(Rel::Sessions, Some(Rel::SessionsById), &keys, |row| {
-        Some((read(row)?, row.location()))
-    })
 }

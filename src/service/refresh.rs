@@ -1,0 +1,218 @@
+//! Refreshing user sessions: a compare-and-set of the session's row.
+
+use std::rc::Rc;
+
+use crate::error::{Code, Result};
+use crate::pg::clock::{self, Micros};
+use crate::pg::roles::AsOwner;
+use crate::pg::transaction;
+use crate::service::configuration::{self, Env, StoredDefinition};
+use crate::service::key_ring;
+use crate::service::revocations::{self, Which};
+use crate::service::session_data::SessionData;
+use crate::service::tokens::{Issue, Tokens, check_origin, issue, lifetimes};
+use crate::service::verdict;
+use crate::session::{Decision, Expected, Facts, Lifetimes, Reason, Rotation, decide, judge};
+use crate::tables::activity::{self, Origin};
+use crate::tables::sessions::refresh::{Step, rotate};
+use crate::tables::sessions::{self, SessionRow};
+use crate::token::refresh::RefreshToken;
+
+/// What a refresh comes to.
+pub enum Refreshed {
+    /// New tokens, or the current ones again.
+    Tokens(Tokens),
+    /// None.
+    Refused(Reason),
+}
+
+/// Exchanges a refresh token for the session's next tokens.
+///
+/// # Errors
+/// `REFRESH_FAILED` for a user agent that is too long or an expiry beyond what a timestamp can hold; 40001 where
+/// the session was changed after the transaction's snapshot (REPEATABLE READ and above). A bad or reused token
+/// is an answer, because an error would roll back the revocation that a reused one causes.
+pub fn refresh(
+    refresh_token: Option<&str>,
+    expected: Expected<'_>,
+    origin: Origin<'_>,
+) -> Result<Refreshed> {
+    check_origin(&origin, Code::RefreshFailed)?;
+    // Read before any lock, so that callers who wait for each other are judged by when they came.
+    let now = clock::now();
+    let Some(presented) = refresh_token else {
+        return Ok(Refreshed::Refused(Reason::Invalid));
+    };
+    let Ok(presented) = verdict::authenticate_refresh(presented)? else {
+        return Ok(Refreshed::Refused(Reason::Invalid));
+    };
+    let mut before: Option<SessionRow> = None;
+    loop {
+        let Some(row) = sessions::by_id(&presented.session_id)? else {
+            return Ok(Refreshed::Refused(Reason::Invalid));
+        };
+        if before
+            .as_ref()
+            .is_some_and(|before| row.is_same_step(before))
+        {
+            // A write found the row otherwise than it is: the transaction's snapshot is older than the row.
+            return Err(revocations::conflict());
+        }
+        let place = match place(&row, &presented, &expected, now)? {
+            Ok(place) => place,
+            Err(reason) => return refuse(&row, reason, now, origin),
+        };
+        let reuse_interval = place.stored.definition.reuse_interval.approx_micros();
+        let mut decision = decide(&Rotation {
+            presented: presented.generation,
+            stored: row.generation,
+            rotated_at: row.rotated_at,
+            now,
+            reuse_interval,
+        });
+        // A caller that waited for this very rotation is not late, unless reuse_interval is 0.
+        let waited_for_it =
+            before.is_some() && presented.generation.checked_add(1) == Some(row.generation);
+        if waited_for_it && reuse_interval > 0 {
+            decision = Decision::Repeat;
+        }
+        match decision {
+            Decision::Rotate { next } => {
+                let ends = place.lifetimes(&row, now)?;
+                let step = Step {
+                    from: &row,
+                    to: next,
+                    now,
+                    token_expires_at: ends.token,
+                    expires_at: ends.session,
+                    origin,
+                };
+                if rotate(&step)? {
+                    return place.tokens(&row, next, now, ends.token);
+                }
+            }
+            Decision::Repeat => {
+                note(&row, None, now, origin)?;
+                let expires_at = place.lifetimes(&row, now)?.token.min(row.expires_at);
+                return place.tokens(&row, row.generation, now, expires_at);
+            }
+            Decision::Reused => {
+                if end_family(&row, now, origin)? {
+                    return Ok(Refreshed::Refused(Reason::Reused));
+                }
+            }
+            Decision::Exhausted => return refuse(&row, Reason::Expired, now, origin),
+        }
+        // Another call changed the row first: decide again.
+        before = Some(row);
+    }
+}
+
+/// What a session's tokens are made from, beside its row.
+struct Place {
+    env: Rc<Env>,
+    stored: Rc<StoredDefinition>,
+    data: SessionData,
+}
+
+/// What the session's tokens are made from, or why it may not be refreshed.
+fn place(
+    row: &SessionRow,
+    presented: &RefreshToken,
+    expected: &Expected<'_>,
+    now: Micros,
+) -> Result<std::result::Result<Place, Reason>> {
+    let env = configuration::env_by_id(row.env_id)?;
+    let stored = match row.definition_id {
+        Some(id) => configuration::definition_by_id(id)?,
+        None => None,
+    };
+    let (Some(env), Some(stored)) = (env, stored) else {
+        return Ok(Err(Reason::Revoked));
+    };
+    if env.mode != presented.mode {
+        return Ok(Err(Reason::Invalid));
+    }
+    let facts = Facts {
+        product: Some(&env.product),
+        env: Some(&env.env),
+        tag: Some(&stored.definition.tag),
+        revoked: row.revoke_reason.as_deref(),
+        expires_at: row.expires_at,
+        token_expires_at: None,
+        scopes: None,
+    };
+    if let Err(reason) = judge(&facts, expected, now) {
+        return Ok(Err(reason));
+    }
+    // Without its key the data is lost, and with it the session.
+    let Some(data) = verdict::open_data(row)? else {
+        return Ok(Err(Reason::Invalid));
+    };
+    Ok(Ok(Place { env, stored, data }))
+}
+
+impl Place {
+    /// The ends that a refresh now gives.
+    fn lifetimes(&self, row: &SessionRow, now: Micros) -> Result<Lifetimes> {
+        let code = Code::RefreshFailed;
+        lifetimes(&self.stored.definition, now, Some(row), None, code)
+    }
+
+    /// The tokens of a generation, made with the keys of now: what went before may have waited.
+    fn tokens(
+        &self,
+        row: &SessionRow,
+        generation: u32,
+        now: Micros,
+        expires_at: Micros,
+    ) -> Result<Refreshed> {
+        issue(&Issue {
+            ring: &*key_ring::ring()?,
+            env: &self.env,
+            tag: &self.stored.definition.tag,
+            identifier: row.subject.as_deref().unwrap_or_default(),
+            session_id: row.session_id,
+            generation,
+            data: &self.data.text().compact(),
+            now,
+            expires_at,
+        })
+        .map(Refreshed::Tokens)
+    }
+}
+
+/// Revokes the session of an old refresh token, one copy of which somebody has stolen; `false` if it was not
+/// there to be revoked any more.
+fn end_family(row: &SessionRow, now: Micros, origin: Origin<'_>) -> Result<bool> {
+    let Some(definition_id) = row.definition_id else {
+        return Ok(false);
+    };
+    let which = Which::One {
+        session_id: row.session_id,
+        env_id: row.env_id,
+        definition_id,
+    };
+    let owner = AsOwner::enter()?;
+    let reused = revocations::REUSED.by(origin);
+    Ok(revocations::revoke(&owner, &which, reused, now)? == 1)
+}
+
+/// Refuses an authentic token, and notes it where something can be written.
+fn refuse(row: &SessionRow, reason: Reason, now: Micros, origin: Origin<'_>) -> Result<Refreshed> {
+    note(row, Some(reason.as_str()), now, origin)?;
+    Ok(Refreshed::Refused(reason))
+}
+
+/// Notes a refresh that changed nothing, where something can be written.
+fn note(
+    row: &SessionRow,
+    refused: Option<&'static str>,
+    now: Micros,
+    origin: Origin<'_>,
+) -> Result<()> {
+    if !transaction::can_write() {
+        return Ok(());
+    }
+    activity::note(row, "refresh", refused, now, origin)
+}
