@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use crate::pg::trigger_depth;
+use pgrx::{direct_function_call, pg_sys};
 
 thread_local! {
     /// How deep in triggers our own trigger is when such a statement calls it. 0: none is running.
@@ -19,7 +19,7 @@ pub(crate) struct WithoutNews {
 impl WithoutNews {
     pub(crate) fn begin() -> Self {
         WithoutNews {
-            before: DEPTH.replace(trigger_depth::now() + 1),
+            before: DEPTH.replace(trigger_depth() + 1),
         }
     }
 }
@@ -32,5 +32,11 @@ impl Drop for WithoutNews {
 
 /// Whether the statement that calls a trigger of `sessions` changes no verdict.
 pub fn is_without_news() -> bool {
-    DEPTH.get() != 0 && DEPTH.get() == trigger_depth::now()
+    DEPTH.get() != 0 && DEPTH.get() == trigger_depth()
+}
+
+/// How many triggers are running, one fired by what another does.
+fn trigger_depth() -> i32 {
+    // SAFETY: takes no arguments, and reads a variable of the backend.
+    unsafe { direct_function_call(pg_sys::pg_trigger_depth, &[]) }.unwrap_or_default()
 }

@@ -17,7 +17,7 @@ use crate::pg::roles::AsOwner;
 use crate::pg::scan::OpenRelation;
 
 /// Triggers of our own, which have nothing to say of what is written this way.
-const OURS: [&CStr; 2] = [c"note_by_hand", c"invalidate_verdicts"];
+const OURS: [&CStr; 1] = [c"invalidate_verdicts"];
 
 /// What the executor needs to write to a table: kept from one row to the next, because to make it costs as much
 /// as several rows.
@@ -370,12 +370,12 @@ impl Writer {
         let (none, no_list) = (null_mut(), null_mut());
         let update = written != Written::New;
         // SAFETY: as the caller promises; a violated unique index raises an ordinary error.
-        #[cfg(any(feature = "pg14", feature = "pg15"))]
+        #[cfg(feature = "pg15")]
         unsafe {
             pg_sys::ExecInsertIndexTuples(result, slot.0, executor, update, false, none, no_list);
         }
         // SAFETY: as above.
-        #[cfg(not(any(feature = "pg14", feature = "pg15")))]
+        #[cfg(not(feature = "pg15"))]
         unsafe {
             let summarize = written == Written::Summarized;
             pg_sys::ExecInsertIndexTuples(
@@ -470,7 +470,7 @@ enum Written {
     /// Of a row that is there, in every index.
     Updated,
     /// Of a row that is there, in indexes that summarize blocks (BRIN) only.
-    #[cfg(not(any(feature = "pg14", feature = "pg15")))]
+    #[cfg(not(feature = "pg15"))]
     Summarized,
     /// Of a row that is there, in none.
     HeapOnly,
@@ -487,9 +487,9 @@ unsafe fn write_version(
     slot: &Slot,
     locked: bool,
 ) -> Option<Written> {
-    #[cfg(any(feature = "pg14", feature = "pg15"))]
+    #[cfg(feature = "pg15")]
     let mut indexes = false;
-    #[cfg(not(any(feature = "pg14", feature = "pg15")))]
+    #[cfg(not(feature = "pg15"))]
     let mut indexes = pg_sys::TU_UpdateIndexes::TU_None;
     let (snapshot, crosscheck) = (null_mut(), null_mut());
     let mut failure = pg_sys::TM_FailureData::default();
@@ -519,13 +519,13 @@ unsafe fn write_version(
     if outcome != pg_sys::TM_Result::TM_Ok {
         return None;
     }
-    #[cfg(any(feature = "pg14", feature = "pg15"))]
+    #[cfg(feature = "pg15")]
     return Some(if indexes {
         Written::Updated
     } else {
         Written::HeapOnly
     });
-    #[cfg(not(any(feature = "pg14", feature = "pg15")))]
+    #[cfg(not(feature = "pg15"))]
     Some(match indexes {
         pg_sys::TU_UpdateIndexes::TU_All => Written::Updated,
         pg_sys::TU_UpdateIndexes::TU_Summarizing => Written::Summarized,
