@@ -36,8 +36,7 @@ impl Layout {
         // SAFETY: the entry is pinned.
         let fits = unsafe {
             match self {
-                Layout::Table(types) => table_fits(entry, types, types.len()),
-                Layout::Grown(types, least) => table_fits(entry, types, least),
+                Layout::Table(types) => table_fits(entry, types),
                 Layout::Index(table, columns) => index_fits(entry, table, columns),
                 Layout::Any => true,
             }
@@ -49,7 +48,7 @@ impl Layout {
 
     /// The type of a column of a table; columns count from 1.
     fn column_type(self, column: i16) -> Option<pg_sys::Oid> {
-        let (Layout::Table(types) | Layout::Grown(types, _)) = self else {
+        let Layout::Table(types) = self else {
             return None;
         };
         types.get(usize::try_from(column - 1).ok()?).copied()
@@ -65,19 +64,17 @@ unsafe fn has_kind(relation: pg_sys::Relation, kind: u8) -> bool {
 
 /// # Safety
 /// The entry is pinned.
-unsafe fn table_fits(relation: pg_sys::Relation, types: &[pg_sys::Oid], least: usize) -> bool {
+unsafe fn table_fits(relation: pg_sys::Relation, types: &[pg_sys::Oid]) -> bool {
     // SAFETY: an entry has a row descriptor, which lives as long as it is pinned and is only read here.
     let columns = unsafe { PgTupleDesc::from_pg_unchecked((*relation).rd_att) };
     // SAFETY: as the caller promises.
     let is_table = unsafe { has_kind(relation, pg_sys::RELKIND_RELATION) };
     // A column that was dropped has no type.
     is_table
-        && columns.len() >= least
-        && (0..columns.len().min(types.len())).all(|n| {
-            columns
-                .get(n)
-                .is_some_and(|column| column.atttypid == types[n])
-        })
+        && types
+            .iter()
+            .enumerate()
+            .all(|(n, own)| columns.get(n).is_some_and(|column| column.atttypid == *own))
 }
 
 /// # Safety

@@ -14,6 +14,5 @@ pub mod statements;
 pub mod subtransaction;
 pub mod time_zone;
 pub mod transaction;
-pub mod trigger_depth;
 pub mod triggers;
 pub mod write;

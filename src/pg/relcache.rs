@@ -15,11 +15,11 @@ use std::ffi::CStr;
 
 use pgrx::pg_sys;
 use pgrx::pg_sys::{
-    BOOLOID, BYTEAOID, DATEOID, INETOID, INT2OID, INT4OID, INT8OID, INTERVALOID, JSONBOID, OIDOID,
-    TEXTARRAYOID, TEXTOID, TIMESTAMPTZOID, UUIDARRAYOID, UUIDOID, XID8OID,
+    BOOLOID, BYTEAOID, DATEOID, INETOID, INT4OID, INT8OID, INTERVALOID, JSONBOID, OIDOID,
+    TEXTARRAYOID, TEXTOID, TIMESTAMPTZOID, UUIDARRAYOID, UUIDOID,
 };
 
-use self::Layout::{Any, Grown, Index, Table};
+use self::Layout::{Any, Index, Table};
 use crate::error::{Code, Error, Result};
 
 /// What a relation must be like.
@@ -27,9 +27,6 @@ use crate::error::{Code, Error, Result};
 pub enum Layout {
     /// A table whose first columns have these types. It may have more, which are not ours.
     Table(&'static [pg_sys::Oid]),
-    /// The same for a table that got its last columns in an update of the extension: it may still have
-    /// no more than so many.
-    Grown(&'static [pg_sys::Oid], usize),
     /// A whole and valid B-tree over these columns of that table.
     Index(Rel, &'static [i16]),
     /// Nobody reads it but the server, which looks at what it is.
@@ -137,7 +134,7 @@ const CONFIGURATION: [Rel; 5] = [
 /// What was looked up.
 #[derive(Clone, Copy)]
 struct Known {
-    /// The ids; `InvalidOid` for what is missing, as after an update of the library alone.
+    /// The ids; `InvalidOid` for what is missing.
     oids: [pg_sys::Oid; COUNT],
     /// The relations that were seen to be as they must be: a bit each.
     checked: u64,
@@ -280,13 +277,13 @@ pub fn missing() -> Error {
     .hint("Run CREATE EXTENSION dialstack_sessions in this database.")
 }
 
-/// The error of a database whose tables somebody altered.
+/// The error of a database whose tables somebody altered, or another version of the extension made.
 pub fn altered() -> Error {
     Error::new(
         Code::JwtNotAvailable,
         "the tables of the extension are not as it made them",
     )
-    .hint("Check that nobody altered the tables in schema dialstack.")
+    .hint("After an update of the library run ALTER EXTENSION dialstack_sessions UPDATE; else check that nobody altered the tables in schema dialstack.")
 }
 
 /// Tells every backend, at commit, to read again what it remembers: verdicts and, where `changed` is

@@ -2,11 +2,9 @@
 
 pub mod activity;
 pub mod api_keys;
-pub mod by_hand;
 pub mod client_session_writes;
 pub mod client_sessions;
 pub mod definitions;
-pub mod ends;
 pub mod instance;
 pub mod products;
 pub mod scopes;

@@ -33,7 +33,7 @@ def u32(number):
     return number.to_bytes(4, "big")
 
 
-# What sealed session data begins with; before version 0.2.0 it was JSON text.
+# What sealed session data begins with.
 SEALED = struct.pack("=I", 1)
 
 
