@@ -56,7 +56,7 @@ pub fn create(
 fn described(name: Option<&str>) -> Result<(&str, &str)> {
     let name =
         name.ok_or_else(|| Error::new(CODE, "scopes holds a null").hint("Leave the nulls out."))?;
-    check_name("scopes", name).coded(CODE)?;
+    check_name("scope", name).coded(CODE)?;
     let built_in = BUILT_IN.into_iter().find(|(built_in, _)| *built_in == name);
     Ok(built_in.unwrap_or((name, "")))
 }

@@ -350,7 +350,11 @@ def test_the_access_levels_are_those_of_the_functions(database, functions):
 
 
 def test_the_components_are_the_built_in_scopes(database):
-    rows = database.execute("SELECT scope, description FROM dialstack.scopes WHERE built_in")
+    database.execute("SELECT dialstack.product_create('built-in')")
+    rows = database.execute(
+        "SELECT scope, description FROM dialstack.scopes JOIN dialstack.products USING (product_id)"
+        " WHERE product = 'built-in'"
+    )
     told = {code(name)[0]: what for name, what in table(section("Choose components"), "component")}
     assert told == {row.scope: row.description for row in rows}
 

@@ -60,7 +60,7 @@ INSERT INTO t.probe (call) VALUES
     ('SELECT string_agg(d::text, '','') FROM dialstack.definition_list(''alt'') d'),
     ('SELECT tag FROM dialstack.definition_update(''alt'', ''web'', ''{"expiry": 10}'')'),
     ('SELECT tag FROM dialstack.definition_delete(''alt'', ''web'')'),
-    ('SELECT dialstack.scope_create(''other'', ''another'')::text'),
+    ('SELECT dialstack.scope_create(''other'', ''another'', ''alt'')::text'),
     ('SELECT string_agg(concat(kind, name, hint), '','') FROM dialstack.api_key_list(''alt'', ''production'')'),
     (format('SELECT dialstack.api_key_revoke(%L)::text', :'api_key_id')),
     (format('SELECT dialstack.protect_table(%L, %L, %L, %L)::text', 't.orders', 'account', 'alt', 'production')),
