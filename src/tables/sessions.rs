@@ -10,16 +10,6 @@ use crate::pg::datum::varlena::Varlena;
 use crate::pg::relcache::Rel;
 pub use crate::pg::scan::Location;
 use crate::pg::scan::{self, Key, Row};
-use crate::token::Family;
-
-/// The family as the table's `kind` has it.
-pub const fn kind_of(family: Family) -> &'static str {
-    match family {
-        Family::User => "user",
-        Family::Account => "account",
-        Family::Client => "client",
-    }
-}
 
 /// A session as it is now, as far as verifying and refreshing need it.
 pub struct SessionRow {
