@@ -1,7 +1,7 @@
 -- What \df+ says of each function.
 
 -- Setting up
-COMMENT ON FUNCTION dialstack.product_create IS 'creates a product and returns its id';
+COMMENT ON FUNCTION dialstack.product_create IS 'creates a product with its scopes and returns its id';
 COMMENT ON FUNCTION dialstack.env_create IS 'creates an environment of a product, live or for tests';
 COMMENT ON FUNCTION dialstack.env_delete IS 'deletes an environment and revokes all that lives in it';
 COMMENT ON FUNCTION dialstack.session_define IS 'checks a definition of user sessions and returns it, ready for session_register; stores nothing';
@@ -11,8 +11,8 @@ COMMENT ON FUNCTION dialstack.definition_update IS 'changes some fields of a def
 COMMENT ON FUNCTION dialstack.definition_delete IS 'deletes a definition, revokes its sessions, and returns what it was';
 COMMENT ON FUNCTION dialstack.definition_get IS 'one definition';
 COMMENT ON FUNCTION dialstack.definition_list IS 'all definitions of a product';
-COMMENT ON FUNCTION dialstack.scope_create IS 'creates a scope, which account sessions can then hold as a component';
-COMMENT ON FUNCTION dialstack.scope_delete IS 'deletes a scope and takes it away from every living session';
+COMMENT ON FUNCTION dialstack.scope_create IS 'creates a scope of a product, which account sessions can then hold as a component';
+COMMENT ON FUNCTION dialstack.scope_delete IS 'deletes a scope of a product and takes it away from the product''s living sessions';
 COMMENT ON FUNCTION dialstack.api_key_create IS 'creates an API key and returns it, this one time';
 COMMENT ON FUNCTION dialstack.api_key_list IS 'the API keys of an environment, each with a hint only';
 COMMENT ON FUNCTION dialstack.api_key_revoke IS 'revokes an API key for good';

@@ -4,10 +4,11 @@ use pgrx::pg_sys::{self, panic::ErrorReport};
 use pgrx::prelude::*;
 
 use super::required;
-use crate::error::{self, Code, Error};
+use crate::error::{self, Code, Coded};
 use crate::pg::roles::AsOwner;
 use crate::service::access;
 use crate::service::caller::Level;
+use crate::session::Problem;
 
 use Level::{Admin, Client, Server};
 
@@ -145,10 +146,9 @@ fn functions_of(level: Level) -> Vec<String> {
 
 fn level(access: Option<&str>) -> error::Result<Level> {
     let access = required(access, "access", Code::DefineFailed)?;
-    Level::parse(access).ok_or_else(|| {
-        Error::new(Code::DefineFailed, "the access level is not known")
-            .hint("The access levels are admin, server and client.")
-    })
+    Level::parse(access)
+        .ok_or_else(|| Problem::not_one_of("access", Level::TEXTS))
+        .coded(Code::DefineFailed)
 }
 
 /// Grants an access level, and with it those below.

@@ -11,8 +11,8 @@ use crate::error::{self, Code, Coded, Error};
 use crate::pg::clock::{self, Micros};
 use crate::pg::datum::json::JsonText;
 use crate::pg::time_zone;
-use crate::session::check_identifier;
 use crate::session::series::{self, GroupBy};
+use crate::session::{Problem, check_identifier};
 
 const CODE: Code = Code::FetchDashboardFailed;
 
@@ -38,7 +38,9 @@ impl Asked<'_> {
         now: Micros,
         with: impl FnOnce(&Range<'_>) -> error::Result<T>,
     ) -> error::Result<T> {
-        let group_by = GroupBy::parse(required(self.group_by, "group_by", CODE)?).coded(CODE)?;
+        let group_by = GroupBy::parse(required(self.group_by, "group_by", CODE)?)
+            .ok_or_else(|| Problem::not_one_of("group_by", GroupBy::TEXTS))
+            .coded(CODE)?;
         let start_at = self.start_at.map(clock::micros);
         let end_at = self.end_at.map(clock::micros);
         let (first, last) = series::range(group_by, start_at, end_at, now).coded(CODE)?;

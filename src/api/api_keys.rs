@@ -11,7 +11,7 @@ use crate::pg::clock;
 use crate::pg::random;
 use crate::pg::roles::AsOwner;
 use crate::service::configuration;
-use crate::session::check_label;
+use crate::session::{Problem, check_label};
 use crate::tables::api_keys::{self, ListedKey, NewApiKey};
 use crate::token::api_key::{self, ApiKeyKind, ApiKeyText};
 
@@ -47,9 +47,9 @@ fn create(
     let code = Code::DefineFailed;
     let product = required(product, "product", code)?;
     let env = required(env, "env", code)?;
-    let kind = ApiKeyKind::parse(required(kind, "kind", code)?).ok_or_else(|| {
-        Error::new(code, "the kind of API key is not known").hint("kind is secret or publishable.")
-    })?;
+    let kind = ApiKeyKind::parse(required(kind, "kind", code)?)
+        .ok_or_else(|| Problem::not_one_of("kind", ApiKeyKind::TEXTS))
+        .coded(code)?;
     if let Some(name) = name {
         check_label("name", name, MAX_NAME).coded(code)?;
     }

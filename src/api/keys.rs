@@ -6,12 +6,13 @@ use pgrx::prelude::*;
 use serde_json::json;
 
 use super::{pg_uuid, required};
-use crate::error::{self, Code, Error};
+use crate::error::{self, Code, Coded, Error};
 use crate::pg::clock;
 use crate::pg::datum::json::JsonText;
 use crate::pg::roles::AsOwner;
 use crate::service::key_ring::{self, KeyRow};
 use crate::service::revocations::{self, Which};
+use crate::session::Problem;
 use crate::token::{Algorithm, Purpose};
 
 type KeyColumns = (
@@ -85,10 +86,9 @@ key_functions! {
 
 fn rotate(purpose: Option<&str>, alg: Option<&str>) -> error::Result<KeyRow> {
     let purpose = required(purpose, "purpose", Code::DefineFailed)?;
-    let purpose = Purpose::parse(purpose).ok_or_else(|| {
-        Error::new(Code::DefineFailed, "the purpose is not known")
-            .hint("A key's purpose is jwt, seal or token.")
-    })?;
+    let purpose = Purpose::parse(purpose)
+        .ok_or_else(|| Problem::not_one_of("purpose", Purpose::TEXTS))
+        .coded(Code::DefineFailed)?;
     let alg = match alg {
         None => None,
         Some(_) if purpose != Purpose::Jwt => {
@@ -97,10 +97,11 @@ fn rotate(purpose: Option<&str>, alg: Option<&str>) -> error::Result<KeyRow> {
                     .hint("Leave alg out for the purposes seal and token."),
             );
         }
-        Some(alg) => Some(Algorithm::parse(alg).ok_or_else(|| {
-            Error::new(Code::DefineFailed, "the algorithm is not known")
-                .hint("alg is HS256, EdDSA or ES256.")
-        })?),
+        Some(alg) => Some(
+            Algorithm::parse(alg)
+                .ok_or_else(|| Problem::not_one_of("alg", Algorithm::TEXTS))
+                .coded(Code::DefineFailed)?,
+        ),
     };
     key_ring::rotate(purpose, alg)
 }

@@ -240,7 +240,7 @@ fn explain(token: Option<&str>) -> error::Result<Vec<(&'static str, bool, String
             return Ok(steps);
         }
     };
-    let family = sessions::kind_of(authentic.family);
+    let family = authentic.family.as_str();
     steps.push((
         "form",
         true,

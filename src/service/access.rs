@@ -100,7 +100,7 @@ pub fn granted(owner: &AsOwner, role: pg_sys::Oid) -> Result<Vec<Level>> {
             .iter()
             .any(|marker| level.marker().to_str() == Ok(marker.as_str()))
     };
-    Ok(Level::ALL.into_iter().filter(is).collect())
+    Ok(Level::ALL.iter().copied().filter(is).collect())
 }
 
 /// Grants EXECUTE on these functions and SELECT on these views.

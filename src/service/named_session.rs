@@ -6,7 +6,7 @@ use crate::pg::clock::Micros;
 use crate::service::configuration::{Env, StoredDefinition};
 use crate::service::session_data::SessionData;
 use crate::session::{Expected, Facts, Reason, judge};
-use crate::tables::sessions::{self, SessionRow};
+use crate::tables::sessions::SessionRow;
 use crate::token::Family;
 
 /// The session that an authentic token names, alive or not: all that a verdict rests on but the time
@@ -94,7 +94,7 @@ impl NamedSession {
     }
 
     fn is(&self, family: Family) -> bool {
-        self.row.kind == sessions::kind_of(family)
+        self.row.kind == family.as_str()
     }
 
     fn orphaned(&self) -> bool {

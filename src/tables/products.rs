@@ -3,7 +3,9 @@
 use pgrx::pg_sys::BuiltinOid as T;
 
 use crate::error::{Code, Error, Result};
+use crate::pg::relcache::Rel;
 use crate::pg::roles::AsOwner;
+use crate::pg::scan::{self, Key};
 use crate::pg::statements::{Statement, bind};
 use crate::pg::transaction;
 
@@ -14,6 +16,11 @@ static INSERT_PRODUCT: Statement = Statement {
     sql: "INSERT INTO dialstack.products (product, name) VALUES ($1, $2) \
           ON CONFLICT (product) DO NOTHING RETURNING product_id",
     parameters: &[T::TEXTOID, T::TEXTOID],
+};
+
+static FIRST: Statement = Statement {
+    sql: "SELECT product_id, product FROM dialstack.products ORDER BY product LIMIT $1",
+    parameters: &[T::INT8OID],
 };
 
 static INSERT_ENV: Statement = Statement {
@@ -27,10 +34,31 @@ static DELETE_ENV: Statement = Statement {
     parameters: &[T::INT4OID],
 };
 
-/// Stores a product and tells its id; `None` if the name is taken.
-pub fn insert(owner: &AsOwner, product: &str, name: &str) -> Result<Option<pgrx::Uuid>> {
+/// Stores a product and returns its id; `None` if the name is taken.
+pub fn insert(owner: &AsOwner, product: &str, name: &str) -> Result<Option<ProductId>> {
     let rows = INSERT_PRODUCT.write(owner, &[bind(product), bind(name)], |row| row.required(1))?;
-    Ok(rows.into_iter().next())
+    Ok(rows.first().map(|id: &pgrx::Uuid| *id.as_bytes()))
+}
+
+/// Ids and names of the first `limit` products, by name.
+pub fn first(owner: &AsOwner, limit: usize) -> Result<Vec<(ProductId, String)>> {
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    FIRST.read(owner, &[bind(limit)], |row| {
+        let product_id: pgrx::Uuid = row.required(1)?;
+        Ok((*product_id.as_bytes(), row.required(2)?))
+    })
+}
+
+/// The numbers of a product's environments, in the latest committed state.
+pub fn env_ids(product_id: &ProductId) -> Result<Vec<i32>> {
+    let mut env_ids = Vec::new();
+    let keys = [Key::uuid(2, product_id)];
+    let index = Some(Rel::EnvironmentsByName);
+    scan::each(Rel::Environments, index, &keys, |row| {
+        env_ids.extend(row.get::<i32>(1));
+        true
+    })?;
+    Ok(env_ids)
 }
 
 /// Stores an environment; `false` if the product has one of that name.
@@ -43,7 +71,7 @@ pub fn insert_env(owner: &AsOwner, product_id: &ProductId, env: &str, live: bool
     Ok(INSERT_ENV.execute(owner, &arguments)? == 1)
 }
 
-/// Deletes an environment that was just looked up; one that somebody else has deleted is gone.
+/// Deletes an environment that was just looked up; one that was deleted meanwhile is no error.
 ///
 /// # Errors
 /// `CONFLICT` where the transaction's snapshot is too old to show it.

@@ -16,16 +16,6 @@ use crate::pg::datum::uuid::uuid;
 use crate::pg::datum::varlena::Varlena;
 use crate::pg::relcache::Rel;
 use crate::pg::scan::{self, Key, Row};
-use crate::token::Family;
-
-/// The family as the table's `kind` has it.
-pub const fn kind_of(family: Family) -> &'static str {
-    match family {
-        Family::User => "user",
-        Family::Account => "account",
-        Family::Client => "client",
-    }
-}
 
 /// The day after which the row of a session that dies then may be deleted.
 pub fn purge_after(dies_at: Micros) -> Date {
