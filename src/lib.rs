@@ -67,16 +67,6 @@ extension_sql_file!(
     requires = ["schema"]
 );
 extension_sql_file!(
-    "../sql/62_tokens.sql",
-    name = "tokens",
-    requires = ["schema"]
-);
-extension_sql_file!(
-    "../sql/65_context.sql",
-    name = "context",
-    requires = ["verdict"]
-);
-extension_sql_file!(
     "../sql/80_invalidation.sql",
     name = "invalidation",
     requires = ["scopes", invalidate_verdicts]

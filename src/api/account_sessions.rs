@@ -1,9 +1,10 @@
-//! Account sessions. Their functions are declared in sql/62_tokens.sql.
+//! Account sessions: a client secret for one account, limited to components.
 
 use pgrx::datum::Interval;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
+use super::function::{Result, functions};
 use super::required;
 use crate::error::{self, Code};
 use crate::pg::clock::timestamptz;
@@ -34,31 +35,45 @@ fn create(
     ]))
 }
 
-/// Creates an account session and returns its client secret.
-#[pg_extern(sql = false)]
-fn account_session_create(
-    account: Option<&str>,
-    components: Option<JsonText>,
-    product: Option<&str>,
-    env: Option<&str>,
-    expires_in: Option<Interval>,
-) -> Result<Record<4>, ErrorReport> {
-    Ok(create(account, components, product, env, expires_in)?)
-}
+functions! { FUNCTIONS;
+    /// Creates a session for one account, limited to some components, and returns its client secret.
+    #[level(Client)]
+    #[pg_extern(
+        sql = "CREATE FUNCTION dialstack.account_session_create(
+    account text, components jsonb DEFAULT NULL, product text DEFAULT NULL, env text DEFAULT NULL,
+    expires_in interval DEFAULT '1 hour')
+RETURNS TABLE (client_secret text, expires_at timestamptz, account_id text, components jsonb)
+LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';"
+    )]
+    fn account_session_create(
+        account: Option<&str>,
+        components: Option<JsonText>,
+        product: Option<&str>,
+        env: Option<&str>,
+        expires_in: Option<Interval>,
+    ) -> Result<Record<4>> {
+        Ok(create(account, components, product, env, expires_in)?)
+    }
 
-/// The deprecated name of `account_session_create`.
-#[pg_extern(sql = false)]
-fn session_create_deprecated(
-    account: Option<&str>,
-    components: Option<JsonText>,
-) -> Result<Record<4>, ErrorReport> {
-    ErrorReport::new(
-        PgSqlErrorCode::ERRCODE_WARNING_DEPRECATED_FEATURE,
-        "session_create(account, components) is deprecated",
-        "session_create",
-    )
-    .set_hint("Call dialstack.account_session_create() instead.")
-    .report(PgLogLevel::WARNING);
-    let one_hour = Some(Interval::from_hours(1));
-    Ok(create(account, components, None, None, one_hour)?)
+    /// Deprecated name of account_session_create.
+    #[level(Client)]
+    #[pg_extern(
+        sql = "CREATE FUNCTION dialstack.session_create(account text, components jsonb DEFAULT NULL)
+RETURNS TABLE (client_secret text, expires_at timestamptz, account_id text, components jsonb)
+LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';"
+    )]
+    fn session_create_deprecated(
+        account: Option<&str>,
+        components: Option<JsonText>,
+    ) -> Result<Record<4>> {
+        ErrorReport::new(
+            PgSqlErrorCode::ERRCODE_WARNING_DEPRECATED_FEATURE,
+            "session_create(account, components) is deprecated",
+            "session_create",
+        )
+        .set_hint("Call dialstack.account_session_create() instead.")
+        .report(PgLogLevel::WARNING);
+        let one_hour = Some(Interval::from_hours(1));
+        Ok(create(account, components, None, None, one_hour)?)
+    }
 }

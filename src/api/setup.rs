@@ -1,43 +1,72 @@
-//! Products and environments.
+//! Products, their environments and their scopes.
 
-use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
+use super::function::{Result, functions};
 use super::required;
 use crate::error::Code;
-use crate::service::products;
+use crate::service::{products, scopes};
 
 const CODE: Code = Code::DefineFailed;
 
-/// Creates a product with its scopes and returns its id.
-#[pg_extern(schema = "dialstack", volatile, parallel_unsafe)]
-fn product_create(
-    product: Option<&str>,
-    name: default!(Option<&str>, "NULL"),
-    scopes: default!(Option<Vec<Option<String>>>, "NULL"),
-) -> Result<pgrx::Uuid, ErrorReport> {
-    let product = required(product, "product", CODE)?;
-    let product_id = products::create(product, name, scopes.as_deref())?;
-    Ok(pgrx::Uuid::from_bytes(product_id))
-}
+functions! { FUNCTIONS;
+    /// Creates a product with its scopes and returns its id.
+    #[level(Admin)]
+    #[pg_extern(volatile, parallel_unsafe)]
+    fn product_create(
+        product: Option<&str>,
+        name: default!(Option<&str>, "NULL"),
+        scopes: default!(Option<Vec<Option<String>>>, "NULL"),
+    ) -> Result<pgrx::Uuid> {
+        let product = required(product, "product", CODE)?;
+        let product_id = products::create(product, name, scopes.as_deref())?;
+        Ok(pgrx::Uuid::from_bytes(product_id))
+    }
 
-/// Creates an environment of a product.
-#[pg_extern(schema = "dialstack", volatile, parallel_unsafe)]
-fn env_create(
-    product: Option<&str>,
-    env: Option<&str>,
-    live: default!(Option<bool>, "true"),
-) -> Result<(), ErrorReport> {
-    let product = required(product, "product", CODE)?;
-    let env = required(env, "env", CODE)?;
-    let live = required(live, "live", CODE)?;
-    Ok(products::create_env(product, env, live)?)
-}
+    /// Creates an environment of a product, live or for tests.
+    #[level(Admin)]
+    #[pg_extern(volatile, parallel_unsafe)]
+    fn env_create(
+        product: Option<&str>,
+        env: Option<&str>,
+        live: default!(Option<bool>, "true"),
+    ) -> Result<()> {
+        let product = required(product, "product", CODE)?;
+        let env = required(env, "env", CODE)?;
+        let live = required(live, "live", CODE)?;
+        Ok(products::create_env(product, env, live)?)
+    }
 
-/// Deletes an environment and revokes its sessions.
-#[pg_extern(schema = "dialstack", volatile, parallel_unsafe)]
-fn env_delete(product: Option<&str>, env: Option<&str>) -> Result<(), ErrorReport> {
-    let product = required(product, "product", CODE)?;
-    let env = required(env, "env", CODE)?;
-    Ok(products::delete_env(product, env)?)
+    /// Deletes an environment and revokes all that lives in it.
+    #[level(Admin)]
+    #[pg_extern(volatile, parallel_unsafe)]
+    fn env_delete(product: Option<&str>, env: Option<&str>) -> Result<()> {
+        let product = required(product, "product", CODE)?;
+        let env = required(env, "env", CODE)?;
+        Ok(products::delete_env(product, env)?)
+    }
+
+    /// Creates a scope of a product, which account sessions can then hold as a component.
+    #[level(Admin)]
+    #[pg_extern(volatile, parallel_unsafe)]
+    fn scope_create(
+        scope: Option<&str>,
+        description: Option<&str>,
+        product: default!(Option<&str>, "NULL"),
+    ) -> Result<()> {
+        let scope = required(scope, "scope", CODE)?;
+        let description = required(description, "description", CODE)?;
+        Ok(scopes::create(product, scope, description)?)
+    }
+
+    /// Deletes a scope of a product and takes it away from the product's living sessions.
+    #[level(Admin)]
+    #[pg_extern(volatile, parallel_unsafe)]
+    fn scope_delete(
+        scope: Option<&str>,
+        product: default!(Option<&str>, "NULL"),
+    ) -> Result<()> {
+        let scope = required(scope, "scope", CODE)?;
+        Ok(scopes::delete(product, scope)?)
+    }
 }
