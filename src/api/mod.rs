@@ -38,6 +38,7 @@ use crate::service::required;
 /// All functions of the extension, a list a chapter.
 const CHAPTERS: &Functions = &[
     setup::FUNCTIONS,
+    definitions::FUNCTIONS,
     keys::FUNCTIONS,
     access::FUNCTIONS,
     user_sessions::FUNCTIONS,

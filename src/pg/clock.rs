@@ -123,17 +123,6 @@ pub fn span(interval: &Interval) -> Span {
     }
 }
 
-/// A span as an SQL `interval`.
-pub fn interval(span: &Span) -> Option<Interval> {
-    let raw = pg_sys::Interval {
-        time: span.micros,
-        day: span.days,
-        month: span.months,
-    };
-    // SAFETY: from_datum copies the interval that the datum points to.
-    unsafe { Interval::from_datum(pg_sys::Datum::from(&raw const raw), false) }
-}
-
 /// Reads an interval as PostgreSQL writes and accepts it (`2 hours`, `PT2H`).
 pub fn parse_interval(text: &str) -> Option<Span> {
     let text = CString::new(text).ok()?;
