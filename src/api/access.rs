@@ -3,8 +3,8 @@
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 
-use super::function::{Result, functions};
 use super::CHAPTERS;
+use super::function::{Result, functions};
 use crate::service::access;
 
 functions! { FUNCTIONS;

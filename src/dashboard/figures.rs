@@ -123,7 +123,8 @@ pub fn sessions(asked: &Asked<'_>) -> Result<JsonText> {
     let owner = AsOwner::enter_by_index()?;
     let answers = SESSIONS.read(&owner, &arguments, |row| row.required(1))?;
     answers.into_iter().next().ok_or_else(|| {
-        Error::new(Code::Conflict, "the definition changed meanwhile").hint("Retry the transaction.")
+        Error::new(Code::Conflict, "the definition changed meanwhile")
+            .hint("Retry the transaction.")
     })
 }
 

@@ -4,7 +4,7 @@
 use std::ffi::CString;
 
 use pgrx::datum::{Date, Interval, TimestampWithTimeZone};
-use pgrx::{FromDatum, IntoDatum, PgSqlErrorCode, PgTryBuilder, pg_sys};
+use pgrx::{IntoDatum, PgSqlErrorCode, PgTryBuilder, pg_sys};
 
 use crate::error::{Code, Error, Result};
 use crate::session::Span;

@@ -24,7 +24,10 @@ pub struct Function {
 impl Function {
     fn comment(&self) -> String {
         let lines = self.documentation.iter().map(|line| line.trim());
-        lines.take_while(|line| !line.is_empty()).collect::<Vec<_>>().join(" ")
+        lines
+            .take_while(|line| !line.is_empty())
+            .collect::<Vec<_>>()
+            .join(" ")
     }
 }
 
@@ -133,7 +136,11 @@ pub fn revoke(
         return Ok(());
     }
     run(&owner, &REVOKE, &[bind(role)])?;
-    for kept in Level::ALL.iter().copied().filter(|kept| *kept != level && granted(kept)) {
+    for kept in Level::ALL
+        .iter()
+        .copied()
+        .filter(|kept| *kept != level && granted(kept))
+    {
         grant_level(&owner, role, kept, functions)?;
     }
     Ok(())

@@ -51,10 +51,7 @@ fn lock_living(
 /// # Errors
 /// `CREATE_FAILED` for data that the definition does not allow, or of another user; `SESSION_NOT_FOUND`;
 /// those of [`caller::narrow`]; `CONFLICT`.
-pub fn update_data(
-    session_id: Option<pgrx::Uuid>,
-    data: Option<SessionData>,
-) -> Result<Changed> {
+pub fn update_data(session_id: Option<pgrx::Uuid>, data: Option<SessionData>) -> Result<Changed> {
     let code = Code::CreateFailed;
     let data = required(data, "data", code)?;
     let owner = AsOwner::enter()?;
@@ -129,4 +126,3 @@ pub fn extend(session_id: Option<pgrx::Uuid>, by: Option<Interval>) -> Result<Ch
         expires_at: timestamptz(expires_at),
     })
 }
-

@@ -50,7 +50,6 @@ impl Validity {
         from: 0,
         until: 0,
     };
-
 }
 
 impl call_site::Validity for Validity {

@@ -239,8 +239,10 @@ fn unknown(key: &str) -> Problem {
         }
         _ => String::new(),
     };
-    Problem::new(format!("a definition has no key \"{}\"", shown(key)))
-        .with_hint(format!("{hint}The keys are: {}.", Definition::FIELDS.join(", ")))
+    Problem::new(format!("a definition has no key \"{}\"", shown(key))).with_hint(format!(
+        "{hint}The keys are: {}.",
+        Definition::FIELDS.join(", ")
+    ))
 }
 
 /// How many letters differ, without regard to case and underscores, so that `idleTimeout` is near
