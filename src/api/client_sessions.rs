@@ -1,78 +1,12 @@
-//! Client sessions: a token that reaches only what a user has connected.
-
-use std::collections::HashMap;
+//! Client sessions.
 
 use pgrx::datum::TimestampWithTimeZone;
 use pgrx::prelude::*;
-use uuid::Uuid;
 
-use super::client_arguments::{Ids, grants};
-use super::client_requests::{IfThere, Request, grant, make};
-use super::client_scene::{Place, Scene, conflict, get, gone, not_found, token};
 use super::function::{Result, functions};
-use super::{pg_uuid, required, uuid};
-use crate::error::{self, Code, Coded};
-use crate::pg::roles::AsOwner;
-use crate::rls::device_count;
-use crate::service::revocations::{self, Which};
-use crate::session::Page;
-use crate::tables::activity::Origin;
-use crate::tables::client_session_writes;
-use crate::tables::client_sessions::{self, ClientFilter, ClientSession};
-
-/// A client session as its functions return it.
-struct ClientRow {
-    workspace_id: pgrx::Uuid,
-    client_session_id: pgrx::Uuid,
-    token: String,
-    user_identifier_key: Option<String>,
-    created_at: TimestampWithTimeZone,
-    expires_at: TimestampWithTimeZone,
-    device_count: i64,
-    connected_account_ids: Vec<pgrx::Uuid>,
-    third_party_account_ids: Vec<pgrx::Uuid>,
-    connect_webview_ids: Vec<pgrx::Uuid>,
-    user_identity_ids: Vec<pgrx::Uuid>,
-}
-
-/// The rows of sessions of one environment; devices are counted for all at once.
-fn rows((scene, sessions): (Scene, Vec<ClientSession>)) -> error::Result<Vec<ClientRow>> {
-    let mut accounts: Vec<Uuid> = sessions
-        .iter()
-        .flat_map(|s| s.grants.connected_account_ids.iter().copied())
-        .collect();
-    accounts.sort_unstable();
-    accounts.dedup();
-    let devices = device_count::by_account(&AsOwner::enter()?, &scene.env, &accounts)?;
-    sessions
-        .into_iter()
-        .map(|session| one(&scene, session, &devices))
-        .collect()
-}
-
-fn one(
-    scene: &Scene,
-    session: ClientSession,
-    devices: &HashMap<Uuid, i64>,
-) -> error::Result<ClientRow> {
-    let token = token(scene, &session)?.ok_or_else(gone)?;
-    let count = |id: &Uuid| devices.get(id).copied().unwrap_or_default();
-    let pg = |ids: &[Uuid]| ids.iter().map(pg_uuid).collect::<Vec<_>>();
-    let accounts = pg(&session.grants.connected_account_ids);
-    Ok(ClientRow {
-        workspace_id: pgrx::Uuid::from_bytes(scene.env.product_id),
-        client_session_id: pg_uuid(&session.session_id),
-        token,
-        user_identifier_key: session.user_identifier_key,
-        created_at: session.created_at,
-        expires_at: session.expires_at,
-        device_count: session.grants.connected_account_ids.iter().map(count).sum(),
-        connected_account_ids: accounts.clone(),
-        third_party_account_ids: accounts,
-        connect_webview_ids: pg(&session.grants.connect_webview_ids),
-        user_identity_ids: pg(&session.grants.user_identity_ids),
-    })
-}
+use super::uuid;
+use crate::service::client_sessions::{self, Ids, IfThere, List, Place, Request};
+use crate::tables::client_sessions::ClientFilter;
 
 functions! { FUNCTIONS;
     rows {
@@ -109,7 +43,7 @@ functions! { FUNCTIONS;
             identities: user_identity_ids,
             expires_at,
         };
-        rows(make(Place { product, env }, request, IfThere::AsItIs)?)?
+        client_sessions::create(Place { product, env }, request, IfThere::Unmodified)?
     }
 
     /// As client_session_create, but an expiry that is given replaces that of a living session.
@@ -131,7 +65,7 @@ functions! { FUNCTIONS;
             identities: user_identity_ids,
             expires_at,
         };
-        rows(make(Place { product, env }, request, IfThere::MoveExpiry)?)?
+        client_sessions::create(Place { product, env }, request, IfThere::MoveExpiry)?
     }
 
     /// One client session, with the count of its devices; without id and key the caller's own.
@@ -143,8 +77,7 @@ functions! { FUNCTIONS;
         product: default!(Option<&str>, "NULL"),
         env: default!(Option<&str>, "NULL"),
     ) => rows shared {
-        let id = client_session_id.map(uuid);
-        rows(get(Place { product, env }, id, user_identifier_key)?)?
+        client_sessions::get(Place { product, env }, client_session_id, user_identifier_key)?
     }
 
     /// A page of living client sessions, newest first.
@@ -168,7 +101,7 @@ functions! { FUNCTIONS;
             user_identity_id: user_identity_id.map(uuid),
             without_key: without_user_identifier_key.filter(|without| *without),
         };
-        list(&ListCall { place: Place { product, env }, filter, page, per_page })?
+        client_sessions::list(&List { place: Place { product, env }, filter, page, per_page })?
     }
 
     /// Adds to what a client session reaches, from the next statement on; never takes away.
@@ -183,9 +116,8 @@ functions! { FUNCTIONS;
         product: default!(Option<&str>, "NULL"),
         env: default!(Option<&str>, "NULL"),
     ) => rows shared {
-        let grants = grants(connected_account_ids, connect_webview_ids, user_identity_ids)?;
-        let id = client_session_id.map(uuid);
-        rows(grant(Place { product, env }, id, user_identifier_key, &grants)?)?
+        let added = [connected_account_ids, connect_webview_ids, user_identity_ids];
+        client_sessions::grant_access(Place { product, env }, client_session_id, user_identifier_key, added)?
     }
 
     /// Revokes a client session: its token is dead, its row stays.
@@ -196,7 +128,7 @@ functions! { FUNCTIONS;
         product: default!(Option<&str>, "NULL"),
         env: default!(Option<&str>, "NULL"),
     ) -> Result<()> {
-        Ok(revoke(Place { product, env }, client_session_id)?)
+        Ok(client_sessions::revoke(Place { product, env }, client_session_id)?)
     }
 
     /// Deletes a client session, token and row.
@@ -207,66 +139,6 @@ functions! { FUNCTIONS;
         product: default!(Option<&str>, "NULL"),
         env: default!(Option<&str>, "NULL"),
     ) -> Result<()> {
-        Ok(delete(Place { product, env }, client_session_id)?)
+        Ok(client_sessions::delete(Place { product, env }, client_session_id)?)
     }
-}
-
-struct ListCall<'a> {
-    place: Place<'a>,
-    filter: ClientFilter<'a>,
-    page: Option<i32>,
-    per_page: Option<i32>,
-}
-
-fn list(call: &ListCall<'_>) -> error::Result<(Vec<ClientRow>, Option<i64>)> {
-    let code = Code::ListFailed;
-    let page = Page::new(call.page, call.per_page).coded(code)?;
-    let scene = Scene::full(call.place, code)?;
-    let owner = AsOwner::enter()?;
-    let (sessions, total) =
-        client_sessions::list(&owner, scene.env.env_id, &call.filter, &page, scene.now)?;
-    // One whose key was revoked while it was created must not keep the others from being listed.
-    let mut known = Vec::with_capacity(sessions.len());
-    for session in sessions {
-        if token(&scene, &session)?.is_some() {
-            known.push(session);
-        }
-    }
-    Ok((rows((scene, known))?, Some(total)))
-}
-
-/// The environment's client session with this id exists, dead or alive.
-fn known(scene: &Scene, id: &Uuid) -> error::Result<()> {
-    let row = crate::tables::sessions::by_id(id)?;
-    let known = row.is_some_and(|row| row.kind == "client" && row.env_id == scene.env.env_id);
-    if known { Ok(()) } else { Err(not_found()) }
-}
-
-fn revoke(place: Place<'_>, id: Option<pgrx::Uuid>) -> error::Result<()> {
-    let session_id = uuid(required(id, "client_session_id", Code::RevokeFailed)?);
-    let scene = Scene::full(place, Code::RevokeFailed)?;
-    known(&scene, &session_id)?;
-    let which = Which::Opaque {
-        session_id,
-        env_id: scene.env.env_id,
-    };
-    let owner = AsOwner::enter()?;
-    let cause = revocations::REVOKED.by(Origin::of_key(scene.caller.api_key_id()));
-    let revoked = revocations::revoke(&owner, &which, cause, scene.now)?;
-    let row = crate::tables::sessions::by_id(&session_id)?;
-    if revoked == 0 && row.is_some_and(|row| row.revoke_reason.is_none()) {
-        return Err(conflict());
-    }
-    Ok(())
-}
-
-fn delete(place: Place<'_>, id: Option<pgrx::Uuid>) -> error::Result<()> {
-    let session_id = uuid(required(id, "client_session_id", Code::RevokeFailed)?);
-    let scene = Scene::full(place, Code::RevokeFailed)?;
-    known(&scene, &session_id)?;
-    let (env_id, key) = (scene.env.env_id, scene.caller.api_key_id());
-    if client_session_writes::delete(&AsOwner::enter()?, &session_id, env_id, scene.now, key)? {
-        return Ok(());
-    }
-    Err(gone())
 }

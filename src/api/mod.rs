@@ -12,9 +12,6 @@
 
 mod access;
 mod account_sessions;
-mod client_arguments;
-mod client_requests;
-mod client_scene;
 mod client_sessions;
 mod dashboard;
 mod definitions;

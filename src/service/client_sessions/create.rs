@@ -1,11 +1,11 @@
-//! Making client sessions and granting them access.
+//! Creating a client session, or returning the living one of its key.
 
 use pgrx::datum::TimestampWithTimeZone;
 use uuid::Uuid;
 
-use super::client_arguments::{Ids, check_size, end, grants};
-use super::client_scene::{Place, Scene, conflict, find, gone, token};
-use crate::error::{self, Code, Coded, Error};
+use super::arguments::{Ids, end, grants};
+use super::scene::{Scene, conflict, token};
+use crate::error::{Code, Coded, Error, Result};
 use crate::pg::clock::{self, Micros};
 use crate::pg::random;
 use crate::pg::roles::AsOwner;
@@ -21,7 +21,7 @@ use crate::tables::sessions::change;
 use crate::token::api_key::ApiKeyKind;
 use crate::token::{KeyError, Purpose};
 
-/// How long a client session lives unless it is told otherwise.
+/// Life of a client session without `expires_at`.
 const DEFAULT_LIFE: Span = Span {
     months: 12,
     days: 0,
@@ -30,14 +30,14 @@ const DEFAULT_LIFE: Span = Span {
 
 /// What a session is created with.
 struct Wanted<'a> {
-    pub(super) key: Option<&'a str>,
-    pub(super) grants: Grants,
-    pub(super) expires_at: Option<Micros>,
+    key: Option<&'a str>,
+    grants: Grants,
+    expires_at: Option<Micros>,
 }
 
 impl Wanted<'_> {
     /// What a publishable key may not ask for.
-    fn check_publishable(&self) -> error::Result<()> {
+    fn check_publishable(&self) -> Result<()> {
         if !self.grants.is_empty() {
             return Err(Error::new(
                 Code::PublishableKeyMustCreateEmptySession,
@@ -57,7 +57,7 @@ impl Wanted<'_> {
 }
 
 /// Publishable keys reach only what publishable keys made, and only while it holds no grant.
-fn check_reach(session: &ClientSession) -> error::Result<()> {
+fn check_reach(session: &ClientSession) -> Result<()> {
     let made_by = match session.api_key_id {
         Some(id) => api_keys::by_id(&id)?.map(|key| key.kind),
         None => None,
@@ -73,41 +73,34 @@ fn check_reach(session: &ClientSession) -> error::Result<()> {
 }
 
 /// What a caller asks to be created.
-pub(super) struct Request<'a> {
-    pub(super) key: Option<&'a str>,
-    pub(super) accounts: Ids,
-    pub(super) webviews: Ids,
-    pub(super) identities: Ids,
-    pub(super) expires_at: Option<TimestampWithTimeZone>,
+pub struct Request<'a> {
+    pub key: Option<&'a str>,
+    pub accounts: Ids,
+    pub webviews: Ids,
+    pub identities: Ids,
+    pub expires_at: Option<TimestampWithTimeZone>,
 }
 
 /// What happens to a living session that has the key already.
 #[derive(Clone, Copy)]
-pub(super) enum IfThere {
-    /// Nothing.
-    AsItIs,
+pub enum IfThere {
+    /// It stays unmodified.
+    Unmodified,
     /// An expiry that is given replaces its own.
     MoveExpiry,
 }
 
-/// The living session of the key, or a new one, as its function returns it.
+/// The living session of the key, or a new one.
 pub(super) fn make(
-    place: Place<'_>,
+    scene: &Scene,
     request: Request<'_>,
     if_there: IfThere,
-) -> error::Result<(Scene, Vec<ClientSession>)> {
-    let scene = Scene::new(place, Code::CreateFailed)?;
+) -> Result<ClientSession> {
     let wanted = Wanted {
         key: request.key,
         grants: grants(request.accounts, request.webviews, request.identities)?,
         expires_at: end(request.expires_at, scene.now)?,
     };
-    let session = create(&scene, &wanted, if_there)?;
-    Ok((scene, vec![session]))
-}
-
-/// The living session of the key, or a new one.
-fn create(scene: &Scene, wanted: &Wanted<'_>, if_there: IfThere) -> error::Result<ClientSession> {
     if let Some(key) = wanted.key {
         check_identifier("user_identifier_key", key).coded(Code::CreateFailed)?;
     }
@@ -115,14 +108,14 @@ fn create(scene: &Scene, wanted: &Wanted<'_>, if_there: IfThere) -> error::Resul
         wanted.check_publishable()?;
     }
     let owner = AsOwner::enter()?;
-    // One living session a key, by a unique index: who comes second finds the first one's, unless
+    // One living session a key, by a unique index: a caller that comes second finds the session of the first, unless
     // that is gone again by then.
     for attempt in 0.. {
-        if let Some(session) = reuse(&owner, scene, wanted, if_there)? {
+        if let Some(session) = reuse(&owner, scene, &wanted, if_there)? {
             return Ok(session);
         }
         let session_id = random::uuid()?;
-        if insert(&owner, scene, wanted, session_id)? {
+        if insert(&owner, scene, &wanted, session_id)? {
             return client_sessions::by_id(&owner, scene.env.env_id, &session_id, scene.now)?
                 .ok_or_else(conflict);
         }
@@ -135,13 +128,13 @@ fn create(scene: &Scene, wanted: &Wanted<'_>, if_there: IfThere) -> error::Resul
     Err(conflict())
 }
 
-/// The living session of the key. An expired one is put away, so that the key is free.
+/// The living session of the key. An expired one is revoked, so that the key can be used again.
 fn reuse(
     owner: &AsOwner,
     scene: &Scene,
     wanted: &Wanted<'_>,
     if_there: IfThere,
-) -> error::Result<Option<ClientSession>> {
+) -> Result<Option<ClientSession>> {
     let Some(key) = wanted.key else {
         return Ok(None);
     };
@@ -181,12 +174,7 @@ fn reuse(
     Ok(Some(session))
 }
 
-fn insert(
-    owner: &AsOwner,
-    scene: &Scene,
-    wanted: &Wanted<'_>,
-    session_id: Uuid,
-) -> error::Result<bool> {
+fn insert(owner: &AsOwner, scene: &Scene, wanted: &Wanted<'_>, session_id: Uuid) -> Result<bool> {
     let code = Code::CreateFailed;
     let expires_at = match wanted.expires_at {
         Some(at) => at,
@@ -208,48 +196,4 @@ fn insert(
             api_key_id: scene.caller.api_key_id(),
         },
     )
-}
-
-pub(super) fn grant(
-    place: Place<'_>,
-    id: Option<Uuid>,
-    key: Option<&str>,
-    grants: &Grants,
-) -> error::Result<(Scene, Vec<ClientSession>)> {
-    let code = Code::CreateFailed;
-    let scene = Scene::full(place, code)?;
-    if grants.is_empty() {
-        return Err(Error::new(code, "nothing is granted")
-            .hint("Give connected_account_ids, connect_webview_ids or user_identity_ids."));
-    }
-    let owner = AsOwner::enter()?;
-    change::lock_table()?;
-    let id = find(&owner, &scene, id, key, code)?.session_id;
-    change::lock(&owner, &id)?;
-    let before = find(&owner, &scene, Some(id), None, code)?;
-    for (name, old, new) in [
-        (
-            "connected_account_ids",
-            &before.grants.connected_account_ids,
-            &grants.connected_account_ids,
-        ),
-        (
-            "connect_webview_ids",
-            &before.grants.connect_webview_ids,
-            &grants.connect_webview_ids,
-        ),
-        (
-            "user_identity_ids",
-            &before.grants.user_identity_ids,
-            &grants.user_identity_ids,
-        ),
-    ] {
-        let added = new.iter().filter(|id| !old.contains(id)).count();
-        check_size(old.len() + added, name)?;
-    }
-    if !client_session_writes::grant(&owner, &id, grants, scene.now, scene.caller.api_key_id())? {
-        return Err(gone());
-    }
-    let session = find(&owner, &scene, Some(id), None, code)?;
-    Ok((scene, vec![session]))
 }

@@ -1,21 +1,21 @@
-//! What the client session functions are given, checked.
+//! Checked arguments of the client session functions.
 
 use pgrx::datum::TimestampWithTimeZone;
 use uuid::Uuid;
 
-use super::uuid;
-use crate::error::{self, Code, Error};
+use crate::error::{Code, Error, Result};
 use crate::pg::clock::{self, Micros};
+use crate::pg::datum::uuid::uuid;
 use crate::service::account_sessions::MAX_LIFE;
 use crate::tables::client_session_writes::Grants;
 
 /// Most ids of one kind that a client session may reach.
 const MAX_GRANTS: usize = 1000;
 
-/// Ids as they are given: none where the argument is left out.
-pub(super) type Ids = Option<Vec<Option<pgrx::Uuid>>>;
+/// Ids as they are given; `None` where the argument is left out.
+pub type Ids = Option<Vec<Option<pgrx::Uuid>>>;
 
-fn ids(given: Ids, name: &'static str) -> error::Result<Vec<Uuid>> {
+fn ids(given: Ids, name: &'static str) -> Result<Vec<Uuid>> {
     let code = Code::CreateFailed;
     let given = given.unwrap_or_default();
     let mut ids = Vec::with_capacity(given.len());
@@ -31,7 +31,7 @@ fn ids(given: Ids, name: &'static str) -> error::Result<Vec<Uuid>> {
     Ok(ids)
 }
 
-pub(super) fn check_size(count: usize, name: &'static str) -> error::Result<()> {
+pub(super) fn check_size(count: usize, name: &'static str) -> Result<()> {
     if count <= MAX_GRANTS {
         return Ok(());
     }
@@ -44,7 +44,7 @@ pub(super) fn check_size(count: usize, name: &'static str) -> error::Result<()> 
     )))
 }
 
-pub(super) fn grants(accounts: Ids, webviews: Ids, identities: Ids) -> error::Result<Grants> {
+pub(super) fn grants(accounts: Ids, webviews: Ids, identities: Ids) -> Result<Grants> {
     Ok(Grants {
         connected_account_ids: ids(accounts, "connected_account_ids")?,
         connect_webview_ids: ids(webviews, "connect_webview_ids")?,
@@ -52,11 +52,11 @@ pub(super) fn grants(accounts: Ids, webviews: Ids, identities: Ids) -> error::Re
     })
 }
 
-/// The end that was asked for, or none.
+/// The end that a caller asks for, at most ten years from now; `None` where the argument is left out.
 pub(super) fn end(
     expires_at: Option<TimestampWithTimeZone>,
     now: Micros,
-) -> error::Result<Option<Micros>> {
+) -> Result<Option<Micros>> {
     let Some(at) = expires_at.map(clock::micros) else {
         return Ok(None);
     };

@@ -1,10 +1,10 @@
-//! Who asks for client sessions, in which environment, and for which session.
+//! The caller of a client session function, the environment and the session that it names.
 
 use std::rc::Rc;
 
 use uuid::Uuid;
 
-use crate::error::{self, Code, Error};
+use crate::error::{Code, Error, Result};
 use crate::guc;
 use crate::pg::clock::{self, Micros};
 use crate::pg::roles::AsOwner;
@@ -18,14 +18,14 @@ use crate::tables::client_sessions::{self as stored, ClientSession};
 use crate::tables::sessions::SessionRow;
 use crate::token::{KeyError, KeyRing, OpaqueFamily, opaque};
 
-/// What the functions take to say which environment is meant.
+/// The arguments that name the environment.
 #[derive(Clone, Copy)]
-pub(super) struct Place<'a> {
-    pub(super) product: Option<&'a str>,
-    pub(super) env: Option<&'a str>,
+pub struct Place<'a> {
+    pub product: Option<&'a str>,
+    pub env: Option<&'a str>,
 }
 
-/// Who calls, and in which environment.
+/// The caller, and the environment that it calls for.
 pub(super) struct Scene {
     pub(super) caller: Caller,
     pub(super) env: Rc<Env>,
@@ -33,7 +33,7 @@ pub(super) struct Scene {
 }
 
 impl Scene {
-    pub(super) fn new(place: Place<'_>, code: Code) -> error::Result<Self> {
+    pub(super) fn new(place: Place<'_>, code: Code) -> Result<Self> {
         let caller = caller::caller()?;
         let env = caller.env(place.product, place.env, code)?;
         Ok(Scene {
@@ -43,8 +43,8 @@ impl Scene {
         })
     }
 
-    /// The same, for what publishable keys may not do.
-    pub(super) fn full(place: Place<'_>, code: Code) -> error::Result<Self> {
+    /// As [`Scene::new`], for what publishable keys may not do.
+    pub(super) fn full(place: Place<'_>, code: Code) -> Result<Self> {
         let scene = Scene::new(place, code)?;
         scene.caller.full()?;
         Ok(scene)
@@ -52,7 +52,7 @@ impl Scene {
 }
 
 /// The session's token, derived anew; `None` when its key was revoked.
-pub(super) fn token(scene: &Scene, session: &ClientSession) -> error::Result<Option<String>> {
+pub(super) fn token(scene: &Scene, session: &ClientSession) -> Result<Option<String>> {
     let issue = |ring: &KeyRing| {
         opaque::issue(
             ring,
@@ -62,7 +62,7 @@ pub(super) fn token(scene: &Scene, session: &ClientSession) -> error::Result<Opt
             session.session_id,
         )
     };
-    // With the ring of now: who made the session may have had a newer key than we when we came.
+    // Read the ring now: the session may have been made with a key that is newer than this call.
     let issued = match issue(&*key_ring::ring()?) {
         Err(KeyError::Unavailable(_)) => issue(&*key_ring::ring_with_unknown()?),
         issued => issued,
@@ -80,7 +80,7 @@ pub(super) fn find(
     id: Option<Uuid>,
     key: Option<&str>,
     code: Code,
-) -> error::Result<ClientSession> {
+) -> Result<ClientSession> {
     let env_id = scene.env.env_id;
     let found = match (id, key) {
         (Some(id), None) => stored::by_id(owner, env_id, &id, scene.now)?,
@@ -119,7 +119,7 @@ pub(super) fn not_found() -> Error {
 }
 
 /// The session of the current token: what a user's own connection may see without an API key.
-fn own(place: Place<'_>) -> error::Result<(Scene, ClientSession)> {
+fn own(place: Place<'_>) -> Result<(Scene, ClientSession)> {
     let expected = Expected {
         product: place.product,
         env: place.env,
@@ -153,18 +153,18 @@ fn own(place: Place<'_>) -> error::Result<(Scene, ClientSession)> {
     Ok((scene, session.ok_or_else(not_found)?))
 }
 
-pub(super) fn get(
+/// One session, by id or by key; without both that of the presented session token.
+pub(super) fn find_for_caller(
     place: Place<'_>,
     id: Option<Uuid>,
     key: Option<&str>,
-) -> error::Result<(Scene, Vec<ClientSession>)> {
+) -> Result<(Scene, ClientSession)> {
     if id.is_none() && key.is_none() {
-        let (scene, session) = own(place)?;
-        return Ok((scene, vec![session]));
+        return own(place);
     }
     let scene = Scene::full(place, Code::ListFailed)?;
     let session = find(&AsOwner::enter()?, &scene, id, key, Code::ListFailed)?;
-    Ok((scene, vec![session]))
+    Ok((scene, session))
 }
 
 /// The error for a session that a transaction's snapshot does not show.
