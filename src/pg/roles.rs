@@ -110,3 +110,31 @@ fn owner() -> Result<pg_sys::Oid> {
         Ok(owner)
     }
 }
+
+/// Whether the current user may execute this function of ours, which takes no argument; `None` if there is no such
+/// function.
+pub fn may_execute(function: &CStr) -> Option<bool> {
+    // SAFETY: look-ups by name in the server's caches, which answer an unknown name with InvalidOid; the list of
+    // types lives in the current memory context.
+    unsafe {
+        let schema = pg_sys::get_namespace_oid(c"dialstack".as_ptr(), true);
+        let no_arguments = pg_sys::buildoidvector(std::ptr::null(), 0);
+        let oid = pg_sys::GetSysCacheOid(
+            pg_sys::SysCacheIdentifier::PROCNAMEARGSNSP as i32,
+            pg_sys::Anum_pg_proc_oid as pg_sys::AttrNumber,
+            pg_sys::Datum::from(function.as_ptr()),
+            pg_sys::Datum::from(no_arguments),
+            pg_sys::Datum::from(schema),
+            pg_sys::Datum::null(),
+        );
+        if oid == pg_sys::InvalidOid {
+            return None;
+        }
+        let (user, mode) = (pg_sys::GetUserId(), pg_sys::ACL_EXECUTE as pg_sys::AclMode);
+        #[cfg(feature = "pg15")]
+        let result = pg_sys::pg_proc_aclcheck(oid, user, mode);
+        #[cfg(not(feature = "pg15"))]
+        let result = pg_sys::object_aclcheck(pg_sys::ProcedureRelationId, oid, user, mode);
+        Some(result == pg_sys::AclResult::ACLCHECK_OK)
+    }
+}

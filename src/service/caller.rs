@@ -1,10 +1,8 @@
-//! Who calls, and what they may do: by the access level of their role, narrowed by the API key that
-//! they present.
+//! The caller and what it may do: by the access level of its role, narrowed by the API key that it presents.
 
 use std::ffi::CStr;
 use std::rc::Rc;
 
-use pgrx::pg_sys;
 use pgrx::pg_sys::BuiltinOid as T;
 use uuid::Uuid;
 
@@ -12,7 +10,7 @@ use crate::error::{Code, Error, Result};
 use crate::guc;
 use crate::pg::clock;
 use crate::pg::relcache;
-use crate::pg::roles::AsOwner;
+use crate::pg::roles::{AsOwner, may_execute};
 use crate::pg::statements::{Statement, bind};
 use crate::service::configuration::{self, Env};
 use crate::tables::api_keys;
@@ -73,7 +71,7 @@ fn presented_key() -> Result<Option<PresentedKey>> {
     }))
 }
 
-/// Who calls.
+/// The caller.
 ///
 /// # Errors
 /// `API_KEY_INVALID`; `PERMISSION_DENIED` for a role below `server` without an API key.
@@ -90,7 +88,7 @@ pub fn caller() -> Result<Caller> {
 }
 
 /// Holds the caller to the API key that it presents, if any, where its role alone would allow more.
-/// Tells the key's id.
+/// Returns the key's id.
 ///
 /// # Errors
 /// `API_KEY_INVALID`; `PERMISSION_DENIED` for a publishable key, or one of another environment.
@@ -281,51 +279,21 @@ impl Level {
 }
 
 /// Whether the current user has this level, or a higher one.
+///
+/// # Errors
+/// `JWT_NOT_AVAILABLE` where this database lacks the functions that mark the levels.
 pub fn has_level(level: Level) -> Result<bool> {
-    // Takes in the news of what was granted and revoked.
+    // Accepts invalidations: a level that was just granted or revoked counts.
     relcache::epoch();
     let mut has = false;
     for marked in Level::ALL.iter().filter(|marked| **marked >= level) {
-        has |= may_execute(marked.marker())?;
-    }
-    Ok(has)
-}
-
-/// Whether the current user may execute this function of ours, which takes no argument.
-fn may_execute(function: &CStr) -> Result<bool> {
-    // SAFETY: syscache look-ups by name; the list lives in the current memory context, and an
-    // unknown function is answered with InvalidOid.
-    unsafe {
-        let schema = pg_sys::get_namespace_oid(c"dialstack".as_ptr(), true);
-        let no_arguments = pg_sys::buildoidvector(std::ptr::null(), 0);
-        let oid = pg_sys::GetSysCacheOid(
-            pg_sys::SysCacheIdentifier::PROCNAMEARGSNSP as i32,
-            pg_sys::Anum_pg_proc_oid as pg_sys::AttrNumber,
-            pg_sys::Datum::from(function.as_ptr()),
-            pg_sys::Datum::from(no_arguments),
-            pg_sys::Datum::from(schema),
-            pg_sys::Datum::null(),
-        );
-        if oid == pg_sys::InvalidOid {
-            return Err(Error::new(
+        has |= may_execute(marked.marker()).ok_or_else(|| {
+            Error::new(
                 Code::JwtNotAvailable,
                 "the functions of the extension are not in this database",
             )
-            .hint("Run CREATE EXTENSION dialstack_sessions, or ALTER EXTENSION dialstack_sessions UPDATE."));
-        }
-        #[cfg(feature = "pg15")]
-        let result = pg_sys::pg_proc_aclcheck(
-            oid,
-            pg_sys::GetUserId(),
-            pg_sys::ACL_EXECUTE as pg_sys::AclMode,
-        );
-        #[cfg(not(feature = "pg15"))]
-        let result = pg_sys::object_aclcheck(
-            pg_sys::ProcedureRelationId,
-            oid,
-            pg_sys::GetUserId(),
-            pg_sys::ACL_EXECUTE as pg_sys::AclMode,
-        );
-        Ok(result == pg_sys::AclResult::ACLCHECK_OK)
+            .hint("Run CREATE EXTENSION dialstack_sessions, or ALTER EXTENSION dialstack_sessions UPDATE.")
+        })?;
     }
+    Ok(has)
 }

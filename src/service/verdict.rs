@@ -39,7 +39,7 @@ pub fn open_sealed(
     sealed: &[u8],
 ) -> Result<Option<SessionData>> {
     let open = |ring: &KeyRing| token::sealed::open(ring, key_number, session_id, sealed);
-    Ok(with_ring(open)?.ok().and_then(SessionData::of_plaintext))
+    Ok(with_ring(open)?.ok().and_then(SessionData::of_portable))
 }
 
 /// What is known of a presented token.
