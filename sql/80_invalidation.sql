@@ -1,4 +1,5 @@
--- Whoever changes what backends remember, by function or by hand in psql, tells them at commit.
+-- Every change of what backends remember, by a function or by an administrator's own statement, sends an
+-- invalidation at commit.
 -- Statement triggers, ENABLE ALWAYS: also under session_replication_role = replica.
 
 DO $$
