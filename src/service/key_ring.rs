@@ -63,7 +63,9 @@ fn reload() -> Result<Rc<KeyRing>> {
     relcache::oid(Rel::VerdictInvalidation)?;
     loop {
         let before = relcache::configuration_epoch();
-        let ring = Rc::new(load()?);
+        // A new root key that is committed between reading the root and the keys makes the first reading fail,
+        // before its invalidation arrives. The second one finds both as they are now.
+        let ring = Rc::new(load().or_else(|_| load())?);
         if relcache::configuration_epoch() == before {
             REMEMBERED.with(|remembered| remembered.replace(Some((before, ring.clone()))));
             return Ok(ring);

@@ -62,20 +62,14 @@ pub fn refresh(
             Ok(place) => place,
             Err(reason) => return refuse(&row, reason, now, origin),
         };
-        let reuse_interval = place.stored.definition.reuse_interval.approx_micros();
-        let mut decision = decide(&Rotation {
+        let decision = decide(&Rotation {
             presented: presented.generation,
             stored: row.generation,
             rotated_at: row.rotated_at,
             now,
-            reuse_interval,
+            reuse_interval: place.stored.definition.reuse_interval.approx_micros(),
+            waited: before.is_some(),
         });
-        // A caller that waited for this very rotation is not late, unless reuse_interval is 0.
-        let waited_for_it =
-            before.is_some() && presented.generation.checked_add(1) == Some(row.generation);
-        if waited_for_it && reuse_interval > 0 {
-            decision = Decision::Repeat;
-        }
         match decision {
             Decision::Rotate { next } => {
                 let ends = place.lifetimes(&row, now)?;

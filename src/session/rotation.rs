@@ -16,6 +16,8 @@ pub struct Rotation {
     pub now: i64,
     /// How long after a rotation the previous token still gives the current one; 0 turns it off.
     pub reuse_interval: i64,
+    /// Whether the caller tried to write the row and another call did first.
+    pub waited: bool,
 }
 
 /// What to do with it.
@@ -38,7 +40,8 @@ pub enum Decision {
 ///
 /// The current generation rotates. So does one ahead of the stored one: it is authentic, and a
 /// failover or a rollback lost the step that made it. The previous one repeats within the reuse
-/// interval, counted from the rotation that superseded it. All older ones are reuse.
+/// interval, counted from the rotation that superseded it; a caller that waited for that very rotation
+/// is not late. All older ones are reuse.
 pub fn decide(r: &Rotation) -> Decision {
     if r.presented >= r.stored {
         return match r.presented.checked_add(1) {
@@ -48,15 +51,17 @@ pub fn decide(r: &Rotation) -> Decision {
     }
     // presented < stored, so the difference is at least 1.
     let is_previous = r.stored - r.presented == 1;
-    match r.rotated_at {
-        Some(at) if is_previous && r.reuse_interval > 0 && within(at, r.now, r.reuse_interval) => {
-            Decision::Repeat
-        }
-        _ => Decision::Reused,
+    let in_time = r.waited
+        || r.rotated_at
+            .is_some_and(|at| within(at, r.now, r.reuse_interval));
+    if is_previous && r.reuse_interval > 0 && in_time {
+        Decision::Repeat
+    } else {
+        Decision::Reused
     }
 }
 
-/// A `now` before `at` is inside: the caller read it, then waited for whoever rotated.
+/// A `now` before `at` is inside: the caller read it, then waited for the call that rotated.
 fn within(at: i64, now: i64, interval: i64) -> bool {
     now.saturating_sub(at) < interval
 }

@@ -154,12 +154,6 @@ class Ring:
             [*self.make_sealed(session_id, plaintext), session_id],
         )
 
-    def sealed_of(self, connection, session_id):
-        """The plaintext of the sealed data of a session."""
-        query = "SELECT key_number, sealed_data FROM dialstack.sessions WHERE session_id = %s"
-        number, sealed = connection.execute(query, [session_id]).fetchone()
-        return self.open_sealed(session_id, number, sealed)
-
     def make_refresh_token(self, prefix, session_id, generation, key=None):
         key = key or self.active("token")
         secret = derive(key.material, self.instance, "token/refresh")

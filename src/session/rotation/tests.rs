@@ -10,6 +10,7 @@ fn at(presented: u32, stored: u32, rotated_at: Option<i64>, now: i64) -> Rotatio
         rotated_at,
         now,
         reuse_interval: WINDOW,
+        waited: false,
     }
 }
 
@@ -84,6 +85,20 @@ fn without_a_reuse_interval_the_previous_token_is_reuse_at_once() {
 }
 
 #[test]
+fn a_caller_that_waited_for_the_rotation_is_not_late() {
+    let late = Rotation {
+        waited: true,
+        ..at(0, 1, Some(100), 100 + 10 * WINDOW)
+    };
+    assert_eq!(decide(&late), Decision::Repeat);
+    let off = Rotation {
+        reuse_interval: 0,
+        ..late
+    };
+    assert_eq!(decide(&off), Decision::Reused);
+}
+
+#[test]
 fn without_a_known_rotation_the_previous_token_is_reuse() {
     assert_eq!(decide(&at(0, 1, None, 0)), Decision::Reused);
 }
@@ -106,20 +121,20 @@ proptest! {
     #[test]
     fn current_or_ahead_rotates_just_beyond_the_presented(
         stored in 0..MAX_GENERATION, ahead in 0u32..1000, rotated_at: Option<i64>, now: i64,
-        reuse_interval: i64,
+        reuse_interval: i64, waited: bool,
     ) {
         let presented = stored.saturating_add(ahead).min(MAX_GENERATION - 1);
-        let r = Rotation { presented, stored, rotated_at, now, reuse_interval };
+        let r = Rotation { presented, stored, rotated_at, now, reuse_interval, waited };
         prop_assert_eq!(decide(&r), Decision::Rotate { next: presented + 1 });
     }
 
     #[test]
     fn older_than_the_previous_is_always_reuse(
         presented in 0u32..=u32::MAX - 2, behind in 2u32.., rotated_at: Option<i64>, now: i64,
-        reuse_interval: i64,
+        reuse_interval: i64, waited: bool,
     ) {
         let stored = presented.saturating_add(behind).max(presented + 2);
-        let r = Rotation { presented, stored, rotated_at, now, reuse_interval };
+        let r = Rotation { presented, stored, rotated_at, now, reuse_interval, waited };
         prop_assert_eq!(decide(&r), Decision::Reused);
     }
 
@@ -127,7 +142,7 @@ proptest! {
     fn the_previous_repeats_exactly_inside_the_interval(
         presented in 0..u32::MAX, rotated_at: Option<i64>, now: i64, reuse_interval: i64,
     ) {
-        let r = Rotation { presented, stored: presented + 1, rotated_at, now, reuse_interval };
+        let r = Rotation { presented, stored: presented + 1, rotated_at, now, reuse_interval, waited: false };
         let inside = rotated_at.is_some_and(|at| {
             reuse_interval > 0 && i128::from(now) - i128::from(at) < i128::from(reuse_interval)
         });

@@ -50,8 +50,8 @@ pub enum Kind<'a> {
     },
 }
 
-/// `$first!()` begins the WITH. Only account sessions keep the API key in their row, and only user sessions
-/// have an end in the activity, because dashboards count those alone.
+/// `$first` is a part of the WITH before the session. Only account sessions keep the API key in their row; only
+/// of user sessions the activity has the end, because dashboards count those alone.
 macro_rules! insert {
     ($first:literal, $kind:literal, $api_key_id:literal, $expires_after:literal) => {
         Statement {
@@ -101,8 +101,7 @@ macro_rules! insert {
     };
 }
 
-/// The user's row is updated even where a known user's `last_seen` is later: it is what a revocation of all
-/// of the user's sessions waits for.
+/// A revocation of all of the user's sessions waits for the user's row, whichever of the rows is written first.
 static INSERT_USER: Statement = insert!(
     "counted AS ( \
          INSERT INTO dialstack.session_users AS u \
