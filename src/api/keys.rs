@@ -10,8 +10,9 @@ use crate::error::{self, Code, Error};
 use crate::pg::clock;
 use crate::pg::datum::json::JsonText;
 use crate::pg::roles::AsOwner;
-use crate::service::key_ring::{self, KeyRow};
+use crate::service::key_ring;
 use crate::service::revocations::{self, Which};
+use crate::tables::signing_keys::{self, KeyRow};
 use crate::token::{Algorithm, Purpose};
 
 type KeyColumns = (
@@ -76,7 +77,7 @@ key_functions! {
     ) = vec![rotate(purpose, alg)?];
 
     /// The key ring without its secrets, oldest first.
-    fn signing_key_list() = key_ring::list()?;
+    fn signing_key_list() = signing_keys::list()?;
 
     /// Revokes a key for good: what it made is refused from the next statement on. An active key gets
     /// a successor first.

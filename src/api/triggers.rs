@@ -5,8 +5,9 @@ use pgrx::pg_sys::{self, panic::ErrorReport};
 use pgrx::prelude::*;
 
 use crate::error::{Code, Error};
-use crate::pg::relcache::{self, Rel};
+use crate::pg::relcache;
 use crate::pg::roles;
+use crate::pg::triggers;
 use crate::pg::without_news;
 use crate::tables::by_hand::{self, Changed};
 
@@ -18,11 +19,8 @@ use crate::tables::by_hand::{self, Changed};
 LANGUAGE c AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';"
 )]
 fn invalidate_verdicts(call: pg_sys::FunctionCallInfo) -> Result<i64, ErrorReport> {
-    let table = relcache::of_trigger(call).ok_or_else(not_a_trigger)?;
-    let is_of_sessions = relcache::oid(Rel::Sessions)? == table;
-    if !(is_of_sessions && without_news::is_without_news()) {
-        relcache::invalidate(table)?;
-    }
+    let table = triggers::table_of(call).ok_or_else(not_a_trigger)?;
+    relcache::invalidate(table)?;
     // A statement trigger returns a null pointer that isn't NULL: nothing, without an error.
     Ok(0)
 }
@@ -37,7 +35,7 @@ fn by_hand() -> bool {
 #[pg_extern(sql = "CREATE FUNCTION dialstack.note_by_hand() RETURNS trigger \
 LANGUAGE c AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';")]
 fn note_by_hand(call: pg_sys::FunctionCallInfo) -> Result<i64, ErrorReport> {
-    relcache::of_trigger(call).ok_or_else(not_a_trigger)?;
+    triggers::table_of(call).ok_or_else(not_a_trigger)?;
     // SAFETY: the server's own call, by a trigger.
     let trigger = unsafe { PgTrigger::from_fcinfo(&*call) };
     let trigger = trigger.map_err(|_| not_a_trigger())?;

@@ -1,9 +1,11 @@
 //! PostgreSQL: everything that touches the server, and all unsafe code. Nothing about sessions.
 
+pub mod cache;
 pub mod catalog;
 pub mod clock;
 pub mod datum;
-pub mod layout;
+pub mod epoch;
+mod layout;
 pub mod random;
 pub mod relcache;
 pub mod roles;
@@ -13,8 +15,10 @@ pub mod server;
 pub mod settings;
 pub mod statements;
 pub mod subtransaction;
+pub mod table;
 pub mod time_zone;
 pub mod transaction;
 pub mod trigger_depth;
 pub mod triggers;
 pub mod without_news;
+pub mod write;

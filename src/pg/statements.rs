@@ -11,7 +11,6 @@ use pgrx::spi::{OwnedPreparedStatement, SpiClient, SpiError, SpiTupleTable};
 use pgrx::{FromDatum, IntoDatum, PgOid, Spi};
 
 use crate::error::{Code, Error, Result};
-use crate::pg::relcache;
 use crate::pg::roles::AsOwner;
 
 /// A constant SQL statement and the types of its parameters.
@@ -179,7 +178,12 @@ impl Columns<'_, '_> {
 }
 
 fn spi_failed(error: SpiError) -> Error {
-    relcache::altered().detail(error.to_string())
+    Error::new(
+        Code::JwtNotAvailable,
+        "the tables of the extension are not as it made them",
+    )
+    .detail(error.to_string())
+    .hint("Undo what was changed in schema dialstack; if the library is newer than its tables, run ALTER EXTENSION dialstack_sessions UPDATE.")
 }
 
 /// A bound value.

@@ -45,6 +45,19 @@ unsafe impl BoxRet for Answer {
     }
 }
 
+/// The table whose trigger is being called; `None` for a call that is none.
+pub fn table_of(call: pg_sys::FunctionCallInfo) -> Option<pg_sys::Oid> {
+    // SAFETY: the server passes a valid call; its context is a TriggerData if, and only if, it has that node's
+    // tag, and then its relation is open.
+    unsafe {
+        let context = (*call).context;
+        if context.is_null() || (*context).type_ != pg_sys::NodeTag::T_TriggerData {
+            return None;
+        }
+        Some((*(*context.cast::<pg_sys::TriggerData>()).tg_relation).rd_id)
+    }
+}
+
 /// The change that a trigger was fired by.
 pub struct Change<'a> {
     data: &'a pg_sys::TriggerData,

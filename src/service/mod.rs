@@ -8,7 +8,7 @@ pub mod key_ring;
 pub mod named_session;
 pub mod notifications;
 pub mod revocations;
-pub mod root_key_file;
+mod root_key;
 pub mod session_data;
 pub mod verdict;
 pub mod verdict_cache;

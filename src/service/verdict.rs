@@ -5,8 +5,9 @@ use std::rc::Rc;
 use uuid::Uuid;
 
 use crate::error::Result;
+use crate::pg::cache::read_stable;
 use crate::pg::clock::{self, Micros};
-use crate::pg::relcache::{self, Rel};
+use crate::pg::relcache;
 use crate::service::configuration::{self, Env};
 use crate::service::key_ring;
 use crate::service::named_session::NamedSession;
@@ -128,40 +129,31 @@ pub struct Found {
 /// The session that a token names, remembered or read. `None` for a token that was not made here, or
 /// whose session is gone.
 pub fn named_session(presented: &str, now: Micros) -> Result<Option<Found>> {
-    // Looked up first, so that from here on only its own news advances the epoch.
-    relcache::oid(Rel::VerdictInvalidation)?;
-    loop {
-        let epoch = relcache::epoch();
-        if let Some(session) = verdict_cache::find(presented, epoch) {
-            return Ok(Some(Found {
-                session,
-                epoch,
-                settled: true,
-            }));
-        }
-        let read = match authenticate(presented, now)? {
-            Ok(token) => look_up(token)?,
-            Err(_) => None,
-        };
-        if relcache::epoch() != epoch {
-            // What was read may be older than the news.
-            pgrx::check_for_interrupts!();
-            continue;
-        }
-        let Some((session, settled)) = read else {
-            // Not remembered: nobody is told when a session appears.
-            return Ok(None);
-        };
-        let session = Rc::new(session);
-        if settled {
-            verdict_cache::remember(presented, epoch, &session);
-        }
+    let epoch = relcache::epoch();
+    if let Some(session) = verdict_cache::find(presented, epoch) {
         return Ok(Some(Found {
             session,
             epoch,
-            settled,
+            settled: true,
         }));
     }
+    let (epoch, read) = read_stable(relcache::epoch, |_| match authenticate(presented, now)? {
+        Ok(token) => look_up(token),
+        Err(_) => Ok(None),
+    })?;
+    // What is not there is not remembered: a session that appears invalidates nothing.
+    let Some((session, settled)) = read else {
+        return Ok(None);
+    };
+    let session = Rc::new(session);
+    if settled {
+        verdict_cache::remember(presented, epoch, &session);
+    }
+    Ok(Some(Found {
+        session,
+        epoch,
+        settled,
+    }))
 }
 
 /// What the tables say of an authentic token, and whether others see the same.

