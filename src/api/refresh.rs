@@ -139,7 +139,7 @@ impl Refresh<'_> {
             return Ok(Err(reason));
         }
         // Without its key the data is lost, and with it the session.
-        let Some(data) = verdict::open_data(row)? else {
+        let Some(data) = SessionData::of(row)? else {
             return Ok(Err(Reason::Invalid));
         };
         Ok(Ok(Place { env, stored, data }))
@@ -178,7 +178,7 @@ impl Refresh<'_> {
         // It waited, and the data is newer than the row that was judged.
         let row = sessions::by_id(&row.session_id)?.ok_or_else(revocations::conflict)?;
         // It was there when the row was judged: its key was revoked a moment ago.
-        let data = verdict::open_data(&row)?.ok_or_else(revocations::conflict)?;
+        let data = SessionData::of(&row)?.ok_or_else(revocations::conflict)?;
         let place = Place {
             env: place.env.clone(),
             stored: place.stored.clone(),

@@ -11,7 +11,7 @@ use crate::dashboard::users::{self, User, UserSession, Users};
 use crate::error::{self, Code, Coded, Error};
 use crate::pg::clock::{self, Micros};
 use crate::pg::datum::json::JsonText;
-use crate::service::verdict;
+use crate::service::session_data::SessionData;
 use crate::session::{Page, check_identifier};
 
 fn users(
@@ -156,7 +156,7 @@ fn summary(found: &[User]) -> error::Result<Option<String>> {
 /// A session with its data, and the data alone.
 fn with_data(session: &UserSession) -> error::Result<(String, String)> {
     let data = match &session.sealed_data {
-        Some(sealed) => verdict::open_sealed(session.session_id, session.key_number, sealed)?,
+        Some(sealed) => SessionData::open(session.session_id, session.key_number, sealed)?,
         None => None,
     };
     let data = data.map_or_else(|| "null".to_owned(), |data| data.text().0);

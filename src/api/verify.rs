@@ -290,7 +290,7 @@ fn explain(token: Option<&str>) -> error::Result<Vec<(&'static str, bool, String
         expiry("the session", row.expires_at, now),
     ));
     if row.sealed_data.is_some() {
-        let opens = verdict::open_data(&row)?.is_some();
+        let opens = SessionData::of(&row)?.is_some();
         let detail = if opens {
             "its data can be decrypted"
         } else {

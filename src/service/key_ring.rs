@@ -18,8 +18,8 @@ use crate::tables::instance::{self, Instance};
 use crate::tables::signing_keys::{self, KeyRow, NewKey};
 use crate::token::root_key::{RootKey, unwrap, wrap};
 use crate::token::{
-    Algorithm, InstanceId, KeyEntry, KeyError, KeyRing, Material, Purpose, Secret, check_material,
-    public_jwk,
+    Algorithm, InstanceId, KeyEntry, KeyError, KeyRing, Material, Purpose, Rejected, Secret,
+    check_material, public_jwk,
 };
 
 thread_local! {
@@ -48,6 +48,17 @@ pub fn ring_with_unknown() -> Result<Rc<KeyRing>> {
     }
     LAST_MISS.set(now);
     reload()
+}
+
+/// Runs a check with the key ring, and once more with a fresh ring where the key was not known: it may be
+/// committed a moment before its invalidation arrives.
+pub fn with<T>(
+    check: impl Fn(&KeyRing) -> std::result::Result<T, Rejected>,
+) -> Result<std::result::Result<T, Rejected>> {
+    match check(&*ring()?) {
+        Err(Rejected::UnknownKey) => Ok(check(&*ring_with_unknown()?)),
+        checked => Ok(checked),
+    }
 }
 
 /// Ring and root key are read as of one epoch: a rotation of the root key that comes between them is read again

@@ -21,6 +21,8 @@ use crate::error::Result;
 use crate::pg::datum::json::JsonText;
 use crate::pg::datum::varlena::{with_content, with_header};
 use crate::pg::random;
+use crate::service::key_ring;
+use crate::tables::sessions::SessionRow;
 use crate::token::{KeyRing, sealed};
 
 /// What the content of a `jsonb` begins with when it is sealed. JSON text begins otherwise, and so
@@ -41,6 +43,26 @@ impl SessionData {
     pub fn seal(&self, ring: &KeyRing, session_id: Uuid) -> Result<(u32, Vec<u8>)> {
         let nonce = random::bytes()?;
         Ok(sealed::seal(ring, session_id, nonce, &self.plaintext)?)
+    }
+
+    /// The data of a session. `None` where there is none, or its key is gone and so the data.
+    ///
+    /// # Errors
+    /// `JWT_NOT_AVAILABLE` where the key ring can't be read.
+    pub fn of(row: &SessionRow) -> Result<Option<Self>> {
+        match &row.sealed_data {
+            Some(sealed) => Self::open(row.session_id, row.key_number, sealed),
+            None => Ok(None),
+        }
+    }
+
+    /// Opens the sealed data of this session. `None` where its key is gone and so the data.
+    ///
+    /// # Errors
+    /// `JWT_NOT_AVAILABLE` where the key ring can't be read.
+    pub fn open(session_id: Uuid, key_number: u32, sealed: &[u8]) -> Result<Option<Self>> {
+        let open = |ring: &KeyRing| sealed::open(ring, key_number, session_id, sealed);
+        Ok(key_ring::with(open)?.ok().and_then(Self::of_plaintext))
     }
 
     /// Takes what [`sealed::open`] opened. `None` where that is no session data.

@@ -2,20 +2,17 @@
 
 use std::rc::Rc;
 
-use uuid::Uuid;
-
 use crate::error::Result;
 use crate::pg::cache::read_stable;
 use crate::pg::clock::{self, Micros};
 use crate::pg::relcache;
-use crate::service::configuration::{self, Env};
+use crate::service::configuration::Env;
 use crate::service::key_ring;
 use crate::service::named_session::NamedSession;
-use crate::service::session_data::SessionData;
 use crate::service::verdict_cache;
 use crate::session::{Expected, Reason};
-use crate::tables::sessions::{self, SessionRow};
-use crate::token::{self, AuthenticToken, KeyRing, Rejected, refresh::RefreshToken};
+use crate::tables::sessions;
+use crate::token::{self, AuthenticToken, Rejected, refresh::RefreshToken};
 
 /// A session that lives.
 pub struct LiveSession {
@@ -23,24 +20,6 @@ pub struct LiveSession {
     pub session: Rc<NamedSession>,
     /// Its environment.
     pub env: Rc<Env>,
-}
-
-/// Opens a session's sealed data. `None` where there is none, or its key is gone and so the data.
-pub fn open_data(row: &SessionRow) -> Result<Option<SessionData>> {
-    match &row.sealed_data {
-        Some(sealed) => open_sealed(row.session_id, row.key_number, sealed),
-        None => Ok(None),
-    }
-}
-
-/// Opens the sealed data of this session. `None` where its key is gone and so the data.
-pub fn open_sealed(
-    session_id: Uuid,
-    key_number: u32,
-    sealed: &[u8],
-) -> Result<Option<SessionData>> {
-    let open = |ring: &KeyRing| token::sealed::open(ring, key_number, session_id, sealed);
-    Ok(with_ring(open)?.ok().and_then(SessionData::of_plaintext))
 }
 
 /// What is known of a presented token.
@@ -78,31 +57,20 @@ impl Verdict {
     }
 }
 
-/// Runs a check with the key ring, and once more with a fresh ring where the key was not known: the
-/// news of a key that was just committed may be on its way.
-fn with_ring<T>(
-    check: impl Fn(&KeyRing) -> std::result::Result<T, Rejected>,
-) -> Result<std::result::Result<T, Rejected>> {
-    match check(&*key_ring::ring()?) {
-        Err(Rejected::UnknownKey) => Ok(check(&*key_ring::ring_with_unknown()?)),
-        checked => Ok(checked),
-    }
-}
-
 /// Decides whether this instance made the access token or opaque token.
 pub fn authenticate(
     presented: &str,
     now: Micros,
 ) -> Result<std::result::Result<AuthenticToken, Rejected>> {
     let now = clock::unix_seconds(now);
-    with_ring(|ring| token::authenticate(presented, ring, now))
+    key_ring::with(|ring| token::authenticate(presented, ring, now))
 }
 
 /// Decides whether this instance made the refresh token.
 pub fn authenticate_refresh(
     presented: &str,
 ) -> Result<std::result::Result<RefreshToken, Rejected>> {
-    with_ring(|ring| token::refresh::authenticate(ring, presented))
+    key_ring::with(|ring| token::refresh::authenticate(ring, presented))
 }
 
 /// Decides whether a presented token of any family is good. Touches no table for a forged one.
@@ -164,35 +132,7 @@ fn look_up(token: AuthenticToken) -> Result<Option<(NamedSession, bool)>> {
     if row.kind != sessions::kind_of(token.family) {
         return Ok(None);
     }
-    let env = configuration::env_by_id(row.env_id)?;
-    let definition = match row.definition_id {
-        Some(id) => configuration::definition_by_id(id)?,
-        None => None,
-    };
-    let claims = token.access;
-    if let (Some(env), Some(claims)) = (&env, &claims) {
-        let tag = definition.as_ref().map(|stored| &stored.definition.tag);
-        let same = claims.product == env.product
-            && claims.env == env.env
-            && tag.is_none_or(|tag| *tag == claims.tag);
-        if !same {
-            return Ok(None);
-        }
-    }
-    let data = match row.revoke_reason {
-        None => open_data(&row)?,
-        Some(_) => None,
-    };
     let settled = !row.in_progress;
-    let session = NamedSession {
-        row,
-        env,
-        definition,
-        data,
-        token_expires_at: claims
-            .as_ref()
-            .map(|claims| clock::from_unix_seconds(claims.expires_at)),
-        claimed: claims.map(|claims| [claims.product, claims.env, claims.tag]),
-    };
-    Ok(Some((session, settled)))
+    let session = NamedSession::load(row, token.access)?;
+    Ok(session.is_as_claimed().then_some((session, settled)))
 }
