@@ -102,10 +102,8 @@ COMMENT ON FUNCTION dialstack.access_client IS 'marks the roles with access clie
 COMMENT ON FUNCTION dialstack.access_server IS 'marks the roles with access server: they may call it';
 COMMENT ON FUNCTION dialstack.access_admin IS 'marks the roles with access admin: they may call it';
 
--- Triggers of our own tables
-COMMENT ON FUNCTION dialstack.invalidate_verdicts IS 'trigger function: tells every connection that what it remembers has changed';
-COMMENT ON FUNCTION dialstack.by_hand IS 'whether sessions are being changed by hand; the condition of a trigger';
-COMMENT ON FUNCTION dialstack.note_by_hand IS 'trigger function: notes in the activity what was done to a session by hand';
+-- The triggers of our own tables
+COMMENT ON FUNCTION dialstack.invalidate_verdicts IS 'trigger function: sends every connection an invalidation, because what it remembers has changed';
 
 -- Nothing is granted to PUBLIC, nor to whom the owner's default privileges would give it: not the
 -- schema, not a table, not a sequence, not a function, not a type.

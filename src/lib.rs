@@ -81,11 +81,6 @@ extension_sql_file!(
     requires = ["scopes", invalidate_verdicts]
 );
 extension_sql_file!(
-    "../sql/85_by_hand.sql",
-    name = "by_hand",
-    requires = ["invalidation", note_by_hand, by_hand]
-);
-extension_sql_file!(
     "../sql/85_views.sql",
     name = "views",
     requires = ["scopes", access_admin]

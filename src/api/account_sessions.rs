@@ -17,7 +17,7 @@ use crate::service::key_ring;
 use crate::session::{Span, check_components, check_identifier, resolve_components};
 use crate::tables::activity::Origin;
 use crate::tables::scopes;
-use crate::tables::session_writes::{self, Kind, NewSession};
+use crate::tables::sessions::create::{self as stored, Kind, NewSession};
 use crate::token::{KeyError, OpaqueFamily, Purpose, opaque};
 
 /// Longest life of an account or client session: ten years.
@@ -87,19 +87,22 @@ fn create(call: Call<'_>) -> error::Result<Created> {
         session_id,
     )?;
     let enabled = resolved.iter().filter(|(_, enabled)| *enabled);
-    session_writes::insert(NewSession {
-        session_id,
-        kind: Kind::Account {
-            scopes: enabled.map(|(name, _)| name.clone()).collect(),
+    stored::insert(
+        &AsOwner::enter()?,
+        NewSession {
+            session_id,
+            kind: Kind::Account {
+                scopes: enabled.map(|(name, _)| name.clone()).collect(),
+            },
+            env_id: env.env_id,
+            subject: account,
+            now,
+            token_expires_at: expires_at,
+            expires_at,
+            key_number: number.cast_signed(),
+            origin: Origin::of_key(caller.api_key_id()),
         },
-        env_id: env.env_id,
-        subject: account,
-        now,
-        token_expires_at: expires_at,
-        expires_at,
-        key_number: number.cast_signed(),
-        origin: Origin::of_key(caller.api_key_id()),
-    })?;
+    )?;
     let echoed: Map<_, _> = resolved
         .into_iter()
         .map(|(name, enabled)| (name, json!({ "enabled": enabled })))

@@ -5,7 +5,6 @@ use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 use uuid::Uuid;
 
-use super::tokens::check_against;
 use super::{pg_uuid, required, uuid};
 use crate::error::{self, Code, Coded, Error};
 use crate::pg::clock::{self, Micros, timestamptz};
@@ -15,12 +14,12 @@ use crate::service::configuration::{self, StoredDefinition};
 use crate::service::key_ring;
 use crate::service::revocations::{self, Cause, Which};
 use crate::service::session_data::SessionData;
+use crate::service::tokens::{check_against, check_token_size};
 use crate::session::check_identifier;
 use crate::session::period::MAX_SPAN_MICROS;
 use crate::tables::activity::Origin;
 use crate::tables::session_users::UserKey;
-use crate::tables::session_writes;
-use crate::tables::sessions::{self, SessionRow};
+use crate::tables::sessions::{self, SessionRow, change};
 
 /// An environment and a definition, by their numbers, and the API key that the caller presents.
 #[derive(Clone, Copy)]
@@ -145,7 +144,7 @@ fn lock_living(
     code: Code,
 ) -> error::Result<(SessionRow, std::rc::Rc<StoredDefinition>)> {
     let session_id = uuid(required(session_id, "session_id", code)?);
-    session_writes::lock(owner, &session_id)?;
+    change::lock(owner, &session_id)?;
     let row = sessions::by_id(&session_id)?.filter(|row| row.lives(now));
     let stored = match row.as_ref().and_then(|row| row.definition_id) {
         Some(id) => configuration::definition_by_id(id)?,
@@ -185,10 +184,10 @@ fn update_data(
         );
     }
     let ring = key_ring::ring()?;
-    super::tokens::check_token_size(&ring, &row, &stored, &checked)?;
+    check_token_size(&ring, &row, &stored, &checked)?;
     let (key_number, sealed_data) = data.seal(&ring, row.session_id)?;
     let number = key_number.cast_signed();
-    if !session_writes::set_data(&owner, &row.session_id, sealed_data, number)? {
+    if !change::set_data(&owner, &row.session_id, sealed_data, number)? {
         return Err(revocations::conflict());
     }
     Ok(Changed {
@@ -233,7 +232,7 @@ fn extend(session_id: Option<pgrx::Uuid>, by: Option<Interval>) -> error::Result
             expires_at = expires_at.min(end.max(row.expires_at));
         }
     }
-    if !session_writes::extend(&owner, &row, expires_at, now)? {
+    if !change::extend(&owner, &row, expires_at, now)? {
         return Err(revocations::conflict());
     }
     Ok(Changed {

@@ -10,8 +10,8 @@ use crate::pg::clock;
 use crate::service::caller;
 use crate::service::configuration;
 use crate::session::{Page, check_identifier};
-use crate::tables::session_reads::{self, Filter, Info, Listed};
 use crate::tables::sessions;
+use crate::tables::sessions::list::{self, Filter, Info, Listed};
 
 struct ListCall<'a> {
     product: Option<&'a str>,
@@ -45,9 +45,9 @@ fn list(call: &ListCall<'_>) -> error::Result<(Vec<Listed>, Option<i64>)> {
         active_only,
     };
     let now = clock::now();
-    let rows = session_reads::list(&filter, &page, now)?;
+    let rows = list::list(&filter, &page, now)?;
     let total = if with_total {
-        Some(session_reads::count(&filter, now)?)
+        Some(list::count(&filter, now)?)
     } else {
         None
     };
@@ -113,7 +113,7 @@ fn info(session_id: Option<pgrx::Uuid>) -> error::Result<Info> {
     if let Some(row) = sessions::by_id(&session_id)? {
         caller::narrow(row.env_id)?;
     }
-    session_reads::info(&session_id, clock::now())?.ok_or_else(|| {
+    list::info(&session_id, clock::now())?.ok_or_else(|| {
         Error::new(Code::SessionNotFound, "there is no session with that id")
             .hint("It may have been purged, or never existed; dialstack.session_list() shows what there is.")
     })

@@ -33,7 +33,6 @@ mod refresh;
 mod revoke_on_change;
 mod scopes;
 mod setup;
-mod tokens;
 mod triggers;
 mod user_sessions;
 mod users;

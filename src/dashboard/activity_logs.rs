@@ -68,7 +68,7 @@ fn logged(row: &Columns<'_, '_>) -> Result<Logged> {
 macro_rules! filtered {
     () => {
         "a.at >= $2 AND a.at < $3 AND ($4 IS NULL OR a.definition_id = $4) \
-         AND ($5 IS NULL OR a.status = $5) AND a.operation <> 'by_hand'"
+         AND ($5 IS NULL OR a.status = $5)"
     };
 }
 

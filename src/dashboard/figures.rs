@@ -12,7 +12,7 @@ use crate::service::caller::Envs;
 
 static SESSIONS: Statement = Statement {
     sql: concat!(
-        include_str!("figures/news.sql"),
+        include_str!("figures/uncounted.sql"),
         changes!(),
         include_str!("figures/sessions.sql")
     ),

@@ -11,15 +11,12 @@ use crate::maintenance::horizon::Horizon;
 use crate::pg::clock::{self, Micros, timestamptz};
 use crate::pg::roles::AsOwner;
 use crate::pg::statements::{Statement, bind};
-use crate::tables::session_writes;
+use crate::tables::sessions;
 
 /// Sessions that are looked for at once. The next look begins behind what this one has deleted, which
 /// is still in the index until the transaction ends: a look for each batch would read that again and
 /// again.
 const WINDOW: i64 = 100_000;
-
-/// No definition lets a session live so long: somebody set its end by hand.
-const BEYOND_ANY_LIFE: Micros = 200 * 366 * 86_400 * clock::SECOND;
 
 static DUE: Statement = Statement {
     sql: "SELECT session_id FROM dialstack.sessions \
@@ -36,14 +33,7 @@ static LOCK: Statement = Statement {
     parameters: &[T::UUIDARRAYOID, T::TIMESTAMPTZOID],
 };
 
-/// An end that was set by hand may be too far off for the retention to be added. Until somebody corrects
-/// it, the row is looked at again now and then.
-static LOOK_AGAIN: Statement = Statement {
-    sql: "UPDATE dialstack.sessions SET purge_after = $2 WHERE session_id = ANY ($1)",
-    parameters: &[T::UUIDARRAYOID, T::DATEOID],
-};
-
-/// When a user was last seen, the session that was last refreshed knows: that survives it.
+/// Copies `last_seen_at` to the user's row before the session is purged.
 static REMEMBER_USERS: Statement = Statement {
     sql: "WITH newest AS ( \
               SELECT env_id, definition_id, subject, max(last_seen_at) AS last_seen \
@@ -121,25 +111,14 @@ fn batch_of_sessions(owner: &AsOwner, horizon: &Horizon, ids: &[pgrx::Uuid]) -> 
         let died_at: TimestampWithTimeZone = row.required(2)?;
         Ok((row.required::<pgrx::Uuid>(1)?, clock::micros(died_at)))
     })?;
-    let (mut dead, mut early, mut endless) = (Vec::new(), Vec::new(), Vec::new());
-    for (id, died_at) in locked {
-        if died_at > horizon.now.saturating_add(BEYOND_ANY_LIFE) {
-            endless.push(id);
-        } else if died_at > horizon.sessions_before {
-            early.push(id);
-        } else {
-            dead.push(id);
-        }
-    }
-    // No statement runs for nothing: each tells every backend to forget what it remembers.
-    let mut postponed = 0;
-    if !early.is_empty() {
-        postponed += session_writes::postpone_purge(owner, early)?;
-    }
-    if !endless.is_empty() {
-        let again = session_writes::purge_after(horizon.now);
-        postponed += LOOK_AGAIN.execute(owner, &[bind(endless), bind(again)])?;
-    }
+    let (early, dead): (Vec<_>, Vec<_>) = locked
+        .into_iter()
+        .partition(|(_, died_at)| *died_at > horizon.sessions_before);
+    let ids =
+        |rows: Vec<(pgrx::Uuid, Micros)>| rows.into_iter().map(|(id, _)| id).collect::<Vec<_>>();
+    let (early, dead) = (ids(early), ids(dead));
+    let postponed = sessions::change::postpone_purge(owner, early)?;
+    // Even a DELETE of no row would empty the caches of every backend.
     let deleted = if dead.is_empty() {
         0
     } else {

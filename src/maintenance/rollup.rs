@@ -12,7 +12,7 @@ use crate::pg::clock::{self, Micros, timestamptz};
 use crate::pg::roles::AsOwner;
 use crate::pg::statements::{Statement, bind};
 
-/// CTEs that make changes of what is counted from the CTE `news`.
+/// CTEs that make changes of what is counted from the CTE `uncounted`.
 macro_rules! changes {
     () => {
         include_str!(concat!(

@@ -94,7 +94,7 @@ impl Statement {
         })
     }
 
-    /// Runs a statement that writes, and tells how many rows it touched.
+    /// Runs a statement that writes, and returns the number of rows that it wrote.
     pub fn execute(&self, _owner: &AsOwner, arguments: &[DatumWithOid<'_>]) -> Result<u64> {
         must_be_able_to_write();
         Spi::connect_mut(|client| {
@@ -103,24 +103,6 @@ impl Statement {
             // SAFETY: set by the statement that just ran, in this one thread.
             Ok(unsafe { pgrx::pg_sys::SPI_processed })
         })
-    }
-
-    /// The same with values of the server's own form; `None` is NULL.
-    ///
-    /// # Safety
-    /// The values have the types of the parameters, in their order.
-    pub unsafe fn execute_values(
-        &self,
-        owner: &AsOwner,
-        values: &[Option<pgrx::pg_sys::Datum>],
-    ) -> Result<u64> {
-        let typed = |(value, oid): (&Option<_>, &pgrx::pg_sys::BuiltinOid)| match value {
-            // SAFETY: as the caller promises.
-            Some(value) => unsafe { DatumWithOid::new(*value, oid.value()) },
-            None => DatumWithOid::null_oid(oid.value()),
-        };
-        let arguments: Vec<_> = values.iter().zip(self.parameters).map(typed).collect();
-        self.execute(owner, &arguments)
     }
 }
 

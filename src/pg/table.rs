@@ -65,8 +65,6 @@ macro_rules! sql_types {
 sql_types! {
     /// `boolean`
     Bool = BOOLOID, bool;
-    /// `smallint`
-    Int2 = INT2OID, i16;
     /// `integer`
     Int4 = INT4OID, i32;
     /// `bigint`

@@ -328,13 +328,13 @@ fn may_execute(function: &CStr) -> Result<bool> {
             )
             .hint("Run CREATE EXTENSION dialstack_sessions, or ALTER EXTENSION dialstack_sessions UPDATE."));
         }
-        #[cfg(any(feature = "pg14", feature = "pg15"))]
+        #[cfg(feature = "pg15")]
         let result = pg_sys::pg_proc_aclcheck(
             oid,
             pg_sys::GetUserId(),
             pg_sys::ACL_EXECUTE as pg_sys::AclMode,
         );
-        #[cfg(not(any(feature = "pg14", feature = "pg15")))]
+        #[cfg(not(feature = "pg15"))]
         let result = pg_sys::object_aclcheck(
             pg_sys::ProcedureRelationId,
             oid,

@@ -11,7 +11,7 @@ use crate::pg::roles::AsOwner;
 use crate::pg::statements::{Statement, bind};
 use crate::service::notifications;
 use crate::tables::activity;
-use crate::tables::session_writes::purge_after;
+use crate::tables::sessions::purge_after;
 
 fn pg_all(ids: &[Uuid]) -> Vec<pgrx::Uuid> {
     ids.iter().map(pg_uuid).collect()

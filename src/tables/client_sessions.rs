@@ -11,7 +11,7 @@ use crate::pg::roles::AsOwner;
 use crate::pg::statements::{Columns, Statement, bind};
 use crate::session::Page;
 use crate::tables::client_session_writes::Grants;
-use crate::tables::session_writes;
+use crate::tables::sessions;
 
 /// A living client session, with all that its functions return.
 pub struct ClientSession {
@@ -126,7 +126,7 @@ pub fn by_key(
 
 /// The session that holds this user_identifier_key, living or expired, locked.
 pub fn lock_by_key(owner: &AsOwner, env_id: i32, key: &str) -> Result<Option<ClientSession>> {
-    session_writes::lock_table()?;
+    sessions::change::lock_table()?;
     let arguments = [bind(env_id), bind(key)];
     Ok(LOCK_BY_KEY
         .write(owner, &arguments, read)?

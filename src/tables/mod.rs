@@ -2,18 +2,13 @@
 
 pub mod activity;
 pub mod api_keys;
-pub mod by_hand;
 pub mod client_session_writes;
 pub mod client_sessions;
 pub mod definitions;
-pub mod ends;
 pub mod instance;
 pub mod products;
 pub mod scopes;
-pub mod session_reads;
-pub mod session_rotation;
 pub mod session_users;
-pub mod session_writes;
 pub mod sessions;
 pub mod signing_keys;
 

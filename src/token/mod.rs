@@ -59,8 +59,7 @@
 //!   `cs_test_` for a client secret, `cst_live_` or `cst_test_` for a client session token.
 //! - `sealed_data`: nonce ‖ AES-256-GCM(key of that session's row, nonce, data, aad = session id). The
 //!   data is a u32 of the server's own byte order, 1, ‖ the content of the `jsonb` value, which is what
-//!   the server keeps of one behind its length; before version 0.2.0 it was JSON text in UTF-8, which
-//!   begins with `{`.
+//!   the server keeps of one behind its length.
 //! - API key: `sk_live_`, `sk_test_`, `pk_live_` or `pk_test_` + base64url(32 random bytes);
 //!   stored is the SHA-256 of the whole text.
 #![forbid(unsafe_code)]

@@ -99,8 +99,6 @@ def functions(database):
           FROM pg_proc
          WHERE pronamespace = 'dialstack'::regnamespace
            -- Our own triggers call the others.
-           -- The condition of a trigger, which nobody may call.
-           AND proname <> 'by_hand'
            AND (prorettype NOT IN ('trigger'::regtype, 'event_trigger'::regtype)
                 OR proname IN (SELECT function FROM dialstack.access_list()))
         """

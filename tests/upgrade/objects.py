@@ -91,3 +91,9 @@ _OBJECTS = """
 
 def objects(connection):
     return sorted(connection.execute(_OBJECTS).fetchall(), key=repr)
+
+
+def differences(wanted, found):
+    """What an installation lacks that another one has, and what it has beyond that."""
+    wanted, found = objects(wanted), objects(found)
+    return [row for row in wanted if row not in found], [row for row in found if row not in wanted]

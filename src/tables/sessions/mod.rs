@@ -1,11 +1,18 @@
-//! The table `sessions`, by direct scan where a session is verified or refreshed.
+//! The table `sessions`: by direct scan where a session is verified or refreshed, else by statements, which
+//! are in the modules of their flows.
 
+pub mod change;
+pub mod create;
+pub mod list;
+pub mod refresh;
+
+use pgrx::datum::Date;
 use uuid::Uuid;
 
 use crate::error::Result;
-use crate::pg::clock::Micros;
+use crate::guc;
+use crate::pg::clock::{self, Micros};
 use crate::pg::datum::varlena::Varlena;
-pub use crate::pg::rows::Location;
 use crate::pg::scan::{self, Row};
 use crate::pg::table::table;
 use crate::token::Family;
@@ -49,6 +56,11 @@ pub const fn kind_of(family: Family) -> &'static str {
     }
 }
 
+/// The day after which the row of a session that dies then may be deleted.
+pub fn purge_after(dies_at: Micros) -> Date {
+    clock::utc_date(dies_at.saturating_add(guc::session_retention_micros()))
+}
+
 /// A session as it is now, as far as verifying and refreshing need it.
 pub struct SessionRow {
     /// Its id.
@@ -86,6 +98,15 @@ pub struct SessionRow {
 }
 
 impl SessionRow {
+    /// Whether what a refresh compares is the same in another reading of the row.
+    pub fn is_same_step(&self, other: &SessionRow) -> bool {
+        self.generation == other.generation
+            && self.expires_at == other.expires_at
+            && self.revoke_reason == other.revoke_reason
+            && self.key_number == other.key_number
+            && self.sealed_data == other.sealed_data
+    }
+
     /// Whether it is neither revoked nor at its end.
     pub fn lives(&self, now: Micros) -> bool {
         self.revoke_reason.is_none() && now < self.expires_at
@@ -132,9 +153,4 @@ pub fn any(like: impl Fn(&SessionRow) -> bool) -> Result<bool> {
 /// The session with this id, in its latest committed state or as this transaction has changed it.
 pub fn by_id(session_id: &Uuid) -> Result<Option<SessionRow>> {
     scan::first_by(&BY_ID, (session_id,), read)
-}
-
-pub fn located(session_id: &Uuid) -> Result<Option<(SessionRow, Location)>> {
-    let _ = session_id;
-    unimplemented!()
 }
