@@ -9,7 +9,7 @@
 //! | [`session`] | pure: definitions, rotation, verdicts, limits |
 //! | [`token`] | pure: JWT, JWE, refresh tokens, opaque tokens, sealed data, the key ring |
 //! | [`pg`] | the server, and all unsafe code; nothing about sessions |
-//! | [`error`], [`guc`] | coded errors, settings |
+//! | [`error`], [`guc`], [`text_enum`] | coded errors, settings, enums with a text for each value |
 //!
 //! `api → service → tables → pg` and `service → session → token`; nothing points back.
 
@@ -25,6 +25,7 @@ mod rls;
 mod service;
 pub mod session;
 mod tables;
+mod text_enum;
 pub mod token;
 
 ::pgrx::pg_module_magic!(name, version);
@@ -64,16 +65,6 @@ extension_sql_file!(
     "../sql/60_verdict.sql",
     name = "verdict",
     requires = ["schema"]
-);
-extension_sql_file!(
-    "../sql/62_tokens.sql",
-    name = "tokens",
-    requires = ["schema"]
-);
-extension_sql_file!(
-    "../sql/65_context.sql",
-    name = "context",
-    requires = ["verdict"]
 );
 extension_sql_file!(
     "../sql/80_invalidation.sql",

@@ -2,29 +2,33 @@
 
 use std::cmp::Ordering;
 
-use pgrx::pg_sys::{self, panic::ErrorReport};
 use pgrx::prelude::*;
 
+use super::function::{Result, functions};
 use crate::error::{Code, Error};
 use crate::pg::relcache;
 use crate::pg::triggers::{self, Change, Event};
 
-/// Sends an invalidation to every backend, at commit: what it remembers may have changed. As a row trigger on
-/// `sessions`, only where the session's end moved otherwise than a refresh moves it.
-///
-/// Takes the bare call: it needs nothing but the table and the row.
-#[pg_extern(
-    sql = "CREATE FUNCTION dialstack.invalidate_verdicts() RETURNS trigger \
-LANGUAGE c AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';"
-)]
-fn invalidate_verdicts(call: pg_sys::FunctionCallInfo) -> Result<i64, ErrorReport> {
-    let table = triggers::table_of(call).ok_or_else(not_a_trigger)?;
-    let change = Change::of(call).ok_or_else(not_a_trigger)?;
-    if change.event() != Event::UpdateRow || end_counts(&change) {
-        relcache::invalidate(table)?;
+functions! { FUNCTIONS;
+    /// Trigger function of our own tables: sends every connection an invalidation, because what it remembers has
+    /// changed.
+    ///
+    /// It is sent at commit. As a row trigger on `sessions`, only where the session's end moved otherwise than a
+    /// refresh moves it. Takes the bare call: it needs nothing but the table and the row.
+    #[level(Internal)]
+    #[pg_extern(
+        sql = "CREATE FUNCTION dialstack.invalidate_verdicts() RETURNS trigger \
+               LANGUAGE c AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';"
+    )]
+    fn invalidate_verdicts(call: pg_sys::FunctionCallInfo) -> Result<i64> {
+        let table = triggers::table_of(call).ok_or_else(not_a_trigger)?;
+        let change = Change::of(call).ok_or_else(not_a_trigger)?;
+        if change.event() != Event::UpdateRow || end_counts(&change) {
+            relcache::invalidate(table)?;
+        }
+        // An AFTER trigger answers with a null pointer that isn't NULL: nothing, without an error.
+        Ok(0)
     }
-    // An AFTER trigger answers with a null pointer that isn't NULL: nothing, without an error.
-    Ok(0)
 }
 
 /// Whether verdicts depend on how the end of a session moved. A refresh, which alone changes the generation,

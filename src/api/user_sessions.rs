@@ -1,46 +1,96 @@
-//! Creating user sessions.
+//! Creating and refreshing user sessions.
 
 use pgrx::datum::{Inet, Interval};
-use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
+use super::function::{Result, functions};
 use super::{pg_uuid, required};
 use crate::error::Code;
 use crate::pg::clock::timestamptz;
 use crate::pg::datum::record::Record;
 use crate::service::create::{Create, create};
+use crate::service::refresh::{Refreshed, refresh};
 use crate::service::session_data::SessionData;
+use crate::session::Expected;
 use crate::tables::activity::Origin;
 
-/// Creates a user session and returns its tokens. Declared in sql/62_tokens.sql.
-#[pg_extern(sql = false)]
-fn session_create(
-    product: Option<&str>,
-    env: Option<&str>,
-    tag: Option<&str>,
-    data: Option<SessionData>,
-    ip: Option<Inet>,
-    user_agent: Option<&str>,
-    expires_in: Option<Interval>,
-) -> Result<Record<4>, ErrorReport> {
-    let origin = Origin {
-        ip: ip.as_ref(),
-        user_agent,
-        api_key_id: None,
-    };
-    let code = Code::CreateFailed;
-    let tokens = create(&Create {
-        product: required(product, "product", code)?,
-        env: required(env, "env", code)?,
-        tag: required(tag, "tag", code)?,
-        data: required(data.as_ref(), "data", code)?,
-        origin,
-        expires_in,
-    })?;
-    Ok(Record([
-        tokens.token.into_datum(),
-        tokens.refresh_token.into_datum(),
-        timestamptz(tokens.expires_at).into_datum(),
-        pg_uuid(&tokens.session_id).into_datum(),
-    ]))
+functions! { FUNCTIONS;
+    /// Creates a user session and returns its access token and refresh token.
+    #[level(Server)]
+    #[pg_extern(
+        sql = "CREATE FUNCTION dialstack.session_create(
+    product text, env text, tag text, data jsonb, ip inet DEFAULT NULL, user_agent text DEFAULT NULL,
+    expires_in interval DEFAULT NULL)
+RETURNS TABLE (token text, refresh_token text, expires_at timestamptz, session_id uuid)
+LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';
+
+-- A second name.
+CREATE FUNCTION dialstack.session_start(
+    product text, env text, tag text, data jsonb, ip inet DEFAULT NULL, user_agent text DEFAULT NULL,
+    expires_in interval DEFAULT NULL)
+RETURNS TABLE (token text, refresh_token text, expires_at timestamptz, session_id uuid)
+LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';"
+    )]
+    fn session_create(
+        product: Option<&str>,
+        env: Option<&str>,
+        tag: Option<&str>,
+        data: Option<SessionData>,
+        ip: Option<Inet>,
+        user_agent: Option<&str>,
+        expires_in: Option<Interval>,
+    ) -> Result<Record<4>> {
+        let code = Code::CreateFailed;
+        let tokens = create(&Create {
+            product: required(product, "product", code)?,
+            env: required(env, "env", code)?,
+            tag: required(tag, "tag", code)?,
+            data: required(data.as_ref(), "data", code)?,
+            origin: Origin { ip: ip.as_ref(), user_agent, api_key_id: None },
+            expires_in,
+        })?;
+        Ok(Record([
+            tokens.token.into_datum(),
+            tokens.refresh_token.into_datum(),
+            timestamptz(tokens.expires_at).into_datum(),
+            pg_uuid(&tokens.session_id).into_datum(),
+        ]))
+    }
+
+    /// Exchanges a refresh token for new tokens; one that was used before ends the session.
+    ///
+    /// A bad one is an answer, not an error: an error would roll back the revocation that a stolen one causes.
+    #[level(Client)]
+    #[pg_extern(
+        sql = "CREATE FUNCTION dialstack.session_refresh(
+    refresh_token text, product text DEFAULT NULL, env text DEFAULT NULL, tag text DEFAULT NULL,
+    ip inet DEFAULT NULL, user_agent text DEFAULT NULL)
+RETURNS TABLE (
+    ok boolean, reason text, token text, refresh_token text, expires_at timestamptz, session_id uuid)
+LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';"
+    )]
+    fn session_refresh(
+        refresh_token: Option<&str>,
+        product: Option<&str>,
+        env: Option<&str>,
+        tag: Option<&str>,
+        ip: Option<Inet>,
+        user_agent: Option<&str>,
+    ) -> Result<Record<6>> {
+        let expected = Expected { product, env, tag, scope: None };
+        let origin = Origin { ip: ip.as_ref(), user_agent, api_key_id: None };
+        Ok(Record(match refresh(refresh_token, expected, origin)? {
+            Refreshed::Tokens(tokens) => [
+                true.into_datum(),
+                None,
+                tokens.token.into_datum(),
+                tokens.refresh_token.into_datum(),
+                timestamptz(tokens.expires_at).into_datum(),
+                pg_uuid(&tokens.session_id).into_datum(),
+            ],
+            Refreshed::Refused(reason) => {
+                [false.into_datum(), reason.as_str().into_datum(), None, None, None, None]
+            }
+        }))
+    }
 }

@@ -6,6 +6,10 @@ use pgrx::{PgSqlErrorCode, PgTryBuilder};
 use crate::error::{Code, Error, Result};
 use crate::pg::roles::AsOwner;
 use crate::pg::statements::{Statement, bind};
+use crate::service::required;
+
+/// Longest schedule, in bytes.
+const MAX_CRON: usize = 200;
 
 /// The function is pg_cron's own: whatever else somebody put into a schema of that name would run as
 /// the owner of our extension.
@@ -37,12 +41,17 @@ static ELSEWHERE: Statement = Statement {
 };
 
 /// Lets pg_cron run the maintenance of this database by this schedule, as the owner of the extension.
-/// Tells the number of the job.
+/// Returns the number of the job.
 ///
 /// # Errors
 /// `CRON_NOT_AVAILABLE` where pg_cron is not in this database; `DEFINE_FAILED` for a schedule that it
 /// does not understand.
-pub fn schedule(cron: &str) -> Result<i64> {
+pub fn schedule(cron: Option<&str>) -> Result<i64> {
+    let cron = required(cron, "cron", Code::DefineFailed)?;
+    if cron.len() > MAX_CRON {
+        return Err(Error::new(Code::DefineFailed, "the schedule is too long")
+            .hint("Write five fields: minute, hour, day of the month, month, day of the week."));
+    }
     let owner = AsOwner::enter()?;
     if HAS_CRON.read(&owner, &[], |_| Ok(()))?.is_empty() {
         return Err(not_available(&owner, cron)?);

@@ -1,6 +1,7 @@
 //! PostgreSQL: everything that touches the server, and all unsafe code. Nothing about sessions.
 
 pub mod cache;
+pub mod call_site;
 pub mod catalog;
 pub mod clock;
 pub mod datum;

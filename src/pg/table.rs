@@ -200,7 +200,7 @@ pub trait Table: Sized + 'static {
 /// A column of table `R` with type `T`; `N` is [`NotNull`] or [`Nullable`].
 pub struct Column<R, T, N> {
     pub(super) number: i16,
-    of: PhantomData<fn() -> (R, T, N)>,
+    of: PhantomData<(R, T, N)>,
 }
 
 impl<R, T, N> Clone for Column<R, T, N> {
@@ -255,7 +255,7 @@ impl<R: Table, N> Column<R, Bytea, N> {
 pub struct Assignment<R> {
     pub(super) number: i16,
     pub(super) value: Option<pg_sys::Datum>,
-    of: PhantomData<fn() -> R>,
+    of: PhantomData<R>,
 }
 
 /// A B-tree of table `R` over columns with the types `C`.
@@ -263,7 +263,7 @@ pub struct Index<R, C> {
     /// The index itself.
     pub relation: Relation,
     pub(super) columns: &'static [i16],
-    of: PhantomData<fn() -> (R, C)>,
+    of: PhantomData<(R, C)>,
 }
 
 impl<R: Table, C> Index<R, C> {

@@ -233,9 +233,10 @@ static PLACES: Statement = check!(
                AND NOT EXISTS (SELECT FROM dialstack.session_definitions s \
                                 WHERE s.product_id = t.product_id AND s.tag = t.tag) \
              UNION ALL \
-            SELECT format('There is no scope %s.', t.scope) \
-             WHERE t.scope IS NOT NULL \
-               AND NOT EXISTS (SELECT FROM dialstack.scopes s WHERE s.scope = t.scope)) g (detail)"
+            SELECT format('The product has no scope %s.', t.scope) \
+             WHERE p.product IS NOT NULL AND t.scope IS NOT NULL \
+               AND NOT EXISTS (SELECT FROM dialstack.scopes s \
+                                WHERE s.product_id = t.product_id AND s.scope = t.scope)) g (detail)"
 );
 
 /// Of a whole table: its parts are asked for by nobody's own queries.

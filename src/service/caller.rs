@@ -16,6 +16,7 @@ use crate::pg::roles::AsOwner;
 use crate::pg::statements::{Statement, bind};
 use crate::service::configuration::{self, Env};
 use crate::tables::api_keys;
+use crate::text_enum::text_enum;
 use crate::token::api_key::{self, ApiKeyKind};
 
 /// What a caller presents itself with.
@@ -256,35 +257,19 @@ fn no_env() -> Error {
         .hint("Create a product and an environment with dialstack.product_create() and dialstack.env_create().")
 }
 
-/// What a role may do, each level all of those below it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Level {
-    /// What a user's own connection needs.
-    Client,
-    /// What a backend needs.
-    Server,
-    /// Everything.
-    Admin,
+text_enum! {
+    /// What a role may do, each level all of those below it. The lowest is the first.
+    pub enum Level {
+        /// What a user's own connection needs.
+        Client = "client",
+        /// What a backend needs.
+        Server = "server",
+        /// Everything.
+        Admin = "admin",
+    }
 }
 
 impl Level {
-    /// All levels, lowest first.
-    pub const ALL: [Level; 3] = [Level::Client, Level::Server, Level::Admin];
-
-    /// The word in SQL.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Level::Client => "client",
-            Level::Server => "server",
-            Level::Admin => "admin",
-        }
-    }
-
-    /// Reads the word.
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|level| level.as_str() == text)
-    }
-
     /// The function whose EXECUTE privilege marks who has the level.
     pub const fn marker(self) -> &'static CStr {
         match self {
@@ -300,7 +285,7 @@ pub fn has_level(level: Level) -> Result<bool> {
     // Takes in the news of what was granted and revoked.
     relcache::epoch();
     let mut has = false;
-    for marked in Level::ALL.into_iter().filter(|marked| *marked >= level) {
+    for marked in Level::ALL.iter().filter(|marked| **marked >= level) {
         has |= may_execute(marked.marker())?;
     }
     Ok(has)

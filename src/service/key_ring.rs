@@ -15,7 +15,8 @@ use crate::pg::{random, relcache, server};
 use crate::service::revocations::conflict;
 use crate::service::root_key::{self, NewRoot};
 use crate::tables::instance::{self, Instance};
-use crate::tables::signing_keys::{self, KeyRow, NewKey};
+use crate::tables::signing_keys::{self, NewKey};
+pub use crate::tables::signing_keys::{KeyRow, list};
 use crate::token::root_key::{RootKey, unwrap, wrap};
 use crate::token::{
     Algorithm, InstanceId, KeyEntry, KeyError, KeyRing, Material, Purpose, Rejected, Secret,

@@ -7,7 +7,7 @@ use crate::pg::clock::{self, Micros};
 use crate::service::configuration::{self, Env, StoredDefinition};
 use crate::service::session_data::SessionData;
 use crate::session::{Expected, Facts, Reason, judge};
-use crate::tables::sessions::{self, SessionRow};
+use crate::tables::sessions::SessionRow;
 use crate::token::Family;
 use crate::token::access::AccessClaims;
 
@@ -130,7 +130,7 @@ impl NamedSession {
     }
 
     fn is(&self, family: Family) -> bool {
-        self.row.kind == sessions::kind_of(family)
+        self.row.kind == family.as_str()
     }
 
     fn orphaned(&self) -> bool {

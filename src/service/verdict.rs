@@ -129,7 +129,7 @@ fn look_up(token: AuthenticToken) -> Result<Option<(NamedSession, bool)>> {
     let Some(row) = sessions::by_id(&token.session_id)? else {
         return Ok(None);
     };
-    if row.kind != sessions::kind_of(token.family) {
+    if row.kind != token.family.as_str() {
         return Ok(None);
     }
     let settled = !row.in_progress;

@@ -92,6 +92,11 @@ static INSERT_PRODUCT: Statement = Statement {
     parameters: &[T::TEXTOID, T::TEXTOID],
 };
 
+static FIRST: Statement = Statement {
+    sql: "SELECT product_id, product FROM dialstack.products ORDER BY product LIMIT $1",
+    parameters: &[T::INT8OID],
+};
+
 static INSERT_ENV: Statement = Statement {
     sql: "INSERT INTO dialstack.environments (product_id, env, live) VALUES ($1, $2, $3) \
           ON CONFLICT (product_id, env) DO NOTHING",
@@ -103,10 +108,30 @@ static DELETE_ENV: Statement = Statement {
     parameters: &[T::INT4OID],
 };
 
-/// Stores a product and tells its id; `None` if the name is taken.
-pub fn insert(owner: &AsOwner, product: &str, name: &str) -> Result<Option<pgrx::Uuid>> {
+/// Stores a product and returns its id; `None` if the name is taken.
+pub fn insert(owner: &AsOwner, product: &str, name: &str) -> Result<Option<ProductId>> {
     let rows = INSERT_PRODUCT.write(owner, &[bind(product), bind(name)], |row| row.required(1))?;
-    Ok(rows.into_iter().next())
+    Ok(rows.first().map(|id: &pgrx::Uuid| *id.as_bytes()))
+}
+
+/// Ids and names of the first `limit` products, by name.
+pub fn first(owner: &AsOwner, limit: usize) -> Result<Vec<(ProductId, String)>> {
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    FIRST.read(owner, &[bind(limit)], |row| {
+        let product_id: pgrx::Uuid = row.required(1)?;
+        Ok((*product_id.as_bytes(), row.required(2)?))
+    })
+}
+
+/// The numbers of a product's environments, in their latest committed state. Reads all environments.
+pub fn env_ids(product_id: &ProductId) -> Result<Vec<i32>> {
+    let mut env_ids = Vec::new();
+    scan::each(|row| {
+        let env = env_row(row)?;
+        env_ids.extend((env.product_id == *product_id).then_some(env.env_id));
+        Ok(true)
+    })?;
+    Ok(env_ids)
 }
 
 /// Stores an environment; `false` if the product has one of that name.
@@ -119,7 +144,7 @@ pub fn insert_env(owner: &AsOwner, product_id: &ProductId, env: &str, live: bool
     Ok(INSERT_ENV.execute(owner, &arguments)? == 1)
 }
 
-/// Deletes an environment that was just looked up; one that somebody else has deleted is gone.
+/// Deletes an environment that was just looked up; one that was deleted meanwhile is no error.
 ///
 /// # Errors
 /// `CONFLICT` where the transaction's snapshot is too old to show it.

@@ -85,6 +85,8 @@ mod tests;
 
 use uuid::Uuid;
 
+use crate::text_enum::text_enum;
+
 pub use access::AccessClaims;
 pub use authentic::{AuthenticToken, Family, authenticate};
 pub use error::{KeyError, Rejected};
@@ -102,22 +104,13 @@ pub const MAX_TOKEN_BYTES: usize = 8192;
 /// Bytes of the longest session data, as JSON text.
 pub const MAX_DATA_BYTES: usize = 3500;
 
-/// The kind of environment that a token belongs to; it shows in the prefix.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Mode {
-    /// Real use.
-    Live,
-    /// Trying things out.
-    Test,
-}
-
-impl Mode {
-    /// `live` or `test`.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Live => "live",
-            Self::Test => "test",
-        }
+text_enum! {
+    /// The kind of environment that a token belongs to; it shows in the prefix.
+    pub enum Mode {
+        /// Real use.
+        Live = "live",
+        /// Trying things out.
+        Test = "test",
     }
 }
 

@@ -40,12 +40,12 @@ ROWS = dict(
     if not block.kind and "→" not in block.text
 )
 REASONS = re.findall(
-    r'Self::\w+ => "(\w+)"', (SOURCE / "session/verdict.rs").read_text(encoding="utf-8")
+    r'^        [A-Z]\w+ = "(\w+)",', (SOURCE / "session/verdict.rs").read_text(encoding="utf-8"), re.M
 )
 REVOKE_REASONS = {
     reason
     for path, pattern in (
-        ("store/revocations.rs", r'reason: "(\w+)"'),
+        ("service/revocations.rs", r'reason: "(\w+)"'),
         ("session/verdict.rs", r'const REVOKED_\w+: &str = "(\w+)"'),
     )
     for reason in re.findall(pattern, (SOURCE / path).read_text(encoding="utf-8"))
@@ -167,7 +167,7 @@ def as_written(function):
 def error_codes():
     """The codes of src/error.rs with their SQLSTATEs."""
     source = (SOURCE / "error.rs").read_text(encoding="utf-8")
-    words = dict(re.findall(r'Code::(\w+) => (?:\{\s*)?"(\w+)"', source))
+    words = dict(re.findall(r'^        (\w+) = "(\w+)",', source, re.M))
     sharedir = subprocess.check_output([BINDIR / "pg_config", "--sharedir"], text=True).strip()
     numbers = {}
     for line in Path(sharedir, "errcodes.txt").read_text(encoding="utf-8").splitlines():
@@ -348,7 +348,11 @@ def test_the_access_levels_are_those_of_the_functions(database, functions):
 
 
 def test_the_components_are_the_built_in_scopes(database):
-    rows = database.execute("SELECT scope, description FROM dialstack.scopes WHERE built_in")
+    database.execute("SELECT dialstack.product_create('built-in')")
+    rows = database.execute(
+        "SELECT scope, description FROM dialstack.scopes JOIN dialstack.products USING (product_id)"
+        " WHERE product = 'built-in'"
+    )
     told = {code(name)[0]: what for name, what in table(section("Choose components"), "component")}
     assert told == {row.scope: row.description for row in rows}
 
@@ -373,7 +377,7 @@ def test_every_view_is_told(database):
 
 
 def test_the_weaknesses_of_policies_are_those_of_the_source():
-    source = (SOURCE / "store/weakness.rs").read_text(encoding="utf-8")
+    source = (SOURCE / "rls/weakness.rs").read_text(encoding="utf-8")
     known = re.findall(r'= weakness!\(\s*"(\w+)",\s*(\w+),', source)
     told = {code(name)[0]: severity for name, severity, _ in table(section("What to check"), "weakness")}
     assert told == {name: severity.lower() for name, severity in known}

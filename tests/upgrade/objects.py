@@ -82,9 +82,6 @@ _OBJECTS = """
       FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid AND d.deptype = 'e'
      WHERE e.extname = 'dialstack_sessions'
     UNION ALL
-    SELECT 'built-in scope', s::text, NULL, NULL
-      FROM (SELECT scope, description FROM dialstack.scopes WHERE built_in) AS s
-    UNION ALL
     SELECT 'rollup state', s::text, NULL, NULL FROM dialstack.rollup_state AS s
 """
 

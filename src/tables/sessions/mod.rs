@@ -15,7 +15,6 @@ use crate::pg::clock::{self, Micros};
 use crate::pg::datum::varlena::Varlena;
 use crate::pg::scan::{self, Row};
 use crate::pg::table::table;
-use crate::token::Family;
 
 table! {
     /// The table `sessions`: one row a session.
@@ -45,15 +44,6 @@ table! {
         api_key_id: Uuid null,
     }
     indexes { BY_ID: (Uuid) = c"sessions_pkey" (session_id), }
-}
-
-/// The family as the table's `kind` has it.
-pub const fn kind_of(family: Family) -> &'static str {
-    match family {
-        Family::User => "user",
-        Family::Account => "account",
-        Family::Client => "client",
-    }
 }
 
 /// The day after which the row of a session that dies then may be deleted.
