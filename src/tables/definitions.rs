@@ -1,7 +1,6 @@
 //! The table `session_definitions`.
 
 use pgrx::datum::{Interval, TimestampWithTimeZone};
-use pgrx::pg_sys::BuiltinOid as T;
 use serde_json::Value;
 
 use crate::error::{Code, Coded, Result};
@@ -89,8 +88,7 @@ macro_rules! declare {
         }
 
         /// `$1`: the product; `$2`: the definition, as JSON; `$3`: now.
-        static UPSERT: Statement = Statement {
-            sql: concat!(
+        static UPSERT: Statement = Statement::new(concat!(
                 "INSERT INTO dialstack.session_definitions AS d (product_id, ",
                 $(stringify!($field), ", ",)+
                 "created_at, updated_at) SELECT $1, ",
@@ -99,22 +97,17 @@ macro_rules! declare {
                  ON CONFLICT (product_id, tag) DO UPDATE SET ",
                 $(stringify!($field), " = excluded.", stringify!($field), ", ",)+
                 "updated_at = greatest(excluded.updated_at, d.updated_at + interval '1 microsecond')"
-            ),
-            parameters: &[T::UUIDOID, T::JSONBOID, T::TIMESTAMPTZOID],
-        };
+            ));
 
         /// The columns of [`read_row`], of all definitions of product `$1`, or of the one with tag `$2`.
-        static SELECT: Statement = Statement {
-            sql: concat!(
+        static SELECT: Statement = Statement::new(concat!(
                 "SELECT p.product, d.created_at, d.updated_at",
                 $(", d.", stringify!($field),)+
                 " FROM dialstack.session_definitions d \
                   JOIN dialstack.products p USING (product_id) \
                  WHERE d.product_id = $1 AND ($2 IS NULL OR d.tag = $2) \
                  ORDER BY d.tag"
-            ),
-            parameters: &[T::UUIDOID, T::TEXTOID],
-        };
+            ));
     };
 }
 definition_fields!(declare);
@@ -141,17 +134,15 @@ fn read_row(row: &Columns<'_, '_>) -> Result<DefinitionRow> {
 }
 
 /// Locks the row, so that no other change comes between reading and writing.
-static LOCK: Statement = Statement {
-    sql: "SELECT definition_id FROM dialstack.session_definitions \
+static LOCK: Statement = Statement::new(
+    "SELECT definition_id FROM dialstack.session_definitions \
            WHERE product_id = $1 AND tag = $2 FOR UPDATE",
-    parameters: &[T::UUIDOID, T::TEXTOID],
-};
+);
 
-static DELETE: Statement = Statement {
-    sql: "DELETE FROM dialstack.session_definitions WHERE product_id = $1 AND tag = $2 \
+static DELETE: Statement = Statement::new(
+    "DELETE FROM dialstack.session_definitions WHERE product_id = $1 AND tag = $2 \
           RETURNING definition_id",
-    parameters: &[T::UUIDOID, T::TEXTOID],
-};
+);
 
 fn uuid(product_id: &ProductId) -> pgrx::Uuid {
     pgrx::Uuid::from_bytes(*product_id)

@@ -121,10 +121,7 @@ impl NewRoot {
     }
 }
 
-static DELETE: Statement = Statement {
-    sql: "DELETE FROM dialstack.instance",
-    parameters: &[],
-};
+static DELETE: Statement = Statement::new("DELETE FROM dialstack.instance");
 
 /// Puts one row in the place of what is there. Needs the lock that key changes take.
 pub fn replace(owner: &AsOwner, id: InstanceId, root: &NewRoot, created_at: Micros) -> Result<()> {

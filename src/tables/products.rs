@@ -1,7 +1,5 @@
 //! The tables `products` and `environments`.
 
-use pgrx::pg_sys::BuiltinOid as T;
-
 use crate::error::{Code, Error, Result};
 use crate::pg::relcache::Rel;
 use crate::pg::roles::AsOwner;
@@ -12,27 +10,21 @@ use crate::pg::transaction;
 /// The id of a product: the bytes of a UUID.
 pub type ProductId = [u8; 16];
 
-static INSERT_PRODUCT: Statement = Statement {
-    sql: "INSERT INTO dialstack.products (product, name) VALUES ($1, $2) \
+static INSERT_PRODUCT: Statement = Statement::new(
+    "INSERT INTO dialstack.products (product, name) VALUES ($1, $2) \
           ON CONFLICT (product) DO NOTHING RETURNING product_id",
-    parameters: &[T::TEXTOID, T::TEXTOID],
-};
+);
 
-static FIRST: Statement = Statement {
-    sql: "SELECT product_id, product FROM dialstack.products ORDER BY product LIMIT $1",
-    parameters: &[T::INT8OID],
-};
+static FIRST: Statement =
+    Statement::new("SELECT product_id, product FROM dialstack.products ORDER BY product LIMIT $1");
 
-static INSERT_ENV: Statement = Statement {
-    sql: "INSERT INTO dialstack.environments (product_id, env, live) VALUES ($1, $2, $3) \
+static INSERT_ENV: Statement = Statement::new(
+    "INSERT INTO dialstack.environments (product_id, env, live) VALUES ($1, $2, $3) \
           ON CONFLICT (product_id, env) DO NOTHING",
-    parameters: &[T::UUIDOID, T::TEXTOID, T::BOOLOID],
-};
+);
 
-static DELETE_ENV: Statement = Statement {
-    sql: "DELETE FROM dialstack.environments WHERE env_id = $1",
-    parameters: &[T::INT4OID],
-};
+static DELETE_ENV: Statement =
+    Statement::new("DELETE FROM dialstack.environments WHERE env_id = $1");
 
 /// Stores a product and returns its id; `None` if the name is taken.
 pub fn insert(owner: &AsOwner, product: &str, name: &str) -> Result<Option<ProductId>> {
