@@ -100,7 +100,8 @@ def functions(database):
          WHERE pronamespace = 'dialstack'::regnamespace
            -- Our own triggers call the others.
            AND (prorettype NOT IN ('trigger'::regtype, 'event_trigger'::regtype)
-                OR proname IN (SELECT function FROM dialstack.access_list()))
+                OR oid IN (SELECT concat('dialstack.', function)::regprocedure
+                             FROM dialstack.access_list() WHERE access IS NOT NULL))
         """
     ).fetchall()
     count = Counter(row.name for row in rows)
@@ -333,12 +334,11 @@ def test_every_setting_that_is_mentioned_exists():
 
 
 def test_the_access_levels_are_those_of_the_functions(database, functions):
-    arity = Counter(function.name for function in functions.values())
-    by_call = {
-        f"{f.name}/{f.arity}" if arity[f.name] > 1 else f.name: title
-        for title, f in functions.items()
-    }
-    rows = database.execute("SELECT function, access FROM dialstack.access_list()").fetchall()
+    by_call = {f"{f.name}/{f.arity}": title for title, f in functions.items()}
+    rows = database.execute(
+        "SELECT concat(proname, '/', pronargs) AS function, access FROM dialstack.access_list() "
+        "JOIN pg_proc p ON p.oid = concat('dialstack.', function)::regprocedure WHERE access IS NOT NULL"
+    ).fetchall()
     told = {
         (name, code(level)[0])
         for level, may in table(section("Access levels"), "level")
