@@ -107,6 +107,7 @@ const LEVELS: &[(Level, &[&str])] = &[
             "access_list",
             "protect_table",
             "unprotect_table",
+            "device_table",
             "policy_lint",
             "maintain",
             "schedule_maintenance",

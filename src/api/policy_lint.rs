@@ -4,7 +4,7 @@ use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
 use crate::pg::roles::AsOwner;
-use crate::rls::lint::{self, Finding};
+use crate::rls::lint;
 
 /// One row a weakness, the worst first.
 #[pg_extern(
@@ -29,22 +29,7 @@ fn policy_lint() -> Result<
     >,
     ErrorReport,
 > {
-    let mut findings = lint::findings(&AsOwner::enter()?)?;
-    findings.sort_by_cached_key(|finding| {
-        let Finding {
-            relation,
-            policy,
-            weakness,
-            detail,
-        } = finding;
-        (
-            weakness.severity,
-            relation.to_u32(),
-            weakness.name,
-            policy.clone(),
-            detail.clone(),
-        )
-    });
+    let findings = lint::findings(&AsOwner::enter()?)?;
     Ok(TableIterator::new(findings.into_iter().map(|finding| {
         (
             finding.relation,

@@ -8,6 +8,7 @@ pub mod key_ring;
 pub mod named_session;
 pub mod notifications;
 pub mod revocations;
+pub mod revoke_on_change;
 pub mod root_key_file;
 pub mod session_data;
 pub mod verdict;
