@@ -114,7 +114,7 @@ fn check(wanted: &Protection<'_>) -> Result<()> {
 /// Writes our policies on one table, in place of those that were there.
 fn protect(table: &Table, wanted: &Protection<'_>) -> Result<Registration> {
     let column = table::column(table, wanted.column)?;
-    let now = row_security(table);
+    let (now, _) = row_security(table);
     let known = registry::of(table);
     let mut registration = Registration {
         column: wanted.column.to_string_lossy().into_owned(),
@@ -172,7 +172,7 @@ fn bind_owner(table: &Table, now: RowSecurity, registration: &mut Registration) 
 /// made stricter since stays so, and whatever policy is left keeps it on. Where nothing is known of it,
 /// it stays as it is.
 fn unprotect(table: &Table) -> Result<()> {
-    let now = row_security(table);
+    let (now, _) = row_security(table);
     let (was, force_added) =
         registry::of(table).map_or((now, false), |known| (known.before, known.force_added));
     drop_policy(table, ACCESS)?;
@@ -186,7 +186,8 @@ fn unprotect(table: &Table) -> Result<()> {
     if was.enabled && !now.enabled {
         switch(table, "ENABLE")?;
     }
-    if !was.enabled && policies(table).is_some_and(|rest| rest.is_empty()) {
+    let (now, rest) = row_security(table);
+    if now.enabled && !was.enabled && rest.is_empty() {
         switch(table, "DISABLE")?;
     }
     Ok(())
@@ -195,8 +196,8 @@ fn unprotect(table: &Table) -> Result<()> {
 /// Refuses a table that has another permissive policy beside ours.
 fn check_alone(table: &Table) -> Result<()> {
     let is_ours = |policy: &Policy| [ACCESS, OPEN].contains(&policy.name.as_str());
-    let others: Vec<String> = policies(table)
-        .unwrap_or_default()
+    let (_, policies) = row_security(table);
+    let others: Vec<String> = policies
         .into_iter()
         .filter(|policy| policy.permissive && !is_ours(policy))
         .map(|policy| shown(&quote_identifier(policy.name)))
@@ -215,12 +216,10 @@ fn check_alone(table: &Table) -> Result<()> {
     .hint("Drop them, or make them restrictive."))
 }
 
-fn row_security(table: &Table) -> RowSecurity {
-    OpenRelation::open(table.oid).map_or_else(RowSecurity::default, |open| open.row_security())
-}
-
-fn policies(table: &Table) -> Option<Vec<Policy>> {
-    OpenRelation::open(table.oid)?.policies()
+/// How row-level security stands on a table, and its policies where it is on.
+fn row_security(table: &Table) -> (RowSecurity, Vec<Policy>) {
+    let open = OpenRelation::open(table.oid);
+    open.map(|open| open.row_security()).unwrap_or_default()
 }
 
 /// `ALTER TABLE … ROW LEVEL SECURITY`

@@ -40,8 +40,12 @@ impl StoredExpression {
     pub fn read<T>(&self, read: impl for<'tree> FnOnce(Node<'tree>) -> T) -> Option<T> {
         // SAFETY: the server wrote the text for this very function. The nodes lie in the current memory
         // context, which outlives this call; `read` cannot keep them.
-        let root = unsafe { Node::new(pg_sys::stringToNode(self.0.as_ptr()).cast()) };
-        root.map(read)
+        let root = unsafe {
+            pg_sys::stringToNode(self.0.as_ptr())
+                .cast::<pg_sys::Node>()
+                .as_ref()
+        };
+        root.map(|root| read(Node(root)))
     }
 
     /// Whether this is what the SQL expression `condition` would be stored as, were it the condition of
@@ -74,7 +78,7 @@ impl StoredExpression {
                 PgList::<pg_sys::RawStmt>::from_pg(pg_sys::raw_parser(select.as_ptr(), mode));
             let statement = parsed.get_ptr(0).map(|raw| (*raw).stmt);
             let made = statement
-                .and_then(|statement| Node::new(statement)?.cast())
+                .and_then(|statement| Node(statement.as_ref()?).cast())
                 .and_then(|select: &pg_sys::SelectStmt| {
                     PgList::<pg_sys::ResTarget>::from_pg(select.targetList).get_ptr(0)
                 })
@@ -155,44 +159,36 @@ macro_rules! tagged {
 
 tagged!(
     FuncExpr T_FuncExpr, OpExpr T_OpExpr, ScalarArrayOpExpr T_ScalarArrayOpExpr, Var T_Var,
-    Const T_Const, Query T_Query, RelabelType T_RelabelType, SelectStmt T_SelectStmt
+    Const T_Const, Query T_Query, RangeTblEntry T_RangeTblEntry, RelabelType T_RelabelType,
+    SelectStmt T_SelectStmt
 );
 
 impl<'tree> Node<'tree> {
-    /// `None` for NULL.
-    ///
-    /// # Safety
-    /// What is not NULL is a node that nothing frees or changes during `'tree`.
-    unsafe fn new(node: *mut pg_sys::Node) -> Option<Self> {
-        // SAFETY: as the caller promises.
-        unsafe { node.as_ref() }.map(Node)
-    }
-
     fn cast<T: Tagged>(self) -> Option<&'tree T> {
         // SAFETY: a node with this tag is a `T`, which begins with the node.
         (self.0.type_ == T::TAG).then(|| unsafe { &*ptr::from_ref(self.0).cast::<T>() })
     }
 
-    /// The members of a list in the tree.
+    /// The members of a list that a field of this node holds.
     fn members(self, list: *mut pg_sys::List) -> Vec<Node<'tree>> {
-        // SAFETY: a field of a node of the tree, which holds a list of nodes or none; they live as long
-        // as that node.
+        // SAFETY: called with such lists alone; they hold nodes, which live as long as this one does.
         unsafe {
             let list = PgList::<pg_sys::Node>::from_pg(list);
-            list.iter_ptr().filter_map(|node| Node::new(node)).collect()
+            list.iter_ptr()
+                .filter_map(|node| node.as_ref().map(Node))
+                .collect()
         }
     }
 
     /// The node below casts that change nothing.
-    pub fn without_relabelling(mut self) -> Self {
-        while let Some(cast) = self.cast::<pg_sys::RelabelType>() {
-            // SAFETY: what a node of the tree points to lives as long as that node.
-            match unsafe { Node::new(cast.arg.cast()) } {
-                Some(argument) => self = argument,
-                None => break,
-            }
+    pub fn without_relabelling(self) -> Self {
+        let mut node = self;
+        while node.cast::<pg_sys::RelabelType>().is_some()
+            && let [argument] = node.children()[..]
+        {
+            node = argument;
         }
-        self
+        node
     }
 
     /// What it is.
@@ -215,8 +211,13 @@ impl<'tree> Node<'tree> {
             };
         }
         if let Some(query) = self.cast::<pg_sys::Query>() {
+            use pg_sys::RTEKind::{RTE_FUNCTION, RTE_RESULT, RTE_VALUES};
+            let is_none = |entry: Node<'_>| {
+                let kind = entry.cast().map(|it: &pg_sys::RangeTblEntry| it.rtekind);
+                matches!(kind, Some(RTE_FUNCTION | RTE_VALUES | RTE_RESULT))
+            };
             return Kind::Query {
-                reads_tables: Self::reads_tables(query),
+                reads_tables: !self.members(query.rtable).into_iter().all(is_none),
             };
         }
         let operator = self
@@ -236,17 +237,6 @@ impl<'tree> Node<'tree> {
                 sides,
             },
             Err(_) => Kind::Other,
-        }
-    }
-
-    fn reads_tables(query: &pg_sys::Query) -> bool {
-        use pg_sys::RTEKind::{RTE_FUNCTION, RTE_RESULT, RTE_VALUES};
-        // SAFETY: the list of a query of the tree, which holds range table entries that
-        // live as long as the query.
-        unsafe {
-            let entries = PgList::<pg_sys::RangeTblEntry>::from_pg(query.rtable);
-            let mut kinds = entries.iter_ptr().map(|entry| (*entry).rtekind);
-            kinds.any(|kind| !matches!(kind, RTE_FUNCTION | RTE_VALUES | RTE_RESULT))
         }
     }
 
@@ -277,6 +267,6 @@ impl<'tree> Node<'tree> {
 unsafe extern "C-unwind" fn collect(node: *mut pg_sys::Node, context: *mut c_void) -> bool {
     // SAFETY: `children` passes such a vector, which nobody else touches while the walker runs, and the
     // walker gives a node of the same tree.
-    unsafe { (*context.cast::<Vec<Node<'_>>>()).extend(Node::new(node)) };
+    unsafe { (*context.cast::<Vec<Node<'_>>>()).extend(node.as_ref().map(Node)) };
     false
 }

@@ -42,22 +42,19 @@ impl OpenRelation {
         self.0.as_ptr()
     }
 
-    /// How row-level security stands on it.
-    pub fn row_security(&self) -> RowSecurity {
-        // SAFETY: an open relation is pinned in the relation cache, and always has its pg_class row.
-        let form = unsafe { &*self.0.as_ref().rd_rel };
-        RowSecurity {
-            enabled: form.relrowsecurity,
-            forced: form.relforcerowsecurity,
-        }
-    }
-
-    /// Its policies; `None` where row-level security is off: the server then loads none.
-    pub fn policies(&self) -> Option<Vec<Policy>> {
-        // SAFETY: an open relation is pinned in the relation cache, and nothing is called meanwhile
-        // that could receive an invalidation of it. The list holds policies.
+    /// How row-level security stands on it, and its policies. The server loads none where it is off.
+    pub fn row_security(&self) -> (RowSecurity, Vec<Policy>) {
+        // SAFETY: an open relation is pinned in the relation cache, always has its pg_class row, and
+        // nothing is called here that could receive an invalidation of it. The list holds policies.
         unsafe {
-            let description = self.0.as_ref().rd_rsdesc.as_ref()?;
+            let relation = self.0.as_ref();
+            let row_security = RowSecurity {
+                enabled: (*relation.rd_rel).relrowsecurity,
+                forced: (*relation.rd_rel).relforcerowsecurity,
+            };
+            let Some(description) = relation.rd_rsdesc.as_ref() else {
+                return (row_security, Vec::new());
+            };
             let list = PgList::<pg_sys::RowSecurityPolicy>::from_pg(description.policies);
             let policies = list.iter_ptr().filter_map(|policy| {
                 Some(Policy {
@@ -65,7 +62,7 @@ impl OpenRelation {
                     permissive: (*policy).permissive,
                 })
             });
-            Some(policies.collect())
+            (row_security, policies.collect())
         }
     }
 }
@@ -84,10 +81,10 @@ impl Drop for OpenRelation {
 /// # Safety
 /// `text` is NULL or ends with a NUL.
 pub(super) unsafe fn copied(text: *const c_char) -> Option<String> {
-    // SAFETY: not NULL here, so it ends with a NUL, as the caller promises.
-    (!text.is_null()).then(|| {
-        unsafe { CStr::from_ptr(text) }
-            .to_string_lossy()
-            .into_owned()
-    })
+    if text.is_null() {
+        return None;
+    }
+    // SAFETY: not NULL, so it ends with a NUL, as the caller promises.
+    let text = unsafe { CStr::from_ptr(text) };
+    Some(text.to_string_lossy().into_owned())
 }
