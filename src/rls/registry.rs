@@ -10,7 +10,7 @@
 use pgrx::spi::quote_literal;
 use serde::{Deserialize, Serialize};
 
-use crate::error::Result;
+use crate::error::{Code, Error, Result};
 use crate::pg::catalog::relation::RowSecurity;
 use crate::pg::catalog::table::{self, Table};
 use crate::rls::condition::{By, Sessions};
@@ -75,7 +75,11 @@ impl Registration {
     /// # Errors
     /// `PROTECT_FAILED`.
     pub fn store(&self, table: &Table) -> Result<()> {
-        let comment = serde_json::json!(self).to_string();
+        let comment = serde_json::to_string(self).map_err(|error| {
+            Error::new(Code::ProtectFailed, "the table can't be described")
+                .detail(error.to_string())
+                .hint("Give names that are valid UTF-8.")
+        })?;
         run(&format!(
             "COMMENT ON POLICY {ACCESS} ON {} IS {}",
             table.name,

@@ -140,7 +140,7 @@ SELECT row_number() OVER (ORDER BY relname, attnum, variant) AS n, relname, attn
                                CASE WHEN typname = 'int4' AND attidentity = '' THEN 'bigint' WHEN typcategory = 'A' THEN 'bigint[]' END]) variant
  WHERE relnamespace = 'dialstack'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition AND variant IS NOT NULL
    -- Of tables that only statements read, one will do.
-   AND (variant IN ('bigint', 'text') OR relname NOT IN ('scopes', 'protected_tables', 'rollup_state', 'activity_rollup', 'rollup_users', 'row_security_before'))
+   AND (variant IN ('bigint', 'text') OR relname NOT IN ('scopes', 'rollup_state', 'activity_rollup', 'rollup_users'))
    -- The server itself keeps the partition key as it is.
    AND (relname, attname) <> ('activity', 'month');
 -- What can become of tables and indexes: another thing bears the name, or nothing.

@@ -64,6 +64,6 @@ SELECT condition FROM pg_extension, unnest(extconfig, extcondition) AS c (relati
  WHERE extname = 'dialstack_sessions' AND relation = 'dialstack.scopes'::regclass \gset dump_
 SELECT left(scope, 10) AS scope FROM dialstack.scopes :dump_condition ORDER BY scope;
 SELECT relation::regclass, condition FROM pg_extension, unnest(extconfig, extcondition) AS c (relation, condition)
- WHERE extname = 'dialstack_sessions' AND relation IN ('dialstack.scopes'::regclass, 'dialstack.api_keys'::regclass, 'dialstack.protected_tables'::regclass)
+ WHERE extname = 'dialstack_sessions' AND relation IN ('dialstack.scopes'::regclass, 'dialstack.api_keys'::regclass)
  ORDER BY relation::regclass::text;
 DELETE FROM dialstack.scopes WHERE NOT built_in;
