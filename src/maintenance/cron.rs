@@ -1,14 +1,15 @@
 //! Scheduling through the extension pg_cron, where this database has it.
 
+use pgrx::PgSqlErrorCode;
 use pgrx::pg_sys::{self, BuiltinOid as T};
-use pgrx::{PgSqlErrorCode, PgTryBuilder};
 
 use crate::error::{Code, Error, Result};
 use crate::pg::roles::AsOwner;
 use crate::pg::statements::{Statement, bind};
+use crate::pg::subtransaction::recovering;
 
-/// The function is pg_cron's own: whatever else somebody put into a schema of that name would run as
-/// the owner of our extension.
+/// The function is pg_cron's own: any other in a schema of that name would run as the owner of our
+/// extension.
 static HAS_CRON: Statement = Statement {
     sql: "SELECT 1 FROM pg_catalog.pg_extension x \
             JOIN pg_catalog.pg_depend d \
@@ -26,7 +27,7 @@ static SCHEDULE: Statement = Statement {
     parameters: &[T::TEXTOID],
 };
 
-/// What an administrator of the database that has pg_cron runs there for this one.
+/// The statement by which an administrator of the database that has pg_cron schedules this one.
 static ELSEWHERE: Statement = Statement {
     sql: "SELECT current_setting('cron.database_name', true), \
                  format('SELECT cron.schedule_in_database(%L, %L, %L, %L);', \
@@ -37,7 +38,7 @@ static ELSEWHERE: Statement = Statement {
 };
 
 /// Lets pg_cron run the maintenance of this database by this schedule, as the owner of the extension.
-/// Tells the number of the job.
+/// Returns the number of the job.
 ///
 /// # Errors
 /// `CRON_NOT_AVAILABLE` where pg_cron is not in this database; `DEFINE_FAILED` for a schedule that it
@@ -48,15 +49,15 @@ pub fn schedule(cron: &str) -> Result<i64> {
         return Err(not_available(&owner, cron)?);
     }
     let schedule = || SCHEDULE.write(&owner, &[bind(cron)], |row| row.required::<i64>(1));
-    let job = PgTryBuilder::new(std::panic::AssertUnwindSafe(schedule))
-        .catch_when(PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE, |_| {
+    let job = recovering(&owner, schedule, |code| {
+        (code == PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE).then(|| {
             Err(Error::new(
                 Code::DefineFailed,
                 "the schedule is not one that pg_cron understands",
             )
             .hint("Write five fields: minute, hour, day of the month, month, day of the week; for example '*/5 * * * *'."))
         })
-        .execute()?;
+    })?;
     Ok(job.into_iter().next().unwrap_or_default())
 }
 

@@ -4,8 +4,8 @@
 //! The owner of a table may change the comment, as the owner may change the policy: it decides nothing
 //! but what `protect_table` and `unprotect_table` do to that very table, and `policy_lint` reports it.
 //! Whether client sessions count the rows of the table as devices is therefore not in it, but in a
-//! trigger that never fires: PostgreSQL lets only roles with access `admin` create one that names our
-//! function [`DEVICE_FUNCTION`], and it, too, stays with the table.
+//! trigger that never fires: only roles with access `admin` may execute the function that it names, and
+//! PostgreSQL lets nobody else create such a trigger. It, too, stays with the table.
 
 use pgrx::spi::quote_literal;
 use serde::{Deserialize, Serialize};
@@ -22,8 +22,6 @@ pub const ACCESS: &str = "dialstack_sessions_access";
 pub const OPEN: &str = "dialstack_sessions_open";
 /// The trigger that marks a table of devices.
 pub const DEVICES: &str = "dialstack_sessions_devices";
-/// The function that the trigger names, with product, environment and column as arguments.
-pub const DEVICE_FUNCTION: &str = "dialstack.device_table";
 
 /// What is known of a protected table, or of a part of one.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -94,6 +92,7 @@ pub fn of(table: &Table) -> Option<Registration> {
 }
 
 /// Marks a table as one of devices of the environment that it is protected for, or takes the mark away.
+/// The trigger's arguments are product, environment and column.
 ///
 /// # Errors
 /// `PROTECT_FAILED`.
@@ -107,7 +106,7 @@ pub fn mark_devices(table: &Table, registration: Option<&Registration>) -> Resul
     let arguments = [&of.product, &of.env, &of.column].map(quote_literal);
     run(&format!(
         "CREATE OR REPLACE TRIGGER {DEVICES} AFTER TRUNCATE ON {} FOR EACH STATEMENT WHEN (false) \
-         EXECUTE FUNCTION {DEVICE_FUNCTION}({})",
+         EXECUTE FUNCTION dialstack.device_table({})",
         table.name,
         arguments.join(", ")
     ))

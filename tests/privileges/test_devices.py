@@ -64,6 +64,8 @@ def register(admin, shop, owner, running=None, column="account", name="devices")
     call(admin, "protect_table", relation=f"{owner}.{name}", column_name=column, product=shop.product,
          env=shop.env, by="connected_account", device=True, force=bool(running))
     if running:
+        # Bound by the policy, the owner must be allowed to execute what it calls.
+        call(admin, "grant_access", role=owner, access="client")
         admin.execute(f"CREATE POLICY spying ON {owner}.{name} USING ({owner}.{running}())")
 
 
