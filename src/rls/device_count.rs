@@ -18,8 +18,8 @@ use crate::pg::roles::{AsOwner, AsRole};
 use crate::pg::statements::{Statement, bind};
 use crate::service::configuration::Env;
 
-/// The tables that are marked as devices of an environment, with names quoted as SQL needs them. Who
-/// depends on the function is found by index, however many policies and triggers there are.
+/// The tables that are marked as devices of an environment, with names quoted as SQL needs them. The
+/// triggers of the function are found by index, however many policies and triggers there are.
 static TABLES: Statement = Statement {
     sql: "SELECT c.relowner, format('%I.%I', n.nspname, c.relname), quote_ident(a.attname), \
                  format_type(a.atttypid, NULL) \

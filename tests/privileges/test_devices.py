@@ -60,7 +60,7 @@ def table(admin, owner, column="uuid"):
 
 
 def register(admin, shop, owner, running=None, column="account", name="devices"):
-    """Protects the owner's table as one of devices; whoever asks for its rows runs this function."""
+    """Protects the owner's table as one of devices; a query that the policies bind runs the function."""
     call(admin, "protect_table", relation=f"{owner}.{name}", column_name=column, product=shop.product,
          env=shop.env, by="connected_account", device=True, force=bool(running))
     if running:

@@ -1,4 +1,4 @@
-"""protect_table does what its caller could do by hand, and nothing that somebody else prepared."""
+"""protect_table does what its caller could do without it, and nothing that another role prepared."""
 
 import pytest
 from psycopg import errors
