@@ -83,5 +83,5 @@ extension_sql_file!("../sql/90_finish.sql", name = "finish", finalize);
 #[pg_guard]
 pub extern "C-unwind" fn _PG_init() {
     guc::register();
-    pg::relcache::register_callbacks();
+    pg::relcache::register(tables::declared());
 }

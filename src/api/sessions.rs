@@ -5,6 +5,7 @@ use pgrx::prelude::*;
 
 use super::function::{Result, functions};
 use crate::dashboard::sessions::{self, List};
+use crate::pg::datum::jsonb::Jsonb;
 use crate::service::session_data::SessionData;
 use crate::service::{change, revoke};
 
@@ -42,9 +43,9 @@ functions! { FUNCTIONS;
     #[pg_extern(volatile, parallel_unsafe)]
     fn session_update_data(
         session_id: Option<pgrx::Uuid>,
-        data: Option<SessionData>,
+        data: Option<Jsonb>,
     ) => rows { session_id: pgrx::Uuid, expires_at: TimestampWithTimeZone } {
-        vec![change::update_data(session_id, data)?]
+        vec![change::update_data(session_id, data.map(SessionData))?]
     }
 
     /// Moves the end of a living session, within what its definition allows.

@@ -5,7 +5,7 @@ use std::ffi::CStr;
 use pgrx::pg_sys;
 
 use crate::error::Result;
-use crate::pg::relcache::{self, Rel};
+use crate::pg::relcache;
 use crate::pg::settings::set_for_this_level;
 
 /// The one search path under which our statements run, so that kept plans stay valid and no
@@ -72,7 +72,7 @@ impl AsOwner {
     /// # Errors
     /// `JWT_NOT_AVAILABLE` where the extension's tables are not there.
     pub fn enter() -> Result<Self> {
-        Ok(AsOwner(AsRole::switch(owner()?, 0)))
+        Ok(AsOwner(AsRole::switch(relcache::owner()?, 0)))
     }
 
     /// The same for statements that look up by index whatever is to be found by one. The planner would
@@ -94,23 +94,6 @@ impl AsOwner {
         Ok(owner)
     }
 }
-
-/// The role that owns our tables.
-fn owner() -> Result<pg_sys::Oid> {
-    let sessions = relcache::oid(Rel::Sessions)?;
-    // SAFETY: RelationIdGetRelation pins a relation cache entry, which is read and unpinned.
-    unsafe {
-        let relation = pg_sys::RelationIdGetRelation(sessions);
-        if relation.is_null() {
-            // Dropped under our feet: the look-up by name says so.
-            return Err(relcache::missing());
-        }
-        let owner = (*(*relation).rd_rel).relowner;
-        pg_sys::RelationClose(relation);
-        Ok(owner)
-    }
-}
-
 /// Whether the current user may execute this function of ours, which takes no argument; `None` if there is no such
 /// function.
 pub fn may_execute(function: &CStr) -> Option<bool> {

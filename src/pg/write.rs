@@ -1,45 +1,40 @@
-//! Adding a row as the server adds one to its catalogues, for values that must not be in any statement.
+//! Inserting a row directly, as the server does into its own catalogues: no statement, so nothing of the row can
+//! come into a log; no trigger, no default, no check.
 
-use pgrx::datum::DatumWithOid;
-use pgrx::{PgTupleDesc, pg_sys};
+use pgrx::pg_sys;
 
 use crate::error::Result;
-use crate::pg::relcache::{self, Rel};
-use crate::pg::scan::OpenRelation;
+use crate::pg::scan::OpenTable;
 use crate::pg::statements::must_be_able_to_write;
+use crate::pg::table::{Assignment, Table};
 
-/// Adds a row and its index entries: a value for each column, in order. Unique indexes are respected; no
-/// trigger fires and no constraint is checked.
+/// Adds a row with these values; columns that are not named are NULL. Unique indexes are kept. What follows in
+/// the transaction sees the row.
 ///
 /// # Errors
-/// `JWT_NOT_AVAILABLE` where the table has other columns.
-pub fn insert(rel: Rel, values: &[DatumWithOid<'_>]) -> Result<()> {
+/// `JWT_NOT_AVAILABLE` where the table is not as the extension made it. Raises 25006 where nothing can be
+/// written.
+pub fn insert<R: Table>(row: impl IntoIterator<Item = Assignment<R>>) -> Result<()> {
     must_be_able_to_write();
-    let relation = OpenRelation::open(rel, pg_sys::RowExclusiveLock)?;
-    // SAFETY: an open relation has a row descriptor, which lives as long as it is open and is only read here.
-    let columns = unsafe { PgTupleDesc::from_pg_unchecked((*relation.0).rd_att) };
-    let fits = columns.len() == values.len()
-        && (0..columns.len()).all(|n| {
-            let column = columns.get(n);
-            column.is_some_and(|column| column.atttypid == values[n].oid())
-        });
-    if !fits {
-        return Err(relcache::altered());
+    let table = OpenTable::<R>::open(pg_sys::RowExclusiveLock)?;
+    // SAFETY: an open table has a row descriptor, which its lock keeps as it is.
+    let description = unsafe { (*table.relation).rd_att };
+    // SAFETY: the descriptor that was just read.
+    let columns = usize::try_from(unsafe { (*description).natts }).unwrap_or_default();
+    let mut values = vec![pg_sys::Datum::null(); columns];
+    let mut nulls = vec![true; columns];
+    for assignment in row {
+        let n = usize::from(assignment.number.unsigned_abs()) - 1;
+        if let Some(value) = assignment.value {
+            values[n] = value;
+            nulls[n] = false;
+        }
     }
-    let datum = |value: &DatumWithOid<'_>| value.datum().map(|datum| datum.sans_lifetime());
-    let mut nulls: Vec<bool> = values.iter().map(|value| datum(value).is_none()).collect();
-    let mut datums: Vec<_> = values
-        .iter()
-        .map(|value| datum(value).unwrap_or(pg_sys::Datum::null()))
-        .collect();
-    // SAFETY: both arrays have an entry for each column, of its type. The row is a copy of them, which is freed
-    // once.
+    // SAFETY: both arrays have an entry a column, and each value has the type of its column: an assignment is
+    // made by a typed column, and the table was checked against its declaration. The table is locked for writing.
     unsafe {
-        let row_type = (*relation.0).rd_att;
-        let row = pg_sys::heap_form_tuple(row_type, datums.as_mut_ptr(), nulls.as_mut_ptr());
-        pg_sys::CatalogTupleInsert(relation.0, row);
-        pg_sys::heap_freetuple(row);
-        // What follows in this transaction sees the row.
+        let tuple = pg_sys::heap_form_tuple(description, values.as_mut_ptr(), nulls.as_mut_ptr());
+        pg_sys::CatalogTupleInsert(table.relation, tuple);
         pg_sys::CommandCounterIncrement();
     }
     Ok(())

@@ -9,7 +9,7 @@ use crate::pg::clock::{self, Micros, timestamptz};
 use crate::pg::datum::uuid::{pg_uuid, uuid};
 use crate::pg::roles::AsOwner;
 use crate::service::configuration::{self, StoredDefinition};
-use crate::service::session_data::{self, SessionData};
+use crate::service::session_data::SessionData;
 use crate::service::{caller, key_ring, required, revocations, tokens};
 use crate::session::period::MAX_SPAN_MICROS;
 use crate::tables::sessions::{self, SessionRow, change};
@@ -66,7 +66,7 @@ pub fn update_data(session_id: Option<pgrx::Uuid>, data: Option<SessionData>) ->
     }
     let ring = key_ring::ring()?;
     tokens::check_token_size(&ring, &row, &stored, &checked)?;
-    let (key_number, sealed_data) = session_data::seal(&data, &ring, row.session_id)?;
+    let (key_number, sealed_data) = data.seal(&ring, row.session_id)?;
     let number = key_number.cast_signed();
     if !change::set_data(&owner, &row.session_id, sealed_data, number)? {
         return Err(revocations::conflict());

@@ -12,7 +12,7 @@ use crate::service::caller;
 use crate::service::configuration;
 use crate::service::key_ring;
 use crate::service::revocations::{self, Which};
-use crate::service::session_data::{self, SessionData};
+use crate::service::session_data::SessionData;
 use crate::service::tokens::{Issue, Tokens, check_against, check_origin, issue, lifetimes};
 use crate::session::{Definition, Room, room};
 use crate::tables::activity::Origin;
@@ -70,7 +70,7 @@ pub fn create(call: &Create<'_>) -> Result<Tokens> {
     )?;
     let ring = key_ring::ring()?;
     let session_id = random::uuid()?;
-    let (key_number, sealed_data) = session_data::seal(call.data, &ring, session_id)?;
+    let (key_number, sealed_data) = call.data.seal(&ring, session_id)?;
     let session = NewSession {
         session_id,
         kind: Kind::User {

@@ -6,6 +6,7 @@ use crate::error::Result;
 use crate::pg::clock::{self, Micros};
 use crate::service::configuration;
 use crate::service::key_ring;
+use crate::service::session_data::SessionData;
 use crate::service::verdict::{self, Verdict};
 use crate::session::Expected;
 use crate::tables::sessions;
@@ -152,7 +153,7 @@ fn checks(token: Option<&str>) -> Result<Vec<(&'static str, bool, String)>> {
         expiry("the session", row.expires_at, now),
     ));
     if row.sealed_data.is_some() {
-        let opens = verdict::open_data(&row)?.is_some();
+        let opens = SessionData::of(&row)?.is_some();
         let detail = if opens {
             "its data can be decrypted"
         } else {

@@ -6,17 +6,18 @@ use crate::error::{Code, Result};
 use crate::pg::clock::{self, Micros};
 use crate::pg::roles::AsOwner;
 use crate::pg::transaction;
-use crate::service::configuration::{self, Env, StoredDefinition};
+use crate::service::configuration::{Env, StoredDefinition};
 use crate::service::key_ring;
+use crate::service::named_session::NamedSession;
 use crate::service::revocations::{self, Which};
 use crate::service::session_data::SessionData;
 use crate::service::tokens::{Issue, Tokens, check_origin, issue, lifetimes};
 use crate::service::verdict;
-use crate::session::{Decision, Expected, Facts, Lifetimes, Reason, Rotation, decide, judge};
+use crate::session::{Decision, Expected, Lifetimes, Reason, Rotation, decide};
 use crate::tables::activity::{self, Origin};
 use crate::tables::sessions::refresh::{Step, rotate};
 use crate::tables::sessions::{self, SessionRow};
-use crate::token::refresh::RefreshToken;
+use crate::token::Mode;
 
 /// What a refresh comes to.
 pub enum Refreshed {
@@ -58,23 +59,24 @@ pub fn refresh(
             // A write found the row otherwise than it is: the transaction's snapshot is older than the row.
             return Err(revocations::conflict());
         }
-        let place = match place(&row, &presented, &expected, now)? {
-            Ok(place) => place,
-            Err(reason) => return refuse(&row, reason, now, origin),
+        let session = match refreshable(row, presented.mode, &expected, now)? {
+            Ok(session) => session,
+            Err((row, reason)) => return refuse(&row, reason, now, origin),
         };
+        let row = &session.row;
         let decision = decide(&Rotation {
             presented: presented.generation,
             stored: row.generation,
             rotated_at: row.rotated_at,
             now,
-            reuse_interval: place.stored.definition.reuse_interval.approx_micros(),
+            reuse_interval: session.stored.definition.reuse_interval.approx_micros(),
             waited: before.is_some(),
         });
         match decision {
             Decision::Rotate { next } => {
-                let ends = place.lifetimes(&row, now)?;
+                let ends = session.lifetimes(now)?;
                 let step = Step {
-                    from: &row,
+                    from: row,
                     to: next,
                     now,
                     token_expires_at: ends.token,
@@ -82,91 +84,81 @@ pub fn refresh(
                     origin,
                 };
                 if rotate(&step)? {
-                    return place.tokens(&row, next, now, ends.token);
+                    return session.tokens(next, now, ends.token);
                 }
             }
             Decision::Repeat => {
-                note(&row, None, now, origin)?;
-                let expires_at = place.lifetimes(&row, now)?.token.min(row.expires_at);
-                return place.tokens(&row, row.generation, now, expires_at);
+                note(row, None, now, origin)?;
+                let expires_at = session.lifetimes(now)?.token.min(row.expires_at);
+                return session.tokens(row.generation, now, expires_at);
             }
             Decision::Reused => {
-                if end_family(&row, now, origin)? {
+                if end_family(row, now, origin)? {
                     return Ok(Refreshed::Refused(Reason::Reused));
                 }
             }
-            Decision::Exhausted => return refuse(&row, Reason::Expired, now, origin),
+            Decision::Exhausted => return refuse(row, Reason::Expired, now, origin),
         }
         // Another call changed the row first: decide again.
-        before = Some(row);
+        before = Some(session.row);
     }
 }
 
-/// What a session's tokens are made from, beside its row.
-struct Place {
+/// A session that may be refreshed, with all that its tokens are made from.
+struct Refreshable {
+    row: SessionRow,
     env: Rc<Env>,
     stored: Rc<StoredDefinition>,
     data: SessionData,
 }
 
-/// What the session's tokens are made from, or why it may not be refreshed.
-fn place(
-    row: &SessionRow,
-    presented: &RefreshToken,
+/// The session, or why it may not be refreshed.
+fn refreshable(
+    row: SessionRow,
+    mode: Mode,
     expected: &Expected<'_>,
     now: Micros,
-) -> Result<std::result::Result<Place, Reason>> {
-    let env = configuration::env_by_id(row.env_id)?;
-    let stored = match row.definition_id {
-        Some(id) => configuration::definition_by_id(id)?,
-        None => None,
+) -> Result<std::result::Result<Refreshable, (SessionRow, Reason)>> {
+    let session = NamedSession::load(row, None)?;
+    let judged = match &session.env {
+        Some(env) if env.mode != mode => Err(Reason::Invalid),
+        _ => session.judge(expected, now),
     };
-    let (Some(env), Some(stored)) = (env, stored) else {
-        return Ok(Err(Reason::Revoked));
-    };
-    if env.mode != presented.mode {
-        return Ok(Err(Reason::Invalid));
-    }
-    let facts = Facts {
-        product: Some(&env.product),
-        env: Some(&env.env),
-        tag: Some(&stored.definition.tag),
-        revoked: row.revoke_reason.as_deref(),
-        expires_at: row.expires_at,
-        token_expires_at: None,
-        scopes: None,
-    };
-    if let Err(reason) = judge(&facts, expected, now) {
-        return Ok(Err(reason));
-    }
-    // Without its key the data is lost, and with it the session.
-    let Some(data) = verdict::open_data(row)? else {
-        return Ok(Err(Reason::Invalid));
-    };
-    Ok(Ok(Place { env, stored, data }))
+    Ok(match (judged, session) {
+        (
+            Ok(()),
+            NamedSession {
+                row,
+                env: Some(env),
+                definition: Some(stored),
+                data: Some(data),
+                ..
+            },
+        ) => Ok(Refreshable {
+            row,
+            env,
+            stored,
+            data,
+        }),
+        (judged, session) => Err((session.row, judged.err().unwrap_or(Reason::Invalid))),
+    })
 }
 
-impl Place {
+impl Refreshable {
     /// The ends that a refresh now gives.
-    fn lifetimes(&self, row: &SessionRow, now: Micros) -> Result<Lifetimes> {
+    fn lifetimes(&self, now: Micros) -> Result<Lifetimes> {
         let code = Code::RefreshFailed;
-        lifetimes(&self.stored.definition, now, Some(row), None, code)
+        lifetimes(&self.stored.definition, now, Some(&self.row), None, code)
     }
 
-    /// The tokens of a generation, made with the keys of now: what went before may have waited.
-    fn tokens(
-        &self,
-        row: &SessionRow,
-        generation: u32,
-        now: Micros,
-        expires_at: Micros,
-    ) -> Result<Refreshed> {
+    /// The tokens of a generation, made with the present keys: what went before may have waited.
+    fn tokens(&self, generation: u32, now: Micros, expires_at: Micros) -> Result<Refreshed> {
         issue(&Issue {
             ring: &*key_ring::ring()?,
             env: &self.env,
             tag: &self.stored.definition.tag,
-            identifier: row.subject.as_deref().unwrap_or_default(),
-            session_id: row.session_id,
+            identifier: self.row.subject.as_deref().unwrap_or_default(),
+            session_id: self.row.session_id,
             generation,
             data: &self.data.text().compact(),
             now,

@@ -1,7 +1,6 @@
 //! Reading living client sessions.
 
 use pgrx::datum::TimestampWithTimeZone;
-use pgrx::pg_sys::BuiltinOid as T;
 use uuid::Uuid;
 
 use crate::error::Result;
@@ -82,21 +81,12 @@ macro_rules! filtered {
     };
 }
 
-static BY_ID: Statement = Statement {
-    sql: select_client!("expires_at > $2 AND session_id = $3"),
-    parameters: &[T::INT4OID, T::TIMESTAMPTZOID, T::UUIDOID],
-};
+static BY_ID: Statement = Statement::new(select_client!("expires_at > $2 AND session_id = $3"));
 
 /// Also an expired one: it holds its key until it is put away.
-static LOCK_BY_KEY: Statement = Statement {
-    sql: select_client!("subject = $2 FOR UPDATE"),
-    parameters: &[T::INT4OID, T::TEXTOID],
-};
+static LOCK_BY_KEY: Statement = Statement::new(select_client!("subject = $2 FOR UPDATE"));
 
-static BY_KEY: Statement = Statement {
-    sql: select_client!("expires_at > $2 AND subject = $3"),
-    parameters: &[T::INT4OID, T::TIMESTAMPTZOID, T::TEXTOID],
-};
+static BY_KEY: Statement = Statement::new(select_client!("expires_at > $2 AND subject = $3"));
 
 /// The living client session with this id.
 pub fn by_id(
@@ -149,36 +139,12 @@ pub struct ClientFilter<'a> {
     pub without_key: Option<bool>,
 }
 
-static LIST: Statement = Statement {
-    sql: select_client!(
-        filtered!(),
-        " ORDER BY created_at DESC, session_id LIMIT $8 OFFSET $9"
-    ),
-    parameters: &[
-        T::INT4OID,
-        T::TIMESTAMPTZOID,
-        T::UUIDOID,
-        T::TEXTOID,
-        T::UUIDOID,
-        T::UUIDOID,
-        T::BOOLOID,
-        T::INT8OID,
-        T::INT8OID,
-    ],
-};
+static LIST: Statement = Statement::new(select_client!(
+    filtered!(),
+    " ORDER BY created_at DESC, session_id LIMIT $8 OFFSET $9"
+));
 
-static COUNT: Statement = Statement {
-    sql: concat!("SELECT count(*) ", unrevoked!(), filtered!()),
-    parameters: &[
-        T::INT4OID,
-        T::TIMESTAMPTZOID,
-        T::UUIDOID,
-        T::TEXTOID,
-        T::UUIDOID,
-        T::UUIDOID,
-        T::BOOLOID,
-    ],
-};
+static COUNT: Statement = Statement::new(concat!("SELECT count(*) ", unrevoked!(), filtered!()));
 
 /// A page of living client sessions, newest first, and how many there are on all pages.
 pub fn list(

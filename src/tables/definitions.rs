@@ -1,19 +1,48 @@
 //! The table `session_definitions`.
 
 use pgrx::datum::{Interval, TimestampWithTimeZone};
-use pgrx::pg_sys::BuiltinOid as T;
 use serde_json::Value;
+use uuid::Uuid;
 
 use crate::error::{Code, Coded, Result};
 use crate::pg::clock;
 use crate::pg::datum::json::JsonText;
-use crate::pg::relcache::Rel;
 use crate::pg::roles::AsOwner;
-use crate::pg::scan;
+use crate::pg::scan::{self, Row};
 use crate::pg::statements::{Columns, Statement, bind};
+use crate::pg::table::table;
 use crate::session::definition::definition_fields;
 use crate::session::{Definition, OnLimit, Period, Problem, Selector, Span};
 use crate::tables::products::ProductId;
+
+table! {
+    /// The table `session_definitions`.
+    Definitions = c"session_definitions" {
+        definition_id: Int4,
+        product_id: Uuid,
+        tag: Text,
+        name: Text,
+        description: Text,
+        schema: Jsonb,
+        selector: Text,
+        expiry: Int4,
+        period: Text,
+        refresh_expiry: Int4,
+        refresh_period: Text,
+        idle_timeout: Span null,
+        max_lifetime: Span null,
+        max_sessions: Int4 null,
+        on_limit: Text,
+        reuse_interval: Span,
+        log_verify: Bool,
+        created_at: Timestamptz,
+        updated_at: Timestamptz,
+    }
+    indexes {
+        BY_ID: (Int4) = c"session_definitions_pkey" (definition_id),
+        BY_TAG: (Uuid, Text) = c"session_definitions_product_id_tag_key" (product_id, tag),
+    }
+}
 
 /// The type of a definition's field, in Rust and as its column holds it.
 pub trait Column: Sized {
@@ -88,9 +117,13 @@ macro_rules! declare {
             }
         }
 
+        fn scanned(row: &Row<'_, Definitions>) -> Result<(i32, Stored)> {
+            let stored = Stored { $($field: row.get(Definitions::$field)?,)+ };
+            Ok((row.get(Definitions::definition_id)?, stored))
+        }
+
         /// `$1`: the product; `$2`: the definition, as JSON; `$3`: now.
-        static UPSERT: Statement = Statement {
-            sql: concat!(
+        static UPSERT: Statement = Statement::new(concat!(
                 "INSERT INTO dialstack.session_definitions AS d (product_id, ",
                 $(stringify!($field), ", ",)+
                 "created_at, updated_at) SELECT $1, ",
@@ -99,25 +132,31 @@ macro_rules! declare {
                  ON CONFLICT (product_id, tag) DO UPDATE SET ",
                 $(stringify!($field), " = excluded.", stringify!($field), ", ",)+
                 "updated_at = greatest(excluded.updated_at, d.updated_at + interval '1 microsecond')"
-            ),
-            parameters: &[T::UUIDOID, T::JSONBOID, T::TIMESTAMPTZOID],
-        };
+            ));
 
         /// The columns of [`read_row`], of all definitions of product `$1`, or of the one with tag `$2`.
-        static SELECT: Statement = Statement {
-            sql: concat!(
+        static SELECT: Statement = Statement::new(concat!(
                 "SELECT p.product, d.created_at, d.updated_at",
                 $(", d.", stringify!($field),)+
                 " FROM dialstack.session_definitions d \
                   JOIN dialstack.products p USING (product_id) \
                  WHERE d.product_id = $1 AND ($2 IS NULL OR d.tag = $2) \
                  ORDER BY d.tag"
-            ),
-            parameters: &[T::UUIDOID, T::TEXTOID],
-        };
+            ));
     };
 }
 definition_fields!(declare);
+
+/// The definition with this number, in its latest committed state, with the number.
+pub fn by_id(definition_id: i32) -> Result<Option<(i32, Stored)>> {
+    scan::first_by(&BY_ID, (definition_id,), scanned)
+}
+
+/// The definition of a product with this tag, in its latest committed state, with its number.
+pub fn by_tag(product_id: &ProductId, tag: &str) -> Result<Option<(i32, Stored)>> {
+    let product_id = Uuid::from_bytes(*product_id);
+    scan::first_by(&BY_TAG, (&product_id, tag), scanned)
+}
 
 /// A stored definition as administrators see it.
 pub struct DefinitionRow {
@@ -141,17 +180,15 @@ fn read_row(row: &Columns<'_, '_>) -> Result<DefinitionRow> {
 }
 
 /// Locks the row, so that no other change comes between reading and writing.
-static LOCK: Statement = Statement {
-    sql: "SELECT definition_id FROM dialstack.session_definitions \
+static LOCK: Statement = Statement::new(
+    "SELECT definition_id FROM dialstack.session_definitions \
            WHERE product_id = $1 AND tag = $2 FOR UPDATE",
-    parameters: &[T::UUIDOID, T::TEXTOID],
-};
+);
 
-static DELETE: Statement = Statement {
-    sql: "DELETE FROM dialstack.session_definitions WHERE product_id = $1 AND tag = $2 \
+static DELETE: Statement = Statement::new(
+    "DELETE FROM dialstack.session_definitions WHERE product_id = $1 AND tag = $2 \
           RETURNING definition_id",
-    parameters: &[T::UUIDOID, T::TEXTOID],
-};
+);
 
 fn uuid(product_id: &ProductId) -> pgrx::Uuid {
     pgrx::Uuid::from_bytes(*product_id)
@@ -178,7 +215,7 @@ pub fn list(
 
 /// The definition with this tag, locked against other changes until the transaction ends.
 pub fn lock(owner: &AsOwner, product_id: &ProductId, tag: &str) -> Result<Option<DefinitionRow>> {
-    scan::lock_for_writing(Rel::Definitions)?;
+    scan::lock_for_writing::<Definitions>()?;
     LOCK.execute(owner, &[bind(uuid(product_id)), bind(tag)])?;
     let rows = SELECT.write(owner, &[bind(uuid(product_id)), bind(Some(tag))], read_row)?;
     Ok(rows.into_iter().next())

@@ -1,38 +1,105 @@
 //! The tables `products` and `environments`.
 
-use pgrx::pg_sys::BuiltinOid as T;
+use uuid::Uuid;
 
 use crate::error::{Code, Error, Result};
-use crate::pg::relcache::Rel;
 use crate::pg::roles::AsOwner;
-use crate::pg::scan::{self, Key};
+use crate::pg::scan::{self, Row};
 use crate::pg::statements::{Statement, bind};
+use crate::pg::table::table;
 use crate::pg::transaction;
+
+table! {
+    /// The table `products`.
+    Products = c"products" {
+        product_id: Uuid,
+        product: Text,
+        name: Text,
+        created_at: Timestamptz,
+    }
+    indexes {
+        BY_ID: (Uuid) = c"products_pkey" (product_id),
+        BY_NAME: (Text) = c"products_product_key" (product),
+    }
+}
 
 /// The id of a product: the bytes of a UUID.
 pub type ProductId = [u8; 16];
 
-static INSERT_PRODUCT: Statement = Statement {
-    sql: "INSERT INTO dialstack.products (product, name) VALUES ($1, $2) \
+table! {
+    /// The table `environments`.
+    Environments = c"environments" {
+        env_id: Int4,
+        product_id: Uuid,
+        env: Text,
+        live: Bool,
+        created_at: Timestamptz,
+    }
+    indexes {
+        ENV_BY_ID: (Int4) = c"environments_pkey" (env_id),
+        ENV_BY_NAME: (Uuid, Text) = c"environments_product_id_env_key" (product_id, env),
+    }
+}
+
+/// An environment as it is stored.
+pub struct EnvRow {
+    /// Its number.
+    pub env_id: i32,
+    /// Its product.
+    pub product_id: ProductId,
+    /// Its name.
+    pub env: String,
+    /// Live or test.
+    pub live: bool,
+}
+
+fn env_row(row: &Row<'_, Environments>) -> Result<EnvRow> {
+    Ok(EnvRow {
+        env_id: row.get(Environments::env_id)?,
+        product_id: *row.get(Environments::product_id)?.as_bytes(),
+        env: row.get(Environments::env)?,
+        live: row.get(Environments::live)?,
+    })
+}
+
+/// The name of a product, in its latest committed state.
+pub fn name(product_id: &ProductId) -> Result<Option<String>> {
+    let product_id = Uuid::from_bytes(*product_id);
+    scan::first_by(&BY_ID, (&product_id,), |row| row.get(Products::product))
+}
+
+/// The id of the product of this name, in its latest committed state.
+pub fn id(product: &str) -> Result<Option<ProductId>> {
+    let read = |row: &Row<'_, Products>| Ok(*row.get(Products::product_id)?.as_bytes());
+    scan::first_by(&BY_NAME, (product,), read)
+}
+
+/// The environment with this number, in its latest committed state.
+pub fn env_by_id(env_id: i32) -> Result<Option<EnvRow>> {
+    scan::first_by(&ENV_BY_ID, (env_id,), env_row)
+}
+
+/// The environment of this name, in its latest committed state.
+pub fn env_by_name(product_id: &ProductId, env: &str) -> Result<Option<EnvRow>> {
+    let product_id = Uuid::from_bytes(*product_id);
+    scan::first_by(&ENV_BY_NAME, (&product_id, env), env_row)
+}
+
+static INSERT_PRODUCT: Statement = Statement::new(
+    "INSERT INTO dialstack.products (product, name) VALUES ($1, $2) \
           ON CONFLICT (product) DO NOTHING RETURNING product_id",
-    parameters: &[T::TEXTOID, T::TEXTOID],
-};
+);
 
-static FIRST: Statement = Statement {
-    sql: "SELECT product_id, product FROM dialstack.products ORDER BY product LIMIT $1",
-    parameters: &[T::INT8OID],
-};
+static FIRST: Statement =
+    Statement::new("SELECT product_id, product FROM dialstack.products ORDER BY product LIMIT $1");
 
-static INSERT_ENV: Statement = Statement {
-    sql: "INSERT INTO dialstack.environments (product_id, env, live) VALUES ($1, $2, $3) \
+static INSERT_ENV: Statement = Statement::new(
+    "INSERT INTO dialstack.environments (product_id, env, live) VALUES ($1, $2, $3) \
           ON CONFLICT (product_id, env) DO NOTHING",
-    parameters: &[T::UUIDOID, T::TEXTOID, T::BOOLOID],
-};
+);
 
-static DELETE_ENV: Statement = Statement {
-    sql: "DELETE FROM dialstack.environments WHERE env_id = $1",
-    parameters: &[T::INT4OID],
-};
+static DELETE_ENV: Statement =
+    Statement::new("DELETE FROM dialstack.environments WHERE env_id = $1");
 
 /// Stores a product and returns its id; `None` if the name is taken.
 pub fn insert(owner: &AsOwner, product: &str, name: &str) -> Result<Option<ProductId>> {
@@ -49,14 +116,13 @@ pub fn first(owner: &AsOwner, limit: usize) -> Result<Vec<(ProductId, String)>> 
     })
 }
 
-/// The numbers of a product's environments, in the latest committed state.
+/// The numbers of a product's environments, in their latest committed state. Reads all environments.
 pub fn env_ids(product_id: &ProductId) -> Result<Vec<i32>> {
     let mut env_ids = Vec::new();
-    let keys = [Key::uuid(2, product_id)];
-    let index = Some(Rel::EnvironmentsByName);
-    scan::each(Rel::Environments, index, &keys, |row| {
-        env_ids.extend(row.get::<i32>(1));
-        true
+    scan::each(|row| {
+        let env = env_row(row)?;
+        env_ids.extend((env.product_id == *product_id).then_some(env.env_id));
+        Ok(true)
     })?;
     Ok(env_ids)
 }

@@ -1,38 +1,32 @@
 //! Locking sessions, changing their data and moving their ends.
 
-use pgrx::pg_sys::BuiltinOid as T;
 use uuid::Uuid;
 
 use crate::error::Result;
 use crate::guc;
 use crate::pg::clock::{self, Micros, timestamptz};
 use crate::pg::datum::uuid::pg_uuid;
-use crate::pg::relcache::Rel;
 use crate::pg::roles::AsOwner;
 use crate::pg::scan;
 use crate::pg::statements::{Statement, bind};
 use crate::tables::activity;
-use crate::tables::sessions::{SessionRow, purge_after};
+use crate::tables::sessions::{SessionRow, Sessions, purge_after};
 
-static LOCK_ONE: Statement = Statement {
-    sql: "SELECT 1 FROM dialstack.sessions WHERE session_id = $1 FOR UPDATE",
-    parameters: &[T::UUIDOID],
-};
+static LOCK_ONE: Statement =
+    Statement::new("SELECT 1 FROM dialstack.sessions WHERE session_id = $1 FOR UPDATE");
 
-static SET_DATA: Statement = Statement {
-    sql: "UPDATE dialstack.sessions SET sealed_data = $2, key_number = $3 \
+static SET_DATA: Statement = Statement::new(
+    "UPDATE dialstack.sessions SET sealed_data = $2, key_number = $3 \
            WHERE session_id = $1 AND revoked_at IS NULL",
-    parameters: &[T::UUIDOID, T::BYTEAOID, T::INT4OID],
-};
+);
 
-static SET_EXPIRY: Statement = Statement {
-    sql: "UPDATE dialstack.sessions SET expires_at = $2, purge_after = $3 \
+static SET_EXPIRY: Statement = Statement::new(
+    "UPDATE dialstack.sessions SET expires_at = $2, purge_after = $3 \
            WHERE session_id = $1 AND revoked_at IS NULL",
-    parameters: &[T::UUIDOID, T::TIMESTAMPTZOID, T::DATEOID],
-};
+);
 
-static EXTEND: Statement = Statement {
-    sql: "WITH extended AS ( \
+static EXTEND: Statement = Statement::new(
+    "WITH extended AS ( \
               UPDATE dialstack.sessions SET expires_at = $2, purge_after = $3 \
                WHERE session_id = $1 AND revoked_at IS NULL AND expires_at = $4 \
            RETURNING env_id, definition_id, kind, subject, ip, user_agent, created_at) \
@@ -43,31 +37,21 @@ static EXTEND: Statement = Statement {
           SELECT $5, $6, $1, env_id, definition_id, kind, 'refresh', 'success', subject, ip, \
                  user_agent, $7, '{\"extended\": true}', created_at, $4, $2 \
             FROM extended",
-    parameters: &[
-        T::UUIDOID,
-        T::TIMESTAMPTZOID,
-        T::DATEOID,
-        T::TIMESTAMPTZOID,
-        T::TIMESTAMPTZOID,
-        T::INT2OID,
-        T::INT4OID,
-    ],
-};
+);
 
 /// Computes the day from the row and the present retention.
-static POSTPONE_PURGE: Statement = Statement {
-    sql: "UPDATE dialstack.sessions SET purge_after = \
+static POSTPONE_PURGE: Statement = Statement::new(
+    "UPDATE dialstack.sessions SET purge_after = \
               ((least(expires_at, coalesce(revoked_at, expires_at)) \
                 + $2 * interval '1 microsecond') AT TIME ZONE 'UTC')::date \
            WHERE session_id = ANY ($1)",
-    parameters: &[T::UUIDARRAYOID, T::INT8OID],
-};
+);
 
 /// Locks the table for writing, for flows whose first statement only reads or locks rows of it: those lock
 /// its indexes too, and a REINDEX, which locks the table and then its indexes, would wait for them while
 /// their flow waits for the table.
 pub fn lock_table() -> Result<()> {
-    scan::lock_for_writing(Rel::Sessions)
+    scan::lock_for_writing::<Sessions>()
 }
 
 /// Locks a session's row until the transaction ends, so that what is read next stays true until it is

@@ -6,16 +6,45 @@ pub mod create;
 pub mod list;
 pub mod refresh;
 
-use pgrx::datum::{Date, TimestampWithTimeZone};
+use pgrx::datum::Date;
 use uuid::Uuid;
 
 use crate::error::Result;
 use crate::guc;
 use crate::pg::clock::{self, Micros};
-use crate::pg::datum::uuid::uuid;
 use crate::pg::datum::varlena::Varlena;
-use crate::pg::relcache::Rel;
-use crate::pg::scan::{self, Key, Row};
+use crate::pg::scan::{self, Row};
+use crate::pg::table::table;
+
+table! {
+    /// The table `sessions`: one row a session.
+    Sessions = c"sessions" {
+        session_id: Uuid,
+        created_at: Timestamptz,
+        token_expires_at: Timestamptz,
+        expires_at: Timestamptz,
+        last_seen_at: Timestamptz,
+        rotated_at: Timestamptz null,
+        revoked_at: Timestamptz null,
+        env_id: Int4,
+        definition_id: Int4 null,
+        generation: Int4,
+        key_number: Int4,
+        purge_after: Day,
+        kind: Text,
+        subject: Text null,
+        revoke_reason: Text null,
+        scopes: Texts null,
+        connected_account_ids: Uuids null,
+        connect_webview_ids: Uuids null,
+        user_identity_ids: Uuids null,
+        sealed_data: Bytea null,
+        ip: Address null,
+        user_agent: Text null,
+        api_key_id: Uuid null,
+    }
+    indexes { BY_ID: (Uuid) = c"sessions_pkey" (session_id), }
+}
 
 /// The day after which the row of a session that dies then may be deleted.
 pub fn purge_after(dies_at: Micros) -> Date {
@@ -74,41 +103,44 @@ impl SessionRow {
     }
 }
 
-fn read(row: &Row<'_>) -> Option<SessionRow> {
-    let at = |column| row.get::<TimestampWithTimeZone>(column).map(clock::micros);
-    Some(SessionRow {
-        session_id: uuid(row.get(1)?),
-        created_at: at(2)?,
-        expires_at: at(4)?,
-        rotated_at: at(6),
-        env_id: row.get(8)?,
-        definition_id: row.get(9),
-        generation: row.get::<i32>(10)?.unsigned_abs(),
-        key_number: row.get::<i32>(11)?.unsigned_abs(),
-        kind: row.get(13)?,
-        subject: row.get(14),
-        // A manual revocation may give no reason.
-        revoke_reason: row.get(15).or_else(|| at(7).map(|_| "revoked".to_owned())),
-        scopes: row.get(16),
-        connected_account_ids: row.kept(17),
-        user_identity_ids: row.kept(19),
-        sealed_data: row.get(20),
+fn read(row: &Row<'_, Sessions>) -> Result<SessionRow> {
+    Ok(SessionRow {
+        session_id: row.get(Sessions::session_id)?,
+        created_at: row.get(Sessions::created_at)?,
+        expires_at: row.get(Sessions::expires_at)?,
+        rotated_at: row.get(Sessions::rotated_at)?,
+        env_id: row.get(Sessions::env_id)?,
+        definition_id: row.get(Sessions::definition_id)?,
+        generation: row.get(Sessions::generation)?.unsigned_abs(),
+        key_number: row.get(Sessions::key_number)?.unsigned_abs(),
+        kind: row.get(Sessions::kind)?,
+        subject: row.get(Sessions::subject)?,
+        revoke_reason: match row.get(Sessions::revoked_at)? {
+            // An administrator who revokes in psql may give no reason.
+            Some(_) => row
+                .get(Sessions::revoke_reason)?
+                .or(Some("revoked".to_owned())),
+            None => row.get(Sessions::revoke_reason)?,
+        },
+        scopes: row.get(Sessions::scopes)?,
+        connected_account_ids: row.get(Sessions::connected_account_ids)?,
+        user_identity_ids: row.get(Sessions::user_identity_ids)?,
+        sealed_data: row.get(Sessions::sealed_data)?,
         in_progress: row.in_progress(),
     })
 }
 
-/// Whether any session is like that, in its latest committed state. Reads the whole table.
+/// True if any session is like that, in its latest committed state. Reads the whole table.
 pub fn any(like: impl Fn(&SessionRow) -> bool) -> Result<bool> {
     let mut found = false;
-    scan::each(Rel::Sessions, None, &[], |row| {
-        found = read(row).is_some_and(|row| like(&row));
-        !found
+    scan::each(|row| {
+        found = like(&read(row)?);
+        Ok(!found)
     })?;
     Ok(found)
 }
 
 /// The session with this id, in its latest committed state or as this transaction has changed it.
 pub fn by_id(session_id: &Uuid) -> Result<Option<SessionRow>> {
-    let keys = [Key::uuid(1, session_id.as_bytes())];
-    scan::first(Rel::Sessions, Some(Rel::SessionsById), &keys, read)
+    scan::first_by(&BY_ID, (session_id,), read)
 }
