@@ -40,6 +40,11 @@ class Player:
         self.roles = self._roles()
         self.has_template = False
 
+    def close(self):
+        if self.has_template:
+            self.server.execute(f"DROP DATABASE {TEMPLATE} WITH (FORCE)")
+        self.server.close()
+
     def _roles(self):
         return {name for (name,) in self.server.execute("SELECT rolname FROM pg_roles")}
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from book import PAGES
+from book import BY_NAME, PAGES
 from play import Player, has_node
 
 WORK = Path(os.environ["DSS_WORK"])
@@ -16,7 +16,8 @@ EXAMPLES = [(page, number) for page in PAGES for number in range(len(page.exampl
 @pytest.fixture(scope="module")
 def played():
     player = Player(WORK)
-    return cache(lambda name: player.play(next(page for page in PAGES if page.name == name)))
+    yield cache(lambda name: player.play(BY_NAME[name]))
+    player.close()
 
 
 def tidy(text):
