@@ -41,6 +41,13 @@ def box(x, y, width, height, fill=FILL, color=INK):
     )
 
 
+def label(x, y, words, color=INK):
+    """Words over lines that they must not be struck through by."""
+    width = 7 * len(words)
+    back = f'<rect x="{x - width / 2}" y="{y - 12}" width="{width}" height="16" fill="white"/>'
+    return back + text(x, y, words, 12, color=color)
+
+
 def arrow(x1, y1, x2, y2, dashed=False):
     dash = ' stroke-dasharray="5 4"' if dashed else ""
     return (
@@ -69,21 +76,21 @@ def sequence(lines):
     for line in lines[1:]:
         if message := re.fullmatch(r"(.+?) (-->|->) (.+?): (.+)", line):
             start, kind, end, words = message.groups()
-            parts.append(text((x[start] + x[end]) / 2, y - 7, words, 12))
+            parts.append(label((x[start] + x[end]) / 2, y - 7, words))
             inset = 4 if x[start] < x[end] else -4
             parts.append(arrow(x[start] + inset, y, x[end] - inset, y, kind == "-->"))
             y += 36
             continue
         name, words = line.split(": ", 1)
         if name == "...":
-            parts.append(text(x[actors[-1]] / 2 + 55, y - 2, words, 12, color=SOFT))
-            y += 28
+            parts.append(label(x[actors[-1]] / 2 + 55, y - 4, words, SOFT))
+            y += 32
             continue
         color = RED if words.startswith("!") else INK
         rows = textwrap.wrap(words.lstrip("! "), 30)
         parts.append(box(x[name] - 100, y - 16, 200, 10 + 16 * len(rows), "white", color))
         parts += [text(x[name], y + 16 * n, row, 12, color=color) for n, row in enumerate(rows)]
-        y += 20 + 16 * len(rows)
+        y += 28 + 16 * len(rows)
     lifelines = [
         f'<line x1="{x[name]}" y1="{top + 32}" x2="{x[name]}" y2="{y}" stroke="{SOFT}"/>' for name in actors
     ]
