@@ -17,8 +17,8 @@ CREATE TABLE dialstack.activity (
     ip            inet,
     user_agent    text,
     detail        jsonb,
-    -- What the rollups need, last because it was added last. Who wrote the row: rows become visible
-    -- in the order of neither time nor number, but those of transactions that are over are all there.
+    -- What the rollups need. xid is the transaction that wrote the row: rows become visible in the order
+    -- of neither time nor number, but those of finished transactions are all there.
     xid                xid8 NOT NULL DEFAULT pg_catalog.pg_current_xact_id(),
     session_created_at timestamptz,
     expires_before     timestamptz,
@@ -33,7 +33,7 @@ COMMENT ON COLUMN dialstack.activity.definition_id IS 'its definition; user sess
 COMMENT ON COLUMN dialstack.activity.latency_us IS 'microseconds inside the database until the row was written';
 COMMENT ON COLUMN dialstack.activity.month IS 'UTC month of at, 1 to 12; the partition';
 COMMENT ON COLUMN dialstack.activity.kind IS 'user, account or client';
-COMMENT ON COLUMN dialstack.activity.operation IS 'create, verify, refresh, revoke, delete, grant, reuse or evict; by_hand, which no log shows: somebody moved the end of a session';
+COMMENT ON COLUMN dialstack.activity.operation IS 'create, verify, refresh, revoke, delete, grant, reuse or evict';
 COMMENT ON COLUMN dialstack.activity.status IS 'success or fail';
 COMMENT ON COLUMN dialstack.activity.reason IS 'why it failed, or why a session was revoked';
 COMMENT ON COLUMN dialstack.activity.subject IS 'identifier, account or user_identifier_key';

@@ -1,28 +1,20 @@
 -- Scopes, API keys, and the tables whose devices client sessions count.
 
 CREATE TABLE dialstack.scopes (
+    product_id  uuid        NOT NULL,
     scope       text        NOT NULL COLLATE "C",
     description text        NOT NULL,
-    built_in    boolean     NOT NULL DEFAULT false,
     created_at  timestamptz NOT NULL DEFAULT pg_catalog.now(),
-    CONSTRAINT scopes_pkey PRIMARY KEY (scope),
+    CONSTRAINT scopes_pkey PRIMARY KEY (product_id, scope),
+    CONSTRAINT scopes_product_id_fkey FOREIGN KEY (product_id)
+        REFERENCES dialstack.products (product_id) ON DELETE CASCADE,
     CONSTRAINT scopes_scope_check CHECK (scope ~ '^[A-Za-z0-9._-]{1,63}$')
 );
-COMMENT ON TABLE dialstack.scopes IS 'the named permissions; the components of account sessions are scopes';
+COMMENT ON TABLE dialstack.scopes IS 'the named permissions of a product; the components of account sessions are scopes';
+COMMENT ON COLUMN dialstack.scopes.product_id IS 'the product it belongs to';
 COMMENT ON COLUMN dialstack.scopes.scope IS 'name of the scope';
 COMMENT ON COLUMN dialstack.scopes.description IS 'what it permits';
-COMMENT ON COLUMN dialstack.scopes.built_in IS 'comes with the extension and can''t be deleted';
 COMMENT ON COLUMN dialstack.scopes.created_at IS 'when it was created';
-
-INSERT INTO dialstack.scopes (scope, description, built_in) VALUES
-    ('call_logs', 'access to call logs', true),
-    ('voicemails', 'access to voicemails', true),
-    ('call_history', 'access to the call history', true),
-    ('phone_numbers', 'access to phone numbers', true),
-    ('phone_number_ordering', 'ordering of phone numbers', true),
-    ('account_onboarding', 'onboarding of the account', true),
-    ('dial_plan', 'access to the dial plan', true),
-    ('ai_agent', 'access to the AI agent', true);
 
 -- State: a dump restored elsewhere carries no key. No foreign key to environments: see 30_state.sql.
 CREATE TABLE dialstack.api_keys (
@@ -111,7 +103,7 @@ COMMENT ON COLUMN dialstack.row_security_before.enabled IS 'whether row-level se
 COMMENT ON COLUMN dialstack.row_security_before.forced IS 'whether it bound the owner';
 COMMENT ON COLUMN dialstack.row_security_before.force_added IS 'whether it binds the owner now because protect_table made it so';
 
-SELECT pg_catalog.pg_extension_config_dump('dialstack.scopes', 'WHERE NOT built_in');
+SELECT pg_catalog.pg_extension_config_dump('dialstack.scopes', '');
 -- A table that was dropped leaves its row behind: its number would be another table's elsewhere.
 SELECT pg_catalog.pg_extension_config_dump('dialstack.protected_tables',
     'WHERE relation IN (SELECT oid FROM pg_catalog.pg_class)');

@@ -29,17 +29,3 @@ COMMENT ON COLUMN dialstack.session_verdict.product IS 'product of the session';
 COMMENT ON COLUMN dialstack.session_verdict.env IS 'environment of the session';
 COMMENT ON COLUMN dialstack.session_verdict.tag IS 'definition of a user session';
 REVOKE ALL ON TYPE dialstack.session_verdict FROM PUBLIC;
-
-CREATE FUNCTION dialstack.session_verify(
-    token text, product text DEFAULT NULL, env text DEFAULT NULL, tag text DEFAULT NULL,
-    scope text DEFAULT NULL)
-RETURNS dialstack.session_verdict
-LANGUAGE c VOLATILE PARALLEL RESTRICTED
-AS 'MODULE_PATHNAME', 'session_verify_wrapper';
-
-CREATE FUNCTION dialstack.session_require(
-    token text, product text DEFAULT NULL, env text DEFAULT NULL, tag text DEFAULT NULL,
-    scope text DEFAULT NULL)
-RETURNS dialstack.session_verdict
-LANGUAGE c VOLATILE PARALLEL RESTRICTED
-AS 'MODULE_PATHNAME', 'session_require_wrapper';

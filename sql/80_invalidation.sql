@@ -1,5 +1,5 @@
--- Whoever changes what backends remember, by function or by hand in psql, tells them at commit.
--- Statement triggers, ENABLE ALWAYS: also under session_replication_role = replica.
+-- What changes verdicts, by function or by an administrator's own statement, sends an invalidation at commit.
+-- ENABLE ALWAYS: also under session_replication_role = replica.
 
 DO $$
 DECLARE
@@ -7,8 +7,11 @@ DECLARE
 BEGIN
     FOR watched IN
         SELECT * FROM (VALUES
-            -- A new session is in nobody's memory: no INSERT.
-            ('sessions',            'UPDATE OR DELETE OR TRUNCATE'),
+            -- No backend remembers a new session: no INSERT. Of the columns, those that verdicts depend on;
+            -- expires_at has its own trigger below.
+            ('sessions',            'UPDATE OF session_id, env_id, definition_id, kind, subject, created_at, '
+                                    'revoked_at, revoke_reason, scopes, connected_account_ids, '
+                                    'user_identity_ids, sealed_data, key_number OR DELETE OR TRUNCATE'),
             ('products',            'INSERT OR UPDATE OR DELETE OR TRUNCATE'),
             ('environments',        'INSERT OR UPDATE OR DELETE OR TRUNCATE'),
             ('session_definitions', 'INSERT OR UPDATE OR DELETE OR TRUNCATE'),
@@ -22,9 +25,9 @@ BEGIN
             watched.events, watched.relation);
         EXECUTE pg_catalog.format(
             'ALTER TABLE dialstack.%I ENABLE ALWAYS TRIGGER invalidate_verdicts', watched.relation);
-        -- Of a row of sessions that the transaction has changed nothing is remembered. Of the others
-        -- it is, and a statement that asks for a verdict after its own change, and then fails, never
-        -- comes to its AFTER trigger: what it remembered is forgotten with what was sent before.
+        -- A statement that asks for a verdict after its own change, and then fails, never comes to its AFTER
+        -- trigger: what was remembered meanwhile is forgotten by what was sent before. Of a session that the
+        -- transaction itself has changed nothing is remembered.
         CONTINUE WHEN watched.relation OPERATOR(pg_catalog.=) 'sessions';
         EXECUTE pg_catalog.format(
             'CREATE TRIGGER invalidate_verdicts_before BEFORE %s ON dialstack.%I '
@@ -36,3 +39,9 @@ BEGIN
     END LOOP;
 END
 $$;
+
+-- Every refresh moves a session's end and must send nothing. So this trigger looks at the row; in C, because a
+-- WHEN condition is parsed anew at every statement.
+CREATE TRIGGER invalidate_verdicts_of_moved AFTER UPDATE OF expires_at ON dialstack.sessions
+    FOR EACH ROW EXECUTE FUNCTION dialstack.invalidate_verdicts();
+ALTER TABLE dialstack.sessions ENABLE ALWAYS TRIGGER invalidate_verdicts_of_moved;

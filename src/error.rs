@@ -7,103 +7,70 @@ use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::{PgSqlErrorCode, PgSqlErrorCode as S};
 
 use crate::session::Problem;
+use crate::text_enum::text_enum;
 use crate::token::KeyError;
 
-/// What went wrong, in the words that applications match on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Code {
-    /// No product of that name.
-    ProductNotFound,
-    /// The product has no environment of that name.
-    EnvNotFound,
-    /// The product has no session definition with that tag.
-    DefinitionNotFound,
-    /// No scope of that name.
-    ScopeNotFound,
-    /// No living session with that id.
-    SessionNotFound,
-    /// The key ring can't be opened, or a key is missing.
-    JwtNotAvailable,
-    /// A session can't be created from these arguments.
-    CreateFailed,
-    /// A list can't be made from these arguments.
-    ListFailed,
-    /// Users can't be listed with these arguments.
-    FetchUsersFailed,
-    /// A user can't be looked at with these arguments.
-    FetchUserDetailsFailed,
-    /// Activity can't be listed with these arguments.
-    FetchActivityLogsFailed,
-    /// No user with that identifier.
-    UserNotFound,
-    /// The extension pg_cron can't be used.
-    CronNotAvailable,
-    /// Nothing can be revoked with these arguments.
-    RevokeFailed,
-    /// A session can't be prolonged with these arguments.
-    RefreshFailed,
-    /// A definition, product, environment or key can't be made from these arguments.
-    DefineFailed,
-    /// A definition can't be stored.
-    RegisterFailed,
-    /// A table can't be protected with these arguments.
-    ProtectFailed,
-    /// The token is not good, and the caller required that it is.
-    VerifyFailed,
-    /// A dashboard can't be made from these arguments.
-    FetchDashboardFailed,
-    /// No API key with that id.
-    ApiKeyNotFound,
-    /// The presented API key is not good.
-    ApiKeyInvalid,
-    /// The caller may not do that.
-    PermissionDenied,
-    /// A publishable key was presented, and more than an empty session asked for.
-    PublishableKeyMustCreateEmptySession,
-    /// The transaction's snapshot is older than the row: the same call will do in a new one.
-    Conflict,
-    /// The session lacks a scope that the caller required.
-    ScopeDisabled,
-    /// The user has as many living sessions as the definition allows.
-    SessionLimitReached,
+text_enum! {
+    /// What went wrong, in the words that applications match on.
+    pub enum Code {
+        /// No product of that name.
+        ProductNotFound = "PRODUCT_NOT_FOUND",
+        /// The product has no environment of that name.
+        EnvNotFound = "ENV_NOT_FOUND",
+        /// The product has no session definition with that tag.
+        DefinitionNotFound = "DEFINITION_NOT_FOUND",
+        /// No scope of that name.
+        ScopeNotFound = "SCOPE_NOT_FOUND",
+        /// No living session with that id.
+        SessionNotFound = "SESSION_NOT_FOUND",
+        /// The key ring can't be opened, or a key is missing.
+        JwtNotAvailable = "JWT_NOT_AVAILABLE",
+        /// A session can't be created from these arguments.
+        CreateFailed = "CREATE_FAILED",
+        /// A list can't be made from these arguments.
+        ListFailed = "LIST_FAILED",
+        /// Users can't be listed with these arguments.
+        FetchUsersFailed = "FETCH_USERS_FAILED",
+        /// A user can't be looked at with these arguments.
+        FetchUserDetailsFailed = "FETCH_USER_DETAILS_FAILED",
+        /// Activity can't be listed with these arguments.
+        FetchActivityLogsFailed = "FETCH_ACTIVITY_LOGS_FAILED",
+        /// No user with that identifier.
+        UserNotFound = "USER_NOT_FOUND",
+        /// The extension pg_cron can't be used.
+        CronNotAvailable = "CRON_NOT_AVAILABLE",
+        /// Nothing can be revoked with these arguments.
+        RevokeFailed = "REVOKE_FAILED",
+        /// A session can't be prolonged with these arguments.
+        RefreshFailed = "REFRESH_FAILED",
+        /// A definition, product, environment or key can't be made from these arguments.
+        DefineFailed = "DEFINE_FAILED",
+        /// A definition can't be stored.
+        RegisterFailed = "REGISTER_FAILED",
+        /// A table can't be protected with these arguments.
+        ProtectFailed = "PROTECT_FAILED",
+        /// The token is not good, and the caller required that it is.
+        VerifyFailed = "VERIFY_FAILED",
+        /// A dashboard can't be made from these arguments.
+        FetchDashboardFailed = "FETCH_DASHBOARD_FAILED",
+        /// No API key with that id.
+        ApiKeyNotFound = "API_KEY_NOT_FOUND",
+        /// The presented API key is not good.
+        ApiKeyInvalid = "API_KEY_INVALID",
+        /// The caller may not do that.
+        PermissionDenied = "PERMISSION_DENIED",
+        /// A publishable key was presented, and more than an empty session asked for.
+        PublishableKeyMustCreateEmptySession = "PUBLISHABLE_KEY_MUST_CREATE_EMPTY_SESSION",
+        /// The transaction's snapshot is older than the row: the same call will do in a new one.
+        Conflict = "CONFLICT",
+        /// The session lacks a scope that the caller required.
+        ScopeDisabled = "SCOPE_DISABLED",
+        /// The user has as many living sessions as the definition allows.
+        SessionLimitReached = "SESSION_LIMIT_REACHED",
+    }
 }
 
 impl Code {
-    /// The code as it stands in the message.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Code::ProductNotFound => "PRODUCT_NOT_FOUND",
-            Code::EnvNotFound => "ENV_NOT_FOUND",
-            Code::DefinitionNotFound => "DEFINITION_NOT_FOUND",
-            Code::ScopeNotFound => "SCOPE_NOT_FOUND",
-            Code::ApiKeyNotFound => "API_KEY_NOT_FOUND",
-            Code::ApiKeyInvalid => "API_KEY_INVALID",
-            Code::PermissionDenied => "PERMISSION_DENIED",
-            Code::PublishableKeyMustCreateEmptySession => {
-                "PUBLISHABLE_KEY_MUST_CREATE_EMPTY_SESSION"
-            }
-            Code::SessionNotFound => "SESSION_NOT_FOUND",
-            Code::JwtNotAvailable => "JWT_NOT_AVAILABLE",
-            Code::CreateFailed => "CREATE_FAILED",
-            Code::ListFailed => "LIST_FAILED",
-            Code::FetchUsersFailed => "FETCH_USERS_FAILED",
-            Code::FetchUserDetailsFailed => "FETCH_USER_DETAILS_FAILED",
-            Code::FetchActivityLogsFailed => "FETCH_ACTIVITY_LOGS_FAILED",
-            Code::UserNotFound => "USER_NOT_FOUND",
-            Code::CronNotAvailable => "CRON_NOT_AVAILABLE",
-            Code::RevokeFailed => "REVOKE_FAILED",
-            Code::RefreshFailed => "REFRESH_FAILED",
-            Code::DefineFailed => "DEFINE_FAILED",
-            Code::RegisterFailed => "REGISTER_FAILED",
-            Code::ProtectFailed => "PROTECT_FAILED",
-            Code::VerifyFailed => "VERIFY_FAILED",
-            Code::ScopeDisabled => "SCOPE_DISABLED",
-            Code::FetchDashboardFailed => "FETCH_DASHBOARD_FAILED",
-            Code::Conflict => "CONFLICT",
-            Code::SessionLimitReached => "SESSION_LIMIT_REACHED",
-        }
-    }
-
     /// The SQLSTATE that goes with it.
     pub const fn sqlstate(self) -> PgSqlErrorCode {
         match self {

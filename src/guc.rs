@@ -133,7 +133,6 @@ pub fn register() {
     }
     // From here on a misspelt name under the prefix is an error, not a silent placeholder.
     // SAFETY: a constant, NUL-terminated name; the call copies it.
-    #[cfg(not(feature = "pg14"))]
     unsafe {
         pg_sys::MarkGUCPrefixReserved(c"dialstack_sessions".as_ptr());
     }

@@ -9,7 +9,7 @@
 //! | [`session`] | pure: definitions, rotation, verdicts, limits |
 //! | [`token`] | pure: JWT, JWE, refresh tokens, opaque tokens, sealed data, the key ring |
 //! | [`pg`] | the server, and all unsafe code; nothing about sessions |
-//! | [`error`], [`guc`] | coded errors, settings |
+//! | [`error`], [`guc`], [`text_enum`] | coded errors, settings, enums with a text for each value |
 //!
 //! `api → service → tables → pg` and `service → session → token`; nothing points back.
 
@@ -25,6 +25,7 @@ mod rls;
 mod service;
 pub mod session;
 mod tables;
+mod text_enum;
 pub mod token;
 
 ::pgrx::pg_module_magic!(name, version);
@@ -66,24 +67,9 @@ extension_sql_file!(
     requires = ["schema"]
 );
 extension_sql_file!(
-    "../sql/62_tokens.sql",
-    name = "tokens",
-    requires = ["schema"]
-);
-extension_sql_file!(
-    "../sql/65_context.sql",
-    name = "context",
-    requires = ["verdict"]
-);
-extension_sql_file!(
     "../sql/80_invalidation.sql",
     name = "invalidation",
     requires = ["scopes", invalidate_verdicts]
-);
-extension_sql_file!(
-    "../sql/85_by_hand.sql",
-    name = "by_hand",
-    requires = ["invalidation", note_by_hand, by_hand]
 );
 extension_sql_file!(
     "../sql/85_views.sql",
@@ -97,5 +83,5 @@ extension_sql_file!("../sql/90_finish.sql", name = "finish", finalize);
 #[pg_guard]
 pub extern "C-unwind" fn _PG_init() {
     guc::register();
-    pg::relcache::register_callbacks();
+    pg::relcache::register(tables::declared());
 }

@@ -106,8 +106,6 @@ UPDATE dialstack.activity a
   FROM moved m
  WHERE a.activity_id = m.activity_id;
 
--- The rows of activity say already what this changes.
-ALTER TABLE dialstack.sessions DISABLE TRIGGER note_by_hand;
 UPDATE dialstack.sessions s
    SET created_at = m.begins, last_seen_at = m.seen, rotated_at = CASE WHEN s.rotated_at IS NOT NULL THEN m.seen END,
        expires_at = m.ends, token_expires_at = least(m.seen + interval '30 minutes', m.ends),
@@ -119,7 +117,6 @@ UPDATE dialstack.sessions s
           FROM moved m
          GROUP BY m.session_id, m.begins) m
  WHERE s.session_id = m.session_id;
-ALTER TABLE dialstack.sessions ENABLE ALWAYS TRIGGER note_by_hand;
 
 UPDATE dialstack.session_users u
    SET first_seen = s.first_seen, last_seen = s.last_seen

@@ -3,10 +3,10 @@
 use pgrx::datum::TimestampWithTimeZone;
 use uuid::Uuid;
 
-use super::account_sessions::MAX_LIFE;
 use super::uuid;
 use crate::error::{self, Code, Error};
 use crate::pg::clock::{self, Micros};
+use crate::service::account_sessions::MAX_LIFE;
 use crate::tables::client_session_writes::Grants;
 
 /// Most ids of one kind that a client session may reach.

@@ -17,7 +17,7 @@ use crate::tables::activity::Origin;
 use crate::tables::api_keys;
 use crate::tables::client_session_writes::{self, Grants, NewClient};
 use crate::tables::client_sessions::{self, ClientSession};
-use crate::tables::session_writes;
+use crate::tables::sessions::change;
 use crate::token::api_key::ApiKeyKind;
 use crate::token::{KeyError, Purpose};
 
@@ -175,7 +175,7 @@ fn reuse(
             )
             .hint("Leave expires_at out."));
         }
-        session_writes::set_expiry(owner, &session.session_id, at)?;
+        change::set_expiry(owner, &session.session_id, at)?;
         session.expires_at = clock::timestamptz(at);
     }
     Ok(Some(session))
@@ -223,9 +223,9 @@ pub(super) fn grant(
             .hint("Give connected_account_ids, connect_webview_ids or user_identity_ids."));
     }
     let owner = AsOwner::enter()?;
-    session_writes::lock_table()?;
+    change::lock_table()?;
     let id = find(&owner, &scene, id, key, code)?.session_id;
-    session_writes::lock(&owner, &id)?;
+    change::lock(&owner, &id)?;
     let before = find(&owner, &scene, Some(id), None, code)?;
     for (name, old, new) in [
         (

@@ -3,13 +3,13 @@
 use std::collections::HashMap;
 
 use pgrx::datum::TimestampWithTimeZone;
-use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 use uuid::Uuid;
 
 use super::client_arguments::{Ids, grants};
 use super::client_requests::{IfThere, Request, grant, make};
 use super::client_scene::{Place, Scene, conflict, get, gone, not_found, token};
+use super::function::{Result, functions};
 use super::{pg_uuid, required, uuid};
 use crate::error::{self, Code, Coded};
 use crate::pg::roles::AsOwner;
@@ -20,22 +20,23 @@ use crate::tables::activity::Origin;
 use crate::tables::client_session_writes;
 use crate::tables::client_sessions::{self, ClientFilter, ClientSession};
 
-type ClientColumns = (
-    pgrx::Uuid,
-    pgrx::Uuid,
-    String,
-    Option<String>,
-    TimestampWithTimeZone,
-    TimestampWithTimeZone,
-    i64,
-    Vec<pgrx::Uuid>,
-    Vec<pgrx::Uuid>,
-    Vec<pgrx::Uuid>,
-    Vec<pgrx::Uuid>,
-);
+/// A client session as its functions return it.
+struct ClientRow {
+    workspace_id: pgrx::Uuid,
+    client_session_id: pgrx::Uuid,
+    token: String,
+    user_identifier_key: Option<String>,
+    created_at: TimestampWithTimeZone,
+    expires_at: TimestampWithTimeZone,
+    device_count: i64,
+    connected_account_ids: Vec<pgrx::Uuid>,
+    third_party_account_ids: Vec<pgrx::Uuid>,
+    connect_webview_ids: Vec<pgrx::Uuid>,
+    user_identity_ids: Vec<pgrx::Uuid>,
+}
 
-/// The columns of sessions of one environment; devices are counted for all at once.
-fn columns(scene: &Scene, sessions: Vec<ClientSession>) -> error::Result<Vec<ClientColumns>> {
+/// The rows of sessions of one environment; devices are counted for all at once.
+fn rows((scene, sessions): (Scene, Vec<ClientSession>)) -> error::Result<Vec<ClientRow>> {
     let mut accounts: Vec<Uuid> = sessions
         .iter()
         .flat_map(|s| s.grants.connected_account_ids.iter().copied())
@@ -45,7 +46,7 @@ fn columns(scene: &Scene, sessions: Vec<ClientSession>) -> error::Result<Vec<Cli
     let devices = device_count::by_account(&AsOwner::enter()?, &scene.env, &accounts)?;
     sessions
         .into_iter()
-        .map(|session| one(scene, session, &devices))
+        .map(|session| one(&scene, session, &devices))
         .collect()
 }
 
@@ -53,61 +54,45 @@ fn one(
     scene: &Scene,
     session: ClientSession,
     devices: &HashMap<Uuid, i64>,
-) -> error::Result<ClientColumns> {
+) -> error::Result<ClientRow> {
     let token = token(scene, &session)?.ok_or_else(gone)?;
     let count = |id: &Uuid| devices.get(id).copied().unwrap_or_default();
     let pg = |ids: &[Uuid]| ids.iter().map(pg_uuid).collect::<Vec<_>>();
     let accounts = pg(&session.grants.connected_account_ids);
-    Ok((
-        pgrx::Uuid::from_bytes(scene.env.product_id),
-        pg_uuid(&session.session_id),
+    Ok(ClientRow {
+        workspace_id: pgrx::Uuid::from_bytes(scene.env.product_id),
+        client_session_id: pg_uuid(&session.session_id),
         token,
-        session.user_identifier_key,
-        session.created_at,
-        session.expires_at,
-        session.grants.connected_account_ids.iter().map(count).sum(),
-        accounts.clone(),
-        accounts,
-        pg(&session.grants.connect_webview_ids),
-        pg(&session.grants.user_identity_ids),
-    ))
+        user_identifier_key: session.user_identifier_key,
+        created_at: session.created_at,
+        expires_at: session.expires_at,
+        device_count: session.grants.connected_account_ids.iter().map(count).sum(),
+        connected_account_ids: accounts.clone(),
+        third_party_account_ids: accounts,
+        connect_webview_ids: pg(&session.grants.connect_webview_ids),
+        user_identity_ids: pg(&session.grants.user_identity_ids),
+    })
 }
 
-/// Declares the functions that return client sessions, all with the same columns.
-macro_rules! client_functions {
-    ($(
-        $(#[$meta:meta])*
-        fn $name:ident($($arguments:tt)*) = $found:expr;
-    )*) => { $(
-        $(#[$meta])*
-        #[pg_extern(schema = "dialstack", volatile, parallel_unsafe)]
-        fn $name($($arguments)*) -> Result<
-            TableIterator<
-                'static,
-                (
-                    name!(workspace_id, pgrx::Uuid),
-                    name!(client_session_id, pgrx::Uuid),
-                    name!(token, String),
-                    name!(user_identifier_key, Option<String>),
-                    name!(created_at, TimestampWithTimeZone),
-                    name!(expires_at, TimestampWithTimeZone),
-                    name!(device_count, i64),
-                    name!(connected_account_ids, Vec<pgrx::Uuid>),
-                    name!(third_party_account_ids, Vec<pgrx::Uuid>),
-                    name!(connect_webview_ids, Vec<pgrx::Uuid>),
-                    name!(user_identity_ids, Vec<pgrx::Uuid>),
-                ),
-            >,
-            ErrorReport,
-        > {
-            let (scene, sessions): (Scene, Vec<ClientSession>) = $found;
-            Ok(TableIterator::new(columns(&scene, sessions)?))
-        }
-    )* };
-}
+functions! { FUNCTIONS;
+    rows {
+        workspace_id: pgrx::Uuid,
+        client_session_id: pgrx::Uuid,
+        token: String,
+        user_identifier_key: Option<String>,
+        created_at: TimestampWithTimeZone,
+        expires_at: TimestampWithTimeZone,
+        device_count: i64,
+        connected_account_ids: Vec<pgrx::Uuid>,
+        third_party_account_ids: Vec<pgrx::Uuid>,
+        connect_webview_ids: Vec<pgrx::Uuid>,
+        user_identity_ids: Vec<pgrx::Uuid>,
+    }
 
-client_functions! {
-    /// Creates a client session; a living one with the same user_identifier_key is returned as it is.
+    /// Creates a client session and returns its token; a living one with the same user_identifier_key is returned
+    /// unmodified.
+    #[level(Client)]
+    #[pg_extern(volatile, parallel_unsafe)]
     fn client_session_create(
         user_identifier_key: default!(Option<&str>, "NULL"),
         connected_account_ids: default!(Ids, "NULL"),
@@ -116,19 +101,20 @@ client_functions! {
         expires_at: default!(Option<TimestampWithTimeZone>, "NULL"),
         product: default!(Option<&str>, "NULL"),
         env: default!(Option<&str>, "NULL"),
-    ) = make(
-        Place { product, env },
-        Request {
+    ) => rows shared {
+        let request = Request {
             key: user_identifier_key,
             accounts: connected_account_ids,
             webviews: connect_webview_ids,
             identities: user_identity_ids,
             expires_at,
-        },
-        IfThere::AsItIs,
-    )?;
+        };
+        rows(make(Place { product, env }, request, IfThere::AsItIs)?)?
+    }
 
-    /// The same, but an expiry that is given replaces the old one.
+    /// As client_session_create, but an expiry that is given replaces that of a living session.
+    #[level(Client)]
+    #[pg_extern(volatile, parallel_unsafe)]
     fn client_session_get_or_create(
         user_identifier_key: default!(Option<&str>, "NULL"),
         connected_account_ids: default!(Ids, "NULL"),
@@ -137,27 +123,57 @@ client_functions! {
         expires_at: default!(Option<TimestampWithTimeZone>, "NULL"),
         product: default!(Option<&str>, "NULL"),
         env: default!(Option<&str>, "NULL"),
-    ) = make(
-        Place { product, env },
-        Request {
+    ) => rows shared {
+        let request = Request {
             key: user_identifier_key,
             accounts: connected_account_ids,
             webviews: connect_webview_ids,
             identities: user_identity_ids,
             expires_at,
-        },
-        IfThere::MoveExpiry,
-    )?;
+        };
+        rows(make(Place { product, env }, request, IfThere::MoveExpiry)?)?
+    }
 
-    /// One client session; with neither id nor key that of the presented session token.
+    /// One client session, with the count of its devices; without id and key the caller's own.
+    #[level(Client)]
+    #[pg_extern(volatile, parallel_unsafe)]
     fn client_session_get(
         client_session_id: default!(Option<pgrx::Uuid>, "NULL"),
         user_identifier_key: default!(Option<&str>, "NULL"),
         product: default!(Option<&str>, "NULL"),
         env: default!(Option<&str>, "NULL"),
-    ) = get(Place { product, env }, client_session_id.map(uuid), user_identifier_key)?;
+    ) => rows shared {
+        let id = client_session_id.map(uuid);
+        rows(get(Place { product, env }, id, user_identifier_key)?)?
+    }
 
-    /// Adds to what a client session reaches, effective at the next statement; never removes.
+    /// A page of living client sessions, newest first.
+    #[level(Client)]
+    #[pg_extern(volatile, parallel_unsafe)]
+    fn client_session_list(
+        client_session_id: default!(Option<pgrx::Uuid>, "NULL"),
+        user_identifier_key: default!(Option<&str>, "NULL"),
+        connect_webview_id: default!(Option<pgrx::Uuid>, "NULL"),
+        user_identity_id: default!(Option<pgrx::Uuid>, "NULL"),
+        without_user_identifier_key: default!(Option<bool>, "NULL"),
+        page: default!(Option<i32>, "1"),
+        per_page: default!(Option<i32>, "10"),
+        product: default!(Option<&str>, "NULL"),
+        env: default!(Option<&str>, "NULL"),
+    ) => page shared {
+        let filter = ClientFilter {
+            session_id: client_session_id.map(uuid),
+            user_identifier_key,
+            connect_webview_id: connect_webview_id.map(uuid),
+            user_identity_id: user_identity_id.map(uuid),
+            without_key: without_user_identifier_key.filter(|without| *without),
+        };
+        list(&ListCall { place: Place { product, env }, filter, page, per_page })?
+    }
+
+    /// Adds to what a client session reaches, from the next statement on; never takes away.
+    #[level(Client)]
+    #[pg_extern(volatile, parallel_unsafe)]
     fn client_session_grant_access(
         client_session_id: default!(Option<pgrx::Uuid>, "NULL"),
         user_identifier_key: default!(Option<&str>, "NULL"),
@@ -166,15 +182,33 @@ client_functions! {
         user_identity_ids: default!(Ids, "NULL"),
         product: default!(Option<&str>, "NULL"),
         env: default!(Option<&str>, "NULL"),
-    ) = {
+    ) => rows shared {
         let grants = grants(connected_account_ids, connect_webview_ids, user_identity_ids)?;
-        grant(
-            Place { product, env },
-            client_session_id.map(uuid),
-            user_identifier_key,
-            &grants,
-        )?
-    };
+        let id = client_session_id.map(uuid);
+        rows(grant(Place { product, env }, id, user_identifier_key, &grants)?)?
+    }
+
+    /// Revokes a client session: its token is dead, its row stays.
+    #[level(Client)]
+    #[pg_extern(volatile, parallel_unsafe)]
+    fn client_session_revoke(
+        client_session_id: Option<pgrx::Uuid>,
+        product: default!(Option<&str>, "NULL"),
+        env: default!(Option<&str>, "NULL"),
+    ) -> Result<()> {
+        Ok(revoke(Place { product, env }, client_session_id)?)
+    }
+
+    /// Deletes a client session, token and row.
+    #[level(Client)]
+    #[pg_extern(volatile, parallel_unsafe)]
+    fn client_session_delete(
+        client_session_id: Option<pgrx::Uuid>,
+        product: default!(Option<&str>, "NULL"),
+        env: default!(Option<&str>, "NULL"),
+    ) -> Result<()> {
+        Ok(delete(Place { product, env }, client_session_id)?)
+    }
 }
 
 struct ListCall<'a> {
@@ -184,7 +218,7 @@ struct ListCall<'a> {
     per_page: Option<i32>,
 }
 
-fn list(call: &ListCall<'_>) -> error::Result<(Vec<ClientColumns>, i64)> {
+fn list(call: &ListCall<'_>) -> error::Result<(Vec<ClientRow>, Option<i64>)> {
     let code = Code::ListFailed;
     let page = Page::new(call.page, call.per_page).coded(code)?;
     let scene = Scene::full(call.place, code)?;
@@ -198,59 +232,7 @@ fn list(call: &ListCall<'_>) -> error::Result<(Vec<ClientColumns>, i64)> {
             known.push(session);
         }
     }
-    Ok((columns(&scene, known)?, total))
-}
-
-/// A page of living client sessions, newest first.
-#[pg_extern(schema = "dialstack", volatile, parallel_unsafe)]
-fn client_session_list(
-    client_session_id: default!(Option<pgrx::Uuid>, "NULL"),
-    user_identifier_key: default!(Option<&str>, "NULL"),
-    connect_webview_id: default!(Option<pgrx::Uuid>, "NULL"),
-    user_identity_id: default!(Option<pgrx::Uuid>, "NULL"),
-    without_user_identifier_key: default!(Option<bool>, "NULL"),
-    page: default!(Option<i32>, "1"),
-    per_page: default!(Option<i32>, "10"),
-    product: default!(Option<&str>, "NULL"),
-    env: default!(Option<&str>, "NULL"),
-) -> Result<
-    TableIterator<
-        'static,
-        (
-            name!(workspace_id, pgrx::Uuid),
-            name!(client_session_id, pgrx::Uuid),
-            name!(token, String),
-            name!(user_identifier_key, Option<String>),
-            name!(created_at, TimestampWithTimeZone),
-            name!(expires_at, TimestampWithTimeZone),
-            name!(device_count, i64),
-            name!(connected_account_ids, Vec<pgrx::Uuid>),
-            name!(third_party_account_ids, Vec<pgrx::Uuid>),
-            name!(connect_webview_ids, Vec<pgrx::Uuid>),
-            name!(user_identity_ids, Vec<pgrx::Uuid>),
-            name!(total, i64),
-        ),
-    >,
-    ErrorReport,
-> {
-    let filter = ClientFilter {
-        session_id: client_session_id.map(uuid),
-        user_identifier_key,
-        connect_webview_id: connect_webview_id.map(uuid),
-        user_identity_id: user_identity_id.map(uuid),
-        without_key: without_user_identifier_key.filter(|without| *without),
-    };
-    let (rows, total) = list(&ListCall {
-        place: Place { product, env },
-        filter,
-        page,
-        per_page,
-    })?;
-    Ok(TableIterator::new(rows.into_iter().map(move |row| {
-        (
-            row.0, row.1, row.2, row.3, row.4, row.5, row.6, row.7, row.8, row.9, row.10, total,
-        )
-    })))
+    Ok((rows((scene, known))?, Some(total)))
 }
 
 /// The environment's client session with this id exists, dead or alive.
@@ -258,16 +240,6 @@ fn known(scene: &Scene, id: &Uuid) -> error::Result<()> {
     let row = crate::tables::sessions::by_id(id)?;
     let known = row.is_some_and(|row| row.kind == "client" && row.env_id == scene.env.env_id);
     if known { Ok(()) } else { Err(not_found()) }
-}
-
-/// Revokes a client session: its token is dead, its row stays. Idempotent.
-#[pg_extern(schema = "dialstack", volatile, parallel_unsafe)]
-fn client_session_revoke(
-    client_session_id: Option<pgrx::Uuid>,
-    product: default!(Option<&str>, "NULL"),
-    env: default!(Option<&str>, "NULL"),
-) -> Result<(), ErrorReport> {
-    Ok(revoke(Place { product, env }, client_session_id)?)
 }
 
 fn revoke(place: Place<'_>, id: Option<pgrx::Uuid>) -> error::Result<()> {
@@ -286,16 +258,6 @@ fn revoke(place: Place<'_>, id: Option<pgrx::Uuid>) -> error::Result<()> {
         return Err(conflict());
     }
     Ok(())
-}
-
-/// Deletes a client session: token and row are gone.
-#[pg_extern(schema = "dialstack", volatile, parallel_unsafe)]
-fn client_session_delete(
-    client_session_id: Option<pgrx::Uuid>,
-    product: default!(Option<&str>, "NULL"),
-    env: default!(Option<&str>, "NULL"),
-) -> Result<(), ErrorReport> {
-    Ok(delete(Place { product, env }, client_session_id)?)
 }
 
 fn delete(place: Place<'_>, id: Option<pgrx::Uuid>) -> error::Result<()> {

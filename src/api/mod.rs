@@ -1,6 +1,6 @@
-//! What SQL calls: thin adapters that convert, call and convert back. A file a family.
+//! What SQL calls: thin adapters that convert, call and convert back. A file a chapter of the reference.
 //!
-//! Each function writes its volatility and parallel safety down. Every argument may be NULL; what
+//! Each function states its volatility and parallel safety. Every argument may be NULL; what
 //! must not be is refused with the function's own error.
 
 #![allow(
@@ -12,40 +12,42 @@
 
 mod access;
 mod account_sessions;
-mod activity_logs;
-mod analytics;
-mod api_keys;
 mod client_arguments;
 mod client_requests;
 mod client_scene;
 mod client_sessions;
-mod context;
-mod conversions;
+mod dashboard;
 mod definitions;
+mod function;
+mod identity;
 mod keys;
-mod lifecycle;
-mod listing;
 mod maintenance;
-mod places;
 mod policy_lint;
 mod protection;
-mod refresh;
 mod revoke_on_change;
-mod scopes;
+mod sessions;
 mod setup;
-mod tokens;
 mod triggers;
 mod user_sessions;
-mod users;
 mod verify;
 
-use crate::error::{Code, Error, Result};
 use crate::pg::datum::uuid::{pg_uuid, uuid};
+use crate::service::access::Functions;
+use crate::service::required;
 
-/// An argument that must be given.
-fn required<T>(value: Option<T>, name: &'static str, code: Code) -> Result<T> {
-    value.ok_or_else(|| {
-        Error::new(code, format!("{name} must not be null"))
-            .hint(format!("Give a value for the argument {name}."))
-    })
-}
+/// All functions of the extension, a list a chapter.
+const CHAPTERS: &Functions = &[
+    setup::FUNCTIONS,
+    keys::FUNCTIONS,
+    access::FUNCTIONS,
+    user_sessions::FUNCTIONS,
+    verify::FUNCTIONS,
+    sessions::FUNCTIONS,
+    account_sessions::FUNCTIONS,
+    client_sessions::FUNCTIONS,
+    identity::FUNCTIONS,
+    identity::HELPERS,
+    dashboard::FUNCTIONS,
+    maintenance::FUNCTIONS,
+    triggers::FUNCTIONS,
+];

@@ -13,8 +13,7 @@ use crate::rls::protect::{self, By, Sessions};
 use crate::rls::registry::{self, Protection};
 use crate::rls::row_security_before;
 use crate::service::configuration;
-use crate::session::problem::shown;
-use crate::tables::scopes;
+use crate::service::scopes;
 
 const CODE: Code = Code::ProtectFailed;
 
@@ -71,7 +70,7 @@ fn protect_table(
         }
     }
     if let Some(scope) = scope {
-        check_scope(scope)?;
+        scopes::check(&product_id, scope)?;
     }
     let sessions = Sessions {
         product,
@@ -158,22 +157,6 @@ fn parse_by(by: &str) -> error::Result<By> {
         let known = By::ALL.map(By::as_str).join(", ");
         Error::new(CODE, "by is not known").hint(format!("by is one of {known}."))
     })
-}
-
-fn check_scope(scope: &str) -> error::Result<()> {
-    if scopes::names(&AsOwner::enter()?)?
-        .iter()
-        .any(|name| name == scope)
-    {
-        return Ok(());
-    }
-    Err(Error::new(
-        Code::ScopeNotFound,
-        format!("there is no scope {:?}", shown(scope)),
-    )
-    .hint(
-        "Create it with dialstack.scope_create(), or check the spelling; names are case-sensitive.",
-    ))
 }
 
 /// The roles that see every row, each once.

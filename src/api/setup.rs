@@ -1,85 +1,72 @@
-//! Products and environments.
+//! Products, their environments and their scopes.
 
-use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
+use super::function::{Result, functions};
 use super::required;
-use crate::error::{self, Code, Coded, Error};
-use crate::pg::clock;
-use crate::pg::roles::AsOwner;
-use crate::service::configuration;
-use crate::service::revocations::{self, Which};
-use crate::session::problem::shown;
-use crate::session::{check_label, check_name};
-use crate::tables::products;
+use crate::error::Code;
+use crate::service::{products, scopes};
 
-/// Longest display name of a product, in characters.
-const MAX_PRODUCT_NAME: usize = 200;
+const CODE: Code = Code::DefineFailed;
 
-#[pg_extern(schema = "dialstack", volatile, parallel_unsafe)]
-fn product_create(
-    product: Option<&str>,
-    name: default!(Option<&str>, "NULL"),
-) -> Result<pgrx::Uuid, ErrorReport> {
-    Ok(create_product(product, name)?)
-}
-
-fn create_product(product: Option<&str>, name: Option<&str>) -> error::Result<pgrx::Uuid> {
-    let product = required(product, "product", Code::DefineFailed)?;
-    check_name("product", product).coded(Code::DefineFailed)?;
-    let name = name.unwrap_or(product);
-    check_label("name", name, MAX_PRODUCT_NAME).coded(Code::DefineFailed)?;
-    let owner = AsOwner::enter()?;
-    products::insert(&owner, product, name)?.ok_or_else(|| {
-        Error::new(
-            Code::DefineFailed,
-            format!("there is already a product {:?}", shown(product)),
-        )
-        .hint("Choose another name, or use the product that is there.")
-    })
-}
-
-#[pg_extern(schema = "dialstack", volatile, parallel_unsafe)]
-fn env_create(
-    product: Option<&str>,
-    env: Option<&str>,
-    live: default!(Option<bool>, "true"),
-) -> Result<(), ErrorReport> {
-    Ok(create_env(product, env, live)?)
-}
-
-fn create_env(product: Option<&str>, env: Option<&str>, live: Option<bool>) -> error::Result<()> {
-    let product = required(product, "product", Code::DefineFailed)?;
-    let env = required(env, "env", Code::DefineFailed)?;
-    let live = required(live, "live", Code::DefineFailed)?;
-    check_name("env", env).coded(Code::DefineFailed)?;
-    let product_id = configuration::product_id(product)?;
-    if products::insert_env(&AsOwner::enter()?, &product_id, env, live)? {
-        return Ok(());
+functions! { FUNCTIONS;
+    /// Creates a product with its scopes and returns its id.
+    #[level(Admin)]
+    #[pg_extern(volatile, parallel_unsafe)]
+    fn product_create(
+        product: Option<&str>,
+        name: default!(Option<&str>, "NULL"),
+        scopes: default!(Option<Vec<Option<String>>>, "NULL"),
+    ) -> Result<pgrx::Uuid> {
+        let product = required(product, "product", CODE)?;
+        let product_id = products::create(product, name, scopes.as_deref())?;
+        Ok(pgrx::Uuid::from_bytes(product_id))
     }
-    Err(Error::new(
-        Code::DefineFailed,
-        format!(
-            "product {:?} already has an environment {:?}",
-            shown(product),
-            shown(env)
-        ),
-    )
-    .hint("Choose another name, or use the environment that is there."))
-}
 
-/// Deletes the environment and revokes all that lives in it.
-#[pg_extern(schema = "dialstack", volatile, parallel_unsafe)]
-fn env_delete(product: Option<&str>, env: Option<&str>) -> Result<(), ErrorReport> {
-    Ok(delete_env(product, env)?)
-}
+    /// Creates an environment of a product, live or for tests.
+    #[level(Admin)]
+    #[pg_extern(volatile, parallel_unsafe)]
+    fn env_create(
+        product: Option<&str>,
+        env: Option<&str>,
+        live: default!(Option<bool>, "true"),
+    ) -> Result<()> {
+        let product = required(product, "product", CODE)?;
+        let env = required(env, "env", CODE)?;
+        let live = required(live, "live", CODE)?;
+        Ok(products::create_env(product, env, live)?)
+    }
 
-fn delete_env(product: Option<&str>, env: Option<&str>) -> error::Result<()> {
-    let product = required(product, "product", Code::DefineFailed)?;
-    let env = required(env, "env", Code::DefineFailed)?;
-    let env_id = configuration::env(product, env)?.env_id;
-    let owner = AsOwner::enter()?;
-    let cause = revocations::ENV_DELETED;
-    revocations::revoke(&owner, &Which::Env(env_id), cause, clock::now())?;
-    products::delete_env(&owner, env_id)
+    /// Deletes an environment and revokes all that lives in it.
+    #[level(Admin)]
+    #[pg_extern(volatile, parallel_unsafe)]
+    fn env_delete(product: Option<&str>, env: Option<&str>) -> Result<()> {
+        let product = required(product, "product", CODE)?;
+        let env = required(env, "env", CODE)?;
+        Ok(products::delete_env(product, env)?)
+    }
+
+    /// Creates a scope of a product, which account sessions can then hold as a component.
+    #[level(Admin)]
+    #[pg_extern(volatile, parallel_unsafe)]
+    fn scope_create(
+        scope: Option<&str>,
+        description: Option<&str>,
+        product: default!(Option<&str>, "NULL"),
+    ) -> Result<()> {
+        let scope = required(scope, "scope", CODE)?;
+        let description = required(description, "description", CODE)?;
+        Ok(scopes::create(product, scope, description)?)
+    }
+
+    /// Deletes a scope of a product and takes it away from the product's living sessions.
+    #[level(Admin)]
+    #[pg_extern(volatile, parallel_unsafe)]
+    fn scope_delete(
+        scope: Option<&str>,
+        product: default!(Option<&str>, "NULL"),
+    ) -> Result<()> {
+        let scope = required(scope, "scope", CODE)?;
+        Ok(scopes::delete(product, scope)?)
+    }
 }

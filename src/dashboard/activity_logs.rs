@@ -1,14 +1,18 @@
 //! Looking at activity.
 
 use pgrx::datum::{DatumWithOid, Inet, TimestampWithTimeZone};
-use pgrx::pg_sys::BuiltinOid as T;
 
-use crate::error::Result;
+use super::places::definition_id;
+use crate::error::{Code, Coded, Error, Result};
+use crate::pg::clock;
 use crate::pg::datum::json::JsonText;
 use crate::pg::roles::AsOwner;
 use crate::pg::settings::Setting;
 use crate::pg::statements::{Columns, Statement, bind};
-use crate::session::Page;
+use crate::service::{caller, required};
+use crate::session::{Page, check_identifier};
+
+const CODE: Code = Code::FetchActivityLogsFailed;
 
 /// A row of activity as the log shows it.
 pub struct Logged {
@@ -68,7 +72,7 @@ fn logged(row: &Columns<'_, '_>) -> Result<Logged> {
 macro_rules! filtered {
     () => {
         "a.at >= $2 AND a.at < $3 AND ($4 IS NULL OR a.definition_id = $4) \
-         AND ($5 IS NULL OR a.status = $5) AND a.operation <> 'by_hand'"
+         AND ($5 IS NULL OR a.status = $5)"
     };
 }
 
@@ -112,53 +116,92 @@ macro_rules! total {
     };
 }
 
-macro_rules! parameters {
-    ($($more:expr),*) => {
-        &[
-            T::INT4ARRAYOID,
-            T::TIMESTAMPTZOID,
-            T::TIMESTAMPTZOID,
-            T::INT4OID,
-            T::TEXTOID,
-            $($more),*
-        ]
-    };
+static LIST: Statement = Statement::new(page!("", "$6", "$7"));
+
+static LIST_OF_USER: Statement = Statement::new(page!(" AND a.subject = $6", "$7", "$8"));
+
+static COUNT: Statement = Statement::new(total!(""));
+
+static COUNT_OF_USER: Statement = Statement::new(total!(" AND a.subject = $6"));
+
+/// The arguments of `session_activity_logs`.
+pub struct Asked<'a> {
+    pub product: Option<&'a str>,
+    pub tag: Option<&'a str>,
+    pub env: Option<&'a str>,
+    pub identifier: Option<&'a str>,
+    pub status: Option<&'a str>,
+    pub start_at: Option<TimestampWithTimeZone>,
+    pub end_at: Option<TimestampWithTimeZone>,
+    pub page: Option<i32>,
+    pub per_page: Option<i32>,
+    pub with_total: Option<bool>,
 }
 
-static LIST: Statement = Statement {
-    sql: page!("", "$6", "$7"),
-    parameters: parameters!(T::INT8OID, T::INT8OID),
-};
+/// A page of activity, newest first, and how many rows there are on all pages.
+///
+/// # Errors
+/// `FETCH_ACTIVITY_LOGS_FAILED` for bad arguments; `DEFINITION_NOT_FOUND`; those of [`caller::envs`].
+pub fn list(call: &Asked<'_>) -> Result<(Vec<Logged>, Option<i64>)> {
+    let page = Page::new(call.page, call.per_page).coded(CODE)?;
+    let product = required(call.product, "product", CODE)?;
+    let with_total = required(call.with_total, "with_total", CODE)?;
+    if call
+        .status
+        .is_some_and(|status| !matches!(status, "success" | "fail"))
+    {
+        return Err(Error::new(CODE, "the status is not known")
+            .hint("A status is success or fail; leave it out for both."));
+    }
+    if let Some(identifier) = call.identifier {
+        check_identifier("identifier", identifier).coded(CODE)?;
+    }
+    check_range(call.start_at, call.end_at)?;
+    let env_ids = caller::envs(product, call.env)?.ids;
+    let definition_id = call
+        .tag
+        .map(|tag| definition_id(product, tag))
+        .transpose()?;
+    let filter = Filter {
+        env_ids,
+        definition_id,
+        identifier: call.identifier,
+        status: call.status,
+        start_at: call.start_at,
+        end_at: call.end_at,
+    };
+    let rows = page_of(&filter, &page)?;
+    let total = with_total.then(|| count(&filter));
+    Ok((rows, total.transpose()?))
+}
 
-static LIST_OF_USER: Statement = Statement {
-    sql: page!(" AND a.subject = $6", "$7", "$8"),
-    parameters: parameters!(T::TEXTOID, T::INT8OID, T::INT8OID),
-};
+/// Refuses infinite moments, and a range that ends before it begins.
+fn check_range(
+    start_at: Option<TimestampWithTimeZone>,
+    end_at: Option<TimestampWithTimeZone>,
+) -> Result<()> {
+    for (name, at) in [("start_at", start_at), ("end_at", end_at)] {
+        if at.is_some_and(|at| at.is_infinity() || at.is_neg_infinity()) {
+            return Err(Error::new(CODE, format!("{name} must be a moment in time"))
+                .hint("Leave it out to have no bound."));
+        }
+    }
+    match (start_at.map(clock::micros), end_at.map(clock::micros)) {
+        (Some(start), Some(end)) if end < start => {
+            Err(Error::new(CODE, "end_at is before start_at")
+                .hint("Give the earlier moment as start_at."))
+        }
+        _ => Ok(()),
+    }
+}
 
-static COUNT: Statement = Statement {
-    sql: total!(""),
-    parameters: parameters!(),
-};
-
-static COUNT_OF_USER: Statement = Statement {
-    sql: total!(" AND a.subject = $6"),
-    parameters: parameters!(T::TEXTOID),
-};
-
-/// What of the activity is meant.
-pub struct Filter<'a> {
-    /// In these environments.
-    pub env_ids: Vec<i32>,
-    /// Of this definition.
-    pub definition_id: Option<i32>,
-    /// Of this identifier, account or user_identifier_key.
-    pub identifier: Option<&'a str>,
-    /// With this status.
-    pub status: Option<&'a str>,
-    /// From then on.
-    pub start_at: Option<TimestampWithTimeZone>,
-    /// Before then.
-    pub end_at: Option<TimestampWithTimeZone>,
+struct Filter<'a> {
+    env_ids: Vec<i32>,
+    definition_id: Option<i32>,
+    identifier: Option<&'a str>,
+    status: Option<&'a str>,
+    start_at: Option<TimestampWithTimeZone>,
+    end_at: Option<TimestampWithTimeZone>,
 }
 
 impl Filter<'_> {
@@ -181,8 +224,7 @@ impl Filter<'_> {
     }
 }
 
-/// A page of activity, newest first.
-pub fn list(filter: &Filter<'_>, page: &Page) -> Result<Vec<Logged>> {
+fn page_of(filter: &Filter<'_>, page: &Page) -> Result<Vec<Logged>> {
     let mut arguments = filter.arguments();
     arguments.extend([bind(page.limit), bind(page.offset)]);
     let statement = if filter.identifier.is_some() {
@@ -194,8 +236,7 @@ pub fn list(filter: &Filter<'_>, page: &Page) -> Result<Vec<Logged>> {
     statement.read(&AsOwner::enter()?, &arguments, logged)
 }
 
-/// How many rows there are on all pages.
-pub fn count(filter: &Filter<'_>) -> Result<i64> {
+fn count(filter: &Filter<'_>) -> Result<i64> {
     let statement = if filter.identifier.is_some() {
         &COUNT_OF_USER
     } else {

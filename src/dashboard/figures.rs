@@ -1,115 +1,142 @@
 //! Reading the dashboards: from the rollups and the activity behind them, in one statement each.
 
-use pgrx::pg_sys::BuiltinOid as T;
+use std::borrow::Cow;
 
-use crate::error::Result;
+use pgrx::datum::TimestampWithTimeZone;
+
+use super::places::{Place, place};
+use crate::error::{Code, Coded, Error, Result};
 use crate::maintenance::rollup::changes;
-use crate::pg::clock::{Micros, timestamptz};
+use crate::pg::clock::{self, Micros, timestamptz};
 use crate::pg::datum::json::JsonText;
 use crate::pg::roles::AsOwner;
 use crate::pg::statements::{Statement, bind};
-use crate::service::caller::Envs;
+use crate::pg::time_zone;
+use crate::service::required;
+use crate::session::series::{self, GroupBy};
+use crate::session::{Problem, check_identifier};
 
-static SESSIONS: Statement = Statement {
-    sql: concat!(
-        include_str!("figures/news.sql"),
-        changes!(),
-        include_str!("figures/sessions.sql")
-    ),
-    parameters: &[
-        T::INT4ARRAYOID,
-        T::TEXTARRAYOID,
-        T::INT4OID,
-        T::TIMESTAMPTZOID,
-        T::TEXTOID,
-        T::TIMESTAMPTZOID,
-        T::TIMESTAMPTZOID,
-        T::TEXTOID,
-    ],
-};
+const CODE: Code = Code::FetchDashboardFailed;
 
-static USER: Statement = Statement {
-    sql: include_str!("figures/user.sql"),
-    parameters: &[
-        T::INT4ARRAYOID,
-        T::INT4OID,
-        T::TEXTOID,
-        T::TEXTOID,
-        T::TIMESTAMPTZOID,
-        T::TIMESTAMPTZOID,
-        T::TEXTOID,
-    ],
-};
+static SESSIONS: Statement = Statement::new(concat!(
+    include_str!("figures/uncounted.sql"),
+    changes!(),
+    include_str!("figures/sessions.sql")
+));
 
-static KNOWN: Statement = Statement {
-    sql: "SELECT EXISTS (SELECT 1 FROM dialstack.session_users \
+static USER: Statement = Statement::new(include_str!("figures/user.sql"));
+
+static KNOWN: Statement = Statement::new(
+    "SELECT EXISTS (SELECT 1 FROM dialstack.session_users \
                           WHERE env_id = ANY ($1) AND definition_id = $2 AND identifier = $3)",
-    parameters: &[T::INT4ARRAYOID, T::INT4OID, T::TEXTOID],
-};
+);
 
-/// The time that a dashboard's series cover: the whole periods from the one of `first` to that of
-/// `last`.
-pub struct Range<'a> {
-    /// `hour`, `day`, `week` or `month`.
-    pub group_by: &'a str,
-    /// A moment of the first period.
-    pub first: Micros,
-    /// A moment of the last period.
-    pub last: Micros,
-    /// A time zone that the server knows.
-    pub time_zone: &'a str,
+/// The arguments that both dashboards take.
+pub struct Asked<'a> {
+    pub product: Option<&'a str>,
+    pub tag: Option<&'a str>,
+    pub env: Option<&'a str>,
+    pub group_by: Option<&'a str>,
+    pub start_at: Option<TimestampWithTimeZone>,
+    pub end_at: Option<TimestampWithTimeZone>,
+    pub time_zone: Option<&'a str>,
 }
 
-/// The dashboard of a definition's sessions.
-pub fn sessions(
-    envs: Envs,
-    definition_id: i32,
-    range: &Range<'_>,
-    now: Micros,
-) -> Result<Option<JsonText>> {
-    let owner = AsOwner::enter_by_index()?;
+/// The time that a dashboard's series cover: the whole periods from the one of `first` to that of `last`.
+struct Range<'a> {
+    group_by: &'static str,
+    first: Micros,
+    last: Micros,
+    /// One that the server knows.
+    time_zone: Cow<'a, str>,
+}
+
+impl<'a> Asked<'a> {
+    fn place(&self) -> Result<Place> {
+        place(self.product, self.tag, self.env, CODE)
+    }
+
+    fn range(&self, now: Micros) -> Result<Range<'a>> {
+        let group_by = GroupBy::parse(required(self.group_by, "group_by", CODE)?)
+            .ok_or_else(|| Problem::not_one_of("group_by", GroupBy::TEXTS))
+            .coded(CODE)?;
+        let start_at = self.start_at.map(clock::micros);
+        let end_at = self.end_at.map(clock::micros);
+        let (first, last) = series::range(group_by, start_at, end_at, now).coded(CODE)?;
+        let time_zone: Cow<'a, str> = match self.time_zone {
+            Some(given) => given.into(),
+            None => time_zone::of_session().into(),
+        };
+        time_zone::check(&time_zone, &[first, last, now])?;
+        Ok(Range {
+            group_by: group_by.as_str(),
+            first,
+            last,
+            time_zone,
+        })
+    }
+}
+
+/// Figures and series of a definition's sessions.
+///
+/// # Errors
+/// `FETCH_DASHBOARD_FAILED` for bad arguments; those of [`place`].
+pub fn sessions(asked: &Asked<'_>) -> Result<JsonText> {
+    let place = asked.place()?;
+    let now = clock::now();
+    let range = asked.range(now)?;
     let arguments = [
-        bind(envs.ids),
-        bind(envs.names),
-        bind(definition_id),
+        bind(place.envs.ids),
+        bind(place.envs.names),
+        bind(place.definition_id),
         bind(timestamptz(now)),
         bind(range.group_by),
         bind(timestamptz(range.first)),
         bind(timestamptz(range.last)),
-        bind(range.time_zone),
+        bind(&*range.time_zone),
     ];
+    let owner = AsOwner::enter_by_index()?;
     let answers = SESSIONS.read(&owner, &arguments, |row| row.required(1))?;
-    Ok(answers.into_iter().next())
+    answers.into_iter().next().ok_or_else(|| {
+        Error::new(Code::Conflict, "the definition changed meanwhile")
+            .hint("Retry the transaction.")
+    })
 }
 
-/// The dashboard of one user; `None` where nobody of that name was ever seen.
-pub fn user(
-    envs: Envs,
-    definition_id: i32,
-    identifier: &str,
-    range: &Range<'_>,
-) -> Result<Option<JsonText>> {
+/// Series of one user's operations.
+///
+/// # Errors
+/// `USER_NOT_FOUND`; `FETCH_DASHBOARD_FAILED` for bad arguments; those of [`place`].
+pub fn user(asked: &Asked<'_>, identifier: Option<&str>) -> Result<JsonText> {
+    let identifier = required(identifier, "identifier", CODE)?;
+    check_identifier("identifier", identifier).coded(CODE)?;
+    let place = asked.place()?;
+    let range = asked.range(clock::now())?;
     let owner = AsOwner::enter_by_index()?;
     let key = [
-        bind(envs.ids.clone()),
-        bind(definition_id),
+        bind(place.envs.ids.clone()),
+        bind(place.definition_id),
         bind(identifier),
     ];
-    if !KNOWN
-        .read(&owner, &key, |row| row.required::<bool>(1))?
-        .contains(&true)
-    {
-        return Ok(None);
+    let known = KNOWN.read(&owner, &key, |row| row.required::<bool>(1))?;
+    let mut answers = Vec::new();
+    if known.contains(&true) {
+        let arguments = [
+            bind(place.envs.ids),
+            bind(place.definition_id),
+            bind(identifier),
+            bind(range.group_by),
+            bind(timestamptz(range.first)),
+            bind(timestamptz(range.last)),
+            bind(&*range.time_zone),
+        ];
+        answers = USER.read(&owner, &arguments, |row| row.required(1))?;
     }
-    let arguments = [
-        bind(envs.ids),
-        bind(definition_id),
-        bind(identifier),
-        bind(range.group_by),
-        bind(timestamptz(range.first)),
-        bind(timestamptz(range.last)),
-        bind(range.time_zone),
-    ];
-    let answers = USER.read(&owner, &arguments, |row| row.required(1))?;
-    Ok(answers.into_iter().next())
+    answers.into_iter().next().ok_or_else(|| {
+        Error::new(
+            Code::UserNotFound,
+            "nobody with that identifier ever had a session there",
+        )
+        .hint("dialstack.session_users() lists the users; identifiers are case-sensitive.")
+    })
 }

@@ -1,5 +1,7 @@
-//! Figures, users and activity.
+//! What is shown of sessions: lists, users, activity and figures.
 
 pub mod activity_logs;
 pub mod figures;
+mod places;
+pub mod sessions;
 pub mod users;

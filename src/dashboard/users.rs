@@ -1,22 +1,26 @@
 //! Looking at users: who has sessions, and which.
 
 use pgrx::datum::TimestampWithTimeZone;
-use pgrx::pg_sys::BuiltinOid as T;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::error::Result;
+use super::places::{Place, place};
+use crate::error::{Code, Coded, Error, Result};
 use crate::pg::clock::{self, Micros, timestamptz};
+use crate::pg::datum::json::JsonText;
 use crate::pg::datum::uuid::uuid;
 use crate::pg::roles::AsOwner;
 use crate::pg::settings::Setting;
 use crate::pg::statements::{Columns, Statement, bind};
-use crate::session::Page;
+use crate::service::required;
+use crate::service::session_data::SessionData;
+use crate::session::{Page, check_identifier};
 
 /// A user without a living session counts as inactive this long after being seen, then as expired.
 const INACTIVE_FOR: Micros = 30 * 86_400 * clock::SECOND;
 
 /// The newest sessions that a user's details show.
-pub const MOST_SESSIONS: i64 = 1_000;
+const MOST_SESSIONS: i64 = 1_000;
 
 /// A user as lists show it.
 pub struct User {
@@ -50,7 +54,7 @@ fn user(row: &Columns<'_, '_>) -> Result<User> {
 }
 
 /// `active`: has a living session; `inactive`: none, seen lately; `expired`: neither.
-pub const fn status(active_sessions: i64, seen_lately: bool) -> &'static str {
+const fn status(active_sessions: i64, seen_lately: bool) -> &'static str {
     match (active_sessions, seen_lately) {
         (1.., _) => "active",
         (_, true) => "inactive",
@@ -58,9 +62,9 @@ pub const fn status(active_sessions: i64, seen_lately: bool) -> &'static str {
     }
 }
 
-/// What is told of the users `u`. Only their own sessions are counted, through the index by subject.
+/// The columns of [`User`] for the users `u`. Only their own sessions are counted, through the index by subject.
 /// `$1`: now; `$2`: the definition; `$3`: from when on a user was seen lately.
-macro_rules! told {
+macro_rules! users {
     ($users:literal) => {
         concat!(
             "WITH u AS MATERIALIZED (",
@@ -83,60 +87,127 @@ macro_rules! told {
 }
 
 /// Each environment gives its newest users in the order of its index; the page is among those.
-static LIST: Statement = Statement {
-    sql: told!(
-        "SELECT u.* FROM unnest($4) AS e (env_id) \
+static LIST: Statement = Statement::new(users!(
+    "SELECT u.* FROM unnest($4) AS e (env_id) \
           CROSS JOIN LATERAL ( \
                 SELECT * FROM dialstack.session_users u \
                  WHERE u.env_id = e.env_id AND u.definition_id = $2 \
                  ORDER BY first_seen DESC, identifier DESC LIMIT $5 + $6) u \
           ORDER BY u.first_seen DESC, u.identifier DESC, u.env_id LIMIT $5 OFFSET $6"
-    ),
-    parameters: &[
-        T::TIMESTAMPTZOID,
-        T::INT4OID,
-        T::TIMESTAMPTZOID,
-        T::INT4ARRAYOID,
-        T::INT8OID,
-        T::INT8OID,
-    ],
-};
+));
 
-static ONE: Statement = Statement {
-    sql: told!(
-        "SELECT * FROM dialstack.session_users \
+static ONE: Statement = Statement::new(users!(
+    "SELECT * FROM dialstack.session_users \
           WHERE env_id = ANY ($4) AND definition_id = $2 AND identifier = $5"
-    ),
-    parameters: &[
-        T::TIMESTAMPTZOID,
-        T::INT4OID,
-        T::TIMESTAMPTZOID,
-        T::INT4ARRAYOID,
-        T::TEXTOID,
-    ],
-};
+));
 
-static COUNT: Statement = Statement {
-    sql: "SELECT count(*) FROM dialstack.session_users \
+static COUNT: Statement = Statement::new(
+    "SELECT count(*) FROM dialstack.session_users \
            WHERE env_id = ANY ($1) AND definition_id = $2",
-    parameters: &[T::INT4ARRAYOID, T::INT4OID],
-};
+);
 
-/// The users of a definition in some environments.
-pub struct Users {
-    /// The environments.
-    pub env_ids: Vec<i32>,
-    /// The definition.
-    pub definition_id: i32,
+/// A page of a definition's users, newest first, and how many there are on all pages.
+///
+/// # Errors
+/// `FETCH_USERS_FAILED` for bad arguments; those of [`place`].
+pub fn list(
+    [product, tag, env]: [Option<&str>; 3],
+    page: Option<i32>,
+    per_page: Option<i32>,
+    with_total: Option<bool>,
+) -> Result<(Vec<User>, Option<i64>)> {
+    let code = Code::FetchUsersFailed;
+    let page = Page::new(page, per_page).coded(code)?;
+    let with_total = required(with_total, "with_total", code)?;
+    let users = place(product, tag, env, code)?;
+    let rows = page_of(&users, &page, clock::now())?;
+    let total = with_total.then(|| count(&users));
+    Ok((rows, total.transpose()?))
+}
+
+/// All about one user, with the data of the user's sessions.
+///
+/// # Errors
+/// `USER_NOT_FOUND`; `FETCH_USER_DETAILS_FAILED` for bad arguments; those of [`place`].
+pub fn details(
+    [product, tag, env]: [Option<&str>; 3],
+    identifier: Option<&str>,
+) -> Result<JsonText> {
+    let code = Code::FetchUserDetailsFailed;
+    let identifier = required(identifier, "identifier", code)?;
+    let users = place(product, tag, env, code)?;
+    check_identifier("identifier", identifier).coded(code)?;
+    let now = clock::now();
+    let found = find(&users, identifier, now)?;
+    let summary = summary(&found)?.ok_or_else(|| {
+        Error::new(Code::UserNotFound, "there is no user with that identifier").hint(
+            "dialstack.session_users() lists those that there are; identifiers are case-sensitive.",
+        )
+    })?;
+    let sessions = sessions(&users, identifier, now)?;
+    let sessions = sessions.iter().map(with_data);
+    let sessions = sessions.collect::<Result<Vec<_>>>()?;
+    let latest = sessions.first().map_or("null", |(_, data)| data.as_str());
+    let shown: Vec<&str> = sessions.iter().map(|(shown, _)| shown.as_str()).collect();
+    // Put together as text, so that a number in the data keeps its digits.
+    Ok(JsonText(format!(
+        r#"{summary}, "sessions": [{}], "latestSessionData": {latest}}}"#,
+        shown.join(", ")
+    )))
+}
+
+/// The sums over a user's rows, one an environment: a JSON object without its closing brace.
+fn summary(found: &[User]) -> Result<Option<String>> {
+    let Some(first) = found.first() else {
+        return Ok(None);
+    };
+    let at = |at: &User,
+              moment: fn(&User) -> TimestampWithTimeZone|
+     -> (Micros, TimestampWithTimeZone) { (clock::micros(moment(at)), moment(at)) };
+    let moments =
+        |moment: fn(&User) -> TimestampWithTimeZone| found.iter().map(move |user| at(user, moment));
+    let first_seen = moments(|user| user.first_seen).min_by_key(|(micros, _)| *micros);
+    let last_seen = moments(|user| user.last_seen).max_by_key(|(micros, _)| *micros);
+    let sum = |count: fn(&User) -> i64| found.iter().map(count).sum::<i64>();
+    let active = sum(|user| user.active_sessions);
+    let lately = found.iter().any(|user| user.status != "expired");
+    let env = if found.len() == 1 {
+        json!(first.env)
+    } else {
+        Value::Null
+    };
+    let time = |at: Option<(Micros, TimestampWithTimeZone)>| match at {
+        Some((_, at)) => json_of(at),
+        None => Ok("null".to_owned()),
+    };
+    Ok(Some(format!(
+        r#"{{"identifier": {}, "env": {env}, "status": "{}", "first_seen": {}, "last_seen": {}, "totalSessions": {}, "activeSessionsCount": {active}"#,
+        json!(first.identifier),
+        status(active, lately),
+        time(first_seen)?,
+        time(last_seen)?,
+        sum(|user| user.total_sessions),
+    )))
+}
+
+/// A session with its data, and the data alone.
+fn with_data(session: &UserSession) -> Result<(String, String)> {
+    let data = match &session.sealed_data {
+        Some(sealed) => SessionData::open(session.session_id, session.key_number, sealed)?,
+        None => None,
+    };
+    let data = data.map_or_else(|| "null".to_owned(), |data| data.text().0);
+    let shown = session.shown.strip_suffix('}').unwrap_or("{");
+    Ok((format!(r#"{shown}, "data": {data}}}"#), data))
 }
 
 /// A page of users, newest first.
-pub fn list(users: &Users, page: &Page, now: Micros) -> Result<Vec<User>> {
+fn page_of(users: &Place, page: &Page, now: Micros) -> Result<Vec<User>> {
     let arguments = [
         bind(timestamptz(now)),
         bind(users.definition_id),
         bind(timestamptz(now - INACTIVE_FOR)),
-        bind(users.env_ids.clone()),
+        bind(users.envs.ids.clone()),
         bind(page.limit),
         bind(page.offset),
     ];
@@ -145,20 +216,20 @@ pub fn list(users: &Users, page: &Page, now: Micros) -> Result<Vec<User>> {
 }
 
 /// How many users there are on all pages.
-pub fn count(users: &Users) -> Result<i64> {
-    let arguments = [bind(users.env_ids.clone()), bind(users.definition_id)];
+fn count(users: &Place) -> Result<i64> {
+    let arguments = [bind(users.envs.ids.clone()), bind(users.definition_id)];
     let _plain = Setting::no_jit();
     let counts = COUNT.read(&AsOwner::enter()?, &arguments, |row| row.required::<i64>(1))?;
     Ok(counts.into_iter().sum())
 }
 
 /// The user with this identifier: one row for each of the environments that knows it.
-pub fn find(users: &Users, identifier: &str, now: Micros) -> Result<Vec<User>> {
+fn find(users: &Place, identifier: &str, now: Micros) -> Result<Vec<User>> {
     let arguments = [
         bind(timestamptz(now)),
         bind(users.definition_id),
         bind(timestamptz(now - INACTIVE_FOR)),
-        bind(users.env_ids.clone()),
+        bind(users.envs.ids.clone()),
         bind(identifier),
     ];
     let _plain = Setting::no_jit();
@@ -166,19 +237,19 @@ pub fn find(users: &Users, identifier: &str, now: Micros) -> Result<Vec<User>> {
 }
 
 /// One of a user's sessions.
-pub struct UserSession {
+struct UserSession {
     /// Its id.
-    pub session_id: Uuid,
-    /// A JSON object of all that is told, but for the data.
-    pub told: String,
+    session_id: Uuid,
+    /// A JSON object of all that is shown but the data.
+    shown: String,
     /// The key that sealed the data.
-    pub key_number: u32,
+    key_number: u32,
     /// Its data, encrypted.
-    pub sealed_data: Option<Vec<u8>>,
+    sealed_data: Option<Vec<u8>>,
 }
 
-static SESSIONS: Statement = Statement {
-    sql: "SELECT s.session_id, \
+static SESSIONS: Statement = Statement::new(
+    "SELECT s.session_id, \
                  json_build_object( \
                      'session_id', s.session_id, 'env', n.env, 'start_at', s.created_at, \
                      'end_at', least(s.expires_at, coalesce(s.revoked_at, s.expires_at)), \
@@ -192,21 +263,14 @@ static SESSIONS: Statement = Statement {
                   ORDER BY s.created_at DESC, s.session_id LIMIT $5) s \
             JOIN dialstack.environments n ON n.env_id = s.env_id \
            ORDER BY s.created_at DESC, s.session_id LIMIT $5",
-    parameters: &[
-        T::TIMESTAMPTZOID,
-        T::INT4OID,
-        T::INT4ARRAYOID,
-        T::TEXTOID,
-        T::INT8OID,
-    ],
-};
+);
 
 /// The newest sessions of a user, newest first.
-pub fn sessions(users: &Users, identifier: &str, now: Micros) -> Result<Vec<UserSession>> {
+fn sessions(users: &Place, identifier: &str, now: Micros) -> Result<Vec<UserSession>> {
     let arguments = [
         bind(timestamptz(now)),
         bind(users.definition_id),
-        bind(users.env_ids.clone()),
+        bind(users.envs.ids.clone()),
         bind(identifier),
         bind(MOST_SESSIONS),
     ];
@@ -214,20 +278,17 @@ pub fn sessions(users: &Users, identifier: &str, now: Micros) -> Result<Vec<User
     SESSIONS.read(&AsOwner::enter()?, &arguments, |row| {
         Ok(UserSession {
             session_id: uuid(row.required(1)?),
-            told: row.required(2)?,
+            shown: row.required(2)?,
             key_number: row.required::<i32>(3)?.unsigned_abs(),
             sealed_data: row.get(4)?,
         })
     })
 }
 
-static JSON_OF: Statement = Statement {
-    sql: "SELECT to_json($1)::text",
-    parameters: &[T::TIMESTAMPTZOID],
-};
+static JSON_OF: Statement = Statement::new("SELECT to_json($1)::text");
 
 /// A moment as `to_json` writes it: ISO 8601, in the time zone of the session.
-pub fn json_of(at: TimestampWithTimeZone) -> Result<String> {
+fn json_of(at: TimestampWithTimeZone) -> Result<String> {
     let texts = JSON_OF.read(&AsOwner::enter()?, &[bind(at)], |row| {
         row.required::<String>(1)
     })?;

@@ -1,48 +1,54 @@
 //! Scheduling through the extension pg_cron, where this database has it.
 
-use pgrx::pg_sys::{self, BuiltinOid as T};
+use pgrx::pg_sys;
 use pgrx::{PgSqlErrorCode, PgTryBuilder};
 
 use crate::error::{Code, Error, Result};
 use crate::pg::roles::AsOwner;
 use crate::pg::statements::{Statement, bind};
+use crate::service::required;
+
+/// Longest schedule, in bytes.
+const MAX_CRON: usize = 200;
 
 /// The function is pg_cron's own: whatever else somebody put into a schema of that name would run as
 /// the owner of our extension.
-static HAS_CRON: Statement = Statement {
-    sql: "SELECT 1 FROM pg_catalog.pg_extension x \
+static HAS_CRON: Statement = Statement::new(
+    "SELECT 1 FROM pg_catalog.pg_extension x \
             JOIN pg_catalog.pg_depend d \
               ON d.refclassid = 'pg_catalog.pg_extension'::regclass AND d.refobjid = x.oid \
            WHERE x.extname = 'pg_cron' AND d.deptype = 'e' \
              AND d.classid = 'pg_catalog.pg_proc'::regclass \
              AND d.objid = to_regprocedure('cron.schedule(text, text, text)')",
-    parameters: &[],
-};
+);
 
 /// By its name a job is there once for each user: the same name again changes it.
-static SCHEDULE: Statement = Statement {
-    sql: "SELECT cron.schedule('dialstack_sessions_maintain'::text, $1, \
+static SCHEDULE: Statement = Statement::new(
+    "SELECT cron.schedule('dialstack_sessions_maintain'::text, $1, \
                                'SELECT dialstack.maintain()'::text)",
-    parameters: &[T::TEXTOID],
-};
+);
 
 /// What an administrator of the database that has pg_cron runs there for this one.
-static ELSEWHERE: Statement = Statement {
-    sql: "SELECT current_setting('cron.database_name', true), \
+static ELSEWHERE: Statement = Statement::new(
+    "SELECT current_setting('cron.database_name', true), \
                  format('SELECT cron.schedule_in_database(%L, %L, %L, %L);', \
                         concat('dialstack_sessions_maintain in ', current_database()), $1, \
                         'SELECT dialstack.maintain()', current_database()), \
                  current_database()::text",
-    parameters: &[T::TEXTOID],
-};
+);
 
 /// Lets pg_cron run the maintenance of this database by this schedule, as the owner of the extension.
-/// Tells the number of the job.
+/// Returns the number of the job.
 ///
 /// # Errors
 /// `CRON_NOT_AVAILABLE` where pg_cron is not in this database; `DEFINE_FAILED` for a schedule that it
 /// does not understand.
-pub fn schedule(cron: &str) -> Result<i64> {
+pub fn schedule(cron: Option<&str>) -> Result<i64> {
+    let cron = required(cron, "cron", Code::DefineFailed)?;
+    if cron.len() > MAX_CRON {
+        return Err(Error::new(Code::DefineFailed, "the schedule is too long")
+            .hint("Write five fields: minute, hour, day of the month, month, day of the week."));
+    }
     let owner = AsOwner::enter()?;
     if HAS_CRON.read(&owner, &[], |_| Ok(()))?.is_empty() {
         return Err(not_available(&owner, cron)?);

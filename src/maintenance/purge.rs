@@ -4,48 +4,36 @@
 //! about to go waits for it as for any deletion.
 
 use pgrx::datum::TimestampWithTimeZone;
-use pgrx::pg_sys::{self, BuiltinOid as T};
+use pgrx::pg_sys;
 
 use crate::error::Result;
 use crate::maintenance::horizon::Horizon;
 use crate::pg::clock::{self, Micros, timestamptz};
 use crate::pg::roles::AsOwner;
 use crate::pg::statements::{Statement, bind};
-use crate::tables::session_writes;
+use crate::tables::sessions;
 
 /// Sessions that are looked for at once. The next look begins behind what this one has deleted, which
 /// is still in the index until the transaction ends: a look for each batch would read that again and
 /// again.
 const WINDOW: i64 = 100_000;
 
-/// No definition lets a session live so long: somebody set its end by hand.
-const BEYOND_ANY_LIFE: Micros = 200 * 366 * 86_400 * clock::SECOND;
-
-static DUE: Statement = Statement {
-    sql: "SELECT session_id FROM dialstack.sessions \
+static DUE: Statement = Statement::new(
+    "SELECT session_id FROM dialstack.sessions \
            WHERE purge_after < ($1 AT TIME ZONE 'UTC')::date ORDER BY purge_after LIMIT $2",
-    parameters: &[T::TIMESTAMPTZOID, T::INT8OID],
-};
+);
 
 /// The day is coarse, and the retention may have been changed since: the row tells when it died.
-static LOCK: Statement = Statement {
-    sql: "SELECT session_id, least(expires_at, coalesce(revoked_at, expires_at)) \
+static LOCK: Statement = Statement::new(
+    "SELECT session_id, least(expires_at, coalesce(revoked_at, expires_at)) \
             FROM dialstack.sessions \
            WHERE session_id = ANY ($1) AND purge_after < ($2 AT TIME ZONE 'UTC')::date \
              FOR UPDATE SKIP LOCKED",
-    parameters: &[T::UUIDARRAYOID, T::TIMESTAMPTZOID],
-};
+);
 
-/// An end that was set by hand may be too far off for the retention to be added. Until somebody corrects
-/// it, the row is looked at again now and then.
-static LOOK_AGAIN: Statement = Statement {
-    sql: "UPDATE dialstack.sessions SET purge_after = $2 WHERE session_id = ANY ($1)",
-    parameters: &[T::UUIDARRAYOID, T::DATEOID],
-};
-
-/// When a user was last seen, the session that was last refreshed knows: that survives it.
-static REMEMBER_USERS: Statement = Statement {
-    sql: "WITH newest AS ( \
+/// Copies `last_seen_at` to the user's row before the session is purged.
+static REMEMBER_USERS: Statement = Statement::new(
+    "WITH newest AS ( \
               SELECT env_id, definition_id, subject, max(last_seen_at) AS last_seen \
                 FROM dialstack.sessions \
                WHERE session_id = ANY ($1) AND definition_id IS NOT NULL \
@@ -62,19 +50,17 @@ static REMEMBER_USERS: Statement = Statement {
             FROM behind b \
            WHERE u.env_id = b.env_id AND u.definition_id = b.definition_id \
              AND u.identifier = b.identifier",
-    parameters: &[T::UUIDARRAYOID],
-};
+);
 
 /// A session whose user's row was locked just now stays until the next time.
-static DELETE: Statement = Statement {
-    sql: "DELETE FROM dialstack.sessions s \
+static DELETE: Statement = Statement::new(
+    "DELETE FROM dialstack.sessions s \
            WHERE session_id = ANY ($1) \
              AND NOT EXISTS ( \
                  SELECT FROM dialstack.session_users u \
                   WHERE u.env_id = s.env_id AND u.definition_id = s.definition_id \
                     AND u.identifier = s.subject AND u.last_seen < s.last_seen_at)",
-    parameters: &[T::UUIDARRAYOID],
-};
+);
 
 /// What came of a step.
 #[derive(Default)]
@@ -121,25 +107,14 @@ fn batch_of_sessions(owner: &AsOwner, horizon: &Horizon, ids: &[pgrx::Uuid]) -> 
         let died_at: TimestampWithTimeZone = row.required(2)?;
         Ok((row.required::<pgrx::Uuid>(1)?, clock::micros(died_at)))
     })?;
-    let (mut dead, mut early, mut endless) = (Vec::new(), Vec::new(), Vec::new());
-    for (id, died_at) in locked {
-        if died_at > horizon.now.saturating_add(BEYOND_ANY_LIFE) {
-            endless.push(id);
-        } else if died_at > horizon.sessions_before {
-            early.push(id);
-        } else {
-            dead.push(id);
-        }
-    }
-    // No statement runs for nothing: each tells every backend to forget what it remembers.
-    let mut postponed = 0;
-    if !early.is_empty() {
-        postponed += session_writes::postpone_purge(owner, early)?;
-    }
-    if !endless.is_empty() {
-        let again = session_writes::purge_after(horizon.now);
-        postponed += LOOK_AGAIN.execute(owner, &[bind(endless), bind(again)])?;
-    }
+    let (early, dead): (Vec<_>, Vec<_>) = locked
+        .into_iter()
+        .partition(|(_, died_at)| *died_at > horizon.sessions_before);
+    let ids =
+        |rows: Vec<(pgrx::Uuid, Micros)>| rows.into_iter().map(|(id, _)| id).collect::<Vec<_>>();
+    let (early, dead) = (ids(early), ids(dead));
+    let postponed = sessions::change::postpone_purge(owner, early)?;
+    // Even a DELETE of no row would empty the caches of every backend.
     let deleted = if dead.is_empty() {
         0
     } else {
@@ -151,8 +126,8 @@ fn batch_of_sessions(owner: &AsOwner, horizon: &Horizon, ids: &[pgrx::Uuid]) -> 
 
 /// Environments and definitions that are gone, with users left but no session. A skip scan: the
 /// primary key is looked up once for each pair.
-static ORPHANED: Statement = Statement {
-    sql: "WITH RECURSIVE pairs AS ( \
+static ORPHANED: Statement = Statement::new(
+    "WITH RECURSIVE pairs AS ( \
               (SELECT env_id, definition_id FROM dialstack.session_users \
                 ORDER BY env_id, definition_id LIMIT 1) \
               UNION ALL \
@@ -166,18 +141,16 @@ static ORPHANED: Statement = Statement {
                                   WHERE d.definition_id = p.definition_id)) \
              AND NOT EXISTS (SELECT FROM dialstack.sessions s \
                               WHERE s.env_id = p.env_id AND s.definition_id = p.definition_id)",
-    parameters: &[],
-};
+);
 
-static FORGET_USERS: Statement = Statement {
-    sql: "DELETE FROM dialstack.session_users u \
+static FORGET_USERS: Statement = Statement::new(
+    "DELETE FROM dialstack.session_users u \
            USING (SELECT env_id, definition_id, identifier FROM dialstack.session_users \
                    WHERE env_id = $1 AND definition_id = $2 \
                    LIMIT $3 FOR UPDATE SKIP LOCKED) gone \
            WHERE u.env_id = gone.env_id AND u.definition_id = gone.definition_id \
              AND u.identifier = gone.identifier",
-    parameters: &[T::INT4OID, T::INT4OID, T::INT8OID],
-};
+);
 
 /// Deletes the users of deleted environments and definitions once they have no session left. All other
 /// users stay: they are what tells how many there ever were, and who comes back.
@@ -209,33 +182,27 @@ pub fn users(owner: &AsOwner, horizon: &Horizon, batch: u32) -> Result<Purged> {
 /// retired lately, by a day, are not looked at, and none while an older transaction runs.
 const COMMIT_WITHIN: Micros = 86_400 * clock::SECOND;
 
-static LOCK_KEYS: Statement = Statement {
-    sql: "LOCK TABLE dialstack.signing_keys IN SHARE ROW EXCLUSIVE MODE",
-    parameters: &[],
-};
+static LOCK_KEYS: Statement =
+    Statement::new("LOCK TABLE dialstack.signing_keys IN SHARE ROW EXCLUSIVE MODE");
 
-static OLD_KEYS: Statement = Statement {
-    sql: "SELECT kid, key_number, retired_at, state = 'revoked' FROM dialstack.signing_keys \
+static OLD_KEYS: Statement = Statement::new(
+    "SELECT kid, key_number, retired_at, state = 'revoked' FROM dialstack.signing_keys \
            WHERE (state = 'revoked' AND revoked_at < $1) \
               OR (state = 'retired' AND retired_at < $2)",
-    parameters: &[T::TIMESTAMPTZOID, T::TIMESTAMPTZOID],
-};
+);
 
 /// Whether a session may depend on a key that retired then: any that was created before, dead ones
 /// too, since their tokens are told apart from forged ones as long as their rows stay.
-static NEEDED: Statement = Statement {
-    sql: "SELECT EXISTS (SELECT FROM dialstack.sessions WHERE created_at < $1 OR key_number = $2) \
+static NEEDED: Statement = Statement::new(
+    "SELECT EXISTS (SELECT FROM dialstack.sessions WHERE created_at < $1 OR key_number = $2) \
               OR EXISTS (SELECT FROM pg_catalog.pg_stat_activity \
                           WHERE datname = current_database() AND xact_start < $1) \
               OR EXISTS (SELECT FROM pg_catalog.pg_prepared_xacts \
                           WHERE database = current_database())",
-    parameters: &[T::TIMESTAMPTZOID, T::INT4OID],
-};
+);
 
-static DELETE_KEY: Statement = Statement {
-    sql: "DELETE FROM dialstack.signing_keys WHERE kid = $1 AND state <> 'active'",
-    parameters: &[T::TEXTOID],
-};
+static DELETE_KEY: Statement =
+    Statement::new("DELETE FROM dialstack.signing_keys WHERE kid = $1 AND state <> 'active'");
 
 struct OldKey {
     kid: String,
@@ -288,15 +255,14 @@ fn is_needed(owner: &AsOwner, key: &OldKey) -> Result<bool> {
 
 /// A publishable key stays while there is a client session that it made: other publishable keys reach
 /// that only as long as it is known what made it.
-static API_KEYS: Statement = Statement {
-    sql: "DELETE FROM dialstack.api_keys k \
+static API_KEYS: Statement = Statement::new(
+    "DELETE FROM dialstack.api_keys k \
            WHERE least(k.revoked_at, k.expires_at) < $1 \
              AND (k.kind <> 'publishable' OR NOT EXISTS ( \
                  SELECT FROM dialstack.sessions s \
                   WHERE s.kind = 'client' AND s.env_id = k.env_id \
                     AND s.api_key_id = k.api_key_id))",
-    parameters: &[T::TIMESTAMPTZOID],
-};
+);
 
 /// Deletes API keys that were revoked or have expired longer ago than the retention.
 pub fn api_keys(owner: &AsOwner, horizon: &Horizon) -> Result<u64> {

@@ -3,7 +3,9 @@
 //! It is safe beside everything else and beside itself: rows that somebody has locked are left for the
 //! next time, and so is what needs a table's lock that is not to be had at once.
 
-use crate::error::Result;
+use serde_json::{Value, json};
+
+use crate::error::{Code, Error, Result};
 use crate::guc;
 use crate::maintenance::horizon::{Horizon, RUN_FOR};
 use crate::maintenance::purge::{self, Purged};
@@ -13,34 +15,57 @@ use crate::pg::clock;
 use crate::pg::roles::AsOwner;
 use crate::pg::statements::Statement;
 use crate::pg::subtransaction::unless_busy;
+use crate::service::required;
 
-/// What a run has done.
+/// Most rows of a batch.
+const MAX_BATCH: u32 = 100_000;
+
 #[derive(Default)]
-pub struct Done {
-    /// Activity rolled up for the dashboard.
-    pub rollup: Counts,
-    /// Sessions deleted.
-    pub sessions: u64,
-    /// Users of deleted environments and definitions deleted.
-    pub users: u64,
-    /// Signing keys deleted.
-    pub keys: u64,
-    /// API keys deleted.
-    pub api_keys: u64,
-    /// Activity deleted.
-    pub activity: PurgedActivity,
-    /// Whether another run would find more to do.
-    pub more: bool,
+struct Done {
+    rollup: Counts,
+    sessions: u64,
+    users: u64,
+    keys: u64,
+    api_keys: u64,
+    activity: PurgedActivity,
+    more: bool,
 }
 
 /// Creates write it; a deletion of an environment keeps everybody out.
-static JOIN_CREATES: Statement = Statement {
-    sql: "LOCK TABLE dialstack.session_users IN ROW EXCLUSIVE MODE",
-    parameters: &[],
-};
+static JOIN_CREATES: Statement =
+    Statement::new("LOCK TABLE dialstack.session_users IN ROW EXCLUSIVE MODE");
 
-/// Does what there is to do, `batch` rows at a time.
-pub fn run(batch: u32) -> Result<Done> {
+/// Does what there is to do, `batch` rows at a time, and says what it did.
+///
+/// # Errors
+/// `DEFINE_FAILED` unless `batch` is from 1 to 100,000.
+pub fn maintain(batch: Option<i32>) -> Result<Value> {
+    let batch = required(batch, "batch", Code::DefineFailed)?;
+    let rows = u32::try_from(batch).ok();
+    let rows = rows.filter(|rows| (1..=MAX_BATCH).contains(rows));
+    let rows = rows.ok_or_else(|| {
+        Error::new(
+            Code::DefineFailed,
+            format!("batch must be from 1 to {MAX_BATCH}"),
+        )
+        .hint("A batch is how many rows are deleted by one statement; 1000 is good.")
+    })?;
+    let done = run(rows)?;
+    Ok(json!({
+        "activity_rolled_up": done.rollup.rows,
+        "rollup_busy": done.rollup.busy,
+        "sessions_purged": done.sessions,
+        "users_purged": done.users,
+        "keys_purged": done.keys,
+        "api_keys_purged": done.api_keys,
+        "activity_months": done.activity.months,
+        "activity_skipped": done.activity.skipped,
+        "activity_purged": done.activity.rows,
+        "more": done.more,
+    }))
+}
+
+fn run(batch: u32) -> Result<Done> {
     let owner = AsOwner::enter()?;
     let now = clock::now();
     // First, because activity stays until it is counted.

@@ -8,6 +8,7 @@ use pgrx::{FromDatum, IntoDatum, PgSqlErrorCode, PgTryBuilder, pg_sys};
 
 use crate::error::{Code, Error, Result};
 use crate::session::Span;
+pub use crate::session::ceil_to_second;
 
 /// Microseconds since 2000-01-01 00:00 UTC.
 pub type Micros = i64;
@@ -62,11 +63,6 @@ pub fn from_unix_seconds(seconds: i64) -> Micros {
     seconds
         .saturating_sub(UNIX_OFFSET_SECONDS)
         .saturating_mul(SECOND)
-}
-
-/// The next whole second, so that a token's `exp` and the time we tell are the same.
-pub fn ceil_to_second(at: Micros) -> Micros {
-    at.saturating_add(SECOND - 1).div_euclid(SECOND) * SECOND
 }
 
 /// The moment a span later, by PostgreSQL's calendar in UTC.

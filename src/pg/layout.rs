@@ -1,119 +1,113 @@
-//! What our relations must be like, so that their rows can be read and written past SQL.
+//! Whether the relations of the extension still are as they are declared.
 //!
-//! The server trusts whoever reads a table directly to know the types of its columns. An administrator
-//! can alter them, and memory that is read as another type than it holds is a crash at best.
+//! The server trusts direct reads of a table to know the types of its columns. An administrator can alter
+//! them, and memory that is read as another type than it holds is a crash at best.
 
 use pgrx::{PgTupleDesc, pg_sys};
 
 use crate::error::Result;
-use crate::pg::relcache::{self, Layout, Rel};
+use crate::pg::table::{Index, Table};
 
-/// Makes sure that a relation, which the caller has locked under this id, is as it must be. Costs
-/// nothing until there is news of it.
+/// Widest table that is read directly, counting dropped columns and those that others added.
+pub const MAX_COLUMNS: usize = 64;
+
+/// A pinned entry of the relation cache. The caller's lock keeps it as it is.
+struct Entry(pg_sys::Relation);
+
+impl Entry {
+    /// `None` for a relation that was dropped.
+    fn of(relation: pg_sys::Oid) -> Option<Self> {
+        // SAFETY: pins an entry, or returns NULL.
+        let entry = unsafe { pg_sys::RelationIdGetRelation(relation) };
+        (!entry.is_null()).then_some(Entry(entry))
+    }
+
+    fn has_kind(&self, kind: u8) -> bool {
+        // SAFETY: a pinned entry has its row of pg_class.
+        unsafe { (*(*self.0).rd_rel).relkind.cast_unsigned() == kind }
+    }
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        // An error unpins it with the transaction's resources.
+        if !std::thread::panicking() {
+            // SAFETY: pinned by `of`, unpinned once.
+            unsafe { pg_sys::RelationClose(self.0) }
+        }
+    }
+}
+
+/// Makes sure that a table, which the caller has locked under this id, has the declared columns, in their order
+/// and with their types.
 ///
 /// # Errors
-/// `JWT_NOT_AVAILABLE` where somebody has altered it.
-pub fn check(rel: Rel, locked: pg_sys::Oid) -> Result<()> {
-    if relcache::is_checked(rel, locked) {
+/// `JWT_NOT_AVAILABLE` with the table and the first column that differs.
+pub fn check_table<R: Table>(locked: pg_sys::Oid) -> Result<()> {
+    let is_table = |entry: &Entry| entry.has_kind(pg_sys::RELKIND_RELATION);
+    let Some(entry) = Entry::of(locked).filter(is_table) else {
+        return Err(R::relation().altered("It is no table any more."));
+    };
+    // SAFETY: a pinned entry has a row descriptor, which lives as long as it and is only read here.
+    let columns = unsafe { PgTupleDesc::from_pg_unchecked((*entry.0).rd_att) };
+    for (n, declared) in (0_i16..).zip(R::COLUMNS) {
+        let number = usize::from(n.unsigned_abs());
+        // A column that was dropped has no type.
+        if columns.get(number).map(|column| column.atttypid) != Some(declared.type_oid) {
+            return Err(R::altered(n + 1, "is missing or has another type"));
+        }
+    }
+    if columns.len() <= MAX_COLUMNS {
         return Ok(());
     }
-    if !rel.layout().fits(locked) {
-        return Err(relcache::altered());
-    }
-    relcache::note_checked(rel, locked);
-    Ok(())
+    Err(R::relation().altered("It has too many columns that are not the extension's."))
 }
 
-impl Layout {
-    /// Whether a relation is like that. The caller has locked it, so that it stays as it is.
-    fn fits(self, relation: pg_sys::Oid) -> bool {
-        // SAFETY: pins an entry of the relation cache, or answers NULL for what was dropped. The caller's
-        // lock keeps the entry as it is.
-        let entry = unsafe { pg_sys::RelationIdGetRelation(relation) };
-        if entry.is_null() {
-            return false;
-        }
-        // SAFETY: the entry is pinned.
-        let fits = unsafe {
-            match self {
-                Layout::Table(types) => table_fits(entry, types, types.len()),
-                Layout::Grown(types, least) => table_fits(entry, types, least),
-                Layout::Index(table, columns) => index_fits(entry, table, columns),
-                Layout::Any => true,
-            }
-        };
-        // SAFETY: pinned above, unpinned once; an error unpins it with the transaction's resources.
-        unsafe { pg_sys::RelationClose(entry) };
-        fits
-    }
-
-    /// How many columns of a table are ours.
-    pub fn columns(self) -> usize {
-        match self {
-            Layout::Table(types) | Layout::Grown(types, _) => types.len(),
-            Layout::Index(..) | Layout::Any => 0,
-        }
-    }
-
-    /// The type of a column of a table; columns count from 1.
-    fn column_type(self, column: i16) -> Option<pg_sys::Oid> {
-        let (Layout::Table(types) | Layout::Grown(types, _)) = self else {
-            return None;
-        };
-        types.get(usize::try_from(column - 1).ok()?).copied()
-    }
-}
-
-/// # Safety
-/// The entry is pinned.
-unsafe fn has_kind(relation: pg_sys::Relation, kind: u8) -> bool {
-    // SAFETY: an entry has its row of pg_class.
-    unsafe { (*(*relation).rd_rel).relkind.cast_unsigned() == kind }
-}
-
-/// # Safety
-/// The entry is pinned.
-unsafe fn table_fits(relation: pg_sys::Relation, types: &[pg_sys::Oid], least: usize) -> bool {
-    // SAFETY: an entry has a row descriptor, which lives as long as it is pinned and is only read here.
-    let columns = unsafe { PgTupleDesc::from_pg_unchecked((*relation).rd_att) };
-    // SAFETY: as the caller promises.
-    let is_table = unsafe { has_kind(relation, pg_sys::RELKIND_RELATION) };
-    // A column that was dropped has no type.
-    is_table
-        && columns.len() >= least
-        && (0..columns.len().min(types.len())).all(|n| {
-            columns
-                .get(n)
-                .is_some_and(|column| column.atttypid == types[n])
-        })
-}
-
-/// # Safety
-/// The entry is pinned.
-unsafe fn index_fits(relation: pg_sys::Relation, table: Rel, columns: &[i16]) -> bool {
-    // SAFETY: an entry of an index has its row of pg_index, which ends with the numbers of its columns,
-    // and for each key column the type and the collation that it compares by.
-    unsafe {
-        if !has_kind(relation, pg_sys::RELKIND_INDEX) {
-            return false;
-        }
-        let index = (*relation).rd_index;
-        let keys = usize::try_from((*index).indnkeyatts).unwrap_or_default();
-        let is_like_its_table = |(n, column): (usize, &i16)| {
-            let Some(column_type) = table.layout().column_type(*column) else {
-                return false;
+/// Makes sure that an index, which the caller has locked under this id, is a whole and valid B-tree over the
+/// declared columns.
+///
+/// # Errors
+/// `JWT_NOT_AVAILABLE` with the index.
+pub fn check_index<R: Table, C>(index: &Index<R, C>, locked: pg_sys::Oid) -> Result<()> {
+    let table = R::relation().oid()?;
+    let fits = |entry: &Entry| {
+        // SAFETY: the pinned entry of an index has its row of pg_index, which ends with the numbers of its
+        // columns, and for each key column the type and the collation that it compares by.
+        unsafe {
+            let relation = entry.0;
+            let row = (*relation).rd_index;
+            let keys = usize::try_from((*row).indnkeyatts).unwrap_or_default();
+            let compares_like_its_column = |(n, column): (usize, &i16)| {
+                let declared = usize::try_from(column - 1).ok();
+                let Some(declared) = declared.and_then(|n| R::COLUMNS.get(n)) else {
+                    return false;
+                };
+                // Texts are looked up by their bytes.
+                let collated = declared.type_oid != pg_sys::TEXTOID
+                    || *(*relation).rd_indcollation.add(n) == pg_sys::C_COLLATION_OID;
+                *(*relation).rd_opcintype.add(n) == declared.type_oid && collated
             };
-            // Texts are looked up by their bytes.
-            let collated = column_type != pg_sys::TEXTOID
-                || *(*relation).rd_indcollation.add(n) == pg_sys::C_COLLATION_OID;
-            *(*relation).rd_opcintype.add(n) == column_type && collated
-        };
-        (*(*relation).rd_rel).relam == pg_sys::BTREE_AM_OID
-            && relcache::oid(table).is_ok_and(|table| (*index).indrelid == table)
-            && (*index).indisvalid
-            && keys == columns.len()
-            && (*index).indkey.values.as_slice(keys) == columns
-            && pg_sys::RelationGetIndexPredicate(relation).is_null()
-            && columns.iter().enumerate().all(is_like_its_table)
+            (*(*relation).rd_rel).relam == pg_sys::BTREE_AM_OID
+                && (*row).indrelid == table
+                && (*row).indisvalid
+                && keys == index.columns.len()
+                && (*row).indkey.values.as_slice(keys) == index.columns
+                && pg_sys::RelationGetIndexPredicate(relation).is_null()
+                && index
+                    .columns
+                    .iter()
+                    .enumerate()
+                    .all(compares_like_its_column)
+        }
+    };
+    let is_index = |entry: &Entry| entry.has_kind(pg_sys::RELKIND_INDEX);
+    if Entry::of(locked)
+        .filter(is_index)
+        .is_some_and(|entry| fits(&entry))
+    {
+        return Ok(());
     }
+    Err(index
+        .relation
+        .altered("It is no valid index over the columns of its declaration."))
 }

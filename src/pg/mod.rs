@@ -1,20 +1,22 @@
 //! PostgreSQL: everything that touches the server, and all unsafe code. Nothing about sessions.
 
+pub mod cache;
+pub mod call_site;
 pub mod catalog;
 pub mod clock;
 pub mod datum;
-pub mod layout;
+pub mod epoch;
+mod layout;
 pub mod random;
 pub mod relcache;
 pub mod roles;
-pub mod rows;
 pub mod scan;
 pub mod server;
 pub mod settings;
 pub mod statements;
 pub mod subtransaction;
+pub mod table;
 pub mod time_zone;
 pub mod transaction;
-pub mod trigger_depth;
 pub mod triggers;
-pub mod without_news;
+pub mod write;

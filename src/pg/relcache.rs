@@ -1,365 +1,204 @@
-//! The object ids of our relations, and the news that something was changed.
+//! The object ids of the extension's relations, and the epochs that invalidations advance.
 //!
-//! Direct scans need object ids. They are looked up by name once and forgotten when the server says
-//! that one of these relations changed, so that DROP EXTENSION followed by CREATE EXTENSION in
-//! one connection finds the new ones. With them goes whether their columns were checked, which whoever
-//! scans a relation has done first.
+//! A scan needs object ids. Each is looked up by name when it is first needed and forgotten when the server
+//! invalidates that relation, so that DROP EXTENSION followed by CREATE EXTENSION in one connection finds the
+//! new one.
 //!
 //! Every write that can change a verdict invalidates the relation cache entry of
-//! `dialstack.verdict_invalidation`, an empty table that exists for nothing else. Receiving that
-//! advances [`epoch`], and verdicts that were remembered under an older epoch are read again. A write
-//! to keys or configuration also invalidates its own table, which advances [`configuration_epoch`] too.
+//! `dialstack.verdict_invalidation`, an empty table that exists for nothing else. Receiving that advances
+//! [`epoch`], and what was remembered under an older epoch is read again. A write to keys or configuration
+//! also invalidates its own table, which advances [`configuration_epoch`] too.
 
-use std::cell::Cell;
 use std::ffi::CStr;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 
 use pgrx::pg_sys;
-use pgrx::pg_sys::{
-    BOOLOID, BYTEAOID, DATEOID, INETOID, INT2OID, INT4OID, INT8OID, INTERVALOID, JSONBOID, OIDOID,
-    TEXTARRAYOID, TEXTOID, TIMESTAMPTZOID, UUIDARRAYOID, UUIDOID, XID8OID,
-};
 
-use self::Layout::{Any, Grown, Index, Table};
 use crate::error::{Code, Error, Result};
+use crate::pg::epoch::{Epochs, Received};
+use crate::pg::table;
 
-/// What a relation must be like.
-#[derive(Clone, Copy)]
-pub enum Layout {
-    /// A table whose first columns have these types. It may have more, which are not ours.
-    Table(&'static [pg_sys::Oid]),
-    /// The same for a table that got its last columns in an update of the extension: it may still have
-    /// no more than so many.
-    Grown(&'static [pg_sys::Oid], usize),
-    /// A whole and valid B-tree over these columns of that table.
-    Index(Rel, &'static [i16]),
-    /// Nobody reads it but the server, which looks at what it is.
-    Any,
+/// A relation of the extension, and what this backend knows of it. A backend is one thread.
+pub struct Relation {
+    name: &'static CStr,
+    /// Its object id; 0 while it is not known.
+    id: AtomicU32,
+    /// Whether it was checked against its declaration since its last invalidation.
+    checked: AtomicBool,
 }
 
-/// Declares the relations of ours that are read, written or invalidated by object id, with their names
-/// and what they must be like.
-macro_rules! relations {
-    ($($(#[$doc:meta])* $rel:ident = $name:literal is $layout:expr,)*) => {
-        /// A relation of ours.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        #[repr(usize)]
-        pub enum Rel {
-            $($(#[$doc])* $rel,)*
+impl Relation {
+    /// The relation of this name in schema `dialstack`.
+    pub const fn new(name: &'static CStr) -> Self {
+        Relation {
+            name,
+            id: AtomicU32::new(0),
+            checked: AtomicBool::new(false),
         }
+    }
 
-        const ALL: &[Rel] = &[$(Rel::$rel),*];
-
-        impl Rel {
-            const fn name(self) -> &'static CStr {
-                match self {
-                    $(Rel::$rel => $name,)*
-                }
-            }
-
-            /// What it must be like.
-            pub const fn layout(self) -> Layout {
-                match self {
-                    $(Rel::$rel => $layout,)*
-                }
-            }
+    /// Its object id.
+    ///
+    /// # Errors
+    /// `JWT_NOT_AVAILABLE` where it is not there.
+    pub fn oid(&self) -> Result<pg_sys::Oid> {
+        match self.id.load(Relaxed) {
+            0 => self.look_up(),
+            known => Ok(known.into()),
         }
-    };
-}
+    }
 
-relations! {
-    /// `sessions`
-    Sessions = c"sessions" is Table(&[
-        UUIDOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID,
-        TIMESTAMPTZOID, INT4OID, INT4OID, INT4OID, INT4OID, DATEOID, TEXTOID, TEXTOID, TEXTOID,
-        TEXTARRAYOID, UUIDARRAYOID, UUIDARRAYOID, UUIDARRAYOID, BYTEAOID, INETOID, TEXTOID, UUIDOID,
-    ]),
-    /// its primary key
-    SessionsById = c"sessions_pkey" is Index(Rel::Sessions, &[1]),
-    /// `session_users`
-    SessionUsers = c"session_users" is Table(&[
-        INT4OID, INT4OID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT8OID,
-    ]),
-    /// its primary key
-    SessionUsersById = c"session_users_pkey" is Index(Rel::SessionUsers, &[1, 2, 3]),
-    /// `environments`
-    Environments = c"environments" is Table(&[INT4OID, UUIDOID, TEXTOID, BOOLOID, TIMESTAMPTZOID]),
-    /// its primary key
-    EnvironmentsById = c"environments_pkey" is Index(Rel::Environments, &[1]),
-    /// unique by product and name
-    EnvironmentsByName = c"environments_product_id_env_key" is Index(Rel::Environments, &[2, 3]),
-    /// `products`
-    Products = c"products" is Table(&[UUIDOID, TEXTOID, TEXTOID, TIMESTAMPTZOID]),
-    /// its primary key
-    ProductsById = c"products_pkey" is Index(Rel::Products, &[1]),
-    /// unique by name
-    ProductsByName = c"products_product_key" is Index(Rel::Products, &[2]),
-    /// `session_definitions`
-    Definitions = c"session_definitions" is Table(&[
-        INT4OID, UUIDOID, TEXTOID, TEXTOID, TEXTOID, JSONBOID, TEXTOID, INT4OID, TEXTOID, INT4OID,
-        TEXTOID, INTERVALOID, INTERVALOID, INT4OID, TEXTOID, INTERVALOID, BOOLOID, TIMESTAMPTZOID,
-        TIMESTAMPTZOID,
-    ]),
-    /// its primary key
-    DefinitionsById = c"session_definitions_pkey" is Index(Rel::Definitions, &[1]),
-    /// unique by product and tag
-    DefinitionsByTag = c"session_definitions_product_id_tag_key" is Index(Rel::Definitions, &[2, 3]),
-    /// `instance`
-    Instance = c"instance" is Table(&[
-        BOOLOID, UUIDOID, OIDOID, BYTEAOID, BYTEAOID, TIMESTAMPTZOID,
-    ]),
-    /// `signing_keys`
-    SigningKeys = c"signing_keys" is Table(&[
-        TEXTOID, INT4OID, TEXTOID, TEXTOID, TEXTOID, BYTEAOID, JSONBOID, TIMESTAMPTZOID,
-        TIMESTAMPTZOID, TIMESTAMPTZOID,
-    ]),
-    /// `api_keys`
-    ApiKeys = c"api_keys" is Table(&[
-        UUIDOID, INT4OID, TEXTOID, TEXTOID, BYTEAOID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID,
-        TIMESTAMPTZOID,
-    ]),
-    /// its primary key
-    ApiKeysById = c"api_keys_pkey" is Index(Rel::ApiKeys, &[1]),
-    /// unique by hash
-    ApiKeysByHash = c"api_keys_key_hash_key" is Index(Rel::ApiKeys, &[5]),
-    /// `activity_01`
-    Activity01 = c"activity_01" is ACTIVITY_LAYOUT,
-    /// `activity_02`
-    Activity02 = c"activity_02" is ACTIVITY_LAYOUT,
-    /// `activity_03`
-    Activity03 = c"activity_03" is ACTIVITY_LAYOUT,
-    /// `activity_04`
-    Activity04 = c"activity_04" is ACTIVITY_LAYOUT,
-    /// `activity_05`
-    Activity05 = c"activity_05" is ACTIVITY_LAYOUT,
-    /// `activity_06`
-    Activity06 = c"activity_06" is ACTIVITY_LAYOUT,
-    /// `activity_07`
-    Activity07 = c"activity_07" is ACTIVITY_LAYOUT,
-    /// `activity_08`
-    Activity08 = c"activity_08" is ACTIVITY_LAYOUT,
-    /// `activity_09`
-    Activity09 = c"activity_09" is ACTIVITY_LAYOUT,
-    /// `activity_10`
-    Activity10 = c"activity_10" is ACTIVITY_LAYOUT,
-    /// `activity_11`
-    Activity11 = c"activity_11" is ACTIVITY_LAYOUT,
-    /// `activity_12`
-    Activity12 = c"activity_12" is ACTIVITY_LAYOUT,
-    /// the sequence of `activity`
-    ActivitySequence = c"activity_activity_id_seq" is Any,
-    /// `verdict_invalidation`
-    VerdictInvalidation = c"verdict_invalidation" is Any,
-}
+    fn look_up(&self) -> Result<pg_sys::Oid> {
+        loop {
+            let before = EPOCHS.received();
+            // SAFETY: NUL-terminated names; both look-ups answer InvalidOid for what is missing.
+            let (schema, id) = unsafe {
+                let schema = pg_sys::get_namespace_oid(c"dialstack".as_ptr(), true);
+                (
+                    schema,
+                    pg_sys::get_relname_relid(self.name.as_ptr(), schema),
+                )
+            };
+            // An invalidation that was received meanwhile may be of this very id.
+            if EPOCHS.received() != before {
+                continue;
+            }
+            if id != pg_sys::InvalidOid {
+                self.id.store(id.to_u32(), Relaxed);
+                return Ok(id);
+            }
+            return Err(if schema == pg_sys::InvalidOid {
+                missing()
+            } else {
+                self.altered("It is missing.")
+            });
+        }
+    }
 
-const COUNT: usize = ALL.len();
+    fn forget(&self) {
+        self.id.store(0, Relaxed);
+        self.checked.store(false, Relaxed);
+    }
 
-/// A partition of `activity`. Version 0.1.0 had no columns for rollups.
-const ACTIVITY_LAYOUT: Layout = Grown(
-    &[
-        INT8OID,
-        TIMESTAMPTZOID,
-        UUIDOID,
-        INT4OID,
-        INT4OID,
-        INT4OID,
-        INT2OID,
-        TEXTOID,
-        TEXTOID,
-        TEXTOID,
-        TEXTOID,
-        TEXTOID,
-        INETOID,
-        TEXTOID,
-        JSONBOID,
-        XID8OID,
-        TIMESTAMPTZOID,
-        TIMESTAMPTZOID,
-        TIMESTAMPTZOID,
-    ],
-    15,
-);
+    /// Runs a check, once for each invalidation of the relation. The caller has locked the relation.
+    ///
+    /// # Errors
+    /// Those of the check.
+    pub fn check_once(&self, check: impl FnOnce() -> Result<()>) -> Result<()> {
+        if !self.checked.load(Relaxed) {
+            let before = EPOCHS.received();
+            check()?;
+            // What was checked may be what it was before an invalidation that arrived meanwhile.
+            self.checked.store(EPOCHS.received() == before, Relaxed);
+        }
+        Ok(())
+    }
 
-/// The partitions of `activity`, January first.
-pub const ACTIVITY: [Rel; 12] = [
-    Rel::Activity01,
-    Rel::Activity02,
-    Rel::Activity03,
-    Rel::Activity04,
-    Rel::Activity05,
-    Rel::Activity06,
-    Rel::Activity07,
-    Rel::Activity08,
-    Rel::Activity09,
-    Rel::Activity10,
-    Rel::Activity11,
-    Rel::Activity12,
-];
-
-/// What verdicts rest on, beside their session.
-const CONFIGURATION: [Rel; 5] = [
-    Rel::Environments,
-    Rel::Products,
-    Rel::Definitions,
-    Rel::Instance,
-    Rel::SigningKeys,
-];
-
-/// What was looked up.
-#[derive(Clone, Copy)]
-struct Known {
-    /// The ids; `InvalidOid` for what is missing, as after an update of the library alone.
-    oids: [pg_sys::Oid; COUNT],
-    /// The relations that were seen to be as they must be: a bit each.
-    checked: u64,
-}
-
-const _: () = assert!(COUNT <= u64::BITS as usize);
-
-impl Known {
-    fn oid(&self, rel: Rel) -> Option<pg_sys::Oid> {
-        let oid = self.oids[rel as usize];
-        (oid != pg_sys::InvalidOid).then_some(oid)
+    /// The error of a relation that somebody altered; `detail` says how.
+    pub fn altered(&self, detail: &str) -> Error {
+        table::altered(self.name, detail)
     }
 }
 
-thread_local! {
-    /// Everything that was looked up, or nothing.
-    static KNOWN: Cell<Option<Known>> = const { Cell::new(None) };
-    static EPOCH: Cell<u64> = const { Cell::new(1) };
-    static CONFIGURATION_EPOCH: Cell<u64> = const { Cell::new(1) };
-    static SHAPES_EPOCH: Cell<u64> = const { Cell::new(1) };
+/// Its invalidation stands for a change of a verdict.
+static VERDICT_INVALIDATION: Relation = Relation::new(c"verdict_invalidation");
+
+static EPOCHS: Epochs = Epochs::new();
+
+/// The relations of the extension, as the library declares them.
+pub struct Declared {
+    /// What verdicts rest on beside the session: keys, products, environments, definitions.
+    pub configuration: Vec<&'static Relation>,
+    /// All others.
+    pub others: Vec<&'static Relation>,
 }
 
-fn advance(epoch: &Cell<u64>) {
-    epoch.set(epoch.get() + 1);
-}
+static DECLARED: OnceLock<Declared> = OnceLock::new();
 
-/// Asks the server for news of changed relations and functions. Called once, from `_PG_init`.
-pub fn register_callbacks() {
-    let functions = pg_sys::SysCacheIdentifier::PROCOID as i32;
-    let nothing = pg_sys::Datum::from(0);
-    // SAFETY: the callbacks live as long as the library, which is never unloaded; they touch only
-    // thread-local cells and can't fail.
+/// Asks the server to report invalidations of relations. Called once, from `_PG_init`.
+pub fn register(declared: Declared) {
+    if DECLARED.set(declared).is_err() {
+        return;
+    }
+    // SAFETY: the callback lives as long as the library, which is never unloaded; it touches only atomics
+    // and can't fail.
     unsafe {
-        pg_sys::CacheRegisterRelcacheCallback(Some(relation_changed), nothing);
-        pg_sys::CacheRegisterSyscacheCallback(functions, Some(function_changed), nothing);
+        pg_sys::CacheRegisterRelcacheCallback(Some(relation_invalidated), pg_sys::Datum::from(0));
     }
 }
 
-unsafe extern "C-unwind" fn function_changed(_arg: pg_sys::Datum, _cache: i32, _hash: u32) {
-    SHAPES_EPOCH.with(advance);
+unsafe extern "C-unwind" fn relation_invalidated(_arg: pg_sys::Datum, relation: pg_sys::Oid) {
+    let changed = relation.to_u32();
+    // The server reports InvalidOid when any relation may have changed.
+    let is = |known: &Relation| changed == 0 || known.id.load(Relaxed) == changed;
+    let mut received = Received::Other;
+    // While its id is not known, any invalidation may be the one.
+    if is(&VERDICT_INVALIDATION) || VERDICT_INVALIDATION.id.load(Relaxed) == 0 {
+        VERDICT_INVALIDATION.forget();
+        received = Received::Verdict;
+    }
+    let Some(declared) = DECLARED.get() else {
+        return;
+    };
+    for known in declared.others.iter().filter(|known| is(known)) {
+        known.forget();
+    }
+    for known in declared.configuration.iter().filter(|known| is(known)) {
+        known.forget();
+        received = Received::Configuration;
+    }
+    EPOCHS.advance(received);
 }
 
-unsafe extern "C-unwind" fn relation_changed(_arg: pg_sys::Datum, relation: pg_sys::Oid) {
-    // While the ids are not known, any relation may be the one.
-    let known = KNOWN.get().filter(|_| relation != pg_sys::InvalidOid);
-    let is = |rel: Rel| known.is_none_or(|known| known.oids[rel as usize] == relation);
-    if CONFIGURATION.into_iter().any(is) {
-        CONFIGURATION_EPOCH.with(advance);
-        // The news of one transaction can come in parts: a verdict that was read between them, from
-        // configuration of before, must not stay.
-        EPOCH.with(advance);
-    }
-    // What the news of a verdict stands for is empty and never changes itself.
-    if is(Rel::VerdictInvalidation) {
-        EPOCH.with(advance);
-    } else if known.is_some_and(|known| known.oids.contains(&relation)) {
-        KNOWN.set(None);
-    }
-    if known.is_none_or(|known| known.oids[Rel::VerdictInvalidation as usize] != relation) {
-        SHAPES_EPOCH.with(advance);
-    }
-    if known.is_none() {
-        KNOWN.set(None);
-    }
-}
-
-/// Takes in what other backends have sent, then tells the epoch of verdicts, which every change that
-/// matters advances. Cheap when nothing is pending.
+/// Receives the invalidations that other backends have sent, then returns the epoch of verdicts. Cheap when
+/// nothing is pending.
 pub fn epoch() -> u64 {
-    // SAFETY: callable anywhere inside a transaction; callbacks registered with it must not fail,
-    // and ours does not.
+    // SAFETY: callable anywhere inside a transaction.
     unsafe { pg_sys::AcceptInvalidationMessages() };
-    EPOCH.get()
+    EPOCHS.verdicts()
 }
 
-/// The epoch of verdicts by the news that has been taken in.
+/// The epoch of verdicts by the invalidations that have been received so far.
 pub fn epoch_so_far() -> u64 {
-    EPOCH.get()
+    EPOCHS.verdicts()
 }
 
-/// The epoch of what any relation or function is like, by the news that has been taken in: whoever has locked
-/// a table has taken in all of it.
-pub fn shapes_epoch() -> u64 {
-    SHAPES_EPOCH.get()
-}
-
-/// The epoch of keys, products, environments and definitions, which a revoked session leaves alone.
+/// The epoch of keys, products, environments and definitions, which a revocation leaves alone.
 pub fn configuration_epoch() -> u64 {
     epoch();
-    CONFIGURATION_EPOCH.get()
+    EPOCHS.configuration()
 }
 
-/// The object id of a relation of ours.
+/// Looks up the relation whose invalidation advances the epochs. From then on only that and the
+/// configuration's own do.
 ///
 /// # Errors
 /// `JWT_NOT_AVAILABLE` where it is not there.
-pub fn oid(rel: Rel) -> Result<pg_sys::Oid> {
-    if let Some(oid) = KNOWN.get().and_then(|known| known.oid(rel)) {
-        return Ok(oid);
-    }
-    let known = look_up();
-    // Without this one no news would arrive.
-    if known.oid(Rel::VerdictInvalidation).is_some() {
-        KNOWN.set(Some(known));
-    }
-    known.oid(rel).ok_or_else(|| {
-        let any = ALL.iter().any(|rel| known.oid(*rel).is_some());
-        if any { altered() } else { missing() }
-    })
+pub fn watch() -> Result<()> {
+    VERDICT_INVALIDATION.oid().map(|_| ())
 }
 
-/// Looks all ids up by name.
-fn look_up() -> Known {
-    loop {
-        // While nothing is known, all news counts.
-        KNOWN.set(None);
-        let before = EPOCH.get();
-        // SAFETY: constant NUL-terminated names; both look-ups answer InvalidOid for what is missing.
-        let oids = unsafe {
-            let schema = pg_sys::get_namespace_oid(c"dialstack".as_ptr(), true);
-            std::array::from_fn(|n| pg_sys::get_relname_relid(ALL[n].name().as_ptr(), schema))
-        };
-        // News that came in between may be of an id that had been read.
-        if EPOCH.get() == before {
-            return Known { oids, checked: 0 };
+/// The owner of the extension's tables.
+///
+/// # Errors
+/// `JWT_NOT_AVAILABLE` where they are not there.
+pub fn owner() -> Result<pg_sys::Oid> {
+    let id = VERDICT_INVALIDATION.oid()?;
+    // SAFETY: RelationIdGetRelation pins a relation cache entry, which is read and unpinned.
+    unsafe {
+        let relation = pg_sys::RelationIdGetRelation(id);
+        if relation.is_null() {
+            return Err(missing());
         }
+        let owner = (*(*relation).rd_rel).relowner;
+        pg_sys::RelationClose(relation);
+        Ok(owner)
     }
 }
 
-/// Whether a relation was seen to be as it must be, since it got this id and there was news of it.
-pub fn is_checked(rel: Rel, id: pg_sys::Oid) -> bool {
-    KNOWN
-        .get()
-        .is_some_and(|known| known.oid(rel) == Some(id) && known.checked & bit(rel) != 0)
-}
-
-/// Notes that a relation was seen to be as it must be, unless there is news of it by now.
-pub fn note_checked(rel: Rel, id: pg_sys::Oid) {
-    if let Some(known) = KNOWN.get().filter(|known| known.oid(rel) == Some(id)) {
-        KNOWN.set(Some(Known {
-            checked: known.checked | bit(rel),
-            ..known
-        }));
-    }
-}
-
-const fn bit(rel: Rel) -> u64 {
-    1 << rel as u64
-}
-
-/// The error of a database without our tables.
-pub fn missing() -> Error {
+/// The error of a database without the extension's tables.
+fn missing() -> Error {
     Error::new(
         Code::JwtNotAvailable,
         "the tables of the extension are not in this database",
@@ -367,41 +206,24 @@ pub fn missing() -> Error {
     .hint("Run CREATE EXTENSION dialstack_sessions in this database.")
 }
 
-/// The error of a database whose tables somebody altered.
-pub fn altered() -> Error {
-    Error::new(
-        Code::JwtNotAvailable,
-        "the tables of the extension are not as it made them",
-    )
-    .hint("Check that nobody altered the tables in schema dialstack.")
-}
-
-/// Tells every backend, at commit, to read again what it remembers: verdicts and, where `changed` is
-/// not `sessions`, what they rest on.
+/// Makes every backend, at commit, read again what it remembers: verdicts and, where `changed` is a table of
+/// the configuration, what they rest on.
 ///
 /// # Errors
 /// `JWT_NOT_AVAILABLE` where the extension's tables are not there.
 pub fn invalidate(changed: pg_sys::Oid) -> Result<()> {
-    let verdicts = oid(Rel::VerdictInvalidation)?;
-    let sessions = oid(Rel::Sessions)?;
+    let verdicts = VERDICT_INVALIDATION.oid()?;
     // SAFETY: the id was just looked up; a relation dropped meanwhile raises an ordinary error.
     unsafe { pg_sys::CacheInvalidateRelcacheByRelid(verdicts) };
-    if changed != sessions {
-        // SAFETY: as above.
-        unsafe { pg_sys::CacheInvalidateRelcacheByRelid(changed) };
+    for relation in DECLARED
+        .get()
+        .iter()
+        .flat_map(|declared| &declared.configuration)
+    {
+        if relation.oid()? == changed {
+            // SAFETY: a table whose trigger is running or whose row was just written exists.
+            unsafe { pg_sys::CacheInvalidateRelcacheByRelid(changed) };
+        }
     }
     Ok(())
-}
-
-/// The table whose trigger is being called; `None` for a call that is none.
-pub fn of_trigger(call: pg_sys::FunctionCallInfo) -> Option<pg_sys::Oid> {
-    // SAFETY: the server passes a valid call; its context is a TriggerData if, and only if, it has
-    // that node's tag, and then its relation is open.
-    unsafe {
-        let context = (*call).context;
-        if context.is_null() || (*context).type_ != pg_sys::NodeTag::T_TriggerData {
-            return None;
-        }
-        Some((*(*context.cast::<pg_sys::TriggerData>()).tg_relation).rd_id)
-    }
 }

@@ -1,29 +1,16 @@
-//! Doing our own table work as the extension's owner, whoever calls.
+//! Doing our own table work as the extension's owner, not as the caller.
 
-use std::cell::Cell;
 use std::ffi::CStr;
 
 use pgrx::pg_sys;
 
 use crate::error::Result;
-use crate::pg::relcache::{self, Rel};
+use crate::pg::relcache;
 use crate::pg::settings::set_for_this_level;
-use crate::pg::trigger_depth;
 
 /// The one search path under which our statements run, so that kept plans stay valid and no
 /// object of a caller is ever found by name.
 const SEARCH_PATH: &CStr = c"pg_catalog, pg_temp";
-
-thread_local! {
-    /// How deep in triggers the statements of whoever entered last are.
-    static AT_WORK: Cell<Option<i32>> = const { Cell::new(None) };
-}
-
-/// Whether one of our own statements is running, and not somebody's by hand, be it in a trigger that ours
-/// fires.
-pub fn is_at_work() -> bool {
-    AT_WORK.get() == Some(trigger_depth::now())
-}
 
 /// While it lives, the current user is another role and the search path is ours.
 ///
@@ -33,7 +20,6 @@ pub struct AsRole {
     caller: pg_sys::Oid,
     security_context: i32,
     settings_level: i32,
-    at_work_before: Option<i32>,
 }
 
 impl AsRole {
@@ -60,14 +46,12 @@ impl AsRole {
             caller,
             security_context,
             settings_level,
-            at_work_before: AT_WORK.replace(Some(trigger_depth::now())),
         }
     }
 }
 
 impl Drop for AsRole {
     fn drop(&mut self) {
-        AT_WORK.set(self.at_work_before);
         if !std::thread::panicking() {
             // SAFETY: the nest level and the identity are the ones that `switch` found. Undone like
             // an abort, so that nothing that other code SET meanwhile outlives it.
@@ -88,7 +72,7 @@ impl AsOwner {
     /// # Errors
     /// `JWT_NOT_AVAILABLE` where the extension's tables are not there.
     pub fn enter() -> Result<Self> {
-        Ok(AsOwner(AsRole::switch(owner()?, 0)))
+        Ok(AsOwner(AsRole::switch(relcache::owner()?, 0)))
     }
 
     /// The same for statements that look up by index whatever is to be found by one. The planner would
@@ -107,22 +91,6 @@ impl AsOwner {
             // SAFETY: inside the level that `enter` began; they are switches that everybody may set.
             unsafe { set_for_this_level(setting, c"off") };
         }
-        Ok(owner)
-    }
-}
-
-/// The role that owns our tables.
-fn owner() -> Result<pg_sys::Oid> {
-    let sessions = relcache::oid(Rel::Sessions)?;
-    // SAFETY: RelationIdGetRelation pins a relation cache entry, which is read and unpinned.
-    unsafe {
-        let relation = pg_sys::RelationIdGetRelation(sessions);
-        if relation.is_null() {
-            // Dropped under our feet: the look-up by name says so.
-            return Err(relcache::missing());
-        }
-        let owner = (*(*relation).rd_rel).relowner;
-        pg_sys::RelationClose(relation);
         Ok(owner)
     }
 }

@@ -1,84 +1,31 @@
-//! Reading rows of our tables directly, with the catalogue snapshot.
+//! Reading rows of the extension's tables directly, with the catalogue snapshot.
 //!
-//! A scan without a snapshot of its own sees the latest committed state and our own writes, at
-//! every isolation level, in parallel workers and on standbys. It skips privileges and row-level
-//! security: what a caller may see is decided above.
+//! A scan without a snapshot of its own sees the latest committed state and the transaction's own writes, at
+//! every isolation level, in parallel workers and on standbys. It skips privileges and row-level security:
+//! what a caller may see is decided by those who call this.
 
 use std::marker::PhantomData;
 
-use pgrx::{FromDatum, IntoDatum, pg_sys};
+use pgrx::pg_sys;
 
-use crate::error::{Code, Error, Result};
-use crate::pg::datum::varlena::Varlena;
-use crate::pg::layout;
-use crate::pg::relcache::{self, Rel};
+use crate::error::Result;
+use crate::pg::layout::{self, MAX_COLUMNS};
+use crate::pg::relcache::Relation;
 use crate::pg::statements::must_be_able_to_write;
+use crate::pg::table::{Column, Index, IndexKeys, Nullability, SqlType, Table};
 
-/// Widest table that is read this way, columns counted that somebody dropped.
-const MAX_COLUMNS: usize = 64;
-
-/// Most columns in a condition.
-const MAX_KEYS: usize = 3;
-
-/// One column of a scan's condition: `column = value`.
-#[derive(Clone, Copy)]
-pub struct Key<'a> {
-    column: i16,
-    equals: pg_sys::RegProcedure,
-    value: pg_sys::Datum,
-    borrowed: PhantomData<&'a ()>,
-}
-
-impl<'a> Key<'a> {
-    fn new(column: i16, equals: u32, value: pg_sys::Datum) -> Self {
-        Key {
-            column,
-            equals: equals.into(),
-            value,
-            borrowed: PhantomData,
-        }
-    }
-
-    /// `column = value` for an `integer` column.
-    pub fn int4(column: i16, value: i32) -> Self {
-        Key::new(column, pg_sys::F_INT4EQ, pg_sys::Datum::from(value))
-    }
-
-    /// `column = value` for a `uuid` column.
-    pub fn uuid(column: i16, value: &'a [u8; 16]) -> Self {
-        Key::new(
-            column,
-            pg_sys::F_UUID_EQ,
-            pg_sys::Datum::from(value.as_ptr()),
-        )
-    }
-
-    /// `column = value` for a `bytea` column. Allocates in the current context.
-    pub fn bytea(column: i16, value: &[u8]) -> Self {
-        let value = value.into_datum().unwrap_or(pg_sys::Datum::null());
-        Key::new(column, pg_sys::F_BYTEAEQ, value)
-    }
-
-    /// `column = value` for a `text` column with collation "C". Allocates in the current context.
-    pub fn text(column: i16, value: &str) -> Self {
-        let value = value.into_datum().unwrap_or(pg_sys::Datum::null());
-        Key::new(column, pg_sys::F_TEXTEQ, value)
-    }
-}
-
-/// Locks a relation against structural change until the transaction ends, as any statement that
-/// reads it does. What was dropped, replaced or altered before the lock was ours is looked up again.
+/// Locks a relation against structural change until the transaction ends, as any statement that reads it does.
+/// If it was dropped or replaced before the lock was granted, it is looked up again.
 ///
 /// # Errors
-/// `JWT_NOT_AVAILABLE` where the relation is not as the extension made it.
-fn lock(rel: Rel, mode: u32) -> Result<pg_sys::Oid> {
+/// `JWT_NOT_AVAILABLE` where it is missing.
+fn lock(relation: &Relation, mode: u32) -> Result<pg_sys::Oid> {
     loop {
-        let oid = relcache::oid(rel)?;
-        // SAFETY: locking an object id is allowed whether or not it still exists; getting the lock
-        // takes in the news of what happened to it.
+        let oid = relation.oid()?;
+        // SAFETY: an object id can be locked whether or not it still exists; with the lock come the
+        // invalidations of what happened to it.
         unsafe { pg_sys::LockRelationOid(oid, mode as i32) };
-        if relcache::oid(rel)? == oid {
-            layout::check(rel, oid)?;
+        if relation.oid()? == oid {
             return Ok(oid);
         }
         // SAFETY: locked just above.
@@ -86,57 +33,63 @@ fn lock(rel: Rel, mode: u32) -> Result<pg_sys::Oid> {
     }
 }
 
-/// Locks a table as whoever writes to it does, until the transaction ends: for statements that read or lock
-/// rows of it before others write. What they go through, they lock as well, and a REINDEX, which locks the
-/// table against writing and then its indexes, must come before all of it or after.
+fn lock_table<R: Table>(mode: u32) -> Result<pg_sys::Oid> {
+    let oid = lock(R::relation(), mode)?;
+    R::relation().check_once(|| layout::check_table::<R>(oid))?;
+    Ok(oid)
+}
+
+/// Locks a table as a statement that writes to it does, until the transaction ends: before a statement that reads
+/// or locks rows which a later one changes. Without it, that and a REINDEX, which locks the table against
+/// writing and then its indexes, could wait for each other.
 ///
 /// # Errors
 /// `JWT_NOT_AVAILABLE` where the table is not as the extension made it.
-pub fn lock_for_writing(rel: Rel) -> Result<()> {
+pub fn lock_for_writing<R: Table>() -> Result<()> {
     must_be_able_to_write();
-    lock(rel, pg_sys::RowExclusiveLock).map(|_| ())
+    lock_table::<R>(pg_sys::RowExclusiveLock).map(|_| ())
 }
 
-/// An open relation, locked.
-pub(crate) struct OpenRelation(pub(crate) pg_sys::Relation);
+/// An open and locked table.
+pub(super) struct OpenTable<R> {
+    pub(super) relation: pg_sys::Relation,
+    of: PhantomData<fn() -> R>,
+}
 
-impl OpenRelation {
-    pub(crate) fn open(rel: Rel, mode: u32) -> Result<Self> {
-        let oid = lock(rel, mode)?;
+impl<R: Table> OpenTable<R> {
+    pub(super) fn open(mode: u32) -> Result<Self> {
+        let oid = lock_table::<R>(mode)?;
         // SAFETY: it exists, and can't be dropped while it is locked.
-        let open = OpenRelation(unsafe { pg_sys::table_open(oid, pg_sys::NoLock as i32) });
-        // SAFETY: an open relation has a row descriptor.
-        let columns = unsafe { (*(*open.0).rd_att).natts };
-        if usize::try_from(columns).is_ok_and(|columns| columns <= MAX_COLUMNS) {
-            return Ok(open);
-        }
-        Err(Error::new(
-            Code::JwtNotAvailable,
-            "a table of the extension has columns that are not its own",
-        )
-        .hint("Don't add columns to the tables in schema dialstack."))
+        let relation = unsafe { pg_sys::table_open(oid, pg_sys::NoLock as i32) };
+        Ok(OpenTable {
+            relation,
+            of: PhantomData,
+        })
     }
 }
 
-impl Drop for OpenRelation {
+impl<R> Drop for OpenTable<R> {
     fn drop(&mut self) {
         // While unwinding, the transaction's abort releases it.
         if !std::thread::panicking() {
-            // SAFETY: opened by us, closed once. The lock stays until the transaction ends, as for
-            // any statement that read the table.
-            unsafe { pg_sys::table_close(self.0, pg_sys::NoLock as i32) }
+            // SAFETY: opened by `open`, closed once. The lock stays until the transaction ends, as for any
+            // statement that read the table.
+            unsafe { pg_sys::table_close(self.relation, pg_sys::NoLock as i32) }
         }
     }
 }
 
-/// A locked index, for one scan. Unlocked after it, unlike a table: else a transaction that first reads
-/// and then writes and a REINDEX, which locks the table against writing and then its indexes, would
-/// wait for each other.
+/// A locked index, for one scan. Unlocked after it, unlike a table: else a transaction that first reads and then
+/// writes, and a REINDEX, which locks the table against writing and then its indexes, would wait for each other.
 struct LockedIndex(pg_sys::Oid);
 
 impl LockedIndex {
-    fn lock(rel: Rel) -> Result<Self> {
-        lock(rel, pg_sys::AccessShareLock).map(LockedIndex)
+    fn lock<R: Table, C>(index: &Index<R, C>) -> Result<Self> {
+        let locked = LockedIndex(lock(&index.relation, pg_sys::AccessShareLock)?);
+        index
+            .relation
+            .check_once(|| layout::check_index(index, locked.0))?;
+        Ok(locked)
     }
 }
 
@@ -144,53 +97,48 @@ impl Drop for LockedIndex {
     fn drop(&mut self) {
         // While unwinding, the transaction's abort unlocks it.
         if !std::thread::panicking() {
-            // SAFETY: locked by us, unlocked once; no scan goes through it any more.
+            // SAFETY: locked by `lock`, unlocked once, when no scan goes through it any more.
             unsafe { pg_sys::UnlockRelationOid(self.0, pg_sys::AccessShareLock as i32) }
         }
     }
 }
 
 /// A running scan.
-struct Scan {
-    // Declared first: it must end before the relation is closed.
+struct Scan<R> {
     running: pg_sys::SysScanDesc,
-    relation: OpenRelation,
+    // Dropped in this order, after the scan has ended.
+    _index: Option<LockedIndex>,
+    table: OpenTable<R>,
 }
 
-impl Scan {
+impl<R: Table> Scan<R> {
     /// Begins a scan for the rows that match all keys.
-    fn begin(relation: OpenRelation, index: Option<pg_sys::Oid>, keys: &[Key<'_>]) -> Self {
-        let mut scan_keys = [pg_sys::ScanKeyData::default(); MAX_KEYS];
-        debug_assert!(keys.len() <= MAX_KEYS);
-        for (slot, key) in scan_keys.iter_mut().zip(keys) {
-            // SAFETY: fills the slot with one of the built-in equality functions.
-            unsafe {
-                pg_sys::ScanKeyInit(
-                    slot,
-                    key.column,
-                    pg_sys::BTEqualStrategyNumber as u16,
-                    key.equals,
-                    key.value,
-                );
-            }
-        }
-        // SAFETY: relation and index are locked and belong together; the scan copies the keys, and
-        // what they point to outlives it by their lifetime.
+    fn begin(
+        table: OpenTable<R>,
+        index: Option<LockedIndex>,
+        keys: &mut [pg_sys::ScanKeyData],
+    ) -> Self {
+        // SAFETY: table and index are locked, were checked and belong together; the scan copies the keys,
+        // and the caller keeps what they point to until the scan has ended.
         let running = unsafe {
             pg_sys::systable_beginscan(
-                relation.0,
-                index.unwrap_or(pg_sys::InvalidOid),
+                table.relation,
+                index.as_ref().map_or(pg_sys::InvalidOid, |index| index.0),
                 index.is_some(),
                 std::ptr::null_mut(),
-                keys.len().min(MAX_KEYS) as i32,
-                scan_keys.as_mut_ptr(),
+                keys.len() as i32,
+                keys.as_mut_ptr(),
             )
         };
-        Scan { running, relation }
+        Scan {
+            running,
+            _index: index,
+            table,
+        }
     }
 
     /// The next row.
-    fn next(&mut self) -> Option<Row<'_>> {
+    fn next(&mut self) -> Option<Row<'_, R>> {
         // SAFETY: the scan is running.
         let tuple = unsafe { pg_sys::systable_getnext(self.running) };
         if tuple.is_null() {
@@ -202,11 +150,11 @@ impl Scan {
             nulls: [true; MAX_COLUMNS],
             scan: PhantomData,
         };
-        // SAFETY: the arrays hold MAX_COLUMNS entries, and an OpenRelation has no more columns.
+        // SAFETY: a table that was checked has at most MAX_COLUMNS columns.
         unsafe {
             pg_sys::heap_deform_tuple(
                 tuple,
-                (*self.relation.0).rd_att,
+                (*self.table.relation).rd_att,
                 row.values.as_mut_ptr(),
                 row.nulls.as_mut_ptr(),
             );
@@ -215,29 +163,24 @@ impl Scan {
     }
 }
 
-impl Drop for Scan {
+impl<R> Drop for Scan<R> {
     fn drop(&mut self) {
         if !std::thread::panicking() {
-            // SAFETY: begun by us, ended once, before `relation` is dropped.
+            // SAFETY: begun by `begin`, ended once, before index and table are dropped.
             unsafe { pg_sys::systable_endscan(self.running) }
         }
     }
 }
 
-/// Where a version of a row is in its table. Good until the call that has read it returns: its snapshot
-/// keeps the place from being used anew, and its lock the table from being rewritten.
-#[derive(Clone, Copy)]
-pub struct Location(pub(crate) pg_sys::ItemPointerData);
-
-/// A row, as long as its scan stands on it.
-pub struct Row<'scan> {
+/// A row of table `R`, as long as its scan stands on it.
+pub struct Row<'scan, R> {
     tuple: pg_sys::HeapTuple,
     values: [pg_sys::Datum; MAX_COLUMNS],
     nulls: [bool; MAX_COLUMNS],
-    scan: PhantomData<&'scan ()>,
+    scan: PhantomData<&'scan Scan<R>>,
 }
 
-impl Row<'_> {
+impl<R: Table> Row<'_, R> {
     /// Whether this version of the row was made by the running transaction, which may yet undo it.
     pub fn in_progress(&self) -> bool {
         // SAFETY: the scan still holds the tuple.
@@ -247,80 +190,85 @@ impl Row<'_> {
         }
     }
 
-    /// Where this version of the row is.
-    pub fn location(&self) -> Location {
-        // SAFETY: the scan still holds the tuple.
-        Location(unsafe { (*self.tuple).t_self })
-    }
-
-    /// The value of a column, copied; `None` for NULL. Columns count from 1.
+    /// The value of a column, copied.
     ///
-    /// `T` must be the Rust type of the column's SQL type.
-    pub fn get<T: FromDatum>(&self, column: i16) -> Option<T> {
-        let index = usize::try_from(column - 1).ok()?;
-        let null = *self.nulls.get(index)?;
-        // SAFETY: the datum belongs to a row that the scan still holds; the caller names the type
-        // of the column, which the row's own table defines.
-        unsafe { T::from_datum(self.values[index], null) }
-    }
-
-    /// The value of a column whose type is of variable length, in the server's own form.
-    pub fn kept(&self, column: i16) -> Option<Varlena> {
-        let index = usize::try_from(column - 1).ok()?;
-        if *self.nulls.get(index)? {
-            return None;
-        }
-        // SAFETY: as for `get`; it is not NULL.
-        Some(unsafe { Varlena::copy(self.values[index]) })
+    /// # Errors
+    /// `JWT_NOT_AVAILABLE` for a NULL in a column that is declared NOT NULL.
+    pub fn get<T: SqlType, N: Nullability>(
+        &self,
+        column: Column<R, T, N>,
+    ) -> Result<N::Read<T::Value>> {
+        let n = usize::from(column.number().unsigned_abs()) - 1;
+        // SAFETY: the scan holds the row, and the table was checked to have that column with that type.
+        let value = unsafe { T::read(self.values[n], self.nulls[n]) };
+        N::read(value, || {
+            R::altered(column.number(), "holds a NULL that it can't hold")
+        })
     }
 }
 
-/// Calls `visit` with each row of `table` that matches all `keys` (at most 3), through `index` or,
-/// without one, through the whole table. Stops early when `visit` answers `false`.
+/// Calls `visit` with each row whose index columns have these values, until it returns `false`.
 ///
 /// # Errors
-/// Those of looking the relations up; `visit` passes its own results out through what it captures.
-pub fn each(
-    table: Rel,
-    index: Option<Rel>,
-    keys: &[Key<'_>],
-    mut visit: impl FnMut(&Row<'_>) -> bool,
+/// Those of looking the relations up and of `visit`.
+fn each_by<R: Table, C: IndexKeys>(
+    index: &Index<R, C>,
+    values: C::Values<'_>,
+    visit: impl FnMut(&Row<'_, R>) -> Result<bool>,
 ) -> Result<()> {
-    let relation = OpenRelation::open(table, pg_sys::AccessShareLock)?;
-    let index = index.map(LockedIndex::lock).transpose()?;
-    let mut scan = Scan::begin(relation, index.as_ref().map(|index| index.0), keys);
+    let table = OpenTable::open(pg_sys::AccessShareLock)?;
+    let locked = LockedIndex::lock(index)?;
+    let mut keys = C::scan_keys(index.columns, values);
+    run(Scan::begin(table, Some(locked), keys.as_mut()), visit)
+}
+
+fn run<R: Table>(
+    mut scan: Scan<R>,
+    mut visit: impl FnMut(&Row<'_, R>) -> Result<bool>,
+) -> Result<()> {
     while let Some(row) = scan.next() {
-        if !visit(&row) {
+        if !visit(&row)? {
             break;
         }
     }
     Ok(())
 }
 
-/// The first matching row, made into a value.
-pub fn first<T>(
-    table: Rel,
-    index: Option<Rel>,
-    keys: &[Key<'_>],
-    read: impl Fn(&Row<'_>) -> Option<T>,
-) -> Result<Option<T>> {
+/// Calls `visit` with each row of the table, until it returns `false`. Reads the whole table.
+///
+/// # Errors
+/// Those of looking the table up and of `visit`.
+pub fn each<R: Table>(visit: impl FnMut(&Row<'_, R>) -> Result<bool>) -> Result<()> {
+    let table = OpenTable::open(pg_sys::AccessShareLock)?;
+    run(Scan::begin(table, None, &mut []), visit)
+}
+
+/// The first row of the table, read.
+///
+/// # Errors
+/// Those of looking the table up and of `read`.
+pub fn first<R: Table, T>(read: impl Fn(&Row<'_, R>) -> Result<T>) -> Result<Option<T>> {
     let mut found = None;
-    each(table, index, keys, |row| {
-        found = read(row);
-        false
+    each(|row| {
+        found = Some(read(row)?);
+        Ok(false)
     })?;
     Ok(found)
 }
 
-/// The same for a row that is going to be changed: as this transaction has left it, be it in a part of the
-/// statement that calls (WITH). An older version of our own could not be changed any more.
-pub fn first_to_change<T>(
-    table: Rel,
-    index: Option<Rel>,
-    keys: &[Key<'_>],
-    read: impl Fn(&Row<'_>) -> Option<T>,
+/// The row whose index columns have these values, read.
+///
+/// # Errors
+/// Those of looking the relations up and of `read`.
+pub fn first_by<R: Table, C: IndexKeys, T>(
+    index: &Index<R, C>,
+    values: C::Values<'_>,
+    read: impl Fn(&Row<'_, R>) -> Result<T>,
 ) -> Result<Option<T>> {
-    // SAFETY: callable anywhere between statements of a function; does nothing where nothing was written.
-    unsafe { pg_sys::CommandCounterIncrement() };
-    first(table, index, keys, read)
+    let mut found = None;
+    each_by(index, values, |row| {
+        found = Some(read(row)?);
+        Ok(false)
+    })?;
+    Ok(found)
 }

@@ -32,6 +32,12 @@ mod raw {
     }
 }
 
+/// The object id of the database that this backend is connected to.
+pub fn current_database() -> pg_sys::Oid {
+    // SAFETY: a variable of the backend, set once at its start.
+    unsafe { pg_sys::MyDatabaseId }
+}
+
 /// The object ids of a relation and of all that inherits from it, each of the latter locked.
 ///
 /// # Safety

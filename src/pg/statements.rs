@@ -7,59 +7,58 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 
 use pgrx::datum::DatumWithOid;
+use pgrx::pg_sys::Oid;
 use pgrx::spi::{OwnedPreparedStatement, SpiClient, SpiError, SpiTupleTable};
 use pgrx::{FromDatum, IntoDatum, PgOid, Spi};
 
 use crate::error::{Code, Error, Result};
-use crate::pg::relcache;
 use crate::pg::roles::AsOwner;
 
-/// A constant SQL statement and the types of its parameters.
-pub struct Statement {
-    /// The text.
-    pub sql: &'static str,
-    /// The types of `$1`, `$2`, …
-    pub parameters: &'static [pgrx::pg_sys::BuiltinOid],
+/// A constant SQL statement. The types of its parameters are those of the values that are bound first: one place
+/// binds them, always of the same types.
+pub struct Statement(&'static str);
+
+/// A statement that is planned, and the types of its parameters.
+struct Plan {
+    prepared: OwnedPreparedStatement,
+    types: Vec<Oid>,
 }
 
 thread_local! {
-    static PLANS: RefCell<HashMap<&'static str, &'static OwnedPreparedStatement>> =
-        RefCell::new(HashMap::new());
+    /// By the address of the text, which is quicker to hash than the text.
+    static PLANS: RefCell<HashMap<usize, &'static Plan>> = RefCell::default();
 }
 
 impl Statement {
+    /// A statement with this text.
+    pub const fn new(sql: &'static str) -> Self {
+        Statement(sql)
+    }
+
     fn plan(
         &self,
         client: &SpiClient<'_>,
         arguments: &[DatumWithOid<'_>],
     ) -> Result<&'static OwnedPreparedStatement> {
-        // The server takes what is bound for the type that was declared.
-        debug_assert!(
-            self.parameters.len() == arguments.len()
-                && self
-                    .parameters
-                    .iter()
-                    .zip(arguments)
-                    .all(|(declared, bound)| declared.value() == bound.oid()),
-            "{}",
-            self.sql
-        );
-        if let Some(plan) = PLANS.with(|plans| plans.borrow().get(self.sql).copied()) {
-            return Ok(plan);
+        let types = arguments.iter().map(DatumWithOid::oid);
+        let address = self.0.as_ptr().addr();
+        if let Some(plan) = PLANS.with_borrow(|plans| plans.get(&address).copied()) {
+            // The server takes what is bound for the type that was planned.
+            debug_assert!(types.eq(plan.types.iter().copied()), "{}", self.0);
+            return Ok(&plan.prepared);
         }
-        let types: Vec<PgOid> = self
-            .parameters
-            .iter()
-            .map(|oid| PgOid::from(oid.value()))
-            .collect();
-        let plan = client
-            .prepare_mut(self.sql, &types)
-            .map_err(spi_failed)?
-            .keep();
+        let types: Vec<Oid> = types.collect();
+        let of_parameters: Vec<PgOid> = types.iter().copied().map(PgOid::from).collect();
+        let prepared = client
+            .prepare_mut(self.0, &of_parameters)
+            .map_err(spi_failed)?;
         // Kept for the life of the backend: there are as many as there are constants.
-        let plan: &'static OwnedPreparedStatement = Box::leak(Box::new(plan));
-        PLANS.with(|plans| plans.borrow_mut().insert(self.sql, plan));
-        Ok(plan)
+        let plan: &'static Plan = Box::leak(Box::new(Plan {
+            prepared: prepared.keep(),
+            types,
+        }));
+        PLANS.with_borrow_mut(|plans| plans.insert(address, plan));
+        Ok(&plan.prepared)
     }
 
     /// Runs a statement that writes (or locks) and hands each row that it returns to `read`.
@@ -95,7 +94,7 @@ impl Statement {
         })
     }
 
-    /// Runs a statement that writes, and tells how many rows it touched.
+    /// Runs a statement that writes, and returns the number of rows that it wrote.
     pub fn execute(&self, _owner: &AsOwner, arguments: &[DatumWithOid<'_>]) -> Result<u64> {
         must_be_able_to_write();
         Spi::connect_mut(|client| {
@@ -104,24 +103,6 @@ impl Statement {
             // SAFETY: set by the statement that just ran, in this one thread.
             Ok(unsafe { pgrx::pg_sys::SPI_processed })
         })
-    }
-
-    /// The same with values of the server's own form; `None` is NULL.
-    ///
-    /// # Safety
-    /// The values have the types of the parameters, in their order.
-    pub unsafe fn execute_values(
-        &self,
-        owner: &AsOwner,
-        values: &[Option<pgrx::pg_sys::Datum>],
-    ) -> Result<u64> {
-        let typed = |(value, oid): (&Option<_>, &pgrx::pg_sys::BuiltinOid)| match value {
-            // SAFETY: as the caller promises.
-            Some(value) => unsafe { DatumWithOid::new(*value, oid.value()) },
-            None => DatumWithOid::null_oid(oid.value()),
-        };
-        let arguments: Vec<_> = values.iter().zip(self.parameters).map(typed).collect();
-        self.execute(owner, &arguments)
     }
 }
 
@@ -179,7 +160,12 @@ impl Columns<'_, '_> {
 }
 
 fn spi_failed(error: SpiError) -> Error {
-    relcache::altered().detail(error.to_string())
+    Error::new(
+        Code::JwtNotAvailable,
+        "the tables of the extension are not as it made them",
+    )
+    .detail(error.to_string())
+    .hint("Undo what was changed in schema dialstack; if the library is newer than its tables, run ALTER EXTENSION dialstack_sessions UPDATE.")
 }
 
 /// A bound value.

@@ -1,5 +1,6 @@
 //! The change that a trigger was fired by, and what a trigger function answers.
 
+use std::cmp::Ordering;
 use std::ffi::{CStr, CString};
 
 use pgrx::callconv::{BoxRet, FcInfo};
@@ -42,6 +43,19 @@ unsafe impl BoxRet for Answer {
     unsafe fn box_into<'fcx>(self, fcinfo: &mut FcInfo<'fcx>) -> Datum<'fcx> {
         // SAFETY: by this function's own contract.
         unsafe { fcinfo.return_raw_datum(self.0) }
+    }
+}
+
+/// The table whose trigger is being called; `None` for a call that is none.
+pub fn table_of(call: pg_sys::FunctionCallInfo) -> Option<pg_sys::Oid> {
+    // SAFETY: the server passes a valid call; its context is a TriggerData if, and only if, it has that node's
+    // tag, and then its relation is open.
+    unsafe {
+        let context = (*call).context;
+        if context.is_null() || (*context).type_ != pg_sys::NodeTag::T_TriggerData {
+            return None;
+        }
+        Some((*(*context.cast::<pg_sys::TriggerData>()).tg_relation).rd_id)
     }
 }
 
@@ -157,6 +171,30 @@ impl Change<'_> {
             return (1..=columns).any(|column| self.differs(column));
         }
         self.differs(column) || watched.into_iter().any(|column| self.differs(column))
+    }
+
+    /// Whether an update gave a column another value.
+    pub fn has_changed(&self, column: &str) -> bool {
+        self.event() == Event::UpdateRow && self.column(column).is_some_and(|it| self.differs(it))
+    }
+
+    /// How an update moved a column of type `timestamptz`: `Greater` is later. `None` where this is no update of a
+    /// row, the column has another type, or either value is NULL.
+    pub fn moved(&self, column: &str) -> Option<Ordering> {
+        let column = self.column(column)?;
+        let attribute = self.attribute(column)?;
+        if self.event() != Event::UpdateRow || attribute.atttypid != pg_sys::TIMESTAMPTZOID {
+            return None;
+        }
+        let value = |row| {
+            let mut null = false;
+            // SAFETY: both rows of an update have the table's description, which has that column.
+            let datum = unsafe { pg_sys::SPI_getbinval(row, self.description, column, &mut null) };
+            // A timestamptz is passed by value.
+            (!null).then(|| datum.value() as i64)
+        };
+        let (old, new) = (value(self.data.tg_trigtuple), value(self.data.tg_newtuple));
+        Some(new?.cmp(&old?))
     }
 
     fn differs(&self, column: i32) -> bool {

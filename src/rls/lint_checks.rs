@@ -39,10 +39,7 @@ macro_rules! with_family {
 
 macro_rules! check {
     ($statement:literal) => {
-        Statement {
-            sql: with_family!($statement),
-            parameters: &[],
-        }
+        Statement::new(with_family!($statement))
     };
 }
 
@@ -148,8 +145,7 @@ static VIEWS: Statement = check!(
 /// that may neither use nor set it, which the column `set_option` tells; older versions have none.
 macro_rules! with_querying {
     ($statement:literal) => {
-        Statement {
-            sql: concat!(
+        Statement::new(concat!(
                 "WITH querying (policy, relation, role) AS ( \
                      SELECT p.oid, p.polrelid, r.oid \
                        FROM pg_catalog.pg_policy p \
@@ -181,9 +177,7 @@ macro_rules! with_querying {
                                            AND NOT pg_has_role(m.member, r.oid, 'USAGE') \
                                            AND to_jsonb(m) -> 'set_option' IS DISTINCT FROM 'false'))) ",
                 $statement
-            ),
-            parameters: &[],
-        }
+            ))
     };
 }
 
@@ -233,9 +227,10 @@ static PLACES: Statement = check!(
                AND NOT EXISTS (SELECT FROM dialstack.session_definitions s \
                                 WHERE s.product_id = t.product_id AND s.tag = t.tag) \
              UNION ALL \
-            SELECT format('There is no scope %s.', t.scope) \
-             WHERE t.scope IS NOT NULL \
-               AND NOT EXISTS (SELECT FROM dialstack.scopes s WHERE s.scope = t.scope)) g (detail)"
+            SELECT format('The product has no scope %s.', t.scope) \
+             WHERE p.product IS NOT NULL AND t.scope IS NOT NULL \
+               AND NOT EXISTS (SELECT FROM dialstack.scopes s \
+                                WHERE s.product_id = t.product_id AND s.scope = t.scope)) g (detail)"
 );
 
 /// Of a whole table: its parts are asked for by nobody's own queries.

@@ -1,55 +1,215 @@
-//! Granting and revoking EXECUTE on our functions and SELECT on our views.
+//! Access levels: granting and revoking EXECUTE on our functions and SELECT on our views.
 
 use pgrx::pg_sys;
-use pgrx::pg_sys::BuiltinOid as T;
 use pgrx::{Spi, spi};
 
-use crate::error::{Code, Error, Result};
+use crate::error::{Code, Coded, Error, Result};
 use crate::pg::roles::AsOwner;
 use crate::pg::statements::{Statement, bind};
 use crate::service::caller::Level;
+use crate::service::required;
+use crate::session::Problem;
+
+/// A function of the extension, as declared in `api/`.
+pub struct Function {
+    /// Its C symbol, by which the catalogue knows it (`pg_proc.prosrc`) whatever other functions share its name.
+    pub symbol: &'static str,
+    /// The lowest level that may call it; none for what only the extension calls, and for the markers.
+    pub level: Option<Level>,
+    /// The lines of its documentation. The first paragraph is its comment in SQL.
+    pub documentation: &'static [&'static str],
+}
+
+impl Function {
+    fn comment(&self) -> String {
+        let lines = self.documentation.iter().map(|line| line.trim());
+        lines
+            .take_while(|line| !line.is_empty())
+            .collect::<Vec<_>>()
+            .join(" ")
+    }
+}
+
+/// The functions of the extension, a list a chapter.
+pub type Functions = [&'static [Function]];
+
+/// The views for administrators, with the lowest level that may read them.
+const VIEWS: &[(Level, &[&str])] = &[(
+    Level::Admin,
+    &[
+        "active_sessions",
+        "signing_key_status",
+        "refresh_reuse",
+        "api_key_usage",
+    ],
+)];
 
 /// GRANT takes no parameters, so the catalogue writes the statement: it quotes names as it must.
-/// `$1`: names of functions, with the number of arguments where it matters; `$2`: role; `$3`: names of
-/// views.
-static GRANT: Statement = Statement {
-    sql: "SELECT format('GRANT EXECUTE ON FUNCTION %s TO %s', \
+/// `$1`: C symbols; `$2`: the role; `$3`: the marker's name; `$4`: names of views.
+static GRANT: Statement = Statement::new(
+    "SELECT format('GRANT EXECUTE ON FUNCTION %s TO %s', \
                         string_agg(p.oid::regprocedure::text, ', '), $2::regrole) \
             FROM pg_catalog.pg_proc p \
            WHERE p.pronamespace = 'dialstack'::regnamespace \
-             AND (p.proname = ANY ($1) OR concat(p.proname, '/', p.pronargs) = ANY ($1)) \
+             AND (p.prosrc = ANY ($1) OR p.proname = $3) \
           UNION ALL \
           SELECT format('GRANT SELECT ON %s TO %s', \
                         string_agg(c.oid::regclass::text, ', '), $2::regrole) \
             FROM pg_catalog.pg_class c \
            WHERE c.relnamespace = 'dialstack'::regnamespace AND c.relkind = 'v' \
-             AND c.relname = ANY ($3) \
+             AND c.relname = ANY ($4) \
           HAVING count(*) > 0 \
           UNION ALL \
           SELECT format('GRANT USAGE ON SCHEMA dialstack TO %s', $2::regrole)",
-    parameters: &[T::TEXTARRAYOID, T::OIDOID, T::TEXTARRAYOID],
-};
+);
 
-static REVOKE: Statement = Statement {
-    sql: "SELECT format('REVOKE ALL ON ALL FUNCTIONS IN SCHEMA dialstack FROM %s', $1::regrole) \
+static REVOKE: Statement = Statement::new(
+    "SELECT format('REVOKE ALL ON ALL FUNCTIONS IN SCHEMA dialstack FROM %s', $1::regrole) \
           UNION ALL \
           SELECT format('REVOKE ALL ON %s FROM %s', c.oid::regclass, $1::regrole) \
             FROM pg_catalog.pg_class c \
            WHERE c.relnamespace = 'dialstack'::regnamespace AND c.relkind = 'v' \
           UNION ALL \
           SELECT format('REVOKE ALL ON SCHEMA dialstack FROM %s', $1::regrole)",
-    parameters: &[T::OIDOID],
-};
+);
 
 /// The markers that the role holds itself, not through another role.
-static MARKERS: Statement = Statement {
-    sql: "SELECT p.proname::text \
+static MARKERS: Statement = Statement::new(
+    "SELECT p.proname::text \
             FROM pg_catalog.pg_proc p, LATERAL aclexplode(p.proacl) a \
            WHERE p.pronamespace = 'dialstack'::regnamespace AND a.grantee = $1 \
              AND p.proname = ANY (ARRAY['access_client', 'access_server', 'access_admin'])",
-    parameters: &[T::OIDOID],
-};
+);
 
+/// One change at a time: the catalogue's rows of our functions are updated by each.
+static LOCK: Statement =
+    Statement::new("LOCK TABLE dialstack.verdict_invalidation IN SHARE ROW EXCLUSIVE MODE");
+
+static ROLE: Statement = Statement::new("SELECT 1 FROM pg_catalog.pg_roles WHERE oid = $1");
+
+/// `$1`, `$2`, `$3`: C symbols, levels and comments, in one order. Inside the owner's search path a signature
+/// always begins with `dialstack.`, which is left out.
+static LIST: Statement = Statement::new(
+    "SELECT substr(p.oid::regprocedure::text, length('dialstack.') + 1), f.access, f.comment \
+            FROM unnest($1, $2, $3) WITH ORDINALITY f (symbol, access, comment, position) \
+            JOIN pg_catalog.pg_proc p ON p.prosrc = f.symbol \
+           WHERE p.pronamespace = 'dialstack'::regnamespace \
+           ORDER BY f.position, p.proname",
+);
+
+/// Grants an access level, and with it those below.
+///
+/// # Errors
+/// `DEFINE_FAILED` for an unknown level or role.
+pub fn grant(role: Option<pg_sys::Oid>, access: Option<&str>, functions: &Functions) -> Result<()> {
+    let (owner, role, level) = begin(role, access)?;
+    grant_level(&owner, role, level, functions)
+}
+
+/// Takes an access level back. The role keeps what other levels that were granted to it give.
+///
+/// # Errors
+/// `DEFINE_FAILED` for an unknown level or role.
+pub fn revoke(
+    role: Option<pg_sys::Oid>,
+    access: Option<&str>,
+    functions: &Functions,
+) -> Result<()> {
+    let (owner, role, level) = begin(role, access)?;
+    let markers = MARKERS.read(&owner, &[bind(role)], |row| row.required::<String>(1))?;
+    let granted = |level: &Level| {
+        markers
+            .iter()
+            .any(|marker| level.marker().to_str() == Ok(marker.as_str()))
+    };
+    if !granted(&level) {
+        return Ok(());
+    }
+    run(&owner, &REVOKE, &[bind(role)])?;
+    for kept in Level::ALL
+        .iter()
+        .copied()
+        .filter(|kept| *kept != level && granted(kept))
+    {
+        grant_level(&owner, role, kept, functions)?;
+    }
+    Ok(())
+}
+
+/// A function's signature without its schema, the lowest level that may call it, and its comment.
+pub struct Listed {
+    /// `name(types)`.
+    pub function: String,
+    /// `None` for what only the extension calls, and for the markers.
+    pub access: Option<String>,
+    /// What `\df+` shows.
+    pub description: String,
+}
+
+/// All functions, in the order of their declaration.
+///
+/// # Errors
+/// None but those of reading the catalogue.
+pub fn list(functions: &Functions) -> Result<Vec<Listed>> {
+    let all = || functions.iter().copied().flatten();
+    let symbols: Vec<&str> = all().map(|function| function.symbol).collect();
+    let levels: Vec<Option<&str>> = all().map(|f| f.level.map(Level::as_str)).collect();
+    let comments: Vec<String> = all().map(Function::comment).collect();
+    let arguments = [bind(symbols), bind(levels), bind(comments)];
+    LIST.read(&AsOwner::enter()?, &arguments, |row| {
+        Ok(Listed {
+            function: row.required(1)?,
+            access: row.get(2)?,
+            description: row.required(3)?,
+        })
+    })
+}
+
+/// Checks what was asked for, and keeps other changes of access out until the transaction ends.
+fn begin(role: Option<pg_sys::Oid>, access: Option<&str>) -> Result<(AsOwner, pg_sys::Oid, Level)> {
+    let role = required(role, "role", Code::DefineFailed)?;
+    let access = required(access, "access", Code::DefineFailed)?;
+    let level = Level::parse(access)
+        .ok_or_else(|| Problem::not_one_of("access", Level::TEXTS))
+        .coded(Code::DefineFailed)?;
+    let owner = AsOwner::enter()?;
+    LOCK.execute(&owner, &[])?;
+    if ROLE.read(&owner, &[bind(role)], |_| Ok(()))?.is_empty() {
+        return Err(Error::new(Code::DefineFailed, "there is no such role")
+            .hint("Create the role first, or check the spelling."));
+    }
+    Ok((owner, role, level))
+}
+
+/// Grants the functions and views of the level and of those below, and the level's own marker.
+fn grant_level(
+    owner: &AsOwner,
+    role: pg_sys::Oid,
+    level: Level,
+    functions: &Functions,
+) -> Result<()> {
+    let allowed = |lowest: Level| lowest <= level;
+    let symbols: Vec<&str> = functions
+        .iter()
+        .copied()
+        .flatten()
+        .filter(|function| function.level.is_some_and(allowed))
+        .map(|function| function.symbol)
+        .collect();
+    let views: Vec<&str> = VIEWS
+        .iter()
+        .filter(|(lowest, _)| allowed(*lowest))
+        .flat_map(|(_, names)| names.iter().copied())
+        .collect();
+    let marker = level.marker().to_string_lossy();
+    run(
+        owner,
+        &GRANT,
+        &[bind(symbols), bind(role), bind(&*marker), bind(views)],
+    )
+}
+
+/// Runs the statements that a statement returns.
 fn run(
     owner: &AsOwner,
     text: &Statement,
@@ -62,58 +222,8 @@ fn run(
     Ok(())
 }
 
-/// One change at a time: the catalogue's rows of our functions are updated by each.
-static LOCK: Statement = Statement {
-    sql: "LOCK TABLE dialstack.verdict_invalidation IN SHARE ROW EXCLUSIVE MODE",
-    parameters: &[],
-};
-
-static ROLE: Statement = Statement {
-    sql: "SELECT 1 FROM pg_catalog.pg_roles WHERE oid = $1",
-    parameters: &[T::OIDOID],
-};
-
-/// Keeps other changes out until the transaction ends.
-///
-/// # Errors
-/// `DEFINE_FAILED` where there is no such role.
-pub fn begin(owner: &AsOwner, role: pg_sys::Oid) -> Result<()> {
-    LOCK.execute(owner, &[])?;
-    if ROLE.read(owner, &[bind(role)], |_| Ok(()))?.is_empty() {
-        return Err(Error::new(Code::DefineFailed, "there is no such role")
-            .hint("Create the role first, or check the spelling."));
-    }
-    Ok(())
-}
-
 fn failed(error: spi::Error) -> Error {
     Error::new(Code::PermissionDenied, "access can't be granted or revoked")
         .detail(error.to_string())
         .hint("Check that the role exists.")
-}
-
-/// The levels that were granted to this very role.
-pub fn granted(owner: &AsOwner, role: pg_sys::Oid) -> Result<Vec<Level>> {
-    let markers = MARKERS.read(owner, &[bind(role)], |row| row.required::<String>(1))?;
-    let is = |level: &Level| {
-        markers
-            .iter()
-            .any(|marker| level.marker().to_str() == Ok(marker.as_str()))
-    };
-    Ok(Level::ALL.into_iter().filter(is).collect())
-}
-
-/// Grants EXECUTE on these functions and SELECT on these views.
-pub fn grant(
-    owner: &AsOwner,
-    role: pg_sys::Oid,
-    functions: Vec<String>,
-    views: Vec<String>,
-) -> Result<()> {
-    run(owner, &GRANT, &[bind(functions), bind(role), bind(views)])
-}
-
-/// Takes everything of ours away from the role.
-pub fn revoke(owner: &AsOwner, role: pg_sys::Oid) -> Result<()> {
-    run(owner, &REVOKE, &[bind(role)])
 }

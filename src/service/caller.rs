@@ -5,7 +5,6 @@ use std::ffi::CStr;
 use std::rc::Rc;
 
 use pgrx::pg_sys;
-use pgrx::pg_sys::BuiltinOid as T;
 use uuid::Uuid;
 
 use crate::error::{Code, Error, Result};
@@ -16,6 +15,7 @@ use crate::pg::roles::AsOwner;
 use crate::pg::statements::{Statement, bind};
 use crate::service::configuration::{self, Env};
 use crate::tables::api_keys;
+use crate::text_enum::text_enum;
 use crate::token::api_key::{self, ApiKeyKind};
 
 /// What a caller presents itself with.
@@ -147,11 +147,10 @@ pub fn envs(product: &str, env: Option<&str>) -> Result<Envs> {
 }
 
 /// By name.
-static ENVS_OF: Statement = Statement {
-    sql: "SELECT e.env_id, e.env FROM dialstack.environments e \
+static ENVS_OF: Statement = Statement::new(
+    "SELECT e.env_id, e.env FROM dialstack.environments e \
             JOIN dialstack.products p USING (product_id) WHERE p.product = $1 ORDER BY e.env",
-    parameters: &[T::TEXTOID],
-};
+);
 
 fn envs_of(product: &str) -> Result<Envs> {
     let found = ENVS_OF.read(&AsOwner::enter()?, &[bind(product)], |row| {
@@ -225,12 +224,11 @@ impl Caller {
     }
 }
 
-static ENVS: Statement = Statement {
-    sql: "SELECT e.env_id FROM dialstack.environments e \
+static ENVS: Statement = Statement::new(
+    "SELECT e.env_id FROM dialstack.environments e \
             JOIN dialstack.products p USING (product_id) \
            WHERE ($1 IS NULL OR p.product = $1) AND ($2 IS NULL OR e.env = $2) LIMIT 2",
-    parameters: &[T::TEXTOID, T::TEXTOID],
-};
+);
 
 fn only_env(product: Option<&str>, env: Option<&str>, code: Code) -> Result<Rc<Env>> {
     if let Some(product) = product {
@@ -256,35 +254,19 @@ fn no_env() -> Error {
         .hint("Create a product and an environment with dialstack.product_create() and dialstack.env_create().")
 }
 
-/// What a role may do, each level all of those below it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Level {
-    /// What a user's own connection needs.
-    Client,
-    /// What a backend needs.
-    Server,
-    /// Everything.
-    Admin,
+text_enum! {
+    /// What a role may do, each level all of those below it. The lowest is the first.
+    pub enum Level {
+        /// What a user's own connection needs.
+        Client = "client",
+        /// What a backend needs.
+        Server = "server",
+        /// Everything.
+        Admin = "admin",
+    }
 }
 
 impl Level {
-    /// All levels, lowest first.
-    pub const ALL: [Level; 3] = [Level::Client, Level::Server, Level::Admin];
-
-    /// The word in SQL.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Level::Client => "client",
-            Level::Server => "server",
-            Level::Admin => "admin",
-        }
-    }
-
-    /// Reads the word.
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|level| level.as_str() == text)
-    }
-
     /// The function whose EXECUTE privilege marks who has the level.
     pub const fn marker(self) -> &'static CStr {
         match self {
@@ -300,7 +282,7 @@ pub fn has_level(level: Level) -> Result<bool> {
     // Takes in the news of what was granted and revoked.
     relcache::epoch();
     let mut has = false;
-    for marked in Level::ALL.into_iter().filter(|marked| *marked >= level) {
+    for marked in Level::ALL.iter().filter(|marked| **marked >= level) {
         has |= may_execute(marked.marker())?;
     }
     Ok(has)
@@ -328,13 +310,13 @@ fn may_execute(function: &CStr) -> Result<bool> {
             )
             .hint("Run CREATE EXTENSION dialstack_sessions, or ALTER EXTENSION dialstack_sessions UPDATE."));
         }
-        #[cfg(any(feature = "pg14", feature = "pg15"))]
+        #[cfg(feature = "pg15")]
         let result = pg_sys::pg_proc_aclcheck(
             oid,
             pg_sys::GetUserId(),
             pg_sys::ACL_EXECUTE as pg_sys::AclMode,
         );
-        #[cfg(not(any(feature = "pg14", feature = "pg15")))]
+        #[cfg(not(feature = "pg15"))]
         let result = pg_sys::object_aclcheck(
             pg_sys::ProcedureRelationId,
             oid,

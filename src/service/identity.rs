@@ -1,15 +1,13 @@
-//! Who is there: the session of the token in `dialstack_sessions.token`.
+//! The current session: that of the token in `dialstack_sessions.token`.
 //!
-//! Policies ask for every row, so the answer is kept beside the verdict cache: as long as the token is
-//! not set anew, no news has arrived and the statement began before the expiry, it is the same.
+//! Policies ask for it at every row, so it is kept beside the verdict cache: it stays the same until the token is
+//! set anew, an invalidation arrives, or a statement begins after its expiry.
 
 use std::cell::RefCell;
 
-use pgrx::memcxt::PgMemoryContexts;
-use pgrx::pg_sys;
-
-use crate::error::Result;
+use crate::error::{Code, Error, Result};
 use crate::guc;
+use crate::pg::call_site;
 use crate::pg::clock::{self, Micros};
 use crate::pg::relcache;
 use crate::service::verdict::{self, Found, LiveSession, Verdict};
@@ -35,9 +33,9 @@ impl Standing {
     }
 }
 
-/// How long an answer holds.
+/// How long what is known of the current session holds.
 #[derive(Clone, Copy)]
-struct Validity {
+pub struct Validity {
     token_changes: u64,
     epoch: u64,
     /// The statements that it holds for: those that began at or after `from`, and before `until`.
@@ -52,10 +50,12 @@ impl Validity {
         from: 0,
         until: 0,
     };
+}
 
-    fn holds(&self, epoch: u64, statement: Micros) -> bool {
+impl call_site::Validity for Validity {
+    fn holds(&self, statement: Micros) -> bool {
         self.token_changes == guc::token_changes()
-            && self.epoch == epoch
+            && self.epoch == relcache::epoch_so_far()
             && self.from <= statement
             && statement < self.until
     }
@@ -82,10 +82,14 @@ pub fn with_live<T>(answer: impl FnOnce(&LiveSession) -> Option<T>) -> Result<Op
     with(|standing| standing.live().and_then(answer))
 }
 
-fn with_validity<T>(answer: impl FnOnce(&Standing) -> T) -> Result<(T, Validity)> {
+/// Answers by the current standing, and says how long the answer holds.
+///
+/// # Errors
+/// As [`with`].
+pub fn with_validity<T>(answer: impl FnOnce(&Standing) -> T) -> Result<(T, Validity)> {
     let epoch = relcache::epoch();
     let statement = clock::statement();
-    if !KNOWN.with_borrow(|(validity, _)| validity.holds(epoch, statement)) {
+    if !KNOWN.with_borrow(|(validity, _)| call_site::Validity::holds(validity, statement)) {
         let known = read(epoch, statement)?;
         KNOWN.set(known);
     }
@@ -137,103 +141,56 @@ fn read(epoch: u64, statement: Micros) -> Result<(Validity, Standing)> {
     )
 }
 
-/// What one place in a query remembers of the last answer it got, in memory of the query's.
-struct Site {
-    validity: Validity,
-    answer: Option<pg_sys::Datum>,
+/// Where a policy says that a session must belong. A name that is NULL by mistake opens nothing; the
+/// tag may be left out.
+pub struct Place<'a> {
+    pub product: Option<&'a str>,
+    pub env: Option<&'a str>,
+    pub tag: Option<&'a str>,
 }
 
-/// The same functions as the bindings have, without the guard that turns an error of the server into
-/// a panic.
-mod bare {
-    use pgrx::pg_sys;
-
-    unsafe extern "C-unwind" {
-        pub(crate) fn AcceptInvalidationMessages();
-        pub(crate) fn GetCurrentStatementStartTimestamp() -> pg_sys::TimestampTz;
+impl Place<'_> {
+    /// Whether the session belongs there.
+    pub fn holds(&self, live: &LiveSession) -> bool {
+        self.product == Some(&live.env.product)
+            && self.env == Some(&live.env.env)
+            && (self.tag.is_none() || self.tag == live.session.tag())
     }
 }
 
-/// The answer that this place in a query got last, if it still holds. For each row of a table, so it
-/// does without all that a guarded call costs.
-///
-/// # Safety
-/// `call` is a call by the server, of a function whose other calls go to [`answer`].
-pub unsafe fn same_answer(call: pg_sys::FunctionCallInfo) -> Option<Option<pg_sys::Datum>> {
-    // SAFETY: only `answer` sets fn_extra of these functions, to a Site that lives as long as it. An
-    // error raised while taking in the news leaves this frame by a jump; it owns nothing.
-    unsafe {
-        let function = (*call).flinfo;
-        if function.is_null() || (*function).fn_extra.is_null() {
-            return None;
-        }
-        let site: *const Site = (*function).fn_extra.cast();
-        bare::AcceptInvalidationMessages();
-        let statement = bare::GetCurrentStatementStartTimestamp();
-        (*site)
-            .validity
-            .holds(relcache::epoch_so_far(), statement)
-            .then_some((*site).answer)
-    }
+/// Whether the session holds a scope; false for NULL.
+pub fn holds_scope(live: &LiveSession, scope: Option<&str>) -> bool {
+    let scopes = live.session.row.scopes.as_deref().unwrap_or_default();
+    scope.is_some_and(|scope| scopes.iter().any(|held| held == scope))
 }
 
-/// The bytes of a value that is passed by reference.
-///
-/// # Safety
-/// The type of the value must have that length, -1 where it varies, and the value must live as long
-/// as the bytes are used.
-unsafe fn bytes<'a>(value: pg_sys::Datum, length: i32) -> &'a [u8] {
-    // SAFETY: the caller promises a value of that length; one that varies begins with its own.
-    unsafe {
-        let start: *const u8 = value.cast_mut_ptr();
-        let length = usize::try_from(length).unwrap_or_else(|_| pgrx::varsize_any(start.cast()));
-        std::slice::from_raw_parts(start, length)
-    }
-}
-
-/// Answers by the session of the current token, and remembers the answer at this place in the query.
-/// `length` is that of the answer's type: -1 where it varies.
-///
-/// # Safety
-/// `call` is a call by the server; the answer is a value of a type of that length, by reference.
+/// Refuses unless the current session holds the scope.
 ///
 /// # Errors
-/// As [`with`].
-pub unsafe fn answer(
-    call: pg_sys::FunctionCallInfo,
-    length: i32,
-    pick: impl FnOnce(&Standing) -> Option<pg_sys::Datum>,
-) -> Result<Option<pg_sys::Datum>> {
-    let (answer, validity) = with_validity(pick)?;
-    // SAFETY: fn_mcxt lives as long as fn_extra. The answer of before may still be in use by this very
-    // query, so it is neither freed nor changed, and kept where the new one is equal.
-    unsafe {
-        let function = (*call).flinfo;
-        if function.is_null() {
-            return Ok(answer);
-        }
-        let mut site: *mut Site = (*function).fn_extra.cast();
-        let before = if site.is_null() { None } else { (*site).answer };
-        let answer = PgMemoryContexts::For((*function).fn_mcxt).switch_to(|_| {
-            if site.is_null() {
-                site = pg_sys::palloc(size_of::<Site>()).cast();
-                site.write(Site {
-                    validity: Validity::NEVER,
-                    answer: None,
-                });
-                (*function).fn_extra = site.cast();
-            }
-            let answer = bytes(answer?, length);
-            if let Some(before) = before
-                && bytes(before, length) == answer
-            {
-                return Some(before);
-            }
-            let copy: *mut u8 = pg_sys::palloc(answer.len()).cast();
-            copy.copy_from_nonoverlapping(answer.as_ptr(), answer.len());
-            Some(pg_sys::Datum::from(copy))
-        });
-        site.write(Site { validity, answer });
-        Ok(answer)
+/// `SCOPE_DISABLED`; those of [`with`].
+pub fn require_scope(scope: Option<&str>) -> Result<()> {
+    let refused = with(|standing| match standing {
+        Standing::Live(live) if holds_scope(live, scope) => None,
+        Standing::Live(_) => Some((
+            "The session is good, but was created without it.".to_owned(),
+            "Create the session with that scope enabled.",
+        )),
+        Standing::Nobody => Some((
+            "No session token is presented.".to_owned(),
+            "Present one with dialstack.session_use().",
+        )),
+        Standing::Refused(reason) => Some((
+            format!("The presented token is refused: {}.", reason.as_str()),
+            "Sign in again.",
+        )),
+    })?;
+    match refused {
+        None => Ok(()),
+        Some((detail, hint)) => Err(Error::new(
+            Code::ScopeDisabled,
+            "the session does not hold the scope",
+        )
+        .detail(detail)
+        .hint(hint)),
     }
 }

@@ -2,12 +2,14 @@
 
 use std::rc::Rc;
 
-use crate::pg::clock::Micros;
-use crate::service::configuration::{Env, StoredDefinition};
+use crate::error::Result;
+use crate::pg::clock::{self, Micros};
+use crate::service::configuration::{self, Env, StoredDefinition};
 use crate::service::session_data::SessionData;
 use crate::session::{Expected, Facts, Reason, judge};
-use crate::tables::sessions::{self, SessionRow};
+use crate::tables::sessions::SessionRow;
 use crate::token::Family;
+use crate::token::access::AccessClaims;
 
 /// The session that an authentic token names, alive or not: all that a verdict rests on but the time
 /// and what is asked for.
@@ -27,6 +29,40 @@ pub struct NamedSession {
 }
 
 impl NamedSession {
+    /// What the tables say of a session and of all that it rests on. `claims` are those of the access token that
+    /// names it, if one does.
+    ///
+    /// # Errors
+    /// `JWT_NOT_AVAILABLE` where tables or keys can't be read.
+    pub fn load(row: SessionRow, claims: Option<AccessClaims>) -> Result<Self> {
+        let env = configuration::env_by_id(row.env_id)?;
+        let definition = match row.definition_id {
+            Some(id) => configuration::definition_by_id(id)?,
+            None => None,
+        };
+        let data = match row.revoke_reason {
+            None => SessionData::of(&row)?,
+            Some(_) => None,
+        };
+        let expires_at = claims.as_ref().map(|claims| claims.expires_at);
+        Ok(NamedSession {
+            row,
+            env,
+            definition,
+            data,
+            token_expires_at: expires_at.map(clock::from_unix_seconds),
+            claimed: claims.map(|claims| [claims.product, claims.env, claims.tag]),
+        })
+    }
+
+    /// False if the token claims another product, environment or tag than its session has.
+    pub fn is_as_claimed(&self) -> bool {
+        let (Some(env), Some([product, name, tag])) = (&self.env, &self.claimed) else {
+            return true;
+        };
+        *product == env.product && *name == env.env && self.tag().is_none_or(|stored| stored == tag)
+    }
+
     /// The definition's tag; user sessions only.
     pub fn tag(&self) -> Option<&str> {
         self.definition
@@ -63,7 +99,7 @@ impl NamedSession {
     ///
     /// # Errors
     /// The reason why not.
-    pub fn judge(&self, expected: &Expected<'_>, now: Micros) -> Result<(), Reason> {
+    pub fn judge(&self, expected: &Expected<'_>, now: Micros) -> std::result::Result<(), Reason> {
         let claim = |n: usize| self.claimed.as_ref().map(|claimed| claimed[n].as_str());
         // Of what was deleted the token tells the name; an opaque one can't, and passes.
         let (product, env) = match &self.env {
@@ -94,7 +130,7 @@ impl NamedSession {
     }
 
     fn is(&self, family: Family) -> bool {
-        self.row.kind == sessions::kind_of(family)
+        self.row.kind == family.as_str()
     }
 
     fn orphaned(&self) -> bool {

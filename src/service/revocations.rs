@@ -1,7 +1,6 @@
 //! The statements that end sessions. Locking order: the user's row, then sessions.
 
 use pgrx::datum::DatumWithOid;
-use pgrx::pg_sys::BuiltinOid as T;
 use uuid::Uuid;
 
 use crate::error::{Code, Error, Result};
@@ -14,10 +13,9 @@ use crate::pg::transaction;
 use crate::service::notifications;
 use crate::session::verdict::{REVOKED_AS_EXPIRED, REVOKED_FOR_REUSE};
 use crate::tables::activity::{self, Origin};
-use crate::tables::ends::{NotingEnds, noting_ends};
 use crate::tables::session_users::{self, UserKey};
-use crate::tables::session_writes::{lock, purge_after};
-use crate::tables::sessions::{self, SessionRow};
+use crate::tables::sessions::change::lock;
+use crate::tables::sessions::{self, SessionRow, purge_after};
 
 /// Which sessions to revoke. Each form is a statement of its own, so that each has the plan of its
 /// index.
@@ -62,108 +60,63 @@ pub enum Which<'a> {
     All,
 }
 
-macro_rules! revoke_where {
-    ($condition:literal, $columns:literal, $values:literal) => {
-        concat!(
-            "WITH revoked AS ( \
-                 UPDATE dialstack.sessions SET revoked_at = $1, revoke_reason = $2, \
-                     purge_after = $3 \
-                  WHERE revoked_at IS NULL AND expires_at > $1 AND ",
-            $condition,
-            " RETURNING session_id, env_id, definition_id, kind, subject, ip, user_agent, \
-                        created_at, expires_at), \
-             logged AS ( \
-                 INSERT INTO dialstack.activity \
-                     (at, month, session_id, env_id, definition_id, kind, operation, status, \
-                      reason, subject, ip, user_agent, latency_us, detail",
-            $columns,
-            ") SELECT $1, extract(month FROM $1 AT TIME ZONE 'UTC'), session_id, env_id, \
-                        definition_id, kind, $4, $5, $2, subject, coalesce($6, ip), \
-                        coalesce($7, user_agent), $8, \
-                        CASE WHEN $9 IS NOT NULL THEN jsonb_build_object('api_key_id', $9) END",
-            $values,
-            " FROM revoked) \
-             SELECT count(*), ARRAY(SELECT session_id FROM revoked LIMIT $10) FROM revoked"
-        )
-    };
-}
-
 macro_rules! revocation {
-    ($condition:literal, $parameters:expr) => {
-        noting_ends!(
-            revoke_where!($condition),
-            ", session_created_at, expires_before",
-            ", created_at, expires_at",
-            $parameters
-        )
+    ($condition:literal) => {
+        Statement::new(concat!(
+                "WITH revoked AS ( \
+                     UPDATE dialstack.sessions SET revoked_at = $1, revoke_reason = $2, \
+                         purge_after = $3 \
+                      WHERE revoked_at IS NULL AND expires_at > $1 AND ",
+                $condition,
+                " RETURNING session_id, env_id, definition_id, kind, subject, ip, user_agent, \
+                            created_at, expires_at), \
+                 logged AS ( \
+                     INSERT INTO dialstack.activity \
+                         (at, month, session_id, env_id, definition_id, kind, operation, status, \
+                          reason, subject, ip, user_agent, latency_us, detail, \
+                          session_created_at, expires_before) \
+                     SELECT $1, extract(month FROM $1 AT TIME ZONE 'UTC'), session_id, env_id, \
+                            definition_id, kind, $4, $5, $2, subject, coalesce($6, ip), \
+                            coalesce($7, user_agent), $8, \
+                            CASE WHEN $9 IS NOT NULL THEN jsonb_build_object('api_key_id', $9) END, \
+                            created_at, expires_at \
+                       FROM revoked) \
+                 SELECT count(*), ARRAY(SELECT session_id FROM revoked LIMIT $10) FROM revoked"
+            ))
     };
 }
 
-/// The types of what every revocation binds, and of what it binds beside that.
-macro_rules! revoke_parameters {
-    ($($more:expr),*) => {
-        &[
-            T::TIMESTAMPTZOID,
-            T::TEXTOID,
-            T::DATEOID,
-            T::TEXTOID,
-            T::TEXTOID,
-            T::INETOID,
-            T::TEXTOID,
-            T::INT4OID,
-            T::UUIDOID,
-            T::INT8OID,
-            $($more),*
-        ]
-    };
-}
+static REVOKE_ONE: Statement =
+    revocation!("session_id = $11 AND env_id = $12 AND definition_id = $13");
 
-static REVOKE_ONE: NotingEnds = revocation!(
-    "session_id = $11 AND env_id = $12 AND definition_id = $13",
-    revoke_parameters!(T::UUIDOID, T::INT4OID, T::INT4OID)
-);
+static REVOKE_OPAQUE: Statement =
+    revocation!("session_id = $11 AND env_id = $12 AND definition_id IS NULL");
 
-static REVOKE_OPAQUE: NotingEnds = revocation!(
-    "session_id = $11 AND env_id = $12 AND definition_id IS NULL",
-    revoke_parameters!(T::UUIDOID, T::INT4OID)
-);
-
-/// The same for one that has expired: its key is needed.
-static PUT_AWAY: Statement = Statement {
-    sql: "UPDATE dialstack.sessions SET revoked_at = $2, revoke_reason = $3 \
+/// Revokes an expired client session so that its user_identifier_key can be used again.
+static PUT_AWAY: Statement = Statement::new(
+    "UPDATE dialstack.sessions SET revoked_at = $2, revoke_reason = $3 \
            WHERE session_id = $1 AND revoked_at IS NULL",
-    parameters: &[T::UUIDOID, T::TIMESTAMPTZOID, T::TEXTOID],
-};
+);
 
-static REVOKE_USER: NotingEnds = revocation!(
+static REVOKE_USER: Statement = revocation!(
     "env_id = $11 AND definition_id = $12 AND subject = $13 \
-         AND ($14 IS NULL OR session_id <> $14)",
-    revoke_parameters!(T::INT4OID, T::INT4OID, T::TEXTOID, T::UUIDOID)
+         AND ($14 IS NULL OR session_id <> $14)"
 );
 
-static REVOKE_KEY: NotingEnds = revocation!(
-    "key_number = $11 AND definition_id IS NULL",
-    revoke_parameters!(T::INT4OID)
-);
+static REVOKE_KEY: Statement = revocation!("key_number = $11 AND definition_id IS NULL");
 
-static REVOKE_ENV: NotingEnds = revocation!("env_id = $11", revoke_parameters!(T::INT4OID));
+static REVOKE_ENV: Statement = revocation!("env_id = $11");
 
-static REVOKE_DEFINITION: NotingEnds =
-    revocation!("definition_id = $11", revoke_parameters!(T::INT4OID));
+static REVOKE_DEFINITION: Statement = revocation!("definition_id = $11");
 
-static REVOKE_TAG: NotingEnds = revocation!(
-    "env_id = $11 AND definition_id = $12",
-    revoke_parameters!(T::INT4OID, T::INT4OID)
-);
+static REVOKE_TAG: Statement = revocation!("env_id = $11 AND definition_id = $12");
 
-static REVOKE_ALL: NotingEnds = revocation!("true", revoke_parameters!());
+static REVOKE_ALL: Statement = revocation!("true");
 
 /// Keeps creates out until the transaction ends, so that a whole environment or definition dies
 /// without a straggler and without a deadlock. Verifies and refreshes go on.
-static KEEP_CREATES_OUT: Statement = Statement {
-    sql: "LOCK TABLE dialstack.session_users IN SHARE ROW EXCLUSIVE MODE",
-    parameters: &[],
-};
+static KEEP_CREATES_OUT: Statement =
+    Statement::new("LOCK TABLE dialstack.session_users IN SHARE ROW EXCLUSIVE MODE");
 
 /// Why sessions are revoked, and how it shows in their activity.
 #[derive(Clone, Copy)]
@@ -261,18 +214,20 @@ pub fn revoke(owner: &AsOwner, which: &Which<'_>, cause: Cause<'_>, now: Micros)
             ]);
             run(owner, &REVOKE_ONE, &arguments)
         }
-        Which::User { user, except } => session_users::with_locked(owner, *user, |unrevoked| {
-            if unrevoked == 0 {
-                return Ok(0);
-            }
-            arguments.extend([
-                bind(user.env_id),
-                bind(user.definition_id),
-                bind(user.identifier),
-                bind(except.as_ref().map(pg_uuid)),
-            ]);
-            run(owner, &REVOKE_USER, &arguments)
-        }),
+        Which::User { user, except } => {
+            session_users::with_locked(owner, *user, now, |unrevoked| {
+                if unrevoked == 0 {
+                    return Ok(0);
+                }
+                arguments.extend([
+                    bind(user.env_id),
+                    bind(user.definition_id),
+                    bind(user.identifier),
+                    bind(except.as_ref().map(pg_uuid)),
+                ]);
+                run(owner, &REVOKE_USER, &arguments)
+            })
+        }
         Which::Opaque { session_id, env_id } => {
             lock(owner, session_id)?;
             arguments.extend([bind(pg_uuid(session_id)), bind(*env_id)]);
@@ -317,8 +272,8 @@ fn told() -> i64 {
 }
 
 /// Runs a revocation, tells who listens, and counts.
-fn run(owner: &AsOwner, statement: &NotingEnds, arguments: &[DatumWithOid<'_>]) -> Result<u64> {
-    let rows = statement.form(owner).write(owner, arguments, |row| {
+fn run(owner: &AsOwner, statement: &Statement, arguments: &[DatumWithOid<'_>]) -> Result<u64> {
+    let rows = statement.write(owner, arguments, |row| {
         Ok((row.required::<i64>(1)?, row.required::<Vec<pgrx::Uuid>>(2)?))
     })?;
     let mut revoked = 0;
@@ -335,7 +290,7 @@ fn run(owner: &AsOwner, statement: &NotingEnds, arguments: &[DatumWithOid<'_>]) 
 /// `CONFLICT` where the transaction's snapshot is too old to show one of them.
 fn revoke_many(
     owner: &AsOwner,
-    statement: &NotingEnds,
+    statement: &Statement,
     arguments: &[DatumWithOid<'_>],
     now: Micros,
     meant: impl Fn(&SessionRow) -> bool,

@@ -5,15 +5,12 @@
 //! instance alone has, so the bytes are some that this server made. They stay readable as long as a
 //! column of type `jsonb` would: a copy of the files runs on the same architecture, and a logical dump
 //! holds no session.
-//!
-//! Before version 0.2.0 the JSON text was sealed. It still opens, until `session_update_data` replaces it.
 
 use pgrx::callconv::{Arg, ArgAbi};
 use pgrx::pgrx_sql_entity_graph::metadata::{
     ArgumentError, ReturnsError, ReturnsRef, SqlMappingRef, SqlTranslatable, TypeOrigin,
 };
-use pgrx::{FromDatum, IntoDatum, pg_sys};
-use serde::de::IgnoredAny;
+use pgrx::{FromDatum, pg_sys};
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
@@ -21,10 +18,12 @@ use crate::error::Result;
 use crate::pg::datum::json::JsonText;
 use crate::pg::datum::varlena::{with_content, with_header};
 use crate::pg::random;
+use crate::service::key_ring;
+use crate::tables::sessions::SessionRow;
 use crate::token::{KeyRing, sealed};
 
-/// What the content of a `jsonb` begins with when it is sealed. JSON text begins otherwise, and so
-/// does what a machine of the other byte order sealed.
+/// What the content of a `jsonb` begins with when it is sealed. What a machine of the other byte order
+/// sealed begins otherwise.
 const FORMAT: [u8; 4] = 1_u32.to_ne_bytes();
 
 /// The data of a session: a `jsonb` value, wiped when it is dropped.
@@ -43,29 +42,30 @@ impl SessionData {
         Ok(sealed::seal(ring, session_id, nonce, &self.plaintext)?)
     }
 
-    /// Takes what [`sealed::open`] opened. `None` where that is no session data.
-    pub fn of_plaintext(plaintext: Zeroizing<Vec<u8>>) -> Option<Self> {
-        match plaintext.strip_prefix(&FORMAT) {
-            Some(content) if is_object(content) => Some(SessionData { plaintext }),
-            Some(_) => None,
-            None => Self::of_text(str::from_utf8(&plaintext).ok()?),
+    /// The data of a session. `None` where there is none, or its key is gone and so the data.
+    ///
+    /// # Errors
+    /// `JWT_NOT_AVAILABLE` where the key ring can't be read.
+    pub fn of(row: &SessionRow) -> Result<Option<Self>> {
+        match &row.sealed_data {
+            Some(sealed) => Self::open(row.session_id, row.key_number, sealed),
+            None => Ok(None),
         }
     }
 
-    /// Takes the JSON text of an object.
-    fn of_text(text: &str) -> Option<Self> {
-        // The server would tell in an error what it cannot parse.
-        serde_json::from_str::<IgnoredAny>(text).ok()?;
-        if !text.starts_with('{') {
-            return None;
-        }
-        let datum = JsonText(text.to_owned()).into_datum()?;
-        // SAFETY: a jsonb of its own, which is copied and freed.
-        unsafe {
-            let data = Self::copy(datum);
-            pg_sys::pfree(datum.cast_mut_ptr());
-            Some(data)
-        }
+    /// Opens the sealed data of this session. `None` where its key is gone and so the data.
+    ///
+    /// # Errors
+    /// `JWT_NOT_AVAILABLE` where the key ring can't be read.
+    pub fn open(session_id: Uuid, key_number: u32, sealed: &[u8]) -> Result<Option<Self>> {
+        let open = |ring: &KeyRing| sealed::open(ring, key_number, session_id, sealed);
+        Ok(key_ring::with(open)?.ok().and_then(Self::of_plaintext))
+    }
+
+    /// Takes what [`sealed::open`] opened. `None` where that is no session data.
+    pub fn of_plaintext(plaintext: Zeroizing<Vec<u8>>) -> Option<Self> {
+        let is_data = plaintext.strip_prefix(&FORMAT).is_some_and(is_object);
+        is_data.then_some(SessionData { plaintext })
     }
 
     /// Copies a value.

@@ -2,19 +2,17 @@
 
 use std::rc::Rc;
 
-use uuid::Uuid;
-
 use crate::error::Result;
+use crate::pg::cache::read_stable;
 use crate::pg::clock::{self, Micros};
-use crate::pg::relcache::{self, Rel};
-use crate::service::configuration::{self, Env};
+use crate::pg::relcache;
+use crate::service::configuration::Env;
 use crate::service::key_ring;
 use crate::service::named_session::NamedSession;
-use crate::service::session_data::SessionData;
 use crate::service::verdict_cache;
 use crate::session::{Expected, Reason};
-use crate::tables::sessions::{self, SessionRow};
-use crate::token::{self, AuthenticToken, KeyRing, Rejected, refresh::RefreshToken};
+use crate::tables::sessions;
+use crate::token::{self, AuthenticToken, Rejected, refresh::RefreshToken};
 
 /// A session that lives.
 pub struct LiveSession {
@@ -22,24 +20,6 @@ pub struct LiveSession {
     pub session: Rc<NamedSession>,
     /// Its environment.
     pub env: Rc<Env>,
-}
-
-/// Opens a session's sealed data. `None` where there is none, or its key is gone and so the data.
-pub fn open_data(row: &SessionRow) -> Result<Option<SessionData>> {
-    match &row.sealed_data {
-        Some(sealed) => open_sealed(row.session_id, row.key_number, sealed),
-        None => Ok(None),
-    }
-}
-
-/// Opens the sealed data of this session. `None` where its key is gone and so the data.
-pub fn open_sealed(
-    session_id: Uuid,
-    key_number: u32,
-    sealed: &[u8],
-) -> Result<Option<SessionData>> {
-    let open = |ring: &KeyRing| token::sealed::open(ring, key_number, session_id, sealed);
-    Ok(with_ring(open)?.ok().and_then(SessionData::of_plaintext))
 }
 
 /// What is known of a presented token.
@@ -77,31 +57,20 @@ impl Verdict {
     }
 }
 
-/// Runs a check with the key ring, and once more with a fresh ring where the key was not known: the
-/// news of a key that was just committed may be on its way.
-fn with_ring<T>(
-    check: impl Fn(&KeyRing) -> std::result::Result<T, Rejected>,
-) -> Result<std::result::Result<T, Rejected>> {
-    match check(&*key_ring::ring()?) {
-        Err(Rejected::UnknownKey) => Ok(check(&*key_ring::ring_with_unknown()?)),
-        checked => Ok(checked),
-    }
-}
-
 /// Decides whether this instance made the access token or opaque token.
 pub fn authenticate(
     presented: &str,
     now: Micros,
 ) -> Result<std::result::Result<AuthenticToken, Rejected>> {
     let now = clock::unix_seconds(now);
-    with_ring(|ring| token::authenticate(presented, ring, now))
+    key_ring::with(|ring| token::authenticate(presented, ring, now))
 }
 
 /// Decides whether this instance made the refresh token.
 pub fn authenticate_refresh(
     presented: &str,
 ) -> Result<std::result::Result<RefreshToken, Rejected>> {
-    with_ring(|ring| token::refresh::authenticate(ring, presented))
+    key_ring::with(|ring| token::refresh::authenticate(ring, presented))
 }
 
 /// Decides whether a presented token of any family is good. Touches no table for a forged one.
@@ -128,40 +97,31 @@ pub struct Found {
 /// The session that a token names, remembered or read. `None` for a token that was not made here, or
 /// whose session is gone.
 pub fn named_session(presented: &str, now: Micros) -> Result<Option<Found>> {
-    // Looked up first, so that from here on only its own news advances the epoch.
-    relcache::oid(Rel::VerdictInvalidation)?;
-    loop {
-        let epoch = relcache::epoch();
-        if let Some(session) = verdict_cache::find(presented, epoch) {
-            return Ok(Some(Found {
-                session,
-                epoch,
-                settled: true,
-            }));
-        }
-        let read = match authenticate(presented, now)? {
-            Ok(token) => look_up(token)?,
-            Err(_) => None,
-        };
-        if relcache::epoch() != epoch {
-            // What was read may be older than the news.
-            pgrx::check_for_interrupts!();
-            continue;
-        }
-        let Some((session, settled)) = read else {
-            // Not remembered: nobody is told when a session appears.
-            return Ok(None);
-        };
-        let session = Rc::new(session);
-        if settled {
-            verdict_cache::remember(presented, epoch, &session);
-        }
+    let epoch = relcache::epoch();
+    if let Some(session) = verdict_cache::find(presented, epoch) {
         return Ok(Some(Found {
             session,
             epoch,
-            settled,
+            settled: true,
         }));
     }
+    let (epoch, read) = read_stable(relcache::epoch, |_| match authenticate(presented, now)? {
+        Ok(token) => look_up(token),
+        Err(_) => Ok(None),
+    })?;
+    // What is not there is not remembered: a session that appears invalidates nothing.
+    let Some((session, settled)) = read else {
+        return Ok(None);
+    };
+    let session = Rc::new(session);
+    if settled {
+        verdict_cache::remember(presented, epoch, &session);
+    }
+    Ok(Some(Found {
+        session,
+        epoch,
+        settled,
+    }))
 }
 
 /// What the tables say of an authentic token, and whether others see the same.
@@ -169,38 +129,10 @@ fn look_up(token: AuthenticToken) -> Result<Option<(NamedSession, bool)>> {
     let Some(row) = sessions::by_id(&token.session_id)? else {
         return Ok(None);
     };
-    if row.kind != sessions::kind_of(token.family) {
+    if row.kind != token.family.as_str() {
         return Ok(None);
     }
-    let env = configuration::env_by_id(row.env_id)?;
-    let definition = match row.definition_id {
-        Some(id) => configuration::definition_by_id(id)?,
-        None => None,
-    };
-    let claims = token.access;
-    if let (Some(env), Some(claims)) = (&env, &claims) {
-        let tag = definition.as_ref().map(|stored| &stored.definition.tag);
-        let same = claims.product == env.product
-            && claims.env == env.env
-            && tag.is_none_or(|tag| *tag == claims.tag);
-        if !same {
-            return Ok(None);
-        }
-    }
-    let data = match row.revoke_reason {
-        None => open_data(&row)?,
-        Some(_) => None,
-    };
     let settled = !row.in_progress;
-    let session = NamedSession {
-        row,
-        env,
-        definition,
-        data,
-        token_expires_at: claims
-            .as_ref()
-            .map(|claims| clock::from_unix_seconds(claims.expires_at)),
-        claimed: claims.map(|claims| [claims.product, claims.env, claims.tag]),
-    };
-    Ok(Some((session, settled)))
+    let session = NamedSession::load(row, token.access)?;
+    Ok(session.is_as_claimed().then_some((session, settled)))
 }

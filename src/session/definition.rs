@@ -8,6 +8,7 @@ use super::period::{Period, Span};
 use super::problem::Problem;
 use super::schema::resolve;
 use super::selector::Selector;
+use crate::text_enum::text_enum;
 
 /// Longest display name, in characters.
 pub const MAX_DEFINITION_NAME: usize = 200;
@@ -22,35 +23,23 @@ pub const DEFAULT_REUSE_INTERVAL: Span = Span::seconds(30);
 /// Longest `reuse_interval`.
 pub const MAX_REUSE_INTERVAL: Span = Span::seconds(300);
 
-/// What happens when a user who has `max_sessions` logs in once more.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OnLimit {
-    /// The oldest sessions make room.
-    EvictOldest,
-    /// The new one is refused.
-    Deny,
+text_enum! {
+    /// What happens when a user who has `max_sessions` logs in once more.
+    pub enum OnLimit {
+        /// The oldest sessions make room.
+        EvictOldest = "evict_oldest",
+        /// The new one is refused.
+        Deny = "deny",
+    }
 }
 
 impl OnLimit {
-    /// Reads `evict_oldest` or `deny`.
+    /// Reads the text.
     ///
     /// # Errors
     /// Lists the two for anything else.
-    pub fn parse(text: &str) -> Result<Self, Problem> {
-        match text {
-            "evict_oldest" => Ok(Self::EvictOldest),
-            "deny" => Ok(Self::Deny),
-            _ => Err(Problem::new("on_limit is not known")
-                .with_hint("on_limit is evict_oldest or deny.")),
-        }
-    }
-
-    /// The stored word.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::EvictOldest => "evict_oldest",
-            Self::Deny => "deny",
-        }
+    pub fn read(text: &str) -> Result<Self, Problem> {
+        Self::parse(text).ok_or_else(|| Problem::not_one_of("on_limit", Self::TEXTS))
     }
 }
 

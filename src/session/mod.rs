@@ -9,6 +9,7 @@
 pub mod conversion;
 pub mod data;
 pub mod definition;
+pub mod lifetimes;
 pub mod limits;
 pub mod name;
 pub mod period;
@@ -22,6 +23,7 @@ pub mod verdict;
 
 pub use data::{MAX_DATA_BYTES, check_data};
 pub use definition::{Definition, OnLimit, SelectorForm};
+pub use lifetimes::{Bounds, Lifetimes, ceil_to_second};
 pub use limits::{Page, Room, room};
 pub use name::{check_identifier, check_label, check_name, check_text};
 pub use period::{Period, Span};

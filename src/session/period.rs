@@ -1,6 +1,7 @@
 //! Lengths of time: a count of a period, and the span that it amounts to.
 
 use super::problem::Problem;
+use crate::text_enum::text_enum;
 
 const MICROS_PER_SECOND: i64 = 1_000_000;
 const MICROS_PER_DAY: i64 = 86_400 * MICROS_PER_SECOND;
@@ -8,59 +9,46 @@ const DAYS_PER_MONTH: i64 = 30;
 /// The longest span, roughly 100 years (of 365.25 days), in microseconds.
 pub const MAX_SPAN_MICROS: i64 = 36_525 * MICROS_PER_DAY;
 
-/// The unit that an expiry is counted in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Period {
-    /// 1 s
-    Seconds,
-    /// 60 s
-    Minutes,
-    /// 60 minutes
-    Hours,
-    /// A calendar day: as long as the time zone makes it.
-    Days,
-    /// 7 calendar days
-    Weeks,
-    /// A calendar month
-    Months,
-    /// 12 calendar months
-    Years,
+text_enum! {
+    /// The unit that an expiry is counted in.
+    pub enum Period {
+        /// 1 s
+        Seconds = "seconds",
+        /// 60 s
+        Minutes = "minutes",
+        /// 60 minutes
+        Hours = "hours",
+        /// A calendar day: as long as the time zone makes it.
+        Days = "days",
+        /// 7 calendar days
+        Weeks = "weeks",
+        /// A calendar month
+        Months = "months",
+        /// 12 calendar months
+        Years = "years",
+    }
 }
 
 impl Period {
-    /// Reads `seconds, minutes, hours, days, weeks, months, years`, their singulars, and `secs`,
-    /// `mins`, `sec`, `min`, in lower case.
+    /// Reads the text of a period, its singular, or one of `secs`, `sec`, `mins`, `min`; in lower case.
     ///
     /// # Errors
     /// Lists the periods for anything else.
-    pub fn parse(text: &str) -> Result<Self, Problem> {
-        Ok(match text {
-            "seconds" | "second" | "secs" | "sec" => Self::Seconds,
-            "minutes" | "minute" | "mins" | "min" => Self::Minutes,
-            "hours" | "hour" => Self::Hours,
-            "days" | "day" => Self::Days,
-            "weeks" | "week" => Self::Weeks,
-            "months" | "month" => Self::Months,
-            "years" | "year" => Self::Years,
-            _ => {
-                return Err(Problem::new("period is not known").with_hint(
-                    "A period is one of: seconds, minutes, hours, days, weeks, months, years.",
-                ));
-            }
-        })
-    }
-
-    /// The name that is stored and shown: the plural long form.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Seconds => "seconds",
-            Self::Minutes => "minutes",
-            Self::Hours => "hours",
-            Self::Days => "days",
-            Self::Weeks => "weeks",
-            Self::Months => "months",
-            Self::Years => "years",
-        }
+    pub fn read(text: &str) -> Result<Self, Problem> {
+        let long = match text {
+            "secs" | "sec" => "seconds",
+            "mins" | "min" => "minutes",
+            other => other,
+        };
+        let is = |period: &Self| {
+            let plural = period.as_str();
+            plural == long || plural.strip_suffix('s') == Some(long)
+        };
+        Self::ALL
+            .iter()
+            .copied()
+            .find(is)
+            .ok_or_else(|| Problem::not_one_of("period", Self::TEXTS))
     }
 
     /// `count` of this period, where `count` is at least 1 and the whole at most 100 years.
@@ -188,22 +176,12 @@ fn time_part(micros: i64) -> String {
 mod tests {
     use super::*;
 
-    const ALL: [Period; 7] = [
-        Period::Seconds,
-        Period::Minutes,
-        Period::Hours,
-        Period::Days,
-        Period::Weeks,
-        Period::Months,
-        Period::Years,
-    ];
-
     #[test]
     fn every_period_reads_its_own_name_and_the_singular() {
-        for period in ALL {
-            assert_eq!(Period::parse(period.as_str()), Ok(period));
+        for &period in Period::ALL {
+            assert_eq!(Period::read(period.as_str()), Ok(period));
             assert_eq!(
-                Period::parse(period.as_str().trim_end_matches('s')),
+                Period::read(period.as_str().trim_end_matches('s')),
                 Ok(period)
             );
         }
@@ -212,15 +190,15 @@ mod tests {
     #[test]
     fn short_forms_are_read_and_written_long() {
         for (short, long) in [("secs", "seconds"), ("sec", "seconds"), ("mins", "minutes")] {
-            assert_eq!(Period::parse(short).map(Period::as_str), Ok(long));
+            assert_eq!(Period::read(short).map(Period::as_str), Ok(long));
         }
-        assert_eq!(Period::parse("min"), Ok(Period::Minutes));
+        assert_eq!(Period::read("min"), Ok(Period::Minutes));
     }
 
     #[test]
     fn other_words_are_refused_with_the_list() {
         for text in ["", "Hours", "fortnights", " days", "m"] {
-            let problem = Period::parse(text).unwrap_err();
+            let problem = Period::read(text).unwrap_err();
             assert!(
                 problem.hint.is_some_and(|h| h.contains("weeks")),
                 "{text:?}"
@@ -251,7 +229,7 @@ mod tests {
 
     #[test]
     fn a_span_is_at_least_one_and_at_most_a_hundred_years() {
-        for period in ALL {
+        for &period in Period::ALL {
             assert!(period.span(0).is_err());
             assert!(period.span(i32::MIN).is_err());
             assert!(period.span(1).is_ok());

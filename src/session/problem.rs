@@ -29,6 +29,12 @@ impl Problem {
         }
     }
 
+    /// The argument `what` is none of these texts.
+    pub fn not_one_of(what: &str, texts: &[&str]) -> Self {
+        Problem::new(format!("{what} is not known"))
+            .with_hint(format!("{what} is one of: {}.", texts.join(", ")))
+    }
+
     /// The same problem, with this DETAIL.
     #[must_use]
     pub fn with_detail(mut self, detail: impl Into<String>) -> Self {

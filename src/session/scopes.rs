@@ -6,7 +6,20 @@ use serde_json::Value;
 
 use super::problem::{Problem, shown};
 
-/// Checks that every component that is given is a scope; what is no object has none.
+/// Name and description of the scopes that a product gets when it is created without a list of its own.
+pub const BUILT_IN: [(&str, &str); 8] = [
+    ("call_logs", "access to call logs"),
+    ("voicemails", "access to voicemails"),
+    ("call_history", "access to the call history"),
+    ("phone_numbers", "access to phone numbers"),
+    ("phone_number_ordering", "ordering of phone numbers"),
+    ("account_onboarding", "onboarding of the account"),
+    ("dial_plan", "access to the dial plan"),
+    ("ai_agent", "access to the AI agent"),
+];
+
+/// Checks that every component that is given is a scope of the product, whose scopes are `known`.
+/// A value that is not an object names none and passes: [`resolve_components`] refuses it.
 ///
 /// # Errors
 /// Names the unknown one and lists the known ones.
@@ -17,7 +30,10 @@ pub fn check_components(components: Option<&Value>, known: &[String]) -> Result<
         None => Ok(()),
         Some(name) => Err(
             Problem::new(format!("component \"{}\" is not known", shown(name)))
-                .with_detail(format!("The known components are: {}.", known.join(", ")))
+                .with_detail(match known {
+                    [] => "The product has no scopes.".to_owned(),
+                    known => format!("The known components are: {}.", known.join(", ")),
+                })
                 .with_hint("Create it with dialstack.scope_create(), or check the spelling."),
         ),
     }
@@ -30,13 +46,19 @@ pub fn check_components(components: Option<&Value>, known: &[String]) -> Result<
 /// least one is true; those that it doesn't name are disabled.
 ///
 /// # Errors
-/// For any other shape (JSON `null` too: it must not enable everything), an unknown component,
-/// or when none is enabled.
+/// For any other shape (JSON `null` too: it must not enable everything), when none is enabled, or
+/// when none is known.
 pub fn resolve_components(
     components: Option<&Value>,
     known: &[String],
 ) -> Result<Vec<(String, bool)>, Problem> {
     let Some(components) = components else {
+        if known.is_empty() {
+            return Err(Problem::new(
+                "the product has no scopes, and a session needs at least one component",
+            )
+            .with_hint("Create one with dialstack.scope_create()."));
+        }
         return Ok(known.iter().map(|name| (name.clone(), true)).collect());
     };
     let given = components.as_object().ok_or_else(|| {
@@ -126,6 +148,16 @@ mod tests {
             problem
                 .detail
                 .is_some_and(|d| d.contains("call_logs, voicemails, dial_plan"))
+        );
+    }
+
+    #[test]
+    fn without_known_components_nothing_can_be_enabled() {
+        assert!(resolve_components(None, &[]).is_err());
+        let problem = check_components(Some(&json!({"fax": {"enabled": true}})), &[]).unwrap_err();
+        assert_eq!(
+            problem.detail.as_deref(),
+            Some("The product has no scopes.")
         );
     }
 

@@ -1,6 +1,7 @@
 //! The periods of a time series. Times are microseconds since 2000-01-01 00:00 UTC.
 
 use super::problem::Problem;
+use crate::text_enum::text_enum;
 
 const SECOND: i64 = 1_000_000;
 const DAY: i64 = 86_400 * SECOND;
@@ -14,47 +15,21 @@ const EARLIEST: i64 = -10_957 * DAY;
 /// 3000-01-01 00:00 UTC.
 const LATEST: i64 = 365_243 * DAY;
 
-/// What a series is grouped by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum GroupBy {
-    /// Hours of the time zone's clock.
-    Hour,
-    /// Calendar days.
-    Day,
-    /// Weeks from Monday.
-    Week,
-    /// Calendar months.
-    Month,
+text_enum! {
+    /// What a series is grouped by.
+    pub enum GroupBy {
+        /// Hours of the time zone's clock.
+        Hour = "hour",
+        /// Calendar days.
+        Day = "day",
+        /// Weeks from Monday.
+        Week = "week",
+        /// Calendar months.
+        Month = "month",
+    }
 }
 
 impl GroupBy {
-    /// Reads the word.
-    ///
-    /// # Errors
-    /// Lists the words for anything else.
-    pub fn parse(text: &str) -> Result<Self, Problem> {
-        Ok(match text {
-            "hour" => Self::Hour,
-            "day" => Self::Day,
-            "week" => Self::Week,
-            "month" => Self::Month,
-            _ => {
-                return Err(Problem::new("group_by is not known")
-                    .with_hint("group_by is one of: hour, day, week, month."));
-            }
-        })
-    }
-
-    /// The word.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Hour => "hour",
-            Self::Day => "day",
-            Self::Week => "week",
-            Self::Month => "month",
-        }
-    }
-
     /// No period is shorter, but for one that a change of the clock cuts.
     const fn shortest(self) -> i64 {
         match self {
@@ -106,16 +81,6 @@ mod tests {
     use super::*;
 
     const NOW: i64 = 9_800 * DAY;
-
-    #[test]
-    fn words_are_read_as_they_are_written() {
-        for word in ["hour", "day", "week", "month"] {
-            assert_eq!(GroupBy::parse(word).map(GroupBy::as_str), Ok(word));
-        }
-        for word in ["", "Day", "days", "year", "day; drop"] {
-            assert!(GroupBy::parse(word).is_err(), "{word}");
-        }
-    }
 
     #[test]
     fn without_bounds_it_is_the_thirty_days_up_to_now() {

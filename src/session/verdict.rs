@@ -1,39 +1,29 @@
 //! Whether an authentic token's session may be used here and now.
 
+use crate::text_enum::text_enum;
+
 /// The `revoke_reason` of a session that was revoked because a used-up refresh token came back.
 pub const REVOKED_FOR_REUSE: &str = "reused";
 
 /// The `revoke_reason` of a session that had expired when its key was given to a new one.
 pub const REVOKED_AS_EXPIRED: &str = "expired";
 
-/// Why a token is refused. The order is the order in which they are checked, and told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Reason {
-    /// Malformed, forged, of an unknown key or session: indistinguishable on purpose.
-    Invalid,
-    /// Of another product, environment or tag than was asked for.
-    Mismatch,
-    /// The session was revoked.
-    Revoked,
-    /// The session was revoked because a used-up refresh token came back.
-    Reused,
-    /// The session or the token has ended.
-    Expired,
-    /// The session does not have the scope that was asked for.
-    ScopeDisabled,
-}
-
-impl Reason {
-    /// The word in the `reason` column.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Invalid => "invalid",
-            Self::Mismatch => "mismatch",
-            Self::Revoked => "revoked",
-            Self::Reused => "reused",
-            Self::Expired => "expired",
-            Self::ScopeDisabled => "scope_disabled",
-        }
+text_enum! {
+    /// Why a token is refused, as the column `reason` says it. The order is the order in which they
+    /// are checked.
+    pub enum Reason {
+        /// Malformed, forged, of an unknown key or session: indistinguishable on purpose.
+        Invalid = "invalid",
+        /// Of another product, environment or tag than was asked for.
+        Mismatch = "mismatch",
+        /// The session was revoked.
+        Revoked = "revoked",
+        /// The session was revoked because a used-up refresh token came back.
+        Reused = "reused",
+        /// The session or the token has ended.
+        Expired = "expired",
+        /// The session does not have the scope that was asked for.
+        ScopeDisabled = "scope_disabled",
     }
 }
 

@@ -1,17 +1,35 @@
 //! The table `api_keys`.
 
 use pgrx::datum::TimestampWithTimeZone;
-use pgrx::pg_sys::BuiltinOid as T;
 use uuid::Uuid;
 
 use crate::error::Result;
 use crate::pg::clock::{self, Micros, timestamptz};
-use crate::pg::datum::uuid::{pg_uuid, uuid};
-use crate::pg::relcache::Rel;
+use crate::pg::datum::uuid::pg_uuid;
 use crate::pg::roles::AsOwner;
-use crate::pg::scan::{self, Key, Row};
+use crate::pg::scan::{self, Row};
 use crate::pg::statements::{Columns, Statement, bind};
+use crate::pg::table::{table, unreadable};
 use crate::token::api_key::ApiKeyKind;
+
+table! {
+    /// The table `api_keys`.
+    ApiKeys = c"api_keys" {
+        api_key_id: Uuid,
+        env_id: Int4,
+        kind: Text,
+        name: Text null,
+        key_hash: Bytea,
+        hint: Text,
+        created_at: Timestamptz,
+        expires_at: Timestamptz null,
+        revoked_at: Timestamptz null,
+    }
+    indexes {
+        BY_ID: (Uuid) = c"api_keys_pkey" (api_key_id),
+        BY_HASH: (Bytea) = c"api_keys_key_hash_key" (key_hash),
+    }
+}
 
 /// A key as it is needed to decide what its bearer may do.
 pub struct ApiKeyRow {
@@ -27,60 +45,42 @@ pub struct ApiKeyRow {
     pub revoked: bool,
 }
 
-fn read(row: &Row<'_>) -> Option<ApiKeyRow> {
-    let at = |column| row.get::<TimestampWithTimeZone>(column).map(clock::micros);
-    Some(ApiKeyRow {
-        api_key_id: uuid(row.get(1)?),
-        env_id: row.get(2)?,
-        kind: ApiKeyKind::parse(&row.get::<String>(3)?)?,
-        expires_at: at(8),
-        revoked: at(9).is_some(),
+fn read(row: &Row<'_, ApiKeys>) -> Result<ApiKeyRow> {
+    let kind = ApiKeyKind::parse(&row.get(ApiKeys::kind)?);
+    Ok(ApiKeyRow {
+        api_key_id: row.get(ApiKeys::api_key_id)?,
+        env_id: row.get(ApiKeys::env_id)?,
+        kind: kind.ok_or_else(|| unreadable(ApiKeys::kind))?,
+        expires_at: row.get(ApiKeys::expires_at)?,
+        revoked: row.get(ApiKeys::revoked_at)?.is_some(),
     })
 }
 
 /// The key with this hash, in its latest committed state.
 pub fn by_hash(hash: &[u8; 32]) -> Result<Option<ApiKeyRow>> {
-    scan::first(
-        Rel::ApiKeys,
-        Some(Rel::ApiKeysByHash),
-        &[Key::bytea(5, hash)],
-        read,
-    )
+    scan::first_by(&BY_HASH, (hash.as_slice(),), read)
 }
 
 /// The key with this id, in its latest committed state.
 pub fn by_id(api_key_id: &Uuid) -> Result<Option<ApiKeyRow>> {
-    let keys = [Key::uuid(1, api_key_id.as_bytes())];
-    scan::first(Rel::ApiKeys, Some(Rel::ApiKeysById), &keys, read)
+    scan::first_by(&BY_ID, (api_key_id,), read)
 }
 
-static INSERT: Statement = Statement {
-    sql: "INSERT INTO dialstack.api_keys \
+static INSERT: Statement = Statement::new(
+    "INSERT INTO dialstack.api_keys \
               (api_key_id, env_id, kind, name, key_hash, hint, created_at, expires_at) \
           VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
-    parameters: &[
-        T::UUIDOID,
-        T::INT4OID,
-        T::TEXTOID,
-        T::TEXTOID,
-        T::BYTEAOID,
-        T::TEXTOID,
-        T::TIMESTAMPTZOID,
-        T::TIMESTAMPTZOID,
-    ],
-};
+);
 
-static REVOKE: Statement = Statement {
-    sql: "UPDATE dialstack.api_keys SET revoked_at = coalesce(revoked_at, $2) \
+static REVOKE: Statement = Statement::new(
+    "UPDATE dialstack.api_keys SET revoked_at = coalesce(revoked_at, $2) \
            WHERE api_key_id = $1",
-    parameters: &[T::UUIDOID, T::TIMESTAMPTZOID],
-};
+);
 
-static LIST: Statement = Statement {
-    sql: "SELECT api_key_id, kind, name, hint, created_at, expires_at, revoked_at \
+static LIST: Statement = Statement::new(
+    "SELECT api_key_id, kind, name, hint, created_at, expires_at, revoked_at \
             FROM dialstack.api_keys WHERE env_id = $1 ORDER BY created_at, api_key_id",
-    parameters: &[T::INT4OID],
-};
+);
 
 /// A key about to be stored.
 pub struct NewApiKey<'a> {

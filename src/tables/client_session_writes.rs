@@ -1,6 +1,5 @@
 //! Writing client sessions. Their tokens are derived from the row, so nothing of a token is stored.
 
-use pgrx::pg_sys::BuiltinOid as T;
 use uuid::Uuid;
 
 use crate::error::Result;
@@ -11,7 +10,7 @@ use crate::pg::roles::AsOwner;
 use crate::pg::statements::{Statement, bind};
 use crate::service::notifications;
 use crate::tables::activity;
-use crate::tables::session_writes::purge_after;
+use crate::tables::sessions::purge_after;
 
 fn pg_all(ids: &[Uuid]) -> Vec<pgrx::Uuid> {
     ids.iter().map(pg_uuid).collect()
@@ -57,8 +56,8 @@ pub struct NewClient<'a> {
     pub api_key_id: Option<Uuid>,
 }
 
-static INSERT: Statement = Statement {
-    sql: "WITH created AS ( \
+static INSERT: Statement = Statement::new(
+    "WITH created AS ( \
               INSERT INTO dialstack.sessions \
                   (session_id, kind, env_id, subject, created_at, token_expires_at, expires_at, \
                    last_seen_at, purge_after, key_number, connected_account_ids, \
@@ -75,21 +74,7 @@ static INSERT: Statement = Statement {
                  'success', $3, $12, \
                  CASE WHEN $11 IS NOT NULL THEN jsonb_build_object('api_key_id', $11) END \
             FROM created",
-    parameters: &[
-        T::UUIDOID,
-        T::INT4OID,
-        T::TEXTOID,
-        T::TIMESTAMPTZOID,
-        T::TIMESTAMPTZOID,
-        T::DATEOID,
-        T::INT4OID,
-        T::UUIDARRAYOID,
-        T::UUIDARRAYOID,
-        T::UUIDARRAYOID,
-        T::UUIDOID,
-        T::INT4OID,
-    ],
-};
+);
 
 /// Stores the session, unless a living one has its key: then `false`.
 pub fn insert(owner: &AsOwner, session: &NewClient<'_>) -> Result<bool> {
@@ -111,8 +96,8 @@ pub fn insert(owner: &AsOwner, session: &NewClient<'_>) -> Result<bool> {
 }
 
 /// Adds what is not there yet, in the order given; writes nothing when all of it is.
-static GRANT: Statement = Statement {
-    sql: "WITH granted AS ( \
+static GRANT: Statement = Statement::new(
+    "WITH granted AS ( \
               UPDATE dialstack.sessions s SET \
                   connected_account_ids = connected_account_ids || ARRAY( \
                       SELECT id FROM unnest($2) WITH ORDINALITY t (id, n) \
@@ -132,16 +117,7 @@ static GRANT: Statement = Statement {
                  'grant', 'success', subject, $6, \
                  CASE WHEN $7 IS NOT NULL THEN jsonb_build_object('api_key_id', $7) END \
             FROM granted",
-    parameters: &[
-        T::UUIDOID,
-        T::UUIDARRAYOID,
-        T::UUIDARRAYOID,
-        T::UUIDARRAYOID,
-        T::TIMESTAMPTZOID,
-        T::INT4OID,
-        T::UUIDOID,
-    ],
-};
+);
 
 /// Adds to what a living client session reaches; `false` if it was revoked meanwhile.
 pub fn grant(
@@ -163,8 +139,8 @@ pub fn grant(
     Ok(GRANT.execute(owner, &arguments)? == 1)
 }
 
-static DELETE: Statement = Statement {
-    sql: "WITH deleted AS ( \
+static DELETE: Statement = Statement::new(
+    "WITH deleted AS ( \
               DELETE FROM dialstack.sessions \
                WHERE session_id = $1 AND kind = 'client' AND env_id = $2 \
            RETURNING session_id, env_id, kind, subject, \
@@ -178,14 +154,7 @@ static DELETE: Statement = Statement {
                      CASE WHEN $5 IS NOT NULL THEN jsonb_build_object('api_key_id', $5) END \
                 FROM deleted) \
           SELECT lived FROM deleted",
-    parameters: &[
-        T::UUIDOID,
-        T::INT4OID,
-        T::TIMESTAMPTZOID,
-        T::INT4OID,
-        T::UUIDOID,
-    ],
-};
+);
 
 /// Deletes a client session, dead or alive; `false` if the environment has none with that id.
 pub fn delete(

@@ -1,7 +1,6 @@
 //! Reading living client sessions.
 
 use pgrx::datum::TimestampWithTimeZone;
-use pgrx::pg_sys::BuiltinOid as T;
 use uuid::Uuid;
 
 use crate::error::Result;
@@ -11,7 +10,7 @@ use crate::pg::roles::AsOwner;
 use crate::pg::statements::{Columns, Statement, bind};
 use crate::session::Page;
 use crate::tables::client_session_writes::Grants;
-use crate::tables::session_writes;
+use crate::tables::sessions;
 
 /// A living client session, with all that its functions return.
 pub struct ClientSession {
@@ -82,21 +81,12 @@ macro_rules! filtered {
     };
 }
 
-static BY_ID: Statement = Statement {
-    sql: select_client!("expires_at > $2 AND session_id = $3"),
-    parameters: &[T::INT4OID, T::TIMESTAMPTZOID, T::UUIDOID],
-};
+static BY_ID: Statement = Statement::new(select_client!("expires_at > $2 AND session_id = $3"));
 
 /// Also an expired one: it holds its key until it is put away.
-static LOCK_BY_KEY: Statement = Statement {
-    sql: select_client!("subject = $2 FOR UPDATE"),
-    parameters: &[T::INT4OID, T::TEXTOID],
-};
+static LOCK_BY_KEY: Statement = Statement::new(select_client!("subject = $2 FOR UPDATE"));
 
-static BY_KEY: Statement = Statement {
-    sql: select_client!("expires_at > $2 AND subject = $3"),
-    parameters: &[T::INT4OID, T::TIMESTAMPTZOID, T::TEXTOID],
-};
+static BY_KEY: Statement = Statement::new(select_client!("expires_at > $2 AND subject = $3"));
 
 /// The living client session with this id.
 pub fn by_id(
@@ -126,7 +116,7 @@ pub fn by_key(
 
 /// The session that holds this user_identifier_key, living or expired, locked.
 pub fn lock_by_key(owner: &AsOwner, env_id: i32, key: &str) -> Result<Option<ClientSession>> {
-    session_writes::lock_table()?;
+    sessions::change::lock_table()?;
     let arguments = [bind(env_id), bind(key)];
     Ok(LOCK_BY_KEY
         .write(owner, &arguments, read)?
@@ -149,36 +139,12 @@ pub struct ClientFilter<'a> {
     pub without_key: Option<bool>,
 }
 
-static LIST: Statement = Statement {
-    sql: select_client!(
-        filtered!(),
-        " ORDER BY created_at DESC, session_id LIMIT $8 OFFSET $9"
-    ),
-    parameters: &[
-        T::INT4OID,
-        T::TIMESTAMPTZOID,
-        T::UUIDOID,
-        T::TEXTOID,
-        T::UUIDOID,
-        T::UUIDOID,
-        T::BOOLOID,
-        T::INT8OID,
-        T::INT8OID,
-    ],
-};
+static LIST: Statement = Statement::new(select_client!(
+    filtered!(),
+    " ORDER BY created_at DESC, session_id LIMIT $8 OFFSET $9"
+));
 
-static COUNT: Statement = Statement {
-    sql: concat!("SELECT count(*) ", unrevoked!(), filtered!()),
-    parameters: &[
-        T::INT4OID,
-        T::TIMESTAMPTZOID,
-        T::UUIDOID,
-        T::TEXTOID,
-        T::UUIDOID,
-        T::UUIDOID,
-        T::BOOLOID,
-    ],
-};
+static COUNT: Statement = Statement::new(concat!("SELECT count(*) ", unrevoked!(), filtered!()));
 
 /// A page of living client sessions, newest first, and how many there are on all pages.
 pub fn list(

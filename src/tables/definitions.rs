@@ -1,17 +1,46 @@
 //! The table `session_definitions`.
 
 use pgrx::datum::{Interval, TimestampWithTimeZone};
-use pgrx::pg_sys::BuiltinOid as T;
+use uuid::Uuid;
 
 use crate::error::{Code, Coded, Result};
 use crate::pg::clock;
 use crate::pg::datum::json::JsonText;
-use crate::pg::relcache::Rel;
 use crate::pg::roles::AsOwner;
-use crate::pg::scan;
+use crate::pg::scan::{self, Row};
 use crate::pg::statements::{Columns, Statement, bind};
+use crate::pg::table::table;
 use crate::session::{Definition, OnLimit, Period, Selector};
 use crate::tables::products::ProductId;
+
+table! {
+    /// The table `session_definitions`.
+    Definitions = c"session_definitions" {
+        definition_id: Int4,
+        product_id: Uuid,
+        tag: Text,
+        name: Text,
+        description: Text,
+        schema: Jsonb,
+        selector: Text,
+        expiry: Int4,
+        period: Text,
+        refresh_expiry: Int4,
+        refresh_period: Text,
+        idle_timeout: Span null,
+        max_lifetime: Span null,
+        max_sessions: Int4 null,
+        on_limit: Text,
+        reuse_interval: Span,
+        log_verify: Bool,
+        created_at: Timestamptz,
+        updated_at: Timestamptz,
+    }
+    indexes {
+        BY_ID: (Int4) = c"session_definitions_pkey" (definition_id),
+        BY_TAG: (Uuid, Text) = c"session_definitions_product_id_tag_key" (product_id, tag),
+    }
+}
 
 /// The columns that say what a definition is, as they lie in the table.
 pub struct Stored {
@@ -58,11 +87,11 @@ impl Stored {
         Ok(Definition {
             schema: self.schema.parse().coded(code)?,
             selector: Selector::parse_stored(&self.selector).coded(code)?,
-            period: Period::parse(&self.period).coded(code)?,
-            refresh_period: Period::parse(&self.refresh_period).coded(code)?,
+            period: Period::read(&self.period).coded(code)?,
+            refresh_period: Period::read(&self.refresh_period).coded(code)?,
             idle_timeout: self.idle_timeout.as_ref().map(clock::span),
             max_lifetime: self.max_lifetime.as_ref().map(clock::span),
-            on_limit: OnLimit::parse(&self.on_limit).coded(code)?,
+            on_limit: OnLimit::read(&self.on_limit).coded(code)?,
             reuse_interval: clock::span(&self.reuse_interval),
             tag: self.tag,
             name: self.name,
@@ -73,6 +102,38 @@ impl Stored {
             log_verify: self.log_verify,
         })
     }
+}
+
+fn scanned(row: &Row<'_, Definitions>) -> Result<(i32, Stored)> {
+    let stored = Stored {
+        tag: row.get(Definitions::tag)?,
+        name: row.get(Definitions::name)?,
+        description: row.get(Definitions::description)?,
+        schema: row.get(Definitions::schema)?,
+        selector: row.get(Definitions::selector)?,
+        expiry: row.get(Definitions::expiry)?,
+        period: row.get(Definitions::period)?,
+        refresh_expiry: row.get(Definitions::refresh_expiry)?,
+        refresh_period: row.get(Definitions::refresh_period)?,
+        idle_timeout: row.get(Definitions::idle_timeout)?,
+        max_lifetime: row.get(Definitions::max_lifetime)?,
+        max_sessions: row.get(Definitions::max_sessions)?,
+        on_limit: row.get(Definitions::on_limit)?,
+        reuse_interval: row.get(Definitions::reuse_interval)?,
+        log_verify: row.get(Definitions::log_verify)?,
+    };
+    Ok((row.get(Definitions::definition_id)?, stored))
+}
+
+/// The definition with this number, in its latest committed state, with the number.
+pub fn by_id(definition_id: i32) -> Result<Option<(i32, Stored)>> {
+    scan::first_by(&BY_ID, (definition_id,), scanned)
+}
+
+/// The definition of a product with this tag, in its latest committed state, with its number.
+pub fn by_tag(product_id: &ProductId, tag: &str) -> Result<Option<(i32, Stored)>> {
+    let product_id = Uuid::from_bytes(*product_id);
+    scan::first_by(&BY_TAG, (&product_id, tag), scanned)
 }
 
 /// A stored definition as administrators see it.
@@ -112,8 +173,8 @@ fn read_row(row: &Columns<'_, '_>) -> Result<DefinitionRow> {
     })
 }
 
-static UPSERT: Statement = Statement {
-    sql: "INSERT INTO dialstack.session_definitions AS d \
+static UPSERT: Statement = Statement::new(
+    "INSERT INTO dialstack.session_definitions AS d \
               (product_id, tag, name, description, schema, selector, expiry, period, \
                refresh_expiry, refresh_period, idle_timeout, max_lifetime, max_sessions, \
                on_limit, reuse_interval, log_verify, created_at, updated_at) \
@@ -128,30 +189,11 @@ static UPSERT: Statement = Statement {
               max_sessions = excluded.max_sessions, on_limit = excluded.on_limit, \
               reuse_interval = excluded.reuse_interval, log_verify = excluded.log_verify, \
               updated_at = greatest(excluded.updated_at, d.updated_at + interval '1 microsecond')",
-    parameters: &[
-        T::UUIDOID,
-        T::TEXTOID,
-        T::TEXTOID,
-        T::TEXTOID,
-        T::JSONBOID,
-        T::TEXTOID,
-        T::INT4OID,
-        T::TEXTOID,
-        T::INT4OID,
-        T::TEXTOID,
-        T::INTERVALOID,
-        T::INTERVALOID,
-        T::INT4OID,
-        T::TEXTOID,
-        T::INTERVALOID,
-        T::BOOLOID,
-        T::TIMESTAMPTZOID,
-    ],
-};
+);
 
 /// The columns of [`read_row`], of all definitions of product `$1`, or of the one with tag `$2`.
-static SELECT: Statement = Statement {
-    sql: "SELECT p.product, d.tag, d.name, d.description, d.schema, d.selector, d.expiry, \
+static SELECT: Statement = Statement::new(
+    "SELECT p.product, d.tag, d.name, d.description, d.schema, d.selector, d.expiry, \
                  d.period, d.refresh_expiry, d.refresh_period, d.idle_timeout, d.max_lifetime, \
                  d.max_sessions, d.on_limit, d.reuse_interval, d.log_verify, d.created_at, \
                  d.updated_at \
@@ -159,21 +201,18 @@ static SELECT: Statement = Statement {
             JOIN dialstack.products p USING (product_id) \
            WHERE d.product_id = $1 AND ($2 IS NULL OR d.tag = $2) \
            ORDER BY d.tag",
-    parameters: &[T::UUIDOID, T::TEXTOID],
-};
+);
 
 /// The same for an update: no other change comes between reading and writing.
-static LOCK: Statement = Statement {
-    sql: "SELECT definition_id FROM dialstack.session_definitions \
+static LOCK: Statement = Statement::new(
+    "SELECT definition_id FROM dialstack.session_definitions \
            WHERE product_id = $1 AND tag = $2 FOR UPDATE",
-    parameters: &[T::UUIDOID, T::TEXTOID],
-};
+);
 
-static DELETE: Statement = Statement {
-    sql: "DELETE FROM dialstack.session_definitions WHERE product_id = $1 AND tag = $2 \
+static DELETE: Statement = Statement::new(
+    "DELETE FROM dialstack.session_definitions WHERE product_id = $1 AND tag = $2 \
           RETURNING definition_id",
-    parameters: &[T::UUIDOID, T::TEXTOID],
-};
+);
 
 fn uuid(product_id: &ProductId) -> pgrx::Uuid {
     pgrx::Uuid::from_bytes(*product_id)
@@ -214,7 +253,7 @@ pub fn list(
 
 /// The definition with this tag, locked against other changes until the transaction ends.
 pub fn lock(owner: &AsOwner, product_id: &ProductId, tag: &str) -> Result<Option<DefinitionRow>> {
-    scan::lock_for_writing(Rel::Definitions)?;
+    scan::lock_for_writing::<Definitions>()?;
     LOCK.execute(owner, &[bind(uuid(product_id)), bind(tag)])?;
     let rows = SELECT.write(owner, &[bind(uuid(product_id)), bind(Some(tag))], read_row)?;
     Ok(rows.into_iter().next())

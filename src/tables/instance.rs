@@ -1,23 +1,31 @@
 //! The table `instance`: the identity of this database and, unless it lies in a file, the root key.
 //!
-//! The root key never passes through an SQL statement: whatever a statement binds, some setting or
-//! other writes into the log (plans, parameters). The row is read and written directly.
+//! The root key never passes through an SQL statement: whatever a statement binds, some setting or other writes
+//! into the log (plans, parameters). The row is read and written directly.
 
-use pgrx::{IntoDatum, pg_sys};
+use pgrx::pg_sys;
 use zeroize::Zeroizing;
 
-use crate::error::{Code, Error, Result};
-use crate::guc;
-use crate::pg::clock::{self, Micros};
-use crate::pg::random;
-use crate::pg::relcache::{self, Rel};
+use crate::error::Result;
+use crate::pg::clock::Micros;
 use crate::pg::roles::AsOwner;
-use crate::pg::rows;
-use crate::pg::scan;
 use crate::pg::statements::Statement;
-use crate::service::root_key_file;
+use crate::pg::table::{Table, table};
+use crate::pg::{relcache, scan, server, write};
 use crate::token::InstanceId;
-use crate::token::root_key::{self, RootKey};
+use crate::token::root_key::RootKey;
+
+table! {
+    /// The table `instance`: one row.
+    Instances = c"instance" {
+        singleton: Bool,
+        instance_id: Uuid,
+        database_oid: Oid,
+        root_key: Bytea null,
+        root_fingerprint: Bytea,
+        created_at: Timestamptz,
+    }
+}
 
 /// The row of `instance`.
 pub struct Instance {
@@ -27,123 +35,46 @@ pub struct Instance {
     pub database: pg_sys::Oid,
     /// When it was made.
     pub created_at: Micros,
-    root: Option<RootKey>,
-    fingerprint: Vec<u8>,
+    /// The root key, unless it lies in a file.
+    pub root: Option<RootKey>,
+    /// Which root key wraps the ring.
+    pub fingerprint: Vec<u8>,
 }
 
 /// The row as it is now.
-///
-/// # Errors
-/// `JWT_NOT_AVAILABLE` where there is none.
-pub fn read() -> Result<Instance> {
-    scan::first(Rel::Instance, None, &[], |row| {
-        Some(Instance {
-            id: InstanceId(*row.get::<pgrx::Uuid>(2)?.as_bytes()),
-            database: row.get(3)?,
-            root: row
-                .get::<Vec<u8>>(4)
-                .and_then(|bytes| root_from_bytes(Zeroizing::new(bytes))),
-            fingerprint: row.get(5)?,
-            created_at: clock::micros(row.get(6)?),
+pub fn read() -> Result<Option<Instance>> {
+    scan::first(|row| {
+        let root = row.get(Instances::root_key)?.map(Zeroizing::new);
+        let root = root.and_then(|bytes| <[u8; 32]>::try_from(bytes.as_slice()).ok());
+        Ok(Instance {
+            id: InstanceId(*row.get(Instances::instance_id)?.as_bytes()),
+            database: row.get(Instances::database_oid)?,
+            root: root.map(RootKey::from),
+            fingerprint: row.get(Instances::root_fingerprint)?,
+            created_at: row.get(Instances::created_at)?,
         })
-    })?
-    .ok_or_else(|| {
-        Error::new(
-            Code::JwtNotAvailable,
-            "this database has no instance identity",
-        )
-        .hint(
-            "Run SELECT * FROM dialstack.instance_reset() to make one; tokens of before are dead.",
-        )
     })
 }
 
-fn root_from_bytes(bytes: Zeroizing<Vec<u8>>) -> Option<RootKey> {
-    <[u8; 32]>::try_from(bytes.as_slice())
-        .ok()
-        .map(RootKey::from)
-}
+static DELETE: Statement = Statement::new("DELETE FROM dialstack.instance");
 
-impl Instance {
-    /// The root key that wraps the ring, from the row or from the file.
-    pub fn root(&self) -> Result<RootKey> {
-        let candidates = match (&self.root, guc::root_key_file()) {
-            (Some(root), _) => vec![root.clone()],
-            (None, Some(path)) => root_key_file::read(&path)?,
-            (None, None) => {
-                return Err(Error::new(Code::JwtNotAvailable, "the root key is in a file, and no file is set")
-                    .hint("Set dialstack_sessions.root_key_file to the file that holds the root key and reload the configuration."));
-            }
-        };
-        let found = candidates
-            .into_iter()
-            .find(|root| root_key::fingerprint(root).as_slice() == self.fingerprint);
-        found.ok_or_else(|| {
-            Error::new(Code::JwtNotAvailable, "the root key does not open the key ring")
-                .hint("Put the root key that wrapped the ring back into dialstack_sessions.root_key_file. If it is lost, dialstack.instance_reset() makes a new ring; every token of before is then dead.")
-        })
-    }
-}
-
-/// A root key that is to wrap the ring from now on.
-pub enum NewRoot {
-    /// The first of the file that is set.
-    File(RootKey),
-    /// A fresh one, for the row.
-    Row(RootKey),
-}
-
-impl NewRoot {
-    /// The first key of the file where one is set, else a fresh one.
-    pub fn make() -> Result<Self> {
-        let Some(path) = guc::root_key_file() else {
-            return Ok(NewRoot::Row(RootKey::from(random::bytes()?)));
-        };
-        let keys = root_key_file::read(&path)?;
-        // The reader refuses a file without a key.
-        let first = keys.into_iter().next();
-        Ok(NewRoot::File(first.ok_or(crate::token::KeyError::Unwrap)?))
-    }
-
-    /// The key.
-    pub fn key(&self) -> &RootKey {
-        match self {
-            NewRoot::File(key) | NewRoot::Row(key) => key,
-        }
-    }
-
-    /// Where it lies: `file` or `row`.
-    pub fn place(&self) -> &'static str {
-        match self {
-            NewRoot::File(_) => "file",
-            NewRoot::Row(_) => "row",
-        }
-    }
-}
-
-static DELETE: Statement = Statement {
-    sql: "DELETE FROM dialstack.instance",
-    parameters: &[],
-};
-
-/// Puts one row in the place of what is there. Needs the lock that key changes take.
-pub fn replace(owner: &AsOwner, id: InstanceId, root: &NewRoot, created_at: Micros) -> Result<()> {
+/// Puts a row of this database in the place of what is there. Needs the lock that key changes take.
+pub fn replace(
+    owner: &AsOwner,
+    id: InstanceId,
+    root: Option<&RootKey>,
+    fingerprint: &[u8],
+    created_at: Micros,
+) -> Result<()> {
     DELETE.execute(owner, &[])?;
-    let in_row = match root {
-        NewRoot::Row(key) => Some(Zeroizing::new(key.expose().to_vec())),
-        NewRoot::File(_) => None,
-    };
-    // SAFETY: a variable of the backend, set once at its start.
-    let database = unsafe { pg_sys::MyDatabaseId };
-    let values = [
-        true.into_datum(),
-        pgrx::Uuid::from_bytes(id.0).into_datum(),
-        database.into_datum(),
-        in_row.as_ref().and_then(|key| key.as_slice().into_datum()),
-        root_key::fingerprint(root.key()).as_slice().into_datum(),
-        clock::timestamptz_datum(created_at),
-    ];
-    rows::insert_in_silence(Rel::Instance, &values)?;
-    // Our own triggers did not fire either.
-    relcache::invalidate(relcache::oid(Rel::Instance)?)
+    write::insert([
+        Instances::singleton.set(true),
+        Instances::instance_id.set(uuid::Uuid::from_bytes(id.0)),
+        Instances::database_oid.set(server::current_database()),
+        Instances::root_key.set_bytes(root.map(|key| key.expose().as_slice())),
+        Instances::root_fingerprint.set_bytes(Some(fingerprint)),
+        Instances::created_at.set(created_at),
+    ])?;
+    // A direct write fires no trigger.
+    relcache::invalidate(Instances::relation().oid()?)
 }

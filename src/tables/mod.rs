@@ -2,16 +2,42 @@
 
 pub mod activity;
 pub mod api_keys;
-pub mod by_hand;
 pub mod client_session_writes;
 pub mod client_sessions;
 pub mod definitions;
-pub mod ends;
 pub mod instance;
 pub mod products;
 pub mod scopes;
-pub mod session_reads;
-pub mod session_rotation;
 pub mod session_users;
-pub mod session_writes;
 pub mod sessions;
+pub mod signing_keys;
+
+use crate::pg::relcache::Declared;
+use crate::pg::table::Table;
+
+/// All relations that the library reads or writes directly.
+pub fn declared() -> Declared {
+    Declared {
+        configuration: vec![
+            products::Products::relation(),
+            products::Environments::relation(),
+            definitions::Definitions::relation(),
+            instance::Instances::relation(),
+            signing_keys::SigningKeys::relation(),
+        ],
+        others: [
+            sessions::Sessions::relation(),
+            api_keys::ApiKeys::relation(),
+            &sessions::BY_ID.relation,
+            &api_keys::BY_ID.relation,
+            &api_keys::BY_HASH.relation,
+            &products::BY_ID.relation,
+            &products::BY_NAME.relation,
+            &products::ENV_BY_ID.relation,
+            &products::ENV_BY_NAME.relation,
+            &definitions::BY_ID.relation,
+            &definitions::BY_TAG.relation,
+        ]
+        .into(),
+    }
+}

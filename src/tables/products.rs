@@ -1,36 +1,130 @@
 //! The tables `products` and `environments`.
 
-use pgrx::pg_sys::BuiltinOid as T;
+use uuid::Uuid;
 
 use crate::error::{Code, Error, Result};
 use crate::pg::roles::AsOwner;
+use crate::pg::scan::{self, Row};
 use crate::pg::statements::{Statement, bind};
+use crate::pg::table::table;
 use crate::pg::transaction;
+
+table! {
+    /// The table `products`.
+    Products = c"products" {
+        product_id: Uuid,
+        product: Text,
+        name: Text,
+        created_at: Timestamptz,
+    }
+    indexes {
+        BY_ID: (Uuid) = c"products_pkey" (product_id),
+        BY_NAME: (Text) = c"products_product_key" (product),
+    }
+}
 
 /// The id of a product: the bytes of a UUID.
 pub type ProductId = [u8; 16];
 
-static INSERT_PRODUCT: Statement = Statement {
-    sql: "INSERT INTO dialstack.products (product, name) VALUES ($1, $2) \
+table! {
+    /// The table `environments`.
+    Environments = c"environments" {
+        env_id: Int4,
+        product_id: Uuid,
+        env: Text,
+        live: Bool,
+        created_at: Timestamptz,
+    }
+    indexes {
+        ENV_BY_ID: (Int4) = c"environments_pkey" (env_id),
+        ENV_BY_NAME: (Uuid, Text) = c"environments_product_id_env_key" (product_id, env),
+    }
+}
+
+/// An environment as it is stored.
+pub struct EnvRow {
+    /// Its number.
+    pub env_id: i32,
+    /// Its product.
+    pub product_id: ProductId,
+    /// Its name.
+    pub env: String,
+    /// Live or test.
+    pub live: bool,
+}
+
+fn env_row(row: &Row<'_, Environments>) -> Result<EnvRow> {
+    Ok(EnvRow {
+        env_id: row.get(Environments::env_id)?,
+        product_id: *row.get(Environments::product_id)?.as_bytes(),
+        env: row.get(Environments::env)?,
+        live: row.get(Environments::live)?,
+    })
+}
+
+/// The name of a product, in its latest committed state.
+pub fn name(product_id: &ProductId) -> Result<Option<String>> {
+    let product_id = Uuid::from_bytes(*product_id);
+    scan::first_by(&BY_ID, (&product_id,), |row| row.get(Products::product))
+}
+
+/// The id of the product of this name, in its latest committed state.
+pub fn id(product: &str) -> Result<Option<ProductId>> {
+    let read = |row: &Row<'_, Products>| Ok(*row.get(Products::product_id)?.as_bytes());
+    scan::first_by(&BY_NAME, (product,), read)
+}
+
+/// The environment with this number, in its latest committed state.
+pub fn env_by_id(env_id: i32) -> Result<Option<EnvRow>> {
+    scan::first_by(&ENV_BY_ID, (env_id,), env_row)
+}
+
+/// The environment of this name, in its latest committed state.
+pub fn env_by_name(product_id: &ProductId, env: &str) -> Result<Option<EnvRow>> {
+    let product_id = Uuid::from_bytes(*product_id);
+    scan::first_by(&ENV_BY_NAME, (&product_id, env), env_row)
+}
+
+static INSERT_PRODUCT: Statement = Statement::new(
+    "INSERT INTO dialstack.products (product, name) VALUES ($1, $2) \
           ON CONFLICT (product) DO NOTHING RETURNING product_id",
-    parameters: &[T::TEXTOID, T::TEXTOID],
-};
+);
 
-static INSERT_ENV: Statement = Statement {
-    sql: "INSERT INTO dialstack.environments (product_id, env, live) VALUES ($1, $2, $3) \
+static FIRST: Statement =
+    Statement::new("SELECT product_id, product FROM dialstack.products ORDER BY product LIMIT $1");
+
+static INSERT_ENV: Statement = Statement::new(
+    "INSERT INTO dialstack.environments (product_id, env, live) VALUES ($1, $2, $3) \
           ON CONFLICT (product_id, env) DO NOTHING",
-    parameters: &[T::UUIDOID, T::TEXTOID, T::BOOLOID],
-};
+);
 
-static DELETE_ENV: Statement = Statement {
-    sql: "DELETE FROM dialstack.environments WHERE env_id = $1",
-    parameters: &[T::INT4OID],
-};
+static DELETE_ENV: Statement =
+    Statement::new("DELETE FROM dialstack.environments WHERE env_id = $1");
 
-/// Stores a product and tells its id; `None` if the name is taken.
-pub fn insert(owner: &AsOwner, product: &str, name: &str) -> Result<Option<pgrx::Uuid>> {
+/// Stores a product and returns its id; `None` if the name is taken.
+pub fn insert(owner: &AsOwner, product: &str, name: &str) -> Result<Option<ProductId>> {
     let rows = INSERT_PRODUCT.write(owner, &[bind(product), bind(name)], |row| row.required(1))?;
-    Ok(rows.into_iter().next())
+    Ok(rows.first().map(|id: &pgrx::Uuid| *id.as_bytes()))
+}
+
+/// Ids and names of the first `limit` products, by name.
+pub fn first(owner: &AsOwner, limit: usize) -> Result<Vec<(ProductId, String)>> {
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    FIRST.read(owner, &[bind(limit)], |row| {
+        let product_id: pgrx::Uuid = row.required(1)?;
+        Ok((*product_id.as_bytes(), row.required(2)?))
+    })
+}
+
+/// The numbers of a product's environments, in their latest committed state. Reads all environments.
+pub fn env_ids(product_id: &ProductId) -> Result<Vec<i32>> {
+    let mut env_ids = Vec::new();
+    scan::each(|row| {
+        let env = env_row(row)?;
+        env_ids.extend((env.product_id == *product_id).then_some(env.env_id));
+        Ok(true)
+    })?;
+    Ok(env_ids)
 }
 
 /// Stores an environment; `false` if the product has one of that name.
@@ -43,7 +137,7 @@ pub fn insert_env(owner: &AsOwner, product_id: &ProductId, env: &str, live: bool
     Ok(INSERT_ENV.execute(owner, &arguments)? == 1)
 }
 
-/// Deletes an environment that was just looked up; one that somebody else has deleted is gone.
+/// Deletes an environment that was just looked up; one that was deleted meanwhile is no error.
 ///
 /// # Errors
 /// `CONFLICT` where the transaction's snapshot is too old to show it.

@@ -1,67 +1,59 @@
 //! The table `scopes`.
 
-use pgrx::pg_sys::BuiltinOid as T;
-
 use crate::error::Result;
 use crate::pg::roles::AsOwner;
 use crate::pg::statements::{Statement, bind};
-use crate::pg::transaction;
-use crate::service::revocations::conflict;
-use crate::tables::sessions::{self, SessionRow};
+use crate::tables::products::ProductId;
 
-static INSERT: Statement = Statement {
-    sql: "INSERT INTO dialstack.scopes (scope, description) VALUES ($1, $2) \
-          ON CONFLICT (scope) DO NOTHING",
-    parameters: &[T::TEXTOID, T::TEXTOID],
-};
+/// A name that stands twice is stored once.
+static INSERT: Statement = Statement::new(
+    "INSERT INTO dialstack.scopes (product_id, scope, description) \
+          SELECT $1, scope, description FROM unnest($2, $3) AS given (scope, description) \
+          ON CONFLICT (product_id, scope) DO NOTHING",
+);
 
-static DELETE: Statement = Statement {
-    sql: "DELETE FROM dialstack.scopes WHERE scope = $1 AND NOT built_in",
-    parameters: &[T::TEXTOID],
-};
+static DELETE: Statement =
+    Statement::new("DELETE FROM dialstack.scopes WHERE product_id = $1 AND scope = $2");
 
-/// Waits for sessions that are being created with the scope: their creators have read this table.
-static LOCK: Statement = Statement {
-    sql: "LOCK TABLE dialstack.scopes IN ACCESS EXCLUSIVE MODE",
-    parameters: &[],
-};
+/// Waits for transactions that create account sessions: they have read this table.
+static LOCK: Statement = Statement::new("LOCK TABLE dialstack.scopes IN ACCESS EXCLUSIVE MODE");
 
-static TAKE_AWAY: Statement = Statement {
-    sql: "UPDATE dialstack.sessions SET scopes = array_remove(scopes, $1) \
-           WHERE revoked_at IS NULL AND $1 = ANY (scopes)",
-    parameters: &[T::TEXTOID],
-};
+static TAKE_AWAY: Statement = Statement::new(
+    "UPDATE dialstack.sessions SET scopes = array_remove(scopes, $1) \
+           WHERE revoked_at IS NULL AND env_id = ANY ($2) AND $1 = ANY (scopes)",
+);
 
-/// The built-in ones first, in the order of their making.
-static NAMES: Statement = Statement {
-    sql: "SELECT scope FROM dialstack.scopes ORDER BY NOT built_in, created_at, scope",
-    parameters: &[],
-};
+static NAMES: Statement = Statement::new(
+    "SELECT scope FROM dialstack.scopes WHERE product_id = $1 ORDER BY created_at, scope",
+);
 
-/// Stores a scope; `false` if there is one of that name.
-pub fn insert(owner: &AsOwner, scope: &str, description: &str) -> Result<bool> {
-    Ok(INSERT.execute(owner, &[bind(scope), bind(description)])? == 1)
+/// Stores scopes, each a name and a description, and returns how many are new.
+pub fn insert(owner: &AsOwner, product_id: &ProductId, scopes: &[(&str, &str)]) -> Result<u64> {
+    let (names, descriptions): (Vec<&str>, Vec<&str>) = scopes.iter().copied().unzip();
+    let product_id = pgrx::Uuid::from_bytes(*product_id);
+    INSERT.execute(owner, &[bind(product_id), bind(names), bind(descriptions)])
 }
 
-/// Deletes a scope and takes it away from every living session; `false` if there is none of that
-/// name, or it is built in.
-///
-/// # Errors
-/// `CONFLICT` where the transaction's snapshot is too old to show one of the sessions.
-pub fn delete(owner: &AsOwner, scope: &str) -> Result<bool> {
-    LOCK.execute(owner, &[])?;
-    if DELETE.execute(owner, &[bind(scope)])? == 0 {
-        return Ok(false);
-    }
-    TAKE_AWAY.execute(owner, &[bind(scope)])?;
-    // At READ COMMITTED the statement saw all that there is.
-    let holds = |row: &SessionRow| row.scopes.iter().flatten().any(|held| held == scope);
-    let missed = transaction::has_old_snapshot()
-        && sessions::any(|row| row.revoke_reason.is_none() && holds(row))?;
-    if missed { Err(conflict()) } else { Ok(true) }
+/// Keeps every other transaction from reading or writing scopes until this one ends.
+pub fn lock(owner: &AsOwner) -> Result<()> {
+    LOCK.execute(owner, &[]).map(|_| ())
 }
 
-/// The names of all scopes.
-pub fn names(owner: &AsOwner) -> Result<Vec<String>> {
-    NAMES.read(owner, &[], |row| row.required(1))
+/// Deletes a scope; `false` if the product has none of that name.
+pub fn delete(owner: &AsOwner, product_id: &ProductId, scope: &str) -> Result<bool> {
+    let product_id = pgrx::Uuid::from_bytes(*product_id);
+    Ok(DELETE.execute(owner, &[bind(product_id), bind(scope)])? == 1)
+}
+
+/// Takes a scope away from the sessions of these environments that are not revoked.
+pub fn take_away(owner: &AsOwner, env_ids: &[i32], scope: &str) -> Result<()> {
+    TAKE_AWAY
+        .execute(owner, &[bind(scope), bind(env_ids.to_vec())])
+        .map(|_| ())
+}
+
+/// The names of a product's scopes, in the order of their creation.
+pub fn names(owner: &AsOwner, product_id: &ProductId) -> Result<Vec<String>> {
+    let product_id = pgrx::Uuid::from_bytes(*product_id);
+    NAMES.read(owner, &[bind(product_id)], |row| row.required(1))
 }

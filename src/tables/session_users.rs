@@ -1,21 +1,29 @@
 //! The table `session_users`: one row a user, which is locked before the user's sessions are counted
 //! or revoked, so that the cap and revoke-all are exact.
 
-use pgrx::IntoDatum;
-use pgrx::datum::{DatumWithOid, TimestampWithTimeZone};
-use pgrx::pg_sys::BuiltinOid as T;
+use pgrx::datum::DatumWithOid;
 use uuid::Uuid;
 
 use crate::error::Result;
-use crate::pg::clock::{self, Micros, timestamptz, timestamptz_datum};
+use crate::pg::clock::{Micros, timestamptz};
 use crate::pg::datum::uuid::uuid;
-use crate::pg::relcache::Rel;
 use crate::pg::roles::AsOwner;
-use crate::pg::rows::Update;
-use crate::pg::scan::{self, Key};
+use crate::pg::scan;
 use crate::pg::statements::{Statement, bind};
-use crate::pg::transaction;
-use crate::tables::session_writes;
+use crate::pg::table::table;
+use crate::tables::sessions;
+
+table! {
+    /// The table `session_users`.
+    SessionUsers = c"session_users" {
+        env_id: Int4,
+        definition_id: Int4,
+        identifier: Text,
+        first_seen: Timestamptz,
+        last_seen: Timestamptz,
+        total_sessions: Int8,
+    }
+}
 
 /// A user of a definition in an environment.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -40,135 +48,60 @@ impl<'a> UserKey<'a> {
     }
 }
 
-static COUNT_IN_USER: Statement = Statement {
-    sql: "INSERT INTO dialstack.session_users AS u \
+/// Updates the row of a known user without a change and makes one of an unknown user, so that it waits also
+/// for the first session of a user, which other snapshots do not show yet.
+static LOCK_USER: Statement = Statement::new(
+    "INSERT INTO dialstack.session_users AS u \
               (env_id, definition_id, identifier, first_seen, last_seen, total_sessions) \
-          VALUES ($1, $2, $3, $4, $4, 1) \
-          ON CONFLICT (env_id, definition_id, identifier) DO UPDATE \
-              SET last_seen = greatest(u.last_seen, excluded.last_seen), \
-                  total_sessions = u.total_sessions + 1",
-    parameters: &[T::INT4OID, T::INT4OID, T::TEXTOID, T::TIMESTAMPTZOID],
-};
-
-/// Waits also for the first session of a user that nobody sees yet: the conflicting insert does.
-static LOCK_USER: Statement = Statement {
-    sql: "INSERT INTO dialstack.session_users AS u \
-              (env_id, definition_id, identifier, first_seen, last_seen, total_sessions) \
-          VALUES ($1, $2, $3, '-infinity', '-infinity', 0) \
+          VALUES ($1, $2, $3, $4, $4, 0) \
           ON CONFLICT (env_id, definition_id, identifier) DO UPDATE \
               SET total_sessions = u.total_sessions",
-    parameters: &[T::INT4OID, T::INT4OID, T::TEXTOID],
-};
+);
 
-static FORGET_UNKNOWN_USER: Statement = Statement {
-    sql: "DELETE FROM dialstack.session_users \
+static FORGET_UNKNOWN_USER: Statement = Statement::new(
+    "DELETE FROM dialstack.session_users \
            WHERE env_id = $1 AND definition_id = $2 AND identifier = $3 AND total_sessions = 0",
-    parameters: &[T::INT4OID, T::INT4OID, T::TEXTOID],
-};
+);
 
 /// Also those whose time is over: a refresh that is not committed yet may be giving them more. The
 /// statement that follows sees what became of them.
-static LOCK_UNREVOKED: Statement = Statement {
-    sql: "SELECT 1 FROM dialstack.sessions \
+static LOCK_UNREVOKED: Statement = Statement::new(
+    "SELECT 1 FROM dialstack.sessions \
            WHERE env_id = $1 AND definition_id = $2 AND subject = $3 AND revoked_at IS NULL \
              FOR NO KEY UPDATE",
-    parameters: &[T::INT4OID, T::INT4OID, T::TEXTOID],
-};
+);
 
-static LIVING: Statement = Statement {
-    sql: "SELECT count(*) FROM dialstack.sessions \
+static LIVING: Statement = Statement::new(
+    "SELECT count(*) FROM dialstack.sessions \
            WHERE env_id = $1 AND definition_id = $2 AND subject = $3 \
              AND revoked_at IS NULL AND expires_at > $4",
-    parameters: &[T::INT4OID, T::INT4OID, T::TEXTOID, T::TIMESTAMPTZOID],
-};
+);
 
-static OLDEST: Statement = Statement {
-    sql: "SELECT session_id FROM dialstack.sessions \
+static OLDEST: Statement = Statement::new(
+    "SELECT session_id FROM dialstack.sessions \
            WHERE env_id = $1 AND definition_id = $2 AND subject = $3 \
              AND revoked_at IS NULL AND expires_at > $4 \
            ORDER BY created_at, session_id LIMIT $5",
-    parameters: &[
-        T::INT4OID,
-        T::INT4OID,
-        T::TEXTOID,
-        T::TIMESTAMPTZOID,
-        T::INT8OID,
-    ],
-};
+);
 
-/// Columns of `session_users` that are written past SQL, counted from 1.
-mod column {
-    pub const ENV_ID: i16 = 1;
-    pub const DEFINITION_ID: i16 = 2;
-    pub const IDENTIFIER: i16 = 3;
-    pub const LAST_SEEN: usize = 5;
-    pub const TOTAL_SESSIONS: usize = 6;
+/// Locks the table against deletions of environments and definitions until the transaction ends, and waits
+/// for one that is going on (see `revocations::revoke`).
+pub fn lock_table() -> Result<()> {
+    scan::lock_for_writing::<SessionUsers>()
 }
 
-/// Notes that a user gets one more session, and locks the user's row until the transaction ends.
-pub fn count_in_user(user: UserKey<'_>, now: Micros) -> Result<()> {
-    // What follows counts by the transaction's snapshot. Where that may be too old to show what was
-    // waited for, only a statement notices, and fails.
-    if !transaction::has_old_snapshot() && count_in_known(user, now)? {
-        return Ok(());
-    }
-    // Else a new user, whom others may be making as well.
-    let arguments = user.bound([bind(timestamptz(now))]);
-    COUNT_IN_USER
-        .execute(&AsOwner::enter()?, &arguments)
+/// Locks the row of a user until the transaction ends. The row of a user who is not known yet counts no
+/// session.
+pub fn lock(owner: &AsOwner, user: UserKey<'_>, now: Micros) -> Result<()> {
+    lock_table()?;
+    LOCK_USER
+        .execute(owner, &user.bound([bind(timestamptz(now))]))
         .map(|_| ())
 }
 
-static COUNT_IN_KNOWN: Update = Update {
-    rel: Rel::SessionUsers,
-    columns: &[column::LAST_SEEN, column::TOTAL_SESSIONS],
-    statement: Statement {
-        sql: "UPDATE dialstack.session_users SET last_seen = $4, total_sessions = $5 \
-               WHERE env_id = $1 AND definition_id = $2 AND identifier = $3",
-        parameters: &[
-            T::INT4OID,
-            T::INT4OID,
-            T::TEXTOID,
-            T::TIMESTAMPTZOID,
-            T::INT8OID,
-        ],
-    },
-};
-
-/// The same for a user who is there; `false` for a new one.
-fn count_in_known(user: UserKey<'_>, now: Micros) -> Result<bool> {
-    let key = [
-        Key::int4(column::ENV_ID, user.env_id),
-        Key::int4(column::DEFINITION_ID, user.definition_id),
-        Key::text(column::IDENTIFIER, user.identifier),
-    ];
-    let by_id = Some(Rel::SessionUsersById);
-    let location =
-        scan::first_to_change(Rel::SessionUsers, by_id, &key, |row| Some(row.location()))?;
-    let Some(location) = location else {
-        return Ok(false);
-    };
-    let key = [
-        user.env_id.into_datum(),
-        user.definition_id.into_datum(),
-        user.identifier.into_datum(),
-    ];
-    let counted = COUNT_IN_KNOWN.run(location, &key, |known| {
-        let seen = known.get::<TimestampWithTimeZone>(column::LAST_SEEN);
-        let seen = seen.map_or(now, |seen| clock::micros(seen).max(now));
-        let total = known.get::<i64>(column::TOTAL_SESSIONS).unwrap_or_default();
-        let values = vec![
-            timestamptz_datum(seen),
-            total.saturating_add(1).into_datum(),
-        ];
-        Some((values, ()))
-    })?;
-    Ok(counted.is_some())
-}
-
-/// How many living sessions the user has. Exact after [`count_in_user`], until the transaction ends.
+/// How many living sessions the user has. Exact after [`lock`], until the transaction ends.
 pub fn living(owner: &AsOwner, user: UserKey<'_>, now: Micros) -> Result<i64> {
-    session_writes::lock_table()?;
+    sessions::change::lock_table()?;
     let key = user.bound([]);
     LOCK_UNREVOKED.execute(owner, &key)?;
     let arguments = user.bound([bind(timestamptz(now))]);
@@ -182,17 +115,17 @@ pub fn oldest(owner: &AsOwner, user: UserKey<'_>, now: Micros, count: u32) -> Re
     OLDEST.write(owner, &arguments, |row| Ok(uuid(row.required(1)?)))
 }
 
-/// Locks the user's row and all that may still live of the user's sessions, does the work, which is
-/// told how many they are, and leaves no row of a user who was never seen.
+/// Locks the user's row and all of the user's sessions that are not revoked, runs `work` with their number,
+/// and leaves no row of a user who never had a session.
 pub fn with_locked<T>(
     owner: &AsOwner,
     user: UserKey<'_>,
+    now: Micros,
     work: impl FnOnce(u64) -> Result<T>,
 ) -> Result<T> {
+    lock(owner, user, now)?;
+    sessions::change::lock_table()?;
     let key = user.bound([]);
-    scan::lock_for_writing(Rel::SessionUsers)?;
-    LOCK_USER.execute(owner, &key)?;
-    session_writes::lock_table()?;
     let unrevoked = LOCK_UNREVOKED.execute(owner, &key)?;
     let done = work(unrevoked)?;
     FORGET_UNKNOWN_USER.execute(owner, &key)?;

@@ -7,14 +7,16 @@ use zeroize::Zeroizing;
 
 use super::Mode;
 use super::primitives::{fixed_from_base64url, to_base64url};
+use crate::text_enum::text_enum;
 
-/// What an API key may be used for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum ApiKeyKind {
-    /// `sk_…`: for a backend.
-    Secret,
-    /// `pk_…`: may be seen by a browser.
-    Publishable,
+text_enum! {
+    /// What an API key may be used for.
+    pub enum ApiKeyKind {
+        /// `sk_…`: for a backend.
+        Secret = "secret",
+        /// `pk_…`: may be seen by a browser.
+        Publishable = "publishable",
+    }
 }
 
 const ALL: [(ApiKeyKind, Mode); 4] = [
@@ -23,23 +25,6 @@ const ALL: [(ApiKeyKind, Mode); 4] = [
     (ApiKeyKind::Publishable, Mode::Live),
     (ApiKeyKind::Publishable, Mode::Test),
 ];
-
-impl ApiKeyKind {
-    /// The text that is stored and shown.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Secret => "secret",
-            Self::Publishable => "publishable",
-        }
-    }
-
-    /// The kind with exactly this text.
-    pub fn parse(text: &str) -> Option<Self> {
-        [Self::Secret, Self::Publishable]
-            .into_iter()
-            .find(|kind| kind.as_str() == text)
-    }
-}
 
 const fn prefix(kind: ApiKeyKind, mode: Mode) -> &'static str {
     match (kind, mode) {

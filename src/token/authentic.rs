@@ -6,16 +6,18 @@ use super::access::{self, AccessClaims};
 use super::key_ring::KeyRing;
 use super::opaque::{self, OpaqueFamily};
 use super::{MAX_TOKEN_BYTES, Mode, Rejected};
+use crate::text_enum::text_enum;
 
-/// The families of sessions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Family {
-    /// A user session, by its access token.
-    User,
-    /// An account session, by its client secret.
-    Account,
-    /// A client session, by its token.
-    Client,
+text_enum! {
+    /// The families of sessions.
+    pub enum Family {
+        /// A user session, by its access token.
+        User = "user",
+        /// An account session, by its client secret.
+        Account = "account",
+        /// A client session, by its token.
+        Client = "client",
+    }
 }
 
 /// A token that this instance made. Whether its session lives is for the caller to find out.

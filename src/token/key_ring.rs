@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::primitives::{expand, extract, to_base64url};
 use super::{InstanceId, KeyError, Secret};
+use crate::text_enum::text_enum;
 
 const INFO_DAT: &[u8] = b"dialstack_sessions/v1/seal/dat";
 const INFO_REFRESH: &[u8] = b"dialstack_sessions/v1/token/refresh";
@@ -20,33 +21,9 @@ const INFO_OPAQUE: &[u8] = b"dialstack_sessions/v1/token/opaque";
 /// purposes `seal` and `token`, the input of HKDF. Its type makes a short HMAC key impossible.
 pub type Material = Secret<32>;
 
-/// Declares an enum with the one text of each variant.
-macro_rules! text_enum {
-    (
-        $(#[$doc:meta])*
-        $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $text:literal,)+ }
-    ) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-        pub enum $name { $($(#[$variant_doc])* $variant,)+ }
-
-        impl $name {
-            /// The text that is stored and shown.
-            pub const fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $text,)+ }
-            }
-
-            /// The variant with exactly this text.
-            pub fn parse(text: &str) -> Option<Self> {
-                match text { $($text => Some(Self::$variant),)+ _ => None }
-            }
-        }
-    };
-}
-
 text_enum! {
     /// What a key is for. A key of one purpose is never used for another.
-    Purpose {
+    pub enum Purpose {
         /// Signs access tokens.
         Jwt = "jwt",
         /// Encrypts session data, in the row and in the `dat` claim.
@@ -58,7 +35,7 @@ text_enum! {
 
 text_enum! {
     /// A signature algorithm, by its JOSE name.
-    Algorithm {
+    pub enum Algorithm {
         /// HMAC with SHA-256 (RFC 7518, section 3.2).
         Hs256 = "HS256",
         /// Ed25519 (RFC 8037, section 3.1).
@@ -70,7 +47,7 @@ text_enum! {
 
 text_enum! {
     /// Where a key is in its life.
-    KeyState {
+    pub enum KeyState {
         /// Makes tokens and verifies them.
         Active = "active",
         /// Verifies only.

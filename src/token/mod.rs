@@ -59,8 +59,7 @@
 //!   `cs_test_` for a client secret, `cst_live_` or `cst_test_` for a client session token.
 //! - `sealed_data`: nonce ‖ AES-256-GCM(key of that session's row, nonce, data, aad = session id). The
 //!   data is a u32 of the server's own byte order, 1, ‖ the content of the `jsonb` value, which is what
-//!   the server keeps of one behind its length; before version 0.2.0 it was JSON text in UTF-8, which
-//!   begins with `{`.
+//!   the server keeps of one behind its length.
 //! - API key: `sk_live_`, `sk_test_`, `pk_live_` or `pk_test_` + base64url(32 random bytes);
 //!   stored is the SHA-256 of the whole text.
 #![forbid(unsafe_code)]
@@ -86,6 +85,8 @@ mod tests;
 
 use uuid::Uuid;
 
+use crate::text_enum::text_enum;
+
 pub use access::AccessClaims;
 pub use authentic::{AuthenticToken, Family, authenticate};
 pub use error::{KeyError, Rejected};
@@ -103,22 +104,13 @@ pub const MAX_TOKEN_BYTES: usize = 8192;
 /// Bytes of the longest session data, as JSON text.
 pub const MAX_DATA_BYTES: usize = 3500;
 
-/// The kind of environment that a token belongs to; it shows in the prefix.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Mode {
-    /// Real use.
-    Live,
-    /// Trying things out.
-    Test,
-}
-
-impl Mode {
-    /// `live` or `test`.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Live => "live",
-            Self::Test => "test",
-        }
+text_enum! {
+    /// The kind of environment that a token belongs to; it shows in the prefix.
+    pub enum Mode {
+        /// Real use.
+        Live = "live",
+        /// Trying things out.
+        Test = "test",
     }
 }
 

@@ -108,14 +108,14 @@ def test_an_open_transaction_learns_of_a_change_to_a_session(admin, place, reade
 
 @LEVELS
 def test_a_scope_that_is_deleted_is_gone_in_an_open_transaction(admin, place, reader):
-    scope = f"{place['product']}-fax"
-    call(admin, "scope_create", scope=scope, description="")
+    fax = {"product": place["product"], "scope": "fax"}
+    call(admin, "scope_create", **fax, description="")
     token, _ = account_session(admin, place)
-    assert verify(reader, token, scope=scope).valid
+    assert verify(reader, token, scope="fax").valid
 
-    call(admin, "scope_delete", scope=scope)
+    call(admin, "scope_delete", **fax)
 
-    assert verify(reader, token, scope=scope).reason == "scope_disabled"
+    assert verify(reader, token, scope="fax").reason == "scope_disabled"
     assert verify(reader, token).valid
 
 

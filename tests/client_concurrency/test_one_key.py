@@ -300,9 +300,9 @@ def test_many_revocations_of_one_session_are_one(admin, place):
 
 
 def test_a_scope_that_is_deleted_while_a_session_is_created_is_gone_from_it(admin, connect, place):
-    scope = f"{place['product']}-fax"
-    call(admin, "scope_create", scope=scope, description="")
-    components = f'{{"{scope}": {{"enabled": true}}}}'
+    fax = {"product": place["product"], "scope": "fax"}
+    call(admin, "scope_create", **fax, description="")
+    components = '{"fax": {"enabled": true}}'
     creator, deleter = connect(), connect()
     deleter.execute("SET lock_timeout = '300ms'")
     with creator.transaction():
@@ -311,11 +311,11 @@ def test_a_scope_that_is_deleted_while_a_session_is_created_is_gone_from_it(admi
         )
         # It may know of the creation or wait for it, but not miss it.
         try:
-            call(deleter, "scope_delete", scope=scope)
+            call(deleter, "scope_delete", **fax)
             deleted = True
         except errors.LockNotAvailable:
             deleted = False
     if not deleted:
-        call(deleter, "scope_delete", scope=scope)
+        call(deleter, "scope_delete", **fax)
 
-    assert verify(admin, session.client_secret, scope=scope).reason == "scope_disabled"
+    assert verify(admin, session.client_secret, scope="fax").reason == "scope_disabled"

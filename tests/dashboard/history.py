@@ -29,8 +29,7 @@ class Writer:
             actions = (
                 [self.create] * 5
                 + [self.refresh] * 5
-                + [self.verify, self.extend, self.revoke, self.revoke_user, self.undone, self.by_hand,
-                   self.move_end]
+                + [self.verify, self.extend, self.revoke, self.revoke_user, self.undone]
             )
             self.random.choice(actions)()
 
@@ -80,21 +79,6 @@ class Writer:
         user = self.random.choice(self.users)
         call(self.connection, "session_revoke_all", **self.place(), identifier=user)
 
-    def by_hand(self):
-        self.connection.execute(
-            "UPDATE dialstack.sessions SET revoked_at = clock_timestamp(), revoke_reason = 'x' "
-            "WHERE session_id = %s AND revoked_at IS NULL",
-            [self.pick()[0]],
-        )
-
-    def move_end(self):
-        # Back or forth, to whole seconds as the functions do.
-        self.connection.execute(
-            "UPDATE dialstack.sessions SET expires_at = date_trunc('second', expires_at) + %s "
-            "WHERE session_id = %s",
-            [timedelta(seconds=self.random.randrange(-3_000_000, 400_000)), self.pick()[0]],
-        )
-
     def undone(self):
         with self.connection.transaction(force_rollback=True):
             self.create()
@@ -102,11 +86,8 @@ class Writer:
         self.tokens = self.tokens[:-1] if self.tokens else []
 
 
-def age(admin, user, by, ends=True):
-    """Everything that a user has done, as if it were so much earlier; before it is rolled up. The first
-    version had no columns for the ends in the activity."""
-    newest = "SELECT coalesce(max(activity_id), 0) FROM dialstack.activity"
-    (before,) = admin.execute(newest).fetchone()
+def age(admin, user, by):
+    """Everything that a user has done, as if it were so much earlier; before it is rolled up."""
     admin.execute(
         "UPDATE dialstack.sessions SET created_at = created_at - %(by)s, "
         "token_expires_at = token_expires_at - %(by)s, expires_at = expires_at - %(by)s, "
@@ -114,19 +95,9 @@ def age(admin, user, by, ends=True):
         "revoked_at = revoked_at - %(by)s WHERE subject = %(user)s",
         {"user": user, "by": by},
     )
-    # The rows of activity are about to say it themselves.
     admin.execute(
-        "DELETE FROM dialstack.activity WHERE operation = 'by_hand' AND activity_id > %s", [before]
-    )
-    if ends:
-        admin.execute(
-            "UPDATE dialstack.activity SET session_created_at = session_created_at - %(by)s, "
-            "expires_before = expires_before - %(by)s, expires_after = expires_after - %(by)s "
-            "WHERE subject = %(user)s",
-            {"user": user, "by": by},
-        )
-    admin.execute(
-        "UPDATE dialstack.activity SET at = at - %(by)s, "
+        "UPDATE dialstack.activity SET at = at - %(by)s, session_created_at = session_created_at - %(by)s, "
+        "expires_before = expires_before - %(by)s, expires_after = expires_after - %(by)s, "
         "month = extract(month FROM (at - %(by)s) AT TIME ZONE 'UTC') WHERE subject = %(user)s",
         {"user": user, "by": by},
     )

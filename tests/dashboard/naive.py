@@ -100,9 +100,7 @@ class Tables:
                 [shop.product, shop.tag, list(envs)],
             ).fetchall()
 
-        return cls(envs, rows("sessions"), rows("session_users"),
-                   # An end that was moved by hand is no operation.
-                   [row for row in rows("activity") if row.operation != "by_hand"])
+        return cls(envs, rows("sessions"), rows("session_users"), rows("activity"))
 
 
 def dashboard(tables, zone, first, last, now):
@@ -180,7 +178,7 @@ def _sessions(tables, zone, first, last, now):
         if _living(session, now):
             continue
         died = session.revoked_at or session.expires_at
-        # By hand, an end may even lie before the creation.
+        # A revocation may have begun before the creation that it waited for.
         deaths.append((died, max(seconds(died - session.created_at), Decimal(0))))
         (revoked if session.revoked_at else expired)[zone.period(died)] += 1
     total = len(tables.sessions)

@@ -204,11 +204,17 @@ def test_every_table_that_is_dumped_is_configuration(original):
     ]
 
 
-def test_scopes_of_ones_own_come_along_and_built_in_ones_are_there_once(original, restored):
-    call(original.connection, "scope_create", scope="fax", description="access to faxes")
+def test_each_product_has_the_scopes_that_it_had(original, restored):
+    call(original.connection, "product_create", product="fax-only", scopes=["fax"])
+    call(original.connection, "scope_delete", scope="ai_agent", product=original.shop.product)
 
     copy = restored(original.cluster.dump(dbname="original"), "with_scopes")
 
-    query = "SELECT scope, description, built_in FROM dialstack.scopes ORDER BY scope"
-    assert copy.execute(query).fetchall() == original.connection.execute(query).fetchall()
-    assert value(copy, "SELECT count(*) FROM dialstack.scopes WHERE built_in") == 8
+    query = """
+        SELECT product, scope, description
+          FROM dialstack.scopes JOIN dialstack.products USING (product_id) ORDER BY product, scope
+    """
+    scopes = copy.execute(query).fetchall()
+    assert scopes == original.connection.execute(query).fetchall()
+    assert [row.scope for row in scopes if row.product == "fax-only"] == ["fax"]
+    assert sum(row.product == original.shop.product for row in scopes) == 7

@@ -165,8 +165,8 @@ def make_session_of_definition(admin, world):
 
 
 def make_session_of_scope(admin, world):
-    world.account_session(1, f"{world.product}-fax")
-    return "scope_delete", {"scope": f"{world.product}-fax"}
+    world.account_session(1, "fax")
+    return "scope_delete", {"scope": "fax", "product": world.product}
 
 
 def make_session_of_user(admin, world):
@@ -187,7 +187,7 @@ def make_session_of_user(admin, world):
 )
 def test_an_old_snapshot_makes_no_change_miss_anything(world, admin, connect, isolation, make):
     late = connect(isolation=isolation)
-    call(admin, "scope_create", scope=f"{world.product}-fax", description="faxes")
+    call(admin, "scope_create", scope="fax", description="faxes", product=world.product)
     with pytest.raises(errors.SerializationFailure), late.transaction():
         late.execute("SELECT count(*) FROM dialstack.sessions")
         function, arguments = make(admin, world)

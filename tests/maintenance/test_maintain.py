@@ -268,26 +268,28 @@ def test_a_key_stays_while_a_transaction_runs_that_may_be_about_to_need_it(admin
 
 
 def test_a_month_is_not_emptied_of_what_an_old_snapshot_does_not_show(admin, connect, shop):
-    # Given two sessions that somebody revokes by hand, as of a month that is over
+    # Given two sessions whose revocation is activity of a month that is over
     def revoked():
         figures = call(admin, "session_dashboard", product=shop.product, tag="web")[0]
         return figures["revokedSessions"], figures["activeSessions"]
 
-    def revoke_by_hand(session):
+    def revoke_long_ago(session):
+        shop.revoke(admin, session.session_id)
         admin.execute(
-            "UPDATE dialstack.sessions SET revoked_at = now() - interval '4 months',"
-            " revoke_reason = 'by hand' WHERE session_id = %s",
+            "UPDATE dialstack.activity SET at = at - interval '4 months',"
+            " month = extract(month FROM (at - interval '4 months') AT TIME ZONE 'UTC')"
+            " WHERE session_id = %s AND operation = 'revoke'",
             [session.session_id],
         )
 
     first, second = (shop.create(admin, user=user) for user in ("first", "second"))
-    revoke_by_hand(first)
+    revoke_long_ago(first)
 
     # When maintenance runs in a transaction that began before the second
     other = connect(isolation=REPEATABLE_READ)
     with other.transaction():
         other.execute("SELECT count(*) FROM dialstack.activity")
-        revoke_by_hand(second)
+        revoke_long_ago(second)
         assert maintain(other)["activity_rolled_up"] > 0
 
     # Then both are counted, before the next run and after it

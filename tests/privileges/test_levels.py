@@ -8,8 +8,6 @@ from support.service import call, value, verify
 
 # Functions that are nobody's to call by their level.
 MARKERS = {f"access_{level}/0": level for level in LEVELS}
-# The condition of a trigger.
-MARKERS["by_hand/0"] = None
 
 
 def levels(connection):

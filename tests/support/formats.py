@@ -33,7 +33,7 @@ def u32(number):
     return number.to_bytes(4, "big")
 
 
-# What sealed session data begins with; before version 0.2.0 it was JSON text.
+# What sealed session data begins with.
 SEALED = struct.pack("=I", 1)
 
 
@@ -153,12 +153,6 @@ class Ring:
             "UPDATE dialstack.sessions SET (key_number, sealed_data) = (%s, %s) WHERE session_id = %s",
             [*self.make_sealed(session_id, plaintext), session_id],
         )
-
-    def sealed_of(self, connection, session_id):
-        """The plaintext of the sealed data of a session."""
-        query = "SELECT key_number, sealed_data FROM dialstack.sessions WHERE session_id = %s"
-        number, sealed = connection.execute(query, [session_id]).fetchone()
-        return self.open_sealed(session_id, number, sealed)
 
     def make_refresh_token(self, prefix, session_id, generation, key=None):
         key = key or self.active("token")

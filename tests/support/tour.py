@@ -85,8 +85,8 @@ def _set_up(call, product, place):
     call("definition_get", product=product, tag="web")
     call("definition_list", product=product)
     call("definition_delete", product=product, tag="gone")
-    call("scope_create", scope=f"{product}-fax", description="faxes")
-    call("scope_delete", scope=f"{product}-fax")
+    call("scope_create", scope="fax", description="faxes", product=product)
+    call("scope_delete", scope="fax", product=product)
 
 
 def _keys(call, made, place):

@@ -1,53 +1,64 @@
 import os
-import pathlib
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from psycopg.sql import SQL, Identifier, Literal
 from support import service
 
-HERE = pathlib.Path(__file__).parent
-# objects stands beside the tests; the dashboard's tests have its formulas and random histories.
-sys.path[:0] = [str(HERE), str(HERE.parent / "dashboard")]
+# objects and versions stand beside the tests.
+sys.path.insert(0, str(Path(__file__).parent))
 
-
-@pytest.fixture(scope="session")
-def extension_folder():
-    """Where the private installation keeps the scripts of extensions; the frozen ones are there too."""
-    pg_config = pathlib.Path(os.environ["DSS_BINDIR"]) / "pg_config"
-    sharedir = subprocess.run([pg_config, "--sharedir"], check=True, capture_output=True, text=True)
-    folder = pathlib.Path(sharedir.stdout.strip()) / "extension"
-    for frozen in HERE.glob("dialstack_sessions--*.sql"):
-        if not (folder / frozen.name).exists():
-            (folder / frozen.name).write_text(frozen.read_text())
-    return folder
+from versions import ADDED, MADE_UP, PRESENT, RELEASED, script  # noqa: E402
 
 
 @pytest.fixture
-def database(extension_folder):
-    """Makes databases with the extension, and drops them after the test."""
-    made, opened = [], []
+def scripts():
+    """Adds scripts to those of the private installation, by their versions, and takes them away after the
+    test: those of the released versions and of the made-up one are there."""
+    pg_config = Path(os.environ["DSS_BINDIR"]) / "pg_config"
+    sharedir = subprocess.run([pg_config, "--sharedir"], check=True, capture_output=True, text=True)
+    folder = Path(sharedir.stdout.strip()) / "extension"
+    added = []
 
-    def make(name, version=None):
+    def add(versions, text):
+        path = folder / f"dialstack_sessions--{versions}.sql"
+        if path not in added:
+            assert not path.exists()
+            added.append(path)
+        path.write_text(text)
+
+    present = (folder / f"dialstack_sessions--{PRESENT}.sql").read_text()
+    for path in RELEASED:
+        if not (folder / path.name).exists():
+            add(path.stem.removeprefix("dialstack_sessions--"), path.read_text())
+    add(MADE_UP, present + script(ADDED.values()))
+    add(f"{PRESENT}--{MADE_UP}", script(ADDED.values()))
+    yield add
+    for path in added:
+        path.unlink()
+
+
+@pytest.fixture
+def database(scripts):
+    """Makes databases with a version of the extension, and drops them after the test."""
+    opened = {}
+
+    def make(name, version):
         with service.connect() as connection:
             connection.execute(SQL("CREATE DATABASE {}").format(Identifier(name)))
-        made.append(name)
-        connection = service.connect(dbname=name)
-        opened.append(connection)
-        create = SQL("CREATE EXTENSION dialstack_sessions")
-        if version:
-            create += SQL(" VERSION {}").format(Literal(version))
-        connection.execute(create)
-        return connection
+        opened[name] = service.connect(dbname=name)
+        create = SQL("CREATE EXTENSION dialstack_sessions VERSION {}")
+        opened[name].execute(create.format(Literal(version)))
+        return opened[name]
 
     yield make
-    for connection in opened:
+    for connection in opened.values():
         connection.close()
     with service.connect() as connection:
-        for name in made:
-            drop = SQL("DROP DATABASE {} WITH (FORCE)").format(Identifier(name))
-            connection.execute(drop)
+        for name in opened:
+            connection.execute(SQL("DROP DATABASE {} WITH (FORCE)").format(Identifier(name)))
 
 
 @pytest.fixture

@@ -82,12 +82,15 @@ _OBJECTS = """
       FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid AND d.deptype = 'e'
      WHERE e.extname = 'dialstack_sessions'
     UNION ALL
-    SELECT 'built-in scope', s::text, NULL, NULL
-      FROM (SELECT scope, description FROM dialstack.scopes WHERE built_in) AS s
-    UNION ALL
     SELECT 'rollup state', s::text, NULL, NULL FROM dialstack.rollup_state AS s
 """
 
 
 def objects(connection):
     return sorted(connection.execute(_OBJECTS).fetchall(), key=repr)
+
+
+def differences(wanted, found):
+    """What an installation lacks that another one has, and what it has beyond that."""
+    wanted, found = objects(wanted), objects(found)
+    return [row for row in wanted if row not in found], [row for row in found if row not in wanted]

@@ -1,4 +1,4 @@
--- What rows of activity change in what is counted. Continues a WITH list whose CTE `news` holds rows
+-- What rows of activity change in what is counted. Continues a WITH list whose CTE `uncounted` holds rows
 -- of activity of user sessions; ends with the CTE `changes`: at `at`, `metric` changes by `count` and
 -- `sum`. The rollups are the sums of changes, and what is newer is added to them as such.
 --
@@ -9,19 +9,11 @@
 --   active_until      users who have an unrevoked session, by the latest end of those
 --   seen_until        users, by when they are expired
 --   active_users_N    all up to a UTC day: users active on that day or the N - 1 days before it
---
--- A moment that somebody set by hand may be infinite, or so far off that nothing can be added to it. It
--- counts as the first or the last of the calendar, where no dashboard looks. A session that began or ended
--- there lasted no time, nor did one whose end was moved before its creation.
-calendar AS NOT MATERIALIZED (
-    SELECT timestamptz '1900-01-01 00:00:00+00' AS first, timestamptz '3000-01-01 00:00:00+00' AS last
-),
 touched AS MATERIALIZED (
     SELECT env_id, definition_id, subject,
-           array_agg(DISTINCT (least(greatest(at, c.first), c.last) AT TIME ZONE 'UTC')::date) FILTER (
+           array_agg(DISTINCT (at AT TIME ZONE 'UTC')::date) FILTER (
                WHERE status = 'success' AND operation IN ('create', 'refresh', 'verify')) AS days
-      FROM news
-     CROSS JOIN calendar c
+      FROM uncounted
      GROUP BY env_id, definition_id, subject
 ),
 -- The users touched, as they were counted and as they are. Each look-up is a LATERAL with LIMIT or an
@@ -33,13 +25,12 @@ known AS MATERIALIZED (
            CASE WHEN t.days <@ coalesce(o.active_days, '{}') THEN o.active_days
                 ELSE ARRAY(SELECT DISTINCT day FROM unnest(o.active_days || t.days) AS day ORDER BY day)
            END AS days,
-           least(greatest(u.first_seen, c.first), c.last) AS first_seen, n.active_until, l.last_seen,
+           u.first_seen, n.active_until, l.last_seen,
            -- To the second, as all ends are.
            greatest(n.active_until,
                     date_trunc('second', l.last_seen + interval '999999 microseconds')
                         + interval '720 hours') AS seen_until
       FROM touched t
-     CROSS JOIN calendar c
       LEFT JOIN LATERAL (
                SELECT true AS is_known, r.active_until, r.seen_until, r.last_seen, r.active_days
                  FROM dialstack.rollup_users r
@@ -52,41 +43,32 @@ known AS MATERIALIZED (
                 WHERE s.env_id = t.env_id AND s.definition_id = t.definition_id
                   AND s.identifier = t.subject) u
      CROSS JOIN LATERAL (
-               SELECT least(coalesce(max(s.expires_at) FILTER (
-                                         WHERE s.revoked_at IS NULL AND s.expires_at >= c.first),
-                                     '-infinity'), c.last) AS active_until,
+               SELECT coalesce(max(s.expires_at) FILTER (WHERE s.revoked_at IS NULL),
+                               '-infinity') AS active_until,
                       max(s.last_seen_at) AS last_seen
                  FROM dialstack.sessions s
                 WHERE s.env_id = t.env_id AND s.definition_id = t.definition_id
                   AND s.subject = t.subject) n
      CROSS JOIN LATERAL (
-               SELECT least(greatest(o.last_seen, u.last_seen, n.last_seen, c.first), c.last)
-                          AS last_seen) l
-     -- Somebody deleted all that there is of the user: there is nothing to count.
+               SELECT greatest(o.last_seen, u.last_seen, n.last_seen) AS last_seen) l
+     -- A user of a deleted environment or definition may be purged already: there is nothing to count.
      WHERE u.first_seen IS NOT NULL
 ),
 changes AS MATERIALIZED (
-    SELECT env_id, definition_id, operation || '/' || status AS metric,
-           least(greatest(at, c.first), c.last) AS at, 1::bigint AS count,
+    SELECT env_id, definition_id, operation || '/' || status AS metric, at, 1::bigint AS count,
            coalesce(latency_us, 0)::numeric AS sum
-      FROM news
-     CROSS JOIN calendar c
-     WHERE operation <> 'by_hand'
+      FROM uncounted
     UNION ALL
-    SELECT n.env_id, n.definition_id, 'ends', least(greatest(e.at, c.first), c.last), e.count,
-           CASE WHEN c.first <= s.created_at AND s.created_at < e.at AND e.at <= c.last
-                THEN e.count * extract(epoch FROM e.at - s.created_at) ELSE 0 END
-      FROM news n
-     CROSS JOIN calendar c
+    SELECT n.env_id, n.definition_id, 'ends', e.at, e.count,
+           e.count * extract(epoch FROM e.at - coalesce(n.session_created_at, n.at))
+      FROM uncounted n
      CROSS JOIN LATERAL (VALUES (n.expires_after, 1), (n.expires_before, -1)) AS e (at, count)
-     CROSS JOIN LATERAL (SELECT coalesce(n.session_created_at, n.at) AS created_at) s
      WHERE e.at IS NOT NULL AND n.expires_before IS DISTINCT FROM n.expires_after
     UNION ALL
-    SELECT env_id, definition_id, 'revoked', least(greatest(at, c.first), c.last), 1,
-           CASE WHEN c.first <= session_created_at AND session_created_at < at AND at <= c.last
-                THEN extract(epoch FROM at - session_created_at) ELSE 0 END
-      FROM news
-     CROSS JOIN calendar c
+    -- A revocation may have begun before the creation that it waited for.
+    SELECT env_id, definition_id, 'revoked', at, 1,
+           greatest(extract(epoch FROM at - session_created_at), 0)
+      FROM uncounted
      WHERE expires_before IS NOT NULL AND expires_after IS NULL
     UNION ALL
     SELECT env_id, definition_id, 'first_seen', first_seen, 1, 0

@@ -9,9 +9,9 @@ WITH batch AS MATERIALIZED (
      ORDER BY a.xid, a.activity_id
      LIMIT $1
 ),
-news AS MATERIALIZED (
+uncounted AS MATERIALIZED (
     SELECT at, env_id, definition_id, operation, status, subject, latency_us, session_created_at,
            expires_before, expires_after
       FROM batch
-     WHERE kind = 'user' AND definition_id IS NOT NULL AND isfinite(at)
+     WHERE kind = 'user' AND definition_id IS NOT NULL
 ),

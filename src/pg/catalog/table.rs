@@ -106,9 +106,9 @@ fn owns(relation: pg_sys::Oid) -> bool {
     // SAFETY: a syscache look-up for a relation that was found just before, which raises an ordinary
     // error if it is gone.
     unsafe {
-        #[cfg(any(feature = "pg14", feature = "pg15"))]
+        #[cfg(feature = "pg15")]
         let owns = pg_sys::pg_class_ownercheck(relation, pg_sys::GetUserId());
-        #[cfg(not(any(feature = "pg14", feature = "pg15")))]
+        #[cfg(not(feature = "pg15"))]
         let owns =
             pg_sys::object_ownercheck(pg_sys::RelationRelationId, relation, pg_sys::GetUserId());
         owns

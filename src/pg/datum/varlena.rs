@@ -1,23 +1,35 @@
 //! Values of the server kept outside of its memory, ready to be copied back.
 
-use pgrx::pg_sys;
+use pgrx::{FromDatum, IntoDatum, pg_sys};
 
-/// A value of a type of variable length (`jsonb`, an array): its content in the server's own form.
+/// A `uuid[]`: its content in the server's own form.
 pub struct Varlena(Box<[u8]>);
 
 impl Varlena {
-    /// Copies a value.
-    ///
-    /// # Safety
-    /// The datum must be of a type of variable length, and not NULL.
-    pub unsafe fn copy(datum: pg_sys::Datum) -> Self {
-        // SAFETY: the caller's promise is passed on.
-        unsafe { with_content(datum, |content| Varlena(content.into())) }
-    }
-
     /// The value in the current memory context.
     pub fn datum(&self) -> pg_sys::Datum {
         with_header(&self.0)
+    }
+}
+
+impl FromDatum for Varlena {
+    unsafe fn from_polymorphic_datum(
+        datum: pg_sys::Datum,
+        is_null: bool,
+        _: pg_sys::Oid,
+    ) -> Option<Self> {
+        // SAFETY: the caller passes a datum of a type of variable length, and this one is not NULL.
+        (!is_null).then(|| unsafe { with_content(datum, |content| Varlena(content.into())) })
+    }
+}
+
+impl IntoDatum for Varlena {
+    fn into_datum(self) -> Option<pg_sys::Datum> {
+        Some(self.datum())
+    }
+
+    fn type_oid() -> pg_sys::Oid {
+        pg_sys::UUIDARRAYOID
     }
 }
 

@@ -74,7 +74,7 @@ impl<'a> Fields<'a> {
             SelectorForm::Any => Selector::parse_any(selector)?,
         };
         let expiry = self.required("expiry", Self::integer)?;
-        let period = Period::parse(self.required("period", Self::text)?)?;
+        let period = Period::read(self.required("period", Self::text)?)?;
         check_lifetime("expiry", expiry, period)?;
         let (refresh_expiry, refresh_period) = self.refresh(expiry, period)?;
         let max_sessions = self.integer("max_sessions")?;
@@ -85,7 +85,7 @@ impl<'a> Fields<'a> {
         }
         let on_limit = self
             .text("on_limit")?
-            .map_or(Ok(OnLimit::EvictOldest), OnLimit::parse)?;
+            .map_or(Ok(OnLimit::EvictOldest), OnLimit::read)?;
         Ok(Definition {
             tag: tag.to_owned(),
             name: name.to_owned(),
@@ -195,7 +195,7 @@ impl<'a> Fields<'a> {
             self.text("refresh_period")?,
         ) {
             (Some(count), Some(unit)) => {
-                let unit = Period::parse(unit).map_err(|problem| Problem {
+                let unit = Period::read(unit).map_err(|problem| Problem {
                     message: format!("refresh_{problem}"),
                     ..problem
                 })?;

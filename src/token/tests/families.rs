@@ -293,7 +293,6 @@ fn an_api_key_parses_to_its_kind_mode_and_hash_and_hints_four_characters() {
                 api_key::hint(&text),
                 &text.expose()[text.expose().len() - 4..]
             );
-            assert_eq!(ApiKeyKind::parse(kind.as_str()), Some(kind));
         }
     }
     let text = api_key::make(ApiKeyKind::Secret, Mode::Live, [6; 32]);

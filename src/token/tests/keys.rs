@@ -128,22 +128,6 @@ fn a_ring_knows_its_instance_and_active_keys() {
 }
 
 #[test]
-fn stored_names_parse_to_what_wrote_them_and_nothing_else_does() {
-    for purpose in [Purpose::Jwt, Purpose::Seal, Purpose::Token] {
-        assert_eq!(Purpose::parse(purpose.as_str()), Some(purpose));
-    }
-    for alg in [Algorithm::Hs256, Algorithm::EdDsa, Algorithm::Es256] {
-        assert_eq!(Algorithm::parse(alg.as_str()), Some(alg));
-    }
-    for state in [KeyState::Active, KeyState::Retired, KeyState::Revoked] {
-        assert_eq!(KeyState::parse(state.as_str()), Some(state));
-    }
-    assert_eq!(Algorithm::parse("none"), None);
-    assert_eq!(Algorithm::parse("hs256"), None);
-    assert_eq!([Mode::Live, Mode::Test].map(Mode::as_str), ["live", "test"]);
-}
-
-#[test]
 fn a_root_key_is_read_from_hex_and_from_base64() {
     let bytes: [u8; 32] = std::array::from_fn(|index| 0xf8 | index as u8);
     let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();

@@ -8,7 +8,7 @@ SELECT :'client_secret' ~ '^cs_live_[A-Za-z0-9_-]{70}$' AS client_secret, :'acco
        :'expires_at'::timestamptz BETWEEN now() + interval '59 minutes 50 seconds' AND now() + interval '1 hour 1 second' AS one_hour;
 -- Absent: all are enabled.
 SELECT key AS component, value FROM jsonb_each(:'components') ORDER BY key;
-SELECT array_agg(c ORDER BY c) = (SELECT array_agg(scope ORDER BY scope) FROM dialstack.scopes) AS each_scope FROM jsonb_object_keys(:'components') AS c;
+SELECT array_agg(c ORDER BY c) = (SELECT array_agg(scope ORDER BY scope) FROM dialstack.scopes JOIN dialstack.products USING (product_id) WHERE product = 'acc') AS each_scope FROM jsonb_object_keys(:'components') AS c;
 -- Present: those that say so. What is not named is disabled, and shows as such.
 SELECT key AS component, value FROM dialstack.account_session_create('acct_1', '{"call_logs": {"enabled": false}, "voicemails": {"enabled": true}}', 'acc', 'production') s, jsonb_each(s.components) ORDER BY key;
 -- The prefix tells live from test.

@@ -66,12 +66,3 @@ BEGIN;
 SELECT count(*) FROM dialstack.session_create('act', 'production', 'one', '{"userId": "undone"}');
 ROLLBACK;
 SELECT count(*) - :before AS rows FROM dialstack.activity;
-
--- What is no table any more is refused, and not read or written as one.
-BEGIN;
-DO $$ BEGIN
-    EXECUTE format('ALTER TABLE dialstack.activity_%1$s RENAME TO moved', to_char(now() AT TIME ZONE 'UTC', 'MM'));
-    EXECUTE format('CREATE VIEW dialstack.activity_%1$s AS SELECT * FROM dialstack.moved', to_char(now() AT TIME ZONE 'UTC', 'MM'));
-END $$;
-SELECT t.error($$SELECT * FROM dialstack.session_create('act', 'production', 'one', '{"userId": "nowhere"}')$$);
-ROLLBACK;

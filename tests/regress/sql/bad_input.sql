@@ -1,10 +1,12 @@
 -- Bad input: each gives a coded error or an answer, never XX000, a panic or a crash, and nothing half written.
 SELECT t.product('bad');
+-- Where there is a second product, none is the only one.
+SELECT t.product('bad.second');
 SELECT tag FROM dialstack.definition_create('bad', 'spare', 'Spare', '', '{}', '$Session{userId}', 1, 'hours');
 SELECT count(*) FROM unnest(ARRAY['production', 'staging']) AS env, dialstack.session_create('bad', env, 'web', '{"userId": "u"}');
 
 -- A good call of each function, argument by argument.
-SELECT dialstack.scope_create('bad.scope', 'to be deleted');
+SELECT dialstack.scope_create('bad.scope', 'to be deleted', 'bad');
 CREATE TABLE t.protected (account text);
 CREATE TABLE t.good (function text, n int, argument text, type text, value text);
 INSERT INTO t.good

@@ -124,23 +124,3 @@ SELECT count(dialstack.product_create('bare'));
 SELECT tag FROM dialstack.definition_create('bare', 'web', 'Web', '', '{}', '$Session{userId}', 1, 'hours');
 SELECT t.figures(dialstack.session_dashboard('bare', 'web'));
 SELECT jsonb_array_length(d -> 'sessionsOverTime') AS periods, d -> 'environmentBreakdown' AS breakdown FROM dialstack.session_dashboard('bare', 'web', time_zone => 'UTC') AS d;
-
--- What an administrator does by hand: a revocation is noted, and counts; nothing makes the dashboard fail.
-SELECT t.product('hand');
-SELECT session_id, refresh_token FROM dialstack.session_create('hand', 'production', 'web', '{"userId": "ann"}') \gset
-SELECT count(*) FROM dialstack.session_create('hand', 'production', 'web', '{"userId": "ben"}');
-UPDATE dialstack.sessions SET revoked_at = now(), revoke_reason = 'by hand' WHERE session_id = :'session_id';
-SELECT operation, status, reason, subject, detail FROM dialstack.activity WHERE session_id = :'session_id' ORDER BY activity_id;
-SELECT t.figures(dialstack.session_dashboard('hand', 'web')) INTERSECT VALUES ('activeSessions 1'), ('activeUsers 1'), ('inactiveUsers 1'), ('revokedSessions 1') ORDER BY 1;
-SELECT refresh_token, session_id FROM dialstack.session_create('hand', 'production', 'web', '{"userId": "eve"}') \gset
-UPDATE dialstack.sessions SET expires_at = 'infinity' WHERE session_id = :'session_id';
-SELECT count(dialstack.session_dashboard('hand', 'web')), count(dialstack.maintain());
-SELECT count(dialstack.session_revoke('hand', 'production', 'web', identifier => 'eve'));
-UPDATE dialstack.sessions SET revoked_at = NULL WHERE session_id = :'session_id';
-UPDATE dialstack.sessions SET revoked_at = 'infinity', created_at = '-infinity' WHERE session_id = :'session_id';
-INSERT INTO dialstack.activity (at, month, env_id, definition_id, kind, operation, status, subject)
-SELECT 'infinity', 1, env_id, definition_id, 'user', 'create', 'success', 'eve' FROM dialstack.sessions WHERE session_id = :'session_id';
-SELECT count(dialstack.session_dashboard('hand', 'web')), count(dialstack.session_user_dashboard('hand', 'web', 'eve')), count(dialstack.maintain());
-SELECT t.figures(dialstack.session_dashboard('hand', 'web')) INTERSECT VALUES ('activeUsers 1'), ('inactiveUsers 2'), ('totalUsers 3') ORDER BY 1;
-DELETE FROM dialstack.sessions WHERE subject = 'ann' AND env_id = (SELECT env_id FROM dialstack.sessions WHERE session_id = :'session_id');
-SELECT count(dialstack.session_dashboard('hand', 'web')), count(dialstack.maintain());

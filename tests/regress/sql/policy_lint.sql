@@ -1,6 +1,6 @@
 -- policy_lint: weaknesses of the policies that call the helpers, and of the tables that are registered.
 SELECT t.product('lint');
-SELECT dialstack.scope_create('lint', 'to be deleted');
+SELECT dialstack.scope_create('lint', 'to be deleted', 'lint');
 CREATE SCHEMA l;
 CREATE ROLE regress_app;
 CREATE ROLE regress_backend;
@@ -141,7 +141,7 @@ SELECT tag FROM dialstack.definition_create('lint', 'phone', 'Phone', '', '{"use
 SELECT dialstack.protect_table('l.orders', 'n', 'lint', 'staging', 'identifier', 'phone', 'lint', open_to => '{regress_backend}', force => true);
 SELECT * FROM t.lint();
 SELECT dialstack.env_delete('lint', 'staging');
-SELECT dialstack.scope_delete('lint');
+SELECT dialstack.scope_delete('lint', 'lint');
 SELECT tag FROM dialstack.definition_delete('lint', 'phone');
 SELECT * FROM t.lint();
 -- A role of open_to is gone.

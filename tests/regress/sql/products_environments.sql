@@ -17,6 +17,12 @@ SELECT name, t.code(format('SELECT dialstack.product_create(%L)', name))
 SELECT t.error($$SELECT dialstack.product_create('pe2', name => '')$$);
 SELECT t.error($$SELECT dialstack.product_create('pe2', name => E'two\nlines')$$);
 SELECT t.error($$SELECT dialstack.product_create('pe2', name => repeat('n', 201))$$);
+-- A product has the eight built-in scopes, or those that are named; these have a description only if they are built in.
+SELECT product, dialstack.product_create(product, scopes => scopes) IS NOT NULL AS created
+  FROM (VALUES ('pe.default', NULL), ('pe.none', '{}'::text[]), ('pe.own', '{fax,call_logs,fax}')) AS c (product, scopes);
+SELECT product, count(scope) AS scopes FROM dialstack.products LEFT JOIN dialstack.scopes USING (product_id) WHERE product IN ('pe', 'pe.default', 'pe.none', 'pe.own') GROUP BY product ORDER BY product;
+SELECT scope, description FROM dialstack.scopes JOIN dialstack.products USING (product_id) WHERE product = 'pe.own' ORDER BY scope;
+SELECT scopes, t.error(format('SELECT dialstack.product_create(%L, scopes => %L)', 'pe2', scopes)) FROM unnest(ARRAY['{call_logs,NULL}', '{call logs}', '{""}']) AS scopes;
 SELECT count(*) AS made FROM dialstack.products WHERE product = 'pe2';
 
 -- Environments belong to a product; they are live unless said otherwise.

@@ -83,5 +83,5 @@ SELECT token, refresh_token, session_id FROM dialstack.session_create('rev', 'pr
 UPDATE dialstack.sessions SET revoked_at = now() WHERE session_id = :'session_id';
 SELECT t.verdict(:'token');
 SELECT ok, reason FROM dialstack.session_refresh(:'refresh_token');
--- What notes it, and what tells others, is for triggers alone.
-SELECT t.code('SELECT dialstack.note_by_hand()'), t.code('SELECT dialstack.invalidate_verdicts()');
+-- What invalidates the caches is for triggers alone.
+SELECT t.code('SELECT dialstack.invalidate_verdicts()');

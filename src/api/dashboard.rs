@@ -1,0 +1,124 @@
+//! Users, activity and figures.
+
+use pgrx::datum::{Inet, TimestampWithTimeZone};
+use pgrx::prelude::*;
+
+use super::function::{Result, functions};
+use crate::dashboard::activity_logs::{self, Asked as AskedLogs};
+use crate::dashboard::figures::{self, Asked};
+use crate::dashboard::users;
+use crate::pg::datum::json::JsonText;
+
+functions! { FUNCTIONS;
+    /// A page of a definition's users, newest first, of one environment or of all of the product.
+    #[level(Server)]
+    #[pg_extern(volatile, parallel_unsafe)]
+    fn session_users(
+        product: Option<&str>,
+        tag: Option<&str>,
+        env: default!(Option<&str>, "NULL"),
+        page: default!(Option<i32>, "1"),
+        per_page: default!(Option<i32>, "20"),
+        with_total: default!(Option<bool>, "true"),
+    ) => page {
+        identifier: String,
+        env: String,
+        first_seen: TimestampWithTimeZone,
+        last_seen: TimestampWithTimeZone,
+        total_sessions: i64,
+        active_sessions: i64,
+        status: &'static str,
+    } {
+        users::list([product, tag, env], page, per_page, with_total)?
+    }
+
+    /// All about one user, with the data of their sessions.
+    #[level(Server)]
+    #[pg_extern(volatile, parallel_unsafe)]
+    fn session_user_details(
+        product: Option<&str>,
+        tag: Option<&str>,
+        identifier: Option<&str>,
+        env: default!(Option<&str>, "NULL"),
+    ) -> Result<JsonText> {
+        Ok(users::details([product, tag, env], identifier)?)
+    }
+
+    /// A page of what happened to sessions, newest first.
+    #[level(Server)]
+    #[pg_extern(volatile, parallel_unsafe)]
+    fn session_activity_logs(
+        product: Option<&str>,
+        tag: default!(Option<&str>, "NULL"),
+        env: default!(Option<&str>, "NULL"),
+        identifier: default!(Option<&str>, "NULL"),
+        status: default!(Option<&str>, "NULL"),
+        start_at: default!(Option<TimestampWithTimeZone>, "NULL"),
+        end_at: default!(Option<TimestampWithTimeZone>, "NULL"),
+        page: default!(Option<i32>, "1"),
+        per_page: default!(Option<i32>, "20"),
+        with_total: default!(Option<bool>, "true"),
+    ) => page {
+        activity_id: i64,
+        at: TimestampWithTimeZone,
+        product: String,
+        env: String,
+        tag: Option<String>,
+        kind: String,
+        operation: String,
+        status: String,
+        reason: Option<String>,
+        session_id: Option<pgrx::Uuid>,
+        identifier: Option<String>,
+        latency_us: Option<i32>,
+        ip: Option<Inet>,
+        user_agent: Option<String>,
+        detail: Option<JsonText>,
+    } {
+        activity_logs::list(&AskedLogs {
+            product,
+            tag,
+            env,
+            identifier,
+            status,
+            start_at,
+            end_at,
+            page,
+            per_page,
+            with_total,
+        })?
+    }
+
+    /// Figures and series of a definition's sessions, in one environment or in all of the product.
+    #[level(Server)]
+    #[pg_extern(volatile, parallel_unsafe)]
+    fn session_dashboard(
+        product: Option<&str>,
+        tag: Option<&str>,
+        env: default!(Option<&str>, "NULL"),
+        group_by: default!(Option<&str>, "'day'"),
+        start_at: default!(Option<TimestampWithTimeZone>, "NULL"),
+        end_at: default!(Option<TimestampWithTimeZone>, "NULL"),
+        time_zone: default!(Option<&str>, "NULL"),
+    ) -> Result<JsonText> {
+        let asked = Asked { product, tag, env, group_by, start_at, end_at, time_zone };
+        Ok(figures::sessions(&asked)?)
+    }
+
+    /// Figures and series of one user's operations, as far back as activity is kept.
+    #[level(Server)]
+    #[pg_extern(volatile, parallel_unsafe)]
+    fn session_user_dashboard(
+        product: Option<&str>,
+        tag: Option<&str>,
+        identifier: Option<&str>,
+        env: default!(Option<&str>, "NULL"),
+        group_by: default!(Option<&str>, "'day'"),
+        start_at: default!(Option<TimestampWithTimeZone>, "NULL"),
+        end_at: default!(Option<TimestampWithTimeZone>, "NULL"),
+        time_zone: default!(Option<&str>, "NULL"),
+    ) -> Result<JsonText> {
+        let asked = Asked { product, tag, env, group_by, start_at, end_at, time_zone };
+        Ok(figures::user(&asked, identifier)?)
+    }
+}

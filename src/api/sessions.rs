@@ -1,0 +1,119 @@
+//! User sessions that exist: listing, changing and ending them.
+
+use pgrx::datum::{Inet, Interval, TimestampWithTimeZone};
+use pgrx::prelude::*;
+
+use super::function::{Result, functions};
+use crate::dashboard::sessions::{self, List};
+use crate::service::session_data::SessionData;
+use crate::service::{change, revoke};
+
+functions! { FUNCTIONS;
+    /// Revokes one session, or all of a user; returns how many.
+    #[level(Server)]
+    #[pg_extern(volatile, parallel_unsafe)]
+    fn session_revoke(
+        product: Option<&str>,
+        env: Option<&str>,
+        tag: Option<&str>,
+        session_id: default!(Option<pgrx::Uuid>, "NULL"),
+        identifier: default!(Option<&str>, "NULL"),
+    ) -> Result<i64> {
+        Ok(revoke::revoke([product, env, tag], session_id, identifier)?)
+    }
+
+    /// Revokes all sessions of a user, but for one if it is named; returns how many.
+    #[level(Server)]
+    #[pg_extern(volatile, parallel_unsafe)]
+    fn session_revoke_all(
+        product: Option<&str>,
+        env: Option<&str>,
+        tag: Option<&str>,
+        identifier: Option<&str>,
+        except_session_id: default!(Option<pgrx::Uuid>, "NULL"),
+    ) -> Result<i64> {
+        Ok(revoke::revoke_all([product, env, tag], identifier, except_session_id)?)
+    }
+
+    /// Replaces the data of a living session.
+    ///
+    /// Access tokens that are out keep the old data; `session_verify` returns the new data at once.
+    #[level(Server)]
+    #[pg_extern(volatile, parallel_unsafe)]
+    fn session_update_data(
+        session_id: Option<pgrx::Uuid>,
+        data: Option<SessionData>,
+    ) => rows { session_id: pgrx::Uuid, expires_at: TimestampWithTimeZone } {
+        vec![change::update_data(session_id, data)?]
+    }
+
+    /// Moves the end of a living session, within what its definition allows.
+    ///
+    /// Access tokens that are out keep their own expiry.
+    #[level(Server)]
+    #[pg_extern(volatile, parallel_unsafe)]
+    fn session_extend(
+        session_id: Option<pgrx::Uuid>,
+        by: Option<Interval>,
+    ) => rows { session_id: pgrx::Uuid, expires_at: TimestampWithTimeZone } {
+        vec![change::extend(session_id, by)?]
+    }
+
+    /// A page of sessions, of one user (newest first) or of all of a definition (by identifier).
+    #[level(Server)]
+    #[pg_extern(volatile, parallel_unsafe)]
+    fn session_list(
+        product: Option<&str>,
+        env: Option<&str>,
+        tag: Option<&str>,
+        identifier: default!(Option<&str>, "NULL"),
+        page: default!(Option<i32>, "1"),
+        per_page: default!(Option<i32>, "10"),
+        active_only: default!(Option<bool>, "true"),
+        with_total: default!(Option<bool>, "true"),
+    ) => page {
+        session_id: pgrx::Uuid,
+        identifier: Option<String>,
+        start_at: TimestampWithTimeZone,
+        end_at: TimestampWithTimeZone,
+        active: bool,
+        last_seen_at: TimestampWithTimeZone,
+        ip: Option<Inet>,
+        user_agent: Option<String>,
+    } {
+        sessions::list(&List {
+            product,
+            env,
+            tag,
+            identifier,
+            page,
+            per_page,
+            active_only,
+            with_total,
+        })?
+    }
+
+    /// All about one session but its data, dead or alive.
+    #[level(Server)]
+    #[pg_extern(volatile, parallel_unsafe)]
+    fn session_info(session_id: Option<pgrx::Uuid>) => rows {
+        session_id in listed: pgrx::Uuid,
+        identifier in listed: Option<String>,
+        start_at in listed: TimestampWithTimeZone,
+        end_at in listed: TimestampWithTimeZone,
+        active in listed: bool,
+        last_seen_at in listed: TimestampWithTimeZone,
+        ip in listed: Option<Inet>,
+        user_agent in listed: Option<String>,
+        kind: String,
+        product: Option<String>,
+        env: Option<String>,
+        tag: Option<String>,
+        generation: i32,
+        revoked_at: Option<TimestampWithTimeZone>,
+        revoke_reason: Option<String>,
+        scopes: Option<Vec<String>>,
+    } {
+        vec![sessions::info(session_id)?]
+    }
+}

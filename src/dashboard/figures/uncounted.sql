@@ -1,0 +1,11 @@
+-- The dashboard of user sessions. $1, $2: numbers and names of the environments; $3: definition;
+-- $4: now; $5: hour, day, week or month; $6, $7: first and last moment asked for; $8: time zone.
+-- All of it is one statement, so that rollups and what is newer are seen by one snapshot.
+WITH uncounted AS MATERIALIZED (
+    SELECT a.at, a.env_id, a.definition_id, a.operation, a.status, a.subject, a.latency_us,
+           a.session_created_at, a.expires_before, a.expires_after
+      FROM dialstack.activity a
+     WHERE (a.xid, a.activity_id) > ((SELECT r.xid FROM dialstack.rollup_state r),
+                                     (SELECT r.activity_id FROM dialstack.rollup_state r))
+       AND a.kind = 'user' AND a.env_id = ANY ($1) AND a.definition_id = $3
+),

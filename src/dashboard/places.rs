@@ -1,0 +1,39 @@
+//! Which sessions a list or a figure is of.
+
+use crate::error::{Code, Result};
+use crate::service::caller::{self, Envs};
+use crate::service::{configuration, required};
+
+/// The sessions of a definition in some environments of its product.
+pub struct Place {
+    pub envs: Envs,
+    pub definition_id: i32,
+}
+
+/// The sessions of a definition in the environment named, or in all of the product; an API key narrows them to
+/// its own environment.
+///
+/// # Errors
+/// `code` for what is NULL; those of [`caller::envs`]; `DEFINITION_NOT_FOUND`.
+pub fn place(
+    product: Option<&str>,
+    tag: Option<&str>,
+    env: Option<&str>,
+    code: Code,
+) -> Result<Place> {
+    let product = required(product, "product", code)?;
+    let tag = required(tag, "tag", code)?;
+    Ok(Place {
+        envs: caller::envs(product, env)?,
+        definition_id: definition_id(product, tag)?,
+    })
+}
+
+/// The number of a product's definition.
+///
+/// # Errors
+/// `PRODUCT_NOT_FOUND`, `DEFINITION_NOT_FOUND`.
+pub fn definition_id(product: &str, tag: &str) -> Result<i32> {
+    let product_id = configuration::product_id(product)?;
+    Ok(configuration::definition(&product_id, tag)?.definition_id)
+}

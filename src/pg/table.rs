@@ -1,0 +1,416 @@
+//! How the tables of the extension are declared: each once, by [`table!`], with the name, the type and the
+//! nullability of every column.
+//!
+//! From one declaration come the check that the table still has these columns, the typed columns that a
+//! scan or an insert takes, and the indexes with the types of their keys.
+
+use std::ffi::CStr;
+use std::marker::PhantomData;
+
+use pgrx::datum::{Date, Inet, Interval, TimestampWithTimeZone};
+use pgrx::{FromDatum, IntoDatum, pg_sys};
+
+use crate::error::{Code, Error, Result};
+use crate::pg::clock::{self, Micros};
+use crate::pg::datum::json::JsonText;
+use crate::pg::datum::uuid::{pg_uuid, uuid};
+use crate::pg::datum::varlena::Varlena;
+use crate::pg::relcache::Relation;
+
+/// A type of column: as the server names it, and as Rust reads and writes it.
+pub trait SqlType {
+    /// Its object id.
+    const OID: pg_sys::Oid;
+    /// What a value is in Rust.
+    type Value;
+
+    /// Copies a value; `None` for NULL.
+    ///
+    /// # Safety
+    /// The datum is of this type, or `is_null`.
+    unsafe fn read(datum: pg_sys::Datum, is_null: bool) -> Option<Self::Value>;
+
+    /// The value in the server's form, in the current memory context.
+    fn write(value: Self::Value) -> Option<pg_sys::Datum>;
+}
+
+macro_rules! sql_types {
+    ($($(#[$doc:meta])* $name:ident = $oid:ident, $value:ty $(, $stored:ty, $from:expr, $to:expr)?;)*) => { $(
+        $(#[$doc])*
+        pub struct $name;
+
+        impl SqlType for $name {
+            const OID: pg_sys::Oid = pg_sys::$oid;
+            type Value = $value;
+
+            unsafe fn read(datum: pg_sys::Datum, is_null: bool) -> Option<Self::Value> {
+                // SAFETY: by this function's own contract, a datum of the type that the conversion reads.
+                sql_types!(@read unsafe { FromDatum::from_datum(datum, is_null) } $(, $stored, $from)?)
+            }
+
+            fn write(value: Self::Value) -> Option<pg_sys::Datum> {
+                sql_types!(@write value $(, $to)?).into_datum()
+            }
+        }
+    )* };
+    (@read $read:expr) => { $read };
+    (@read $read:expr, $stored:ty, $from:expr) => {{
+        let stored: Option<$stored> = $read;
+        stored.map($from)
+    }};
+    (@write $value:expr) => { $value };
+    (@write $value:expr, $to:expr) => { ($to)($value) };
+}
+
+sql_types! {
+    /// `boolean`
+    Bool = BOOLOID, bool;
+    /// `integer`
+    Int4 = INT4OID, i32;
+    /// `bigint`
+    Int8 = INT8OID, i64;
+    /// `oid`
+    Oid = OIDOID, pg_sys::Oid;
+    /// `date`
+    Day = DATEOID, Date;
+    /// `timestamptz`, as microseconds since 2000-01-01 00:00 UTC
+    Timestamptz = TIMESTAMPTZOID, Micros, TimestampWithTimeZone, clock::micros, clock::timestamptz;
+    /// `interval`
+    Span = INTERVALOID, Interval;
+    /// `uuid`
+    Uuid = UUIDOID, uuid::Uuid, pgrx::Uuid, uuid, |id| pg_uuid(&id);
+    /// `text`
+    Text = TEXTOID, String;
+    /// `text[]` without nulls
+    Texts = TEXTARRAYOID, Vec<String>;
+    /// `uuid[]`, in the server's own form
+    Uuids = UUIDARRAYOID, Varlena;
+    /// `bytea`
+    Bytea = BYTEAOID, Vec<u8>;
+    /// `jsonb`
+    Jsonb = JSONBOID, JsonText;
+    /// `inet`
+    Address = INETOID, Inet;
+}
+
+/// A type that index look-ups compare by equality.
+pub trait Comparable: SqlType {
+    /// The server's equality function of the type.
+    const EQUALS: u32;
+    /// A value to look for.
+    type Key<'a>: Copy;
+
+    /// The value in the server's form: inside `key`, or in the current memory context.
+    fn key(key: Self::Key<'_>) -> pg_sys::Datum;
+}
+
+impl Comparable for Int4 {
+    const EQUALS: u32 = pg_sys::F_INT4EQ;
+    type Key<'a> = i32;
+
+    fn key(key: i32) -> pg_sys::Datum {
+        pg_sys::Datum::from(key)
+    }
+}
+
+impl Comparable for Uuid {
+    const EQUALS: u32 = pg_sys::F_UUID_EQ;
+    type Key<'a> = &'a uuid::Uuid;
+
+    fn key(key: &uuid::Uuid) -> pg_sys::Datum {
+        pg_sys::Datum::from(key.as_bytes().as_ptr())
+    }
+}
+
+impl Comparable for Text {
+    const EQUALS: u32 = pg_sys::F_TEXTEQ;
+    type Key<'a> = &'a str;
+
+    fn key(key: &str) -> pg_sys::Datum {
+        key.into_datum().unwrap_or(pg_sys::Datum::null())
+    }
+}
+
+impl Comparable for Bytea {
+    const EQUALS: u32 = pg_sys::F_BYTEAEQ;
+    type Key<'a> = &'a [u8];
+
+    fn key(key: &[u8]) -> pg_sys::Datum {
+        key.into_datum().unwrap_or(pg_sys::Datum::null())
+    }
+}
+
+/// A column that may be null.
+pub struct Nullable;
+
+/// A column that is declared NOT NULL.
+pub struct NotNull;
+
+/// What reading a column gives.
+pub trait Nullability {
+    /// The value, or an option of it.
+    type Read<V>;
+
+    /// # Errors
+    /// `unexpected()` for a NULL where none can be.
+    fn read<V>(value: Option<V>, unexpected: impl FnOnce() -> Error) -> Result<Self::Read<V>>;
+}
+
+impl Nullability for Nullable {
+    type Read<V> = Option<V>;
+
+    fn read<V>(value: Option<V>, _: impl FnOnce() -> Error) -> Result<Option<V>> {
+        Ok(value)
+    }
+}
+
+impl Nullability for NotNull {
+    type Read<V> = V;
+
+    fn read<V>(value: Option<V>, unexpected: impl FnOnce() -> Error) -> Result<V> {
+        value.ok_or_else(unexpected)
+    }
+}
+
+/// A column as a table declares it.
+pub struct ColumnDeclaration {
+    /// Its name.
+    pub name: &'static CStr,
+    /// Its type.
+    pub type_oid: pg_sys::Oid,
+}
+
+/// A declared table. Its columns come first, in order; others may have added some behind them.
+pub trait Table: Sized + 'static {
+    /// Its relation.
+    fn relation() -> &'static Relation;
+    /// All its columns, in order.
+    const COLUMNS: &'static [ColumnDeclaration];
+
+    /// The error of a column that the extension did not make so.
+    fn altered(column: i16, what: &str) -> Error {
+        let declared = usize::try_from(column - 1)
+            .ok()
+            .and_then(|n| Self::COLUMNS.get(n));
+        let name = declared.map_or(c"?", |declared| declared.name);
+        Self::relation().altered(&format!("Column {} {what}.", name.to_string_lossy()))
+    }
+}
+
+/// A column of table `R` with type `T`; `N` is [`NotNull`] or [`Nullable`].
+pub struct Column<R, T, N> {
+    pub(super) number: i16,
+    of: PhantomData<(R, T, N)>,
+}
+
+impl<R, T, N> Clone for Column<R, T, N> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<R, T, N> Copy for Column<R, T, N> {}
+
+impl<R: Table, T: SqlType, N> Column<R, T, N> {
+    /// The column with this number, counted from 1. Only [`table!`] calls this: it knows type and number.
+    pub const fn declared(number: i16) -> Self {
+        Column {
+            number,
+            of: PhantomData,
+        }
+    }
+
+    /// Its number, counted from 1.
+    pub const fn number(self) -> i16 {
+        self.number
+    }
+
+    /// Its type.
+    pub const fn type_of(self) -> PhantomData<T> {
+        PhantomData
+    }
+
+    /// A value to insert into the column; `None` is NULL.
+    pub fn set(self, value: impl Into<Option<T::Value>>) -> Assignment<R> {
+        Assignment {
+            number: self.number,
+            value: value.into().and_then(T::write),
+            of: PhantomData,
+        }
+    }
+}
+
+impl<R: Table, N> Column<R, Bytea, N> {
+    /// Bytes to insert into the column, without a copy that nobody wipes; `None` is NULL.
+    pub fn set_bytes(self, bytes: Option<&[u8]>) -> Assignment<R> {
+        Assignment {
+            number: self.number,
+            value: bytes.and_then(IntoDatum::into_datum),
+            of: PhantomData,
+        }
+    }
+}
+
+/// A value for a column of table `R`.
+pub struct Assignment<R> {
+    pub(super) number: i16,
+    pub(super) value: Option<pg_sys::Datum>,
+    of: PhantomData<R>,
+}
+
+/// A B-tree of table `R` over columns with the types `C`.
+pub struct Index<R, C> {
+    /// The index itself.
+    pub relation: Relation,
+    pub(super) columns: &'static [i16],
+    of: PhantomData<(R, C)>,
+}
+
+impl<R: Table, C> Index<R, C> {
+    /// The index of this name. Only [`table!`] calls this.
+    pub const fn declared(name: &'static CStr, columns: &'static [i16]) -> Self {
+        Index {
+            relation: Relation::new(name),
+            columns,
+            of: PhantomData,
+        }
+    }
+}
+
+/// The types of an index's columns, and what is looked for in them.
+pub trait IndexKeys {
+    /// The values.
+    type Values<'a>: Copy;
+    /// As the server takes them.
+    type Scan: AsMut<[pg_sys::ScanKeyData]>;
+
+    /// The condition `column = value AND …`.
+    fn scan_keys(columns: &[i16], values: Self::Values<'_>) -> Self::Scan;
+}
+
+macro_rules! index_keys {
+    ($($count:literal: $($t:ident $n:tt),*;)*) => { $(
+        impl<$($t: Comparable),*> IndexKeys for ($($t,)*) {
+            type Values<'a> = ($($t::Key<'a>,)*);
+            type Scan = [pg_sys::ScanKeyData; $count];
+
+            fn scan_keys(columns: &[i16], values: Self::Values<'_>) -> Self::Scan {
+                let mut keys = [pg_sys::ScanKeyData::default(); $count];
+                $(equals(&mut keys[$n], columns[$n], $t::EQUALS, $t::key(values.$n));)*
+                keys
+            }
+        }
+    )* };
+}
+
+// As many columns as the widest index of the extension has. More do not compile.
+index_keys! {
+    1: A 0;
+    2: A 0, B 1;
+    3: A 0, B 1, C 2;
+}
+
+fn equals(slot: &mut pg_sys::ScanKeyData, column: i16, function: u32, value: pg_sys::Datum) {
+    let strategy = pg_sys::BTEqualStrategyNumber as u16;
+    // SAFETY: fills the slot; the function is a built-in equality function of the value's type.
+    unsafe { pg_sys::ScanKeyInit(slot, column, strategy, function.into(), value) }
+}
+
+/// The error of a value that cannot be what the table's own code has written.
+pub fn unreadable<R: Table, T, N>(column: Column<R, T, N>) -> Error {
+    R::altered(
+        column.number,
+        "holds a value that the extension does not know",
+    )
+}
+
+/// The error of a relation of the extension that is not as it made it.
+pub(super) fn altered(name: &CStr, detail: &str) -> Error {
+    Error::new(
+        Code::JwtNotAvailable,
+        format!("dialstack.{} is not as the extension made it", name.to_string_lossy()),
+    )
+    .detail(detail)
+    .hint("Undo what was changed in schema dialstack; if the library is newer than its tables, run ALTER EXTENSION dialstack_sessions UPDATE.")
+}
+
+/// Declares a table of the extension.
+///
+/// ```text
+/// table! {
+///     /// One row a session.
+///     Sessions = c"sessions" {
+///         session_id: Uuid,
+///         revoked_at: Timestamptz null,
+///     }
+///     indexes { BY_ID: (Uuid) = c"sessions_pkey" (session_id), }
+/// }
+/// ```
+///
+/// gives the type `Sessions` with a typed constant for each column (`Sessions::session_id`), and the
+/// statics of its indexes.
+macro_rules! table {
+    (
+        $(#[$doc:meta])*
+        $table:ident = $name:literal {
+            $($column:ident: $type:ident $($null:ident)?,)*
+        }
+        $(indexes { $($index:ident: ($($key:ident),*) = $index_name:literal ($($part:ident),*),)* })?
+    ) => {
+        $(#[$doc])*
+        pub struct $table;
+
+        const _: () = {
+            static RELATION: $crate::pg::relcache::Relation = $crate::pg::relcache::Relation::new($name);
+
+            impl $crate::pg::table::Table for $table {
+                fn relation() -> &'static $crate::pg::relcache::Relation {
+                    &RELATION
+                }
+
+                const COLUMNS: &'static [$crate::pg::table::ColumnDeclaration] = &[$(
+                    $crate::pg::table::ColumnDeclaration {
+                        name: match std::ffi::CStr::from_bytes_with_nul(
+                            concat!(stringify!($column), "\0").as_bytes(),
+                        ) {
+                            Ok(name) => name,
+                            Err(_) => unreachable!(),
+                        },
+                        type_oid: <$crate::pg::table::$type as $crate::pg::table::SqlType>::OID,
+                    },
+                )*];
+            }
+        };
+
+        $crate::pg::table::table!(@columns $table { $($column: $type $($null)?,)* });
+        $($(
+            #[doc = concat!("The index `", stringify!($index), "` over ", stringify!($($part),*), ".")]
+            pub static $index: $crate::pg::table::Index<$table, ($($crate::pg::table::$key,)*)> = {
+                // The keys have the types of the columns.
+                $(let _: std::marker::PhantomData<$crate::pg::table::$key> = $table::$part.type_of();)*
+                $crate::pg::table::Index::declared($index_name, &[$($table::$part.number()),*])
+            };
+        )*)?
+    };
+    (@columns $table:ident { $($column:ident: $type:ident $($null:ident)?,)* }) => {
+        const _: () = {
+            #[allow(non_camel_case_types, dead_code, reason = "only the order counts")]
+            enum Number { before_the_first, $($column),* }
+
+            #[allow(non_upper_case_globals, dead_code, reason = "named as in SQL; all are declared, some are read")]
+            impl $table {
+                $(
+                    #[doc = concat!("The column `", stringify!($column), "`.")]
+                    pub const $column: $crate::pg::table::Column<
+                        $table,
+                        $crate::pg::table::$type,
+                        $crate::pg::table::table!(@nullability $($null)?),
+                    > = $crate::pg::table::Column::declared(Number::$column as i16);
+                )*
+            }
+        };
+    };
+    (@nullability) => { $crate::pg::table::NotNull };
+    (@nullability null) => { $crate::pg::table::Nullable };
+}
+pub(crate) use table;

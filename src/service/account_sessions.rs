@@ -1,0 +1,124 @@
+//! Creating an account session: a client secret for one account, limited to components.
+
+use pgrx::datum::Interval;
+use serde_json::{Map, Value, json};
+
+use crate::error::{Code, Coded, Error, Result};
+use crate::pg::clock::{self, Micros};
+use crate::pg::datum::json::JsonText;
+use crate::pg::random;
+use crate::pg::roles::AsOwner;
+use crate::service::caller;
+use crate::service::key_ring;
+use crate::session::{Span, check_components, check_identifier, resolve_components};
+use crate::tables::activity::Origin;
+use crate::tables::scopes;
+use crate::tables::sessions::create::{self as stored, Kind, NewSession};
+use crate::token::{KeyError, OpaqueFamily, Purpose, opaque};
+
+const CODE: Code = Code::CreateFailed;
+
+/// Longest life of an account or client session: ten years.
+pub const MAX_LIFE: Span = Span {
+    months: 120,
+    days: 0,
+    micros: 0,
+};
+
+/// What an account session is created from.
+pub struct Request<'a> {
+    /// Whose session it is: 1 to 255 characters.
+    pub account: &'a str,
+    /// Which scopes of the product are enabled; all of them if absent.
+    pub components: Option<JsonText>,
+    /// The product; may be left out where the environment is known without it.
+    pub product: Option<&'a str>,
+    /// The environment; may be left out where it is the only one, or an API key is for one.
+    pub env: Option<&'a str>,
+    /// How long it lives: more than nothing, at most [`MAX_LIFE`].
+    pub expires_in: &'a Interval,
+}
+
+/// An account session that was created.
+pub struct AccountSession {
+    /// Its token.
+    pub client_secret: String,
+    /// When it ends.
+    pub expires_at: Micros,
+    /// Every scope of the product, with whether it is enabled.
+    pub components: JsonText,
+}
+
+/// Creates an account session.
+///
+/// # Errors
+/// `CREATE_FAILED` for arguments that are not valid, and where no component would be enabled;
+/// `SCOPE_NOT_FOUND` for an unknown component; those of [`caller::Caller::env`]; `JWT_NOT_AVAILABLE`.
+pub fn create(request: Request<'_>) -> Result<AccountSession> {
+    let caller = caller::caller()?;
+    caller.full()?;
+    check_identifier("account", request.account).coded(CODE)?;
+    let env = caller.env(request.product, request.env, CODE)?;
+    let now = clock::now();
+    let expires_at = expiry(request.expires_in, now)?;
+    let given = request
+        .components
+        .map(|text| text.parse())
+        .transpose()
+        .coded(CODE)?;
+    let known = scopes::names(&AsOwner::enter()?, &env.product_id)?;
+    check_components(given.as_ref(), &known).coded(Code::ScopeNotFound)?;
+    let components = resolve_components(given.as_ref(), &known).coded(CODE)?;
+    // Reading the scopes may have waited for a lock: take the key ring only now.
+    let ring = key_ring::ring()?;
+    let number = ring
+        .active_number(Purpose::Token)
+        .ok_or(KeyError::Unavailable(Purpose::Token))?;
+    let session_id = random::uuid()?;
+    let client_secret = opaque::issue(
+        &ring,
+        OpaqueFamily::ClientSecret,
+        env.mode,
+        Some(number),
+        session_id,
+    )?;
+    let enabled = components.iter().filter(|(_, enabled)| *enabled);
+    stored::insert(
+        &AsOwner::enter()?,
+        NewSession {
+            session_id,
+            kind: Kind::Account {
+                scopes: enabled.map(|(name, _)| name.clone()).collect(),
+            },
+            env_id: env.env_id,
+            subject: request.account,
+            now,
+            token_expires_at: expires_at,
+            expires_at,
+            key_number: number.cast_signed(),
+            origin: Origin::of_key(caller.api_key_id()),
+        },
+    )?;
+    let components: Map<_, _> = components
+        .into_iter()
+        .map(|(name, enabled)| (name, json!({ "enabled": enabled })))
+        .collect();
+    Ok(AccountSession {
+        client_secret,
+        expires_at,
+        components: JsonText::of(&Value::Object(components)),
+    })
+}
+
+fn expiry(expires_in: &Interval, now: Micros) -> Result<Micros> {
+    let span = clock::span(expires_in);
+    let end = clock::add(now, &span, CODE)?;
+    if !span.is_positive() || end <= now || end > clock::add(now, &MAX_LIFE, CODE)? {
+        return Err(Error::new(
+            CODE,
+            "expires_in is not a time that an account session can live",
+        )
+        .hint("Give a positive interval of at most ten years, or leave it out for one hour."));
+    }
+    Ok(clock::ceil_to_second(end))
+}

@@ -1,0 +1,128 @@
+//! Changing a living session: its data, its end.
+
+use std::rc::Rc;
+
+use pgrx::datum::{Interval, TimestampWithTimeZone};
+
+use crate::error::{Code, Error, Result};
+use crate::pg::clock::{self, Micros, timestamptz};
+use crate::pg::datum::uuid::{pg_uuid, uuid};
+use crate::pg::roles::AsOwner;
+use crate::service::configuration::{self, StoredDefinition};
+use crate::service::session_data::SessionData;
+use crate::service::{caller, key_ring, required, revocations, tokens};
+use crate::session::period::MAX_SPAN_MICROS;
+use crate::tables::sessions::{self, SessionRow, change};
+
+/// A session that was changed, and when it ends.
+pub struct Changed {
+    pub session_id: pgrx::Uuid,
+    pub expires_at: TimestampWithTimeZone,
+}
+
+/// A living user session, its row locked, and its definition.
+fn lock_living(
+    owner: &AsOwner,
+    session_id: Option<pgrx::Uuid>,
+    now: Micros,
+    code: Code,
+) -> Result<(SessionRow, Rc<StoredDefinition>)> {
+    let session_id = uuid(required(session_id, "session_id", code)?);
+    change::lock(owner, &session_id)?;
+    let row = sessions::by_id(&session_id)?.filter(|row| row.lives(now));
+    let stored = match row.as_ref().and_then(|row| row.definition_id) {
+        Some(id) => configuration::definition_by_id(id)?,
+        None => None,
+    };
+    if let Some(row) = &row {
+        caller::narrow(row.env_id)?;
+    }
+    row.zip(stored).ok_or_else(|| {
+        Error::new(
+            Code::SessionNotFound,
+            "there is no living user session with that id",
+        )
+        .hint("dialstack.session_info() shows whether it was revoked or has expired.")
+    })
+}
+
+/// Replaces the data of a living session. Access tokens that are out keep the old data.
+///
+/// # Errors
+/// `CREATE_FAILED` for data that the definition does not allow, or of another user; `SESSION_NOT_FOUND`;
+/// those of [`caller::narrow`]; `CONFLICT`.
+pub fn update_data(session_id: Option<pgrx::Uuid>, data: Option<SessionData>) -> Result<Changed> {
+    let code = Code::CreateFailed;
+    let data = required(data, "data", code)?;
+    let owner = AsOwner::enter()?;
+    let (row, stored) = lock_living(&owner, session_id, clock::now(), code)?;
+    let checked = tokens::check_against(&stored, &data.text())?;
+    if row.subject.as_deref() != Some(&checked.identifier) {
+        return Err(
+            Error::new(code, "the data names another user than the session's")
+                .detail(format!("The selector is {}.", stored.definition.selector))
+                .hint("Keep the identifier, or create a session for the other user."),
+        );
+    }
+    let ring = key_ring::ring()?;
+    tokens::check_token_size(&ring, &row, &stored, &checked)?;
+    let (key_number, sealed_data) = data.seal(&ring, row.session_id)?;
+    let number = key_number.cast_signed();
+    if !change::set_data(&owner, &row.session_id, sealed_data, number)? {
+        return Err(revocations::conflict());
+    }
+    Ok(Changed {
+        session_id: pg_uuid(&row.session_id),
+        expires_at: timestamptz(row.expires_at),
+    })
+}
+
+/// Moves the end of a living session, at most to what the definition's `max_lifetime` and `idle_timeout` allow.
+///
+/// # Errors
+/// `REFRESH_FAILED` for an interval that is not positive or ends more than 100 years from now;
+/// `SESSION_NOT_FOUND`; those of [`caller::narrow`]; `CONFLICT`.
+pub fn extend(session_id: Option<pgrx::Uuid>, by: Option<Interval>) -> Result<Changed> {
+    let code = Code::RefreshFailed;
+    let by = clock::span(&required(by, "by", code)?);
+    if !by.is_positive() || !by.is_within_a_century() {
+        return Err(
+            Error::new(code, "by is not a time that a session can be extended by")
+                .hint("Give a positive interval of at most 100 years."),
+        );
+    }
+    let now = clock::now();
+    let owner = AsOwner::enter()?;
+    let (row, stored) = lock_living(&owner, session_id, now, code)?;
+    // A session ends on a full second.
+    let mut expires_at = clock::ceil_to_second(clock::add(row.expires_at, &by, code)?);
+    if expires_at <= row.expires_at {
+        return Err(
+            Error::new(code, "by would not make the session last longer")
+                .hint("Give an interval whose parts are all positive."),
+        );
+    }
+    if expires_at.saturating_sub(now) > MAX_SPAN_MICROS {
+        return Err(
+            Error::new(code, "the session would end more than 100 years from now")
+                .hint("Extend it by less."),
+        );
+    }
+    let refreshed_at = row.rotated_at.unwrap_or(row.created_at);
+    for (from, cap) in [
+        (row.created_at, stored.definition.max_lifetime),
+        (refreshed_at, stored.definition.idle_timeout),
+    ] {
+        if let Some(cap) = cap {
+            let end = clock::ceil_to_second(clock::add(from, &cap, code)?);
+            expires_at = expires_at.min(end.max(row.expires_at));
+        }
+    }
+    if !change::extend(&owner, &row, expires_at, now)? {
+        return Err(revocations::conflict());
+    }
+    Ok(Changed {
+        session_id: pg_uuid(&row.session_id),
+        expires_at: timestamptz(expires_at),
+    })
+}

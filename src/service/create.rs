@@ -1,0 +1,142 @@
+//! Creating user sessions.
+
+use std::rc::Rc;
+
+use pgrx::datum::Interval;
+
+use crate::error::{Code, Error, Result};
+use crate::pg::clock;
+use crate::pg::random;
+use crate::pg::roles::AsOwner;
+use crate::service::caller;
+use crate::service::configuration;
+use crate::service::key_ring;
+use crate::service::revocations::{self, Which};
+use crate::service::session_data::SessionData;
+use crate::service::tokens::{Issue, Tokens, check_against, check_origin, issue, lifetimes};
+use crate::session::{Definition, Room, room};
+use crate::tables::activity::Origin;
+use crate::tables::session_users::{self, UserKey};
+use crate::tables::sessions::create::{self as stored, Kind, NewSession};
+use crate::token;
+
+/// What a session is created from.
+pub struct Create<'a> {
+    /// The product's name.
+    pub product: &'a str,
+    /// The environment's name.
+    pub env: &'a str,
+    /// The tag of the definition.
+    pub tag: &'a str,
+    /// The session's data.
+    pub data: &'a SessionData,
+    /// Where the request came from.
+    pub origin: Origin<'a>,
+    /// How long the first access token lives; absent: as the definition says.
+    pub expires_in: Option<Interval>,
+}
+
+/// Creates a session and makes its first tokens.
+///
+/// # Errors
+/// `CREATE_FAILED` for data, an origin or an expiry that the definition or the service does not allow;
+/// `SESSION_LIMIT_REACHED` at a cap that denies; 40001 where another call for the same user committed after
+/// the transaction's snapshot (REPEATABLE READ and above).
+pub fn create(call: &Create<'_>) -> Result<Tokens> {
+    check_origin(&call.origin, Code::CreateFailed)?;
+    // Deleting an environment or a definition keeps creates out by a lock on the same table: what is found
+    // now stays until this transaction ends.
+    session_users::lock_table()?;
+    let env = configuration::env(call.product, call.env)?;
+    let definition = configuration::definition(&env.product_id, call.tag)?;
+    let checked = check_against(&definition, &call.data.text())?;
+    let api_key_id = caller::narrow(env.env_id)?;
+    let user = UserKey {
+        env_id: env.env_id,
+        definition_id: definition.definition_id,
+        identifier: &checked.identifier,
+    };
+    let owner = AsOwner::enter()?;
+    make_room(&owner, &definition.definition, user)?;
+
+    let now = clock::now();
+    let expires_in = call.expires_in.as_ref();
+    let lifetimes = lifetimes(
+        &definition.definition,
+        now,
+        None,
+        expires_in,
+        Code::CreateFailed,
+    )?;
+    let ring = key_ring::ring()?;
+    let session_id = random::uuid()?;
+    let (key_number, sealed_data) = call.data.seal(&ring, session_id)?;
+    let session = NewSession {
+        session_id,
+        kind: Kind::User {
+            definition_id: definition.definition_id,
+            sealed_data: &sealed_data,
+        },
+        env_id: env.env_id,
+        subject: &checked.identifier,
+        now,
+        token_expires_at: lifetimes.token,
+        expires_at: lifetimes.session,
+        key_number: key_number.cast_signed(),
+        origin: Origin {
+            api_key_id,
+            ..call.origin
+        },
+    };
+    stored::insert(&owner, session)?;
+
+    // That may have waited for another call of the same user, and keys may have been revoked meanwhile.
+    let present = key_ring::ring()?;
+    if !Rc::ptr_eq(&ring, &present)
+        && token::sealed::open(&present, key_number, session_id, &sealed_data).is_err()
+    {
+        return Err(revocations::conflict());
+    }
+    issue(&Issue {
+        ring: &present,
+        env: &env,
+        tag: &definition.definition.tag,
+        identifier: &checked.identifier,
+        session_id,
+        generation: 0,
+        data: &checked.text,
+        now,
+        expires_at: lifetimes.token,
+    })
+}
+
+/// Where the definition has a cap, locks the user's row so that nobody else adds a session, and at the cap evicts
+/// the oldest sessions or denies the new one.
+fn make_room(owner: &AsOwner, definition: &Definition, user: UserKey<'_>) -> Result<()> {
+    let Some(max) = definition.max_sessions else {
+        return Ok(());
+    };
+    session_users::lock(owner, user, clock::now())?;
+    let now = clock::now();
+    let living = session_users::living(owner, user, now)?;
+    match room(living, Some(max), definition.on_limit) {
+        Room::Free => Ok(()),
+        Room::Evict(count) => {
+            for session_id in session_users::oldest(owner, user, now, count)? {
+                let which = Which::One {
+                    session_id,
+                    env_id: user.env_id,
+                    definition_id: user.definition_id,
+                };
+                revocations::revoke(owner, &which, revocations::EVICTED, now)?;
+            }
+            Ok(())
+        }
+        Room::Full => Err(Error::new(
+            Code::SessionLimitReached,
+            "the user has as many living sessions as the definition allows",
+        )
+        .detail(format!("max_sessions is {max} and on_limit is deny."))
+        .hint("Revoke one of them, or define on_limit as evict_oldest.")),
+    }
+}

@@ -1,0 +1,191 @@
+//! What a token is: for a resource server, and step by step for an administrator.
+
+use serde_json::{Value, json};
+
+use crate::error::Result;
+use crate::pg::clock::{self, Micros};
+use crate::service::configuration;
+use crate::service::key_ring;
+use crate::service::session_data::SessionData;
+use crate::service::verdict::{self, Verdict};
+use crate::session::Expected;
+use crate::tables::sessions;
+use crate::token::{AuthenticToken, Rejected};
+
+/// What a resource server may know of a token (RFC 7662, section 2.2); `{"active": false}` and nothing else for any
+/// that is not good.
+///
+/// # Errors
+/// `JWT_NOT_AVAILABLE` when no token can be verified at all.
+pub fn introspect(token: Option<&str>) -> Result<Value> {
+    let inactive = json!({ "active": false });
+    let Some(token) = token else {
+        return Ok(inactive);
+    };
+    let Verdict::Live(live) = verdict::verify(token, &Expected::default())? else {
+        return Ok(inactive);
+    };
+    let session = &live.session;
+    let row = &session.row;
+    let mut answer = json!({
+        "active": true,
+        "client_id": live.env.product,
+        "aud": format!("{}/{}", live.env.product, live.env.env),
+        "iss": key_ring::ring()?.instance().issuer(),
+        "sid": row.session_id.to_string(),
+        "token_type": "Bearer",
+        "exp": clock::unix_seconds(session.expires_at()),
+        "iat": clock::unix_seconds(row.created_at),
+    });
+    if let Some(subject) = &row.subject {
+        answer["sub"] = json!(subject);
+    }
+    if let Some(tag) = session.tag() {
+        answer["tag"] = json!(tag);
+        answer["username"] = json!(row.subject);
+    }
+    if let Some(scopes) = &row.scopes {
+        answer["scope"] = json!(scopes.join(" "));
+    }
+    if let Ok(AuthenticToken {
+        access: Some(claims),
+        ..
+    }) = verdict::authenticate(token, clock::now())?
+    {
+        answer["iat"] = json!(claims.issued_at);
+        answer["jti"] = json!(claims.token_id.to_string());
+    }
+    Ok(answer)
+}
+
+/// One step of an explanation.
+pub struct Step {
+    /// Its number, from 1.
+    pub step: i32,
+    /// What was checked.
+    pub checked: &'static str,
+    /// Whether the token passed.
+    pub passed: bool,
+    /// What was found; no secret and no session data.
+    pub detail: String,
+}
+
+/// Explains, step by step, why a token is accepted or refused.
+///
+/// # Errors
+/// `JWT_NOT_AVAILABLE` when no token can be verified at all.
+pub fn explain(token: Option<&str>) -> Result<Vec<Step>> {
+    let steps = checks(token)?.into_iter().zip(1..);
+    Ok(steps
+        .map(|((checked, passed, detail), step)| Step {
+            step,
+            checked,
+            passed,
+            detail,
+        })
+        .collect())
+}
+
+fn checks(token: Option<&str>) -> Result<Vec<(&'static str, bool, String)>> {
+    let mut steps = Vec::new();
+    let Some(token) = token else {
+        return Ok(vec![(
+            "form",
+            false,
+            "no token was given (NULL)".to_owned(),
+        )]);
+    };
+    let now = clock::now();
+    let authentic = match verdict::authenticate(token, now)? {
+        Ok(authentic) => authentic,
+        Err(rejected) => {
+            steps.push((rejected_check(rejected), false, rejected.to_string()));
+            return Ok(steps);
+        }
+    };
+    let family = authentic.family.as_str();
+    steps.push((
+        "form",
+        true,
+        format!("a token of the {family} session family"),
+    ));
+    steps.push((
+        "signature",
+        true,
+        format!("made here with key number {}", authentic.key_number),
+    ));
+    let Some(row) = sessions::by_id(&authentic.session_id)? else {
+        steps.push((
+            "session",
+            false,
+            "its session's row is gone: deleted or purged".to_owned(),
+        ));
+        return Ok(steps);
+    };
+    steps.push(("session", true, format!("session {}", row.session_id)));
+    let env = configuration::env_by_id(row.env_id)?;
+    steps.push(match &env {
+        Some(env) => ("environment", true, format!("{}/{}", env.product, env.env)),
+        None => (
+            "environment",
+            false,
+            "its environment was deleted".to_owned(),
+        ),
+    });
+    if let Some(definition_id) = row.definition_id {
+        steps.push(match configuration::definition_by_id(definition_id)? {
+            Some(stored) => ("definition", true, stored.definition.tag.clone()),
+            None => ("definition", false, "its definition was deleted".to_owned()),
+        });
+    }
+    steps.push(match &row.revoke_reason {
+        None => ("revoked", true, "it is not revoked".to_owned()),
+        Some(reason) => ("revoked", false, format!("it was revoked: {reason}")),
+    });
+    if let Some(claims) = &authentic.access {
+        let at = clock::from_unix_seconds(claims.expires_at);
+        steps.push(("token expiry", now < at, expiry("the token", at, now)));
+    }
+    let lives = now < row.expires_at;
+    steps.push((
+        "session expiry",
+        lives,
+        expiry("the session", row.expires_at, now),
+    ));
+    if row.sealed_data.is_some() {
+        let opens = SessionData::of(&row)?.is_some();
+        let detail = if opens {
+            "its data can be decrypted"
+        } else {
+            "the key of its data is gone"
+        };
+        steps.push(("data", opens, detail.to_owned()));
+    }
+    let verdict = verdict::verify(token, &Expected::default())?;
+    steps.push(match verdict {
+        Verdict::Live(_) => ("verdict", true, "accepted".to_owned()),
+        Verdict::Refused { reason, .. } => {
+            ("verdict", false, format!("refused: {}", reason.as_str()))
+        }
+    });
+    Ok(steps)
+}
+
+/// Which check a rejected token failed.
+fn rejected_check(rejected: Rejected) -> &'static str {
+    match rejected {
+        Rejected::UnknownKey | Rejected::BadSignature => "signature",
+        Rejected::WrongInstance => "issuer",
+        Rejected::Claim(_) | Rejected::NotYetValid => "claims",
+        _ => "form",
+    }
+}
+
+fn expiry(what: &str, at: Micros, now: Micros) -> String {
+    let seconds = at.saturating_sub(now) / clock::SECOND;
+    if at > now {
+        format!("{what} expires in {seconds} s")
+    } else {
+        format!("{what} expired {} s ago", -seconds)
+    }
+}

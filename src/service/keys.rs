@@ -1,0 +1,154 @@
+//! What administrators do with signing keys and API keys.
+
+use pgrx::datum::TimestampWithTimeZone;
+
+use crate::error::{Code, Coded, Error, Result};
+use crate::pg::clock;
+use crate::pg::datum::uuid::{pg_uuid, uuid};
+use crate::pg::random;
+use crate::pg::roles::AsOwner;
+use crate::service::key_ring::{self, KeyRow};
+use crate::service::revocations::{self, Which};
+use crate::service::{configuration, required};
+use crate::session::{Problem, check_label};
+use crate::tables::api_keys::{self, ListedKey, NewApiKey};
+use crate::token::api_key::{self, ApiKeyKind};
+use crate::token::{Algorithm, KeyError, Purpose};
+
+/// Longest display name of an API key, in characters.
+const MAX_NAME: usize = 200;
+
+/// Makes a new active key for a purpose; `alg` is the current one's where it is left out.
+///
+/// # Errors
+/// `DEFINE_FAILED` for an unknown purpose or algorithm, and for an algorithm where none is used.
+pub fn rotate(purpose: Option<&str>, alg: Option<&str>) -> Result<KeyRow> {
+    let purpose = required(purpose, "purpose", Code::DefineFailed)?;
+    let purpose = Purpose::parse(purpose)
+        .ok_or_else(|| Problem::not_one_of("purpose", Purpose::TEXTS))
+        .coded(Code::DefineFailed)?;
+    let alg = match alg {
+        None => None,
+        Some(_) if purpose != Purpose::Jwt => {
+            return Err(
+                Error::new(Code::DefineFailed, "only jwt keys have an algorithm")
+                    .hint("Leave alg out for the purposes seal and token."),
+            );
+        }
+        Some(alg) => Some(
+            Algorithm::parse(alg)
+                .ok_or_else(|| Problem::not_one_of("alg", Algorithm::TEXTS))
+                .coded(Code::DefineFailed)?,
+        ),
+    };
+    key_ring::rotate(purpose, alg)
+}
+
+/// Revokes a key for good, and the sessions whose tokens only it could make.
+///
+/// # Errors
+/// `REVOKE_FAILED` for an unknown key id.
+pub fn revoke(kid: Option<&str>) -> Result<KeyRow> {
+    let kid = required(kid, "kid", Code::RevokeFailed)?;
+    let key = key_ring::revoke(kid)?.ok_or_else(|| {
+        Error::new(Code::RevokeFailed, "there is no key with that id")
+            .hint("dialstack.signing_key_list() shows the keys.")
+    })?;
+    if key.purpose == Purpose::Token.as_str() {
+        // Opaque tokens are derived from the key anew whenever they are shown: without it, their sessions are over.
+        let which = Which::Key(key.key_number);
+        let cause = revocations::KEY_REVOKED;
+        revocations::revoke(&AsOwner::enter()?, &which, cause, clock::now())?;
+    }
+    Ok(key)
+}
+
+/// Gives the database a new identity and new keys, and revokes every session; returns the id.
+///
+/// # Errors
+/// Those of making keys.
+pub fn reset() -> Result<pgrx::Uuid> {
+    let owner = AsOwner::enter()?;
+    let cause = revocations::INSTANCE_RESET;
+    revocations::revoke(&owner, &Which::All, cause, clock::now())?;
+    Ok(pg_uuid(&key_ring::reset(&owner)?))
+}
+
+/// An API key that was just made, shown this once.
+pub struct NewKey {
+    pub api_key_id: pgrx::Uuid,
+    pub api_key: String,
+}
+
+/// Makes an API key for an environment. Only its hash and its last four characters are stored.
+///
+/// # Errors
+/// `DEFINE_FAILED` for an unknown kind, a bad name or a time that has passed; `PRODUCT_NOT_FOUND`,
+/// `ENV_NOT_FOUND`.
+pub fn create_api_key(
+    product: Option<&str>,
+    env: Option<&str>,
+    kind: Option<&str>,
+    name: Option<&str>,
+    expires_at: Option<TimestampWithTimeZone>,
+) -> Result<NewKey> {
+    let code = Code::DefineFailed;
+    let product = required(product, "product", code)?;
+    let env = required(env, "env", code)?;
+    let kind = ApiKeyKind::parse(required(kind, "kind", code)?)
+        .ok_or_else(|| Problem::not_one_of("kind", ApiKeyKind::TEXTS))
+        .coded(code)?;
+    if let Some(name) = name {
+        check_label("name", name, MAX_NAME).coded(code)?;
+    }
+    let now = clock::now();
+    if expires_at.is_some_and(|at| clock::micros(at) <= now) {
+        return Err(Error::new(code, "expires_at is in the past")
+            .hint("Give a time to come, or leave it out for a key that does not expire."));
+    }
+    let env = configuration::env(product, env)?;
+    let text = api_key::make(kind, env.mode, random::bytes()?);
+    // What we made ourselves parses.
+    let presented = api_key::parse(text.expose()).ok_or(KeyError::Encoding)?;
+    let api_key_id = random::uuid()?;
+    let key = NewApiKey {
+        api_key_id,
+        env_id: env.env_id,
+        kind,
+        name,
+        hash: presented.hash,
+        hint: api_key::hint(&text),
+        expires_at,
+    };
+    api_keys::insert(&AsOwner::enter()?, key, now)?;
+    Ok(NewKey {
+        api_key_id: pg_uuid(&api_key_id),
+        api_key: text.expose().to_owned(),
+    })
+}
+
+/// The API keys of an environment, each with a hint only.
+///
+/// # Errors
+/// `LIST_FAILED` for NULL; `PRODUCT_NOT_FOUND`, `ENV_NOT_FOUND`.
+pub fn list_api_keys(product: Option<&str>, env: Option<&str>) -> Result<Vec<ListedKey>> {
+    let product = required(product, "product", Code::ListFailed)?;
+    let env = required(env, "env", Code::ListFailed)?;
+    let env = configuration::env(product, env)?;
+    api_keys::list(&AsOwner::enter()?, env.env_id)
+}
+
+/// Revokes an API key for good. Idempotent.
+///
+/// # Errors
+/// `API_KEY_NOT_FOUND`; `REVOKE_FAILED` for NULL.
+pub fn revoke_api_key(api_key_id: Option<pgrx::Uuid>) -> Result<()> {
+    let id = uuid(required(api_key_id, "api_key_id", Code::RevokeFailed)?);
+    if api_keys::revoke(&AsOwner::enter()?, &id)? {
+        return Ok(());
+    }
+    Err(
+        Error::new(Code::ApiKeyNotFound, "there is no API key with that id")
+            .hint("dialstack.api_key_list() shows the keys of an environment."),
+    )
+}

@@ -1,0 +1,123 @@
+//! Creating products, and creating and deleting their environments.
+
+use crate::error::{Code, Coded, Error, Result};
+use crate::pg::clock;
+use crate::pg::roles::AsOwner;
+use crate::service::configuration;
+use crate::service::revocations::{self, Which};
+use crate::session::problem::shown;
+use crate::session::scopes::BUILT_IN;
+use crate::session::{check_label, check_name};
+use crate::tables::products::{self, ProductId};
+use crate::tables::scopes;
+
+const CODE: Code = Code::DefineFailed;
+
+/// Longest display name of a product, in characters.
+const MAX_PRODUCT_NAME: usize = 200;
+
+/// Most products that an error names.
+const MAX_LISTED: usize = 10;
+
+/// Creates a product with its scopes and returns its id. Without `name` the product's name serves,
+/// without `scopes` the built-in ones. A built-in name has its built-in description, any other an
+/// empty one; a name that stands twice is one scope.
+///
+/// # Errors
+/// `DEFINE_FAILED` for a name that is not valid, a null among the scopes, and a name that is taken.
+pub fn create(
+    product: &str,
+    name: Option<&str>,
+    scopes: Option<&[Option<String>]>,
+) -> Result<ProductId> {
+    check_name("product", product).coded(CODE)?;
+    let name = name.unwrap_or(product);
+    check_label("name", name, MAX_PRODUCT_NAME).coded(CODE)?;
+    let scopes = match scopes {
+        Some(names) => names
+            .iter()
+            .map(|name| described(name.as_deref()))
+            .collect::<Result<_>>()?,
+        None => BUILT_IN.to_vec(),
+    };
+    let owner = AsOwner::enter()?;
+    let product_id = products::insert(&owner, product, name)?.ok_or_else(|| {
+        Error::new(
+            CODE,
+            format!("there is already a product {:?}", shown(product)),
+        )
+        .hint("Choose another name, or use the existing product.")
+    })?;
+    scopes::insert(&owner, &product_id, &scopes)?;
+    Ok(product_id)
+}
+
+/// A scope of that name, with its description.
+fn described(name: Option<&str>) -> Result<(&str, &str)> {
+    let name =
+        name.ok_or_else(|| Error::new(CODE, "scopes holds a null").hint("Leave the nulls out."))?;
+    check_name("scope", name).coded(CODE)?;
+    let built_in = BUILT_IN.into_iter().find(|(built_in, _)| *built_in == name);
+    Ok(built_in.unwrap_or((name, "")))
+}
+
+/// The id of the product named; without a name that of the only one of the database.
+///
+/// # Errors
+/// `PRODUCT_NOT_FOUND`; `code` where there are several, which DETAIL lists.
+pub fn named_or_only(product: Option<&str>, code: Code) -> Result<ProductId> {
+    if let Some(product) = product {
+        return configuration::product_id(product);
+    }
+    let first = products::first(&AsOwner::enter()?, MAX_LISTED + 1)?;
+    match &first[..] {
+        [(product_id, _)] => Ok(*product_id),
+        [] => Err(Error::new(Code::ProductNotFound, "there is no product")
+            .hint("Create one with dialstack.product_create().")),
+        several => {
+            let mut names: Vec<_> = several.iter().map(|(_, name)| name.as_str()).collect();
+            if names.len() > MAX_LISTED {
+                names[MAX_LISTED] = "…";
+            }
+            Err(
+                Error::new(code, "product is needed: there are several products")
+                    .detail(format!("The products are: {}.", names.join(", ")))
+                    .hint("Name one of them: product => '…'."),
+            )
+        }
+    }
+}
+
+/// Creates an environment of a product: live, or for tests.
+///
+/// # Errors
+/// `DEFINE_FAILED` for a name that is not valid or is taken; `PRODUCT_NOT_FOUND`.
+pub fn create_env(product: &str, env: &str, live: bool) -> Result<()> {
+    check_name("env", env).coded(CODE)?;
+    let product_id = configuration::product_id(product)?;
+    if products::insert_env(&AsOwner::enter()?, &product_id, env, live)? {
+        return Ok(());
+    }
+    Err(Error::new(
+        CODE,
+        format!(
+            "product {:?} already has an environment {:?}",
+            shown(product),
+            shown(env)
+        ),
+    )
+    .hint("Choose another name, or use the existing environment."))
+}
+
+/// Deletes an environment and revokes its sessions.
+///
+/// # Errors
+/// `PRODUCT_NOT_FOUND`, `ENV_NOT_FOUND`; `CONFLICT` where the transaction's snapshot is too old to
+/// show the environment or one of the sessions.
+pub fn delete_env(product: &str, env: &str) -> Result<()> {
+    let env_id = configuration::env(product, env)?.env_id;
+    let owner = AsOwner::enter()?;
+    let cause = revocations::ENV_DELETED;
+    revocations::revoke(&owner, &Which::Env(env_id), cause, clock::now())?;
+    products::delete_env(&owner, env_id)
+}

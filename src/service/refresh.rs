@@ -1,0 +1,210 @@
+//! Refreshing user sessions: a compare-and-set of the session's row.
+
+use std::rc::Rc;
+
+use crate::error::{Code, Result};
+use crate::pg::clock::{self, Micros};
+use crate::pg::roles::AsOwner;
+use crate::pg::transaction;
+use crate::service::configuration::{Env, StoredDefinition};
+use crate::service::key_ring;
+use crate::service::named_session::NamedSession;
+use crate::service::revocations::{self, Which};
+use crate::service::session_data::SessionData;
+use crate::service::tokens::{Issue, Tokens, check_origin, issue, lifetimes};
+use crate::service::verdict;
+use crate::session::{Decision, Expected, Lifetimes, Reason, Rotation, decide};
+use crate::tables::activity::{self, Origin};
+use crate::tables::sessions::refresh::{Step, rotate};
+use crate::tables::sessions::{self, SessionRow};
+use crate::token::Mode;
+
+/// What a refresh comes to.
+pub enum Refreshed {
+    /// New tokens, or the current ones again.
+    Tokens(Tokens),
+    /// None.
+    Refused(Reason),
+}
+
+/// Exchanges a refresh token for the session's next tokens.
+///
+/// # Errors
+/// `REFRESH_FAILED` for a user agent that is too long or an expiry beyond what a timestamp can hold; 40001 where
+/// the session was changed after the transaction's snapshot (REPEATABLE READ and above). A bad or reused token
+/// is an answer, because an error would roll back the revocation that a reused one causes.
+pub fn refresh(
+    refresh_token: Option<&str>,
+    expected: Expected<'_>,
+    origin: Origin<'_>,
+) -> Result<Refreshed> {
+    check_origin(&origin, Code::RefreshFailed)?;
+    // Read before any lock, so that callers who wait for each other are judged by when they came.
+    let now = clock::now();
+    let Some(presented) = refresh_token else {
+        return Ok(Refreshed::Refused(Reason::Invalid));
+    };
+    let Ok(presented) = verdict::authenticate_refresh(presented)? else {
+        return Ok(Refreshed::Refused(Reason::Invalid));
+    };
+    let mut before: Option<SessionRow> = None;
+    loop {
+        let Some(row) = sessions::by_id(&presented.session_id)? else {
+            return Ok(Refreshed::Refused(Reason::Invalid));
+        };
+        if before
+            .as_ref()
+            .is_some_and(|before| row.is_same_step(before))
+        {
+            // A write found the row otherwise than it is: the transaction's snapshot is older than the row.
+            return Err(revocations::conflict());
+        }
+        let session = match refreshable(row, presented.mode, &expected, now)? {
+            Ok(session) => session,
+            Err((row, reason)) => return refuse(&row, reason, now, origin),
+        };
+        let row = &session.row;
+        let reuse_interval = session.stored.definition.reuse_interval.approx_micros();
+        let mut decision = decide(&Rotation {
+            presented: presented.generation,
+            stored: row.generation,
+            rotated_at: row.rotated_at,
+            now,
+            reuse_interval,
+        });
+        // A caller that waited for this very rotation is not late, unless reuse_interval is 0.
+        let waited_for_it =
+            before.is_some() && presented.generation.checked_add(1) == Some(row.generation);
+        if waited_for_it && reuse_interval > 0 {
+            decision = Decision::Repeat;
+        }
+        match decision {
+            Decision::Rotate { next } => {
+                let ends = session.lifetimes(now)?;
+                let step = Step {
+                    from: row,
+                    to: next,
+                    now,
+                    token_expires_at: ends.token,
+                    expires_at: ends.session,
+                    origin,
+                };
+                if rotate(&step)? {
+                    return session.tokens(next, now, ends.token);
+                }
+            }
+            Decision::Repeat => {
+                note(row, None, now, origin)?;
+                let expires_at = session.lifetimes(now)?.token.min(row.expires_at);
+                return session.tokens(row.generation, now, expires_at);
+            }
+            Decision::Reused => {
+                if end_family(row, now, origin)? {
+                    return Ok(Refreshed::Refused(Reason::Reused));
+                }
+            }
+            Decision::Exhausted => return refuse(row, Reason::Expired, now, origin),
+        }
+        // Another call changed the row first: decide again.
+        before = Some(session.row);
+    }
+}
+
+/// A session that may be refreshed, with all that its tokens are made from.
+struct Refreshable {
+    row: SessionRow,
+    env: Rc<Env>,
+    stored: Rc<StoredDefinition>,
+    data: SessionData,
+}
+
+/// The session, or why it may not be refreshed.
+fn refreshable(
+    row: SessionRow,
+    mode: Mode,
+    expected: &Expected<'_>,
+    now: Micros,
+) -> Result<std::result::Result<Refreshable, (SessionRow, Reason)>> {
+    let session = NamedSession::load(row, None)?;
+    let judged = match &session.env {
+        Some(env) if env.mode != mode => Err(Reason::Invalid),
+        _ => session.judge(expected, now),
+    };
+    Ok(match (judged, session) {
+        (
+            Ok(()),
+            NamedSession {
+                row,
+                env: Some(env),
+                definition: Some(stored),
+                data: Some(data),
+                ..
+            },
+        ) => Ok(Refreshable {
+            row,
+            env,
+            stored,
+            data,
+        }),
+        (judged, session) => Err((session.row, judged.err().unwrap_or(Reason::Invalid))),
+    })
+}
+
+impl Refreshable {
+    /// The ends that a refresh now gives.
+    fn lifetimes(&self, now: Micros) -> Result<Lifetimes> {
+        let code = Code::RefreshFailed;
+        lifetimes(&self.stored.definition, now, Some(&self.row), None, code)
+    }
+
+    /// The tokens of a generation, made with the present keys: what went before may have waited.
+    fn tokens(&self, generation: u32, now: Micros, expires_at: Micros) -> Result<Refreshed> {
+        issue(&Issue {
+            ring: &*key_ring::ring()?,
+            env: &self.env,
+            tag: &self.stored.definition.tag,
+            identifier: self.row.subject.as_deref().unwrap_or_default(),
+            session_id: self.row.session_id,
+            generation,
+            data: &self.data.text().compact(),
+            now,
+            expires_at,
+        })
+        .map(Refreshed::Tokens)
+    }
+}
+
+/// Revokes the session of an old refresh token, one copy of which somebody has stolen; `false` if it was not
+/// there to be revoked any more.
+fn end_family(row: &SessionRow, now: Micros, origin: Origin<'_>) -> Result<bool> {
+    let Some(definition_id) = row.definition_id else {
+        return Ok(false);
+    };
+    let which = Which::One {
+        session_id: row.session_id,
+        env_id: row.env_id,
+        definition_id,
+    };
+    let owner = AsOwner::enter()?;
+    let reused = revocations::REUSED.by(origin);
+    Ok(revocations::revoke(&owner, &which, reused, now)? == 1)
+}
+
+/// Refuses an authentic token, and notes it where something can be written.
+fn refuse(row: &SessionRow, reason: Reason, now: Micros, origin: Origin<'_>) -> Result<Refreshed> {
+    note(row, Some(reason.as_str()), now, origin)?;
+    Ok(Refreshed::Refused(reason))
+}
+
+/// Notes a refresh that changed nothing, where something can be written.
+fn note(
+    row: &SessionRow,
+    refused: Option<&'static str>,
+    now: Micros,
+    origin: Origin<'_>,
+) -> Result<()> {
+    if !transaction::can_write() {
+        return Ok(());
+    }
+    activity::note(row, "refresh", refused, now, origin)
+}

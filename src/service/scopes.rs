@@ -1,0 +1,83 @@
+//! Creating and deleting the scopes of a product.
+
+use crate::error::{Code, Coded, Error, Result};
+use crate::pg::roles::AsOwner;
+use crate::pg::transaction;
+use crate::service::products;
+use crate::service::revocations::conflict;
+use crate::session::problem::shown;
+use crate::session::{check_name, check_text};
+use crate::tables::products::{ProductId, env_ids};
+use crate::tables::scopes;
+use crate::tables::sessions::{self, SessionRow};
+
+/// Longest description of a scope, in characters.
+const MAX_DESCRIPTION: usize = 2000;
+
+/// Creates a scope of the product named, or of the only one. Sessions that exist do not get it.
+///
+/// # Errors
+/// `DEFINE_FAILED` for a name or description that is not valid, and a name that is taken; those of
+/// [`products::named_or_only`].
+pub fn create(product: Option<&str>, scope: &str, description: &str) -> Result<()> {
+    let code = Code::DefineFailed;
+    check_name("scope", scope).coded(code)?;
+    check_text("description", description, MAX_DESCRIPTION).coded(code)?;
+    let product_id = products::named_or_only(product, code)?;
+    if scopes::insert(&AsOwner::enter()?, &product_id, &[(scope, description)])? == 1 {
+        return Ok(());
+    }
+    Err(Error::new(
+        code,
+        format!("the product already has a scope {:?}", shown(scope)),
+    )
+    .hint("Choose another name, or use the existing scope."))
+}
+
+/// Deletes a scope of the product named, or of the only one, and takes it away from the product's
+/// sessions that are not revoked.
+///
+/// # Errors
+/// `SCOPE_NOT_FOUND`; `CONFLICT` where the transaction's snapshot is too old to show one of the
+/// sessions; those of [`products::named_or_only`].
+pub fn delete(product: Option<&str>, scope: &str) -> Result<()> {
+    let product_id = products::named_or_only(product, Code::DefineFailed)?;
+    let owner = AsOwner::enter()?;
+    scopes::lock(&owner)?;
+    if !scopes::delete(&owner, &product_id, scope)? {
+        return Err(not_found(scope).hint("Check the spelling; names are case-sensitive."));
+    }
+    let env_ids = env_ids(&product_id)?;
+    scopes::take_away(&owner, &env_ids, scope)?;
+    // At READ COMMITTED the statement saw every session.
+    let holds = |row: &SessionRow| {
+        row.revoke_reason.is_none()
+            && env_ids.contains(&row.env_id)
+            && row.scopes.iter().flatten().any(|held| held == scope)
+    };
+    if transaction::has_old_snapshot() && sessions::any(holds)? {
+        return Err(conflict());
+    }
+    Ok(())
+}
+
+/// Checks that a product has a scope.
+///
+/// # Errors
+/// `SCOPE_NOT_FOUND`.
+pub fn check(product_id: &ProductId, scope: &str) -> Result<()> {
+    let names = scopes::names(&AsOwner::enter()?, product_id)?;
+    if names.iter().any(|name| name == scope) {
+        return Ok(());
+    }
+    Err(not_found(scope).hint(
+        "Create it with dialstack.scope_create(), or check the spelling; names are case-sensitive.",
+    ))
+}
+
+fn not_found(scope: &str) -> Error {
+    Error::new(
+        Code::ScopeNotFound,
+        format!("the product has no scope {:?}", shown(scope)),
+    )
+}

@@ -1,0 +1,75 @@
+//! Verifying a presented token, and noting it where its definition asks for that.
+
+use crate::error::{Code, Error, Result};
+use crate::pg::clock::{self, Micros};
+use crate::pg::transaction;
+use crate::service::verdict::{self, LiveSession, Verdict};
+use crate::session::{Expected, Reason};
+use crate::tables::activity::{self, Origin};
+
+/// The verdict on a token; NULL is a token that is not valid.
+///
+/// # Errors
+/// `JWT_NOT_AVAILABLE` when no token can be verified at all.
+pub fn verify(token: Option<&str>, expected: Expected<'_>) -> Result<Verdict> {
+    let began = clock::now();
+    let verdict = match token {
+        Some(token) => verdict::verify(token, &expected)?,
+        None => Verdict::INVALID,
+    };
+    log(&verdict, began)?;
+    Ok(verdict)
+}
+
+/// Adds an activity row where the definition asks for it and writing is possible.
+fn log(verdict: &Verdict, began: Micros) -> Result<()> {
+    let (session, refused) = match verdict {
+        Verdict::Live(live) => (&live.session, None),
+        Verdict::Refused {
+            reason,
+            session: Some(session),
+        } => (session, Some(reason.as_str())),
+        Verdict::Refused { session: None, .. } => return Ok(()),
+    };
+    let logged = session.definition.as_ref();
+    let logged = logged.is_some_and(|stored| stored.definition.log_verify);
+    if !logged || !transaction::can_write() {
+        return Ok(());
+    }
+    activity::note(&session.row, "verify", refused, began, Origin::default())
+}
+
+/// The session of a token that must be good.
+///
+/// # Errors
+/// `VERIFY_FAILED` with the reason; `JWT_NOT_AVAILABLE` when no token can be verified at all.
+pub fn require(token: Option<&str>, expected: Expected<'_>) -> Result<LiveSession> {
+    match verify(token, expected)? {
+        Verdict::Live(live) => Ok(live),
+        Verdict::Refused { reason, .. } => Err(verify_failed(reason)),
+    }
+}
+
+/// The error for a token that is refused.
+pub fn verify_failed(reason: Reason) -> Error {
+    let (message, hint) = match reason {
+        Reason::Invalid => ("the token is not valid", "Sign in again."),
+        Reason::Mismatch => (
+            "the token belongs to another product, environment or definition",
+            "Present the token that was made for this one.",
+        ),
+        Reason::Revoked => ("the session was revoked", "Sign in again."),
+        Reason::Reused => (
+            "the session was revoked because an old refresh token was presented",
+            "Sign in again; somebody may have copied a refresh token.",
+        ),
+        Reason::Expired => ("the token has expired", "Refresh it or sign in again."),
+        Reason::ScopeDisabled => (
+            "the session does not hold the scope",
+            "Create the session with that scope enabled.",
+        ),
+    };
+    Error::new(Code::VerifyFailed, message)
+        .detail(format!("reason: {}", reason.as_str()))
+        .hint(hint)
+}

@@ -1,0 +1,132 @@
+//! Storing a new user or account session: one statement that also counts it in the user's row and notes it
+//! in the activity.
+
+use uuid::Uuid;
+
+use crate::error::Result;
+use crate::pg::clock::{self, Micros, timestamptz};
+use crate::pg::datum::uuid::pg_uuid;
+use crate::pg::roles::AsOwner;
+use crate::pg::statements::{Statement, bind};
+use crate::tables::activity::{self, Origin};
+use crate::tables::sessions::purge_after;
+
+/// A user or account session about to be stored.
+pub struct NewSession<'a> {
+    /// Its id.
+    pub session_id: Uuid,
+    /// What only one family has.
+    pub kind: Kind<'a>,
+    /// Its environment.
+    pub env_id: i32,
+    /// Identifier or account.
+    pub subject: &'a str,
+    /// When it is created.
+    pub now: Micros,
+    /// When its first token expires.
+    pub token_expires_at: Micros,
+    /// When it ends unless it is refreshed.
+    pub expires_at: Micros,
+    /// The key that sealed the data or makes the token.
+    pub key_number: i32,
+    /// Where the request came from.
+    pub origin: Origin<'a>,
+}
+
+/// A family of sessions, and what only that has.
+pub enum Kind<'a> {
+    /// User sessions.
+    User {
+        /// The definition.
+        definition_id: i32,
+        /// The data, encrypted.
+        sealed_data: &'a [u8],
+    },
+    /// Account sessions.
+    Account {
+        /// The scopes that it holds.
+        scopes: Vec<String>,
+    },
+}
+
+/// `$first!()` begins the WITH. Only account sessions keep the API key in their row, and only user sessions
+/// have an end in the activity, because dashboards count those alone.
+macro_rules! insert {
+    ($first:literal, $kind:literal, $api_key_id:literal, $expires_after:literal) => {
+        Statement::new(concat!(
+                "WITH ",
+                $first,
+                "stored AS ( \
+                     INSERT INTO dialstack.sessions \
+                         (session_id, created_at, token_expires_at, expires_at, last_seen_at, \
+                          env_id, definition_id, key_number, purge_after, kind, subject, scopes, \
+                          sealed_data, ip, user_agent, api_key_id) \
+                     VALUES ($1, $2, $3, $4, $2, $5, $6, $7, $8, '",
+                $kind,
+                "', $9, $10, $11, $12, $13, ",
+                $api_key_id,
+                ")) \
+                 INSERT INTO dialstack.activity \
+                     (at, month, session_id, env_id, definition_id, kind, operation, status, \
+                      subject, ip, user_agent, latency_us, detail, expires_after) \
+                 VALUES ($2, $14, $1, $5, $6, '",
+                $kind,
+                "', 'create', 'success', $9, $12, $13, $15, \
+                         CASE WHEN $16 IS NOT NULL \
+                              THEN jsonb_build_object('api_key_id', $16) END, ",
+                $expires_after,
+                ")"
+            ))
+    };
+}
+
+/// The user's row is updated even where a known user's `last_seen` is later: it is what a revocation of all
+/// of the user's sessions waits for.
+static INSERT_USER: Statement = insert!(
+    "counted AS ( \
+         INSERT INTO dialstack.session_users AS u \
+             (env_id, definition_id, identifier, first_seen, last_seen, total_sessions) \
+         VALUES ($5, $6, $9, $2, $2, 1) \
+         ON CONFLICT (env_id, definition_id, identifier) DO UPDATE \
+             SET last_seen = greatest(u.last_seen, excluded.last_seen), \
+                 total_sessions = u.total_sessions + 1), ",
+    "user",
+    "NULL",
+    "$4"
+);
+
+static INSERT_ACCOUNT: Statement = insert!("", "account", "$16", "NULL");
+
+/// Stores a session. For a user session this waits for other calls that create or revoke sessions of the
+/// same user.
+///
+/// # Errors
+/// 40001 where the transaction's snapshot is older than the user's row (REPEATABLE READ and above).
+pub fn insert(owner: &AsOwner, session: NewSession<'_>) -> Result<()> {
+    let (statement, definition_id, sealed_data, scopes) = match session.kind {
+        Kind::User {
+            definition_id,
+            sealed_data,
+        } => (&INSERT_USER, Some(definition_id), Some(sealed_data), None),
+        Kind::Account { scopes } => (&INSERT_ACCOUNT, None, None, Some(scopes)),
+    };
+    let arguments = [
+        bind(pg_uuid(&session.session_id)),
+        bind(timestamptz(session.now)),
+        bind(timestamptz(session.token_expires_at)),
+        bind(timestamptz(session.expires_at)),
+        bind(session.env_id),
+        bind(definition_id),
+        bind(session.key_number),
+        bind(purge_after(session.expires_at)),
+        bind(session.subject),
+        bind(scopes),
+        bind(sealed_data),
+        bind(session.origin.ip.cloned()),
+        bind(session.origin.user_agent),
+        bind(clock::utc_month(session.now)),
+        bind(activity::latency(session.now)),
+        bind(session.origin.api_key_id.as_ref().map(pg_uuid)),
+    ];
+    statement.execute(owner, &arguments).map(|_| ())
+}

@@ -1,0 +1,211 @@
+//! Listing sessions.
+
+use pgrx::datum::{Inet, TimestampWithTimeZone};
+use uuid::Uuid;
+
+use crate::error::Result;
+use crate::pg::clock::{Micros, timestamptz};
+use crate::pg::datum::uuid::pg_uuid;
+use crate::pg::roles::AsOwner;
+use crate::pg::settings::Setting;
+use crate::pg::statements::{Columns, Statement, bind};
+use crate::session::Page;
+
+/// A session as lists show it.
+pub struct Listed {
+    /// Its id.
+    pub session_id: pgrx::Uuid,
+    /// Identifier of the user.
+    pub identifier: Option<String>,
+    /// When it was created.
+    pub start_at: TimestampWithTimeZone,
+    /// When it ends, or ended.
+    pub end_at: TimestampWithTimeZone,
+    /// Whether it lives.
+    pub active: bool,
+    /// Creation or last refresh.
+    pub last_seen_at: TimestampWithTimeZone,
+    /// Address of the user.
+    pub ip: Option<Inet>,
+    /// User agent of the user.
+    pub user_agent: Option<String>,
+}
+
+fn listed(row: &Columns<'_, '_>) -> Result<Listed> {
+    Ok(Listed {
+        session_id: row.required(1)?,
+        identifier: row.get(2)?,
+        start_at: row.required(3)?,
+        end_at: row.required(4)?,
+        active: row.required(5)?,
+        last_seen_at: row.required(6)?,
+        ip: row.get(7)?,
+        user_agent: row.get(8)?,
+    })
+}
+
+macro_rules! columns {
+    () => {
+        "s.session_id, s.subject, s.created_at, \
+         least(s.expires_at, coalesce(s.revoked_at, s.expires_at)), \
+         s.revoked_at IS NULL AND s.expires_at > $1, s.last_seen_at, s.ip, s.user_agent"
+    };
+}
+
+macro_rules! of_user {
+    () => {
+        "FROM dialstack.sessions s \
+          WHERE env_id = $2 AND definition_id = $3 AND subject = $4 \
+            AND (NOT $5 OR (revoked_at IS NULL AND expires_at > $1))"
+    };
+}
+
+macro_rules! of_all {
+    () => {
+        "FROM dialstack.sessions s \
+          WHERE env_id = $2 AND definition_id = $3 \
+            AND (NOT $4 OR (revoked_at IS NULL AND expires_at > $1))"
+    };
+}
+
+static LIST_OF_USER: Statement = Statement::new(concat!(
+    "SELECT ",
+    columns!(),
+    " ",
+    of_user!(),
+    " ORDER BY created_at DESC, session_id LIMIT $6 OFFSET $7"
+));
+
+static COUNT_OF_USER: Statement = Statement::new(concat!("SELECT count(*) ", of_user!()));
+
+/// In the order of the index, so that a page costs what it shows: by identifier, newest last.
+static LIST_OF_ALL: Statement = Statement::new(concat!(
+    "SELECT ",
+    columns!(),
+    " ",
+    of_all!(),
+    " ORDER BY subject, created_at, session_id LIMIT $5 OFFSET $6"
+));
+
+static COUNT_OF_ALL: Statement = Statement::new(concat!("SELECT count(*) ", of_all!()));
+
+/// What to list.
+pub struct Filter<'a> {
+    /// The environment.
+    pub env_id: i32,
+    /// The definition.
+    pub definition_id: i32,
+    /// One user's only.
+    pub identifier: Option<&'a str>,
+    /// Living ones only.
+    pub active_only: bool,
+}
+
+/// A page of sessions: of one user the newest first, of all by identifier.
+pub fn list(filter: &Filter<'_>, page: &Page, now: Micros) -> Result<Vec<Listed>> {
+    let _plain = Setting::no_jit();
+    let owner = AsOwner::enter()?;
+    let (now, env, definition) = (
+        bind(timestamptz(now)),
+        bind(filter.env_id),
+        bind(filter.definition_id),
+    );
+    let (limit, offset) = (bind(page.limit), bind(page.offset));
+    let active = bind(filter.active_only);
+    match filter.identifier {
+        Some(identifier) => LIST_OF_USER.read(
+            &owner,
+            &[
+                now,
+                env,
+                definition,
+                bind(identifier),
+                active,
+                limit,
+                offset,
+            ],
+            listed,
+        ),
+        None => LIST_OF_ALL.read(
+            &owner,
+            &[now, env, definition, active, limit, offset],
+            listed,
+        ),
+    }
+}
+
+/// How many sessions there are on all pages.
+pub fn count(filter: &Filter<'_>, now: Micros) -> Result<i64> {
+    let _plain = Setting::no_jit();
+    let owner = AsOwner::enter()?;
+    let (now, env, definition) = (
+        bind(timestamptz(now)),
+        bind(filter.env_id),
+        bind(filter.definition_id),
+    );
+    let active = bind(filter.active_only);
+    let counts = match filter.identifier {
+        Some(identifier) => {
+            let arguments = [now, env, definition, bind(identifier), active];
+            COUNT_OF_USER.read(&owner, &arguments, |row| row.required::<i64>(1))?
+        }
+        None => COUNT_OF_ALL.read(&owner, &[now, env, definition, active], |row| {
+            row.required::<i64>(1)
+        })?,
+    };
+    Ok(counts.into_iter().sum())
+}
+
+/// All that `session_info` shows.
+pub struct Info {
+    /// What lists show.
+    pub listed: Listed,
+    /// `user`, `account` or `client`.
+    pub kind: String,
+    /// Its product; gone once the environment is deleted.
+    pub product: Option<String>,
+    /// Its environment; gone once it is deleted.
+    pub env: Option<String>,
+    /// Its tag; user sessions only.
+    pub tag: Option<String>,
+    /// How often the refresh token has rotated.
+    pub generation: i32,
+    /// When it was revoked.
+    pub revoked_at: Option<TimestampWithTimeZone>,
+    /// Why it was revoked.
+    pub revoke_reason: Option<String>,
+    /// Scopes that it holds.
+    pub scopes: Option<Vec<String>>,
+}
+
+static INFO: Statement = Statement::new(concat!(
+    "SELECT ",
+    columns!(),
+    ", kind, p.product, e.env, d.tag, generation, revoked_at, revoke_reason, scopes \
+           FROM dialstack.sessions s \
+           LEFT JOIN (dialstack.environments e JOIN dialstack.products p USING (product_id)) \
+                  USING (env_id) \
+           LEFT JOIN (SELECT definition_id, tag FROM dialstack.session_definitions) d \
+                  USING (definition_id) \
+          WHERE session_id = $2"
+));
+
+/// One session, dead or alive.
+pub fn info(session_id: &Uuid, now: Micros) -> Result<Option<Info>> {
+    let owner = AsOwner::enter()?;
+    let arguments = [bind(timestamptz(now)), bind(pg_uuid(session_id))];
+    let rows = INFO.read(&owner, &arguments, |row| {
+        Ok(Info {
+            listed: listed(row)?,
+            kind: row.required(9)?,
+            product: row.get(10)?,
+            env: row.get(11)?,
+            tag: row.get(12)?,
+            generation: row.required(13)?,
+            revoked_at: row.get(14)?,
+            revoke_reason: row.get(15)?,
+            scopes: row.get(16)?,
+        })
+    })?;
+    Ok(rows.into_iter().next())
+}

@@ -1,0 +1,146 @@
+//! The table `sessions`: by direct scan where a session is verified or refreshed, else by statements, which
+//! are in the modules of their flows.
+
+pub mod change;
+pub mod create;
+pub mod list;
+pub mod refresh;
+
+use pgrx::datum::Date;
+use uuid::Uuid;
+
+use crate::error::Result;
+use crate::guc;
+use crate::pg::clock::{self, Micros};
+use crate::pg::datum::varlena::Varlena;
+use crate::pg::scan::{self, Row};
+use crate::pg::table::table;
+
+table! {
+    /// The table `sessions`: one row a session.
+    Sessions = c"sessions" {
+        session_id: Uuid,
+        created_at: Timestamptz,
+        token_expires_at: Timestamptz,
+        expires_at: Timestamptz,
+        last_seen_at: Timestamptz,
+        rotated_at: Timestamptz null,
+        revoked_at: Timestamptz null,
+        env_id: Int4,
+        definition_id: Int4 null,
+        generation: Int4,
+        key_number: Int4,
+        purge_after: Day,
+        kind: Text,
+        subject: Text null,
+        revoke_reason: Text null,
+        scopes: Texts null,
+        connected_account_ids: Uuids null,
+        connect_webview_ids: Uuids null,
+        user_identity_ids: Uuids null,
+        sealed_data: Bytea null,
+        ip: Address null,
+        user_agent: Text null,
+        api_key_id: Uuid null,
+    }
+    indexes { BY_ID: (Uuid) = c"sessions_pkey" (session_id), }
+}
+
+/// The day after which the row of a session that dies then may be deleted.
+pub fn purge_after(dies_at: Micros) -> Date {
+    clock::utc_date(dies_at.saturating_add(guc::session_retention_micros()))
+}
+
+/// A session as it is now, as far as verifying and refreshing need it.
+pub struct SessionRow {
+    /// Its id.
+    pub session_id: Uuid,
+    /// `user`, `account` or `client`.
+    pub kind: String,
+    /// Its environment.
+    pub env_id: i32,
+    /// Its definition; user sessions only.
+    pub definition_id: Option<i32>,
+    /// Identifier, account or user_identifier_key.
+    pub subject: Option<String>,
+    /// When it was created.
+    pub created_at: Micros,
+    /// When it ends unless it is refreshed.
+    pub expires_at: Micros,
+    /// Last rotation of the refresh token.
+    pub rotated_at: Option<Micros>,
+    /// Why it was revoked, if it was.
+    pub revoke_reason: Option<String>,
+    /// How often the refresh token has rotated.
+    pub generation: u32,
+    /// The key that sealed the data or made the token.
+    pub key_number: u32,
+    /// Scopes that it holds.
+    pub scopes: Option<Vec<String>>,
+    /// Its connected accounts, a `uuid[]`; client sessions only.
+    pub connected_account_ids: Option<Varlena>,
+    /// Its user identities, a `uuid[]`; client sessions only.
+    pub user_identity_ids: Option<Varlena>,
+    /// Its data, encrypted.
+    pub sealed_data: Option<Vec<u8>>,
+    /// Whether this version of the row was made by the running transaction.
+    pub in_progress: bool,
+}
+
+impl SessionRow {
+    /// Whether what a refresh compares is the same in another reading of the row.
+    pub fn is_same_step(&self, other: &SessionRow) -> bool {
+        self.generation == other.generation
+            && self.expires_at == other.expires_at
+            && self.revoke_reason == other.revoke_reason
+            && self.key_number == other.key_number
+            && self.sealed_data == other.sealed_data
+    }
+
+    /// Whether it is neither revoked nor at its end.
+    pub fn lives(&self, now: Micros) -> bool {
+        self.revoke_reason.is_none() && now < self.expires_at
+    }
+}
+
+fn read(row: &Row<'_, Sessions>) -> Result<SessionRow> {
+    Ok(SessionRow {
+        session_id: row.get(Sessions::session_id)?,
+        created_at: row.get(Sessions::created_at)?,
+        expires_at: row.get(Sessions::expires_at)?,
+        rotated_at: row.get(Sessions::rotated_at)?,
+        env_id: row.get(Sessions::env_id)?,
+        definition_id: row.get(Sessions::definition_id)?,
+        generation: row.get(Sessions::generation)?.unsigned_abs(),
+        key_number: row.get(Sessions::key_number)?.unsigned_abs(),
+        kind: row.get(Sessions::kind)?,
+        subject: row.get(Sessions::subject)?,
+        revoke_reason: match row.get(Sessions::revoked_at)? {
+            // An administrator who revokes in psql may give no reason.
+            Some(_) => row
+                .get(Sessions::revoke_reason)?
+                .or(Some("revoked".to_owned())),
+            None => row.get(Sessions::revoke_reason)?,
+        },
+        scopes: row.get(Sessions::scopes)?,
+        connected_account_ids: row.get(Sessions::connected_account_ids)?,
+        user_identity_ids: row.get(Sessions::user_identity_ids)?,
+        sealed_data: row.get(Sessions::sealed_data)?,
+        in_progress: row.in_progress(),
+    })
+}
+
+/// True if any session is like that, in its latest committed state. Reads the whole table.
+pub fn any(like: impl Fn(&SessionRow) -> bool) -> Result<bool> {
+    let mut found = false;
+    scan::each(|row| {
+        found = like(&read(row)?);
+        Ok(!found)
+    })?;
+    Ok(found)
+}
+
+/// The session with this id, in its latest committed state or as this transaction has changed it.
+pub fn by_id(session_id: &Uuid) -> Result<Option<SessionRow>> {
+    scan::first_by(&BY_ID, (session_id,), read)
+}
