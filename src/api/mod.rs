@@ -38,6 +38,7 @@ use crate::service::required;
 /// All functions of the extension, a list a chapter.
 const CHAPTERS: &Functions = &[
     setup::FUNCTIONS,
+    definitions::FUNCTIONS,
     keys::FUNCTIONS,
     access::FUNCTIONS,
     user_sessions::FUNCTIONS,
@@ -47,6 +48,9 @@ const CHAPTERS: &Functions = &[
     client_sessions::FUNCTIONS,
     identity::FUNCTIONS,
     identity::HELPERS,
+    protection::FUNCTIONS,
+    policy_lint::FUNCTIONS,
+    revoke_on_change::FUNCTIONS,
     dashboard::FUNCTIONS,
     maintenance::FUNCTIONS,
     triggers::FUNCTIONS,

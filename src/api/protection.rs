@@ -2,9 +2,9 @@
 
 use std::ffi::CStr;
 
-use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
+use super::function::{Result, functions};
 use super::required;
 use crate::error::{self, Code, Error};
 use crate::pg::catalog::table;
@@ -17,81 +17,99 @@ use crate::service::scopes;
 
 const CODE: Code = Code::ProtectFailed;
 
-/// Lets a session's user see and change only the rows of a table whose column names what the session
-/// is of. Called again, it replaces what was there.
-#[pg_extern(
-    schema = "dialstack",
-    volatile,
-    parallel_unsafe,
-    sql = "CREATE FUNCTION dialstack.protect_table(relation regclass, column_name name, \
-           product text, env text, by text DEFAULT 'account', tag text DEFAULT NULL, \
-           scope text DEFAULT NULL, device boolean DEFAULT false, \
-           open_to regrole[] DEFAULT '{}', force boolean DEFAULT false) RETURNS void \
-           LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';"
-)]
-fn protect_table(
-    relation: Option<pg_sys::Oid>,
-    column_name: Option<&CStr>,
-    product: Option<&str>,
-    env: Option<&str>,
-    by: Option<&str>,
-    tag: Option<&str>,
-    scope: Option<&str>,
-    device: Option<bool>,
-    open_to: Option<Vec<Option<pg_sys::Oid>>>,
-    force: Option<bool>,
-) -> Result<(), ErrorReport> {
-    let relation = required(relation, "relation", CODE)?;
-    let column = required(column_name, "column_name", CODE)?;
-    let product = required(product, "product", CODE)?;
-    let env = required(env, "env", CODE)?;
-    let by = parse_by(required(by, "by", CODE)?)?;
-    let device = required(device, "device", CODE)?;
-    let open_to = roles(required(open_to, "open_to", CODE)?)?;
-    let force = required(force, "force", CODE)?;
-    if device && by != By::ConnectedAccount {
-        return Err(
-            Error::new(CODE, "devices are counted by their connected account")
-                .hint("Set by => 'connected_account', or leave device out.")
-                .into(),
-        );
-    }
-    let product_id = configuration::env(product, env)?.product_id;
-    if let Some(tag) = tag {
-        configuration::definition(&product_id, tag)?;
-        if by != By::Identifier {
-            return Err(Error::new(
-                CODE,
-                format!("by {}, no session would reach the table", by.as_str()),
-            )
-            .detail("Only user sessions have a tag; they have an identifier and none of the rest.")
-            .hint("Leave tag out, or set by => 'identifier'.")
-            .into());
+functions! { FUNCTIONS;
+    /// Lets sessions see and change only those rows of a table whose column names what they are of.
+    ///
+    /// Called again, it replaces what it made before.
+    #[level(Admin)]
+    #[pg_extern(
+        volatile,
+        parallel_unsafe,
+        sql = "CREATE FUNCTION dialstack.protect_table(relation regclass, column_name name, \
+               product text, env text, by text DEFAULT 'account', tag text DEFAULT NULL, \
+               scope text DEFAULT NULL, device boolean DEFAULT false, \
+               open_to regrole[] DEFAULT '{}', force boolean DEFAULT false) RETURNS void \
+               LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';"
+    )]
+    fn protect_table(
+        relation: Option<pg_sys::Oid>,
+        column_name: Option<&CStr>,
+        product: Option<&str>,
+        env: Option<&str>,
+        by: Option<&str>,
+        tag: Option<&str>,
+        scope: Option<&str>,
+        device: Option<bool>,
+        open_to: Option<Vec<Option<pg_sys::Oid>>>,
+        force: Option<bool>,
+    ) -> Result<()> {
+        let relation = required(relation, "relation", CODE)?;
+        let column = required(column_name, "column_name", CODE)?;
+        let product = required(product, "product", CODE)?;
+        let env = required(env, "env", CODE)?;
+        let by = parse_by(required(by, "by", CODE)?)?;
+        let device = required(device, "device", CODE)?;
+        let open_to = roles(required(open_to, "open_to", CODE)?)?;
+        let force = required(force, "force", CODE)?;
+        if device && by != By::ConnectedAccount {
+            return Err(
+                Error::new(CODE, "devices are counted by their connected account")
+                    .hint("Set by => 'connected_account', or leave device out.")
+                    .into(),
+            );
         }
+        let product_id = configuration::env(product, env)?.product_id;
+        if let Some(tag) = tag {
+            configuration::definition(&product_id, tag)?;
+            if by != By::Identifier {
+                return Err(Error::new(
+                    CODE,
+                    format!("by {}, no session would reach the table", by.as_str()),
+                )
+                .detail("Only user sessions have a tag; they have an identifier and none of the rest.")
+                .hint("Leave tag out, or set by => 'identifier'.")
+                .into());
+            }
+        }
+        if let Some(scope) = scope {
+            scopes::check(&product_id, scope)?;
+        }
+        let sessions = Sessions {
+            product,
+            env,
+            tag,
+            scope,
+            by,
+        };
+        let column_name = column.to_string_lossy();
+        let protection = Protection {
+            column_name: &column_name,
+            product_id,
+            env,
+            by: by.as_str(),
+            tag,
+            scope,
+            device,
+            open_to: &open_to,
+            force,
+        };
+        Ok(protect(relation, column, &sessions, &protection)?)
     }
-    if let Some(scope) = scope {
-        scopes::check(&product_id, scope)?;
+
+    /// Takes the policies of protect_table away again.
+    ///
+    /// Row-level security is left as it was before. A table that has none of our policies is left alone.
+    #[level(Admin)]
+    #[pg_extern(
+        volatile,
+        parallel_unsafe,
+        sql = "CREATE FUNCTION dialstack.unprotect_table(relation regclass) RETURNS void \
+               LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';"
+    )]
+    fn unprotect_table(relation: Option<pg_sys::Oid>) -> Result<()> {
+        let relation = required(relation, "relation", CODE)?;
+        Ok(unprotect(relation)?)
     }
-    let sessions = Sessions {
-        product,
-        env,
-        tag,
-        scope,
-        by,
-    };
-    let column_name = column.to_string_lossy();
-    let protection = Protection {
-        column_name: &column_name,
-        product_id,
-        env,
-        by: by.as_str(),
-        tag,
-        scope,
-        device,
-        open_to: &open_to,
-        force,
-    };
-    Ok(protect(relation, column, &sessions, &protection)?)
 }
 
 fn protect(
@@ -116,20 +134,6 @@ fn protect(
     let owner = AsOwner::enter()?;
     registry::forget(&owner, &parts)?;
     registry::store(&owner, relation, protection)
-}
-
-/// Takes our policies away again, and leaves row-level security as it was before them. Nothing happens to
-/// a table that has none.
-#[pg_extern(
-    schema = "dialstack",
-    volatile,
-    parallel_unsafe,
-    sql = "CREATE FUNCTION dialstack.unprotect_table(relation regclass) RETURNS void \
-           LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';"
-)]
-fn unprotect_table(relation: Option<pg_sys::Oid>) -> Result<(), ErrorReport> {
-    let relation = required(relation, "relation", CODE)?;
-    Ok(unprotect(relation)?)
 }
 
 fn unprotect(relation: pg_sys::Oid) -> error::Result<()> {

@@ -1,8 +1,8 @@
 //! Revoking a user's sessions in the transaction that changes or deletes the user.
 
-use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
+use super::function::{Result, functions};
 use crate::error::{self, Code, Error};
 use crate::pg::clock;
 use crate::pg::roles::AsOwner;
@@ -13,21 +13,24 @@ use crate::session::check_identifier;
 use crate::session::problem::shown;
 use crate::tables::session_users::UserKey;
 
-/// Trigger function for the application's own tables: revokes the sessions of the user whose row is
-/// deleted or changed, and for TRUNCATE those of every user. Whoever makes the change need not be
-/// allowed to revoke.
-#[pg_extern(
-    schema = "dialstack",
-    sql = "CREATE FUNCTION dialstack.revoke_on_change() RETURNS trigger \
-           LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';"
-)]
-fn revoke_on_change(call: pg_sys::FunctionCallInfo) -> Result<Answer, ErrorReport> {
-    let change = Change::of(call).ok_or_else(|| {
-        refused("revoke_on_change() was not called by a trigger")
-            .hint("Name it in CREATE TRIGGER … EXECUTE FUNCTION.")
-    })?;
-    revoke(&change)?;
-    Ok(change.go_on())
+functions! { FUNCTIONS;
+    /// Trigger function (product, env, tag, identifier column): revokes the sessions of a user whose row is changed or
+    /// deleted.
+    ///
+    /// For TRUNCATE those of every user. The role that makes the change need not be allowed to revoke.
+    #[level(Server)]
+    #[pg_extern(
+        sql = "CREATE FUNCTION dialstack.revoke_on_change() RETURNS trigger \
+               LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';"
+    )]
+    fn revoke_on_change(call: pg_sys::FunctionCallInfo) -> Result<Answer> {
+        let change = Change::of(call).ok_or_else(|| {
+            refused("revoke_on_change() was not called by a trigger")
+                .hint("Name it in CREATE TRIGGER … EXECUTE FUNCTION.")
+        })?;
+        revoke(&change)?;
+        Ok(change.go_on())
+    }
 }
 
 fn refused(message: impl Into<String>) -> Error {

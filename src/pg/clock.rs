@@ -4,7 +4,7 @@
 use std::ffi::CString;
 
 use pgrx::datum::{Date, Interval, TimestampWithTimeZone};
-use pgrx::{FromDatum, IntoDatum, PgSqlErrorCode, PgTryBuilder, pg_sys};
+use pgrx::{IntoDatum, PgSqlErrorCode, PgTryBuilder, pg_sys};
 
 use crate::error::{Code, Error, Result};
 use crate::session::Span;
@@ -121,17 +121,6 @@ pub fn span(interval: &Interval) -> Span {
         days: interval.days(),
         micros: interval.micros(),
     }
-}
-
-/// A span as an SQL `interval`.
-pub fn interval(span: &Span) -> Option<Interval> {
-    let raw = pg_sys::Interval {
-        time: span.micros,
-        day: span.days,
-        month: span.months,
-    };
-    // SAFETY: from_datum copies the interval that the datum points to.
-    unsafe { Interval::from_datum(pg_sys::Datum::from(&raw const raw), false) }
 }
 
 /// Reads an interval as PostgreSQL writes and accepts it (`2 hours`, `PT2H`).

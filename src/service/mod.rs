@@ -6,6 +6,7 @@ pub mod caller;
 pub mod change;
 pub mod configuration;
 pub mod create;
+pub mod definitions;
 pub mod explain;
 pub mod identity;
 pub mod key_ring;

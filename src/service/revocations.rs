@@ -63,26 +63,25 @@ pub enum Which<'a> {
 macro_rules! revocation {
     ($condition:literal) => {
         Statement::new(concat!(
-                "WITH revoked AS ( \
-                     UPDATE dialstack.sessions SET revoked_at = $1, revoke_reason = $2, \
-                         purge_after = $3 \
-                      WHERE revoked_at IS NULL AND expires_at > $1 AND ",
-                $condition,
-                " RETURNING session_id, env_id, definition_id, kind, subject, ip, user_agent, \
-                            created_at, expires_at), \
-                 logged AS ( \
-                     INSERT INTO dialstack.activity \
-                         (at, month, session_id, env_id, definition_id, kind, operation, status, \
-                          reason, subject, ip, user_agent, latency_us, detail, \
-                          session_created_at, expires_before) \
-                     SELECT $1, extract(month FROM $1 AT TIME ZONE 'UTC'), session_id, env_id, \
-                            definition_id, kind, $4, $5, $2, subject, coalesce($6, ip), \
-                            coalesce($7, user_agent), $8, \
-                            CASE WHEN $9 IS NOT NULL THEN jsonb_build_object('api_key_id', $9) END, \
-                            created_at, expires_at \
-                       FROM revoked) \
-                 SELECT count(*), ARRAY(SELECT session_id FROM revoked LIMIT $10) FROM revoked"
-            ))
+            "WITH revoked AS ( \
+                 UPDATE dialstack.sessions SET revoked_at = $1, revoke_reason = $2, \
+                     purge_after = $3 \
+                  WHERE revoked_at IS NULL AND expires_at > $1 AND ",
+            $condition,
+            " RETURNING session_id, env_id, definition_id, kind, subject, ip, user_agent, \
+                        created_at, expires_at), \
+             logged AS ( \
+                 INSERT INTO dialstack.activity \
+                     (at, month, session_id, env_id, definition_id, kind, operation, status, \
+                      reason, subject, ip, user_agent, latency_us, detail, session_created_at, \
+                      expires_before) \
+                 SELECT $1, extract(month FROM $1 AT TIME ZONE 'UTC'), session_id, env_id, \
+                        definition_id, kind, $4, $5, $2, subject, coalesce($6, ip), \
+                        coalesce($7, user_agent), $8, \
+                        CASE WHEN $9 IS NOT NULL THEN jsonb_build_object('api_key_id', $9) END, \
+                        created_at, expires_at FROM revoked) \
+             SELECT count(*), ARRAY(SELECT session_id FROM revoked LIMIT $10) FROM revoked"
+        ))
     };
 }
 

@@ -2,7 +2,8 @@
 
 mod fields;
 
-use serde_json::{Map, Value, json};
+use serde::Serialize;
+use serde_json::{Value, json};
 
 use super::period::{Period, Span};
 use super::problem::Problem;
@@ -24,6 +25,8 @@ pub const DEFAULT_REUSE_INTERVAL: Span = Span::seconds(30);
 pub const MAX_REUSE_INTERVAL: Span = Span::seconds(300);
 
 text_enum! {
+    #[derive(Serialize)]
+    #[serde(rename_all = "snake_case")]
     /// What happens when a user who has `max_sessions` logs in once more.
     pub enum OnLimit {
         /// The oldest sessions make room.
@@ -52,41 +55,62 @@ pub enum SelectorForm {
     Any,
 }
 
-/// The configuration of one kind of user session. One that exists keeps all the rules of
-/// [`Definition::from_json`], as long as nobody changes its fields.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Definition {
-    /// Its name within the product: `[A-Za-z0-9._-]{1,63}`.
-    pub tag: String,
-    /// Display name, 1–200 characters.
-    pub name: String,
-    /// At most 2000 characters; may be empty.
-    pub description: String,
-    /// A full JSON Schema, as [`super::normalize`] returns it.
-    pub schema: Value,
-    /// What identifies the user.
-    pub selector: Selector,
-    /// Life of an access token, in `period`s; from 1.
-    pub expiry: i32,
-    /// Unit of `expiry`.
-    pub period: Period,
-    /// Life of a refresh token, in `refresh_period`s; not shorter than that of an access token.
-    pub refresh_expiry: i32,
-    /// Unit of `refresh_expiry`.
-    pub refresh_period: Period,
-    /// How long a session may go without a refresh; not shorter than `expiry`.
-    pub idle_timeout: Option<Span>,
-    /// How long a session may live in all; not shorter than `expiry`.
-    pub max_lifetime: Option<Span>,
-    /// How many living sessions a user may have, 1–10000.
-    pub max_sessions: Option<i32>,
-    /// What happens beyond that.
-    pub on_limit: OnLimit,
-    /// How long a superseded refresh token still gives the current one, 0–300 s.
-    pub reuse_interval: Span,
-    /// Whether each verification leaves an activity row.
-    pub log_verify: bool,
+/// Calls a macro with the fields of a definition, which are the columns of its table in their order: documentation,
+/// name and type of each.
+macro_rules! definition_fields {
+    ($with:ident) => {
+        $with! {
+            /// Its name within the product: `[A-Za-z0-9._-]{1,63}`.
+            tag: String,
+            /// Display name, 1–200 characters.
+            name: String,
+            /// At most 2000 characters; may be empty.
+            description: String,
+            /// A full JSON Schema, as [`super::normalize`] returns it.
+            schema: Value,
+            /// What identifies the user.
+            selector: Selector,
+            /// Life of an access token, in `period`s; from 1.
+            expiry: i32,
+            /// Unit of `expiry`.
+            period: Period,
+            /// Life of a refresh token, in `refresh_period`s; not shorter than that of an access token.
+            refresh_expiry: i32,
+            /// Unit of `refresh_expiry`.
+            refresh_period: Period,
+            /// How long a session may go without a refresh; not shorter than `expiry`.
+            idle_timeout: Option<Span>,
+            /// How long a session may live in all; not shorter than `expiry`.
+            max_lifetime: Option<Span>,
+            /// How many living sessions a user may have, 1–10000.
+            max_sessions: Option<i32>,
+            /// What happens beyond that.
+            on_limit: OnLimit,
+            /// How long a superseded refresh token still gives the current one, 0–300 s.
+            reuse_interval: Span,
+            /// Whether each verification leaves an activity row.
+            log_verify: bool,
+        }
+    };
 }
+pub(crate) use definition_fields;
+
+macro_rules! declare {
+    ($($(#[$documentation:meta])+ $field:ident: $type:ty,)+) => {
+        /// The configuration of one kind of user session. One that exists keeps all the rules of
+        /// [`Definition::from_json`], as long as nobody changes its fields.
+        #[derive(Debug, Clone, PartialEq, Serialize)]
+        pub struct Definition {
+            $($(#[$documentation])+ pub $field: $type,)+
+        }
+
+        impl Definition {
+            /// The names of its fields.
+            pub const FIELDS: &[&str] = &[$(stringify!($field)),+];
+        }
+    };
+}
+definition_fields!(declare);
 
 impl Definition {
     /// Reads and validates a definition. `parse_interval` reads PostgreSQL's intervals, ISO 8601
@@ -113,29 +137,7 @@ impl Definition {
     /// All fields by their names, in stored form, those without a value as null; intervals are in
     /// ISO 8601, which PostgreSQL reads under every `IntervalStyle`.
     pub fn to_json(&self) -> Value {
-        let mut out = Map::new();
-        let span = |span: Option<Span>| span.map(|s| s.to_iso8601());
-        let fields = [
-            ("tag", json!(self.tag)),
-            ("name", json!(self.name)),
-            ("description", json!(self.description)),
-            ("schema", self.schema.clone()),
-            ("selector", json!(self.selector.to_string())),
-            ("expiry", json!(self.expiry)),
-            ("period", json!(self.period.as_str())),
-            ("refresh_expiry", json!(self.refresh_expiry)),
-            ("refresh_period", json!(self.refresh_period.as_str())),
-            ("idle_timeout", json!(span(self.idle_timeout))),
-            ("max_lifetime", json!(span(self.max_lifetime))),
-            ("max_sessions", json!(self.max_sessions)),
-            ("on_limit", json!(self.on_limit.as_str())),
-            ("reuse_interval", json!(span(Some(self.reuse_interval)))),
-            ("log_verify", json!(self.log_verify)),
-        ];
-        for (key, value) in fields {
-            out.insert(key.to_owned(), value);
-        }
-        Value::Object(out)
+        json!(self)
     }
 
     /// Life of an access token.

@@ -1,5 +1,7 @@
 //! Lengths of time: a count of a period, and the span that it amounts to.
 
+use serde::{Serialize, Serializer};
+
 use super::problem::Problem;
 use crate::text_enum::text_enum;
 
@@ -10,6 +12,8 @@ const DAYS_PER_MONTH: i64 = 30;
 pub const MAX_SPAN_MICROS: i64 = 36_525 * MICROS_PER_DAY;
 
 text_enum! {
+    #[derive(Serialize)]
+    #[serde(rename_all = "lowercase")]
     /// The unit that an expiry is counted in.
     pub enum Period {
         /// 1 s
@@ -98,6 +102,13 @@ pub struct Span {
     pub days: i32,
     /// Microseconds
     pub micros: i64,
+}
+
+impl Serialize for Span {
+    /// In ISO 8601, which PostgreSQL reads under every `IntervalStyle`.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.to_iso8601())
+    }
 }
 
 impl Span {

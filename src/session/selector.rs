@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use serde::{Serialize, Serializer};
 use serde_json::Value;
 
 use super::name::check_identifier;
@@ -116,6 +117,12 @@ impl Selector {
 
     fn place(&self) -> String {
         format!("The selector is {}.", shown(&self.to_string()))
+    }
+}
+
+impl Serialize for Selector {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 

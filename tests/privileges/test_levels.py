@@ -12,12 +12,11 @@ MARKERS = {f"access_{level}/0": level for level in LEVELS}
 
 def levels(connection):
     """The level of each function, by the list in the source."""
-    listed = dict(connection.execute("SELECT function, access FROM dialstack.access_list()"))
-    names = connection.execute(
-        "SELECT proname, concat(proname, '/', pronargs) AS exact FROM pg_proc "
-        "WHERE pronamespace = 'dialstack'::regnamespace"
+    rows = connection.execute(
+        "SELECT concat(proname, '/', pronargs) AS exact, access FROM dialstack.access_list() "
+        "JOIN pg_proc p ON p.oid = concat('dialstack.', function)::regprocedure"
     )
-    return {row.exact: listed.get(row.proname) or listed.get(row.exact) for row in names}
+    return {row.exact: row.access for row in rows}
 
 
 def outcome(connection, statement):

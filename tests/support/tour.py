@@ -38,11 +38,22 @@ class Made:
         return secret
 
 
+def listed(connection):
+    """The functions that an access level allows, by the names that `take()` calls them."""
+    rows = connection.execute(
+        "SELECT CASE WHEN count(*) OVER (PARTITION BY proname) > 1 THEN concat(proname, '/', pronargs) "
+        "       ELSE proname END AS name "
+        "  FROM dialstack.access_list() "
+        "  JOIN pg_proc p ON p.oid = concat('dialstack.', function)::regprocedure "
+        " WHERE access IS NOT NULL"
+    )
+    return {row.name for row in rows}
+
+
 def take(call, role="tourist"):
     """Takes the tour. `call(function, **arguments)` calls and returns the first row, or nothing.
 
-    A function is named as dialstack.access_list() names it: those that share a name, with the
-    number of their arguments. `role` is granted access for a moment. Where the call of a function
+    Functions that share a name are called by it and the number of their arguments, as in `listed()`. `role` is granted access for a moment. Where the call of a function
     raises an error, `call` decides what becomes of it: schedule_maintenance() finds no pg_cron.
     Ends with instance_reset().
     """

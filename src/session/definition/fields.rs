@@ -12,23 +12,6 @@ use crate::session::problem::{Problem, shown};
 use crate::session::schema::normalize;
 use crate::session::selector::Selector;
 
-const KEYS: [&str; 15] = [
-    "tag",
-    "name",
-    "description",
-    "schema",
-    "selector",
-    "expiry",
-    "period",
-    "refresh_expiry",
-    "refresh_period",
-    "idle_timeout",
-    "max_lifetime",
-    "max_sessions",
-    "on_limit",
-    "reuse_interval",
-    "log_verify",
-];
 /// Which product a definition belongs to is an argument beside it.
 const IGNORED: &str = "product";
 /// How many edits away a key still counts as misspelt.
@@ -50,7 +33,7 @@ impl<'a> Fields<'a> {
             .as_object()
             .ok_or_else(|| Problem::new("a definition must be a JSON object"))?;
         for key in given.keys() {
-            if key != IGNORED && !KEYS.contains(&key.as_str()) {
+            if key != IGNORED && !Definition::FIELDS.contains(&key.as_str()) {
                 return Err(unknown(key));
             }
         }
@@ -246,8 +229,8 @@ fn from_seconds(seconds: f64) -> Option<Span> {
 }
 
 fn unknown(key: &str) -> Problem {
-    let near = KEYS
-        .into_iter()
+    let near = Definition::FIELDS
+        .iter()
         .map(|known| (distance(key, known), known))
         .min();
     let hint = match near {
@@ -256,8 +239,10 @@ fn unknown(key: &str) -> Problem {
         }
         _ => String::new(),
     };
-    Problem::new(format!("a definition has no key \"{}\"", shown(key)))
-        .with_hint(format!("{hint}The keys are: {}.", KEYS.join(", ")))
+    Problem::new(format!("a definition has no key \"{}\"", shown(key))).with_hint(format!(
+        "{hint}The keys are: {}.",
+        Definition::FIELDS.join(", ")
+    ))
 }
 
 /// How many letters differ, without regard to case and underscores, so that `idleTimeout` is near

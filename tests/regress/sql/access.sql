@@ -1,16 +1,16 @@
 -- Access levels: grant_access, revoke_access, and the one list of functions and levels.
 
--- Every function of the schema is in the list once, or is one of these.
+-- Every function of the schema is in the list, once, with the comment that it has.
 SELECT p.oid::regprocedure AS not_listed FROM pg_proc p
  WHERE p.pronamespace = 'dialstack'::regnamespace
-   AND NOT EXISTS (SELECT FROM dialstack.access_list() WHERE function IN (p.proname, concat(p.proname, '/', p.pronargs))) ORDER BY p.proname;
--- Nothing is listed that is not there, and nothing twice.
-SELECT function FROM dialstack.access_list()
- WHERE NOT EXISTS (SELECT FROM pg_proc p WHERE p.pronamespace = 'dialstack'::regnamespace AND function IN (p.proname, concat(p.proname, '/', p.pronargs)));
-SELECT p.oid::regprocedure AS listed_twice FROM pg_proc p, dialstack.access_list() WHERE p.pronamespace = 'dialstack'::regnamespace AND function IN (p.proname, concat(p.proname, '/', p.pronargs)) GROUP BY p.oid HAVING count(*) > 1;
-SELECT function AS several FROM pg_proc p, dialstack.access_list() WHERE p.pronamespace = 'dialstack'::regnamespace AND function IN (p.proname, concat(p.proname, '/', p.pronargs)) GROUP BY 1 HAVING count(*) > 1;
+   AND p.oid NOT IN (SELECT concat('dialstack.', function)::regprocedure FROM dialstack.access_list());
+SELECT function AS listed_twice FROM dialstack.access_list() GROUP BY function HAVING count(*) > 1;
+SELECT function AS other_comment FROM dialstack.access_list()
+ WHERE obj_description(concat('dialstack.', function)::regprocedure, 'pg_proc') IS DISTINCT FROM description;
 -- The list.
-SELECT access, count(*), string_agg(function, ' ' ORDER BY function) AS functions FROM dialstack.access_list() GROUP BY access ORDER BY array_position('{client,server,admin}', access);
+\pset format unaligned
+SELECT function, access, description FROM dialstack.access_list() ORDER BY array_position('{client,server,admin}', access), function COLLATE "C";
+\pset format aligned
 -- No function is anybody's but the owner's, and no table.
 SELECT p.oid::regprocedure AS granted FROM pg_proc p, aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a WHERE p.pronamespace = 'dialstack'::regnamespace AND a.grantee <> p.proowner;
 
@@ -21,7 +21,7 @@ CREATE FUNCTION t.may(role regrole) RETURNS text LANGUAGE sql AS $$
     SELECT concat_ws(', ', CASE WHEN has_schema_privilege(role, 'dialstack', 'USAGE') THEN 'usage' END, string_agg(may, ', ' ORDER BY n, may))
       FROM (SELECT n, format('%s of %s %s', count(*) FILTER (WHERE has_function_privilege(role, p.oid, 'EXECUTE')), count(*), level) AS may
               FROM unnest('{client,server,admin}'::text[]) WITH ORDINALITY AS l (level, n) JOIN dialstack.access_list() ON access = level
-              JOIN pg_proc p ON p.pronamespace = 'dialstack'::regnamespace AND function IN (p.proname, concat(p.proname, '/', p.pronargs)) GROUP BY n, level
+              JOIN pg_proc p ON p.oid = concat('dialstack.', function)::regprocedure GROUP BY n, level
             UNION ALL
             SELECT 10, p.proname::text FROM pg_proc p WHERE p.pronamespace = 'dialstack'::regnamespace AND p.proname ~ '^access_(client|server|admin)$' AND has_function_privilege(role, p.oid, 'EXECUTE')
             UNION ALL

@@ -1,0 +1,182 @@
+//! Session definitions: a definition is JSON, however it comes in, and is validated once.
+
+use serde_json::{Value, json};
+
+use crate::error::{Code, Coded, Error, Result};
+use crate::pg::clock;
+use crate::pg::datum::json::JsonText;
+use crate::pg::roles::AsOwner;
+use crate::service::revocations::{self, Which};
+use crate::service::{configuration, required};
+use crate::session::problem::shown;
+use crate::session::{Definition, SelectorForm};
+use crate::tables::definitions::{self, DefinitionRow};
+use crate::tables::products::ProductId;
+
+/// Checks a definition and returns it in stored form; stores nothing. The selector may be a bare path.
+///
+/// # Errors
+/// `DEFINE_FAILED`, naming the field; `PRODUCT_NOT_FOUND`.
+pub fn define(product: Option<&str>, fields: &Value) -> Result<JsonText> {
+    product_id(product, Code::DefineFailed)?;
+    let mut definition = validate_given(fields, SelectorForm::Any)?.to_json();
+    definition["product"] = json!(product);
+    Ok(JsonText::of(&definition))
+}
+
+/// Checks and stores a definition.
+///
+/// # Errors
+/// `DEFINE_FAILED`, naming the field; `PRODUCT_NOT_FOUND`.
+pub fn create(product: Option<&str>, fields: &Value) -> Result<DefinitionRow> {
+    let product_id = product_id(product, Code::DefineFailed)?;
+    let definition = validate_given(fields, SelectorForm::Stored)?;
+    store(&AsOwner::enter()?, &product_id, &definition)
+}
+
+/// Checks fields that were given as arguments.
+fn validate_given(fields: &Value, form: SelectorForm) -> Result<Definition> {
+    for name in ["tag", "name", "schema", "selector", "expiry", "period"] {
+        let given = fields.get(name).filter(|value| !value.is_null());
+        required(given, name, Code::DefineFailed)?;
+    }
+    validate(fields, form, Code::DefineFailed)
+}
+
+fn validate(fields: &Value, form: SelectorForm, code: Code) -> Result<Definition> {
+    Definition::from_json(fields, form, &clock::parse_interval).coded(code)
+}
+
+fn product_id(product: Option<&str>, code: Code) -> Result<ProductId> {
+    configuration::product_id(required(product, "product", code)?)
+}
+
+/// Stores a definition and returns it as it is stored.
+fn store(
+    owner: &AsOwner,
+    product_id: &ProductId,
+    definition: &Definition,
+) -> Result<DefinitionRow> {
+    definitions::upsert(owner, product_id, definition)?;
+    let row = definitions::lock(owner, product_id, &definition.tag)?;
+    row.ok_or_else(|| not_found(&definition.tag))
+}
+
+fn not_found(tag: &str) -> Error {
+    Error::new(
+        Code::DefinitionNotFound,
+        format!(
+            "the product has no session definition with tag {:?}",
+            shown(tag)
+        ),
+    )
+    .hint("dialstack.definition_list() shows the definitions of a product.")
+}
+
+/// Stores a definition; the same tag again changes it.
+///
+/// # Errors
+/// `REGISTER_FAILED` for a definition that is not valid, or was made for another product; `PRODUCT_NOT_FOUND`.
+pub fn register(product: Option<&str>, definition: Option<JsonText>) -> Result<DefinitionRow> {
+    let code = Code::RegisterFailed;
+    let product_id = product_id(product, code)?;
+    let fields = required(definition, "definition", code)?
+        .parse()
+        .coded(code)?;
+    let named = fields.get("product").filter(|named| !named.is_null());
+    if named.is_some_and(|named| named.as_str() != product) {
+        return Err(
+            Error::new(code, "the definition was made for another product")
+                .hint("Register it with the product it names, or define it for this one."),
+        );
+    }
+    let definition = validate(&fields, SelectorForm::Stored, code)?;
+    store(&AsOwner::enter()?, &product_id, &definition)
+}
+
+/// Changes some fields of a definition.
+///
+/// # Errors
+/// `REGISTER_FAILED` for changes that are not valid; `PRODUCT_NOT_FOUND`, `DEFINITION_NOT_FOUND`.
+pub fn update(
+    product: Option<&str>,
+    tag: Option<&str>,
+    changes: Option<JsonText>,
+) -> Result<DefinitionRow> {
+    let code = Code::RegisterFailed;
+    let product_id = product_id(product, code)?;
+    let tag = required(tag, "tag", code)?;
+    let changes = required(changes, "changes", code)?.parse().coded(code)?;
+    let Value::Object(changes) = changes else {
+        return Err(Error::new(code, "changes must be a JSON object")
+            .hint("Pass the fields to change, for example {\"expiry\": 2}."));
+    };
+    if changes
+        .get("tag")
+        .is_some_and(|new| new.as_str() != Some(tag))
+    {
+        return Err(
+            Error::new(code, "the tag of a definition can't change").hint(
+                "Register a definition under the new tag; sessions of the old one stay with it.",
+            ),
+        );
+    }
+    if changes
+        .get("product")
+        .is_some_and(|new| new.as_str() != product)
+    {
+        return Err(Error::new(code, "the product of a definition can't change")
+            .hint("Define and register it for the other product."));
+    }
+    let owner = AsOwner::enter()?;
+    let row = definitions::lock(&owner, &product_id, tag)?.ok_or_else(|| not_found(tag))?;
+    let mut fields = row.stored.definition()?.to_json();
+    if let Value::Object(fields) = &mut fields {
+        fields.extend(changes);
+    }
+    let definition = validate(&fields, SelectorForm::Stored, code)?;
+    store(&owner, &product_id, &definition)
+}
+
+/// Deletes a definition, revokes its sessions, and returns what it was.
+///
+/// # Errors
+/// `REGISTER_FAILED` for NULL; `PRODUCT_NOT_FOUND`, `DEFINITION_NOT_FOUND`.
+pub fn delete(product: Option<&str>, tag: Option<&str>) -> Result<DefinitionRow> {
+    let code = Code::RegisterFailed;
+    let product_id = product_id(product, code)?;
+    let tag = required(tag, "tag", code)?;
+    let stored = configuration::definition(&product_id, tag)?;
+    let owner = AsOwner::enter()?;
+    // Sessions before the definition: the order in which creates take their locks.
+    let which = Which::Definition(stored.definition_id);
+    revocations::revoke(
+        &owner,
+        &which,
+        revocations::DEFINITION_DELETED,
+        clock::now(),
+    )?;
+    let row = definitions::lock(&owner, &product_id, tag)?.ok_or_else(|| not_found(tag))?;
+    definitions::delete(&owner, &product_id, tag)?;
+    Ok(row)
+}
+
+/// All definitions of a product.
+///
+/// # Errors
+/// `LIST_FAILED` for NULL; `PRODUCT_NOT_FOUND`.
+pub fn list(product: Option<&str>) -> Result<Vec<DefinitionRow>> {
+    let product_id = product_id(product, Code::ListFailed)?;
+    definitions::list(&AsOwner::enter()?, &product_id, None)
+}
+
+/// One definition.
+///
+/// # Errors
+/// `LIST_FAILED` for NULL; `PRODUCT_NOT_FOUND`, `DEFINITION_NOT_FOUND`.
+pub fn get(product: Option<&str>, tag: Option<&str>) -> Result<DefinitionRow> {
+    let tag = required(tag, "tag", Code::ListFailed)?;
+    let product_id = product_id(product, Code::ListFailed)?;
+    let rows = definitions::list(&AsOwner::enter()?, &product_id, Some(tag))?;
+    rows.into_iter().next().ok_or_else(|| not_found(tag))
+}
