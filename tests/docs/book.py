@@ -1,6 +1,6 @@
 """The manual, taken apart: pages, blocks, sections, tables.
 
-A comment right before a block, or at the top of a page, says what is special about it:
+A comment right before a block, or below the title of a page, says what is special about it:
 
     <!-- database: empty -->   the page begins with an empty database, not with the one of "Set up"
     <!-- not run: REASON -->   the block is not run
