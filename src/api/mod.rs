@@ -22,9 +22,7 @@ mod function;
 mod identity;
 mod keys;
 mod maintenance;
-mod policy_lint;
 mod protection;
-mod revoke_on_change;
 mod sessions;
 mod setup;
 mod triggers;
@@ -49,8 +47,6 @@ const CHAPTERS: &Functions = &[
     identity::FUNCTIONS,
     identity::HELPERS,
     protection::FUNCTIONS,
-    policy_lint::FUNCTIONS,
-    revoke_on_change::FUNCTIONS,
     dashboard::FUNCTIONS,
     maintenance::FUNCTIONS,
     triggers::FUNCTIONS,

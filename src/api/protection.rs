@@ -1,4 +1,4 @@
-//! Row-level security for the application's own tables.
+//! Row-level security for the application's own tables, and revoking sessions with their cause.
 
 use std::ffi::CStr;
 
@@ -7,13 +7,13 @@ use pgrx::prelude::*;
 use super::function::{Result, functions};
 use super::required;
 use crate::error::{self, Code, Error};
-use crate::pg::catalog::table;
+use crate::pg::catalog::table::role_name;
 use crate::pg::roles::AsOwner;
-use crate::rls::protect::{self, By, Sessions};
-use crate::rls::registry::{self, Protection};
-use crate::rls::row_security_before;
-use crate::service::configuration;
-use crate::service::scopes;
+use crate::pg::triggers::Answer;
+use crate::rls::condition::By;
+use crate::rls::lint;
+use crate::rls::protect::{self, Protection};
+use crate::service::revoke_on_change;
 
 const CODE: Code = Code::ProtectFailed;
 
@@ -44,56 +44,18 @@ functions! { FUNCTIONS;
         force: Option<bool>,
     ) -> Result<()> {
         let relation = required(relation, "relation", CODE)?;
-        let column = required(column_name, "column_name", CODE)?;
-        let product = required(product, "product", CODE)?;
-        let env = required(env, "env", CODE)?;
-        let by = parse_by(required(by, "by", CODE)?)?;
-        let device = required(device, "device", CODE)?;
-        let open_to = roles(required(open_to, "open_to", CODE)?)?;
-        let force = required(force, "force", CODE)?;
-        if device && by != By::ConnectedAccount {
-            return Err(
-                Error::new(CODE, "devices are counted by their connected account")
-                    .hint("Set by => 'connected_account', or leave device out.")
-                    .into(),
-            );
-        }
-        let product_id = configuration::env(product, env)?.product_id;
-        if let Some(tag) = tag {
-            configuration::definition(&product_id, tag)?;
-            if by != By::Identifier {
-                return Err(Error::new(
-                    CODE,
-                    format!("by {}, no session would reach the table", by.as_str()),
-                )
-                .detail("Only user sessions have a tag; they have an identifier and none of the rest.")
-                .hint("Leave tag out, or set by => 'identifier'.")
-                .into());
-            }
-        }
-        if let Some(scope) = scope {
-            scopes::check(&product_id, scope)?;
-        }
-        let sessions = Sessions {
-            product,
-            env,
+        let wanted = Protection {
+            column: required(column_name, "column_name", CODE)?,
+            product: required(product, "product", CODE)?,
+            env: required(env, "env", CODE)?,
+            by: parse_by(required(by, "by", CODE)?)?,
+            device: required(device, "device", CODE)?,
+            open_to: roles(required(open_to, "open_to", CODE)?)?,
+            force: required(force, "force", CODE)?,
             tag,
             scope,
-            by,
         };
-        let column_name = column.to_string_lossy();
-        let protection = Protection {
-            column_name: &column_name,
-            product_id,
-            env,
-            by: by.as_str(),
-            tag,
-            scope,
-            device,
-            open_to: &open_to,
-            force,
-        };
-        Ok(protect(relation, column, &sessions, &protection)?)
+        Ok(protect::protect_table(relation, &wanted)?)
     }
 
     /// Takes the policies of protect_table away again.
@@ -108,52 +70,66 @@ functions! { FUNCTIONS;
     )]
     fn unprotect_table(relation: Option<pg_sys::Oid>) -> Result<()> {
         let relation = required(relation, "relation", CODE)?;
-        Ok(unprotect(relation)?)
+        Ok(protect::unprotect_table(relation)?)
     }
-}
 
-fn protect(
-    relation: pg_sys::Oid,
-    column: &CStr,
-    sessions: &Sessions<'_>,
-    protection: &Protection<'_>,
-) -> error::Result<()> {
-    let family = table::lock(relation)?;
-    if protection.device {
-        check_device(&family.table, column)?;
+    /// Trigger function that never runs: its triggers, which protect_table makes, mark tables of devices.
+    ///
+    /// Creating one takes EXECUTE on it, so that no table is counted that no administrator chose.
+    #[level(Admin)]
+    #[pg_extern(
+        sql = "CREATE FUNCTION dialstack.device_table() RETURNS trigger \
+               LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';"
+    )]
+    fn device_table(_call: pg_sys::FunctionCallInfo) -> Result<Answer> {
+        let error = Error::new(CODE, "device_table() only marks tables of devices");
+        let hint = "Drop the trigger and call dialstack.protect_table() with device => true.";
+        Err(error.hint(hint).into())
     }
-    // A number that was given out again is another table's.
-    row_security_before::forget(&AsOwner::enter()?, &[])?;
-    let names = protection.open_to.iter().copied();
-    let open_to: Vec<String> = names.filter_map(protect::role_name).collect();
-    for table in family.all() {
-        protect::protect(table, column, sessions, &open_to, protection.force)?;
-    }
-    // Its parts are protected with it now, whatever was registered of them.
-    let parts: Vec<pg_sys::Oid> = family.parts.iter().map(|table| table.oid).collect();
-    let owner = AsOwner::enter()?;
-    registry::forget(&owner, &parts)?;
-    registry::store(&owner, relation, protection)
-}
 
-fn unprotect(relation: pg_sys::Oid) -> error::Result<()> {
-    if !table::exists(relation) && forget(&[relation])? {
-        // It was dropped, and only its rows were left.
-        return Ok(());
+    /// Trigger function (product, env, tag, identifier column): revokes the sessions of a user whose row is changed or
+    /// deleted.
+    ///
+    /// For TRUNCATE those of every user. The role that makes the change need not be allowed to revoke.
+    #[level(Server)]
+    #[pg_extern(
+        sql = "CREATE FUNCTION dialstack.revoke_on_change() RETURNS trigger \
+               LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';"
+    )]
+    fn revoke_on_change(call: pg_sys::FunctionCallInfo) -> Result<Answer> {
+        Ok(revoke_on_change::revoke_on_change(call)?)
     }
-    let family = table::lock(relation)?;
-    for table in family.all() {
-        protect::unprotect(table)?;
-    }
-    let family: Vec<pg_sys::Oid> = family.all().map(|table| table.oid).collect();
-    forget(&family).map(|_| ())
-}
 
-/// Forgets all about these tables. Tells whether one of them was registered.
-fn forget(relations: &[pg_sys::Oid]) -> error::Result<bool> {
-    let owner = AsOwner::enter()?;
-    row_security_before::forget(&owner, relations)?;
-    registry::forget(&owner, relations)
+    /// Weaknesses of the policies that call the helpers, the worst first; one row each.
+    #[level(Admin)]
+    #[pg_extern(
+        stable,
+        parallel_unsafe,
+        sql = "CREATE FUNCTION dialstack.policy_lint() RETURNS TABLE (relation regclass, policy text, \
+               severity text, weakness text, detail text, hint text) \
+               LANGUAGE c STABLE PARALLEL UNSAFE AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';"
+    )]
+    fn policy_lint() -> Result<
+        TableIterator<
+            'static,
+            (
+                name!(relation, pg_sys::Oid),
+                name!(policy, Option<String>),
+                name!(severity, &'static str),
+                name!(weakness, &'static str),
+                name!(detail, String),
+                name!(hint, &'static str),
+            ),
+        >,
+    > {
+        let findings = lint::findings(&AsOwner::enter()?)?;
+        Ok(TableIterator::new(findings.into_iter().map(|finding| {
+            let weakness = finding.weakness;
+            let severity = weakness.severity.as_str();
+            let (name, hint) = (weakness.name, weakness.hint);
+            (finding.relation, finding.policy, severity, name, finding.detail, hint)
+        })))
+    }
 }
 
 fn parse_by(by: &str) -> error::Result<By> {
@@ -163,12 +139,11 @@ fn parse_by(by: &str) -> error::Result<By> {
     })
 }
 
-/// The roles that see every row, each once.
-fn roles(given: Vec<Option<pg_sys::Oid>>) -> error::Result<Vec<pg_sys::Oid>> {
+/// The names of the roles that see every row, each once.
+fn roles(given: Vec<Option<pg_sys::Oid>>) -> error::Result<Vec<String>> {
     let mut roles = Vec::with_capacity(given.len());
     for role in given {
-        let role = role.filter(|role| protect::role_name(*role).is_some());
-        let role = role.ok_or_else(|| {
+        let role = role.and_then(role_name).ok_or_else(|| {
             Error::new(CODE, "open_to names a role that is not there")
                 .hint("Name roles; everybody (PUBLIC) is none.")
         })?;
@@ -177,13 +152,4 @@ fn roles(given: Vec<Option<pg_sys::Oid>>) -> error::Result<Vec<pg_sys::Oid>> {
         }
     }
     Ok(roles)
-}
-
-/// Counting devices knows two types.
-fn check_device(table: &table::Table, column: &CStr) -> error::Result<()> {
-    if table::column(table, column)?.exact {
-        return Ok(());
-    }
-    Err(Error::new(CODE, "devices can't be counted by this column")
-        .hint("The column must be of type uuid or text."))
 }

@@ -7,7 +7,7 @@ use pgrx::prelude::*;
 use super::function::{Result, functions};
 use crate::error::{Code, Error};
 use crate::pg::relcache;
-use crate::pg::triggers::{self, Change, Event};
+use crate::pg::triggers::{Change, Event};
 
 functions! { FUNCTIONS;
     /// Trigger function of our own tables: sends every connection an invalidation, because what it remembers has
@@ -21,10 +21,9 @@ functions! { FUNCTIONS;
                LANGUAGE c AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';"
     )]
     fn invalidate_verdicts(call: pg_sys::FunctionCallInfo) -> Result<i64> {
-        let table = triggers::table_of(call).ok_or_else(not_a_trigger)?;
         let change = Change::of(call).ok_or_else(not_a_trigger)?;
         if change.event() != Event::UpdateRow || end_counts(&change) {
-            relcache::invalidate(table)?;
+            relcache::invalidate(change.table())?;
         }
         // An AFTER trigger answers with a null pointer that isn't NULL: nothing, without an error.
         Ok(0)

@@ -1,18 +1,19 @@
 //! Scheduling through the extension pg_cron, where this database has it.
 
+use pgrx::PgSqlErrorCode;
 use pgrx::pg_sys;
-use pgrx::{PgSqlErrorCode, PgTryBuilder};
 
 use crate::error::{Code, Error, Result};
 use crate::pg::roles::AsOwner;
 use crate::pg::statements::{Statement, bind};
+use crate::pg::subtransaction::recovering;
 use crate::service::required;
 
 /// Longest schedule, in bytes.
 const MAX_CRON: usize = 200;
 
-/// The function is pg_cron's own: whatever else somebody put into a schema of that name would run as
-/// the owner of our extension.
+/// The function is pg_cron's own: any other in a schema of that name would run as the owner of our
+/// extension.
 static HAS_CRON: Statement = Statement::new(
     "SELECT 1 FROM pg_catalog.pg_extension x \
             JOIN pg_catalog.pg_depend d \
@@ -28,7 +29,7 @@ static SCHEDULE: Statement = Statement::new(
                                'SELECT dialstack.maintain()'::text)",
 );
 
-/// What an administrator of the database that has pg_cron runs there for this one.
+/// The statement by which an administrator of the database that has pg_cron schedules this one.
 static ELSEWHERE: Statement = Statement::new(
     "SELECT current_setting('cron.database_name', true), \
                  format('SELECT cron.schedule_in_database(%L, %L, %L, %L);', \
@@ -54,15 +55,15 @@ pub fn schedule(cron: Option<&str>) -> Result<i64> {
         return Err(not_available(&owner, cron)?);
     }
     let schedule = || SCHEDULE.write(&owner, &[bind(cron)], |row| row.required::<i64>(1));
-    let job = PgTryBuilder::new(std::panic::AssertUnwindSafe(schedule))
-        .catch_when(PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE, |_| {
+    let job = recovering(&owner, schedule, |code| {
+        (code == PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE).then(|| {
             Err(Error::new(
                 Code::DefineFailed,
                 "the schedule is not one that pg_cron understands",
             )
             .hint("Write five fields: minute, hour, day of the month, month, day of the week; for example '*/5 * * * *'."))
         })
-        .execute()?;
+    })?;
     Ok(job.into_iter().next().unwrap_or_default())
 }
 

@@ -6,6 +6,9 @@ use std::ffi::{c_char, c_int};
 use pgrx::pg_sys;
 use pgrx::pg_sys::ffi::pg_guard_ffi_boundary;
 
+/// The object id of `pg_policy`, which is the same in every version.
+pub const POLICY_RELATION: pg_sys::Oid = pg_sys::Oid::from_u32(3256);
+
 mod raw {
     use super::c_char;
     use super::c_int;

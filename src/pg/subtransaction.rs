@@ -1,4 +1,4 @@
-//! Work that gives up where somebody holds the lock that it needs.
+//! Work that is undone when it fails, while the transaction goes on.
 
 use std::panic::AssertUnwindSafe;
 
@@ -39,7 +39,8 @@ impl Subtransaction {
     }
 
     fn rollback(&self) {
-        // SAFETY: as above. Also after an error: this is how one is recovered from.
+        // SAFETY: the innermost subtransaction is the one that `begin` began, also after an error: the
+        // server has undone those within it. Without an error, flushing its state does nothing.
         unsafe {
             pg_sys::MemoryContextSwitchTo(self.context);
             pg_sys::FlushErrorState();
@@ -57,37 +58,50 @@ impl Subtransaction {
     }
 }
 
-/// Does the work in a subtransaction, waiting for no lock longer than a moment. `None` where one was
-/// not to be had: the work is then undone, and the transaction goes on.
-pub fn unless_busy<T>(_owner: &AsOwner, work: impl FnOnce() -> Result<T>) -> Result<Option<T>> {
+/// Does the work in a subtransaction. If it fails, its writes are undone; `instead` may return something
+/// instead of the server's error, by its code, and the transaction goes on.
+pub fn recovering<T>(
+    _owner: &AsOwner,
+    work: impl FnOnce() -> Result<T>,
+    instead: impl Fn(PgSqlErrorCode) -> Option<Result<T>>,
+) -> Result<T> {
     let inner = Subtransaction::begin();
-    let undo = AssertUnwindSafe(&inner);
-    let done = PgTryBuilder::new(AssertUnwindSafe(|| {
-        let patience = Setting::short_lock_timeout();
+    let failed = AssertUnwindSafe((&inner, instead));
+    PgTryBuilder::new(AssertUnwindSafe(|| {
         let done = work();
-        drop(patience);
         match done {
             Ok(_) => inner.commit(),
             Err(_) => inner.rollback(),
         }
-        done.map(Some)
+        done
     }))
     .catch_others(move |cause| {
-        undo.rollback();
-        if is_busy(&cause) {
-            return Ok(None);
-        }
-        cause.rethrow()
-    });
-    done.execute()
+        let AssertUnwindSafe((inner, instead)) = &failed;
+        inner.rollback();
+        code(&cause)
+            .and_then(instead)
+            .unwrap_or_else(|| cause.rethrow())
+    })
+    .execute()
 }
 
-fn is_busy(cause: &CaughtError) -> bool {
-    let code = match cause {
-        CaughtError::PostgresError(report) | CaughtError::ErrorReport(report) => {
-            report.sql_error_code()
-        }
-        CaughtError::RustPanic { .. } => return false,
+/// Does the work in a subtransaction, waiting for no lock longer than a moment. `None` where one was
+/// not to be had: the work is then undone, and the transaction goes on.
+pub fn unless_busy<T>(owner: &AsOwner, work: impl FnOnce() -> Result<T>) -> Result<Option<T>> {
+    let patiently = || {
+        let _patience = Setting::short_lock_timeout();
+        work().map(Some)
     };
-    code == PgSqlErrorCode::ERRCODE_LOCK_NOT_AVAILABLE
+    recovering(owner, patiently, |code| {
+        (code == PgSqlErrorCode::ERRCODE_LOCK_NOT_AVAILABLE).then_some(Ok(None))
+    })
+}
+
+fn code(cause: &CaughtError) -> Option<PgSqlErrorCode> {
+    match cause {
+        CaughtError::PostgresError(report) | CaughtError::ErrorReport(report) => {
+            Some(report.sql_error_code())
+        }
+        CaughtError::RustPanic { .. } => None,
+    }
 }

@@ -1,7 +1,7 @@
 //! The change that a trigger was fired by, and what a trigger function answers.
 
 use std::cmp::Ordering;
-use std::ffi::{CStr, CString};
+use std::ffi::CStr;
 
 use pgrx::callconv::{BoxRet, FcInfo};
 use pgrx::datum::Datum;
@@ -41,49 +41,57 @@ unsafe impl SqlTranslatable for Answer {
 // SAFETY: a trigger function answers with a pointer to a row, which may be zero, and never with NULL.
 unsafe impl BoxRet for Answer {
     unsafe fn box_into<'fcx>(self, fcinfo: &mut FcInfo<'fcx>) -> Datum<'fcx> {
-        // SAFETY: by this function's own contract.
+        // SAFETY: the server itself made the row, or it is the null pointer, which a trigger function
+        // may return.
         unsafe { fcinfo.return_raw_datum(self.0) }
     }
 }
 
-/// The table whose trigger is being called; `None` for a call that is none.
-pub fn table_of(call: pg_sys::FunctionCallInfo) -> Option<pg_sys::Oid> {
-    // SAFETY: the server passes a valid call; its context is a TriggerData if, and only if, it has that node's
-    // tag, and then its relation is open.
-    unsafe {
-        let context = (*call).context;
-        if context.is_null() || (*context).type_ != pg_sys::NodeTag::T_TriggerData {
-            return None;
-        }
-        Some((*(*context.cast::<pg_sys::TriggerData>()).tg_relation).rd_id)
-    }
-}
-
-/// The change that a trigger was fired by.
-pub struct Change<'a> {
-    data: &'a pg_sys::TriggerData,
-    trigger: &'a pg_sys::Trigger,
-    description: pg_sys::TupleDesc,
+/// The change that a trigger was fired by. It lives no longer than the call of the trigger function.
+pub struct Change<'call> {
+    data: &'call pg_sys::TriggerData,
+    table: pg_sys::Oid,
+    arguments: Vec<String>,
+    /// The numbers of the columns that CREATE TRIGGER names in UPDATE OF.
+    watched: &'call [i16],
+    columns: PgTupleDesc<'call>,
 }
 
 impl Change<'_> {
     /// The change that this call is about; `None` where no trigger calls.
     pub fn of(call: pg_sys::FunctionCallInfo) -> Option<Self> {
         // SAFETY: the server's own description of the call. Where its context is a TriggerData, that
-        // and all that it points to live as long as the call.
+        // and all that it points to live as long as the call: the trigger with as many arguments, each
+        // of which ends with a NUL, and columns as it says, and the table's description.
         unsafe {
             if !pgrx::trigger_support::called_as_trigger(call) {
                 return None;
             }
             let data = (*call).context.cast::<pg_sys::TriggerData>().as_ref()?;
             let trigger = data.tg_trigger.as_ref()?;
-            let description = data.tg_relation.as_ref()?.rd_att;
+            let count = |number: i16| usize::try_from(number).unwrap_or_default();
+            let arguments = (0..count(trigger.tgnargs)).map(|n| {
+                let argument = CStr::from_ptr(*trigger.tgargs.add(n));
+                argument.to_string_lossy().into_owned()
+            });
+            let watched = match count(trigger.tgnattr) {
+                0 => &[],
+                named => std::slice::from_raw_parts(trigger.tgattr, named),
+            };
+            let table = data.tg_relation.as_ref()?;
             Some(Change {
                 data,
-                trigger,
-                description,
+                table: table.rd_id,
+                arguments: arguments.collect(),
+                watched,
+                columns: PgTupleDesc::from_pg_unchecked(table.rd_att),
             })
         }
+    }
+
+    /// The table.
+    pub fn table(&self) -> pg_sys::Oid {
+        self.table
     }
 
     /// What happened.
@@ -100,24 +108,16 @@ impl Change<'_> {
     }
 
     /// What CREATE TRIGGER names in the function's parentheses.
-    pub fn arguments(&self) -> Vec<String> {
-        let count = usize::try_from(self.trigger.tgnargs).unwrap_or_default();
-        (0..count)
-            .map(|n| {
-                // SAFETY: the trigger has that many arguments, each of which ends with a NUL.
-                let argument = unsafe { CStr::from_ptr(*self.trigger.tgargs.add(n)) };
-                argument.to_string_lossy().into_owned()
-            })
-            .collect()
+    pub fn arguments(&self) -> &[String] {
+        &self.arguments
     }
 
-    /// The number of a column of the table; `None` if it has none of that name.
+    /// The number of a column of the table, from 1; `None` if it has none of that name.
     pub fn column(&self, name: &str) -> Option<i32> {
-        let name = CString::new(name).ok()?;
-        // SAFETY: the table's own description; an unknown name is answered with a negative number,
-        // and so are the columns that every table has.
-        let number = unsafe { pg_sys::SPI_fnumber(self.description, name.as_ptr()) };
-        (number > 0).then_some(number)
+        let named =
+            |column: &pg_sys::FormData_pg_attribute| !column.attisdropped && column.name() == name;
+        let index = self.columns.iter().position(named)?;
+        i32::try_from(index + 1).ok()
     }
 
     /// Whether a column is not stored, but computed whenever it is read (PostgreSQL 18).
@@ -126,30 +126,27 @@ impl Change<'_> {
             .is_some_and(|it| it.attgenerated.cast_unsigned() == b'v')
     }
 
-    fn attribute(&self, column: i32) -> Option<pg_sys::FormData_pg_attribute> {
-        let index = usize::try_from(column - 1).ok()?;
-        // SAFETY: the description of an open table, which is only read.
-        let columns = unsafe { PgTupleDesc::from_pg_unchecked(self.description) };
-        columns.get(index).copied()
+    fn attribute(&self, column: i32) -> Option<&pg_sys::FormData_pg_attribute> {
+        self.columns.get(usize::try_from(column - 1).ok()?)
     }
 
-    /// A value of the old row, as text; `None` for NULL. Blanks at the end of a `char(n)` are no part
-    /// of it, as in the server's own cast.
-    ///
-    /// `column` must be one that [`Self::column`] found, and the event one of a row.
+    /// A value of the old row, as text; `None` for NULL, for a column that the table has not, and for
+    /// an event that is not one of a row. Blanks at the end of a `char(n)` are no part of it, as in the
+    /// server's own cast.
     pub fn old_text(&self, column: i32) -> Option<String> {
+        let attribute = self.attribute(column)?;
+        if self.data.tg_trigtuple.is_null() {
+            return None;
+        }
         // SAFETY: the row and its description belong together; the text is a copy in the current
         // memory context.
         let (text, base) = unsafe {
-            let text = pg_sys::SPI_getvalue(self.data.tg_trigtuple, self.description, column);
+            let text = pg_sys::SPI_getvalue(self.data.tg_trigtuple, self.columns.as_ptr(), column);
             if text.is_null() {
                 return None;
             }
-            let column_type = pg_sys::SPI_gettypeid(self.description, column);
-            (
-                CStr::from_ptr(text).to_string_lossy(),
-                pg_sys::getBaseType(column_type),
-            )
+            let text = CStr::from_ptr(text).to_string_lossy();
+            (text, pg_sys::getBaseType(attribute.atttypid))
         };
         Some(if base == pg_sys::BPCHAROID {
             text.trim_end_matches(' ').to_owned()
@@ -161,19 +158,16 @@ impl Change<'_> {
     /// Whether the update changed `column` or what the trigger watches: the columns that it names in
     /// UPDATE OF, or else the whole row. A virtual column changes with any other.
     pub fn is_changed(&self, column: i32) -> bool {
-        let named = usize::try_from(self.trigger.tgnattr).unwrap_or_default();
-        // SAFETY: the trigger names that many columns.
-        let watched = (0..named).map(|n| i32::from(unsafe { *self.trigger.tgattr.add(n) }));
-        let watched: Vec<i32> = watched.collect();
-        if watched.is_empty() || watched.iter().any(|column| self.is_virtual(*column)) {
-            // SAFETY: the description of an open table.
-            let columns = unsafe { (*self.description).natts };
-            return (1..=columns).any(|column| self.differs(column));
+        let mut watched = self.watched.iter().map(|column| i32::from(*column));
+        if self.watched.is_empty() || watched.clone().any(|column| self.is_virtual(column)) {
+            return (1..)
+                .take(self.columns.len())
+                .any(|column| self.differs(column));
         }
-        self.differs(column) || watched.into_iter().any(|column| self.differs(column))
+        self.differs(column) || watched.any(|column| self.differs(column))
     }
 
-    /// Whether an update gave a column another value.
+    /// True if an update gave a column another value.
     pub fn has_changed(&self, column: &str) -> bool {
         self.event() == Event::UpdateRow && self.column(column).is_some_and(|it| self.differs(it))
     }
@@ -188,8 +182,9 @@ impl Change<'_> {
         }
         let value = |row| {
             let mut null = false;
+            let description = self.columns.as_ptr();
             // SAFETY: both rows of an update have the table's description, which has that column.
-            let datum = unsafe { pg_sys::SPI_getbinval(row, self.description, column, &mut null) };
+            let datum = unsafe { pg_sys::SPI_getbinval(row, description, column, &mut null) };
             // A timestamptz is passed by value.
             (!null).then(|| datum.value() as i64)
         };
@@ -198,16 +193,20 @@ impl Change<'_> {
     }
 
     fn differs(&self, column: i32) -> bool {
+        let (old, new) = (self.data.tg_trigtuple, self.data.tg_newtuple);
         let Some(attribute) = self.attribute(column).filter(|it| !it.attisdropped) else {
             return false;
         };
+        if old.is_null() || new.is_null() {
+            return false;
+        }
         let (mut old_null, mut new_null) = (false, false);
         // SAFETY: both rows of an update have the table's description, which has that column. The
         // comparison is byte by byte, whatever the type.
         unsafe {
-            let (old, new) = (self.data.tg_trigtuple, self.data.tg_newtuple);
-            let old = pg_sys::SPI_getbinval(old, self.description, column, &mut old_null);
-            let new = pg_sys::SPI_getbinval(new, self.description, column, &mut new_null);
+            let description = self.columns.as_ptr();
+            let old = pg_sys::SPI_getbinval(old, description, column, &mut old_null);
+            let new = pg_sys::SPI_getbinval(new, description, column, &mut new_null);
             if old_null || new_null {
                 return old_null != new_null;
             }

@@ -1,5 +1,5 @@
-//! How many devices client sessions reach: rows of the tables that are registered with
-//! `device`, whose connected account is granted.
+//! How many devices client sessions reach: rows of the tables that `protect_table` marked as devices
+//! ([`crate::rls::registry`] says how), whose connected account is granted.
 //!
 //! The tables belong to somebody else. Each is counted as its own owner, under a restricted security
 //! context: run as a superuser, the query would execute whatever casts and functions the owner
@@ -17,18 +17,23 @@ use crate::pg::roles::{AsOwner, AsRole};
 use crate::pg::statements::{Statement, bind};
 use crate::service::configuration::Env;
 
-/// The registered tables that are still there, with names quoted as SQL needs them.
+/// The tables that are marked as devices of an environment, with names quoted as SQL needs them. The
+/// triggers of the function are found by index, however many policies and triggers there are.
 static TABLES: Statement = Statement::new(
     "SELECT c.relowner, format('%I.%I', n.nspname, c.relname), quote_ident(a.attname), \
                  format_type(a.atttypid, NULL) \
-            FROM dialstack.protected_tables t \
-            JOIN pg_catalog.pg_class c ON c.oid = t.relation \
+            FROM pg_catalog.pg_depend d \
+            JOIN pg_catalog.pg_trigger g ON g.oid = d.objid \
+            JOIN pg_catalog.pg_class c ON c.oid = g.tgrelid \
             JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
-            JOIN pg_catalog.pg_attribute a \
-              ON a.attrelid = c.oid AND a.attname = t.column_name AND NOT a.attisdropped \
-           WHERE t.device AND t.product_id = $1 AND t.env = $2 \
+            JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND NOT a.attisdropped \
+           CROSS JOIN decode('00', 'hex') AS e (nd) \
+           WHERE d.refclassid = 'pg_proc'::regclass AND d.classid = 'pg_trigger'::regclass \
+             AND d.refobjid = 'dialstack.device_table()'::regprocedure \
+             AND g.tgargs = convert_to($1, 'UTF8') || e.nd || convert_to($2, 'UTF8') || e.nd \
+                            || convert_to(a.attname::text, getdatabaseencoding()) || e.nd \
              AND a.atttypid IN ('uuid'::regtype, 'text'::regtype) \
-           ORDER BY t.relation",
+           ORDER BY c.oid",
 );
 
 struct DeviceTable {
@@ -44,10 +49,7 @@ pub fn by_account(owner: &AsOwner, env: &Env, accounts: &[Uuid]) -> Result<HashM
     if accounts.is_empty() {
         return Ok(counts);
     }
-    let arguments = [
-        bind(pgrx::Uuid::from_bytes(env.product_id)),
-        bind(env.env.as_str()),
-    ];
+    let arguments = [bind(env.product.as_str()), bind(env.env.as_str())];
     let tables = TABLES.read(owner, &arguments, |row| {
         Ok(DeviceTable {
             owner: row.required(1)?,
@@ -85,7 +87,7 @@ fn count_one(table: &DeviceTable, accounts: &[String]) -> Result<Vec<(String, i6
     let failed = |error: spi::Error| {
         Error::new(Code::ListFailed, "a table of devices can't be counted")
             .detail(error.to_string())
-            .hint("Check the tables in dialstack.protected_tables that have device set.")
+            .hint("Check the tables that dialstack.protect_table() marked with device => true.")
     };
     Spi::connect(|client| {
         let argument: DatumWithOid<'_> = accounts.to_vec().into();

@@ -1,9 +1,8 @@
 //! Row-level security of the application's tables.
 
+pub mod condition;
+pub mod ddl;
 pub mod device_count;
 pub mod lint;
-pub mod lint_checks;
 pub mod protect;
 pub mod registry;
-pub mod row_security_before;
-pub mod weakness;

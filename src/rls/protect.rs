@@ -1,185 +1,200 @@
-//! Row-level security for the application's own tables.
+//! Protecting a table and taking that back.
 //!
-//! The statements run as the caller, who must own the table: nothing is done here that the caller
-//! could not do by hand. They hold no value but names and literals that the server quoted, and every
-//! name in them is qualified, so that no search path matters.
+//! The caller must own the table: nothing is done here that the caller could not do without us.
 
 use std::ffi::CStr;
 
-use pgrx::spi::{quote_identifier, quote_literal};
-use pgrx::{Spi, pg_sys, spi};
+use pgrx::pg_sys;
+use pgrx::spi::quote_identifier;
 
 use crate::error::{Code, Error, Result};
-use crate::pg::catalog::table::{self, Column, ColumnType, RowSecurity, Table};
-use crate::pg::roles::AsOwner;
-use crate::rls::row_security_before::{self, Before};
+use crate::pg::catalog::relation::{OpenRelation, Policy, RowSecurity};
+use crate::pg::catalog::table::{self, Table};
+use crate::rls::condition::By;
+use crate::rls::ddl::run;
+use crate::rls::registry::{self, ACCESS, OPEN, Registration};
+use crate::service::configuration;
+use crate::service::scopes;
 use crate::session::problem::shown;
 
-/// Our policy that compares a column with the session.
-pub const ACCESS: &CStr = c"dialstack_sessions_access";
-/// Our policy that lets the application's own roles through.
-pub const OPEN: &CStr = c"dialstack_sessions_open";
+const CODE: Code = Code::ProtectFailed;
 
-/// What of the session a column is compared with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum By {
-    /// The account of an account session.
-    Account,
-    /// One of the connected accounts of a client session.
-    ConnectedAccount,
-    /// The identifier of the user.
-    Identifier,
-    /// One of the user identities of a client session.
-    UserIdentity,
-}
-
-impl By {
-    /// All of them.
-    pub const ALL: [By; 4] = [
-        By::Account,
-        By::ConnectedAccount,
-        By::Identifier,
-        By::UserIdentity,
-    ];
-
-    /// The word in SQL.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            By::Account => "account",
-            By::ConnectedAccount => "connected_account",
-            By::Identifier => "identifier",
-            By::UserIdentity => "user_identity",
-        }
-    }
-
-    /// Reads the word.
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|by| by.as_str() == text)
-    }
-
-    /// The helper that answers it.
-    const fn helper(self) -> &'static str {
-        match self {
-            By::Account => "dialstack.current_account",
-            By::ConnectedAccount => "dialstack.current_connected_accounts",
-            By::Identifier => "dialstack.current_identifier",
-            By::UserIdentity => "dialstack.current_user_identities",
-        }
-    }
-
-    /// Whether a session has several, each a UUID.
-    const fn is_list(self) -> bool {
-        matches!(self, By::ConnectedAccount | By::UserIdentity)
-    }
-}
-
-/// The sessions that reach a table.
-pub struct Sessions<'a> {
-    /// Of which product.
+/// How a table is to be protected.
+pub struct Protection<'a> {
+    /// The column that is compared with the session.
+    pub column: &'a CStr,
+    /// The product whose sessions reach it.
     pub product: &'a str,
-    /// Of which environment.
+    /// Its environment.
     pub env: &'a str,
-    /// Of which definition; `None`: of any.
-    pub tag: Option<&'a str>,
-    /// With which scope; `None`: with any.
-    pub scope: Option<&'a str>,
-    /// What of them is compared.
+    /// What of the session the column is compared with.
     pub by: By,
+    /// The only definition whose sessions reach it.
+    pub tag: Option<&'a str>,
+    /// The scope that a session needs.
+    pub scope: Option<&'a str>,
+    /// Whether its rows are devices.
+    pub device: bool,
+    /// The roles that see every row.
+    pub open_to: Vec<String>,
+    /// Whether its owner is bound too.
+    pub force: bool,
 }
 
-fn literal(text: Option<&str>) -> String {
-    let value = text.map_or_else(|| "NULL".to_owned(), quote_literal);
-    format!("{value}::pg_catalog.text")
+/// Lets sessions see and change only those rows of a table, and of its parts, whose column names what
+/// they are of. Replaces what was there.
+///
+/// # Errors
+/// `PROTECT_FAILED` for a table that is not the caller's, a column that can't be compared, another
+/// permissive policy; `PRODUCT_NOT_FOUND`, `ENV_NOT_FOUND`, `DEFINITION_NOT_FOUND`, `SCOPE_NOT_FOUND`.
+pub fn protect_table(relation: pg_sys::Oid, wanted: &Protection<'_>) -> Result<()> {
+    check(wanted)?;
+    let family = table::lock(relation)?;
+    if wanted.device && !table::column(&family.table, wanted.column)?.exact {
+        return Err(Error::new(CODE, "devices can't be counted by this column")
+            .hint("The column must be of type uuid or text."));
+    }
+    let registration = protect(&family.table, wanted)?;
+    registry::mark_devices(&family.table, wanted.device.then_some(&registration))?;
+    for part in &family.parts {
+        protect(part, wanted)?;
+        // They are counted with the whole.
+        registry::mark_devices(part, None)?;
+    }
+    Ok(())
 }
 
-impl Sessions<'_> {
-    /// The condition on a row. Each helper stands in a sub-select of its own, which a statement
-    /// evaluates once, so that the planner compares the column with one value and can use an index.
-    pub fn condition(&self, column: &Column) -> String {
-        let bound = [Some(self.product), Some(self.env), self.tag].map(literal);
-        let bound = bound.join(", ");
-        let helper = format!("{}({bound})", self.by.helper());
-        let type_name = column.column_type.as_sql();
-        let left = if column.exact {
-            column.name.clone()
-        } else {
-            format!("{}::{type_name}", column.name)
-        };
-        let right = match (self.by.is_list(), column.column_type) {
-            (true, ColumnType::Text) => {
-                format!("ANY ((SELECT {helper}::pg_catalog.text[])::pg_catalog.text[])")
-            }
-            (true, _) => format!("ANY ((SELECT {helper})::pg_catalog.uuid[])"),
-            (false, ColumnType::Text) => format!("(SELECT {helper})"),
-            (false, ColumnType::Uuid) => format!("(SELECT dialstack.uuid_or_null({helper}))"),
-            (false, ColumnType::Bigint) => format!("(SELECT dialstack.bigint_or_null({helper}))"),
-            (false, ColumnType::Integer) => format!("(SELECT dialstack.integer_or_null({helper}))"),
-        };
-        let mut conditions = vec![format!("{left} OPERATOR(pg_catalog.=) {right}")];
-        if let Some(scope) = self.scope {
-            let scope = literal(Some(scope));
-            conditions.push(format!("(SELECT dialstack.has_scope({scope}, {bound}))"));
+/// Takes our policies of a table and its parts away, and leaves row-level security as it was before
+/// them. Nothing happens to a table that has none.
+///
+/// # Errors
+/// `PROTECT_FAILED` for a table that is not the caller's.
+pub fn unprotect_table(relation: pg_sys::Oid) -> Result<()> {
+    let family = table::lock(relation)?;
+    family.all().try_for_each(unprotect)
+}
+
+fn check(wanted: &Protection<'_>) -> Result<()> {
+    let by = wanted.by;
+    if wanted.device && by != By::ConnectedAccount {
+        return Err(
+            Error::new(CODE, "devices are counted by their connected account")
+                .hint("Set by => 'connected_account', or leave device out."),
+        );
+    }
+    let product_id = configuration::env(wanted.product, wanted.env)?.product_id;
+    if let Some(tag) = wanted.tag {
+        configuration::definition(&product_id, tag)?;
+        if by != By::Identifier {
+            return Err(Error::new(
+                CODE,
+                format!("by {}, no session would reach the table", by.as_str()),
+            )
+            .detail("Only user sessions have a tag; they have an identifier and none of the rest.")
+            .hint("Leave tag out, or set by => 'identifier'."));
         }
-        conditions.join(" AND ")
     }
+    wanted
+        .scope
+        .map_or(Ok(()), |scope| scopes::check(&product_id, scope))
+}
 
-    /// Refuses a column whose type holds nothing that the sessions could be compared with.
-    fn check(&self, table: &Table, column: &Column) -> Result<()> {
-        let numeric = matches!(column.column_type, ColumnType::Bigint | ColumnType::Integer);
-        if !(self.by.is_list() && numeric) {
-            return Ok(());
+/// Writes our policies on one table, in place of those that were there.
+fn protect(table: &Table, wanted: &Protection<'_>) -> Result<Registration> {
+    let column = table::column(table, wanted.column)?;
+    let (now, _) = row_security(table);
+    let known = registry::of(table);
+    let mut registration = Registration {
+        column: wanted.column.to_string_lossy().into_owned(),
+        by: wanted.by,
+        product: wanted.product.to_owned(),
+        env: wanted.env.to_owned(),
+        tag: wanted.tag.map(str::to_owned),
+        scope: wanted.scope.map(str::to_owned),
+        open_to: wanted.open_to.clone(),
+        force: wanted.force,
+        before: known.as_ref().map_or(now, |known| known.before),
+        force_added: known.is_some_and(|known| known.force_added),
+    };
+    registration.sessions().check(table, &column)?;
+    switch(table, "ENABLE")?;
+    // Only now does the server load all of its policies.
+    check_alone(table)?;
+    bind_owner(table, now, &mut registration)?;
+    drop_policy(table, ACCESS)?;
+    drop_policy(table, OPEN)?;
+    let condition = registration.sessions().condition(&column);
+    run(&format!(
+        "CREATE POLICY {ACCESS} ON {} AS PERMISSIVE FOR ALL TO PUBLIC \
+             USING ({condition}) WITH CHECK ({condition})",
+        table.name
+    ))?;
+    registration.store(table)?;
+    if !wanted.open_to.is_empty() {
+        let roles: Vec<String> = wanted.open_to.iter().map(quote_identifier).collect();
+        run(&format!(
+            "CREATE POLICY {OPEN} ON {} AS PERMISSIVE FOR ALL TO {} USING (true) WITH CHECK (true)",
+            table.name,
+            roles.join(", ")
+        ))?;
+    }
+    Ok(registration)
+}
+
+/// Binds the table's owner, or takes that back where we had done it ourselves.
+fn bind_owner(table: &Table, now: RowSecurity, registration: &mut Registration) -> Result<()> {
+    if registration.force && !now.forced {
+        registration.force_added = true;
+        return switch(table, "FORCE");
+    }
+    if !registration.force && registration.force_added {
+        registration.force_added = false;
+        if !registration.before.forced {
+            return switch(table, "NO FORCE");
         }
-        Err(Error::new(
-            Code::ProtectFailed,
-            format!(
-                "column {} of {} has the wrong type",
-                shown(&column.name),
-                shown(&table.name)
-            ),
-        )
-        .detail(format!(
-            "By {}, it is compared with UUIDs.",
-            self.by.as_str()
-        ))
-        .hint("The column must be of type uuid, text or varchar."))
     }
+    Ok(())
 }
 
-fn run(statement: &str) -> Result<()> {
-    Spi::connect_mut(|client| client.update(statement, None, &[]).map(|_| ())).map_err(failed)
-}
-
-fn failed(error: spi::Error) -> Error {
-    Error::new(Code::ProtectFailed, "the table's policies can't be changed")
-        .detail(error.to_string())
-        .hint("Check that the table is yours and that nobody else is changing it.")
-}
-
-fn text(name: &'static CStr) -> &'static str {
-    // The two constants above are ASCII.
-    name.to_str().unwrap_or_default()
-}
-
-fn drop_policy(table: &Table, policy: &'static CStr) -> Result<()> {
-    if !table::has_policy(table, policy) {
-        return Ok(());
+/// Drops our policies of one table, and restores its row-level security as it was before them. What was
+/// made stricter since stays so, and whatever policy is left keeps it on. Where nothing is known of it,
+/// it stays as it is.
+fn unprotect(table: &Table) -> Result<()> {
+    let (now, _) = row_security(table);
+    let (was, force_added) =
+        registry::of(table).map_or((now, false), |known| (known.before, known.force_added));
+    drop_policy(table, ACCESS)?;
+    drop_policy(table, OPEN)?;
+    registry::mark_devices(table, None)?;
+    if was.forced && !now.forced {
+        switch(table, "FORCE")?;
+    } else if force_added && !was.forced {
+        switch(table, "NO FORCE")?;
     }
-    run(&format!("DROP POLICY {} ON {}", text(policy), table.name))
+    if was.enabled && !now.enabled {
+        switch(table, "ENABLE")?;
+    }
+    let (now, rest) = row_security(table);
+    if now.enabled && !was.enabled && rest.is_empty() {
+        switch(table, "DISABLE")?;
+    }
+    Ok(())
 }
 
-/// Refuses a table that some policy, beside ours, lets rows through of.
+/// Refuses a table that has another permissive policy beside ours.
 fn check_alone(table: &Table) -> Result<()> {
-    let others: Vec<String> = table::policies(table)
-        .unwrap_or_default()
+    let is_ours = |policy: &Policy| [ACCESS, OPEN].contains(&policy.name.as_str());
+    let (_, policies) = row_security(table);
+    let others: Vec<String> = policies
         .into_iter()
-        .filter(|policy| policy.permissive && !is_ours(&policy.name))
+        .filter(|policy| policy.permissive && !is_ours(policy))
         .map(|policy| shown(&quote_identifier(policy.name)))
         .collect();
     if others.is_empty() {
         return Ok(());
     }
     Err(Error::new(
-        Code::ProtectFailed,
+        CODE,
         format!("{} has other permissive policies", shown(&table.name)),
     )
     .detail(format!(
@@ -189,8 +204,10 @@ fn check_alone(table: &Table) -> Result<()> {
     .hint("Drop them, or make them restrictive."))
 }
 
-fn is_ours(policy: &str) -> bool {
-    [ACCESS, OPEN].into_iter().any(|ours| text(ours) == policy)
+/// How row-level security stands on a table, and its policies where it is on.
+fn row_security(table: &Table) -> (RowSecurity, Vec<Policy>) {
+    let open = OpenRelation::open(table.oid);
+    open.map(|open| open.row_security()).unwrap_or_default()
 }
 
 /// `ALTER TABLE … ROW LEVEL SECURITY`
@@ -201,100 +218,9 @@ fn switch(table: &Table, what: &'static str) -> Result<()> {
     ))
 }
 
-fn remember(table: &Table, now: RowSecurity) -> Result<Before> {
-    row_security_before::remember(&AsOwner::enter()?, table.oid, now)
-}
-
-/// Writes our policies on one table, in place of those that were there. How the table was before it was
-/// touched first is remembered. `force` binds its owner too.
-///
-/// # Errors
-/// `PROTECT_FAILED`: no such column, one of the wrong type, another permissive policy.
-pub fn protect(
-    table: &Table,
-    column: &CStr,
-    sessions: &Sessions<'_>,
-    open_to: &[String],
-    force: bool,
-) -> Result<()> {
-    let name = &table.name;
-    let column = table::column(table, column)?;
-    sessions.check(table, &column)?;
-    let now = table::row_security(table);
-    let before = remember(table, now)?;
-    switch(table, "ENABLE")?;
-    // Only now does the server tell all of its policies.
-    check_alone(table)?;
-    bind_owner(table, force, now, &before)?;
-    drop_policy(table, ACCESS)?;
-    drop_policy(table, OPEN)?;
-    let condition = sessions.condition(&column);
-    run(&format!(
-        "CREATE POLICY {} ON {name} AS PERMISSIVE FOR ALL TO PUBLIC \
-             USING ({condition}) WITH CHECK ({condition})",
-        text(ACCESS)
-    ))?;
-    if open_to.is_empty() {
+fn drop_policy(table: &Table, policy: &'static str) -> Result<()> {
+    if table::policy(table, policy).is_none() {
         return Ok(());
     }
-    run(&format!(
-        "CREATE POLICY {} ON {name} AS PERMISSIVE FOR ALL TO {} USING (true) WITH CHECK (true)",
-        text(OPEN),
-        open_to.join(", ")
-    ))
-}
-
-/// Binds the table's owner, or takes that back where we had done it ourselves.
-fn bind_owner(table: &Table, force: bool, now: RowSecurity, before: &Before) -> Result<()> {
-    if force && !now.forced {
-        switch(table, "FORCE")?;
-        return row_security_before::set_force_added(&AsOwner::enter()?, table.oid, true);
-    }
-    if !force && before.force_added {
-        if !before.row_security.forced {
-            switch(table, "NO FORCE")?;
-        }
-        return row_security_before::set_force_added(&AsOwner::enter()?, table.oid, false);
-    }
-    Ok(())
-}
-
-/// Drops our policies of one table, and gives its row-level security back as it was remembered. What was
-/// made stricter by hand since stays so, and whatever policy is left keeps it on. A table that we never
-/// touched stays as it is.
-pub fn unprotect(table: &Table) -> Result<()> {
-    let now = table::row_security(table);
-    let before = remember(table, now)?;
-    drop_policy(table, ACCESS)?;
-    drop_policy(table, OPEN)?;
-    let was = before.row_security;
-    if was.forced && !now.forced {
-        switch(table, "FORCE")?;
-    } else if before.force_added && !was.forced {
-        switch(table, "NO FORCE")?;
-    }
-    if was.enabled && !now.enabled {
-        switch(table, "ENABLE")?;
-    }
-    let alone = table::policies(table).is_some_and(|rest| rest.is_empty());
-    if alone && !was.enabled {
-        switch(table, "DISABLE")?;
-    }
-    Ok(())
-}
-
-/// The name of a role, quoted as SQL needs it; `None` if there is no such role.
-pub fn role_name(role: pg_sys::Oid) -> Option<String> {
-    if role == pg_sys::InvalidOid {
-        return None;
-    }
-    // SAFETY: a syscache look-up that answers NULL for what is not there; the string is a copy.
-    let name = unsafe {
-        let name = pg_sys::GetUserNameFromId(role, true);
-        if name.is_null() {
-            return None;
-        }
-        CStr::from_ptr(name).to_string_lossy()
-    };
-    Some(quote_identifier(name))
+    run(&format!("DROP POLICY {} ON {}", policy, table.name))
 }

@@ -18,6 +18,7 @@ pub mod products;
 pub mod refresh;
 pub mod revocations;
 pub mod revoke;
+pub mod revoke_on_change;
 mod root_key;
 pub mod scopes;
 pub mod session_data;

@@ -196,8 +196,6 @@ def test_every_table_that_is_dumped_is_configuration(original):
         "environments",
         "environments_env_id_seq",
         "products",
-        "protected_tables",
-        "row_security_before",
         "scopes",
         "session_definitions",
         "session_definitions_definition_id_seq",

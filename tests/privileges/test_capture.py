@@ -198,11 +198,8 @@ def test_devices_are_counted_without_look_alikes(hostile, traveller):
         admin.execute("ALTER TABLE things.devices OWNER TO mallory")
         call(admin, "product_create", product="counted")
         call(admin, "env_create", product="counted", env="production")
-        admin.execute(
-            "INSERT INTO dialstack.protected_tables (relation, column_name, product_id, env, by, device) "
-            "SELECT 'things.devices', 'account', product_id, 'production', 'connected_account', true "
-            "FROM dialstack.products WHERE product = 'counted'"
-        )
+        call(admin, "protect_table", relation="things.devices", column_name="account", product="counted",
+             env="production", by="connected_account", device=True)
     for role in ("mallory", None):
         row = call(
             traveller(role),

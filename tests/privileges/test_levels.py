@@ -103,7 +103,7 @@ def test_a_role_makes_triggers_of_what_its_level_says_and_of_nothing_else(admin,
         "WHERE pronamespace = 'dialstack'::regnamespace AND prorettype = 'trigger'::regtype"
     ).fetchall()
     listed = levels(admin)
-    assert {one.name for one in ours if listed[one.exact]} == {"revoke_on_change"}
+    assert {one.name for one in ours if listed[one.exact]} == {"revoke_on_change", "device_table"}
     connection = act_as(level)
     for one in ours:
         needed = listed[one.exact]

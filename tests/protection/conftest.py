@@ -41,8 +41,9 @@ class Landlord:
 
     def registered(self, table):
         return self.admin.execute(
-            "SELECT column_name, env, by, scope FROM dialstack.protected_tables "
-            "WHERE relation = %s::regclass",
+            "SELECT k ->> 'column' AS column, k ->> 'env' AS env, k ->> 'by' AS by, k ->> 'scope' AS scope "
+            "FROM pg_policy p, CAST(obj_description(p.oid, 'pg_policy') AS jsonb) AS k "
+            "WHERE polrelid = %s::regclass AND polname = 'dialstack_sessions_access'",
             [table],
         ).fetchall()
 
@@ -51,7 +52,6 @@ class Landlord:
         query = "SELECT rolsuper OR rolcreaterole OR rolbypassrls FROM pg_roles WHERE rolname = %s"
         assert not value(self.admin, query, self.role)
         self.admin.execute(f"DROP OWNED BY {self.role} CASCADE; DROP ROLE {self.role}")
-        self.admin.execute("DELETE FROM dialstack.protected_tables")
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""protect_table does what its caller could do by hand, and nothing that somebody else prepared."""
+"""protect_table does what its caller could do without it, and nothing that another role prepared."""
 
 import pytest
 from psycopg import errors
@@ -51,7 +51,7 @@ def test_objects_of_pg_temp_are_not_used(as_landlord, landlord, by):
     owner = as_landlord()
     owner.execute("CREATE TEMP TABLE orders (id int, account uuid)")
     owner.execute("CREATE DOMAIN pg_temp.uuid AS pg_catalog.text")
-    owner.execute("CREATE TABLE pg_temp.protected_tables (relation regclass)")
+    owner.execute("CREATE TABLE pg_temp.products (product_id uuid)")
 
     landlord.protect(owner, table, by=by)
 
@@ -136,7 +136,7 @@ def test_the_caller_is_who_it_was_afterwards(as_landlord, landlord):
     assert value(owner, "SELECT current_setting('search_path')") == "public"
     assert value(owner, "SELECT current_setting('row_security')") == "off"
     with pytest.raises(errors.InsufficientPrivilege):
-        owner.execute("DELETE FROM dialstack.protected_tables")
+        owner.execute("DELETE FROM dialstack.products")
 
 
 def test_a_role_that_takes_tables_over_owns_them(admin, connect, landlord):

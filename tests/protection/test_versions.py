@@ -109,4 +109,4 @@ def test_a_protected_virtual_column_is_obeyed(admin, shop, virtual, connect):
         reader.execute("INSERT INTO virtual VALUES ('USER_1')")
     finally:
         reader.close()
-        admin.execute("DELETE FROM dialstack.protected_tables; DROP OWNED BY reader; DROP ROLE reader")
+        admin.execute("DROP OWNED BY reader; DROP ROLE reader")

@@ -1,4 +1,5 @@
 //! What the server's catalogue says of the application's tables.
 
-pub mod policy_tree;
+pub mod expression;
+pub mod relation;
 pub mod table;

@@ -1,12 +1,13 @@
 //! What the catalogue says of a table of the application's, as it is now and not as the transaction's
 //! snapshot shows it; and the lock under which it stays so.
 
-use std::ffi::{CStr, c_char};
+use std::ffi::{CStr, CString};
 
 use pgrx::list::List;
 use pgrx::spi::{quote_identifier, quote_qualified_identifier};
-use pgrx::{PgList, memcx, pg_sys};
+use pgrx::{memcx, pg_sys};
 
+use super::relation::copied;
 use crate::error::{Code, Error, Result};
 use crate::pg::server;
 use crate::pg::statements::must_be_able_to_write;
@@ -68,93 +69,63 @@ pub struct Column {
     pub exact: bool,
 }
 
-/// A policy of a table.
-pub struct Policy {
-    /// Its name.
-    pub name: String,
-    /// Whether it lets rows through, where a restrictive one only keeps them back.
-    pub permissive: bool,
-}
-
-/// How row-level security stands on a table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RowSecurity {
-    /// Whether it is on.
-    pub enabled: bool,
-    /// Whether it binds the owner too.
-    pub forced: bool,
-}
-
 fn refused(message: String) -> Error {
     Error::new(Code::ProtectFailed, message)
 }
 
-/// A C string of the server's, which is encoded in UTF-8 like the database; `None` for NULL.
-///
-/// # Safety
-/// `text` is NULL or ends with a NUL.
-unsafe fn owned(text: *const c_char) -> Option<String> {
-    if text.is_null() {
-        return None;
-    }
-    // SAFETY: by this function's own contract.
-    let text = unsafe { CStr::from_ptr(text) };
-    Some(text.to_string_lossy().into_owned())
+/// What the catalogue says of a relation; `None` if it is gone.
+struct Facts {
+    schema: String,
+    name: String,
+    kind: u8,
+    persistence: u8,
+    is_callers: bool,
 }
 
-fn owns(relation: pg_sys::Oid) -> bool {
-    // SAFETY: a syscache look-up for a relation that was found just before, which raises an ordinary
-    // error if it is gone.
+fn facts(relation: pg_sys::Oid) -> Option<Facts> {
+    // SAFETY: syscache look-ups, which answer NULL, NUL or InvalidOid for what is not there. Who owns
+    // it is asked only if it was found just before; an ordinary error is raised if it is gone now.
     unsafe {
+        let schema = copied(pg_sys::get_namespace_name(pg_sys::get_rel_namespace(
+            relation,
+        )))?;
+        let name = copied(pg_sys::get_rel_name(relation))?;
+        let caller = pg_sys::GetUserId();
         #[cfg(feature = "pg15")]
-        let owns = pg_sys::pg_class_ownercheck(relation, pg_sys::GetUserId());
+        let is_callers = pg_sys::pg_class_ownercheck(relation, caller);
         #[cfg(not(feature = "pg15"))]
-        let owns =
-            pg_sys::object_ownercheck(pg_sys::RelationRelationId, relation, pg_sys::GetUserId());
-        owns
+        let is_callers = pg_sys::object_ownercheck(pg_sys::RelationRelationId, relation, caller);
+        Some(Facts {
+            schema,
+            name,
+            kind: pg_sys::get_rel_relkind(relation) as u8,
+            persistence: pg_sys::get_rel_persistence(relation) as u8,
+            is_callers,
+        })
     }
-}
-
-/// Whether the relation is still there.
-pub fn exists(relation: pg_sys::Oid) -> bool {
-    // SAFETY: a syscache look-up, which answers NUL for what is not there.
-    unsafe { pg_sys::get_rel_relkind(relation) != 0 }
 }
 
 /// A table of the application's that the caller owns.
 fn checked(relation: pg_sys::Oid) -> Result<Table> {
-    // SAFETY: syscache look-ups, which answer NULL or InvalidOid for what is not there; the strings are
-    // copies in the current memory context.
-    let (schema, name) = unsafe {
-        let schema = pg_sys::get_namespace_name(pg_sys::get_rel_namespace(relation));
-        (owned(schema), owned(pg_sys::get_rel_name(relation)))
-    };
-    let (Some(schema), Some(name)) = (schema, name) else {
+    let Some(facts) = facts(relation) else {
         return Err(refused("there is no such table".to_owned())
             .hint("Check the spelling, and whether it was dropped."));
     };
-    // SAFETY: syscache look-ups for what was found just before.
-    let (kind, persistence) = unsafe {
-        (
-            pg_sys::get_rel_relkind(relation) as u8,
-            pg_sys::get_rel_persistence(relation) as u8,
-        )
-    };
     let table = Table {
         oid: relation,
-        name: quote_qualified_identifier(&schema, &name),
+        name: quote_qualified_identifier(&facts.schema, &facts.name),
     };
     let label = shown(&table.name);
-    if relation.to_u32() < FIRST_OF_USERS || schema == "pg_catalog" {
+    if relation.to_u32() < FIRST_OF_USERS || facts.schema == "pg_catalog" {
         return Err(
             refused(format!("{label} belongs to the system")).hint("Protect tables of your own.")
         );
     }
-    if schema == "dialstack" {
+    if facts.schema == "dialstack" {
         return Err(refused(format!("{label} belongs to the extension"))
             .hint("Protect tables of your own."));
     }
-    let what = match kind {
+    let what = match facts.kind {
         b'r' | b'p' => None,
         b'v' => Some("a view"),
         b'm' => Some("a materialized view"),
@@ -167,11 +138,11 @@ fn checked(relation: pg_sys::Oid) -> Result<Table> {
                 .hint("Protect the tables that hold the rows."),
         );
     }
-    if persistence == b't' {
+    if facts.persistence == b't' {
         return Err(refused(format!("{label} is a temporary table"))
             .hint("Nobody but its own connection reads it; protect permanent tables."));
     }
-    if !owns(relation) {
+    if !facts.is_callers {
         return Err(refused(format!("{label} belongs to another role"))
             .hint("Call this as the table's owner, or as a member of the role that owns it."));
     }
@@ -203,10 +174,22 @@ pub fn lock(relation: pg_sys::Oid) -> Result<Family> {
     must_be_able_to_write();
     // SAFETY: locking an object id is allowed whether or not it still exists; what happened to it
     // meanwhile is known once the lock is there.
-    let (table, family) = unsafe {
-        pg_sys::LockRelationOid(relation, pg_sys::AccessExclusiveLock as i32);
-        let table = checked(relation)?;
-        if server::has_superclass(relation) {
+    unsafe { pg_sys::LockRelationOid(relation, pg_sys::AccessExclusiveLock as i32) };
+    let table = checked(relation)?;
+    Ok(Family {
+        parts: parts(&table)?
+            .into_iter()
+            .map(checked)
+            .collect::<Result<_>>()?,
+        table,
+    })
+}
+
+/// The parts of a locked table, and theirs, each locked too.
+fn parts(table: &Table) -> Result<Vec<pg_sys::Oid>> {
+    // SAFETY: the relation is locked. The list of object ids is made in the current memory context.
+    let family = unsafe {
+        if server::has_superclass(table.oid) {
             return Err(
                 refused(format!("{} is part of another table", shown(&table.name)))
                     .detail(
@@ -215,20 +198,15 @@ pub fn lock(relation: pg_sys::Oid) -> Result<Family> {
                     .hint("Name the table that it is a partition of, or inherits from."),
             );
         }
-        let family = server::find_all_inheritors(relation, pg_sys::AccessExclusiveLock as i32);
-        (table, family)
+        let family = server::find_all_inheritors(table.oid, pg_sys::AccessExclusiveLock as i32);
+        memcx::current_context(|context| {
+            List::<pg_sys::Oid>::downcast_ptr_in_memcx(family, context)
+                .map(|list| list.iter().copied().collect::<Vec<_>>())
+        })
     };
-    let family: Vec<pg_sys::Oid> = memcx::current_context(|context| {
-        // SAFETY: a list of object ids, made in the current memory context.
-        let list = unsafe { List::<pg_sys::Oid>::downcast_ptr_in_memcx(family, context) };
-        list.map(|list| list.iter().copied().collect())
-            .unwrap_or_default()
-    });
-    let parts = family.into_iter().filter(|part| *part != relation);
-    Ok(Family {
-        table,
-        parts: parts.map(checked).collect::<Result<_>>()?,
-    })
+    let mut parts = family.unwrap_or_default();
+    parts.retain(|part| *part != table.oid);
+    Ok(parts)
 }
 
 /// A column that sessions can be compared with.
@@ -242,9 +220,9 @@ pub fn column(table: &Table, name: &CStr) -> Result<Column> {
     };
     let (mut column_type, mut modifier, mut collation) =
         (pg_sys::InvalidOid, 0, pg_sys::InvalidOid);
-    // SAFETY: syscache look-ups for a locked table; `name` ends with a NUL. The second one is for a
-    // column that the first one found.
-    let (base, deterministic) = unsafe {
+    // SAFETY: syscache look-ups; `name` ends with a NUL. The type is asked for only of a column that is
+    // there; its name is a copy in the current memory context.
+    let (base, deterministic, type_name) = unsafe {
         let number = pg_sys::get_attnum(table.oid, name.as_ptr());
         if number <= 0 {
             return Err(refused(format!("there is no {}", label()))
@@ -259,13 +237,12 @@ pub fn column(table: &Table, name: &CStr) -> Result<Column> {
         );
         let deterministic =
             collation == pg_sys::InvalidOid || pg_sys::get_collation_isdeterministic(collation);
-        (pg_sys::getBaseType(column_type), deterministic)
+        let type_name = copied(pg_sys::format_type_be(column_type));
+        (pg_sys::getBaseType(column_type), deterministic, type_name)
     };
     let Some(known) = ColumnType::of(base) else {
-        // SAFETY: describes a type that exists; the string is a copy in the current memory context.
-        let name = unsafe { owned(pg_sys::format_type_be(column_type)) };
         return Err(refused(format!("{} has the wrong type", label()))
-            .detail(format!("It is of type {}.", name.unwrap_or_default()))
+            .detail(format!("It is of type {}.", type_name.unwrap_or_default()))
             .hint("The column must be of type text, varchar, uuid, bigint or integer."));
     };
     if !deterministic {
@@ -282,50 +259,39 @@ pub fn column(table: &Table, name: &CStr) -> Result<Column> {
     })
 }
 
-/// Whether a table has a policy of this name.
-pub fn has_policy(table: &Table, policy: &CStr) -> bool {
-    // SAFETY: the name ends with a NUL; a missing policy is answered with InvalidOid.
-    unsafe { server::policy_oid(table.oid, policy.as_ptr()) != pg_sys::InvalidOid }
+/// A policy that is there, with its comment.
+pub struct Found {
+    /// The comment on it.
+    pub comment: Option<String>,
 }
 
-/// How row-level security stands on a table.
-pub fn row_security(table: &Table) -> RowSecurity {
-    // SAFETY: the table is locked, so it has a relation cache entry, which is pinned while it is read.
+/// The policy of this name, with the comment that it has now.
+pub fn policy(table: &Table, name: &str) -> Option<Found> {
+    let name = CString::new(name).ok()?;
+    // SAFETY: the name ends with a NUL; a missing policy is answered with InvalidOid, a missing comment
+    // with NULL. The comment is a copy in the current memory context.
     unsafe {
-        let relation = pg_sys::relation_open(table.oid, pg_sys::NoLock as i32);
-        let form = (*relation).rd_rel;
-        let row_security = RowSecurity {
-            enabled: (*form).relrowsecurity,
-            forced: (*form).relforcerowsecurity,
-        };
-        pg_sys::relation_close(relation, pg_sys::NoLock as i32);
-        row_security
+        let policy = server::policy_oid(table.oid, name.as_ptr());
+        (policy != pg_sys::InvalidOid).then(|| Found {
+            comment: copied(pg_sys::GetComment(policy, server::POLICY_RELATION, 0)),
+        })
     }
 }
 
-/// The policies of a table; `None` where row-level security is off.
-pub fn policies(table: &Table) -> Option<Vec<Policy>> {
-    // SAFETY: the table is locked, so its relation cache entry is there and stays as it is while it
-    // is pinned; the list holds policies.
-    unsafe {
-        let relation = pg_sys::RelationIdGetRelation(table.oid);
-        if relation.is_null() {
-            return None;
-        }
-        let description = (*relation).rd_rsdesc;
-        let enabled = (*(*relation).rd_rel).relrowsecurity && !description.is_null();
-        let policies = enabled.then(|| {
-            let list = PgList::<pg_sys::RowSecurityPolicy>::from_pg((*description).policies);
-            list.iter_ptr()
-                .filter_map(|policy| {
-                    Some(Policy {
-                        name: owned((*policy).policy_name)?,
-                        permissive: (*policy).permissive,
-                    })
-                })
-                .collect()
-        });
-        pg_sys::RelationClose(relation);
-        policies
+/// Whether a table has a trigger of this name.
+pub fn has_trigger(table: &Table, name: &str) -> bool {
+    let Ok(name) = CString::new(name) else {
+        return false;
+    };
+    // SAFETY: the name ends with a NUL; a missing trigger is answered with InvalidOid.
+    unsafe { pg_sys::get_trigger_oid(table.oid, name.as_ptr(), true) != pg_sys::InvalidOid }
+}
+
+/// The name of a role; `None` if there is no such role.
+pub fn role_name(role: pg_sys::Oid) -> Option<String> {
+    if role == pg_sys::InvalidOid {
+        return None;
     }
+    // SAFETY: a syscache look-up that answers NULL for what is not there; the string is a copy.
+    unsafe { copied(pg_sys::GetUserNameFromId(role, true)) }
 }

@@ -208,23 +208,25 @@ INSERT INTO t."Other ""Things" SELECT n, t.id(1) FROM generate_series(1, 50) n;
 CREATE FUNCTION t.devices(VARIADIC n int[]) RETURNS bigint LANGUAGE sql AS $$
     SELECT device_count FROM dialstack.client_session_create(connected_account_ids => t.ids(VARIADIC n), product => 'cli', env => 'production') $$;
 SELECT t.devices(1) AS nothing_registered;
-INSERT INTO dialstack.protected_tables (relation, column_name, product_id, env, by, device)
-SELECT 't.locks', 'connected_account_id', product_id, 'production', 'connected_account', true FROM dialstack.products WHERE product = 'cli';
+SELECT dialstack.protect_table('t.locks', 'connected_account_id', 'cli', 'production', 'connected_account', device => true);
 SELECT t.devices(1) AS one, t.devices(0, 1) AS two, t.devices(0, 1, 2) AS three, t.devices(2, 2) AS twice, t.devices(7) AS none;
 -- In several tables, of text or uuid columns; a session without accounts counts nothing.
-INSERT INTO dialstack.protected_tables (relation, column_name, product_id, env, by, device)
-SELECT 't.cameras', 'Account "Id"', product_id, 'production', 'connected_account', true FROM dialstack.products WHERE product = 'cli';
+SELECT dialstack.protect_table('t.cameras', 'Account "Id"', 'cli', 'production', 'connected_account', device => true);
 SELECT t.devices(1) AS in_both, t.devices(2) AS in_one, t.devices(0, 1, 2) AS all, (SELECT device_count FROM dialstack.client_session_create(product => 'cli', env => 'production')) AS without;
 -- Of another environment, another product, or not as devices: not counted.
-INSERT INTO dialstack.protected_tables (relation, column_name, product_id, env, by, device)
-SELECT 't."Other ""Things"', 'connected_account_id', product_id, 'staging', 'connected_account', true FROM dialstack.products WHERE product = 'cli';
+SELECT dialstack.protect_table('t."Other ""Things"', 'connected_account_id', 'cli', 'staging', 'connected_account', device => true);
 SELECT t.devices(1) AS another_environment;
-UPDATE dialstack.protected_tables SET env = 'production', product_id = p.product_id FROM dialstack.products p WHERE p.product = 'cli2' AND relation = 't."Other ""Things"'::regclass;
+SELECT dialstack.protect_table('t."Other ""Things"', 'connected_account_id', 'cli2', 'production', 'connected_account', device => true);
 SELECT t.devices(1) AS another_product;
-UPDATE dialstack.protected_tables SET device = false, product_id = p.product_id FROM dialstack.products p WHERE p.product = 'cli' AND relation = 't."Other ""Things"'::regclass;
+SELECT dialstack.protect_table('t."Other ""Things"', 'connected_account_id', 'cli', 'production', 'connected_account');
 SELECT t.devices(1) AS not_devices;
-UPDATE dialstack.protected_tables SET device = true WHERE relation = 't."Other ""Things"'::regclass;
+SELECT dialstack.protect_table('t."Other ""Things"', 'connected_account_id', 'cli', 'production', 'connected_account', device => true);
 SELECT t.devices(1) AS now_devices;
+-- Such a table may be emptied.
+BEGIN;
+TRUNCATE t."Other ""Things";
+SELECT t.devices(1) AS emptied;
+ROLLBACK;
 -- Every function that shows a session shows it, as it is now; a list counts for all of its sessions.
 SELECT device_count AS created FROM dialstack.client_session_create('devices', t.ids(2), product => 'cli', env => 'production');
 SELECT device_count AS got_or_created FROM dialstack.client_session_get_or_create('devices', product => 'cli', env => 'production');
@@ -233,14 +235,15 @@ INSERT INTO t.locks VALUES (101, t.id(2));
 SELECT device_count AS got FROM dialstack.client_session_get(user_identifier_key => 'devices', product => 'cli', env => 'production');
 SELECT t.product('cli-count');
 INSERT INTO t.locks SELECT 200 + n, t.id(500 + n) FROM generate_series(1, 3) n, generate_series(1, n);
-UPDATE dialstack.protected_tables SET product_id = p.product_id FROM dialstack.products p WHERE p.product = 'cli-count' AND relation = 't.locks'::regclass;
+SELECT dialstack.protect_table('t.locks', 'connected_account_id', 'cli-count', 'production', 'connected_account', device => true);
 SELECT count(*) FROM dialstack.client_session_create('a', t.ids(501), product => 'cli-count', env => 'production') a, dialstack.client_session_create('b', t.ids(502, 503), product => 'cli-count', env => 'production') b, dialstack.client_session_create('c', product => 'cli-count', env => 'production') c;
 SELECT user_identifier_key, device_count FROM dialstack.client_session_list(product => 'cli-count', env => 'production') ORDER BY 1;
 -- A table that is gone, a column that is gone, counts nothing.
-ALTER TABLE t."Other ""Things" DROP COLUMN connected_account_id;
+SET client_min_messages = warning;
+ALTER TABLE t."Other ""Things" DROP COLUMN connected_account_id CASCADE;
+RESET client_min_messages;
 DROP TABLE t.cameras;
 SELECT t.devices(1) AS what_is_left;
-DELETE FROM dialstack.protected_tables;
 DROP TABLE t.locks, t."Other ""Things";
 
 -- Token keys: a rotated one makes new tokens, and the old are shown as they were.

@@ -1,4 +1,4 @@
--- policy_lint: weaknesses of the policies that call the helpers, and of the tables that are registered.
+-- policy_lint: weaknesses of the policies that call the helpers, and of the tables that are protected.
 SELECT t.product('lint');
 SELECT dialstack.scope_create('lint', 'to be deleted', 'lint');
 CREATE SCHEMA l;
@@ -60,7 +60,19 @@ SELECT dialstack.protect_table('l.orders', 'account', 'lint', 'production', open
 -- The policy was dropped.
 DROP POLICY dialstack_sessions_access ON l.orders;
 SELECT * FROM t.lint();
+DROP POLICY dialstack_sessions_open ON l.orders;
+CREATE TRIGGER devices AFTER TRUNCATE ON l.orders EXECUTE FUNCTION dialstack.device_table('lint', 'production', 'u');
+SELECT * FROM t.lint();
+DROP TRIGGER devices ON l.orders;
 SELECT dialstack.protect_table('l.orders', 'account', 'lint', 'production', open_to => '{regress_backend}', force => true);
+-- Changes a field of the comment. The new value is put in as text, since jsonb holds no NUL.
+CREATE FUNCTION l.comment_with(path text[], value text) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    known jsonb := obj_description(oid, 'pg_policy') FROM pg_policy WHERE polrelid = 'l.orders'::regclass AND polname = 'dialstack_sessions_access';
+BEGIN
+    EXECUTE format('COMMENT ON POLICY dialstack_sessions_access ON l.orders IS %L', replace(jsonb_set(known, path, '"?"')::text, '"?"', value));
+END
+$$;
 -- Our own policies were altered: wider, for other commands, for other roles; the column lost its type.
 SELECT change, t.lint_after(change) FROM unnest(ARRAY[
     'ALTER POLICY dialstack_sessions_access ON l.orders USING (true)',
@@ -70,7 +82,14 @@ SELECT change, t.lint_after(change) FROM unnest(ARRAY[
     'DROP POLICY dialstack_sessions_access ON l.orders; CREATE POLICY dialstack_sessions_access ON l.orders AS RESTRICTIVE USING (account = (SELECT dialstack.current_account(''lint'', ''production'', NULL)))',
     'ALTER POLICY dialstack_sessions_open ON l.orders TO PUBLIC',
     'ALTER POLICY dialstack_sessions_open ON l.orders TO regress_backend, regress_app',
-    'UPDATE dialstack.protected_tables SET env = ''staging'' WHERE relation = ''l.orders''::regclass',
+    'COMMENT ON POLICY dialstack_sessions_access ON l.orders IS NULL',
+    'COMMENT ON POLICY dialstack_sessions_access ON l.orders IS ''{"column": "account"}''',
+    'SELECT l.comment_with(''{env}'', ''"staging"'')',
+    'SELECT l.comment_with(''{column}'', ''"a\u0000b"'')',
+    'SELECT l.comment_with(''{product}'', ''"'' || repeat(''x'', 200000) || ''"'')',
+    'SELECT l.comment_with(''{open_to}'', ''[]'')',
+    'SELECT l.comment_with(''{other}'', ''1'')',
+    'ALTER TABLE l.orders NO FORCE ROW LEVEL SECURITY',
     'ALTER TABLE l.orders RENAME account TO account_2',
     'ALTER POLICY dialstack_sessions_access ON l.orders USING (account = (SELECT dialstack.current_account(''lint'', ''production'', NULL)))']) AS change;
 -- Another permissive policy stands beside ours; a restrictive one is no weakness.
@@ -121,6 +140,7 @@ CREATE VIEW l.owners_orders AS SELECT * FROM l.orders;
 ALTER VIEW l.owners_orders OWNER TO regress_owner;
 GRANT SELECT ON l.all_orders, l.own_orders, l.owners_orders TO regress_app;
 SELECT * FROM t.lint();
+ALTER TABLE l.orders NO FORCE ROW LEVEL SECURITY;
 SELECT dialstack.protect_table('l.orders', 'account', 'lint', 'production', open_to => '{regress_backend}');
 SELECT * FROM t.lint();
 DROP VIEW l.all_orders, l.nobodys, l.own_orders, l.owners_orders;
@@ -147,9 +167,9 @@ SELECT * FROM t.lint();
 -- A role of open_to is gone.
 DROP OWNED BY regress_backend;
 DROP ROLE regress_backend;
-SELECT relation, policy, weakness, regexp_replace(detail, '[0-9]+', '…') AS detail FROM t.lint() WHERE severity = 'info';
--- The policy is there, but nobody registered the table.
-DELETE FROM dialstack.protected_tables WHERE relation = 'l.orders'::regclass;
+SELECT relation, policy, weakness, detail FROM t.lint() WHERE severity = 'info';
+-- The policy is there, but the comment on it is not.
+COMMENT ON POLICY dialstack_sessions_access ON l.orders IS NULL;
 SELECT * FROM t.lint();
 DROP TABLE l.orders;
 SELECT * FROM t.lint();
@@ -235,5 +255,4 @@ DROP ROLE regress_app, regress_owner, regress_reader, regress_group, regress_mem
 SET client_min_messages = error;
 DROP SCHEMA l CASCADE;
 RESET client_min_messages;
-DELETE FROM dialstack.protected_tables;
 DROP FUNCTION t.lint, t.lint_of, t.lint_after;

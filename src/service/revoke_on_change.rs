@@ -1,9 +1,8 @@
-//! Revoking a user's sessions in the transaction that changes or deletes the user.
+//! Revoking a user's sessions in the transaction that changes or deletes the user's row.
 
-use pgrx::prelude::*;
+use pgrx::pg_sys;
 
-use super::function::{Result, functions};
-use crate::error::{self, Code, Error};
+use crate::error::{Code, Error, Result};
 use crate::pg::clock;
 use crate::pg::roles::AsOwner;
 use crate::pg::triggers::{Answer, Change, Event};
@@ -13,33 +12,27 @@ use crate::session::check_identifier;
 use crate::session::problem::shown;
 use crate::tables::session_users::UserKey;
 
-functions! { FUNCTIONS;
-    /// Trigger function (product, env, tag, identifier column): revokes the sessions of a user whose row is changed or
-    /// deleted.
-    ///
-    /// For TRUNCATE those of every user. The role that makes the change need not be allowed to revoke.
-    #[level(Server)]
-    #[pg_extern(
-        sql = "CREATE FUNCTION dialstack.revoke_on_change() RETURNS trigger \
-               LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';"
-    )]
-    fn revoke_on_change(call: pg_sys::FunctionCallInfo) -> Result<Answer> {
-        let change = Change::of(call).ok_or_else(|| {
-            refused("revoke_on_change() was not called by a trigger")
-                .hint("Name it in CREATE TRIGGER … EXECUTE FUNCTION.")
-        })?;
-        revoke(&change)?;
-        Ok(change.go_on())
-    }
+/// Revokes the sessions of the user whose row is deleted or changed, and for TRUNCATE those of every
+/// user of the definition. Returns the row unmodified.
+///
+/// # Errors
+/// `REVOKE_FAILED` for a call that is not a trigger's, and for a trigger that is not of a kind that
+/// this can serve; `PRODUCT_NOT_FOUND`, `ENV_NOT_FOUND`, `DEFINITION_NOT_FOUND`.
+pub fn revoke_on_change(call: pg_sys::FunctionCallInfo) -> Result<Answer> {
+    let change = Change::of(call).ok_or_else(|| {
+        refused("revoke_on_change() was not called by a trigger")
+            .hint("Name it in CREATE TRIGGER … EXECUTE FUNCTION.")
+    })?;
+    revoke(&change)?;
+    Ok(change.go_on())
 }
 
 fn refused(message: impl Into<String>) -> Error {
     Error::new(Code::RevokeFailed, message)
 }
 
-fn revoke(change: &Change<'_>) -> error::Result<()> {
-    let arguments = change.arguments();
-    let (product, env, tag, column) = match &arguments[..] {
+fn revoke(change: &Change<'_>) -> Result<()> {
+    let (product, env, tag, column) = match change.arguments() {
         [product, env, tag, column] => (product, env, tag, Some(column)),
         [product, env, tag] if change.event() == Event::Truncate => (product, env, tag, None),
         _ => {
@@ -65,7 +58,7 @@ fn revoke(change: &Change<'_>) -> error::Result<()> {
         (Event::UpdateRow, Some(column)) if !change.is_changed(column) => Ok(()),
         (Event::UpdateRow | Event::DeleteRow, Some(column)) => {
             match change.old_text(column) {
-                // What can't be an identifier has no sessions.
+                // No session has an identifier that can't be one.
                 Some(identifier) if check_identifier("identifier", &identifier).is_ok() => {
                     let user = UserKey {
                         env_id,
@@ -84,7 +77,7 @@ fn revoke(change: &Change<'_>) -> error::Result<()> {
 }
 
 /// The column that holds the identifier.
-fn key_column(change: &Change<'_>, name: &str) -> error::Result<i32> {
+fn key_column(change: &Change<'_>, name: &str) -> Result<i32> {
     let column = change.column(name).ok_or_else(|| {
         refused(format!("the table has no column {:?}", shown(name)))
             .hint("The fourth argument names the column that holds the user's identifier.")
@@ -97,7 +90,7 @@ fn key_column(change: &Change<'_>, name: &str) -> error::Result<i32> {
     Ok(column)
 }
 
-fn run(which: &Which<'_>) -> error::Result<()> {
+fn run(which: &Which<'_>) -> Result<()> {
     let owner = AsOwner::enter()?;
     revocations::revoke(&owner, which, revocations::REVOKED, clock::now()).map(|_| ())
 }

@@ -1,27 +1,32 @@
 //! The statements that find weaknesses of policies in the catalogues alone.
 //!
-//! Each answers with the table's object id, the policy's name or NULL, and what exactly.
+//! Each returns the table's object id, the policy's name or NULL, and what exactly is weak.
 
-use crate::pg::statements::Statement;
-use crate::rls::weakness::{
-    MISSING_EXECUTE, MISSING_USAGE, NOT_FORCED, NOT_REGISTERED, OTHER_PERMISSIVE_POLICY,
-    PARTITION_UNPROTECTED, PLACE_GONE, POLICY_CHANGED, POLICY_MISSING, ROLE_GONE, ROW_SECURITY_OFF,
-    UNRESTRICTED_PRIVILEGE, VIEW_BYPASSES_POLICIES, Weakness,
+use super::Finding;
+use super::weakness::{
+    MISSING_EXECUTE, MISSING_USAGE, NOT_FORCED, OTHER_PERMISSIVE_POLICY, PARTITION_UNPROTECTED,
+    POLICY_MISSING, ROW_SECURITY_OFF, UNRESTRICTED_PRIVILEGE, VIEW_BYPASSES_POLICIES, Weakness,
 };
+use crate::error::Result;
+use crate::pg::roles::AsOwner;
+use crate::pg::statements::Statement;
 
-/// The registered tables that are still there (`root`), with their parts (`oid`).
+/// The tables with our policy that are no part of another such table (`root`), with their parts
+/// (`oid`); those with our policy (`access`); policies that call a function of ours (`calling`); all
+/// tables that either concerns (`bound`).
 macro_rules! with_family {
     ($statement:literal) => {
         concat!(
-            "WITH RECURSIVE family (root, oid) AS ( \
-                 SELECT c.oid, c.oid FROM dialstack.protected_tables t \
-                   JOIN pg_catalog.pg_class c ON c.oid = t.relation \
+            "WITH RECURSIVE access (relation) AS ( \
+                 SELECT p.polrelid FROM pg_catalog.pg_policy p \
+                  WHERE p.polname = 'dialstack_sessions_access'), \
+             family (root, oid) AS ( \
+                 SELECT relation, relation FROM access \
+                  WHERE relation NOT IN (SELECT i.inhrelid FROM pg_catalog.pg_inherits i \
+                                          WHERE i.inhparent IN (SELECT relation FROM access)) \
                  UNION \
                  SELECT f.root, i.inhrelid FROM family f \
                    JOIN pg_catalog.pg_inherits i ON i.inhparent = f.oid), \
-             access (relation) AS ( \
-                 SELECT p.polrelid FROM pg_catalog.pg_policy p \
-                  WHERE p.polname = 'dialstack_sessions_access'), \
              calling (policy, relation) AS ( \
                  SELECT DISTINCT p.oid, p.polrelid \
                    FROM pg_catalog.pg_policy p \
@@ -48,47 +53,27 @@ static OFF: Statement = check!(
     "SELECT c.oid, NULL::text, 'Its policies are not applied.' \
        FROM pg_catalog.pg_class c \
       WHERE NOT c.relrowsecurity \
-        AND (c.oid IN (SELECT relation FROM calling) OR c.oid IN (SELECT root FROM family))"
+        AND (c.oid IN (SELECT relation FROM calling) OR c.oid IN (SELECT relation FROM access))"
 );
 
+/// What else `protect_table` makes, without the policy.
 static MISSING: Statement = check!(
-    "SELECT f.oid, NULL::text, 'It is registered, but its policy was dropped.' \
-       FROM family f \
-      WHERE f.oid = f.root AND f.oid NOT IN (SELECT relation FROM access)"
-);
-
-/// Our policies of the tables that are registered, with what they were made for.
-pub static REGISTERED: Statement = check!(
-    "SELECT f.oid, format('%I.%I', n.nspname, c.relname), t.column_name::text, p.product, t.env, \
-            t.by, t.tag, t.scope, a.polqual::text, a.polwithcheck::text, \
-            a.polcmd = '*' AND a.polpermissive AND a.polroles = '{0}'::oid[] \
-       FROM family f \
-       JOIN pg_catalog.pg_class c ON c.oid = f.oid \
-       JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
-       JOIN dialstack.protected_tables t ON t.relation = f.root \
-       JOIN dialstack.products p ON p.product_id = t.product_id \
-       JOIN pg_catalog.pg_policy a \
-         ON a.polrelid = f.oid AND a.polname = 'dialstack_sessions_access' \
-      WHERE f.oid = f.root OR f.oid NOT IN (SELECT root FROM family)"
-);
-
-static WIDENED: Statement = check!(
-    "SELECT f.oid, o.polname::text, 'It lets other roles through than those of open_to.' \
-       FROM family f \
-       JOIN dialstack.protected_tables t ON t.relation = f.root \
-       JOIN pg_catalog.pg_policy o \
-         ON o.polrelid = f.oid AND o.polname = 'dialstack_sessions_open' \
-      WHERE NOT o.polroles <@ t.open_to::oid[] \
-        AND (f.oid = f.root OR f.oid NOT IN (SELECT root FROM family))"
+    "SELECT p.polrelid, p.polname::text, 'The policy for sessions was dropped, this one is left.' \
+       FROM pg_catalog.pg_policy p \
+      WHERE p.polname = 'dialstack_sessions_open' \
+        AND p.polrelid NOT IN (SELECT relation FROM access) \
+     UNION ALL \
+     SELECT g.tgrelid, NULL, 'The policy for sessions was dropped, but its rows are counted as devices.' \
+       FROM pg_catalog.pg_trigger g \
+      WHERE g.tgfoid = 'dialstack.device_table()'::regprocedure \
+        AND g.tgrelid NOT IN (SELECT relation FROM access)"
 );
 
 /// A part whose rows are reached directly, without the policies of the whole.
 static PARTS: Statement = check!(
     "SELECT f.oid, NULL::text, format('It is part of %s and has not its policy.', f.root::regclass) \
        FROM family f \
-       JOIN pg_catalog.pg_class c ON c.oid = f.oid \
-      WHERE f.oid <> f.root AND f.oid NOT IN (SELECT root FROM family) \
-        AND f.oid NOT IN (SELECT relation FROM access)"
+      WHERE f.oid NOT IN (SELECT relation FROM access)"
 );
 
 static OTHERS: Statement = check!(
@@ -99,8 +84,8 @@ static OTHERS: Statement = check!(
         AND (p.polrelid IN (SELECT relation FROM access) OR p.polrelid IN (SELECT oid FROM family))"
 );
 
-/// Those who are bound by the policies and hold what policies do not govern. Roles that see every
-/// row anyway are left out.
+/// Roles that the policies bind and that hold privileges which policies do not govern. Roles that see
+/// every row anyway are left out.
 static PRIVILEGES: Statement = check!(
     "SELECT c.oid, NULL::text, \
             format('%s holds %s.', \
@@ -141,8 +126,8 @@ static VIEWS: Statement = check!(
 );
 
 /// Roles that may query a table, with the policy that binds them. Groups that only hand their
-/// privileges on to their members query nothing themselves. PostgreSQL 16 makes who creates a role a member
-/// that may neither use nor set it, which the column `set_option` tells; older versions have none.
+/// privileges on to their members query nothing themselves. From PostgreSQL 16 on the role that creates
+/// another is a member of it that may neither use nor set it, as column `set_option` says.
 macro_rules! with_querying {
     ($statement:literal) => {
         Statement::new(concat!(
@@ -181,7 +166,7 @@ macro_rules! with_querying {
     };
 }
 
-/// What a policy calls, whoever queries must be allowed to execute.
+/// A role that queries a table must be allowed to execute what its policies call.
 static EXECUTE: Statement = with_querying!(
     "SELECT q.relation, p.polname::text, \
             format('Role %I may query the table, but not execute %s.', r.rolname, \
@@ -208,32 +193,7 @@ static USAGE: Statement = with_querying!(
       WHERE NOT has_schema_privilege(r.oid, 'dialstack', 'USAGE')"
 );
 
-/// A session of what is gone reaches nothing.
-static PLACES: Statement = check!(
-    "SELECT c.oid, NULL::text, g.detail \
-       FROM dialstack.protected_tables t \
-       JOIN pg_catalog.pg_class c ON c.oid = t.relation \
-       LEFT JOIN dialstack.products p ON p.product_id = t.product_id \
-      CROSS JOIN LATERAL ( \
-            SELECT 'The product is gone.' WHERE p.product IS NULL \
-             UNION ALL \
-            SELECT format('The product has no environment %s.', t.env) \
-             WHERE p.product IS NOT NULL \
-               AND NOT EXISTS (SELECT FROM dialstack.environments e \
-                                WHERE e.product_id = t.product_id AND e.env = t.env) \
-             UNION ALL \
-            SELECT format('The product has no session definition with tag %s.', t.tag) \
-             WHERE p.product IS NOT NULL AND t.tag IS NOT NULL \
-               AND NOT EXISTS (SELECT FROM dialstack.session_definitions s \
-                                WHERE s.product_id = t.product_id AND s.tag = t.tag) \
-             UNION ALL \
-            SELECT format('The product has no scope %s.', t.scope) \
-             WHERE p.product IS NOT NULL AND t.scope IS NOT NULL \
-               AND NOT EXISTS (SELECT FROM dialstack.scopes s \
-                                WHERE s.product_id = t.product_id AND s.scope = t.scope)) g (detail)"
-);
-
-/// Of a whole table: its parts are asked for by nobody's own queries.
+/// Of a whole table: its parts are reached through it.
 static UNFORCED: Statement = check!(
     "SELECT c.oid, NULL::text, \
             format('Its owner %I sees and changes every row.', r.rolname) \
@@ -244,35 +204,30 @@ static UNFORCED: Statement = check!(
         AND NOT EXISTS (SELECT FROM family f WHERE f.oid = c.oid AND f.oid <> f.root)"
 );
 
-static UNREGISTERED: Statement = check!(
-    "SELECT a.relation, 'dialstack_sessions_access', \
-            'The policy is there, but the table is not registered.' \
-       FROM access a \
-      WHERE a.relation NOT IN (SELECT oid FROM family)"
-);
-
-static ROLES: Statement = check!(
-    "SELECT c.oid, 'dialstack_sessions_open', \
-            format('Role number %s of open_to is gone.', o.role::oid) \
-       FROM dialstack.protected_tables t \
-       JOIN pg_catalog.pg_class c ON c.oid = t.relation \
-      CROSS JOIN LATERAL unnest(t.open_to) AS o (role) \
-      WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.oid = o.role)"
-);
-
-/// What catalogues alone tell of.
-pub static CHECKS: [(&Weakness, &Statement); 13] = [
+static CHECKS: [(&Weakness, &Statement); 9] = [
     (&ROW_SECURITY_OFF, &OFF),
     (&POLICY_MISSING, &MISSING),
-    (&POLICY_CHANGED, &WIDENED),
     (&PARTITION_UNPROTECTED, &PARTS),
     (&OTHER_PERMISSIVE_POLICY, &OTHERS),
     (&UNRESTRICTED_PRIVILEGE, &PRIVILEGES),
     (&VIEW_BYPASSES_POLICIES, &VIEWS),
     (&MISSING_EXECUTE, &EXECUTE),
     (&MISSING_USAGE, &USAGE),
-    (&PLACE_GONE, &PLACES),
     (&NOT_FORCED, &UNFORCED),
-    (&NOT_REGISTERED, &UNREGISTERED),
-    (&ROLE_GONE, &ROLES),
 ];
+
+/// What these statements find.
+pub fn findings(owner: &AsOwner) -> Result<Vec<Finding>> {
+    let mut found = Vec::new();
+    for (weakness, check) in CHECKS {
+        found.extend(check.read(owner, &[], |row| {
+            Ok(Finding {
+                relation: row.required(1)?,
+                policy: row.get(2)?,
+                weakness,
+                detail: row.required(3)?,
+            })
+        })?);
+    }
+    Ok(found)
+}

@@ -67,19 +67,19 @@ pub static ROW_SECURITY_OFF: Weakness = weakness!(
     Error,
     "ALTER TABLE … ENABLE ROW LEVEL SECURITY, or call dialstack.protect_table() again."
 );
-/// A registered table without our policy.
+/// A table that has lost our policy, and not what else `protect_table` made.
 pub static POLICY_MISSING: Weakness = weakness!(
     "policy_missing",
     Error,
     "Call dialstack.protect_table() again, or dialstack.unprotect_table() if that is meant."
 );
-/// A policy of ours that is not what its registration says.
+/// A policy of ours that is not what its comment says.
 pub static POLICY_CHANGED: Weakness = weakness!(
     "policy_changed",
     Error,
     "Call dialstack.protect_table() again; write policies of your own under other names."
 );
-/// A part of a registered table without our policy.
+/// A part of a protected table without our policy.
 pub static PARTITION_UNPROTECTED: Weakness = weakness!(
     "partition_unprotected",
     Error,
@@ -127,10 +127,10 @@ pub static NOT_FORCED: Weakness = weakness!(
     Info,
     "Call dialstack.protect_table() with force => true if the owner's own queries shall be bound too."
 );
-/// Our policy on a table that is not registered.
+/// A policy of ours without the comment that says how the table was protected.
 pub static NOT_REGISTERED: Weakness = weakness!(
     "not_registered",
-    Info,
+    Warning,
     "Call dialstack.protect_table() again, or dialstack.unprotect_table() if that is meant."
 );
 /// A role that was let through, and is gone.

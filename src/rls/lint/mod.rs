@@ -1,0 +1,42 @@
+//! Weaknesses of the policies that call our helpers, and of the tables that are protected. Reads
+//! catalogues only.
+
+mod checks;
+mod expressions;
+mod registrations;
+mod weakness;
+
+use pgrx::pg_sys;
+
+use crate::error::Result;
+use crate::pg::roles::AsOwner;
+use weakness::Weakness;
+
+/// A weakness that was found.
+pub struct Finding {
+    /// The table.
+    pub relation: pg_sys::Oid,
+    /// The policy, where it is one's.
+    pub policy: Option<String>,
+    /// What kind of weakness.
+    pub weakness: &'static Weakness,
+    /// What exactly.
+    pub detail: String,
+}
+
+/// Every weakness that can be seen, the worst first.
+///
+/// # Errors
+/// `JWT_NOT_AVAILABLE` where the extension's own tables are not what they should be.
+pub fn findings(owner: &AsOwner) -> Result<Vec<Finding>> {
+    let mut found = expressions::findings(owner)?;
+    found.extend(registrations::findings(owner)?);
+    found.extend(checks::findings(owner)?);
+    found.sort_by(|one, other| {
+        let key = |it: &Finding| (it.weakness.severity, it.relation.to_u32(), it.weakness.name);
+        key(one)
+            .cmp(&key(other))
+            .then_with(|| (&one.policy, &one.detail).cmp(&(&other.policy, &other.detail)))
+    });
+    Ok(found)
+}
