@@ -3,7 +3,7 @@
 # Variables: TIERS="regress unit" for test; PG_MAJOR=16 or PG_CONFIG=/path/to/pg_config for all.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-stop test check fmt lint unit build install bench clean
+.PHONY: help demo demo-stop test check fmt lint unit build install docs bench clean
 
 help: ## this list
 	@sed -nE 's/^([a-z-]+):.* ## (.*)/  make \1 \t\2/p' Makefile | expand -t 20
@@ -35,6 +35,9 @@ build: ## release build of the extension, in target/
 
 install: build ## install it into your own PostgreSQL (PG_CONFIG), by sudo where needed
 	@DSS_PROFILE=release scripts/install-extension
+
+docs: ## the manual as a searchable site, in target/site
+	@scripts/docs site
 
 bench: build ## benchmarks, on a private server; SCALE=big: with ten million sessions
 	@DSS_PROFILE=release scripts/install-extension --private

@@ -1,4 +1,4 @@
--- The life of a user's session, in the words of the README. Run by `make demo`.
+-- The life of a user's session, in the words of the manual. Run by `make demo`.
 
 -- Once, by an administrator: a product, an environment, and the kind of session that it has.
 SELECT dialstack.product_create(product => 'demo-shop');

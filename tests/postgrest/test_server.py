@@ -1,4 +1,4 @@
-"""PostgREST itself, configured as the README says."""
+"""PostgREST itself, configured as the manual says."""
 
 import random
 from concurrent.futures import ThreadPoolExecutor
