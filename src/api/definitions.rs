@@ -5,7 +5,7 @@ use pgrx::prelude::*;
 use serde_json::{Value, json};
 
 use super::function::{Result, functions};
-use crate::error::{self, Code, Coded};
+use crate::error::{Code, Coded};
 use crate::pg::clock;
 use crate::pg::datum::json::JsonText;
 use crate::service::definitions;
@@ -13,34 +13,15 @@ use crate::session::definition::definition_fields;
 use crate::session::{OnLimit, Period, Selector, Span};
 use crate::tables::definitions::Column;
 
-/// An argument as JSON; NULL is null.
-trait Argument {
-    fn json(self) -> error::Result<Value>;
-}
-
-macro_rules! argument {
-    ($($type:ty: $argument:ident => $json:expr;)+) => { $(
-        impl Argument for Option<$type> {
-            fn json(self) -> error::Result<Value> {
-                let $argument = self;
-                $json
-            }
-        }
-    )+ };
-}
-
-argument! {
-    &str: text => Ok(json!(text));
-    i32: number => Ok(json!(number));
-    bool: choice => Ok(json!(choice));
-    Interval: interval => Ok(json!(interval.as_ref().map(clock::span)));
-    JsonText: schema => schema.map_or(Ok(Value::Null), |schema| schema.parse().coded(Code::DefineFailed));
-}
-
-/// A definition of the arguments with these names, as JSON.
+/// A definition of the arguments with these names, as JSON; NULL is null.
 macro_rules! given {
-    ($($name:ident),+) => {
-        json!({ $((stringify!($name)): $name.json()?),+ })
+    ($($name:ident),+; $($interval:ident),+; $schema:ident) => {
+        json!({
+            $((stringify!($name)): $name,)+
+            $((stringify!($interval)): $interval.as_ref().map(clock::span),)+
+            (stringify!($schema)):
+                $schema.map(|schema| schema.parse()).transpose().coded(Code::DefineFailed)?,
+        })
     };
 }
 
@@ -75,8 +56,8 @@ macro_rules! chapter {
         log_verify: default!(Option<bool>, "NULL"),
     ) -> Result<JsonText> {
         let fields = given!(
-            tag, name, description, schema, selector, expiry, period, refresh_expiry, refresh_period, idle_timeout,
-            max_lifetime, max_sessions, on_limit, reuse_interval, log_verify
+            tag, name, description, selector, expiry, period, refresh_expiry, refresh_period, max_sessions, on_limit,
+            log_verify; idle_timeout, max_lifetime, reuse_interval; schema
         );
         Ok(definitions::define(product, &fields)?)
     }
@@ -110,8 +91,8 @@ macro_rules! chapter {
         log_verify: default!(Option<bool>, "NULL"),
     ) => rows shared {
         let fields = given!(
-            tag, name, description, schema, selector, expiry, period, refresh_expiry, refresh_period, idle_timeout,
-            max_lifetime, max_sessions, on_limit, reuse_interval, log_verify
+            tag, name, description, selector, expiry, period, refresh_expiry, refresh_period, max_sessions, on_limit,
+            log_verify; idle_timeout, max_lifetime, reuse_interval; schema
         );
         vec![definitions::create(product, &fields)?]
     }

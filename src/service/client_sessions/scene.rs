@@ -138,7 +138,7 @@ fn own(place: Place<'_>) -> Result<(Scene, ClientSession)> {
             Code::VerifyFailed,
             "the presented session token is not good",
         )
-        .hint("dialstack.session_verify() tells the reason."));
+        .hint("dialstack.session_verify() returns the reason."));
     };
     let SessionRow {
         env_id, session_id, ..
