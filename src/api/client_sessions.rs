@@ -6,19 +6,14 @@ use pgrx::datum::TimestampWithTimeZone;
 use pgrx::prelude::*;
 use uuid::Uuid;
 
-use super::client_arguments::{Ids, grants};
-use super::client_requests::{IfThere, Request, grant, make};
-use super::client_scene::{Place, Scene, conflict, get, gone, not_found, token};
 use super::function::{Result, functions};
-use super::{pg_uuid, required, uuid};
-use crate::error::{self, Code, Coded};
+use super::pg_uuid;
+use crate::error;
 use crate::pg::roles::AsOwner;
 use crate::rls::device_count;
-use crate::service::revocations::{self, Which};
-use crate::session::Page;
-use crate::tables::activity::Origin;
-use crate::tables::client_session_writes;
-use crate::tables::client_sessions::{self, ClientFilter, ClientSession};
+use crate::service::client_sessions::create::{IfExists, Request, create};
+use crate::service::client_sessions::read::{self, List};
+use crate::service::client_sessions::{Ids, Named, Place, Session, Sessions, end, grant};
 
 /// A client session as its functions return it.
 struct ClientRow {
@@ -36,42 +31,38 @@ struct ClientRow {
 }
 
 /// The rows of sessions of one environment; devices are counted for all at once.
-fn rows((scene, sessions): (Scene, Vec<ClientSession>)) -> error::Result<Vec<ClientRow>> {
-    let mut accounts: Vec<Uuid> = sessions
+fn rows(found: Sessions) -> error::Result<Vec<ClientRow>> {
+    let mut accounts: Vec<Uuid> = found
+        .sessions
         .iter()
-        .flat_map(|s| s.grants.connected_account_ids.iter().copied())
+        .flat_map(|session| session.stored.grants.connected_account_ids.iter().copied())
         .collect();
     accounts.sort_unstable();
     accounts.dedup();
-    let devices = device_count::by_account(&AsOwner::enter()?, &scene.env, &accounts)?;
-    sessions
-        .into_iter()
-        .map(|session| one(&scene, session, &devices))
-        .collect()
+    let devices = device_count::by_account(&AsOwner::enter()?, &found.env, &accounts)?;
+    let workspace_id = pgrx::Uuid::from_bytes(found.env.product_id);
+    let row = |session| row(workspace_id, session, &devices);
+    Ok(found.sessions.into_iter().map(row).collect())
 }
 
-fn one(
-    scene: &Scene,
-    session: ClientSession,
-    devices: &HashMap<Uuid, i64>,
-) -> error::Result<ClientRow> {
-    let token = token(scene, &session)?.ok_or_else(gone)?;
+fn row(workspace_id: pgrx::Uuid, session: Session, devices: &HashMap<Uuid, i64>) -> ClientRow {
+    let stored = session.stored;
+    let accounts = stored.grants.connected_account_ids;
     let count = |id: &Uuid| devices.get(id).copied().unwrap_or_default();
     let pg = |ids: &[Uuid]| ids.iter().map(pg_uuid).collect::<Vec<_>>();
-    let accounts = pg(&session.grants.connected_account_ids);
-    Ok(ClientRow {
-        workspace_id: pgrx::Uuid::from_bytes(scene.env.product_id),
-        client_session_id: pg_uuid(&session.session_id),
-        token,
-        user_identifier_key: session.user_identifier_key,
-        created_at: session.created_at,
-        expires_at: session.expires_at,
-        device_count: session.grants.connected_account_ids.iter().map(count).sum(),
-        connected_account_ids: accounts.clone(),
-        third_party_account_ids: accounts,
-        connect_webview_ids: pg(&session.grants.connect_webview_ids),
-        user_identity_ids: pg(&session.grants.user_identity_ids),
-    })
+    ClientRow {
+        workspace_id,
+        client_session_id: pg_uuid(&stored.session_id),
+        token: session.token,
+        user_identifier_key: session.user_identifier_key.map(|key| key.to_string()),
+        created_at: stored.created_at,
+        expires_at: stored.expires_at,
+        device_count: accounts.iter().map(count).sum(),
+        connected_account_ids: pg(&accounts),
+        third_party_account_ids: pg(&accounts),
+        connect_webview_ids: pg(&stored.grants.connect_webview_ids),
+        user_identity_ids: pg(&stored.grants.user_identity_ids),
+    }
 }
 
 functions! { FUNCTIONS;
@@ -103,13 +94,13 @@ functions! { FUNCTIONS;
         env: default!(Option<&str>, "NULL"),
     ) => rows shared {
         let request = Request {
-            key: user_identifier_key,
-            accounts: connected_account_ids,
-            webviews: connect_webview_ids,
-            identities: user_identity_ids,
+            user_identifier_key,
+            connected_account_ids,
+            connect_webview_ids,
+            user_identity_ids,
             expires_at,
         };
-        rows(make(Place { product, env }, request, IfThere::AsItIs)?)?
+        rows(create(Place { product, env }, request, IfExists::Unmodified)?)?
     }
 
     /// As client_session_create, but an expiry that is given replaces that of a living session.
@@ -125,13 +116,13 @@ functions! { FUNCTIONS;
         env: default!(Option<&str>, "NULL"),
     ) => rows shared {
         let request = Request {
-            key: user_identifier_key,
-            accounts: connected_account_ids,
-            webviews: connect_webview_ids,
-            identities: user_identity_ids,
+            user_identifier_key,
+            connected_account_ids,
+            connect_webview_ids,
+            user_identity_ids,
             expires_at,
         };
-        rows(make(Place { product, env }, request, IfThere::MoveExpiry)?)?
+        rows(create(Place { product, env }, request, IfExists::MoveExpiry)?)?
     }
 
     /// One client session, with the count of its devices; without id and key the caller's own.
@@ -143,8 +134,8 @@ functions! { FUNCTIONS;
         product: default!(Option<&str>, "NULL"),
         env: default!(Option<&str>, "NULL"),
     ) => rows shared {
-        let id = client_session_id.map(uuid);
-        rows(get(Place { product, env }, id, user_identifier_key)?)?
+        let named = Named { client_session_id, user_identifier_key };
+        rows(read::get(Place { product, env }, named)?)?
     }
 
     /// A page of living client sessions, newest first.
@@ -161,14 +152,16 @@ functions! { FUNCTIONS;
         product: default!(Option<&str>, "NULL"),
         env: default!(Option<&str>, "NULL"),
     ) => page shared {
-        let filter = ClientFilter {
-            session_id: client_session_id.map(uuid),
-            user_identifier_key,
-            connect_webview_id: connect_webview_id.map(uuid),
-            user_identity_id: user_identity_id.map(uuid),
-            without_key: without_user_identifier_key.filter(|without| *without),
-        };
-        list(&ListCall { place: Place { product, env }, filter, page, per_page })?
+        let (sessions, total) = read::list(&List {
+            place: Place { product, env },
+            named: Named { client_session_id, user_identifier_key },
+            connect_webview_id,
+            user_identity_id,
+            without_user_identifier_key,
+            page,
+            per_page,
+        })?;
+        (rows(sessions)?, Some(total))
     }
 
     /// Adds to what a client session reaches, from the next statement on; never takes away.
@@ -183,9 +176,10 @@ functions! { FUNCTIONS;
         product: default!(Option<&str>, "NULL"),
         env: default!(Option<&str>, "NULL"),
     ) => rows shared {
-        let grants = grants(connected_account_ids, connect_webview_ids, user_identity_ids)?;
-        let id = client_session_id.map(uuid);
-        rows(grant(Place { product, env }, id, user_identifier_key, &grants)?)?
+        let place = Place { product, env };
+        let named = Named { client_session_id, user_identifier_key };
+        let (accounts, webviews) = (connected_account_ids, connect_webview_ids);
+        rows(grant::grant(place, named, accounts, webviews, user_identity_ids)?)?
     }
 
     /// Revokes a client session: its token is dead, its row stays.
@@ -196,7 +190,7 @@ functions! { FUNCTIONS;
         product: default!(Option<&str>, "NULL"),
         env: default!(Option<&str>, "NULL"),
     ) -> Result<()> {
-        Ok(revoke(Place { product, env }, client_session_id)?)
+        Ok(end::revoke(Place { product, env }, client_session_id)?)
     }
 
     /// Deletes a client session, token and row.
@@ -207,66 +201,6 @@ functions! { FUNCTIONS;
         product: default!(Option<&str>, "NULL"),
         env: default!(Option<&str>, "NULL"),
     ) -> Result<()> {
-        Ok(delete(Place { product, env }, client_session_id)?)
+        Ok(end::delete(Place { product, env }, client_session_id)?)
     }
-}
-
-struct ListCall<'a> {
-    place: Place<'a>,
-    filter: ClientFilter<'a>,
-    page: Option<i32>,
-    per_page: Option<i32>,
-}
-
-fn list(call: &ListCall<'_>) -> error::Result<(Vec<ClientRow>, Option<i64>)> {
-    let code = Code::ListFailed;
-    let page = Page::new(call.page, call.per_page).coded(code)?;
-    let scene = Scene::full(call.place, code)?;
-    let owner = AsOwner::enter()?;
-    let (sessions, total) =
-        client_sessions::list(&owner, scene.env.env_id, &call.filter, &page, scene.now)?;
-    // One whose key was revoked while it was created must not keep the others from being listed.
-    let mut known = Vec::with_capacity(sessions.len());
-    for session in sessions {
-        if token(&scene, &session)?.is_some() {
-            known.push(session);
-        }
-    }
-    Ok((rows((scene, known))?, Some(total)))
-}
-
-/// The environment's client session with this id exists, dead or alive.
-fn known(scene: &Scene, id: &Uuid) -> error::Result<()> {
-    let row = crate::tables::sessions::by_id(id)?;
-    let known = row.is_some_and(|row| row.kind == "client" && row.env_id == scene.env.env_id);
-    if known { Ok(()) } else { Err(not_found()) }
-}
-
-fn revoke(place: Place<'_>, id: Option<pgrx::Uuid>) -> error::Result<()> {
-    let session_id = uuid(required(id, "client_session_id", Code::RevokeFailed)?);
-    let scene = Scene::full(place, Code::RevokeFailed)?;
-    known(&scene, &session_id)?;
-    let which = Which::Opaque {
-        session_id,
-        env_id: scene.env.env_id,
-    };
-    let owner = AsOwner::enter()?;
-    let cause = revocations::REVOKED.by(Origin::of_key(scene.caller.api_key_id()));
-    let revoked = revocations::revoke(&owner, &which, cause, scene.now)?;
-    let row = crate::tables::sessions::by_id(&session_id)?;
-    if revoked == 0 && row.is_some_and(|row| row.revoke_reason.is_none()) {
-        return Err(conflict());
-    }
-    Ok(())
-}
-
-fn delete(place: Place<'_>, id: Option<pgrx::Uuid>) -> error::Result<()> {
-    let session_id = uuid(required(id, "client_session_id", Code::RevokeFailed)?);
-    let scene = Scene::full(place, Code::RevokeFailed)?;
-    known(&scene, &session_id)?;
-    let (env_id, key) = (scene.env.env_id, scene.caller.api_key_id());
-    if client_session_writes::delete(&AsOwner::enter()?, &session_id, env_id, scene.now, key)? {
-        return Ok(());
-    }
-    Err(gone())
 }

@@ -11,8 +11,8 @@ use super::pg_uuid;
 use super::verify::{VerdictRow, live_row};
 use crate::pg::call_site::remembering;
 use crate::pg::datum::record::Value;
-use crate::pg::datum::varlena::Varlena;
 use crate::service::identity::{self, Place, Standing, holds_scope};
+use crate::service::named_session::Of;
 use crate::service::present;
 use crate::service::session_data::SessionData;
 use crate::service::verdict::LiveSession;
@@ -62,13 +62,22 @@ fn account(live: &LiveSession) -> Option<pg_sys::Datum> {
 }
 
 fn connected_accounts(live: &LiveSession) -> Option<pg_sys::Datum> {
-    let ids = live.session.row.connected_account_ids.as_ref();
-    ids.map(Varlena::datum)
+    match &live.session.of {
+        Of::Client {
+            connected_account_ids,
+            ..
+        } => Some(connected_account_ids.datum()),
+        Of::User { .. } | Of::Account { .. } => None,
+    }
 }
 
 fn user_identities(live: &LiveSession) -> Option<pg_sys::Datum> {
-    let ids = live.session.row.user_identity_ids.as_ref();
-    ids.map(Varlena::datum)
+    match &live.session.of {
+        Of::Client {
+            user_identity_ids, ..
+        } => Some(user_identity_ids.datum()),
+        Of::User { .. } | Of::Account { .. } => None,
+    }
 }
 
 fn refusal(standing: &Standing) -> Option<pg_sys::Datum> {
@@ -80,12 +89,12 @@ fn refusal(standing: &Standing) -> Option<pg_sys::Datum> {
 
 helpers! { HELPERS;
     /// Id of the session of the presented token.
-    "current_session_id" 16 of_live(|live| pg_uuid(&live.session.row.session_id).into_datum()),
+    "current_session_id" 16 of_live(|live| pg_uuid(&live.session.session_id).into_datum()),
     "CREATE FUNCTION dialstack.current_session_id() RETURNS uuid \
      LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'current_session_id_wrapper';";
 
     /// Kind of the session: user, account or client.
-    "current_session_kind" -1 of_live(|live| live.session.row.kind.as_str().into_datum()),
+    "current_session_kind" -1 of_live(|live| live.session.family().as_str().into_datum()),
     "CREATE FUNCTION dialstack.current_session_kind() RETURNS text \
      LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'current_session_kind_wrapper';";
 
@@ -125,12 +134,12 @@ helpers! { HELPERS;
      LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'current_tag_wrapper';";
 
     /// Scopes that the session holds.
-    "current_scopes" -1 of_live(|live| live.session.row.scopes.clone().into_datum()),
+    "current_scopes" -1 of_live(|live| live.session.scopes().map(<[String]>::to_vec).into_datum()),
     "CREATE FUNCTION dialstack.current_scopes() RETURNS text[] \
      LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'current_scopes_wrapper';";
 
     /// Data of the user session, as it is now.
-    "current_data" -1 of_live(|live| live.session.data.as_ref().map(SessionData::datum)),
+    "current_data" -1 of_live(|live| live.session.data().map(SessionData::datum)),
     "CREATE FUNCTION dialstack.current_data() RETURNS jsonb \
      LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'current_data_wrapper';";
 

@@ -12,9 +12,6 @@
 
 mod access;
 mod account_sessions;
-mod client_arguments;
-mod client_requests;
-mod client_scene;
 mod client_sessions;
 mod dashboard;
 mod definitions;
@@ -31,7 +28,7 @@ mod triggers;
 mod user_sessions;
 mod verify;
 
-use crate::pg::datum::uuid::{pg_uuid, uuid};
+use crate::pg::datum::uuid::pg_uuid;
 use crate::service::access::Functions;
 use crate::service::required;
 

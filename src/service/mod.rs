@@ -4,6 +4,7 @@ pub mod access;
 pub mod account_sessions;
 pub mod caller;
 pub mod change;
+pub mod client_sessions;
 pub mod configuration;
 pub mod create;
 pub mod explain;

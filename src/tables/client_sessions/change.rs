@@ -1,16 +1,18 @@
-//! Writing client sessions. Their tokens are derived from the row, so nothing of a token is stored.
+//! Writing client sessions, each change noted in the activity by the same statement. Tokens are derived from the
+//! row, so nothing of a token is stored.
 
 use pgrx::pg_sys::BuiltinOid as T;
 use uuid::Uuid;
 
 use crate::error::Result;
-use crate::guc;
-use crate::pg::clock::{Micros, timestamptz};
+use crate::pg::clock::{self, Micros, timestamptz};
 use crate::pg::datum::uuid::pg_uuid;
 use crate::pg::roles::AsOwner;
+use crate::pg::scan;
 use crate::pg::statements::{Statement, bind};
-use crate::service::notifications;
+use crate::session::verdict::REVOKED_AS_EXPIRED;
 use crate::tables::activity;
+use crate::tables::client_sessions::ClientSessions;
 use crate::tables::sessions::purge_after;
 
 fn pg_all(ids: &[Uuid]) -> Vec<pgrx::Uuid> {
@@ -43,8 +45,8 @@ pub struct NewClient<'a> {
     pub session_id: Uuid,
     /// Its environment.
     pub env_id: i32,
-    /// The user_identifier_key.
-    pub key: Option<&'a str>,
+    /// The user_identifier_key, encrypted by the active key.
+    pub sealed_key: Option<&'a [u8]>,
     /// When it is created.
     pub now: Micros,
     /// When it ends.
@@ -59,61 +61,109 @@ pub struct NewClient<'a> {
 
 static INSERT: Statement = Statement {
     sql: "WITH created AS ( \
-              INSERT INTO dialstack.sessions \
-                  (session_id, kind, env_id, subject, created_at, token_expires_at, expires_at, \
-                   last_seen_at, purge_after, key_number, connected_account_ids, \
-                   connect_webview_ids, user_identity_ids, api_key_id) \
-              VALUES ($1, 'client', $2, $3, $4, $5, $5, $4, $6, $7, $8, $9, $10, $11) \
-              ON CONFLICT (env_id, subject) \
-                  WHERE kind = 'client' AND revoked_at IS NULL AND subject IS NOT NULL \
-                  DO NOTHING \
+              INSERT INTO dialstack.client_sessions \
+                  (session_id, created_at, expires_at, env_id, key_number, purge_after, sealed_key, \
+                   connected_account_ids, connect_webview_ids, user_identity_ids, api_key_id) \
+              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) \
+              ON CONFLICT (env_id, sealed_key) \
+                  WHERE revoked_at IS NULL AND sealed_key IS NOT NULL DO NOTHING \
               RETURNING session_id) \
           INSERT INTO dialstack.activity \
-              (at, month, session_id, env_id, kind, operation, status, subject, latency_us, \
-               detail) \
-          SELECT $4, extract(month FROM $4 AT TIME ZONE 'UTC'), session_id, $2, 'client', 'create', \
-                 'success', $3, $12, \
-                 CASE WHEN $11 IS NOT NULL THEN jsonb_build_object('api_key_id', $11) END \
-            FROM created",
+              (at, month, session_id, api_key_id, env_id, kind, operation, status, latency_us) \
+          SELECT $2, $12, session_id, $11, $4, 'client', 'create', 'success', $13 FROM created",
     parameters: &[
         T::UUIDOID,
+        T::TIMESTAMPTZOID,
+        T::TIMESTAMPTZOID,
         T::INT4OID,
-        T::TEXTOID,
-        T::TIMESTAMPTZOID,
-        T::TIMESTAMPTZOID,
+        T::INT4OID,
         T::DATEOID,
-        T::INT4OID,
+        T::BYTEAOID,
         T::UUIDARRAYOID,
         T::UUIDARRAYOID,
         T::UUIDARRAYOID,
         T::UUIDOID,
+        T::INT2OID,
         T::INT4OID,
     ],
 };
 
-/// Stores the session, unless a living one has its key: then `false`.
+/// Stores the session, unless an unrevoked one has its key: then `false`.
 pub fn insert(owner: &AsOwner, session: &NewClient<'_>) -> Result<bool> {
     let arguments = [
         bind(pg_uuid(&session.session_id)),
-        bind(session.env_id),
-        bind(session.key),
         bind(timestamptz(session.now)),
         bind(timestamptz(session.expires_at)),
-        bind(purge_after(session.expires_at)),
+        bind(session.env_id),
         bind(session.key_number),
+        bind(purge_after(session.expires_at)),
+        bind(session.sealed_key),
         bind(pg_all(&session.grants.connected_account_ids)),
         bind(pg_all(&session.grants.connect_webview_ids)),
         bind(pg_all(&session.grants.user_identity_ids)),
         bind(session.api_key_id.as_ref().map(pg_uuid)),
+        bind(clock::utc_month(session.now)),
         bind(activity::latency(session.now)),
     ];
     Ok(INSERT.execute(owner, &arguments)? == 1)
 }
 
-/// Adds what is not there yet, in the order given; writes nothing when all of it is.
+/// Locks the table for writing, for flows whose first statement only reads or locks rows of it (see
+/// [`scan::lock_for_writing`]).
+pub fn lock_table() -> Result<()> {
+    scan::lock_for_writing::<ClientSessions>()
+}
+
+static LOCK_ONE: Statement = Statement {
+    sql: "SELECT 1 FROM dialstack.client_sessions WHERE session_id = $1 FOR UPDATE",
+    parameters: &[T::UUIDOID],
+};
+
+/// Locks a session's row until the transaction ends, so that what is read next stays true until it is written.
+pub fn lock(owner: &AsOwner, session_id: &Uuid) -> Result<()> {
+    lock_table()?;
+    LOCK_ONE
+        .execute(owner, &[bind(pg_uuid(session_id))])
+        .map(|_| ())
+}
+
+static SET_EXPIRY: Statement = Statement {
+    sql: "UPDATE dialstack.client_sessions SET expires_at = $2, purge_after = $3 \
+           WHERE session_id = $1 AND revoked_at IS NULL",
+    parameters: &[T::UUIDOID, T::TIMESTAMPTZOID, T::DATEOID],
+};
+
+/// Moves the end of a session that is not revoked.
+pub fn set_expiry(owner: &AsOwner, session_id: &Uuid, expires_at: Micros) -> Result<()> {
+    let arguments = [
+        bind(pg_uuid(session_id)),
+        bind(timestamptz(expires_at)),
+        bind(purge_after(expires_at)),
+    ];
+    SET_EXPIRY.execute(owner, &arguments).map(|_| ())
+}
+
+static FREE_KEY: Statement = Statement {
+    sql: "UPDATE dialstack.client_sessions SET revoked_at = $2, revoke_reason = $3 \
+           WHERE session_id = $1 AND revoked_at IS NULL",
+    parameters: &[T::UUIDOID, T::TIMESTAMPTZOID, T::TEXTOID],
+};
+
+/// Revokes an expired client session so that its user_identifier_key can be used again. Nobody asked for its end: no
+/// activity.
+pub fn free_key(owner: &AsOwner, session_id: &Uuid, now: Micros) -> Result<()> {
+    let arguments = [
+        bind(pg_uuid(session_id)),
+        bind(timestamptz(now)),
+        bind(REVOKED_AS_EXPIRED),
+    ];
+    FREE_KEY.execute(owner, &arguments).map(|_| ())
+}
+
+/// Adds what is not there yet, in the order given.
 static GRANT: Statement = Statement {
     sql: "WITH granted AS ( \
-              UPDATE dialstack.sessions s SET \
+              UPDATE dialstack.client_sessions s SET \
                   connected_account_ids = connected_account_ids || ARRAY( \
                       SELECT id FROM unnest($2) WITH ORDINALITY t (id, n) \
                        WHERE id <> ALL (s.connected_account_ids) GROUP BY id ORDER BY min(n)), \
@@ -123,21 +173,18 @@ static GRANT: Statement = Statement {
                   user_identity_ids = user_identity_ids || ARRAY( \
                       SELECT id FROM unnest($4) WITH ORDINALITY t (id, n) \
                        WHERE id <> ALL (s.user_identity_ids) GROUP BY id ORDER BY min(n)) \
-               WHERE session_id = $1 AND kind = 'client' AND revoked_at IS NULL \
-           RETURNING session_id, env_id, kind, subject) \
+               WHERE session_id = $1 AND revoked_at IS NULL \
+           RETURNING session_id, env_id) \
           INSERT INTO dialstack.activity \
-              (at, month, session_id, env_id, kind, operation, status, subject, latency_us, \
-               detail) \
-          SELECT $5, extract(month FROM $5 AT TIME ZONE 'UTC'), session_id, env_id, kind, \
-                 'grant', 'success', subject, $6, \
-                 CASE WHEN $7 IS NOT NULL THEN jsonb_build_object('api_key_id', $7) END \
-            FROM granted",
+              (at, month, session_id, api_key_id, env_id, kind, operation, status, latency_us) \
+          SELECT $5, $6, session_id, $8, env_id, 'client', 'grant', 'success', $7 FROM granted",
     parameters: &[
         T::UUIDOID,
         T::UUIDARRAYOID,
         T::UUIDARRAYOID,
         T::UUIDARRAYOID,
         T::TIMESTAMPTZOID,
+        T::INT2OID,
         T::INT4OID,
         T::UUIDOID,
     ],
@@ -157,6 +204,7 @@ pub fn grant(
         bind(pg_all(&grants.connect_webview_ids)),
         bind(pg_all(&grants.user_identity_ids)),
         bind(timestamptz(now)),
+        bind(clock::utc_month(now)),
         bind(activity::latency(now)),
         bind(api_key_id.as_ref().map(pg_uuid)),
     ];
@@ -165,47 +213,41 @@ pub fn grant(
 
 static DELETE: Statement = Statement {
     sql: "WITH deleted AS ( \
-              DELETE FROM dialstack.sessions \
-               WHERE session_id = $1 AND kind = 'client' AND env_id = $2 \
-           RETURNING session_id, env_id, kind, subject, \
-                     revoked_at IS NULL AND expires_at > $3 AS lived), \
+              DELETE FROM dialstack.client_sessions WHERE session_id = $1 AND env_id = $2 \
+           RETURNING session_id, env_id, revoked_at IS NULL AND expires_at > $3 AS lived), \
           logged AS ( \
               INSERT INTO dialstack.activity \
-                  (at, month, session_id, env_id, kind, operation, status, subject, latency_us, \
-                   detail) \
-              SELECT $3, extract(month FROM $3 AT TIME ZONE 'UTC'), session_id, env_id, kind, \
-                     'delete', 'success', subject, $4, \
-                     CASE WHEN $5 IS NOT NULL THEN jsonb_build_object('api_key_id', $5) END \
+                  (at, month, session_id, api_key_id, env_id, kind, operation, status, latency_us) \
+              SELECT $3, $4, session_id, $6, env_id, 'client', 'delete', 'success', $5 \
                 FROM deleted) \
           SELECT lived FROM deleted",
     parameters: &[
         T::UUIDOID,
         T::INT4OID,
         T::TIMESTAMPTZOID,
+        T::INT2OID,
         T::INT4OID,
         T::UUIDOID,
     ],
 };
 
-/// Deletes a client session, dead or alive; `false` if the environment has none with that id.
+/// Deletes a client session, dead or alive, and returns whether it lived; `None` if the environment has none with
+/// that id.
 pub fn delete(
     owner: &AsOwner,
     session_id: &Uuid,
     env_id: i32,
     now: Micros,
     api_key_id: Option<Uuid>,
-) -> Result<bool> {
+) -> Result<Option<bool>> {
     let arguments = [
         bind(pg_uuid(session_id)),
         bind(env_id),
         bind(timestamptz(now)),
+        bind(clock::utc_month(now)),
         bind(activity::latency(now)),
         bind(api_key_id.as_ref().map(pg_uuid)),
     ];
     let deleted = DELETE.write(owner, &arguments, |row| row.required::<bool>(1))?;
-    // Its token dies with it.
-    if deleted.contains(&true) && guc::notify_revocations() {
-        notifications::revoked(owner, vec![pg_uuid(session_id)])?;
-    }
-    Ok(!deleted.is_empty())
+    Ok(deleted.into_iter().next())
 }

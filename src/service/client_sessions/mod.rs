@@ -1,0 +1,234 @@
+//! Client sessions: a token that reaches only what a user has connected. A flow is a file.
+
+pub mod create;
+pub mod end;
+pub mod grant;
+pub mod read;
+
+use std::rc::Rc;
+
+use uuid::Uuid;
+use zeroize::Zeroizing;
+
+use crate::error::{Code, Error, Result};
+use crate::pg::clock::{self, Micros};
+use crate::pg::datum::uuid::uuid;
+use crate::pg::roles::AsOwner;
+use crate::pg::transaction;
+use crate::service::caller::{self, Caller};
+use crate::service::configuration::Env;
+use crate::service::key_ring;
+use crate::tables::client_sessions::change::Grants;
+use crate::tables::client_sessions::list::{self, ClientSession};
+use crate::token::{KeyError, KeyRing, OpaqueFamily, opaque, sealed};
+
+/// Most ids of one kind that a client session may reach.
+const MAX_GRANTS: usize = 1000;
+
+/// The environment that is meant, as far as the caller says.
+#[derive(Clone, Copy)]
+pub struct Place<'a> {
+    pub product: Option<&'a str>,
+    pub env: Option<&'a str>,
+}
+
+/// Ids as they are given: none where the argument is left out.
+pub type Ids = Option<Vec<Option<pgrx::Uuid>>>;
+
+/// Which session is meant: by one of the two, or by both.
+#[derive(Clone, Copy)]
+pub struct Named<'a> {
+    pub client_session_id: Option<pgrx::Uuid>,
+    pub user_identifier_key: Option<&'a str>,
+}
+
+/// Living client sessions of one environment.
+pub struct Sessions {
+    /// The environment.
+    pub env: Rc<Env>,
+    /// The sessions.
+    pub sessions: Vec<Session>,
+}
+
+/// A living client session as it is returned.
+pub struct Session {
+    /// What the table says.
+    pub stored: ClientSession,
+    /// Its token.
+    pub token: String,
+    /// Its user_identifier_key; none where it has none, or the key that encrypted it was revoked.
+    pub user_identifier_key: Option<Zeroizing<String>>,
+}
+
+/// A call: who makes it, for which environment, and when it began.
+struct Call {
+    caller: Caller,
+    env: Rc<Env>,
+    now: Micros,
+}
+
+impl Call {
+    /// A call that publishable keys may make too.
+    fn new(place: Place<'_>, code: Code) -> Result<Self> {
+        let caller = caller::caller()?;
+        let env = caller.env(place.product, place.env, code)?;
+        Ok(Call {
+            caller,
+            env,
+            now: clock::now(),
+        })
+    }
+
+    /// A call that publishable keys may not make.
+    fn full(place: Place<'_>, code: Code) -> Result<Self> {
+        let call = Call::new(place, code)?;
+        call.caller.full()?;
+        Ok(call)
+    }
+
+    /// All forms in which a user_identifier_key may be stored; the first is the one for a new session.
+    fn key_forms(&self, key: &str) -> Result<Vec<Vec<u8>>> {
+        let ring = key_ring::ring()?;
+        Ok(sealed::identifier_key_forms(&ring, self.env.env_id, key)?)
+    }
+
+    /// The session's token, derived anew; `None` when its key was revoked.
+    fn token(&self, stored: &ClientSession) -> Result<Option<String>> {
+        let issue = |ring: &KeyRing| {
+            opaque::issue(
+                ring,
+                OpaqueFamily::ClientSession,
+                self.env.mode,
+                Some(stored.key_number),
+                stored.session_id,
+            )
+        };
+        // With the present ring: the session may have been made with a newer key than this call began with.
+        let issued = match issue(&*key_ring::ring()?) {
+            Err(KeyError::Unavailable(_)) => issue(&*key_ring::ring_with_unknown()?),
+            issued => issued,
+        };
+        match issued {
+            Err(KeyError::Unavailable(_)) => Ok(None),
+            issued => Ok(Some(issued?)),
+        }
+    }
+
+    /// The session as it is returned. `None` where the key of its token was revoked while it was created: that is
+    /// as good as revoked.
+    fn session(&self, stored: ClientSession) -> Result<Option<Session>> {
+        let Some(token) = self.token(&stored)? else {
+            return Ok(None);
+        };
+        let user_identifier_key = match &stored.sealed_key {
+            Some(form) => key_ring::open_identifier_key(self.env.env_id, form)?,
+            None => None,
+        };
+        Ok(Some(Session {
+            stored,
+            token,
+            user_identifier_key,
+        }))
+    }
+
+    /// One living session.
+    ///
+    /// # Errors
+    /// `SESSION_NOT_FOUND`; `code` where nothing names the session.
+    fn find(&self, owner: &AsOwner, named: Named<'_>, code: Code) -> Result<Session> {
+        let env_id = self.env.env_id;
+        let forms = named.user_identifier_key.map(|key| self.key_forms(key));
+        let forms = forms.transpose()?;
+        let found = match (named.client_session_id.map(uuid), forms) {
+            (Some(id), None) => list::by_id(owner, env_id, &id, self.now)?,
+            (Some(id), Some(forms)) => {
+                let is_one = |form: &Vec<u8>| forms.contains(form);
+                list::by_id(owner, env_id, &id, self.now)?
+                    .filter(|stored| stored.sealed_key.as_ref().is_some_and(is_one))
+            }
+            (None, Some(forms)) => list::by_key(owner, env_id, forms, self.now)?,
+            (None, None) => {
+                return Err(
+                    Error::new(code, "client_session_id or user_identifier_key is needed")
+                        .hint("Name the session by one of the two."),
+                );
+            }
+        };
+        let session = found.map(|stored| self.session(stored)).transpose()?;
+        session.flatten().ok_or_else(not_found)
+    }
+
+    fn one(self, session: Session) -> Sessions {
+        Sessions {
+            env: self.env,
+            sessions: vec![session],
+        }
+    }
+}
+
+fn grants(
+    connected_account_ids: Ids,
+    connect_webview_ids: Ids,
+    user_identity_ids: Ids,
+) -> Result<Grants> {
+    Ok(Grants {
+        connected_account_ids: ids(connected_account_ids, "connected_account_ids")?,
+        connect_webview_ids: ids(connect_webview_ids, "connect_webview_ids")?,
+        user_identity_ids: ids(user_identity_ids, "user_identity_ids")?,
+    })
+}
+
+fn ids(given: Ids, name: &'static str) -> Result<Vec<Uuid>> {
+    let given = given.unwrap_or_default();
+    let mut ids = Vec::with_capacity(given.len());
+    for id in given {
+        let id = uuid(id.ok_or_else(|| {
+            Error::new(Code::CreateFailed, format!("{name} holds a null"))
+                .hint("Leave the nulls out.")
+        })?);
+        if !ids.contains(&id) {
+            ids.push(id);
+        }
+        check_size(ids.len(), name)?;
+    }
+    Ok(ids)
+}
+
+fn check_size(count: usize, name: &'static str) -> Result<()> {
+    if count <= MAX_GRANTS {
+        return Ok(());
+    }
+    Err(Error::new(
+        Code::CreateFailed,
+        format!("{name} would hold too many ids"),
+    )
+    .hint(format!(
+        "A client session reaches at most {MAX_GRANTS} of a kind."
+    )))
+}
+
+fn not_found() -> Error {
+    Error::new(
+        Code::SessionNotFound,
+        "there is no such living client session",
+    )
+    .hint("dialstack.client_session_list() shows those of an environment.")
+}
+
+/// The error for a session that ended during the call.
+fn gone() -> Error {
+    if transaction::has_old_snapshot() {
+        conflict()
+    } else {
+        not_found()
+    }
+}
+
+/// The error for a session that the transaction's snapshot does not show as it is.
+fn conflict() -> Error {
+    Error::new(
+        Code::Conflict,
+        "a session of this key was made after this transaction began",
+    )
+    .hint("Retry the transaction.")
+}
