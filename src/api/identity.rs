@@ -134,7 +134,7 @@ helpers! { HELPERS;
      LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'current_tag_wrapper';";
 
     /// Scopes that the session holds.
-    "current_scopes" -1 of_live(|live| live.session.scopes().map(<[String]>::to_vec).into_datum()),
+    "current_scopes" -1 of_live(|live| live.session.scopes.clone().into_datum()),
     "CREATE FUNCTION dialstack.current_scopes() RETURNS text[] \
      LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'current_scopes_wrapper';";
 

@@ -26,7 +26,7 @@ pub(super) fn live_row(live: &LiveSession) -> VerdictRow {
         session.identifier().into_datum(),
         session.account().into_datum(),
         session.data().map(SessionData::datum),
-        session.scopes().map(<[String]>::to_vec).into_datum(),
+        session.scopes.clone().into_datum(),
         timestamptz(session.expires_at()).into_datum(),
         live.env.product.as_str().into_datum(),
         live.env.env.as_str().into_datum(),

@@ -41,7 +41,7 @@ pub fn introspect(token: Option<&str>) -> Result<Value> {
         answer["tag"] = json!(tag);
         answer["username"] = json!(session.user());
     }
-    if let Some(scopes) = session.scopes() {
+    if let Some(scopes) = &session.scopes {
         answer["scope"] = json!(scopes.join(" "));
     }
     if let Ok(AuthenticToken {
@@ -147,7 +147,7 @@ fn checks(token: Option<&str>) -> Result<Vec<(&'static str, bool, String)>> {
         now < session.ends_at,
         expiry("the session", session.ends_at, now),
     ));
-    if let (Of::User { data, .. }, None) = (&session.of, &session.revoke_reason) {
+    if let Of::User { data, .. } = &session.of {
         let detail = match data {
             Some(_) => "its data can be decrypted",
             None => "the key of its data is gone",

@@ -31,6 +31,8 @@ pub struct NamedSession {
     pub ends_at: Micros,
     /// Why it was revoked, if it was.
     pub revoke_reason: Option<String>,
+    /// Scopes that it holds; a session without any list has none.
+    pub scopes: Option<Vec<String>>,
     /// Its environment, unless that was deleted.
     pub env: Option<Rc<Env>>,
     /// What only its family has.
@@ -51,15 +53,13 @@ pub enum Of {
         definition: Option<Rc<StoredDefinition>>,
         /// The user.
         identifier: String,
-        /// Its data, as it is now; none where it is revoked or the key of the data is gone.
+        /// Its data, as it is now; none where the key of the data is gone.
         data: Option<SessionData>,
     },
     /// Account sessions.
     Account {
         /// The account.
         account: String,
-        /// Scopes that it holds.
-        scopes: Vec<String>,
     },
     /// Client sessions.
     Client {
@@ -84,14 +84,10 @@ impl NamedSession {
                 definition_id,
                 definition: configuration::definition_by_id(definition_id)?,
                 identifier: row.subject.clone(),
-                data: match row.revoke_reason {
-                    None => SessionData::of(row)?,
-                    Some(_) => None,
-                },
+                data: SessionData::of(row)?,
             },
             None => Of::Account {
                 account: row.subject.clone(),
-                scopes: row.scopes.clone().unwrap_or_default(),
             },
         };
         Ok(NamedSession {
@@ -100,6 +96,7 @@ impl NamedSession {
             created_at: row.created_at,
             ends_at: row.expires_at,
             revoke_reason: row.revoke_reason.clone(),
+            scopes: row.scopes.clone(),
             env: configuration::env_by_id(row.env_id)?,
             of,
             token_expires_at: claims.map(|claims| clock::from_unix_seconds(claims.expires_at)),
@@ -123,6 +120,7 @@ impl NamedSession {
             created_at: row.created_at,
             ends_at: row.expires_at,
             revoke_reason: row.revoke_reason,
+            scopes: None,
             env: configuration::env_by_id(row.env_id)?,
             of: Of::Client {
                 user_identifier_key,
@@ -217,14 +215,6 @@ impl NamedSession {
         }
     }
 
-    /// The scopes that it holds; account sessions only.
-    pub fn scopes(&self) -> Option<&[String]> {
-        match &self.of {
-            Of::Account { scopes, .. } => Some(scopes),
-            Of::User { .. } | Of::Client { .. } => None,
-        }
-    }
-
     /// When the token expires, or the session ends, whichever is first.
     pub fn expires_at(&self) -> Micros {
         self.token_expires_at
@@ -256,7 +246,7 @@ impl NamedSession {
                 .or(orphaned.then_some("revoked")),
             expires_at: self.ends_at,
             token_expires_at: self.token_expires_at,
-            scopes: self.scopes(),
+            scopes: self.scopes.as_deref(),
         };
         judge(&facts, expected, now)?;
         // A session whose data is lost with its key is lost too.
