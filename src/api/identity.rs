@@ -12,7 +12,6 @@ use super::verify::{VerdictRow, live_row};
 use crate::pg::call_site::remembering;
 use crate::pg::datum::record::Value;
 use crate::service::identity::{self, Place, Standing, holds_scope};
-use crate::service::named_session::Of;
 use crate::service::present;
 use crate::service::session_data::SessionData;
 use crate::service::verdict::LiveSession;
@@ -54,7 +53,7 @@ fn of_live_at(
 }
 
 fn identifier(live: &LiveSession) -> Option<pg_sys::Datum> {
-    live.session.user().into_datum()
+    live.session.user()?.identifier.into_datum()
 }
 
 fn account(live: &LiveSession) -> Option<pg_sys::Datum> {
@@ -62,22 +61,13 @@ fn account(live: &LiveSession) -> Option<pg_sys::Datum> {
 }
 
 fn connected_accounts(live: &LiveSession) -> Option<pg_sys::Datum> {
-    match &live.session.of {
-        Of::Client {
-            connected_account_ids,
-            ..
-        } => Some(connected_account_ids.datum()),
-        Of::User { .. } | Of::Account { .. } => None,
-    }
+    live.session
+        .client()
+        .map(|of| of.connected_account_ids.datum())
 }
 
 fn user_identities(live: &LiveSession) -> Option<pg_sys::Datum> {
-    match &live.session.of {
-        Of::Client {
-            user_identity_ids, ..
-        } => Some(user_identity_ids.datum()),
-        Of::User { .. } | Of::Account { .. } => None,
-    }
+    live.session.client().map(|of| of.user_identity_ids.datum())
 }
 
 fn refusal(standing: &Standing) -> Option<pg_sys::Datum> {

@@ -39,7 +39,7 @@ pub fn introspect(token: Option<&str>) -> Result<Value> {
     }
     if let Some(tag) = session.tag() {
         answer["tag"] = json!(tag);
-        answer["username"] = json!(session.user());
+        answer["username"] = json!(session.identifier());
     }
     if let Some(scopes) = &session.scopes {
         answer["scope"] = json!(scopes.join(" "));
@@ -128,8 +128,8 @@ fn checks(token: Option<&str>) -> Result<Vec<(&'static str, bool, String)>> {
             "its environment was deleted".to_owned(),
         ),
     });
-    if let Of::User { definition, .. } = &session.of {
-        steps.push(match definition {
+    if let Of::User(of) = &session.of {
+        steps.push(match &of.definition {
             Some(stored) => ("definition", true, stored.definition.tag.clone()),
             None => ("definition", false, "its definition was deleted".to_owned()),
         });
@@ -147,12 +147,12 @@ fn checks(token: Option<&str>) -> Result<Vec<(&'static str, bool, String)>> {
         now < session.ends_at,
         expiry("the session", session.ends_at, now),
     ));
-    if let Of::User { data, .. } = &session.of {
-        let detail = match data {
+    if let Of::User(of) = &session.of {
+        let detail = match of.data {
             Some(_) => "its data can be decrypted",
             None => "the key of its data is gone",
         };
-        steps.push(("data", data.is_some(), detail.to_owned()));
+        steps.push(("data", of.data.is_some(), detail.to_owned()));
     }
     let verdict = verdict::verify(token, &Expected::default())?;
     steps.push(match verdict {

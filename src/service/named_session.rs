@@ -46,30 +46,33 @@ pub struct NamedSession {
 /// A family of sessions, and what only its sessions have.
 pub enum Of {
     /// User sessions.
-    User {
-        /// The number of its definition.
-        definition_id: i32,
-        /// Its definition, unless that was deleted.
-        definition: Option<Rc<StoredDefinition>>,
-        /// The user.
-        identifier: String,
-        /// Its data, as it is now; none where the key of the data is gone.
-        data: Option<SessionData>,
-    },
-    /// Account sessions.
-    Account {
-        /// The account.
-        account: String,
-    },
+    User(OfUser),
+    /// Account sessions: the account.
+    Account(String),
     /// Client sessions.
-    Client {
-        /// Its user_identifier_key, if it has one that can be decrypted.
-        user_identifier_key: Option<Zeroizing<String>>,
-        /// Its connected accounts, a `uuid[]`.
-        connected_account_ids: Varlena,
-        /// Its user identities, a `uuid[]`.
-        user_identity_ids: Varlena,
-    },
+    Client(OfClient),
+}
+
+/// What only user sessions have.
+pub struct OfUser {
+    /// The number of its definition.
+    pub definition_id: i32,
+    /// Its definition, unless that was deleted.
+    pub definition: Option<Rc<StoredDefinition>>,
+    /// The user.
+    pub identifier: String,
+    /// Its data, as it is now; none where the key of the data is gone.
+    pub data: Option<SessionData>,
+}
+
+/// What only client sessions have.
+pub struct OfClient {
+    /// Its user_identifier_key, if it has one that can be decrypted.
+    user_identifier_key: Option<Zeroizing<String>>,
+    /// Its connected accounts, a `uuid[]`.
+    pub connected_account_ids: Varlena,
+    /// Its user identities, a `uuid[]`.
+    pub user_identity_ids: Varlena,
 }
 
 impl NamedSession {
@@ -80,15 +83,13 @@ impl NamedSession {
     /// `JWT_NOT_AVAILABLE` where tables or keys can't be read.
     pub fn of_session(row: &SessionRow, claims: Option<&AccessClaims>) -> Result<Self> {
         let of = match row.definition_id {
-            Some(definition_id) => Of::User {
+            Some(definition_id) => Of::User(OfUser {
                 definition_id,
                 definition: configuration::definition_by_id(definition_id)?,
                 identifier: row.subject.clone(),
                 data: SessionData::of(row)?,
-            },
-            None => Of::Account {
-                account: row.subject.clone(),
-            },
+            }),
+            None => Of::Account(row.subject.clone()),
         };
         Ok(NamedSession {
             session_id: row.session_id,
@@ -122,11 +123,11 @@ impl NamedSession {
             revoke_reason: row.revoke_reason,
             scopes: None,
             env: configuration::env_by_id(row.env_id)?,
-            of: Of::Client {
+            of: Of::Client(OfClient {
                 user_identifier_key,
                 connected_account_ids: row.connected_account_ids,
                 user_identity_ids: row.user_identity_ids,
-            },
+            }),
             token_expires_at: None,
             claimed: None,
         })
@@ -143,18 +144,22 @@ impl NamedSession {
     /// The family of the session.
     pub fn family(&self) -> Family {
         match self.of {
-            Of::User { .. } => Family::User,
-            Of::Account { .. } => Family::Account,
-            Of::Client { .. } => Family::Client,
+            Of::User(_) => Family::User,
+            Of::Account(_) => Family::Account,
+            Of::Client(_) => Family::Client,
+        }
+    }
+
+    fn of_user(&self) -> Option<&OfUser> {
+        match &self.of {
+            Of::User(of) => Some(of),
+            Of::Account(_) | Of::Client(_) => None,
         }
     }
 
     /// The definition; user sessions only.
     pub fn definition(&self) -> Option<&StoredDefinition> {
-        match &self.of {
-            Of::User { definition, .. } => definition.as_deref(),
-            Of::Account { .. } | Of::Client { .. } => None,
-        }
+        self.of_user()?.definition.as_deref()
     }
 
     /// The definition's tag; user sessions only.
@@ -165,53 +170,41 @@ impl NamedSession {
 
     /// The data, as it is now; user sessions only.
     pub fn data(&self) -> Option<&SessionData> {
-        match &self.of {
-            Of::User { data, .. } => data.as_ref(),
-            Of::Account { .. } | Of::Client { .. } => None,
-        }
+        self.of_user()?.data.as_ref()
     }
 
     /// Identifier of the user, or user_identifier_key; not for account sessions.
     pub fn identifier(&self) -> Option<&str> {
         match &self.of {
-            Of::Client {
-                user_identifier_key,
-                ..
-            } => user_identifier_key.as_ref().map(|key| key.as_str()),
-            Of::User { .. } | Of::Account { .. } => self.user(),
+            Of::User(of) => Some(&of.identifier),
+            Of::Account(_) => None,
+            Of::Client(of) => of.user_identifier_key.as_ref().map(|key| key.as_str()),
         }
     }
 
-    /// Identifier of the user; user sessions only. The key of a client session is no identity: where
-    /// publishable keys are used, a browser names whatever key it likes.
-    pub fn user(&self) -> Option<&str> {
-        match &self.of {
-            Of::User { identifier, .. } => Some(identifier),
-            Of::Account { .. } | Of::Client { .. } => None,
-        }
-    }
-
-    /// The user, by the key of the table `session_users`; user sessions only.
-    pub fn user_key(&self) -> Option<UserKey<'_>> {
-        match &self.of {
-            Of::User {
-                definition_id,
-                identifier,
-                ..
-            } => Some(UserKey {
-                env_id: self.env_id,
-                definition_id: *definition_id,
-                identifier,
-            }),
-            Of::Account { .. } | Of::Client { .. } => None,
-        }
+    /// The user, by the key of the table `session_users`; user sessions only. The key of a client session is no
+    /// identity: where publishable keys are used, a browser names whatever key it likes.
+    pub fn user(&self) -> Option<UserKey<'_>> {
+        self.of_user().map(|of| UserKey {
+            env_id: self.env_id,
+            definition_id: of.definition_id,
+            identifier: &of.identifier,
+        })
     }
 
     /// The account; account sessions only.
     pub fn account(&self) -> Option<&str> {
         match &self.of {
-            Of::Account { account, .. } => Some(account),
-            Of::User { .. } | Of::Client { .. } => None,
+            Of::Account(account) => Some(account),
+            Of::User(_) | Of::Client(_) => None,
+        }
+    }
+
+    /// What it reaches; client sessions only.
+    pub fn client(&self) -> Option<&OfClient> {
+        match &self.of {
+            Of::Client(of) => Some(of),
+            Of::User(_) | Of::Account(_) => None,
         }
     }
 

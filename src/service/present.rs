@@ -72,7 +72,7 @@ pub fn end() -> Result<i64> {
         Family::User | Family::Account => Which::One {
             session_id,
             env_id,
-            definition_id: session.user_key().map(|user| user.definition_id),
+            definition_id: session.user().map(|user| user.definition_id),
         },
     };
     let owner = AsOwner::enter()?;

@@ -8,7 +8,7 @@ use crate::pg::roles::AsOwner;
 use crate::pg::transaction;
 use crate::service::configuration::{Env, StoredDefinition};
 use crate::service::key_ring;
-use crate::service::named_session::{NamedSession, Of};
+use crate::service::named_session::{NamedSession, Of, OfUser};
 use crate::service::revocations::{self, Which};
 use crate::service::session_data::SessionData;
 use crate::service::tokens::{Issue, Tokens, check_origin, issue, lifetimes};
@@ -135,11 +135,11 @@ fn refreshable(
             NamedSession {
                 env: Some(env),
                 of:
-                    Of::User {
+                    Of::User(OfUser {
                         definition: Some(stored),
                         data: Some(data),
                         ..
-                    },
+                    }),
                 ..
             },
         ) => Ok(Refreshable { env, stored, data }),

@@ -31,7 +31,7 @@ fn log(verdict: &Verdict, began: Micros) -> Result<()> {
         } => (session, Some(reason.as_str())),
         Verdict::Refused { session: None, .. } => return Ok(()),
     };
-    let (Some(stored), Some(user)) = (session.definition(), session.user_key()) else {
+    let (Some(stored), Some(user)) = (session.definition(), session.user()) else {
         return Ok(());
     };
     if !stored.definition.log_verify || !transaction::can_write() {

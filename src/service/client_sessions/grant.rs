@@ -38,23 +38,7 @@ pub fn grant(
         user_identifier_key: None,
     };
     let before = call.find(&owner, named, CODE)?.stored.grants;
-    for (name, old, new) in [
-        (
-            "connected_account_ids",
-            &before.connected_account_ids,
-            &grants.connected_account_ids,
-        ),
-        (
-            "connect_webview_ids",
-            &before.connect_webview_ids,
-            &grants.connect_webview_ids,
-        ),
-        (
-            "user_identity_ids",
-            &before.user_identity_ids,
-            &grants.user_identity_ids,
-        ),
-    ] {
+    for ((name, new), (_, old)) in grants.kinds().into_iter().zip(before.kinds()) {
         let added = new.iter().filter(|id| !old.contains(id)).count();
         check_size(old.len() + added, name)?;
     }

@@ -31,11 +31,18 @@ pub struct Grants {
 }
 
 impl Grants {
+    /// Each kind, with its name.
+    pub fn kinds(&self) -> [(&'static str, &[Uuid]); 3] {
+        [
+            ("connected_account_ids", &self.connected_account_ids),
+            ("connect_webview_ids", &self.connect_webview_ids),
+            ("user_identity_ids", &self.user_identity_ids),
+        ]
+    }
+
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.connected_account_ids.is_empty()
-            && self.connect_webview_ids.is_empty()
-            && self.user_identity_ids.is_empty()
+        self.kinds().iter().all(|(_, ids)| ids.is_empty())
     }
 }
 
