@@ -1,7 +1,6 @@
 //! Looking at activity.
 
 use pgrx::datum::{DatumWithOid, Inet, TimestampWithTimeZone};
-use pgrx::pg_sys::BuiltinOid as T;
 
 use super::places::definition_id;
 use crate::error::{Code, Coded, Error, Result};
@@ -119,38 +118,13 @@ macro_rules! total {
     };
 }
 
-macro_rules! parameters {
-    ($($more:expr),*) => {
-        &[
-            T::INT4ARRAYOID,
-            T::TIMESTAMPTZOID,
-            T::TIMESTAMPTZOID,
-            T::INT4OID,
-            T::TEXTOID,
-            $($more),*
-        ]
-    };
-}
+static LIST: Statement = Statement::new(page!("", "$6", "$7"));
 
-static LIST: Statement = Statement {
-    sql: page!("", "$6", "$7"),
-    parameters: parameters!(T::INT8OID, T::INT8OID),
-};
+static LIST_OF_USER: Statement = Statement::new(page!(" AND a.subject = $6", "$7", "$8"));
 
-static LIST_OF_USER: Statement = Statement {
-    sql: page!(" AND a.subject = $6", "$7", "$8"),
-    parameters: parameters!(T::TEXTOID, T::INT8OID, T::INT8OID),
-};
+static COUNT: Statement = Statement::new(total!(""));
 
-static COUNT: Statement = Statement {
-    sql: total!(""),
-    parameters: parameters!(),
-};
-
-static COUNT_OF_USER: Statement = Statement {
-    sql: total!(" AND a.subject = $6"),
-    parameters: parameters!(T::TEXTOID),
-};
+static COUNT_OF_USER: Statement = Statement::new(total!(" AND a.subject = $6"));
 
 /// The arguments of `session_activity_logs`.
 pub struct Asked<'a> {

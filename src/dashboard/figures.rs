@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 
 use pgrx::datum::TimestampWithTimeZone;
-use pgrx::pg_sys::BuiltinOid as T;
 
 use super::places::{Place, place};
 use crate::error::{Code, Coded, Error, Result};
@@ -19,42 +18,18 @@ use crate::session::{Problem, check_identifier};
 
 const CODE: Code = Code::FetchDashboardFailed;
 
-static SESSIONS: Statement = Statement {
-    sql: concat!(
-        include_str!("figures/uncounted.sql"),
-        changes!(),
-        include_str!("figures/sessions.sql")
-    ),
-    parameters: &[
-        T::INT4ARRAYOID,
-        T::TEXTARRAYOID,
-        T::INT4OID,
-        T::TIMESTAMPTZOID,
-        T::TEXTOID,
-        T::TIMESTAMPTZOID,
-        T::TIMESTAMPTZOID,
-        T::TEXTOID,
-    ],
-};
+static SESSIONS: Statement = Statement::new(concat!(
+    include_str!("figures/uncounted.sql"),
+    changes!(),
+    include_str!("figures/sessions.sql")
+));
 
-static USER: Statement = Statement {
-    sql: include_str!("figures/user.sql"),
-    parameters: &[
-        T::INT4ARRAYOID,
-        T::INT4OID,
-        T::TEXTOID,
-        T::TEXTOID,
-        T::TIMESTAMPTZOID,
-        T::TIMESTAMPTZOID,
-        T::TEXTOID,
-    ],
-};
+static USER: Statement = Statement::new(include_str!("figures/user.sql"));
 
-static KNOWN: Statement = Statement {
-    sql: "SELECT EXISTS (SELECT 1 FROM dialstack.session_users \
+static KNOWN: Statement = Statement::new(
+    "SELECT EXISTS (SELECT 1 FROM dialstack.session_users \
                           WHERE env_id = ANY ($1) AND definition_id = $2 AND identifier = $3)",
-    parameters: &[T::INT4ARRAYOID, T::INT4OID, T::TEXTOID],
-};
+);
 
 /// The arguments that both dashboards take.
 pub struct Asked<'a> {

@@ -1,7 +1,6 @@
 //! Looking at users: who has sessions, and which.
 
 use pgrx::datum::TimestampWithTimeZone;
-use pgrx::pg_sys::BuiltinOid as T;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -88,44 +87,24 @@ macro_rules! users {
 }
 
 /// Each environment gives its newest users in the order of its index; the page is among those.
-static LIST: Statement = Statement {
-    sql: users!(
-        "SELECT u.* FROM unnest($4) AS e (env_id) \
+static LIST: Statement = Statement::new(users!(
+    "SELECT u.* FROM unnest($4) AS e (env_id) \
           CROSS JOIN LATERAL ( \
                 SELECT * FROM dialstack.session_users u \
                  WHERE u.env_id = e.env_id AND u.definition_id = $2 \
                  ORDER BY first_seen DESC, identifier DESC LIMIT $5 + $6) u \
           ORDER BY u.first_seen DESC, u.identifier DESC, u.env_id LIMIT $5 OFFSET $6"
-    ),
-    parameters: &[
-        T::TIMESTAMPTZOID,
-        T::INT4OID,
-        T::TIMESTAMPTZOID,
-        T::INT4ARRAYOID,
-        T::INT8OID,
-        T::INT8OID,
-    ],
-};
+));
 
-static ONE: Statement = Statement {
-    sql: users!(
-        "SELECT * FROM dialstack.session_users \
+static ONE: Statement = Statement::new(users!(
+    "SELECT * FROM dialstack.session_users \
           WHERE env_id = ANY ($4) AND definition_id = $2 AND identifier = $5"
-    ),
-    parameters: &[
-        T::TIMESTAMPTZOID,
-        T::INT4OID,
-        T::TIMESTAMPTZOID,
-        T::INT4ARRAYOID,
-        T::TEXTOID,
-    ],
-};
+));
 
-static COUNT: Statement = Statement {
-    sql: "SELECT count(*) FROM dialstack.session_users \
+static COUNT: Statement = Statement::new(
+    "SELECT count(*) FROM dialstack.session_users \
            WHERE env_id = ANY ($1) AND definition_id = $2",
-    parameters: &[T::INT4ARRAYOID, T::INT4OID],
-};
+);
 
 /// A page of a definition's users, newest first, and how many there are on all pages.
 ///
@@ -269,8 +248,8 @@ struct UserSession {
     sealed_data: Option<Vec<u8>>,
 }
 
-static SESSIONS: Statement = Statement {
-    sql: "SELECT s.session_id, \
+static SESSIONS: Statement = Statement::new(
+    "SELECT s.session_id, \
                  json_build_object( \
                      'session_id', s.session_id, 'env', n.env, 'start_at', s.created_at, \
                      'end_at', least(s.expires_at, coalesce(s.revoked_at, s.expires_at)), \
@@ -284,14 +263,7 @@ static SESSIONS: Statement = Statement {
                   ORDER BY s.created_at DESC, s.session_id LIMIT $5) s \
             JOIN dialstack.environments n ON n.env_id = s.env_id \
            ORDER BY s.created_at DESC, s.session_id LIMIT $5",
-    parameters: &[
-        T::TIMESTAMPTZOID,
-        T::INT4OID,
-        T::INT4ARRAYOID,
-        T::TEXTOID,
-        T::INT8OID,
-    ],
-};
+);
 
 /// The newest sessions of a user, newest first.
 fn sessions(users: &Place, identifier: &str, now: Micros) -> Result<Vec<UserSession>> {
@@ -313,10 +285,7 @@ fn sessions(users: &Place, identifier: &str, now: Micros) -> Result<Vec<UserSess
     })
 }
 
-static JSON_OF: Statement = Statement {
-    sql: "SELECT to_json($1)::text",
-    parameters: &[T::TIMESTAMPTZOID],
-};
+static JSON_OF: Statement = Statement::new("SELECT to_json($1)::text");
 
 /// A moment as `to_json` writes it: ISO 8601, in the time zone of the session.
 fn json_of(at: TimestampWithTimeZone) -> Result<String> {

@@ -1,6 +1,6 @@
 //! Scheduling through the extension pg_cron, where this database has it.
 
-use pgrx::pg_sys::{self, BuiltinOid as T};
+use pgrx::pg_sys;
 use pgrx::{PgSqlErrorCode, PgTryBuilder};
 
 use crate::error::{Code, Error, Result};
@@ -13,32 +13,29 @@ const MAX_CRON: usize = 200;
 
 /// The function is pg_cron's own: whatever else somebody put into a schema of that name would run as
 /// the owner of our extension.
-static HAS_CRON: Statement = Statement {
-    sql: "SELECT 1 FROM pg_catalog.pg_extension x \
+static HAS_CRON: Statement = Statement::new(
+    "SELECT 1 FROM pg_catalog.pg_extension x \
             JOIN pg_catalog.pg_depend d \
               ON d.refclassid = 'pg_catalog.pg_extension'::regclass AND d.refobjid = x.oid \
            WHERE x.extname = 'pg_cron' AND d.deptype = 'e' \
              AND d.classid = 'pg_catalog.pg_proc'::regclass \
              AND d.objid = to_regprocedure('cron.schedule(text, text, text)')",
-    parameters: &[],
-};
+);
 
 /// By its name a job is there once for each user: the same name again changes it.
-static SCHEDULE: Statement = Statement {
-    sql: "SELECT cron.schedule('dialstack_sessions_maintain'::text, $1, \
+static SCHEDULE: Statement = Statement::new(
+    "SELECT cron.schedule('dialstack_sessions_maintain'::text, $1, \
                                'SELECT dialstack.maintain()'::text)",
-    parameters: &[T::TEXTOID],
-};
+);
 
 /// What an administrator of the database that has pg_cron runs there for this one.
-static ELSEWHERE: Statement = Statement {
-    sql: "SELECT current_setting('cron.database_name', true), \
+static ELSEWHERE: Statement = Statement::new(
+    "SELECT current_setting('cron.database_name', true), \
                  format('SELECT cron.schedule_in_database(%L, %L, %L, %L);', \
                         concat('dialstack_sessions_maintain in ', current_database()), $1, \
                         'SELECT dialstack.maintain()', current_database()), \
                  current_database()::text",
-    parameters: &[T::TEXTOID],
-};
+);
 
 /// Lets pg_cron run the maintenance of this database by this schedule, as the owner of the extension.
 /// Returns the number of the job.

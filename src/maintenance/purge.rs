@@ -4,7 +4,7 @@
 //! about to go waits for it as for any deletion.
 
 use pgrx::datum::TimestampWithTimeZone;
-use pgrx::pg_sys::{self, BuiltinOid as T};
+use pgrx::pg_sys;
 
 use crate::error::Result;
 use crate::guc;
@@ -35,45 +35,33 @@ struct Sessions {
 macro_rules! sessions {
     ($table:literal, $before:expr, $unless:literal) => {
         Sessions {
-            due: Statement {
-                sql: concat!(
-                    "SELECT session_id FROM dialstack.",
-                    $table,
-                    " WHERE purge_after < ($1 AT TIME ZONE 'UTC')::date ORDER BY purge_after LIMIT $2"
-                ),
-                parameters: &[T::TIMESTAMPTZOID, T::INT8OID],
-            },
-            lock: Statement {
-                sql: concat!(
-                    "SELECT session_id, least(expires_at, coalesce(revoked_at, expires_at)) \
+            due: Statement::new(concat!(
+                "SELECT session_id FROM dialstack.",
+                $table,
+                " WHERE purge_after < ($1 AT TIME ZONE 'UTC')::date ORDER BY purge_after LIMIT $2"
+            )),
+            lock: Statement::new(concat!(
+                "SELECT session_id, least(expires_at, coalesce(revoked_at, expires_at)) \
                        FROM dialstack.",
-                    $table,
-                    " WHERE session_id = ANY ($1) AND purge_after < ($2 AT TIME ZONE 'UTC')::date \
+                $table,
+                " WHERE session_id = ANY ($1) AND purge_after < ($2 AT TIME ZONE 'UTC')::date \
                         FOR UPDATE SKIP LOCKED"
-                ),
-                parameters: &[T::UUIDARRAYOID, T::TIMESTAMPTZOID],
-            },
-            postpone: Statement {
-                sql: concat!(
-                    "UPDATE dialstack.",
-                    $table,
-                    " SET purge_after = \
+            )),
+            postpone: Statement::new(concat!(
+                "UPDATE dialstack.",
+                $table,
+                " SET purge_after = \
                           ((least(expires_at, coalesce(revoked_at, expires_at)) \
                             + $2 * interval '1 microsecond') AT TIME ZONE 'UTC')::date \
                        WHERE session_id = ANY ($1)"
-                ),
-                parameters: &[T::UUIDARRAYOID, T::INT8OID],
-            },
+            )),
             before: $before,
-            delete: Statement {
-                sql: concat!(
-                    "DELETE FROM dialstack.",
-                    $table,
-                    " s WHERE session_id = ANY ($1)",
-                    $unless
-                ),
-                parameters: &[T::UUIDARRAYOID],
-            },
+            delete: Statement::new(concat!(
+                "DELETE FROM dialstack.",
+                $table,
+                " s WHERE session_id = ANY ($1)",
+                $unless
+            )),
         }
     };
 }
@@ -91,8 +79,8 @@ static USERS_AND_ACCOUNTS: Sessions = sessions!(
 static CLIENTS: Sessions = sessions!("client_sessions", None, "");
 
 /// Copies `last_seen_at` to the user's row before the session is purged.
-static REMEMBER_USERS: Statement = Statement {
-    sql: "WITH newest AS ( \
+static REMEMBER_USERS: Statement = Statement::new(
+    "WITH newest AS ( \
               SELECT env_id, definition_id, subject, max(last_seen_at) AS last_seen \
                 FROM dialstack.sessions \
                WHERE session_id = ANY ($1) AND definition_id IS NOT NULL \
@@ -109,8 +97,7 @@ static REMEMBER_USERS: Statement = Statement {
             FROM behind b \
            WHERE u.env_id = b.env_id AND u.definition_id = b.definition_id \
              AND u.identifier = b.identifier",
-    parameters: &[T::UUIDARRAYOID],
-};
+);
 
 /// What came of a step.
 #[derive(Default)]
@@ -198,8 +185,8 @@ fn purge_batch(
 
 /// Environments and definitions that are gone, with users left but no session. A skip scan: the
 /// primary key is looked up once for each pair.
-static ORPHANED: Statement = Statement {
-    sql: "WITH RECURSIVE pairs AS ( \
+static ORPHANED: Statement = Statement::new(
+    "WITH RECURSIVE pairs AS ( \
               (SELECT env_id, definition_id FROM dialstack.session_users \
                 ORDER BY env_id, definition_id LIMIT 1) \
               UNION ALL \
@@ -213,18 +200,16 @@ static ORPHANED: Statement = Statement {
                                   WHERE d.definition_id = p.definition_id)) \
              AND NOT EXISTS (SELECT FROM dialstack.sessions s \
                               WHERE s.env_id = p.env_id AND s.definition_id = p.definition_id)",
-    parameters: &[],
-};
+);
 
-static FORGET_USERS: Statement = Statement {
-    sql: "DELETE FROM dialstack.session_users u \
+static FORGET_USERS: Statement = Statement::new(
+    "DELETE FROM dialstack.session_users u \
            USING (SELECT env_id, definition_id, identifier FROM dialstack.session_users \
                    WHERE env_id = $1 AND definition_id = $2 \
                    LIMIT $3 FOR UPDATE SKIP LOCKED) gone \
            WHERE u.env_id = gone.env_id AND u.definition_id = gone.definition_id \
              AND u.identifier = gone.identifier",
-    parameters: &[T::INT4OID, T::INT4OID, T::INT8OID],
-};
+);
 
 /// Deletes the users of deleted environments and definitions once they have no session left. All other
 /// users stay: they are what tells how many there ever were, and who comes back.
@@ -256,35 +241,29 @@ pub fn users(owner: &AsOwner, horizon: &Horizon, batch: u32) -> Result<Purged> {
 /// retired lately, by a day, are not looked at, and none while an older transaction runs.
 const COMMIT_WITHIN: Micros = 86_400 * clock::SECOND;
 
-static LOCK_KEYS: Statement = Statement {
-    sql: "LOCK TABLE dialstack.signing_keys IN SHARE ROW EXCLUSIVE MODE",
-    parameters: &[],
-};
+static LOCK_KEYS: Statement =
+    Statement::new("LOCK TABLE dialstack.signing_keys IN SHARE ROW EXCLUSIVE MODE");
 
-static OLD_KEYS: Statement = Statement {
-    sql: "SELECT kid, key_number, retired_at, state = 'revoked' FROM dialstack.signing_keys \
+static OLD_KEYS: Statement = Statement::new(
+    "SELECT kid, key_number, retired_at, state = 'revoked' FROM dialstack.signing_keys \
            WHERE (state = 'revoked' AND revoked_at < $1) \
               OR (state = 'retired' AND retired_at < $2)",
-    parameters: &[T::TIMESTAMPTZOID, T::TIMESTAMPTZOID],
-};
+);
 
 /// Whether a session may depend on a key that retired then: any that was created before, dead ones
 /// too, since their tokens are told apart from forged ones as long as their rows stay.
-static NEEDED: Statement = Statement {
-    sql: "SELECT EXISTS (SELECT FROM dialstack.sessions WHERE created_at < $1 OR key_number = $2) \
+static NEEDED: Statement = Statement::new(
+    "SELECT EXISTS (SELECT FROM dialstack.sessions WHERE created_at < $1 OR key_number = $2) \
               OR EXISTS (SELECT FROM dialstack.client_sessions \
                           WHERE created_at < $1 OR key_number = $2) \
               OR EXISTS (SELECT FROM pg_catalog.pg_stat_activity \
                           WHERE datname = current_database() AND xact_start < $1) \
               OR EXISTS (SELECT FROM pg_catalog.pg_prepared_xacts \
                           WHERE database = current_database())",
-    parameters: &[T::TIMESTAMPTZOID, T::INT4OID],
-};
+);
 
-static DELETE_KEY: Statement = Statement {
-    sql: "DELETE FROM dialstack.signing_keys WHERE kid = $1 AND state <> 'active'",
-    parameters: &[T::TEXTOID],
-};
+static DELETE_KEY: Statement =
+    Statement::new("DELETE FROM dialstack.signing_keys WHERE kid = $1 AND state <> 'active'");
 
 struct OldKey {
     kid: String,
@@ -337,14 +316,13 @@ fn is_needed(owner: &AsOwner, key: &OldKey) -> Result<bool> {
 
 /// A publishable key stays while there is a client session that it made: other publishable keys reach
 /// that only as long as it is known what made it.
-static API_KEYS: Statement = Statement {
-    sql: "DELETE FROM dialstack.api_keys k \
+static API_KEYS: Statement = Statement::new(
+    "DELETE FROM dialstack.api_keys k \
            WHERE least(k.revoked_at, k.expires_at) < $1 \
              AND (k.kind <> 'publishable' OR NOT EXISTS ( \
                  SELECT FROM dialstack.client_sessions s \
                   WHERE s.env_id = k.env_id AND s.api_key_id = k.api_key_id))",
-    parameters: &[T::TIMESTAMPTZOID],
-};
+);
 
 /// Deletes API keys that were revoked or have expired longer ago than the retention.
 pub fn api_keys(owner: &AsOwner, horizon: &Horizon) -> Result<u64> {

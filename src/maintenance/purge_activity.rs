@@ -2,7 +2,7 @@
 //! is kept, because it serves the same month of every year, row by row.
 
 use pgrx::datum::TimestampWithTimeZone;
-use pgrx::pg_sys::{self, BuiltinOid as T};
+use pgrx::pg_sys;
 
 use crate::error::Result;
 use crate::guc;
@@ -25,21 +25,11 @@ struct Partition {
 macro_rules! partition {
     ($table:literal) => {
         Partition {
-            any: Statement {
-                sql: concat!("SELECT 1 FROM dialstack.", $table, " LIMIT 1"),
-                parameters: &[],
-            },
-            lock: Statement {
-                sql: concat!("LOCK TABLE dialstack.", $table, " IN ACCESS EXCLUSIVE MODE"),
-                parameters: &[],
-            },
-            truncate: Statement {
-                sql: concat!("TRUNCATE dialstack.", $table),
-                parameters: &[],
-            },
+            any: Statement::new(concat!("SELECT 1 FROM dialstack.", $table, " LIMIT 1")),
+            lock: Statement::new(concat!("LOCK TABLE dialstack.", $table, " IN ACCESS EXCLUSIVE MODE")),
+            truncate: Statement::new(concat!("TRUNCATE dialstack.", $table)),
             // A skip scan over the environments: where nothing is old, it costs two look-ups each.
-            delete: Statement {
-                sql: concat!(
+            delete: Statement::new(concat!(
                     "WITH RECURSIVE envs (env_id) AS ( \
                          SELECT min(env_id) FROM dialstack.",
                     $table,
@@ -60,9 +50,7 @@ macro_rules! partition {
                      DELETE FROM dialstack.",
                     $table,
                     " WHERE ctid = ANY (ARRAY(SELECT place FROM old))"
-                ),
-                parameters: &[T::TIMESTAMPTZOID, T::INT8OID],
-            },
+                )),
         }
     };
 }
@@ -85,8 +73,8 @@ static PARTITIONS: [Partition; 12] = [
 /// The twelve months up to the one of `$1`, in UTC: of each partition the latest that it can hold. `$2`
 /// is the retention in microseconds; the last column, the same in each row, is the first moment that is
 /// kept: the beginning of a month.
-static MONTHS: Statement = Statement {
-    sql: "SELECT extract(month FROM m)::smallint, to_char(m, 'YYYY-MM'), \
+static MONTHS: Statement = Statement::new(
+    "SELECT extract(month FROM m)::smallint, to_char(m, 'YYYY-MM'), \
                  (m + interval '1 month') AT TIME ZONE 'UTC', \
                  (m + interval '1 year') AT TIME ZONE 'UTC', \
                  date_trunc('month', ($1 - $2 * interval '1 microsecond') AT TIME ZONE 'UTC') \
@@ -95,8 +83,7 @@ static MONTHS: Statement = Statement {
            CROSS JOIN generate_series( \
                      this.month - interval '11 months', this.month, interval '1 month') AS m \
            ORDER BY m",
-    parameters: &[T::TIMESTAMPTZOID, T::INT8OID],
-};
+);
 
 struct Month {
     /// 1 to 12.

@@ -5,8 +5,6 @@
 //! what lies between the row that the last step ended with and the oldest transaction that is
 //! still running. Whoever reads adds the rows behind that mark, so that each is counted once.
 
-use pgrx::pg_sys::BuiltinOid as T;
-
 use crate::error::Result;
 use crate::pg::clock::{self, Micros, timestamptz};
 use crate::pg::roles::AsOwner;
@@ -24,31 +22,25 @@ macro_rules! changes {
 pub(crate) use changes;
 
 /// One session at a time rolls up. What the step then reads is what the step before it left.
-static LOCK: Statement = Statement {
-    sql: "SELECT 1 FROM dialstack.rollup_state FOR UPDATE SKIP LOCKED",
-    parameters: &[],
-};
+static LOCK: Statement =
+    Statement::new("SELECT 1 FROM dialstack.rollup_state FOR UPDATE SKIP LOCKED");
 
-static STEP: Statement = Statement {
-    sql: concat!(
-        include_str!("rollup/step.sql"),
-        changes!(),
-        include_str!("rollup/keep.sql")
-    ),
-    parameters: &[T::INT8OID, T::TIMESTAMPTZOID],
-};
+static STEP: Statement = Statement::new(concat!(
+    include_str!("rollup/step.sql"),
+    changes!(),
+    include_str!("rollup/keep.sql")
+));
 
 /// Seconds that are over are not asked for any more; one range of the primary key a metric.
-static FORGET_SECONDS: Statement = Statement {
-    sql: "DELETE FROM dialstack.activity_rollup s \
+static FORGET_SECONDS: Statement = Statement::new(
+    "DELETE FROM dialstack.activity_rollup s \
            USING (SELECT t.env_id, t.definition_id, t.metric FROM dialstack.activity_rollup t \
                    WHERE t.grain = 'total' \
                      AND t.metric IN ('ends', 'active_until', 'seen_until') OFFSET 0) t \
            WHERE s.grain = 'second' AND s.env_id = t.env_id \
              AND s.definition_id = t.definition_id AND s.metric = t.metric \
              AND s.bucket <= $1 - interval '1 hour'",
-    parameters: &[T::TIMESTAMPTZOID],
-};
+);
 
 /// Definitions with their environments that were counted, where one of the two is deleted.
 macro_rules! deleted {
@@ -63,40 +55,33 @@ macro_rules! deleted {
 }
 
 /// Nobody asks for these any more, and they name people.
-static FORGET_USERS: Statement = Statement {
-    sql: concat!(
-        "DELETE FROM dialstack.rollup_users WHERE ctid = ANY (ARRAY( \
+static FORGET_USERS: Statement = Statement::new(concat!(
+    "DELETE FROM dialstack.rollup_users WHERE ctid = ANY (ARRAY( \
              SELECT r.ctid FROM (",
-        deleted!(),
-        ") g, dialstack.rollup_users r \
+    deleted!(),
+    ") g, dialstack.rollup_users r \
               WHERE r.env_id = g.env_id AND r.definition_id = g.definition_id LIMIT $1))"
-    ),
-    parameters: &[T::INT8OID],
-};
+));
 
 /// The totals last: by them the others are found.
-static FORGET_COUNTS: Statement = Statement {
-    sql: concat!(
-        "DELETE FROM dialstack.activity_rollup WHERE ctid = ANY (ARRAY( \
+static FORGET_COUNTS: Statement = Statement::new(concat!(
+    "DELETE FROM dialstack.activity_rollup WHERE ctid = ANY (ARRAY( \
              SELECT r.ctid FROM (",
-        deleted!(),
-        ") g, (VALUES (1, 'second'), (2, 'quarter'), (3, 'total')) AS o (n, grain), \
+    deleted!(),
+    ") g, (VALUES (1, 'second'), (2, 'quarter'), (3, 'total')) AS o (n, grain), \
              dialstack.activity_rollup r \
               WHERE r.grain = o.grain AND r.env_id = g.env_id \
                 AND r.definition_id = g.definition_id \
               ORDER BY o.n LIMIT $1))"
-    ),
-    parameters: &[T::INT8OID],
-};
+));
 
-static ANY_LEFT: Statement = Statement {
-    sql: "SELECT EXISTS ( \
+static ANY_LEFT: Statement = Statement::new(
+    "SELECT EXISTS ( \
               SELECT 1 FROM dialstack.activity a \
                WHERE a.month = $1 \
                  AND (a.xid, a.activity_id) > ((SELECT r.xid FROM dialstack.rollup_state r), \
                                                (SELECT r.activity_id FROM dialstack.rollup_state r)))",
-    parameters: &[T::INT2OID],
-};
+);
 
 /// What a call of [`roll_up`] did.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]

@@ -32,10 +32,8 @@ struct Done {
 }
 
 /// Creates write it; a deletion of an environment keeps everybody out.
-static JOIN_CREATES: Statement = Statement {
-    sql: "LOCK TABLE dialstack.session_users IN ROW EXCLUSIVE MODE",
-    parameters: &[],
-};
+static JOIN_CREATES: Statement =
+    Statement::new("LOCK TABLE dialstack.session_users IN ROW EXCLUSIVE MODE");
 
 /// Does what there is to do, `batch` rows at a time, and says what it did.
 ///

@@ -7,58 +7,58 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 
 use pgrx::datum::DatumWithOid;
+use pgrx::pg_sys::Oid;
 use pgrx::spi::{OwnedPreparedStatement, SpiClient, SpiError, SpiTupleTable};
 use pgrx::{FromDatum, IntoDatum, PgOid, Spi};
 
 use crate::error::{Code, Error, Result};
 use crate::pg::roles::AsOwner;
 
-/// A constant SQL statement and the types of its parameters.
-pub struct Statement {
-    /// The text.
-    pub sql: &'static str,
-    /// The types of `$1`, `$2`, …
-    pub parameters: &'static [pgrx::pg_sys::BuiltinOid],
+/// A constant SQL statement. The types of its parameters are those of the values that are bound first: one place
+/// binds them, always of the same types.
+pub struct Statement(&'static str);
+
+/// A statement that is planned, and the types of its parameters.
+struct Plan {
+    prepared: OwnedPreparedStatement,
+    types: Vec<Oid>,
 }
 
 thread_local! {
-    static PLANS: RefCell<HashMap<&'static str, &'static OwnedPreparedStatement>> =
-        RefCell::new(HashMap::new());
+    /// By the address of the text, which is quicker to hash than the text.
+    static PLANS: RefCell<HashMap<usize, &'static Plan>> = RefCell::default();
 }
 
 impl Statement {
+    /// A statement with this text.
+    pub const fn new(sql: &'static str) -> Self {
+        Statement(sql)
+    }
+
     fn plan(
         &self,
         client: &SpiClient<'_>,
         arguments: &[DatumWithOid<'_>],
     ) -> Result<&'static OwnedPreparedStatement> {
-        // The server takes what is bound for the type that was declared.
-        debug_assert!(
-            self.parameters.len() == arguments.len()
-                && self
-                    .parameters
-                    .iter()
-                    .zip(arguments)
-                    .all(|(declared, bound)| declared.value() == bound.oid()),
-            "{}",
-            self.sql
-        );
-        if let Some(plan) = PLANS.with(|plans| plans.borrow().get(self.sql).copied()) {
-            return Ok(plan);
+        let types = arguments.iter().map(DatumWithOid::oid);
+        let address = self.0.as_ptr().addr();
+        if let Some(plan) = PLANS.with_borrow(|plans| plans.get(&address).copied()) {
+            // The server takes what is bound for the type that was planned.
+            debug_assert!(types.eq(plan.types.iter().copied()), "{}", self.0);
+            return Ok(&plan.prepared);
         }
-        let types: Vec<PgOid> = self
-            .parameters
-            .iter()
-            .map(|oid| PgOid::from(oid.value()))
-            .collect();
-        let plan = client
-            .prepare_mut(self.sql, &types)
-            .map_err(spi_failed)?
-            .keep();
+        let types: Vec<Oid> = types.collect();
+        let of_parameters: Vec<PgOid> = types.iter().copied().map(PgOid::from).collect();
+        let prepared = client
+            .prepare_mut(self.0, &of_parameters)
+            .map_err(spi_failed)?;
         // Kept for the life of the backend: there are as many as there are constants.
-        let plan: &'static OwnedPreparedStatement = Box::leak(Box::new(plan));
-        PLANS.with(|plans| plans.borrow_mut().insert(self.sql, plan));
-        Ok(plan)
+        let plan: &'static Plan = Box::leak(Box::new(Plan {
+            prepared: prepared.keep(),
+            types,
+        }));
+        PLANS.with_borrow_mut(|plans| plans.insert(address, plan));
+        Ok(&plan.prepared)
     }
 
     /// Runs a statement that writes (or locks) and hands each row that it returns to `read`.

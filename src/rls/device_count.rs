@@ -9,7 +9,6 @@ use std::collections::HashMap;
 
 use pgrx::datum::DatumWithOid;
 use pgrx::pg_sys;
-use pgrx::pg_sys::BuiltinOid as T;
 use pgrx::{Spi, spi};
 use uuid::Uuid;
 
@@ -19,8 +18,8 @@ use crate::pg::statements::{Statement, bind};
 use crate::service::configuration::Env;
 
 /// The registered tables that are still there, with names quoted as SQL needs them.
-static TABLES: Statement = Statement {
-    sql: "SELECT c.relowner, format('%I.%I', n.nspname, c.relname), quote_ident(a.attname), \
+static TABLES: Statement = Statement::new(
+    "SELECT c.relowner, format('%I.%I', n.nspname, c.relname), quote_ident(a.attname), \
                  format_type(a.atttypid, NULL) \
             FROM dialstack.protected_tables t \
             JOIN pg_catalog.pg_class c ON c.oid = t.relation \
@@ -30,8 +29,7 @@ static TABLES: Statement = Statement {
            WHERE t.device AND t.product_id = $1 AND t.env = $2 \
              AND a.atttypid IN ('uuid'::regtype, 'text'::regtype) \
            ORDER BY t.relation",
-    parameters: &[T::UUIDOID, T::TEXTOID],
-};
+);
 
 struct DeviceTable {
     owner: pg_sys::Oid,

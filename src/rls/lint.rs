@@ -5,7 +5,6 @@ use std::collections::HashMap;
 use std::ffi::CString;
 
 use pgrx::pg_sys;
-use pgrx::pg_sys::BuiltinOid as T;
 
 use crate::error::Result;
 use crate::pg::catalog::policy_tree::{self, Findings, Helper};
@@ -28,14 +27,13 @@ pub struct Finding {
     pub detail: String,
 }
 
-static HELPERS: Statement = Statement {
-    sql: "SELECT p.oid, p.proname::text, p.pronargs::integer FROM pg_catalog.pg_proc p \
+static HELPERS: Statement = Statement::new(
+    "SELECT p.oid, p.proname::text, p.pronargs::integer FROM pg_catalog.pg_proc p \
            WHERE p.pronamespace = 'dialstack'::regnamespace AND p.provolatile <> 'i'",
-    parameters: &[],
-};
+);
 
-static POLICIES: Statement = Statement {
-    sql: "SELECT p.polrelid, p.polname::text, c.relkind::text, p.polqual::text, \
+static POLICIES: Statement = Statement::new(
+    "SELECT p.polrelid, p.polname::text, c.relkind::text, p.polqual::text, \
                  p.polwithcheck::text \
             FROM pg_catalog.pg_policy p \
             JOIN pg_catalog.pg_class c ON c.oid = p.polrelid \
@@ -44,13 +42,12 @@ static POLICIES: Statement = Statement {
                           WHERE d.classid = 'pg_policy'::regclass AND d.objid = p.oid \
                             AND d.refclassid = 'pg_proc'::regclass \
                             AND f.pronamespace = 'dialstack'::regnamespace)",
-    parameters: &[],
-};
+);
 
 /// The column, where no index begins with it that the operator can use. Of a partitioned table the
 /// partitions answer, each for itself. No collation is bound as NULL.
-static UNINDEXED: Statement = Statement {
-    sql: "SELECT format('Column %I is compared in every query.', a.attname) \
+static UNINDEXED: Statement = Statement::new(
+    "SELECT format('Column %I is compared in every query.', a.attname) \
             FROM pg_catalog.pg_attribute a \
            WHERE a.attrelid = $1 AND a.attnum = $2 \
              AND NOT EXISTS ( \
@@ -60,8 +57,7 @@ static UNINDEXED: Statement = Statement {
                      ON m.amopfamily = o.opcfamily AND m.amopopr = $3 AND m.amoppurpose = 's' \
                   WHERE i.indrelid = $1 AND i.indkey[0] = $2 AND i.indcollation[0] = coalesce($4, 0::oid) \
                     AND i.indisvalid AND i.indpred IS NULL)",
-    parameters: &[T::OIDOID, T::INT2OID, T::OIDOID, T::OIDOID],
-};
+);
 
 /// Every weakness that can be seen, sorted by nothing.
 pub fn findings(owner: &AsOwner) -> Result<Vec<Finding>> {

@@ -39,10 +39,7 @@ macro_rules! with_family {
 
 macro_rules! check {
     ($statement:literal) => {
-        Statement {
-            sql: with_family!($statement),
-            parameters: &[],
-        }
+        Statement::new(with_family!($statement))
     };
 }
 
@@ -148,8 +145,7 @@ static VIEWS: Statement = check!(
 /// that may neither use nor set it, which the column `set_option` tells; older versions have none.
 macro_rules! with_querying {
     ($statement:literal) => {
-        Statement {
-            sql: concat!(
+        Statement::new(concat!(
                 "WITH querying (policy, relation, role) AS ( \
                      SELECT p.oid, p.polrelid, r.oid \
                        FROM pg_catalog.pg_policy p \
@@ -181,9 +177,7 @@ macro_rules! with_querying {
                                            AND NOT pg_has_role(m.member, r.oid, 'USAGE') \
                                            AND to_jsonb(m) -> 'set_option' IS DISTINCT FROM 'false'))) ",
                 $statement
-            ),
-            parameters: &[],
-        }
+            ))
     };
 }
 

@@ -1,7 +1,6 @@
 //! The table `protected_tables`.
 
 use pgrx::pg_sys;
-use pgrx::pg_sys::BuiltinOid as T;
 
 use crate::error::Result;
 use crate::pg::roles::AsOwner;
@@ -31,38 +30,23 @@ pub struct Protection<'a> {
 }
 
 /// A table that was dropped leaves its row behind, and its number may be given out again.
-static FORGET_DROPPED: Statement = Statement {
-    sql: "DELETE FROM dialstack.protected_tables t \
+static FORGET_DROPPED: Statement = Statement::new(
+    "DELETE FROM dialstack.protected_tables t \
            WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.oid = t.relation)",
-    parameters: &[],
-};
+);
 
-static FORGET: Statement = Statement {
-    sql: "DELETE FROM dialstack.protected_tables WHERE relation = ANY ($1::oid[])",
-    parameters: &[T::OIDARRAYOID],
-};
+static FORGET: Statement =
+    Statement::new("DELETE FROM dialstack.protected_tables WHERE relation = ANY ($1::oid[])");
 
-static STORE: Statement = Statement {
-    sql: "INSERT INTO dialstack.protected_tables AS t \
+static STORE: Statement = Statement::new(
+    "INSERT INTO dialstack.protected_tables AS t \
               (relation, column_name, product_id, env, by, tag, scope, device, open_to, force) \
           VALUES ($1, $2::name, $3, $4, $5, $6, $7, $8, $9::oid[]::regrole[], $10) \
           ON CONFLICT (relation) DO UPDATE SET \
               column_name = excluded.column_name, product_id = excluded.product_id, \
               env = excluded.env, by = excluded.by, tag = excluded.tag, scope = excluded.scope, \
               device = excluded.device, open_to = excluded.open_to, force = excluded.force",
-    parameters: &[
-        T::OIDOID,
-        T::TEXTOID,
-        T::UUIDOID,
-        T::TEXTOID,
-        T::TEXTOID,
-        T::TEXTOID,
-        T::TEXTOID,
-        T::BOOLOID,
-        T::OIDARRAYOID,
-        T::BOOLOID,
-    ],
-};
+);
 
 /// Registers a table, in place of what was registered of it.
 pub fn store(owner: &AsOwner, relation: pg_sys::Oid, protection: &Protection<'_>) -> Result<()> {

@@ -4,7 +4,6 @@
 //! each remembers how it was before it was touched first, whichever table that was for.
 
 use pgrx::pg_sys;
-use pgrx::pg_sys::BuiltinOid as T;
 
 use crate::error::{Code, Error, Result};
 use crate::pg::catalog::table::RowSecurity;
@@ -21,26 +20,22 @@ pub struct Before {
 
 /// A row that is there stays as it is. The update does nothing but return it, and fail with 40001 where
 /// an old snapshot does not show it.
-static REMEMBER: Statement = Statement {
-    sql: "INSERT INTO dialstack.row_security_before AS b (relation, enabled, forced) \
+static REMEMBER: Statement = Statement::new(
+    "INSERT INTO dialstack.row_security_before AS b (relation, enabled, forced) \
           VALUES ($1, $2, $3) \
           ON CONFLICT (relation) DO UPDATE SET relation = excluded.relation \
           RETURNING b.enabled, b.forced, b.force_added",
-    parameters: &[T::OIDOID, T::BOOLOID, T::BOOLOID],
-};
+);
 
-static FORCE_ADDED: Statement = Statement {
-    sql: "UPDATE dialstack.row_security_before SET force_added = $2 WHERE relation = $1",
-    parameters: &[T::OIDOID, T::BOOLOID],
-};
+static FORCE_ADDED: Statement =
+    Statement::new("UPDATE dialstack.row_security_before SET force_added = $2 WHERE relation = $1");
 
 /// A table that was dropped leaves its row behind, and its number may be given out again.
-static FORGET: Statement = Statement {
-    sql: "DELETE FROM dialstack.row_security_before b \
+static FORGET: Statement = Statement::new(
+    "DELETE FROM dialstack.row_security_before b \
            WHERE b.relation = ANY ($1::oid[]) \
               OR NOT EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.oid = b.relation)",
-    parameters: &[T::OIDARRAYOID],
-};
+);
 
 /// What is remembered of a table: how it is `now`, unless something is remembered already.
 pub fn remember(owner: &AsOwner, relation: pg_sys::Oid, now: RowSecurity) -> Result<Before> {

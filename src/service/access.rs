@@ -1,7 +1,6 @@
 //! Access levels: granting and revoking EXECUTE on our functions and SELECT on our views.
 
 use pgrx::pg_sys;
-use pgrx::pg_sys::BuiltinOid as T;
 use pgrx::{Spi, spi};
 
 use crate::error::{Code, Coded, Error, Result};
@@ -47,8 +46,8 @@ const VIEWS: &[(Level, &[&str])] = &[(
 
 /// GRANT takes no parameters, so the catalogue writes the statement: it quotes names as it must.
 /// `$1`: C symbols; `$2`: the role; `$3`: the marker's name; `$4`: names of views.
-static GRANT: Statement = Statement {
-    sql: "SELECT format('GRANT EXECUTE ON FUNCTION %s TO %s', \
+static GRANT: Statement = Statement::new(
+    "SELECT format('GRANT EXECUTE ON FUNCTION %s TO %s', \
                         string_agg(p.oid::regprocedure::text, ', '), $2::regrole) \
             FROM pg_catalog.pg_proc p \
            WHERE p.pronamespace = 'dialstack'::regnamespace \
@@ -62,50 +61,41 @@ static GRANT: Statement = Statement {
           HAVING count(*) > 0 \
           UNION ALL \
           SELECT format('GRANT USAGE ON SCHEMA dialstack TO %s', $2::regrole)",
-    parameters: &[T::TEXTARRAYOID, T::OIDOID, T::TEXTOID, T::TEXTARRAYOID],
-};
+);
 
-static REVOKE: Statement = Statement {
-    sql: "SELECT format('REVOKE ALL ON ALL FUNCTIONS IN SCHEMA dialstack FROM %s', $1::regrole) \
+static REVOKE: Statement = Statement::new(
+    "SELECT format('REVOKE ALL ON ALL FUNCTIONS IN SCHEMA dialstack FROM %s', $1::regrole) \
           UNION ALL \
           SELECT format('REVOKE ALL ON %s FROM %s', c.oid::regclass, $1::regrole) \
             FROM pg_catalog.pg_class c \
            WHERE c.relnamespace = 'dialstack'::regnamespace AND c.relkind = 'v' \
           UNION ALL \
           SELECT format('REVOKE ALL ON SCHEMA dialstack FROM %s', $1::regrole)",
-    parameters: &[T::OIDOID],
-};
+);
 
 /// The markers that the role holds itself, not through another role.
-static MARKERS: Statement = Statement {
-    sql: "SELECT p.proname::text \
+static MARKERS: Statement = Statement::new(
+    "SELECT p.proname::text \
             FROM pg_catalog.pg_proc p, LATERAL aclexplode(p.proacl) a \
            WHERE p.pronamespace = 'dialstack'::regnamespace AND a.grantee = $1 \
              AND p.proname = ANY (ARRAY['access_client', 'access_server', 'access_admin'])",
-    parameters: &[T::OIDOID],
-};
+);
 
 /// One change at a time: the catalogue's rows of our functions are updated by each.
-static LOCK: Statement = Statement {
-    sql: "LOCK TABLE dialstack.verdict_invalidation IN SHARE ROW EXCLUSIVE MODE",
-    parameters: &[],
-};
+static LOCK: Statement =
+    Statement::new("LOCK TABLE dialstack.verdict_invalidation IN SHARE ROW EXCLUSIVE MODE");
 
-static ROLE: Statement = Statement {
-    sql: "SELECT 1 FROM pg_catalog.pg_roles WHERE oid = $1",
-    parameters: &[T::OIDOID],
-};
+static ROLE: Statement = Statement::new("SELECT 1 FROM pg_catalog.pg_roles WHERE oid = $1");
 
 /// `$1`, `$2`, `$3`: C symbols, levels and comments, in one order. Inside the owner's search path a signature
 /// always begins with `dialstack.`, which is left out.
-static LIST: Statement = Statement {
-    sql: "SELECT substr(p.oid::regprocedure::text, length('dialstack.') + 1), f.access, f.comment \
+static LIST: Statement = Statement::new(
+    "SELECT substr(p.oid::regprocedure::text, length('dialstack.') + 1), f.access, f.comment \
             FROM unnest($1, $2, $3) WITH ORDINALITY f (symbol, access, comment, position) \
             JOIN pg_catalog.pg_proc p ON p.prosrc = f.symbol \
            WHERE p.pronamespace = 'dialstack'::regnamespace \
            ORDER BY f.position, p.proname",
-    parameters: &[T::TEXTARRAYOID, T::TEXTARRAYOID, T::TEXTARRAYOID],
-};
+);
 
 /// Grants an access level, and with it those below.
 ///

@@ -5,7 +5,6 @@ use std::ffi::CStr;
 use std::rc::Rc;
 
 use pgrx::pg_sys;
-use pgrx::pg_sys::BuiltinOid as T;
 use uuid::Uuid;
 
 use crate::error::{Code, Error, Result};
@@ -148,11 +147,10 @@ pub fn envs(product: &str, env: Option<&str>) -> Result<Envs> {
 }
 
 /// By name.
-static ENVS_OF: Statement = Statement {
-    sql: "SELECT e.env_id, e.env FROM dialstack.environments e \
+static ENVS_OF: Statement = Statement::new(
+    "SELECT e.env_id, e.env FROM dialstack.environments e \
             JOIN dialstack.products p USING (product_id) WHERE p.product = $1 ORDER BY e.env",
-    parameters: &[T::TEXTOID],
-};
+);
 
 fn envs_of(product: &str) -> Result<Envs> {
     let found = ENVS_OF.read(&AsOwner::enter()?, &[bind(product)], |row| {
@@ -226,12 +224,11 @@ impl Caller {
     }
 }
 
-static ENVS: Statement = Statement {
-    sql: "SELECT e.env_id FROM dialstack.environments e \
+static ENVS: Statement = Statement::new(
+    "SELECT e.env_id FROM dialstack.environments e \
             JOIN dialstack.products p USING (product_id) \
            WHERE ($1 IS NULL OR p.product = $1) AND ($2 IS NULL OR e.env = $2) LIMIT 2",
-    parameters: &[T::TEXTOID, T::TEXTOID],
-};
+);
 
 fn only_env(product: Option<&str>, env: Option<&str>, code: Code) -> Result<Rc<Env>> {
     if let Some(product) = product {

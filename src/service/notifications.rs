@@ -1,7 +1,5 @@
 //! News of revocations for programs that listen, where an administrator wants them.
 
-use pgrx::pg_sys::BuiltinOid as T;
-
 use crate::error::Result;
 use crate::pg::roles::AsOwner;
 use crate::pg::statements::{Statement, bind};
@@ -10,16 +8,12 @@ use crate::pg::statements::{Statement, bind};
 /// in one queue for all databases.
 pub const MOST: usize = 1_000;
 
-static SESSIONS: Statement = Statement {
-    sql: "SELECT count(pg_notify('dialstack_sessions', session_id::text)) \
+static SESSIONS: Statement = Statement::new(
+    "SELECT count(pg_notify('dialstack_sessions', session_id::text)) \
             FROM unnest($1) AS revoked (session_id)",
-    parameters: &[T::UUIDARRAYOID],
-};
+);
 
-static MANY: Statement = Statement {
-    sql: "SELECT pg_notify('dialstack_sessions', '')",
-    parameters: &[],
-};
+static MANY: Statement = Statement::new("SELECT pg_notify('dialstack_sessions', '')");
 
 /// Sends the id of each session, when the transaction commits. For more than [`MOST`] it sends one
 /// notification without an id instead.

@@ -1,7 +1,6 @@
 //! The statements that end sessions. Locking order: the user's row, then sessions.
 
 use pgrx::datum::DatumWithOid;
-use pgrx::pg_sys::BuiltinOid as T;
 use uuid::Uuid;
 
 use crate::error::{Code, Error, Result};
@@ -63,7 +62,7 @@ pub enum Which<'a> {
 }
 
 macro_rules! revocation {
-    ($condition:literal, $parameters:expr) => {
+    ($condition:literal) => {
         revocation!(
             "sessions",
             "definition_id, CASE WHEN definition_id IS NULL THEN 'account' ELSE 'user' END AS kind, \
@@ -82,8 +81,7 @@ macro_rules! revocation {
         )
     };
     ($table:literal, $of_family:literal, $condition:literal, $parameters:expr) => {
-        Statement {
-            sql: concat!(
+        Statement::new(concat!(
                 "WITH revoked AS ( \
                      UPDATE dialstack.",
                 $table,
@@ -103,78 +101,41 @@ macro_rules! revocation {
                             coalesce($7, user_agent), $8, created_at, expires_at \
                        FROM revoked) \
                  SELECT count(*), ARRAY(SELECT session_id FROM revoked LIMIT $10) FROM revoked"
-            ),
-            parameters: $parameters,
-        }
+            ))
     };
 }
 
-/// The types of what every revocation binds, and of what it binds beside that.
-macro_rules! revoke_parameters {
-    ($($more:expr),*) => {
-        &[
-            T::TIMESTAMPTZOID,
-            T::TEXTOID,
-            T::DATEOID,
-            T::TEXTOID,
-            T::TEXTOID,
-            T::INETOID,
-            T::TEXTOID,
-            T::INT4OID,
-            T::UUIDOID,
-            T::INT8OID,
-            $($more),*
-        ]
-    };
-}
-
-static REVOKE_ONE: Statement = revocation!(
-    "session_id = $11 AND env_id = $12 AND definition_id IS NOT DISTINCT FROM $13",
-    revoke_parameters!(T::UUIDOID, T::INT4OID, T::INT4OID)
-);
+static REVOKE_ONE: Statement =
+    revocation!("session_id = $11 AND env_id = $12 AND definition_id IS NOT DISTINCT FROM $13");
 
 static REVOKE_CLIENT: Statement = revocation!(
-    client "session_id = $11 AND env_id = $12",
-    revoke_parameters!(T::UUIDOID, T::INT4OID)
-);
+    client "session_id = $11 AND env_id = $12");
 
 static REVOKE_USER: Statement = revocation!(
     "env_id = $11 AND definition_id = $12 AND subject = $13 \
-         AND ($14 IS NULL OR session_id <> $14)",
-    revoke_parameters!(T::INT4OID, T::INT4OID, T::TEXTOID, T::UUIDOID)
+         AND ($14 IS NULL OR session_id <> $14)"
 );
 
-static REVOKE_KEY: Statement = revocation!(
-    "key_number = $11 AND definition_id IS NULL",
-    revoke_parameters!(T::INT4OID)
-);
+static REVOKE_KEY: Statement = revocation!("key_number = $11 AND definition_id IS NULL");
 
-static REVOKE_KEY_CLIENTS: Statement =
-    revocation!(client "key_number = $11", revoke_parameters!(T::INT4OID));
+static REVOKE_KEY_CLIENTS: Statement = revocation!(client "key_number = $11");
 
-static REVOKE_ENV: Statement = revocation!("env_id = $11", revoke_parameters!(T::INT4OID));
+static REVOKE_ENV: Statement = revocation!("env_id = $11");
 
-static REVOKE_ENV_CLIENTS: Statement =
-    revocation!(client "env_id = $11", revoke_parameters!(T::INT4OID));
+static REVOKE_ENV_CLIENTS: Statement = revocation!(client "env_id = $11");
 
-static REVOKE_DEFINITION: Statement =
-    revocation!("definition_id = $11", revoke_parameters!(T::INT4OID));
+static REVOKE_DEFINITION: Statement = revocation!("definition_id = $11");
 
-static REVOKE_TAG: Statement = revocation!(
-    "env_id = $11 AND definition_id = $12",
-    revoke_parameters!(T::INT4OID, T::INT4OID)
-);
+static REVOKE_TAG: Statement = revocation!("env_id = $11 AND definition_id = $12");
 
-static REVOKE_ALL: Statement = revocation!("true", revoke_parameters!());
+static REVOKE_ALL: Statement = revocation!("true");
 
-static REVOKE_ALL_CLIENTS: Statement = revocation!(client "true", revoke_parameters!());
+static REVOKE_ALL_CLIENTS: Statement = revocation!(client "true");
 
 /// Keeps creates out until the transaction ends, so that a whole environment or definition dies
 /// without a straggler and without a deadlock. Verifies and refreshes go on.
-static KEEP_CREATES_OUT: Statement = Statement {
-    sql: "LOCK TABLE dialstack.session_users IN SHARE ROW EXCLUSIVE MODE",
-    parameters: &[],
-};
+static KEEP_CREATES_OUT: Statement =
+    Statement::new("LOCK TABLE dialstack.session_users IN SHARE ROW EXCLUSIVE MODE");
 
 /// Why sessions are revoked, and how it shows in their activity.
 #[derive(Clone, Copy)]

@@ -1,7 +1,6 @@
 //! The table `activity`. What changes a session notes it in the same statement; this notes the rest.
 
 use pgrx::datum::Inet;
-use pgrx::pg_sys::BuiltinOid as T;
 use uuid::Uuid;
 
 use crate::error::Result;
@@ -46,26 +45,13 @@ pub fn latency(began: Micros) -> i32 {
         .max(0)
 }
 
-static NOTE: Statement = Statement {
-    sql: "INSERT INTO dialstack.activity \
+static NOTE: Statement = Statement::new(
+    "INSERT INTO dialstack.activity \
               (at, month, session_id, env_id, definition_id, kind, operation, status, reason, \
                subject, ip, user_agent, latency_us) \
           VALUES ($1, $2, $3, $4, $5, 'user', $6, \
                   CASE WHEN $7 IS NULL THEN 'success' ELSE 'fail' END, $7, $8, $9, $10, $11)",
-    parameters: &[
-        T::TIMESTAMPTZOID,
-        T::INT2OID,
-        T::UUIDOID,
-        T::INT4OID,
-        T::INT4OID,
-        T::TEXTOID,
-        T::TEXTOID,
-        T::TEXTOID,
-        T::INETOID,
-        T::TEXTOID,
-        T::INT4OID,
-    ],
-};
+);
 
 /// Notes an operation (`verify` or `refresh`) on a user session that did not change it; `refused` says why it
 /// failed.

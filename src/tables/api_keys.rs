@@ -1,7 +1,6 @@
 //! The table `api_keys`.
 
 use pgrx::datum::TimestampWithTimeZone;
-use pgrx::pg_sys::BuiltinOid as T;
 use uuid::Uuid;
 
 use crate::error::Result;
@@ -67,33 +66,21 @@ pub fn by_id(api_key_id: &Uuid) -> Result<Option<ApiKeyRow>> {
     scan::first_by(&BY_ID, (api_key_id,), read)
 }
 
-static INSERT: Statement = Statement {
-    sql: "INSERT INTO dialstack.api_keys \
+static INSERT: Statement = Statement::new(
+    "INSERT INTO dialstack.api_keys \
               (api_key_id, env_id, kind, name, key_hash, hint, created_at, expires_at) \
           VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
-    parameters: &[
-        T::UUIDOID,
-        T::INT4OID,
-        T::TEXTOID,
-        T::TEXTOID,
-        T::BYTEAOID,
-        T::TEXTOID,
-        T::TIMESTAMPTZOID,
-        T::TIMESTAMPTZOID,
-    ],
-};
+);
 
-static REVOKE: Statement = Statement {
-    sql: "UPDATE dialstack.api_keys SET revoked_at = coalesce(revoked_at, $2) \
+static REVOKE: Statement = Statement::new(
+    "UPDATE dialstack.api_keys SET revoked_at = coalesce(revoked_at, $2) \
            WHERE api_key_id = $1",
-    parameters: &[T::UUIDOID, T::TIMESTAMPTZOID],
-};
+);
 
-static LIST: Statement = Statement {
-    sql: "SELECT api_key_id, kind, name, hint, created_at, expires_at, revoked_at \
+static LIST: Statement = Statement::new(
+    "SELECT api_key_id, kind, name, hint, created_at, expires_at, revoked_at \
             FROM dialstack.api_keys WHERE env_id = $1 ORDER BY created_at, api_key_id",
-    parameters: &[T::INT4OID],
-};
+);
 
 /// A key about to be stored.
 pub struct NewApiKey<'a> {

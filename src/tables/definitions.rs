@@ -1,7 +1,6 @@
 //! The table `session_definitions`.
 
 use pgrx::datum::{Interval, TimestampWithTimeZone};
-use pgrx::pg_sys::BuiltinOid as T;
 use uuid::Uuid;
 
 use crate::error::{Code, Coded, Result};
@@ -174,8 +173,8 @@ fn read_row(row: &Columns<'_, '_>) -> Result<DefinitionRow> {
     })
 }
 
-static UPSERT: Statement = Statement {
-    sql: "INSERT INTO dialstack.session_definitions AS d \
+static UPSERT: Statement = Statement::new(
+    "INSERT INTO dialstack.session_definitions AS d \
               (product_id, tag, name, description, schema, selector, expiry, period, \
                refresh_expiry, refresh_period, idle_timeout, max_lifetime, max_sessions, \
                on_limit, reuse_interval, log_verify, created_at, updated_at) \
@@ -190,30 +189,11 @@ static UPSERT: Statement = Statement {
               max_sessions = excluded.max_sessions, on_limit = excluded.on_limit, \
               reuse_interval = excluded.reuse_interval, log_verify = excluded.log_verify, \
               updated_at = greatest(excluded.updated_at, d.updated_at + interval '1 microsecond')",
-    parameters: &[
-        T::UUIDOID,
-        T::TEXTOID,
-        T::TEXTOID,
-        T::TEXTOID,
-        T::JSONBOID,
-        T::TEXTOID,
-        T::INT4OID,
-        T::TEXTOID,
-        T::INT4OID,
-        T::TEXTOID,
-        T::INTERVALOID,
-        T::INTERVALOID,
-        T::INT4OID,
-        T::TEXTOID,
-        T::INTERVALOID,
-        T::BOOLOID,
-        T::TIMESTAMPTZOID,
-    ],
-};
+);
 
 /// The columns of [`read_row`], of all definitions of product `$1`, or of the one with tag `$2`.
-static SELECT: Statement = Statement {
-    sql: "SELECT p.product, d.tag, d.name, d.description, d.schema, d.selector, d.expiry, \
+static SELECT: Statement = Statement::new(
+    "SELECT p.product, d.tag, d.name, d.description, d.schema, d.selector, d.expiry, \
                  d.period, d.refresh_expiry, d.refresh_period, d.idle_timeout, d.max_lifetime, \
                  d.max_sessions, d.on_limit, d.reuse_interval, d.log_verify, d.created_at, \
                  d.updated_at \
@@ -221,21 +201,18 @@ static SELECT: Statement = Statement {
             JOIN dialstack.products p USING (product_id) \
            WHERE d.product_id = $1 AND ($2 IS NULL OR d.tag = $2) \
            ORDER BY d.tag",
-    parameters: &[T::UUIDOID, T::TEXTOID],
-};
+);
 
 /// The same for an update: no other change comes between reading and writing.
-static LOCK: Statement = Statement {
-    sql: "SELECT definition_id FROM dialstack.session_definitions \
+static LOCK: Statement = Statement::new(
+    "SELECT definition_id FROM dialstack.session_definitions \
            WHERE product_id = $1 AND tag = $2 FOR UPDATE",
-    parameters: &[T::UUIDOID, T::TEXTOID],
-};
+);
 
-static DELETE: Statement = Statement {
-    sql: "DELETE FROM dialstack.session_definitions WHERE product_id = $1 AND tag = $2 \
+static DELETE: Statement = Statement::new(
+    "DELETE FROM dialstack.session_definitions WHERE product_id = $1 AND tag = $2 \
           RETURNING definition_id",
-    parameters: &[T::UUIDOID, T::TEXTOID],
-};
+);
 
 fn uuid(product_id: &ProductId) -> pgrx::Uuid {
     pgrx::Uuid::from_bytes(*product_id)

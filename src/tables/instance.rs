@@ -56,10 +56,7 @@ pub fn read() -> Result<Option<Instance>> {
     })
 }
 
-static DELETE: Statement = Statement {
-    sql: "DELETE FROM dialstack.instance",
-    parameters: &[],
-};
+static DELETE: Statement = Statement::new("DELETE FROM dialstack.instance");
 
 /// Puts a row of this database in the place of what is there. Needs the lock that key changes take.
 pub fn replace(

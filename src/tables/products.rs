@@ -1,6 +1,5 @@
 //! The tables `products` and `environments`.
 
-use pgrx::pg_sys::BuiltinOid as T;
 use uuid::Uuid;
 
 use crate::error::{Code, Error, Result};
@@ -86,27 +85,21 @@ pub fn env_by_name(product_id: &ProductId, env: &str) -> Result<Option<EnvRow>> 
     scan::first_by(&ENV_BY_NAME, (&product_id, env), env_row)
 }
 
-static INSERT_PRODUCT: Statement = Statement {
-    sql: "INSERT INTO dialstack.products (product, name) VALUES ($1, $2) \
+static INSERT_PRODUCT: Statement = Statement::new(
+    "INSERT INTO dialstack.products (product, name) VALUES ($1, $2) \
           ON CONFLICT (product) DO NOTHING RETURNING product_id",
-    parameters: &[T::TEXTOID, T::TEXTOID],
-};
+);
 
-static FIRST: Statement = Statement {
-    sql: "SELECT product_id, product FROM dialstack.products ORDER BY product LIMIT $1",
-    parameters: &[T::INT8OID],
-};
+static FIRST: Statement =
+    Statement::new("SELECT product_id, product FROM dialstack.products ORDER BY product LIMIT $1");
 
-static INSERT_ENV: Statement = Statement {
-    sql: "INSERT INTO dialstack.environments (product_id, env, live) VALUES ($1, $2, $3) \
+static INSERT_ENV: Statement = Statement::new(
+    "INSERT INTO dialstack.environments (product_id, env, live) VALUES ($1, $2, $3) \
           ON CONFLICT (product_id, env) DO NOTHING",
-    parameters: &[T::UUIDOID, T::TEXTOID, T::BOOLOID],
-};
+);
 
-static DELETE_ENV: Statement = Statement {
-    sql: "DELETE FROM dialstack.environments WHERE env_id = $1",
-    parameters: &[T::INT4OID],
-};
+static DELETE_ENV: Statement =
+    Statement::new("DELETE FROM dialstack.environments WHERE env_id = $1");
 
 /// Stores a product and returns its id; `None` if the name is taken.
 pub fn insert(owner: &AsOwner, product: &str, name: &str) -> Result<Option<ProductId>> {

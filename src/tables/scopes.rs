@@ -1,41 +1,31 @@
 //! The table `scopes`.
 
-use pgrx::pg_sys::BuiltinOid as T;
-
 use crate::error::Result;
 use crate::pg::roles::AsOwner;
 use crate::pg::statements::{Statement, bind};
 use crate::tables::products::ProductId;
 
 /// A name that stands twice is stored once.
-static INSERT: Statement = Statement {
-    sql: "INSERT INTO dialstack.scopes (product_id, scope, description) \
+static INSERT: Statement = Statement::new(
+    "INSERT INTO dialstack.scopes (product_id, scope, description) \
           SELECT $1, scope, description FROM unnest($2, $3) AS given (scope, description) \
           ON CONFLICT (product_id, scope) DO NOTHING",
-    parameters: &[T::UUIDOID, T::TEXTARRAYOID, T::TEXTARRAYOID],
-};
+);
 
-static DELETE: Statement = Statement {
-    sql: "DELETE FROM dialstack.scopes WHERE product_id = $1 AND scope = $2",
-    parameters: &[T::UUIDOID, T::TEXTOID],
-};
+static DELETE: Statement =
+    Statement::new("DELETE FROM dialstack.scopes WHERE product_id = $1 AND scope = $2");
 
 /// Waits for transactions that create account sessions: they have read this table.
-static LOCK: Statement = Statement {
-    sql: "LOCK TABLE dialstack.scopes IN ACCESS EXCLUSIVE MODE",
-    parameters: &[],
-};
+static LOCK: Statement = Statement::new("LOCK TABLE dialstack.scopes IN ACCESS EXCLUSIVE MODE");
 
-static TAKE_AWAY: Statement = Statement {
-    sql: "UPDATE dialstack.sessions SET scopes = array_remove(scopes, $1) \
+static TAKE_AWAY: Statement = Statement::new(
+    "UPDATE dialstack.sessions SET scopes = array_remove(scopes, $1) \
            WHERE revoked_at IS NULL AND env_id = ANY ($2) AND $1 = ANY (scopes)",
-    parameters: &[T::TEXTOID, T::INT4ARRAYOID],
-};
+);
 
-static NAMES: Statement = Statement {
-    sql: "SELECT scope FROM dialstack.scopes WHERE product_id = $1 ORDER BY created_at, scope",
-    parameters: &[T::UUIDOID],
-};
+static NAMES: Statement = Statement::new(
+    "SELECT scope FROM dialstack.scopes WHERE product_id = $1 ORDER BY created_at, scope",
+);
 
 /// Stores scopes, each a name and a description, and returns how many are new.
 pub fn insert(owner: &AsOwner, product_id: &ProductId, scopes: &[(&str, &str)]) -> Result<u64> {

@@ -2,7 +2,6 @@
 //! or revoked, so that the cap and revoke-all are exact.
 
 use pgrx::datum::DatumWithOid;
-use pgrx::pg_sys::BuiltinOid as T;
 use uuid::Uuid;
 
 use crate::error::Result;
@@ -51,50 +50,39 @@ impl<'a> UserKey<'a> {
 
 /// Updates the row of a known user without a change and makes one of an unknown user, so that it waits also
 /// for the first session of a user, which other snapshots do not show yet.
-static LOCK_USER: Statement = Statement {
-    sql: "INSERT INTO dialstack.session_users AS u \
+static LOCK_USER: Statement = Statement::new(
+    "INSERT INTO dialstack.session_users AS u \
               (env_id, definition_id, identifier, first_seen, last_seen, total_sessions) \
           VALUES ($1, $2, $3, $4, $4, 0) \
           ON CONFLICT (env_id, definition_id, identifier) DO UPDATE \
               SET total_sessions = u.total_sessions",
-    parameters: &[T::INT4OID, T::INT4OID, T::TEXTOID, T::TIMESTAMPTZOID],
-};
+);
 
-static FORGET_UNKNOWN_USER: Statement = Statement {
-    sql: "DELETE FROM dialstack.session_users \
+static FORGET_UNKNOWN_USER: Statement = Statement::new(
+    "DELETE FROM dialstack.session_users \
            WHERE env_id = $1 AND definition_id = $2 AND identifier = $3 AND total_sessions = 0",
-    parameters: &[T::INT4OID, T::INT4OID, T::TEXTOID],
-};
+);
 
 /// Also those whose time is over: a refresh that is not committed yet may be giving them more. The
 /// statement that follows sees what became of them.
-static LOCK_UNREVOKED: Statement = Statement {
-    sql: "SELECT 1 FROM dialstack.sessions \
+static LOCK_UNREVOKED: Statement = Statement::new(
+    "SELECT 1 FROM dialstack.sessions \
            WHERE env_id = $1 AND definition_id = $2 AND subject = $3 AND revoked_at IS NULL \
              FOR NO KEY UPDATE",
-    parameters: &[T::INT4OID, T::INT4OID, T::TEXTOID],
-};
+);
 
-static LIVING: Statement = Statement {
-    sql: "SELECT count(*) FROM dialstack.sessions \
+static LIVING: Statement = Statement::new(
+    "SELECT count(*) FROM dialstack.sessions \
            WHERE env_id = $1 AND definition_id = $2 AND subject = $3 \
              AND revoked_at IS NULL AND expires_at > $4",
-    parameters: &[T::INT4OID, T::INT4OID, T::TEXTOID, T::TIMESTAMPTZOID],
-};
+);
 
-static OLDEST: Statement = Statement {
-    sql: "SELECT session_id FROM dialstack.sessions \
+static OLDEST: Statement = Statement::new(
+    "SELECT session_id FROM dialstack.sessions \
            WHERE env_id = $1 AND definition_id = $2 AND subject = $3 \
              AND revoked_at IS NULL AND expires_at > $4 \
            ORDER BY created_at, session_id LIMIT $5",
-    parameters: &[
-        T::INT4OID,
-        T::INT4OID,
-        T::TEXTOID,
-        T::TIMESTAMPTZOID,
-        T::INT8OID,
-    ],
-};
+);
 
 /// Locks the table against deletions of environments and definitions until the transaction ends, and waits
 /// for one that is going on (see `revocations::revoke`).

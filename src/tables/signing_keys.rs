@@ -1,7 +1,6 @@
 //! The table `signing_keys`: the key ring, each key wrapped by the root key.
 
 use pgrx::datum::TimestampWithTimeZone;
-use pgrx::pg_sys::BuiltinOid as T;
 
 use crate::error::Result;
 use crate::pg::clock::{Micros, timestamptz};
@@ -98,66 +97,44 @@ fn key_row(row: &Columns<'_, '_>) -> Result<KeyRow> {
 }
 
 /// One change of the ring at a time; readers go on.
-static LOCK: Statement = Statement {
-    sql: "LOCK TABLE dialstack.signing_keys IN SHARE ROW EXCLUSIVE MODE",
-    parameters: &[],
-};
+static LOCK: Statement =
+    Statement::new("LOCK TABLE dialstack.signing_keys IN SHARE ROW EXCLUSIVE MODE");
 
-static RETIRE: Statement = Statement {
-    sql: "UPDATE dialstack.signing_keys SET state = 'retired', retired_at = $2 \
+static RETIRE: Statement = Statement::new(
+    "UPDATE dialstack.signing_keys SET state = 'retired', retired_at = $2 \
           WHERE purpose = $1 AND state = 'active' RETURNING alg",
-    parameters: &[T::TEXTOID, T::TIMESTAMPTZOID],
-};
+);
 
-static INSERT: Statement = Statement {
-    sql: "INSERT INTO dialstack.signing_keys \
+static INSERT: Statement = Statement::new(
+    "INSERT INTO dialstack.signing_keys \
               (kid, key_number, purpose, alg, state, wrapped, public_jwk, created_at) \
           VALUES ($1, $7, $2, $3, 'active', $4, $5, $6) \
           RETURNING kid, key_number, purpose, alg, state, created_at, retired_at, revoked_at",
-    parameters: &[
-        T::TEXTOID,
-        T::TEXTOID,
-        T::TEXTOID,
-        T::BYTEAOID,
-        T::JSONBOID,
-        T::TIMESTAMPTZOID,
-        T::INT4OID,
-    ],
-};
+);
 
-static REVOKE: Statement = Statement {
-    sql: "UPDATE dialstack.signing_keys \
+static REVOKE: Statement = Statement::new(
+    "UPDATE dialstack.signing_keys \
              SET state = 'revoked', revoked_at = coalesce(revoked_at, $2) WHERE kid = $1 \
           RETURNING kid, key_number, purpose, alg, state, created_at, retired_at, revoked_at",
-    parameters: &[T::TEXTOID, T::TIMESTAMPTZOID],
-};
+);
 
-static STATE: Statement = Statement {
-    sql: "SELECT purpose, state FROM dialstack.signing_keys WHERE kid = $1",
-    parameters: &[T::TEXTOID],
-};
+static STATE: Statement =
+    Statement::new("SELECT purpose, state FROM dialstack.signing_keys WHERE kid = $1");
 
-static LIST: Statement = Statement {
-    sql: "SELECT kid, key_number, purpose, alg, state, created_at, retired_at, revoked_at \
+static LIST: Statement = Statement::new(
+    "SELECT kid, key_number, purpose, alg, state, created_at, retired_at, revoked_at \
             FROM dialstack.signing_keys ORDER BY key_number",
-    parameters: &[],
-};
+);
 
-static PUBLIC: Statement = Statement {
-    sql: "SELECT public_jwk FROM dialstack.signing_keys \
+static PUBLIC: Statement = Statement::new(
+    "SELECT public_jwk FROM dialstack.signing_keys \
            WHERE state <> 'revoked' AND public_jwk IS NOT NULL ORDER BY key_number DESC",
-    parameters: &[],
-};
+);
 
-static REWRAP: Statement = Statement {
-    sql: "UPDATE dialstack.signing_keys SET wrapped = $2 WHERE kid = $1",
-    parameters: &[T::TEXTOID, T::BYTEAOID],
-};
+static REWRAP: Statement =
+    Statement::new("UPDATE dialstack.signing_keys SET wrapped = $2 WHERE kid = $1");
 
-static DELETE_KEYS: Statement = Statement {
-    sql: "DELETE FROM dialstack.signing_keys",
-    parameters: &[],
-};
+static DELETE_KEYS: Statement = Statement::new("DELETE FROM dialstack.signing_keys");
 
 /// Keeps others from changing the ring until the transaction ends; readers go on.
 pub fn lock(owner: &AsOwner) -> Result<()> {

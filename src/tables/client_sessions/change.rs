@@ -1,7 +1,6 @@
 //! Writing client sessions, each change noted in the activity by the same statement. Tokens are derived from the
 //! row, so nothing of a token is stored.
 
-use pgrx::pg_sys::BuiltinOid as T;
 use uuid::Uuid;
 
 use crate::error::Result;
@@ -66,8 +65,8 @@ pub struct NewClient<'a> {
     pub api_key_id: Option<Uuid>,
 }
 
-static INSERT: Statement = Statement {
-    sql: "WITH created AS ( \
+static INSERT: Statement = Statement::new(
+    "WITH created AS ( \
               INSERT INTO dialstack.client_sessions \
                   (session_id, created_at, expires_at, env_id, key_number, purge_after, sealed_key, \
                    connected_account_ids, connect_webview_ids, user_identity_ids, api_key_id) \
@@ -78,22 +77,7 @@ static INSERT: Statement = Statement {
           INSERT INTO dialstack.activity \
               (at, month, session_id, api_key_id, env_id, kind, operation, status, latency_us) \
           SELECT $2, $12, session_id, $11, $4, 'client', 'create', 'success', $13 FROM created",
-    parameters: &[
-        T::UUIDOID,
-        T::TIMESTAMPTZOID,
-        T::TIMESTAMPTZOID,
-        T::INT4OID,
-        T::INT4OID,
-        T::DATEOID,
-        T::BYTEAOID,
-        T::UUIDARRAYOID,
-        T::UUIDARRAYOID,
-        T::UUIDARRAYOID,
-        T::UUIDOID,
-        T::INT2OID,
-        T::INT4OID,
-    ],
-};
+);
 
 /// Stores the session, unless an unrevoked one has its key: then `false`.
 pub fn insert(owner: &AsOwner, session: &NewClient<'_>) -> Result<bool> {
@@ -121,10 +105,8 @@ pub fn lock_table() -> Result<()> {
     scan::lock_for_writing::<ClientSessions>()
 }
 
-static LOCK_ONE: Statement = Statement {
-    sql: "SELECT 1 FROM dialstack.client_sessions WHERE session_id = $1 FOR UPDATE",
-    parameters: &[T::UUIDOID],
-};
+static LOCK_ONE: Statement =
+    Statement::new("SELECT 1 FROM dialstack.client_sessions WHERE session_id = $1 FOR UPDATE");
 
 /// Locks a session's row until the transaction ends, so that what is read next stays true until it is written.
 pub fn lock(owner: &AsOwner, session_id: &Uuid) -> Result<()> {
@@ -134,11 +116,10 @@ pub fn lock(owner: &AsOwner, session_id: &Uuid) -> Result<()> {
         .map(|_| ())
 }
 
-static SET_EXPIRY: Statement = Statement {
-    sql: "UPDATE dialstack.client_sessions SET expires_at = $2, purge_after = $3 \
+static SET_EXPIRY: Statement = Statement::new(
+    "UPDATE dialstack.client_sessions SET expires_at = $2, purge_after = $3 \
            WHERE session_id = $1 AND revoked_at IS NULL",
-    parameters: &[T::UUIDOID, T::TIMESTAMPTZOID, T::DATEOID],
-};
+);
 
 /// Moves the end of a session that is not revoked.
 pub fn set_expiry(owner: &AsOwner, session_id: &Uuid, expires_at: Micros) -> Result<()> {
@@ -150,11 +131,10 @@ pub fn set_expiry(owner: &AsOwner, session_id: &Uuid, expires_at: Micros) -> Res
     SET_EXPIRY.execute(owner, &arguments).map(|_| ())
 }
 
-static FREE_KEY: Statement = Statement {
-    sql: "UPDATE dialstack.client_sessions SET revoked_at = $2, revoke_reason = $3 \
+static FREE_KEY: Statement = Statement::new(
+    "UPDATE dialstack.client_sessions SET revoked_at = $2, revoke_reason = $3 \
            WHERE session_id = $1 AND revoked_at IS NULL",
-    parameters: &[T::UUIDOID, T::TIMESTAMPTZOID, T::TEXTOID],
-};
+);
 
 /// Revokes an expired client session so that its user_identifier_key can be used again. Nobody asked for its end: no
 /// activity.
@@ -168,8 +148,8 @@ pub fn free_key(owner: &AsOwner, session_id: &Uuid, now: Micros) -> Result<()> {
 }
 
 /// Adds what is not there yet, in the order given.
-static GRANT: Statement = Statement {
-    sql: "WITH granted AS ( \
+static GRANT: Statement = Statement::new(
+    "WITH granted AS ( \
               UPDATE dialstack.client_sessions s SET \
                   connected_account_ids = connected_account_ids || ARRAY( \
                       SELECT id FROM unnest($2) WITH ORDINALITY t (id, n) \
@@ -185,17 +165,7 @@ static GRANT: Statement = Statement {
           INSERT INTO dialstack.activity \
               (at, month, session_id, api_key_id, env_id, kind, operation, status, latency_us) \
           SELECT $5, $6, session_id, $8, env_id, 'client', 'grant', 'success', $7 FROM granted",
-    parameters: &[
-        T::UUIDOID,
-        T::UUIDARRAYOID,
-        T::UUIDARRAYOID,
-        T::UUIDARRAYOID,
-        T::TIMESTAMPTZOID,
-        T::INT2OID,
-        T::INT4OID,
-        T::UUIDOID,
-    ],
-};
+);
 
 /// Adds to what a living client session reaches; `false` if it was revoked meanwhile.
 pub fn grant(
@@ -218,8 +188,8 @@ pub fn grant(
     Ok(GRANT.execute(owner, &arguments)? == 1)
 }
 
-static DELETE: Statement = Statement {
-    sql: "WITH deleted AS ( \
+static DELETE: Statement = Statement::new(
+    "WITH deleted AS ( \
               DELETE FROM dialstack.client_sessions WHERE session_id = $1 AND env_id = $2 \
            RETURNING session_id, env_id, revoked_at IS NULL AND expires_at > $3 AS lived), \
           logged AS ( \
@@ -228,15 +198,7 @@ static DELETE: Statement = Statement {
               SELECT $3, $4, session_id, $6, env_id, 'client', 'delete', 'success', $5 \
                 FROM deleted) \
           SELECT lived FROM deleted",
-    parameters: &[
-        T::UUIDOID,
-        T::INT4OID,
-        T::TIMESTAMPTZOID,
-        T::INT2OID,
-        T::INT4OID,
-        T::UUIDOID,
-    ],
-};
+);
 
 /// Deletes a client session, dead or alive, and returns whether it lived; `None` if the environment has none with
 /// that id.

@@ -1,7 +1,6 @@
 //! Reading living client sessions.
 
 use pgrx::datum::TimestampWithTimeZone;
-use pgrx::pg_sys::BuiltinOid as T;
 use uuid::Uuid;
 
 use crate::error::Result;
@@ -81,10 +80,7 @@ macro_rules! filtered {
     };
 }
 
-static BY_ID: Statement = Statement {
-    sql: select_client!("expires_at > $2 AND session_id = $3"),
-    parameters: &[T::INT4OID, T::TIMESTAMPTZOID, T::UUIDOID],
-};
+static BY_ID: Statement = Statement::new(select_client!("expires_at > $2 AND session_id = $3"));
 
 /// Of several the oldest: while the seal key is being rotated, two transactions may store one user_identifier_key in
 /// two forms.
@@ -95,22 +91,16 @@ macro_rules! oldest {
 }
 
 /// Also an expired one: it holds its key until it is revoked.
-static LOCK_BY_KEY: Statement = Statement {
-    sql: select_client!(
-        "sealed_key IS NOT NULL AND sealed_key = ANY ($2)",
-        oldest!(),
-        " FOR UPDATE"
-    ),
-    parameters: &[T::INT4OID, T::BYTEAARRAYOID],
-};
+static LOCK_BY_KEY: Statement = Statement::new(select_client!(
+    "sealed_key IS NOT NULL AND sealed_key = ANY ($2)",
+    oldest!(),
+    " FOR UPDATE"
+));
 
-static BY_KEY: Statement = Statement {
-    sql: select_client!(
-        "expires_at > $2 AND sealed_key IS NOT NULL AND sealed_key = ANY ($3)",
-        oldest!()
-    ),
-    parameters: &[T::INT4OID, T::TIMESTAMPTZOID, T::BYTEAARRAYOID],
-};
+static BY_KEY: Statement = Statement::new(select_client!(
+    "expires_at > $2 AND sealed_key IS NOT NULL AND sealed_key = ANY ($3)",
+    oldest!()
+));
 
 /// The living client session with this id.
 pub fn by_id(
@@ -167,36 +157,12 @@ pub struct Filter {
     pub without_key: bool,
 }
 
-static LIST: Statement = Statement {
-    sql: select_client!(
-        filtered!(),
-        " ORDER BY created_at DESC, session_id LIMIT $8 OFFSET $9"
-    ),
-    parameters: &[
-        T::INT4OID,
-        T::TIMESTAMPTZOID,
-        T::UUIDOID,
-        T::BYTEAARRAYOID,
-        T::UUIDOID,
-        T::UUIDOID,
-        T::BOOLOID,
-        T::INT8OID,
-        T::INT8OID,
-    ],
-};
+static LIST: Statement = Statement::new(select_client!(
+    filtered!(),
+    " ORDER BY created_at DESC, session_id LIMIT $8 OFFSET $9"
+));
 
-static COUNT: Statement = Statement {
-    sql: concat!("SELECT count(*) ", unrevoked!(), filtered!()),
-    parameters: &[
-        T::INT4OID,
-        T::TIMESTAMPTZOID,
-        T::UUIDOID,
-        T::BYTEAARRAYOID,
-        T::UUIDOID,
-        T::UUIDOID,
-        T::BOOLOID,
-    ],
-};
+static COUNT: Statement = Statement::new(concat!("SELECT count(*) ", unrevoked!(), filtered!()));
 
 /// A page of living client sessions, newest first, and how many there are on all pages.
 pub fn list(

@@ -1,6 +1,5 @@
 //! Locking sessions, changing their data and moving their ends.
 
-use pgrx::pg_sys::BuiltinOid as T;
 use uuid::Uuid;
 
 use crate::error::Result;
@@ -12,19 +11,16 @@ use crate::pg::statements::{Statement, bind};
 use crate::tables::activity;
 use crate::tables::sessions::{SessionRow, Sessions, purge_after};
 
-static LOCK_ONE: Statement = Statement {
-    sql: "SELECT 1 FROM dialstack.sessions WHERE session_id = $1 FOR UPDATE",
-    parameters: &[T::UUIDOID],
-};
+static LOCK_ONE: Statement =
+    Statement::new("SELECT 1 FROM dialstack.sessions WHERE session_id = $1 FOR UPDATE");
 
-static SET_DATA: Statement = Statement {
-    sql: "UPDATE dialstack.sessions SET sealed_data = $2, key_number = $3 \
+static SET_DATA: Statement = Statement::new(
+    "UPDATE dialstack.sessions SET sealed_data = $2, key_number = $3 \
            WHERE session_id = $1 AND revoked_at IS NULL",
-    parameters: &[T::UUIDOID, T::BYTEAOID, T::INT4OID],
-};
+);
 
-static EXTEND: Statement = Statement {
-    sql: "WITH extended AS ( \
+static EXTEND: Statement = Statement::new(
+    "WITH extended AS ( \
               UPDATE dialstack.sessions SET expires_at = $2, purge_after = $3 \
                WHERE session_id = $1 AND revoked_at IS NULL AND expires_at = $4 \
            RETURNING env_id, definition_id, subject, ip, user_agent, created_at) \
@@ -35,17 +31,7 @@ static EXTEND: Statement = Statement {
           SELECT $5, $6, $1, $8, env_id, definition_id, 'user', 'extend', 'success', subject, ip, \
                  user_agent, $7, created_at, $4, $2 \
             FROM extended",
-    parameters: &[
-        T::UUIDOID,
-        T::TIMESTAMPTZOID,
-        T::DATEOID,
-        T::TIMESTAMPTZOID,
-        T::TIMESTAMPTZOID,
-        T::INT2OID,
-        T::INT4OID,
-        T::UUIDOID,
-    ],
-};
+);
 
 /// Locks the table for writing, for flows whose first statement only reads or locks rows of it: those lock
 /// its indexes too, and a REINDEX, which locks the table and then its indexes, would wait for them while

@@ -1,7 +1,6 @@
 //! Storing a new user or account session: one statement that also counts it in the user's row and notes it
 //! in the activity.
 
-use pgrx::pg_sys::BuiltinOid as T;
 use uuid::Uuid;
 
 use crate::error::Result;
@@ -54,8 +53,7 @@ pub enum Kind<'a> {
 /// have an end in the activity, because dashboards count those alone.
 macro_rules! insert {
     ($first:literal, $kind:literal, $api_key_id:literal, $expires_after:literal) => {
-        Statement {
-            sql: concat!(
+        Statement::new(concat!(
                 "WITH ",
                 $first,
                 "stored AS ( \
@@ -74,26 +72,7 @@ macro_rules! insert {
                 "', 'create', 'success', $9, $12, $13, $15, ",
                 $expires_after,
                 ")"
-            ),
-            parameters: &[
-                T::UUIDOID,
-                T::TIMESTAMPTZOID,
-                T::TIMESTAMPTZOID,
-                T::TIMESTAMPTZOID,
-                T::INT4OID,
-                T::INT4OID,
-                T::INT4OID,
-                T::DATEOID,
-                T::TEXTOID,
-                T::TEXTARRAYOID,
-                T::BYTEAOID,
-                T::INETOID,
-                T::TEXTOID,
-                T::INT2OID,
-                T::INT4OID,
-                T::UUIDOID,
-            ],
-        }
+            ))
     };
 }
 

@@ -1,7 +1,6 @@
 //! Listing sessions.
 
 use pgrx::datum::{Inet, TimestampWithTimeZone};
-use pgrx::pg_sys::BuiltinOid as T;
 use uuid::Uuid;
 
 use crate::error::Result;
@@ -69,59 +68,26 @@ macro_rules! of_all {
     };
 }
 
-static LIST_OF_USER: Statement = Statement {
-    sql: concat!(
-        "SELECT ",
-        columns!(),
-        " ",
-        of_user!(),
-        " ORDER BY created_at DESC, session_id LIMIT $6 OFFSET $7"
-    ),
-    parameters: &[
-        T::TIMESTAMPTZOID,
-        T::INT4OID,
-        T::INT4OID,
-        T::TEXTOID,
-        T::BOOLOID,
-        T::INT8OID,
-        T::INT8OID,
-    ],
-};
+static LIST_OF_USER: Statement = Statement::new(concat!(
+    "SELECT ",
+    columns!(),
+    " ",
+    of_user!(),
+    " ORDER BY created_at DESC, session_id LIMIT $6 OFFSET $7"
+));
 
-static COUNT_OF_USER: Statement = Statement {
-    sql: concat!("SELECT count(*) ", of_user!()),
-    parameters: &[
-        T::TIMESTAMPTZOID,
-        T::INT4OID,
-        T::INT4OID,
-        T::TEXTOID,
-        T::BOOLOID,
-    ],
-};
+static COUNT_OF_USER: Statement = Statement::new(concat!("SELECT count(*) ", of_user!()));
 
 /// In the order of the index, so that a page costs what it shows: by identifier, newest last.
-static LIST_OF_ALL: Statement = Statement {
-    sql: concat!(
-        "SELECT ",
-        columns!(),
-        " ",
-        of_all!(),
-        " ORDER BY subject, created_at, session_id LIMIT $5 OFFSET $6"
-    ),
-    parameters: &[
-        T::TIMESTAMPTZOID,
-        T::INT4OID,
-        T::INT4OID,
-        T::BOOLOID,
-        T::INT8OID,
-        T::INT8OID,
-    ],
-};
+static LIST_OF_ALL: Statement = Statement::new(concat!(
+    "SELECT ",
+    columns!(),
+    " ",
+    of_all!(),
+    " ORDER BY subject, created_at, session_id LIMIT $5 OFFSET $6"
+));
 
-static COUNT_OF_ALL: Statement = Statement {
-    sql: concat!("SELECT count(*) ", of_all!()),
-    parameters: &[T::TIMESTAMPTZOID, T::INT4OID, T::INT4OID, T::BOOLOID],
-};
+static COUNT_OF_ALL: Statement = Statement::new(concat!("SELECT count(*) ", of_all!()));
 
 /// What to list.
 pub struct Filter<'a> {
@@ -217,11 +183,10 @@ pub struct Info {
 }
 
 /// Client sessions have neither a user nor scopes, and are never refreshed.
-static INFO: Statement = Statement {
-    sql: concat!(
-        "SELECT ",
-        columns!(),
-        ", s.kind, p.product, e.env, d.tag, s.generation, s.revoked_at, s.revoke_reason, s.scopes, \
+static INFO: Statement = Statement::new(concat!(
+    "SELECT ",
+    columns!(),
+    ", s.kind, p.product, e.env, d.tag, s.generation, s.revoked_at, s.revoke_reason, s.scopes, \
            env_id, s.sealed_key \
            FROM (SELECT session_id, env_id, definition_id, subject, created_at, expires_at, \
                         last_seen_at, ip, user_agent, generation, revoked_at, revoke_reason, scopes, \
@@ -237,9 +202,7 @@ static INFO: Statement = Statement {
            LEFT JOIN (SELECT definition_id, tag FROM dialstack.session_definitions) d \
                   USING (definition_id) \
           WHERE session_id = $2"
-    ),
-    parameters: &[T::TIMESTAMPTZOID, T::UUIDOID],
-};
+));
 
 /// One session of any family, dead or alive.
 pub fn info(session_id: &Uuid, now: Micros) -> Result<Option<Info>> {

@@ -1,8 +1,6 @@
 //! The steps of a refresh token: a compare-and-set of the session's row, noted in the activity by the same
 //! statement.
 
-use pgrx::pg_sys::BuiltinOid as T;
-
 use crate::error::Result;
 use crate::pg::clock::{self, Micros, timestamptz};
 use crate::pg::datum::uuid::pg_uuid;
@@ -31,8 +29,8 @@ pub struct Step<'a> {
 /// No index has a column that this sets but `purge_after`, which moves once a day: other steps are heap-only
 /// updates. The reuse interval begins when the step is taken, which may have waited for another call: hence
 /// the clock in `rotated_at`.
-static ROTATE: Statement = Statement {
-    sql: "WITH taken AS ( \
+static ROTATE: Statement = Statement::new(
+    "WITH taken AS ( \
               UPDATE dialstack.sessions SET \
                   generation = $6, rotated_at = clock_timestamp(), last_seen_at = $7, \
                   token_expires_at = $8, expires_at = $9, purge_after = $10, \
@@ -46,23 +44,7 @@ static ROTATE: Statement = Statement {
           SELECT $7, $13, $1, env_id, definition_id, 'user', 'refresh', 'success', subject, ip, \
                  user_agent, $14, created_at, $3, $9 \
             FROM taken",
-    parameters: &[
-        T::UUIDOID,
-        T::INT4OID,
-        T::TIMESTAMPTZOID,
-        T::INT4OID,
-        T::BYTEAOID,
-        T::INT4OID,
-        T::TIMESTAMPTZOID,
-        T::TIMESTAMPTZOID,
-        T::TIMESTAMPTZOID,
-        T::DATEOID,
-        T::INETOID,
-        T::TEXTOID,
-        T::INT2OID,
-        T::INT4OID,
-    ],
-};
+);
 
 /// Takes the step, after waiting for other calls that are changing the row. `false` where the row is not, or
 /// is no longer, as expected.
