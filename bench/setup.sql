@@ -66,7 +66,7 @@ CREATE TABLE bench.walked (
     refresh_token_1 text, refresh_token_2 text, refresh_token_3 text, refresh_token_4 text,
     refresh_token_5 text, refresh_token_6 text, refresh_token_7 text, refresh_token_8 text);
 
--- The tokens of account and client sessions, whose rows lie among those of `sessions`.
+-- The tokens of account sessions, whose rows lie among those of user sessions, and of client sessions.
 CREATE TABLE bench.opaque (
     batch integer PRIMARY KEY,
     secret_1 text, secret_2 text, secret_3 text, secret_4 text,

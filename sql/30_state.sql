@@ -43,7 +43,7 @@ COMMENT ON INDEX dialstack.signing_keys_active IS 'at most one active key a purp
 COMMENT ON TABLE dialstack.signing_keys IS 'the key ring, each key wrapped by the root key';
 COMMENT ON COLUMN dialstack.signing_keys.kid IS 'key id, as in the header of a token';
 COMMENT ON COLUMN dialstack.signing_keys.key_number IS 'number of the key, as in opaque tokens and sealed data';
-COMMENT ON COLUMN dialstack.signing_keys.purpose IS 'jwt: signs access tokens; seal: encrypts session data; token: refresh tokens and client secrets';
+COMMENT ON COLUMN dialstack.signing_keys.purpose IS 'jwt: signs access tokens; seal: encrypts session data and user_identifier_keys; token: makes refresh tokens, client secrets and client session tokens';
 COMMENT ON COLUMN dialstack.signing_keys.alg IS 'HS256, EdDSA or ES256; only for purpose jwt';
 COMMENT ON COLUMN dialstack.signing_keys.state IS 'active: makes and checks; retired: only checks; revoked: neither';
 COMMENT ON COLUMN dialstack.signing_keys.wrapped IS 'the key, encrypted with the root key';
@@ -57,29 +57,25 @@ COMMENT ON COLUMN dialstack.signing_keys.revoked_at IS 'when it was revoked';
 -- Fixed-width columns first, widest first: no padding. Fillfactor: a refresh changes no indexed
 -- column, and with room on the page it is a heap-only update.
 CREATE TABLE dialstack.sessions (
-    session_id            uuid        NOT NULL,
-    created_at            timestamptz NOT NULL,
-    token_expires_at      timestamptz NOT NULL,
-    expires_at            timestamptz NOT NULL,
-    last_seen_at          timestamptz NOT NULL,
-    rotated_at            timestamptz,
-    revoked_at            timestamptz,
-    env_id                integer     NOT NULL,
-    definition_id         integer,
-    generation            integer     NOT NULL DEFAULT 0,
-    key_number            integer     NOT NULL,
-    purge_after           date        NOT NULL,
-    kind                  text        NOT NULL COLLATE "C",
-    subject               text        COLLATE "C",
-    revoke_reason         text,
-    scopes                text[],
-    connected_account_ids uuid[],
-    connect_webview_ids   uuid[],
-    user_identity_ids     uuid[],
-    sealed_data           bytea,
-    ip                    inet,
-    user_agent            text,
-    api_key_id            uuid,
+    session_id       uuid        NOT NULL,
+    created_at       timestamptz NOT NULL,
+    token_expires_at timestamptz NOT NULL,
+    expires_at       timestamptz NOT NULL,
+    last_seen_at     timestamptz NOT NULL,
+    rotated_at       timestamptz,
+    revoked_at       timestamptz,
+    env_id           integer     NOT NULL,
+    definition_id    integer,
+    generation       integer     NOT NULL DEFAULT 0,
+    key_number       integer     NOT NULL,
+    purge_after      date        NOT NULL,
+    subject          text        NOT NULL COLLATE "C",
+    revoke_reason    text,
+    scopes           text[],
+    sealed_data      bytea,
+    ip               inet,
+    user_agent       text,
+    api_key_id       uuid,
     CONSTRAINT sessions_pkey PRIMARY KEY (session_id)
 ) WITH (fillfactor = 85);
 -- The sessions of one user: list, cap, revoke-all.
@@ -90,7 +86,7 @@ COMMENT ON INDEX dialstack.sessions_subject IS 'the sessions of one user: list, 
 COMMENT ON INDEX dialstack.sessions_purge_after IS 'finds what maintain() may delete';
 -- Sealed data does not compress: don't try.
 ALTER TABLE dialstack.sessions ALTER COLUMN sealed_data SET STORAGE EXTERNAL;
-COMMENT ON TABLE dialstack.sessions IS 'one row a session, of all families';
+COMMENT ON TABLE dialstack.sessions IS 'one row a user session or account session';
 COMMENT ON COLUMN dialstack.sessions.session_id IS 'id of the session, stable over refreshes';
 COMMENT ON COLUMN dialstack.sessions.created_at IS 'when it was created';
 COMMENT ON COLUMN dialstack.sessions.token_expires_at IS 'when the latest access token expires';
@@ -99,21 +95,63 @@ COMMENT ON COLUMN dialstack.sessions.last_seen_at IS 'creation or last refresh';
 COMMENT ON COLUMN dialstack.sessions.rotated_at IS 'last rotation of the refresh token';
 COMMENT ON COLUMN dialstack.sessions.revoked_at IS 'when it was revoked';
 COMMENT ON COLUMN dialstack.sessions.env_id IS 'its environment';
-COMMENT ON COLUMN dialstack.sessions.definition_id IS 'its definition; user sessions only';
+COMMENT ON COLUMN dialstack.sessions.definition_id IS 'its definition; null: an account session';
 COMMENT ON COLUMN dialstack.sessions.generation IS 'how often the refresh token has rotated';
-COMMENT ON COLUMN dialstack.sessions.key_number IS 'key that sealed the data (user sessions) or made the token (others)';
+COMMENT ON COLUMN dialstack.sessions.key_number IS 'key that sealed the data (user sessions) or made the token (account sessions)';
 COMMENT ON COLUMN dialstack.sessions.purge_after IS 'the row may be deleted after this day';
-COMMENT ON COLUMN dialstack.sessions.kind IS 'user, account or client';
-COMMENT ON COLUMN dialstack.sessions.subject IS 'identifier of the user, account, or user_identifier_key';
+COMMENT ON COLUMN dialstack.sessions.subject IS 'identifier of the user, or account';
 COMMENT ON COLUMN dialstack.sessions.revoke_reason IS 'why: revoked, reused, evicted, env_deleted, …';
 COMMENT ON COLUMN dialstack.sessions.scopes IS 'scopes that the session holds';
-COMMENT ON COLUMN dialstack.sessions.connected_account_ids IS 'connected accounts that a client session reaches';
-COMMENT ON COLUMN dialstack.sessions.connect_webview_ids IS 'connect webviews of a client session';
-COMMENT ON COLUMN dialstack.sessions.user_identity_ids IS 'user identities of a client session';
 COMMENT ON COLUMN dialstack.sessions.sealed_data IS 'session data, encrypted with a key of this session';
 COMMENT ON COLUMN dialstack.sessions.ip IS 'address of the user at creation or last refresh';
 COMMENT ON COLUMN dialstack.sessions.user_agent IS 'user agent at creation or last refresh';
 COMMENT ON COLUMN dialstack.sessions.api_key_id IS 'API key that created the session';
+
+CREATE TABLE dialstack.client_sessions (
+    session_id            uuid        NOT NULL,
+    created_at            timestamptz NOT NULL,
+    expires_at            timestamptz NOT NULL,
+    revoked_at            timestamptz,
+    env_id                integer     NOT NULL,
+    key_number            integer     NOT NULL,
+    purge_after           date        NOT NULL,
+    revoke_reason         text,
+    sealed_key            bytea,
+    connected_account_ids uuid[]      NOT NULL,
+    connect_webview_ids   uuid[]      NOT NULL,
+    user_identity_ids     uuid[]      NOT NULL,
+    api_key_id            uuid,
+    CONSTRAINT client_sessions_pkey PRIMARY KEY (session_id)
+);
+-- One unrevoked session a user_identifier_key: creating is race-free by this index.
+CREATE UNIQUE INDEX client_sessions_key ON dialstack.client_sessions (env_id, sealed_key)
+    WHERE revoked_at IS NULL AND sealed_key IS NOT NULL;
+-- Lists, newest first.
+CREATE INDEX client_sessions_env ON dialstack.client_sessions (env_id, created_at);
+-- The filters of lists.
+CREATE INDEX client_sessions_webviews ON dialstack.client_sessions USING gin (connect_webview_ids);
+CREATE INDEX client_sessions_identities ON dialstack.client_sessions USING gin (user_identity_ids);
+-- Purging.
+CREATE INDEX client_sessions_purge_after ON dialstack.client_sessions (purge_after);
+COMMENT ON INDEX dialstack.client_sessions_key IS 'one unrevoked client session a user_identifier_key';
+COMMENT ON INDEX dialstack.client_sessions_env IS 'the client sessions of an environment, newest first';
+COMMENT ON INDEX dialstack.client_sessions_webviews IS 'the client sessions that hold a webview';
+COMMENT ON INDEX dialstack.client_sessions_identities IS 'the client sessions that hold a user identity';
+COMMENT ON INDEX dialstack.client_sessions_purge_after IS 'finds what maintain() may delete';
+COMMENT ON TABLE dialstack.client_sessions IS 'one row a client session';
+COMMENT ON COLUMN dialstack.client_sessions.session_id IS 'id of the session';
+COMMENT ON COLUMN dialstack.client_sessions.created_at IS 'when it was created';
+COMMENT ON COLUMN dialstack.client_sessions.expires_at IS 'when it ends';
+COMMENT ON COLUMN dialstack.client_sessions.revoked_at IS 'when it was revoked';
+COMMENT ON COLUMN dialstack.client_sessions.env_id IS 'its environment';
+COMMENT ON COLUMN dialstack.client_sessions.key_number IS 'key that made the token';
+COMMENT ON COLUMN dialstack.client_sessions.purge_after IS 'the row may be deleted after this day';
+COMMENT ON COLUMN dialstack.client_sessions.revoke_reason IS 'why: revoked, expired, key_revoked, env_deleted, …';
+COMMENT ON COLUMN dialstack.client_sessions.sealed_key IS 'user_identifier_key, encrypted: the number of a seal key in 4 bytes, and the ciphertext, which is the same for the same key';
+COMMENT ON COLUMN dialstack.client_sessions.connected_account_ids IS 'connected accounts that it reaches';
+COMMENT ON COLUMN dialstack.client_sessions.connect_webview_ids IS 'connect webviews that it holds';
+COMMENT ON COLUMN dialstack.client_sessions.user_identity_ids IS 'user identities that it holds';
+COMMENT ON COLUMN dialstack.client_sessions.api_key_id IS 'API key that created it';
 
 CREATE TABLE dialstack.session_users (
     env_id         integer     NOT NULL,
@@ -146,5 +184,6 @@ COMMENT ON TABLE dialstack.verdict_invalidation IS 'always empty; its invalidati
 ALTER TABLE dialstack.instance ENABLE ROW LEVEL SECURITY;
 ALTER TABLE dialstack.signing_keys ENABLE ROW LEVEL SECURITY;
 ALTER TABLE dialstack.sessions ENABLE ROW LEVEL SECURITY;
+ALTER TABLE dialstack.client_sessions ENABLE ROW LEVEL SECURITY;
 ALTER TABLE dialstack.session_users ENABLE ROW LEVEL SECURITY;
 ALTER TABLE dialstack.verdict_invalidation ENABLE ROW LEVEL SECURITY;

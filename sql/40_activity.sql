@@ -5,6 +5,7 @@ CREATE TABLE dialstack.activity (
     activity_id   bigint      NOT NULL GENERATED ALWAYS AS IDENTITY,
     at            timestamptz NOT NULL,
     session_id    uuid,
+    api_key_id    uuid,
     env_id        integer     NOT NULL,
     definition_id integer,
     latency_us    integer,
@@ -16,7 +17,6 @@ CREATE TABLE dialstack.activity (
     subject       text        COLLATE "C",
     ip            inet,
     user_agent    text,
-    detail        jsonb,
     -- What the rollups need. xid is the transaction that wrote the row: rows become visible in the order
     -- of neither time nor number, but those of finished transactions are all there.
     xid                xid8 NOT NULL DEFAULT pg_catalog.pg_current_xact_id(),
@@ -28,18 +28,18 @@ COMMENT ON TABLE dialstack.activity IS 'what happened to sessions, partitioned b
 COMMENT ON COLUMN dialstack.activity.activity_id IS 'number of the row';
 COMMENT ON COLUMN dialstack.activity.at IS 'when it happened';
 COMMENT ON COLUMN dialstack.activity.session_id IS 'the session';
+COMMENT ON COLUMN dialstack.activity.api_key_id IS 'API key that the caller presented';
 COMMENT ON COLUMN dialstack.activity.env_id IS 'its environment';
 COMMENT ON COLUMN dialstack.activity.definition_id IS 'its definition; user sessions only';
 COMMENT ON COLUMN dialstack.activity.latency_us IS 'microseconds inside the database until the row was written';
 COMMENT ON COLUMN dialstack.activity.month IS 'UTC month of at, 1 to 12; the partition';
 COMMENT ON COLUMN dialstack.activity.kind IS 'user, account or client';
-COMMENT ON COLUMN dialstack.activity.operation IS 'create, verify, refresh, revoke, delete, grant, reuse or evict';
+COMMENT ON COLUMN dialstack.activity.operation IS 'create, verify, refresh, extend, revoke, delete, grant, reuse or evict';
 COMMENT ON COLUMN dialstack.activity.status IS 'success or fail';
 COMMENT ON COLUMN dialstack.activity.reason IS 'why it failed, or why a session was revoked';
-COMMENT ON COLUMN dialstack.activity.subject IS 'identifier, account or user_identifier_key';
+COMMENT ON COLUMN dialstack.activity.subject IS 'identifier or account; null for client sessions';
 COMMENT ON COLUMN dialstack.activity.ip IS 'address of the user';
 COMMENT ON COLUMN dialstack.activity.user_agent IS 'user agent of the user';
-COMMENT ON COLUMN dialstack.activity.detail IS 'more: api_key_id, the API key that the caller presented; never a token or session data';
 COMMENT ON COLUMN dialstack.activity.xid IS 'transaction that wrote the row; rollups go by it';
 COMMENT ON COLUMN dialstack.activity.session_created_at IS 'creation of the user session whose end moved';
 COMMENT ON COLUMN dialstack.activity.expires_before IS 'end that a user session had, where a refresh, extension or revocation moved it';

@@ -45,18 +45,5 @@ COMMENT ON COLUMN dialstack.api_keys.created_at IS 'when it was created';
 COMMENT ON COLUMN dialstack.api_keys.expires_at IS 'when it expires; null: never';
 COMMENT ON COLUMN dialstack.api_keys.revoked_at IS 'when it was revoked';
 
--- One living client session a user_identifier_key: creating is race-free by this index.
-CREATE UNIQUE INDEX sessions_client_key ON dialstack.sessions (env_id, subject)
-    WHERE kind = 'client' AND revoked_at IS NULL AND subject IS NOT NULL;
--- The filters of client_session_list.
-CREATE INDEX sessions_client_env ON dialstack.sessions (env_id, created_at) WHERE kind = 'client';
-CREATE INDEX sessions_client_webviews ON dialstack.sessions USING gin (connect_webview_ids)
-    WHERE kind = 'client';
-CREATE INDEX sessions_client_identities ON dialstack.sessions USING gin (user_identity_ids)
-    WHERE kind = 'client';
-COMMENT ON INDEX dialstack.sessions_client_key IS 'one living client session a user_identifier_key';
-COMMENT ON INDEX dialstack.sessions_client_env IS 'the client sessions of an environment, newest first';
-COMMENT ON INDEX dialstack.sessions_client_webviews IS 'the client sessions of a connect webview';
-COMMENT ON INDEX dialstack.sessions_client_identities IS 'the client sessions of a user identity';
 
 SELECT pg_catalog.pg_extension_config_dump('dialstack.scopes', '');

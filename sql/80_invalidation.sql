@@ -8,10 +8,13 @@ BEGIN
     FOR watched IN
         SELECT * FROM (VALUES
             -- No backend remembers a new session: no INSERT. Of the columns, those that verdicts depend on;
-            -- expires_at has its own trigger below.
-            ('sessions',            'UPDATE OF session_id, env_id, definition_id, kind, subject, created_at, '
-                                    'revoked_at, revoke_reason, scopes, connected_account_ids, '
-                                    'user_identity_ids, sealed_data, key_number OR DELETE OR TRUNCATE'),
+            -- expires_at of sessions has its own trigger below.
+            ('sessions',            'UPDATE OF session_id, env_id, definition_id, subject, created_at, '
+                                    'revoked_at, revoke_reason, scopes, sealed_data, key_number '
+                                    'OR DELETE OR TRUNCATE'),
+            ('client_sessions',     'UPDATE OF session_id, env_id, created_at, expires_at, revoked_at, '
+                                    'revoke_reason, sealed_key, connected_account_ids, user_identity_ids '
+                                    'OR DELETE OR TRUNCATE'),
             ('products',            'INSERT OR UPDATE OR DELETE OR TRUNCATE'),
             ('environments',        'INSERT OR UPDATE OR DELETE OR TRUNCATE'),
             ('session_definitions', 'INSERT OR UPDATE OR DELETE OR TRUNCATE'),
@@ -28,7 +31,7 @@ BEGIN
         -- A statement that asks for a verdict after its own change, and then fails, never comes to its AFTER
         -- trigger: what was remembered meanwhile is forgotten by what was sent before. Of a session that the
         -- transaction itself has changed nothing is remembered.
-        CONTINUE WHEN watched.relation OPERATOR(pg_catalog.=) 'sessions';
+        CONTINUE WHEN watched.relation OPERATOR(pg_catalog.=) ANY (ARRAY['sessions', 'client_sessions']);
         EXECUTE pg_catalog.format(
             'CREATE TRIGGER invalidate_verdicts_before BEFORE %s ON dialstack.%I '
             'FOR EACH STATEMENT EXECUTE FUNCTION dialstack.invalidate_verdicts()',

@@ -2,13 +2,17 @@
 -- security, and no column is a secret. Each asks for the marker of access level admin: by SELECT alone
 -- pg_read_all_data would read them.
 
--- A client session's subject is a password where publishable keys are used: it is not shown.
 CREATE VIEW dialstack.active_sessions WITH (security_barrier) AS
-SELECT s.session_id, s.kind, p.product, e.env, d.tag,
-       CASE WHEN s.kind OPERATOR(pg_catalog.<>) 'client' THEN s.subject END AS identifier,
-       s.created_at, s.last_seen_at, s.expires_at, s.generation, s.ip, s.user_agent, s.scopes,
-       s.api_key_id
-  FROM dialstack.sessions s
+SELECT s.session_id, s.kind, p.product, e.env, d.tag, s.identifier, s.created_at, s.last_seen_at,
+       s.expires_at, s.generation, s.ip, s.user_agent, s.scopes, s.api_key_id
+  FROM (SELECT session_id, CASE WHEN definition_id IS NULL THEN 'account' ELSE 'user' END AS kind,
+               env_id, definition_id, subject AS identifier, created_at, last_seen_at, expires_at,
+               revoked_at, generation, ip, user_agent, scopes, api_key_id
+          FROM dialstack.sessions
+         UNION ALL
+        SELECT session_id, 'client', env_id, NULL, NULL, created_at, created_at, expires_at,
+               revoked_at, 0, NULL, NULL, NULL, api_key_id
+          FROM dialstack.client_sessions) s
   JOIN dialstack.environments e ON e.env_id OPERATOR(pg_catalog.=) s.env_id
   JOIN dialstack.products p ON p.product_id OPERATOR(pg_catalog.=) e.product_id
   LEFT JOIN dialstack.session_definitions d ON d.definition_id OPERATOR(pg_catalog.=) s.definition_id
@@ -34,7 +38,8 @@ COMMENT ON COLUMN dialstack.active_sessions.api_key_id IS 'API key that created 
 CREATE VIEW dialstack.signing_key_status AS
 SELECT k.kid, k.key_number, k.purpose, k.alg, k.state, k.created_at, k.retired_at, k.revoked_at,
        k.public_jwk IS NOT NULL AS published,
-       CASE WHEN k.purpose OPERATOR(pg_catalog.<>) 'jwt' THEN coalesce(s.living, 0) END
+       CASE WHEN k.purpose OPERATOR(pg_catalog.<>) 'jwt'
+            THEN coalesce(s.living, 0) OPERATOR(pg_catalog.+) coalesce(c.living, 0) END
            AS living_sessions
   FROM dialstack.signing_keys k
   LEFT JOIN (SELECT key_number, pg_catalog.count(*) AS living
@@ -43,6 +48,14 @@ SELECT k.kid, k.key_number, k.purpose, k.alg, k.state, k.created_at, k.retired_a
                 AND expires_at OPERATOR(pg_catalog.>) pg_catalog.clock_timestamp()
               GROUP BY key_number) s
     ON s.key_number OPERATOR(pg_catalog.=) k.key_number
+  LEFT JOIN (SELECT n.number, pg_catalog.count(*) AS living
+               FROM dialstack.client_sessions
+              CROSS JOIN LATERAL (VALUES (pg_catalog.int4send(key_number)),
+                                         (pg_catalog.substr(sealed_key, 1, 4))) AS n (number)
+              WHERE revoked_at IS NULL
+                AND expires_at OPERATOR(pg_catalog.>) pg_catalog.clock_timestamp()
+              GROUP BY n.number) c
+    ON c.number OPERATOR(pg_catalog.=) pg_catalog.int4send(k.key_number)
  WHERE dialstack.access_admin();
 COMMENT ON VIEW dialstack.signing_key_status IS 'the key ring without its secrets, and what depends on each key';
 COMMENT ON COLUMN dialstack.signing_key_status.kid IS 'key id, as in the header of a token';
@@ -54,7 +67,7 @@ COMMENT ON COLUMN dialstack.signing_key_status.created_at IS 'when it was made';
 COMMENT ON COLUMN dialstack.signing_key_status.retired_at IS 'when a newer key took over';
 COMMENT ON COLUMN dialstack.signing_key_status.revoked_at IS 'when it was revoked';
 COMMENT ON COLUMN dialstack.signing_key_status.published IS 'whether it has a public part';
-COMMENT ON COLUMN dialstack.signing_key_status.living_sessions IS 'living sessions whose data it encrypts (seal), or whose client token it makes (token); null for jwt';
+COMMENT ON COLUMN dialstack.signing_key_status.living_sessions IS 'living sessions whose data or user_identifier_key it encrypts (seal), or whose client token it makes (token); null for jwt';
 
 CREATE VIEW dialstack.refresh_reuse WITH (security_barrier) AS
 SELECT a.at, p.product, e.env, d.tag, a.session_id, a.subject AS identifier, a.ip, a.user_agent
@@ -84,11 +97,10 @@ SELECT k.api_key_id, p.product, e.env, k.kind, k.name, k.hint,
   LEFT JOIN (dialstack.environments e
              JOIN dialstack.products p ON p.product_id OPERATOR(pg_catalog.=) e.product_id)
     ON e.env_id OPERATOR(pg_catalog.=) k.env_id
-  LEFT JOIN (SELECT (detail OPERATOR(pg_catalog.->>) 'api_key_id')::pg_catalog.uuid AS api_key_id,
-                    pg_catalog.count(*) AS uses, pg_catalog.max(at) AS last_used_at
+  LEFT JOIN (SELECT api_key_id, pg_catalog.count(*) AS uses, pg_catalog.max(at) AS last_used_at
                FROM dialstack.activity
-              WHERE detail OPERATOR(pg_catalog.?) 'api_key_id'
-              GROUP BY 1) a
+              WHERE api_key_id IS NOT NULL
+              GROUP BY api_key_id) a
     ON a.api_key_id OPERATOR(pg_catalog.=) k.api_key_id
  WHERE dialstack.access_admin();
 COMMENT ON VIEW dialstack.api_key_usage IS 'the API keys, and how often each was used as far as activity is kept; reading leaves no activity';

@@ -70,7 +70,7 @@ BEGIN
            AND c.relrowsecurity
            AND a.attname OPERATOR(pg_catalog.=) ANY (ARRAY[
                'root_key', 'root_fingerprint', 'wrapped', 'sealed_data', 'subject', 'identifier',
-               'ip', 'user_agent', 'detail', 'key_hash', 'hint', 'connected_account_ids',
+               'ip', 'user_agent', 'sealed_key', 'key_hash', 'hint', 'connected_account_ids',
                'connect_webview_ids', 'user_identity_ids']::pg_catalog.name[])
     LOOP
         EXECUTE pg_catalog.format('ALTER TABLE %s ALTER COLUMN %I SET STATISTICS 0',

@@ -1,12 +1,69 @@
-//! Client sessions.
+//! Client sessions: a token that reaches only what a user has connected.
+
+use std::collections::HashMap;
 
 use pgrx::datum::TimestampWithTimeZone;
 use pgrx::prelude::*;
+use uuid::Uuid;
 
 use super::function::{Result, functions};
-use super::uuid;
-use crate::service::client_sessions::{self, Ids, IfThere, List, Place, Request};
-use crate::tables::client_sessions::ClientFilter;
+use super::pg_uuid;
+use crate::error;
+use crate::pg::roles::AsOwner;
+use crate::rls::device_count;
+use crate::service::client_sessions::create::{IfExists, Request, create};
+use crate::service::client_sessions::read::{self, List};
+use crate::service::client_sessions::{Ids, Named, Place, Session, Sessions, end, grant};
+
+/// A client session as its functions return it.
+struct ClientRow {
+    workspace_id: pgrx::Uuid,
+    client_session_id: pgrx::Uuid,
+    token: String,
+    user_identifier_key: Option<String>,
+    created_at: TimestampWithTimeZone,
+    expires_at: TimestampWithTimeZone,
+    device_count: i64,
+    connected_account_ids: Vec<pgrx::Uuid>,
+    third_party_account_ids: Vec<pgrx::Uuid>,
+    connect_webview_ids: Vec<pgrx::Uuid>,
+    user_identity_ids: Vec<pgrx::Uuid>,
+}
+
+/// The rows of sessions of one environment; devices are counted for all at once.
+fn rows(found: Sessions) -> error::Result<Vec<ClientRow>> {
+    let mut accounts: Vec<Uuid> = found
+        .sessions
+        .iter()
+        .flat_map(|session| session.stored.grants.connected_account_ids.iter().copied())
+        .collect();
+    accounts.sort_unstable();
+    accounts.dedup();
+    let devices = device_count::by_account(&AsOwner::enter()?, &found.env, &accounts)?;
+    let workspace_id = pgrx::Uuid::from_bytes(found.env.product_id);
+    let row = |session| row(workspace_id, session, &devices);
+    Ok(found.sessions.into_iter().map(row).collect())
+}
+
+fn row(workspace_id: pgrx::Uuid, session: Session, devices: &HashMap<Uuid, i64>) -> ClientRow {
+    let stored = session.stored;
+    let accounts = stored.grants.connected_account_ids;
+    let count = |id: &Uuid| devices.get(id).copied().unwrap_or_default();
+    let pg = |ids: &[Uuid]| ids.iter().map(pg_uuid).collect::<Vec<_>>();
+    ClientRow {
+        workspace_id,
+        client_session_id: pg_uuid(&stored.session_id),
+        token: session.token,
+        user_identifier_key: session.user_identifier_key.map(|key| key.to_string()),
+        created_at: stored.created_at,
+        expires_at: stored.expires_at,
+        device_count: accounts.iter().map(count).sum(),
+        connected_account_ids: pg(&accounts),
+        third_party_account_ids: pg(&accounts),
+        connect_webview_ids: pg(&stored.grants.connect_webview_ids),
+        user_identity_ids: pg(&stored.grants.user_identity_ids),
+    }
+}
 
 functions! { FUNCTIONS;
     rows {
@@ -37,13 +94,13 @@ functions! { FUNCTIONS;
         env: default!(Option<&str>, "NULL"),
     ) => rows shared {
         let request = Request {
-            key: user_identifier_key,
-            accounts: connected_account_ids,
-            webviews: connect_webview_ids,
-            identities: user_identity_ids,
+            user_identifier_key,
+            connected_account_ids,
+            connect_webview_ids,
+            user_identity_ids,
             expires_at,
         };
-        client_sessions::create(Place { product, env }, request, IfThere::Unmodified)?
+        rows(create(Place { product, env }, request, IfExists::Unmodified)?)?
     }
 
     /// As client_session_create, but an expiry that is given replaces that of a living session.
@@ -59,13 +116,13 @@ functions! { FUNCTIONS;
         env: default!(Option<&str>, "NULL"),
     ) => rows shared {
         let request = Request {
-            key: user_identifier_key,
-            accounts: connected_account_ids,
-            webviews: connect_webview_ids,
-            identities: user_identity_ids,
+            user_identifier_key,
+            connected_account_ids,
+            connect_webview_ids,
+            user_identity_ids,
             expires_at,
         };
-        client_sessions::create(Place { product, env }, request, IfThere::MoveExpiry)?
+        rows(create(Place { product, env }, request, IfExists::MoveExpiry)?)?
     }
 
     /// One client session, with the count of its devices; without id and key the caller's own.
@@ -77,7 +134,8 @@ functions! { FUNCTIONS;
         product: default!(Option<&str>, "NULL"),
         env: default!(Option<&str>, "NULL"),
     ) => rows shared {
-        client_sessions::get(Place { product, env }, client_session_id, user_identifier_key)?
+        let named = Named { client_session_id, user_identifier_key };
+        rows(read::get(Place { product, env }, named)?)?
     }
 
     /// A page of living client sessions, newest first.
@@ -94,14 +152,16 @@ functions! { FUNCTIONS;
         product: default!(Option<&str>, "NULL"),
         env: default!(Option<&str>, "NULL"),
     ) => page shared {
-        let filter = ClientFilter {
-            session_id: client_session_id.map(uuid),
-            user_identifier_key,
-            connect_webview_id: connect_webview_id.map(uuid),
-            user_identity_id: user_identity_id.map(uuid),
-            without_key: without_user_identifier_key.filter(|without| *without),
-        };
-        client_sessions::list(&List { place: Place { product, env }, filter, page, per_page })?
+        let (sessions, total) = read::list(&List {
+            place: Place { product, env },
+            named: Named { client_session_id, user_identifier_key },
+            connect_webview_id,
+            user_identity_id,
+            without_user_identifier_key,
+            page,
+            per_page,
+        })?;
+        (rows(sessions)?, Some(total))
     }
 
     /// Adds to what a client session reaches, from the next statement on; never takes away.
@@ -116,8 +176,10 @@ functions! { FUNCTIONS;
         product: default!(Option<&str>, "NULL"),
         env: default!(Option<&str>, "NULL"),
     ) => rows shared {
-        let added = [connected_account_ids, connect_webview_ids, user_identity_ids];
-        client_sessions::grant_access(Place { product, env }, client_session_id, user_identifier_key, added)?
+        let place = Place { product, env };
+        let named = Named { client_session_id, user_identifier_key };
+        let (accounts, webviews) = (connected_account_ids, connect_webview_ids);
+        rows(grant::grant(place, named, accounts, webviews, user_identity_ids)?)?
     }
 
     /// Revokes a client session: its token is dead, its row stays.
@@ -128,7 +190,7 @@ functions! { FUNCTIONS;
         product: default!(Option<&str>, "NULL"),
         env: default!(Option<&str>, "NULL"),
     ) -> Result<()> {
-        Ok(client_sessions::revoke(Place { product, env }, client_session_id)?)
+        Ok(end::revoke(Place { product, env }, client_session_id)?)
     }
 
     /// Deletes a client session, token and row.
@@ -139,6 +201,6 @@ functions! { FUNCTIONS;
         product: default!(Option<&str>, "NULL"),
         env: default!(Option<&str>, "NULL"),
     ) -> Result<()> {
-        Ok(client_sessions::delete(Place { product, env }, client_session_id)?)
+        Ok(end::delete(Place { product, env }, client_session_id)?)
     }
 }

@@ -11,7 +11,6 @@ use super::pg_uuid;
 use super::verify::{VerdictRow, live_row};
 use crate::pg::call_site::remembering;
 use crate::pg::datum::record::Value;
-use crate::pg::datum::varlena::Varlena;
 use crate::service::identity::{self, Place, Standing, holds_scope};
 use crate::service::present;
 use crate::service::session_data::SessionData;
@@ -54,7 +53,7 @@ fn of_live_at(
 }
 
 fn identifier(live: &LiveSession) -> Option<pg_sys::Datum> {
-    live.session.user().into_datum()
+    live.session.user()?.identifier.into_datum()
 }
 
 fn account(live: &LiveSession) -> Option<pg_sys::Datum> {
@@ -62,13 +61,13 @@ fn account(live: &LiveSession) -> Option<pg_sys::Datum> {
 }
 
 fn connected_accounts(live: &LiveSession) -> Option<pg_sys::Datum> {
-    let ids = live.session.row.connected_account_ids.as_ref();
-    ids.map(Varlena::datum)
+    live.session
+        .client()
+        .map(|of| of.connected_account_ids.datum())
 }
 
 fn user_identities(live: &LiveSession) -> Option<pg_sys::Datum> {
-    let ids = live.session.row.user_identity_ids.as_ref();
-    ids.map(Varlena::datum)
+    live.session.client().map(|of| of.user_identity_ids.datum())
 }
 
 fn refusal(standing: &Standing) -> Option<pg_sys::Datum> {
@@ -80,12 +79,12 @@ fn refusal(standing: &Standing) -> Option<pg_sys::Datum> {
 
 helpers! { HELPERS;
     /// Id of the session of the presented token.
-    "current_session_id" 16 of_live(|live| pg_uuid(&live.session.row.session_id).into_datum()),
+    "current_session_id" 16 of_live(|live| pg_uuid(&live.session.session_id).into_datum()),
     "CREATE FUNCTION dialstack.current_session_id() RETURNS uuid \
      LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'current_session_id_wrapper';";
 
     /// Kind of the session: user, account or client.
-    "current_session_kind" -1 of_live(|live| live.session.row.kind.as_str().into_datum()),
+    "current_session_kind" -1 of_live(|live| live.session.family().as_str().into_datum()),
     "CREATE FUNCTION dialstack.current_session_kind() RETURNS text \
      LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'current_session_kind_wrapper';";
 
@@ -125,12 +124,12 @@ helpers! { HELPERS;
      LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'current_tag_wrapper';";
 
     /// Scopes that the session holds.
-    "current_scopes" -1 of_live(|live| live.session.row.scopes.clone().into_datum()),
+    "current_scopes" -1 of_live(|live| live.session.scopes.clone().into_datum()),
     "CREATE FUNCTION dialstack.current_scopes() RETURNS text[] \
      LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'current_scopes_wrapper';";
 
     /// Data of the user session, as it is now.
-    "current_data" -1 of_live(|live| live.session.data.as_ref().map(SessionData::datum)),
+    "current_data" -1 of_live(|live| live.session.data().map(SessionData::datum)),
     "CREATE FUNCTION dialstack.current_data() RETURNS jsonb \
      LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'current_data_wrapper';";
 

@@ -26,7 +26,7 @@ mod triggers;
 mod user_sessions;
 mod verify;
 
-use crate::pg::datum::uuid::{pg_uuid, uuid};
+use crate::pg::datum::uuid::pg_uuid;
 use crate::service::access::Functions;
 use crate::service::required;
 

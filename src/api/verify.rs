@@ -18,16 +18,15 @@ pub(super) type VerdictRow = Record<12>;
 
 pub(super) fn live_row(live: &LiveSession) -> VerdictRow {
     let session = &live.session;
-    let row = &session.row;
     Record([
         true.into_datum(),
         None,
-        row.kind.as_str().into_datum(),
-        pg_uuid(&row.session_id).into_datum(),
+        session.family().as_str().into_datum(),
+        pg_uuid(&session.session_id).into_datum(),
         session.identifier().into_datum(),
         session.account().into_datum(),
-        session.data.as_ref().map(SessionData::datum),
-        row.scopes.clone().into_datum(),
+        session.data().map(SessionData::datum),
+        session.scopes.clone().into_datum(),
         timestamptz(session.expires_at()).into_datum(),
         live.env.product.as_str().into_datum(),
         live.env.env.as_str().into_datum(),

@@ -36,7 +36,7 @@ pub struct Logged {
     pub reason: Option<String>,
     /// The session.
     pub session_id: Option<pgrx::Uuid>,
-    /// Identifier, account or user_identifier_key.
+    /// Identifier of the user, or account.
     pub identifier: Option<String>,
     /// Microseconds inside the database.
     pub latency_us: Option<i32>,
@@ -44,7 +44,7 @@ pub struct Logged {
     pub ip: Option<Inet>,
     /// User agent of the user.
     pub user_agent: Option<String>,
-    /// More, by operation.
+    /// `{"api_key_id": …}` where the caller presented an API key.
     pub detail: Option<JsonText>,
 }
 
@@ -82,7 +82,9 @@ macro_rules! page {
     ($user:literal, $limit:literal, $offset:literal) => {
         concat!(
             "SELECT a.activity_id, a.at, p.product, n.env, d.tag, a.kind, a.operation, a.status, \
-                    a.reason, a.session_id, a.subject, a.latency_us, a.ip, a.user_agent, a.detail \
+                    a.reason, a.session_id, a.subject, a.latency_us, a.ip, a.user_agent, \
+                    CASE WHEN a.api_key_id IS NOT NULL \
+                         THEN jsonb_build_object('api_key_id', a.api_key_id) END \
                FROM (SELECT a.* FROM unnest($1) AS e (env_id) \
                       CROSS JOIN LATERAL ( \
                             SELECT * FROM dialstack.activity a \

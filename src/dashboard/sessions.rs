@@ -3,9 +3,8 @@
 use crate::error::{Code, Coded, Error, Result};
 use crate::pg::clock;
 use crate::pg::datum::uuid::uuid;
-use crate::service::{caller, configuration, required};
+use crate::service::{caller, configuration, key_ring, required};
 use crate::session::{Page, check_identifier};
-use crate::tables::sessions;
 use crate::tables::sessions::list::{self as stored, Filter, Info, Listed};
 
 /// The arguments of `session_list`.
@@ -50,17 +49,20 @@ pub fn list(call: &List<'_>) -> Result<(Vec<Listed>, Option<i64>)> {
     Ok((rows, total.transpose()?))
 }
 
-/// One session, dead or alive.
+/// One session of any family, dead or alive.
 ///
 /// # Errors
 /// `SESSION_NOT_FOUND`; `LIST_FAILED` for NULL; those of [`caller::narrow`].
 pub fn info(session_id: Option<pgrx::Uuid>) -> Result<Info> {
     let session_id = uuid(required(session_id, "session_id", Code::ListFailed)?);
-    if let Some(row) = sessions::by_id(&session_id)? {
-        caller::narrow(row.env_id)?;
-    }
-    stored::info(&session_id, clock::now())?.ok_or_else(|| {
+    let mut info = stored::info(&session_id, clock::now())?.ok_or_else(|| {
         Error::new(Code::SessionNotFound, "there is no session with that id")
             .hint("It may have been purged, or never existed; dialstack.session_list() shows what there is.")
-    })
+    })?;
+    caller::narrow(info.env_id)?;
+    if let Some(sealed) = &info.sealed_key {
+        let key = key_ring::open_identifier_key(info.env_id, sealed)?;
+        info.listed.identifier = key.map(|key| key.to_string());
+    }
+    Ok(info)
 }

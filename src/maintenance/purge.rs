@@ -7,29 +7,76 @@ use pgrx::datum::TimestampWithTimeZone;
 use pgrx::pg_sys;
 
 use crate::error::Result;
+use crate::guc;
 use crate::maintenance::horizon::Horizon;
 use crate::pg::clock::{self, Micros, timestamptz};
 use crate::pg::roles::AsOwner;
 use crate::pg::statements::{Statement, bind};
-use crate::tables::sessions;
 
 /// Sessions that are looked for at once. The next look begins behind what this one has deleted, which
 /// is still in the index until the transaction ends: a look for each batch would read that again and
 /// again.
 const WINDOW: i64 = 100_000;
 
-static DUE: Statement = Statement::new(
-    "SELECT session_id FROM dialstack.sessions \
-           WHERE purge_after < ($1 AT TIME ZONE 'UTC')::date ORDER BY purge_after LIMIT $2",
+/// The statements that purge one of the tables of sessions.
+struct Sessions {
+    /// Those that may be due, by the coarse day.
+    due: Statement,
+    /// Of these ids, those that nobody else has locked, and when they died: the day is coarse, and the retention may
+    /// have been changed since.
+    lock: Statement,
+    /// Computes the day from the row and the present retention. No verdict changes by it.
+    postpone: Statement,
+    /// Run before `delete`.
+    before: Option<&'static Statement>,
+    delete: Statement,
+}
+
+macro_rules! sessions {
+    ($table:literal, $before:expr, $unless:literal) => {
+        Sessions {
+            due: Statement::new(concat!(
+                "SELECT session_id FROM dialstack.",
+                $table,
+                " WHERE purge_after < ($1 AT TIME ZONE 'UTC')::date ORDER BY purge_after LIMIT $2"
+            )),
+            lock: Statement::new(concat!(
+                "SELECT session_id, least(expires_at, coalesce(revoked_at, expires_at)) \
+                       FROM dialstack.",
+                $table,
+                " WHERE session_id = ANY ($1) AND purge_after < ($2 AT TIME ZONE 'UTC')::date \
+                        FOR UPDATE SKIP LOCKED"
+            )),
+            postpone: Statement::new(concat!(
+                "UPDATE dialstack.",
+                $table,
+                " SET purge_after = \
+                          ((least(expires_at, coalesce(revoked_at, expires_at)) \
+                            + $2 * interval '1 microsecond') AT TIME ZONE 'UTC')::date \
+                       WHERE session_id = ANY ($1)"
+            )),
+            before: $before,
+            delete: Statement::new(concat!(
+                "DELETE FROM dialstack.",
+                $table,
+                " s WHERE session_id = ANY ($1)",
+                $unless
+            )),
+        }
+    };
+}
+
+/// Users' sessions whose user's row was locked just now stay until the next time.
+static USERS_AND_ACCOUNTS: Sessions = sessions!(
+    "sessions",
+    Some(&REMEMBER_USERS),
+    " AND NOT EXISTS ( \
+          SELECT FROM dialstack.session_users u \
+           WHERE u.env_id = s.env_id AND u.definition_id = s.definition_id \
+             AND u.identifier = s.subject AND u.last_seen < s.last_seen_at)"
 );
 
-/// The day is coarse, and the retention may have been changed since: the row tells when it died.
-static LOCK: Statement = Statement::new(
-    "SELECT session_id, least(expires_at, coalesce(revoked_at, expires_at)) \
-            FROM dialstack.sessions \
-           WHERE session_id = ANY ($1) AND purge_after < ($2 AT TIME ZONE 'UTC')::date \
-             FOR UPDATE SKIP LOCKED",
-);
+static CLIENTS: Sessions = sessions!("client_sessions", None, "");
 
 /// Copies `last_seen_at` to the user's row before the session is purged.
 static REMEMBER_USERS: Statement = Statement::new(
@@ -52,16 +99,6 @@ static REMEMBER_USERS: Statement = Statement::new(
              AND u.identifier = b.identifier",
 );
 
-/// A session whose user's row was locked just now stays until the next time.
-static DELETE: Statement = Statement::new(
-    "DELETE FROM dialstack.sessions s \
-           WHERE session_id = ANY ($1) \
-             AND NOT EXISTS ( \
-                 SELECT FROM dialstack.session_users u \
-                  WHERE u.env_id = s.env_id AND u.definition_id = s.definition_id \
-                    AND u.identifier = s.subject AND u.last_seen < s.last_seen_at)",
-);
-
 /// What came of a step.
 #[derive(Default)]
 pub struct Purged {
@@ -74,24 +111,39 @@ pub struct Purged {
 /// Deletes the sessions that are dead for longer than the retention.
 pub fn sessions(owner: &AsOwner, horizon: &Horizon, batch: u32) -> Result<Purged> {
     let mut purged = Purged::default();
+    for table in [&USERS_AND_ACCOUNTS, &CLIENTS] {
+        purge(owner, table, horizon, batch, &mut purged)?;
+    }
+    Ok(purged)
+}
+
+fn purge(
+    owner: &AsOwner,
+    table: &'static Sessions,
+    horizon: &Horizon,
+    batch: u32,
+    purged: &mut Purged,
+) -> Result<()> {
     loop {
         let arguments = [bind(timestamptz(horizon.now)), bind(WINDOW)];
-        let due = DUE.read(owner, &arguments, |row| row.required::<pgrx::Uuid>(1))?;
+        let due = table
+            .due
+            .read(owner, &arguments, |row| row.required::<pgrx::Uuid>(1))?;
         let mut settled = 0;
         for ids in due.chunks(batch as usize) {
             if horizon.is_late() {
                 purged.more = true;
-                return Ok(purged);
+                return Ok(());
             }
-            let batch = batch_of_sessions(owner, horizon, ids)?;
+            let batch = purge_batch(owner, table, horizon, ids)?;
             purged.rows += batch.deleted;
             settled += batch.deleted + batch.postponed;
             pg_sys::check_for_interrupts!();
         }
         if settled == 0 {
             // What is left is locked by somebody.
-            purged.more = !due.is_empty();
-            return Ok(purged);
+            purged.more |= !due.is_empty();
+            return Ok(());
         }
     }
 }
@@ -101,9 +153,14 @@ struct Batch {
     postponed: u64,
 }
 
-fn batch_of_sessions(owner: &AsOwner, horizon: &Horizon, ids: &[pgrx::Uuid]) -> Result<Batch> {
+fn purge_batch(
+    owner: &AsOwner,
+    table: &'static Sessions,
+    horizon: &Horizon,
+    ids: &[pgrx::Uuid],
+) -> Result<Batch> {
     let arguments = [bind(ids.to_vec()), bind(timestamptz(horizon.now))];
-    let locked = LOCK.write(owner, &arguments, |row| {
+    let locked = table.lock.write(owner, &arguments, |row| {
         let died_at: TimestampWithTimeZone = row.required(2)?;
         Ok((row.required::<pgrx::Uuid>(1)?, clock::micros(died_at)))
     })?;
@@ -113,14 +170,16 @@ fn batch_of_sessions(owner: &AsOwner, horizon: &Horizon, ids: &[pgrx::Uuid]) -> 
     let ids =
         |rows: Vec<(pgrx::Uuid, Micros)>| rows.into_iter().map(|(id, _)| id).collect::<Vec<_>>();
     let (early, dead) = (ids(early), ids(dead));
-    let postponed = sessions::change::postpone_purge(owner, early)?;
+    let arguments = [bind(early), bind(guc::session_retention_micros())];
+    let postponed = table.postpone.execute(owner, &arguments)?;
     // Even a DELETE of no row would empty the caches of every backend.
-    let deleted = if dead.is_empty() {
-        0
-    } else {
-        REMEMBER_USERS.execute(owner, &[bind(dead.clone())])?;
-        DELETE.execute(owner, &[bind(dead)])?
-    };
+    let mut deleted = 0;
+    if !dead.is_empty() {
+        if let Some(before) = table.before {
+            before.execute(owner, &[bind(dead.clone())])?;
+        }
+        deleted = table.delete.execute(owner, &[bind(dead)])?;
+    }
     Ok(Batch { deleted, postponed })
 }
 
@@ -195,6 +254,8 @@ static OLD_KEYS: Statement = Statement::new(
 /// too, since their tokens are told apart from forged ones as long as their rows stay.
 static NEEDED: Statement = Statement::new(
     "SELECT EXISTS (SELECT FROM dialstack.sessions WHERE created_at < $1 OR key_number = $2) \
+              OR EXISTS (SELECT FROM dialstack.client_sessions \
+                          WHERE created_at < $1 OR key_number = $2) \
               OR EXISTS (SELECT FROM pg_catalog.pg_stat_activity \
                           WHERE datname = current_database() AND xact_start < $1) \
               OR EXISTS (SELECT FROM pg_catalog.pg_prepared_xacts \
@@ -259,9 +320,8 @@ static API_KEYS: Statement = Statement::new(
     "DELETE FROM dialstack.api_keys k \
            WHERE least(k.revoked_at, k.expires_at) < $1 \
              AND (k.kind <> 'publishable' OR NOT EXISTS ( \
-                 SELECT FROM dialstack.sessions s \
-                  WHERE s.kind = 'client' AND s.env_id = k.env_id \
-                    AND s.api_key_id = k.api_key_id))",
+                 SELECT FROM dialstack.client_sessions s \
+                  WHERE s.env_id = k.env_id AND s.api_key_id = k.api_key_id))",
 );
 
 /// Deletes API keys that were revoked or have expired longer ago than the retention.

@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use pgrx::datum::{Interval, TimestampWithTimeZone};
+use uuid::Uuid;
 
 use crate::error::{Code, Error, Result};
 use crate::pg::clock::{self, Micros, timestamptz};
@@ -20,13 +21,13 @@ pub struct Changed {
     pub expires_at: TimestampWithTimeZone,
 }
 
-/// A living user session, its row locked, and its definition.
+/// A living user session, its row locked, its definition, and the API key that the caller presents.
 fn lock_living(
     owner: &AsOwner,
     session_id: Option<pgrx::Uuid>,
     now: Micros,
     code: Code,
-) -> Result<(SessionRow, Rc<StoredDefinition>)> {
+) -> Result<(SessionRow, Rc<StoredDefinition>, Option<Uuid>)> {
     let session_id = uuid(required(session_id, "session_id", code)?);
     change::lock(owner, &session_id)?;
     let row = sessions::by_id(&session_id)?.filter(|row| row.lives(now));
@@ -34,16 +35,18 @@ fn lock_living(
         Some(id) => configuration::definition_by_id(id)?,
         None => None,
     };
-    if let Some(row) = &row {
-        caller::narrow(row.env_id)?;
-    }
-    row.zip(stored).ok_or_else(|| {
-        Error::new(
+    let api_key_id = match &row {
+        Some(row) => caller::narrow(row.env_id)?,
+        None => None,
+    };
+    let (Some(row), Some(stored)) = (row, stored) else {
+        return Err(Error::new(
             Code::SessionNotFound,
             "there is no living user session with that id",
         )
-        .hint("dialstack.session_info() shows whether it was revoked or has expired.")
-    })
+        .hint("dialstack.session_info() shows whether it was revoked or has expired."));
+    };
+    Ok((row, stored, api_key_id))
 }
 
 /// Replaces the data of a living session. Access tokens that are out keep the old data.
@@ -55,9 +58,9 @@ pub fn update_data(session_id: Option<pgrx::Uuid>, data: Option<SessionData>) ->
     let code = Code::CreateFailed;
     let data = required(data, "data", code)?;
     let owner = AsOwner::enter()?;
-    let (row, stored) = lock_living(&owner, session_id, clock::now(), code)?;
+    let (row, stored, _) = lock_living(&owner, session_id, clock::now(), code)?;
     let checked = tokens::check_against(&stored, &data.text())?;
-    if row.subject.as_deref() != Some(&checked.identifier) {
+    if row.subject != checked.identifier {
         return Err(
             Error::new(code, "the data names another user than the session's")
                 .detail(format!("The selector is {}.", stored.definition.selector))
@@ -93,7 +96,7 @@ pub fn extend(session_id: Option<pgrx::Uuid>, by: Option<Interval>) -> Result<Ch
     }
     let now = clock::now();
     let owner = AsOwner::enter()?;
-    let (row, stored) = lock_living(&owner, session_id, now, code)?;
+    let (row, stored, api_key_id) = lock_living(&owner, session_id, now, code)?;
     // A session ends on a full second.
     let mut expires_at = clock::ceil_to_second(clock::add(row.expires_at, &by, code)?);
     if expires_at <= row.expires_at {
@@ -118,7 +121,7 @@ pub fn extend(session_id: Option<pgrx::Uuid>, by: Option<Interval>) -> Result<Ch
             expires_at = expires_at.min(end.max(row.expires_at));
         }
     }
-    if !change::extend(&owner, &row, expires_at, now)? {
+    if !change::extend(&owner, &row, expires_at, now, api_key_id)? {
         return Err(revocations::conflict());
     }
     Ok(Changed {

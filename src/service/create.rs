@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use pgrx::datum::Interval;
+use uuid::Uuid;
 
 use crate::error::{Code, Error, Result};
 use crate::pg::clock;
@@ -57,7 +58,7 @@ pub fn create(call: &Create<'_>) -> Result<Tokens> {
         identifier: &checked.identifier,
     };
     let owner = AsOwner::enter()?;
-    make_room(&owner, &definition.definition, user)?;
+    make_room(&owner, &definition.definition, user, api_key_id)?;
 
     let now = clock::now();
     let expires_in = call.expires_in.as_ref();
@@ -112,7 +113,12 @@ pub fn create(call: &Create<'_>) -> Result<Tokens> {
 
 /// Where the definition has a cap, locks the user's row so that nobody else adds a session, and at the cap evicts
 /// the oldest sessions or denies the new one.
-fn make_room(owner: &AsOwner, definition: &Definition, user: UserKey<'_>) -> Result<()> {
+fn make_room(
+    owner: &AsOwner,
+    definition: &Definition,
+    user: UserKey<'_>,
+    api_key_id: Option<Uuid>,
+) -> Result<()> {
     let Some(max) = definition.max_sessions else {
         return Ok(());
     };
@@ -126,9 +132,10 @@ fn make_room(owner: &AsOwner, definition: &Definition, user: UserKey<'_>) -> Res
                 let which = Which::One {
                     session_id,
                     env_id: user.env_id,
-                    definition_id: user.definition_id,
+                    definition_id: Some(user.definition_id),
                 };
-                revocations::revoke(owner, &which, revocations::EVICTED, now)?;
+                let cause = revocations::EVICTED.by(Origin::of_key(api_key_id));
+                revocations::revoke(owner, &which, cause, now)?;
             }
             Ok(())
         }

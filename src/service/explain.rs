@@ -4,12 +4,10 @@ use serde_json::{Value, json};
 
 use crate::error::Result;
 use crate::pg::clock::{self, Micros};
-use crate::service::configuration;
 use crate::service::key_ring;
-use crate::service::session_data::SessionData;
+use crate::service::named_session::Of;
 use crate::service::verdict::{self, Verdict};
 use crate::session::Expected;
-use crate::tables::sessions;
 use crate::token::{AuthenticToken, Rejected};
 
 /// What a resource server may know of a token (RFC 7662, section 2.2); `{"active": false}` and nothing else for any
@@ -26,25 +24,24 @@ pub fn introspect(token: Option<&str>) -> Result<Value> {
         return Ok(inactive);
     };
     let session = &live.session;
-    let row = &session.row;
     let mut answer = json!({
         "active": true,
         "client_id": live.env.product,
         "aud": format!("{}/{}", live.env.product, live.env.env),
         "iss": key_ring::ring()?.instance().issuer(),
-        "sid": row.session_id.to_string(),
+        "sid": session.session_id.to_string(),
         "token_type": "Bearer",
         "exp": clock::unix_seconds(session.expires_at()),
-        "iat": clock::unix_seconds(row.created_at),
+        "iat": clock::unix_seconds(session.created_at),
     });
-    if let Some(subject) = &row.subject {
+    if let Some(subject) = session.identifier().or(session.account()) {
         answer["sub"] = json!(subject);
     }
     if let Some(tag) = session.tag() {
         answer["tag"] = json!(tag);
-        answer["username"] = json!(row.subject);
+        answer["username"] = json!(session.identifier());
     }
-    if let Some(scopes) = &row.scopes {
+    if let Some(scopes) = &session.scopes {
         answer["scope"] = json!(scopes.join(" "));
     }
     if let Ok(AuthenticToken {
@@ -114,7 +111,7 @@ fn checks(token: Option<&str>) -> Result<Vec<(&'static str, bool, String)>> {
         true,
         format!("made here with key number {}", authentic.key_number),
     ));
-    let Some(row) = sessions::by_id(&authentic.session_id)? else {
+    let Some((session, _)) = verdict::session_of(&authentic)? else {
         steps.push((
             "session",
             false,
@@ -122,9 +119,8 @@ fn checks(token: Option<&str>) -> Result<Vec<(&'static str, bool, String)>> {
         ));
         return Ok(steps);
     };
-    steps.push(("session", true, format!("session {}", row.session_id)));
-    let env = configuration::env_by_id(row.env_id)?;
-    steps.push(match &env {
+    steps.push(("session", true, format!("session {}", session.session_id)));
+    steps.push(match &session.env {
         Some(env) => ("environment", true, format!("{}/{}", env.product, env.env)),
         None => (
             "environment",
@@ -132,13 +128,13 @@ fn checks(token: Option<&str>) -> Result<Vec<(&'static str, bool, String)>> {
             "its environment was deleted".to_owned(),
         ),
     });
-    if let Some(definition_id) = row.definition_id {
-        steps.push(match configuration::definition_by_id(definition_id)? {
+    if let Of::User(of) = &session.of {
+        steps.push(match &of.definition {
             Some(stored) => ("definition", true, stored.definition.tag.clone()),
             None => ("definition", false, "its definition was deleted".to_owned()),
         });
     }
-    steps.push(match &row.revoke_reason {
+    steps.push(match &session.revoke_reason {
         None => ("revoked", true, "it is not revoked".to_owned()),
         Some(reason) => ("revoked", false, format!("it was revoked: {reason}")),
     });
@@ -146,20 +142,17 @@ fn checks(token: Option<&str>) -> Result<Vec<(&'static str, bool, String)>> {
         let at = clock::from_unix_seconds(claims.expires_at);
         steps.push(("token expiry", now < at, expiry("the token", at, now)));
     }
-    let lives = now < row.expires_at;
     steps.push((
         "session expiry",
-        lives,
-        expiry("the session", row.expires_at, now),
+        now < session.ends_at,
+        expiry("the session", session.ends_at, now),
     ));
-    if row.sealed_data.is_some() {
-        let opens = SessionData::of(&row)?.is_some();
-        let detail = if opens {
-            "its data can be decrypted"
-        } else {
-            "the key of its data is gone"
+    if let Of::User(of) = &session.of {
+        let detail = match of.data {
+            Some(_) => "its data can be decrypted",
+            None => "the key of its data is gone",
         };
-        steps.push(("data", opens, detail.to_owned()));
+        steps.push(("data", of.data.is_some(), detail.to_owned()));
     }
     let verdict = verdict::verify(token, &Expected::default())?;
     steps.push(match verdict {

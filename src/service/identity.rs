@@ -160,7 +160,7 @@ impl Place<'_> {
 
 /// Whether the session holds a scope; false for NULL.
 pub fn holds_scope(live: &LiveSession, scope: Option<&str>) -> bool {
-    let scopes = live.session.row.scopes.as_deref().unwrap_or_default();
+    let scopes = live.session.scopes.as_deref().unwrap_or_default();
     scope.is_some_and(|scope| scopes.iter().any(|held| held == scope))
 }
 

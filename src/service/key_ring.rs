@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use serde_json::Value;
 use uuid::Uuid;
+use zeroize::Zeroizing;
 
 use crate::error::{Code, Error, Result};
 use crate::pg::cache::{Remembered, read_stable};
@@ -20,7 +21,7 @@ pub use crate::tables::signing_keys::{KeyRow, list};
 use crate::token::root_key::{RootKey, unwrap, wrap};
 use crate::token::{
     Algorithm, InstanceId, KeyEntry, KeyError, KeyRing, Material, Purpose, Rejected, Secret,
-    check_material, public_jwk,
+    check_material, public_jwk, sealed,
 };
 
 thread_local! {
@@ -60,6 +61,14 @@ pub fn with<T>(
         Err(Rejected::UnknownKey) => Ok(check(&*ring_with_unknown()?)),
         checked => Ok(checked),
     }
+}
+
+/// Decrypts the user_identifier_key of a client session. `None` where its key is gone and so the text.
+///
+/// # Errors
+/// `JWT_NOT_AVAILABLE` where the key ring can't be read.
+pub fn open_identifier_key(env_id: i32, form: &[u8]) -> Result<Option<Zeroizing<String>>> {
+    Ok(with(|ring| sealed::open_identifier_key(ring, env_id, form))?.ok())
 }
 
 /// Ring and root key are read as of one epoch.

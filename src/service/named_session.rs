@@ -2,11 +2,18 @@
 
 use std::rc::Rc;
 
+use uuid::Uuid;
+use zeroize::Zeroizing;
+
 use crate::error::Result;
 use crate::pg::clock::{self, Micros};
+use crate::pg::datum::varlena::Varlena;
 use crate::service::configuration::{self, Env, StoredDefinition};
+use crate::service::key_ring;
 use crate::service::session_data::SessionData;
 use crate::session::{Expected, Facts, Reason, judge};
+use crate::tables::client_sessions::ClientSessionRow;
+use crate::tables::session_users::UserKey;
 use crate::tables::sessions::SessionRow;
 use crate::token::Family;
 use crate::token::access::AccessClaims;
@@ -14,44 +21,115 @@ use crate::token::access::AccessClaims;
 /// The session that an authentic token names, alive or not: all that a verdict rests on but the time
 /// and what is asked for.
 pub struct NamedSession {
-    /// Its row.
-    pub row: SessionRow,
+    /// Its id.
+    pub session_id: Uuid,
+    /// The number of its environment.
+    pub env_id: i32,
+    /// When it was created.
+    pub created_at: Micros,
+    /// When it ends unless it is refreshed.
+    pub ends_at: Micros,
+    /// Why it was revoked, if it was.
+    pub revoke_reason: Option<String>,
+    /// Scopes that it holds; a session without any list has none.
+    pub scopes: Option<Vec<String>>,
     /// Its environment, unless that was deleted.
     pub env: Option<Rc<Env>>,
-    /// Its definition; user sessions only.
-    pub definition: Option<Rc<StoredDefinition>>,
-    /// Its data, as it is now; user sessions only.
-    pub data: Option<SessionData>,
+    /// What only its family has.
+    pub of: Of,
     /// When the token expires, where it has an expiry of its own.
-    pub token_expires_at: Option<Micros>,
+    token_expires_at: Option<Micros>,
     /// Product, environment and tag by the token's own claims.
-    pub claimed: Option<[String; 3]>,
+    claimed: Option<[String; 3]>,
+}
+
+/// A family of sessions, and what only its sessions have.
+pub enum Of {
+    /// User sessions.
+    User(OfUser),
+    /// Account sessions: the account.
+    Account(String),
+    /// Client sessions.
+    Client(OfClient),
+}
+
+/// What only user sessions have.
+pub struct OfUser {
+    /// The number of its definition.
+    pub definition_id: i32,
+    /// Its definition, unless that was deleted.
+    pub definition: Option<Rc<StoredDefinition>>,
+    /// The user.
+    pub identifier: String,
+    /// Its data, as it is now; none where the key of the data is gone.
+    pub data: Option<SessionData>,
+}
+
+/// What only client sessions have.
+pub struct OfClient {
+    /// Its user_identifier_key, if it has one that can be decrypted.
+    user_identifier_key: Option<Zeroizing<String>>,
+    /// Its connected accounts, a `uuid[]`.
+    pub connected_account_ids: Varlena,
+    /// Its user identities, a `uuid[]`.
+    pub user_identity_ids: Varlena,
 }
 
 impl NamedSession {
-    /// What the tables say of a session and of all that it rests on. `claims` are those of the access token that
-    /// names it, if one does.
+    /// What the tables say of a user or account session and of all that it rests on. `claims` are those of the
+    /// access token that names it, if one does.
     ///
     /// # Errors
     /// `JWT_NOT_AVAILABLE` where tables or keys can't be read.
-    pub fn load(row: SessionRow, claims: Option<AccessClaims>) -> Result<Self> {
-        let env = configuration::env_by_id(row.env_id)?;
-        let definition = match row.definition_id {
-            Some(id) => configuration::definition_by_id(id)?,
+    pub fn of_session(row: &SessionRow, claims: Option<&AccessClaims>) -> Result<Self> {
+        let of = match row.definition_id {
+            Some(definition_id) => Of::User(OfUser {
+                definition_id,
+                definition: configuration::definition_by_id(definition_id)?,
+                identifier: row.subject.clone(),
+                data: SessionData::of(row)?,
+            }),
+            None => Of::Account(row.subject.clone()),
+        };
+        Ok(NamedSession {
+            session_id: row.session_id,
+            env_id: row.env_id,
+            created_at: row.created_at,
+            ends_at: row.expires_at,
+            revoke_reason: row.revoke_reason.clone(),
+            scopes: row.scopes.clone(),
+            env: configuration::env_by_id(row.env_id)?,
+            of,
+            token_expires_at: claims.map(|claims| clock::from_unix_seconds(claims.expires_at)),
+            claimed: claims
+                .map(|claims| [&claims.product, &claims.env, &claims.tag].map(|name| name.clone())),
+        })
+    }
+
+    /// What the tables say of a client session and its environment.
+    ///
+    /// # Errors
+    /// As [`NamedSession::of_session`].
+    pub fn of_client(row: ClientSessionRow) -> Result<Self> {
+        let user_identifier_key = match &row.sealed_key {
+            Some(sealed) => key_ring::open_identifier_key(row.env_id, sealed)?,
             None => None,
         };
-        let data = match row.revoke_reason {
-            None => SessionData::of(&row)?,
-            Some(_) => None,
-        };
-        let expires_at = claims.as_ref().map(|claims| claims.expires_at);
         Ok(NamedSession {
-            row,
-            env,
-            definition,
-            data,
-            token_expires_at: expires_at.map(clock::from_unix_seconds),
-            claimed: claims.map(|claims| [claims.product, claims.env, claims.tag]),
+            session_id: row.session_id,
+            env_id: row.env_id,
+            created_at: row.created_at,
+            ends_at: row.expires_at,
+            revoke_reason: row.revoke_reason,
+            scopes: None,
+            env: configuration::env_by_id(row.env_id)?,
+            of: Of::Client(OfClient {
+                user_identifier_key,
+                connected_account_ids: row.connected_account_ids,
+                user_identity_ids: row.user_identity_ids,
+            }),
+            token_expires_at: None,
+            claimed: None,
         })
     }
 
@@ -63,36 +141,77 @@ impl NamedSession {
         *product == env.product && *name == env.env && self.tag().is_none_or(|stored| stored == tag)
     }
 
+    /// The family of the session.
+    pub fn family(&self) -> Family {
+        match self.of {
+            Of::User(_) => Family::User,
+            Of::Account(_) => Family::Account,
+            Of::Client(_) => Family::Client,
+        }
+    }
+
+    fn of_user(&self) -> Option<&OfUser> {
+        match &self.of {
+            Of::User(of) => Some(of),
+            Of::Account(_) | Of::Client(_) => None,
+        }
+    }
+
+    /// The definition; user sessions only.
+    pub fn definition(&self) -> Option<&StoredDefinition> {
+        self.of_user()?.definition.as_deref()
+    }
+
     /// The definition's tag; user sessions only.
     pub fn tag(&self) -> Option<&str> {
-        self.definition
-            .as_ref()
+        self.definition()
             .map(|stored| stored.definition.tag.as_str())
+    }
+
+    /// The data, as it is now; user sessions only.
+    pub fn data(&self) -> Option<&SessionData> {
+        self.of_user()?.data.as_ref()
     }
 
     /// Identifier of the user, or user_identifier_key; not for account sessions.
     pub fn identifier(&self) -> Option<&str> {
-        let subject = self.row.subject.as_deref();
-        subject.filter(|_| !self.is(Family::Account))
+        match &self.of {
+            Of::User(of) => Some(&of.identifier),
+            Of::Account(_) => None,
+            Of::Client(of) => of.user_identifier_key.as_ref().map(|key| key.as_str()),
+        }
     }
 
-    /// Identifier of the user; user sessions only. The key of a client session is no identity: where
-    /// publishable keys are used, a browser names whatever key it likes.
-    pub fn user(&self) -> Option<&str> {
-        let subject = self.row.subject.as_deref();
-        subject.filter(|_| self.is(Family::User))
+    /// The user, by the key of the table `session_users`; user sessions only. The key of a client session is no
+    /// identity: where publishable keys are used, a browser names whatever key it likes.
+    pub fn user(&self) -> Option<UserKey<'_>> {
+        self.of_user().map(|of| UserKey {
+            env_id: self.env_id,
+            definition_id: of.definition_id,
+            identifier: &of.identifier,
+        })
     }
 
     /// The account; account sessions only.
     pub fn account(&self) -> Option<&str> {
-        let subject = self.row.subject.as_deref();
-        subject.filter(|_| self.is(Family::Account))
+        match &self.of {
+            Of::Account(account) => Some(account),
+            Of::User(_) | Of::Client(_) => None,
+        }
+    }
+
+    /// What it reaches; client sessions only.
+    pub fn client(&self) -> Option<&OfClient> {
+        match &self.of {
+            Of::Client(of) => Some(of),
+            Of::User(_) | Of::Account(_) => None,
+        }
     }
 
     /// When the token expires, or the session ends, whichever is first.
     pub fn expires_at(&self) -> Micros {
         self.token_expires_at
-            .map_or(self.row.expires_at, |at| at.min(self.row.expires_at))
+            .map_or(self.ends_at, |at| at.min(self.ends_at))
     }
 
     /// Whether the session may be used for what is expected at this time.
@@ -107,33 +226,26 @@ impl NamedSession {
             None if self.claimed.is_some() => (claim(0), claim(1)),
             None => (expected.product, expected.env),
         };
+        let is_user = self.family() == Family::User;
+        let orphaned = self.env.is_none() || (is_user && self.definition().is_none());
         let facts = Facts {
             product,
             env,
             tag: self.tag().or(claim(2)),
             // What belongs to a deleted environment or definition is dead, whatever its row says.
             revoked: self
-                .row
                 .revoke_reason
                 .as_deref()
-                .or(self.orphaned().then_some("revoked")),
-            expires_at: self.row.expires_at,
+                .or(orphaned.then_some("revoked")),
+            expires_at: self.ends_at,
             token_expires_at: self.token_expires_at,
-            scopes: self.row.scopes.as_deref(),
+            scopes: self.scopes.as_deref(),
         };
         judge(&facts, expected, now)?;
         // A session whose data is lost with its key is lost too.
-        if self.is(Family::User) && self.data.is_none() {
+        if is_user && self.data().is_none() {
             return Err(Reason::Invalid);
         }
         Ok(())
-    }
-
-    fn is(&self, family: Family) -> bool {
-        self.row.kind == family.as_str()
-    }
-
-    fn orphaned(&self) -> bool {
-        self.env.is_none() || (self.is(Family::User) && self.definition.is_none())
     }
 }

@@ -3,11 +3,12 @@
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 use serde_json::Value as Json;
+use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use crate::error::{Code, Error, Result};
 use crate::guc;
-use crate::pg::clock;
+use crate::pg::clock::{self, Micros};
 use crate::pg::roles::AsOwner;
 use crate::pg::transaction;
 use crate::service::required;
@@ -15,7 +16,8 @@ use crate::service::revocations::{self, Which};
 use crate::service::verdict::{self, LiveSession, Verdict};
 use crate::service::verify::{require, verify_failed};
 use crate::session::{Expected, Reason};
-use crate::tables::sessions;
+use crate::tables::{client_sessions, sessions};
+use crate::token::Family;
 
 /// Presents a token that is good, for the transaction or (not `is_local`) for the connection.
 ///
@@ -63,22 +65,31 @@ pub fn end() -> Result<i64> {
         } => return Ok(0),
         Verdict::Refused { reason, .. } => return Err(verify_failed(reason)),
     };
-    let row = &live.session.row;
-    let (session_id, env_id) = (row.session_id, row.env_id);
-    let which = match row.definition_id {
-        Some(definition_id) => Which::One {
+    let session = &live.session;
+    let (session_id, env_id) = (session.session_id, session.env_id);
+    let which = match session.family() {
+        Family::Client => Which::Client { session_id, env_id },
+        Family::User | Family::Account => Which::One {
             session_id,
             env_id,
-            definition_id,
+            definition_id: session.user().map(|user| user.definition_id),
         },
-        None => Which::Opaque { session_id, env_id },
     };
     let owner = AsOwner::enter()?;
     let revoked = revocations::revoke(&owner, &which, revocations::REVOKED, now)?;
-    if revoked == 0 && sessions::by_id(&session_id)?.is_some_and(|row| row.lives(now)) {
+    if revoked == 0 && lives(session.family(), &session_id, now)? {
         return Err(revocations::conflict());
     }
     Ok(i64::try_from(revoked).unwrap_or(i64::MAX))
+}
+
+fn lives(family: Family, session_id: &Uuid, now: Micros) -> Result<bool> {
+    Ok(match family {
+        Family::Client => client_sessions::by_id(session_id)?.is_some_and(|row| row.lives(now)),
+        Family::User | Family::Account => {
+            sessions::by_id(session_id)?.is_some_and(|row| row.lives(now))
+        }
+    })
 }
 
 /// Presents the session token of the request that PostgREST handles, or none.

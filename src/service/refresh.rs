@@ -8,13 +8,14 @@ use crate::pg::roles::AsOwner;
 use crate::pg::transaction;
 use crate::service::configuration::{Env, StoredDefinition};
 use crate::service::key_ring;
-use crate::service::named_session::NamedSession;
+use crate::service::named_session::{NamedSession, Of, OfUser};
 use crate::service::revocations::{self, Which};
 use crate::service::session_data::SessionData;
 use crate::service::tokens::{Issue, Tokens, check_origin, issue, lifetimes};
 use crate::service::verdict;
 use crate::session::{Decision, Expected, Lifetimes, Reason, Rotation, decide};
 use crate::tables::activity::{self, Origin};
+use crate::tables::session_users::UserKey;
 use crate::tables::sessions::refresh::{Step, rotate};
 use crate::tables::sessions::{self, SessionRow};
 use crate::token::Mode;
@@ -59,11 +60,10 @@ pub fn refresh(
             // A write found the row otherwise than it is: the transaction's snapshot is older than the row.
             return Err(revocations::conflict());
         }
-        let session = match refreshable(row, presented.mode, &expected, now)? {
+        let session = match refreshable(&row, presented.mode, &expected, now)? {
             Ok(session) => session,
-            Err((row, reason)) => return refuse(&row, reason, now, origin),
+            Err(reason) => return refuse(&row, reason, now, origin),
         };
-        let row = &session.row;
         let decision = decide(&Rotation {
             presented: presented.generation,
             stored: row.generation,
@@ -74,9 +74,9 @@ pub fn refresh(
         });
         match decision {
             Decision::Rotate { next } => {
-                let ends = session.lifetimes(now)?;
+                let ends = session.lifetimes(&row, now)?;
                 let step = Step {
-                    from: row,
+                    from: &row,
                     to: next,
                     now,
                     token_expires_at: ends.token,
@@ -84,42 +84,41 @@ pub fn refresh(
                     origin,
                 };
                 if rotate(&step)? {
-                    return session.tokens(next, now, ends.token);
+                    return session.tokens(&row, next, now, ends.token);
                 }
             }
             Decision::Repeat => {
-                note(row, None, now, origin)?;
-                let expires_at = session.lifetimes(now)?.token.min(row.expires_at);
-                return session.tokens(row.generation, now, expires_at);
+                note(&row, None, now, origin)?;
+                let expires_at = session.lifetimes(&row, now)?.token.min(row.expires_at);
+                return session.tokens(&row, row.generation, now, expires_at);
             }
             Decision::Reused => {
-                if end_family(row, now, origin)? {
+                if end_family(&row, now, origin)? {
                     return Ok(Refreshed::Refused(Reason::Reused));
                 }
             }
-            Decision::Exhausted => return refuse(row, Reason::Expired, now, origin),
+            Decision::Exhausted => return refuse(&row, Reason::Expired, now, origin),
         }
         // Another call changed the row first: decide again.
-        before = Some(session.row);
+        before = Some(row);
     }
 }
 
-/// A session that may be refreshed, with all that its tokens are made from.
+/// What the tokens of a session that may be refreshed are made from, beside its row.
 struct Refreshable {
-    row: SessionRow,
     env: Rc<Env>,
     stored: Rc<StoredDefinition>,
     data: SessionData,
 }
 
-/// The session, or why it may not be refreshed.
+/// What the session's tokens are made from, or why it may not be refreshed.
 fn refreshable(
-    row: SessionRow,
+    row: &SessionRow,
     mode: Mode,
     expected: &Expected<'_>,
     now: Micros,
-) -> Result<std::result::Result<Refreshable, (SessionRow, Reason)>> {
-    let session = NamedSession::load(row, None)?;
+) -> Result<std::result::Result<Refreshable, Reason>> {
+    let session = NamedSession::of_session(row, None)?;
     let judged = match &session.env {
         Some(env) if env.mode != mode => Err(Reason::Invalid),
         _ => session.judge(expected, now),
@@ -128,37 +127,41 @@ fn refreshable(
         (
             Ok(()),
             NamedSession {
-                row,
                 env: Some(env),
-                definition: Some(stored),
-                data: Some(data),
+                of:
+                    Of::User(OfUser {
+                        definition: Some(stored),
+                        data: Some(data),
+                        ..
+                    }),
                 ..
             },
-        ) => Ok(Refreshable {
-            row,
-            env,
-            stored,
-            data,
-        }),
-        (judged, session) => Err((session.row, judged.err().unwrap_or(Reason::Invalid))),
+        ) => Ok(Refreshable { env, stored, data }),
+        (judged, _) => Err(judged.err().unwrap_or(Reason::Invalid)),
     })
 }
 
 impl Refreshable {
     /// The ends that a refresh now gives.
-    fn lifetimes(&self, now: Micros) -> Result<Lifetimes> {
+    fn lifetimes(&self, row: &SessionRow, now: Micros) -> Result<Lifetimes> {
         let code = Code::RefreshFailed;
-        lifetimes(&self.stored.definition, now, Some(&self.row), None, code)
+        lifetimes(&self.stored.definition, now, Some(row), None, code)
     }
 
     /// The tokens of a generation, made with the present keys: what went before may have waited.
-    fn tokens(&self, generation: u32, now: Micros, expires_at: Micros) -> Result<Refreshed> {
+    fn tokens(
+        &self,
+        row: &SessionRow,
+        generation: u32,
+        now: Micros,
+        expires_at: Micros,
+    ) -> Result<Refreshed> {
         issue(&Issue {
             ring: &*key_ring::ring()?,
             env: &self.env,
             tag: &self.stored.definition.tag,
-            identifier: self.row.subject.as_deref().unwrap_or_default(),
-            session_id: self.row.session_id,
+            identifier: &row.subject,
+            session_id: row.session_id,
             generation,
             data: &self.data.text().compact(),
             now,
@@ -171,13 +174,10 @@ impl Refreshable {
 /// Revokes the session of an old refresh token, one copy of which somebody has stolen; `false` if it was not
 /// there to be revoked any more.
 fn end_family(row: &SessionRow, now: Micros, origin: Origin<'_>) -> Result<bool> {
-    let Some(definition_id) = row.definition_id else {
-        return Ok(false);
-    };
     let which = Which::One {
         session_id: row.session_id,
         env_id: row.env_id,
-        definition_id,
+        definition_id: row.definition_id,
     };
     let owner = AsOwner::enter()?;
     let reused = revocations::REUSED.by(origin);
@@ -197,8 +197,13 @@ fn note(
     now: Micros,
     origin: Origin<'_>,
 ) -> Result<()> {
-    if !transaction::can_write() {
+    let Some(definition_id) = row.definition_id.filter(|_| transaction::can_write()) else {
         return Ok(());
-    }
-    activity::note(row, "refresh", refused, now, origin)
+    };
+    let user = UserKey {
+        env_id: row.env_id,
+        definition_id,
+        identifier: &row.subject,
+    };
+    activity::note(&row.session_id, user, "refresh", refused, now, origin)
 }

@@ -11,23 +11,24 @@ use crate::pg::roles::AsOwner;
 use crate::pg::statements::{Statement, bind};
 use crate::pg::transaction;
 use crate::service::notifications;
-use crate::session::verdict::{REVOKED_AS_EXPIRED, REVOKED_FOR_REUSE};
+use crate::session::verdict::REVOKED_FOR_REUSE;
 use crate::tables::activity::{self, Origin};
+use crate::tables::client_sessions;
 use crate::tables::session_users::{self, UserKey};
 use crate::tables::sessions::change::lock;
-use crate::tables::sessions::{self, SessionRow, purge_after};
+use crate::tables::sessions::{self, purge_after};
 
 /// Which sessions to revoke. Each form is a statement of its own, so that each has the plan of its
 /// index.
 pub enum Which<'a> {
-    /// The one with this id, if it is of this environment and definition.
+    /// The user or account session with this id, if it is of this environment and definition.
     One {
         /// The session.
         session_id: Uuid,
         /// Its environment.
         env_id: i32,
-        /// Its definition.
-        definition_id: i32,
+        /// Its definition; none: an account session.
+        definition_id: Option<i32>,
     },
     /// All of a user, but for one.
     User {
@@ -36,8 +37,8 @@ pub enum Which<'a> {
         /// The one that stays.
         except: Option<Uuid>,
     },
-    /// The account or client session with this id, if it is of this environment.
-    Opaque {
+    /// The client session with this id, if it is of this environment.
+    Client {
         /// The session.
         session_id: Uuid,
         /// Its environment.
@@ -62,40 +63,51 @@ pub enum Which<'a> {
 
 macro_rules! revocation {
     ($condition:literal) => {
+        revocation!(
+            "sessions",
+            "definition_id, CASE WHEN definition_id IS NULL THEN 'account' ELSE 'user' END AS kind, \
+             subject, ip, user_agent",
+            $condition
+        )
+    };
+    (client $condition:literal) => {
+        revocation!(
+            "client_sessions",
+            "NULL::integer AS definition_id, 'client' AS kind, NULL::text AS subject, \
+             NULL::inet AS ip, NULL::text AS user_agent",
+            $condition
+        )
+    };
+    ($table:literal, $of_family:literal, $condition:literal) => {
         Statement::new(concat!(
-            "WITH revoked AS ( \
-                 UPDATE dialstack.sessions SET revoked_at = $1, revoke_reason = $2, \
-                     purge_after = $3 \
-                  WHERE revoked_at IS NULL AND expires_at > $1 AND ",
-            $condition,
-            " RETURNING session_id, env_id, definition_id, kind, subject, ip, user_agent, \
-                        created_at, expires_at), \
-             logged AS ( \
-                 INSERT INTO dialstack.activity \
-                     (at, month, session_id, env_id, definition_id, kind, operation, status, \
-                      reason, subject, ip, user_agent, latency_us, detail, session_created_at, \
-                      expires_before) \
-                 SELECT $1, extract(month FROM $1 AT TIME ZONE 'UTC'), session_id, env_id, \
-                        definition_id, kind, $4, $5, $2, subject, coalesce($6, ip), \
-                        coalesce($7, user_agent), $8, \
-                        CASE WHEN $9 IS NOT NULL THEN jsonb_build_object('api_key_id', $9) END, \
-                        created_at, expires_at FROM revoked) \
-             SELECT count(*), ARRAY(SELECT session_id FROM revoked LIMIT $10) FROM revoked"
-        ))
+                "WITH revoked AS ( \
+                     UPDATE dialstack.",
+                $table,
+                " SET revoked_at = $1, revoke_reason = $2, purge_after = $3 \
+                      WHERE revoked_at IS NULL AND expires_at > $1 AND ",
+                $condition,
+                " RETURNING session_id, env_id, created_at, expires_at, ",
+                $of_family,
+                "), \
+                 logged AS ( \
+                     INSERT INTO dialstack.activity \
+                         (at, month, session_id, api_key_id, env_id, definition_id, kind, \
+                          operation, status, reason, subject, ip, user_agent, latency_us, \
+                          session_created_at, expires_before) \
+                     SELECT $1, extract(month FROM $1 AT TIME ZONE 'UTC'), session_id, $9, env_id, \
+                            definition_id, kind, $4, $5, $2, subject, coalesce($6, ip), \
+                            coalesce($7, user_agent), $8, created_at, expires_at \
+                       FROM revoked) \
+                 SELECT count(*), ARRAY(SELECT session_id FROM revoked LIMIT $10) FROM revoked"
+            ))
     };
 }
 
 static REVOKE_ONE: Statement =
-    revocation!("session_id = $11 AND env_id = $12 AND definition_id = $13");
+    revocation!("session_id = $11 AND env_id = $12 AND definition_id IS NOT DISTINCT FROM $13");
 
-static REVOKE_OPAQUE: Statement =
-    revocation!("session_id = $11 AND env_id = $12 AND definition_id IS NULL");
-
-/// Revokes an expired client session so that its user_identifier_key can be used again.
-static PUT_AWAY: Statement = Statement::new(
-    "UPDATE dialstack.sessions SET revoked_at = $2, revoke_reason = $3 \
-           WHERE session_id = $1 AND revoked_at IS NULL",
-);
+static REVOKE_CLIENT: Statement = revocation!(
+    client "session_id = $11 AND env_id = $12");
 
 static REVOKE_USER: Statement = revocation!(
     "env_id = $11 AND definition_id = $12 AND subject = $13 \
@@ -104,13 +116,19 @@ static REVOKE_USER: Statement = revocation!(
 
 static REVOKE_KEY: Statement = revocation!("key_number = $11 AND definition_id IS NULL");
 
+static REVOKE_KEY_CLIENTS: Statement = revocation!(client "key_number = $11");
+
 static REVOKE_ENV: Statement = revocation!("env_id = $11");
+
+static REVOKE_ENV_CLIENTS: Statement = revocation!(client "env_id = $11");
 
 static REVOKE_DEFINITION: Statement = revocation!("definition_id = $11");
 
 static REVOKE_TAG: Statement = revocation!("env_id = $11 AND definition_id = $12");
 
 static REVOKE_ALL: Statement = revocation!("true");
+
+static REVOKE_ALL_CLIENTS: Statement = revocation!(client "true");
 
 /// Keeps creates out until the transaction ends, so that a whole environment or definition dies
 /// without a straggler and without a deadlock. Verifies and refreshes go on.
@@ -184,7 +202,7 @@ pub const INSTANCE_RESET: Cause<'_> = Cause {
     ..REVOKED
 };
 
-/// Revokes the living sessions among those meant, and tells how many. Idempotent.
+/// Revokes the living sessions among those meant, and returns how many. Idempotent.
 pub fn revoke(owner: &AsOwner, which: &Which<'_>, cause: Cause<'_>, now: Micros) -> Result<u64> {
     let mut arguments = vec![
         bind(timestamptz(now)),
@@ -196,7 +214,7 @@ pub fn revoke(owner: &AsOwner, which: &Which<'_>, cause: Cause<'_>, now: Micros)
         bind(cause.origin.user_agent),
         bind(activity::latency(now)),
         bind(cause.origin.api_key_id.as_ref().map(pg_uuid)),
-        bind(told()),
+        bind(notified()),
     ];
     match which {
         Which::One {
@@ -211,7 +229,7 @@ pub fn revoke(owner: &AsOwner, which: &Which<'_>, cause: Cause<'_>, now: Micros)
                 bind(*env_id),
                 bind(*definition_id),
             ]);
-            run(owner, &REVOKE_ONE, &arguments)
+            run(owner, &[&REVOKE_ONE], &arguments)
         }
         Which::User { user, except } => {
             session_users::with_locked(owner, *user, now, |unrevoked| {
@@ -224,28 +242,27 @@ pub fn revoke(owner: &AsOwner, which: &Which<'_>, cause: Cause<'_>, now: Micros)
                     bind(user.identifier),
                     bind(except.as_ref().map(pg_uuid)),
                 ]);
-                run(owner, &REVOKE_USER, &arguments)
+                run(owner, &[&REVOKE_USER], &arguments)
             })
         }
-        Which::Opaque { session_id, env_id } => {
-            lock(owner, session_id)?;
+        Which::Client { session_id, env_id } => {
+            client_sessions::change::lock(owner, session_id)?;
             arguments.extend([bind(pg_uuid(session_id)), bind(*env_id)]);
-            run(owner, &REVOKE_OPAQUE, &arguments)
+            run(owner, &[&REVOKE_CLIENT], &arguments)
         }
         Which::Key(key_number) => {
             arguments.push(bind(*key_number));
-            run(owner, &REVOKE_KEY, &arguments)
+            run(owner, &[&REVOKE_KEY, &REVOKE_KEY_CLIENTS], &arguments)
         }
         Which::Env(env_id) => {
             arguments.push(bind(*env_id));
-            revoke_many(owner, &REVOKE_ENV, &arguments, now, |row| {
-                row.env_id == *env_id
-            })
+            let statements = [&REVOKE_ENV, &REVOKE_ENV_CLIENTS];
+            revoke_many(owner, &statements, &arguments, now, |env, _| env == *env_id)
         }
         Which::Definition(definition_id) => {
             arguments.push(bind(*definition_id));
-            revoke_many(owner, &REVOKE_DEFINITION, &arguments, now, |row| {
-                row.definition_id == Some(*definition_id)
+            revoke_many(owner, &[&REVOKE_DEFINITION], &arguments, now, |_, of| {
+                of == Some(*definition_id)
             })
         }
         Which::Tag {
@@ -253,16 +270,19 @@ pub fn revoke(owner: &AsOwner, which: &Which<'_>, cause: Cause<'_>, now: Micros)
             definition_id,
         } => {
             arguments.extend([bind(*env_id), bind(*definition_id)]);
-            revoke_many(owner, &REVOKE_TAG, &arguments, now, |row| {
-                row.env_id == *env_id && row.definition_id == Some(*definition_id)
+            revoke_many(owner, &[&REVOKE_TAG], &arguments, now, |env, of| {
+                env == *env_id && of == Some(*definition_id)
             })
         }
-        Which::All => revoke_many(owner, &REVOKE_ALL, &arguments, now, |_| true),
+        Which::All => {
+            let statements = [&REVOKE_ALL, &REVOKE_ALL_CLIENTS];
+            revoke_many(owner, &statements, &arguments, now, |_, _| true)
+        }
     }
 }
 
-/// How many of the revoked sessions' ids are needed: those that listeners are told, and one more.
-fn told() -> i64 {
+/// How many of the revoked sessions' ids are needed: those of which listeners are notified, and one more.
+fn notified() -> i64 {
     if guc::notify_revocations() {
         i64::try_from(notifications::MOST).map_or(i64::MAX, |most| most + 1)
     } else {
@@ -270,35 +290,39 @@ fn told() -> i64 {
     }
 }
 
-/// Runs a revocation, tells who listens, and counts.
-fn run(owner: &AsOwner, statement: &Statement, arguments: &[DatumWithOid<'_>]) -> Result<u64> {
-    let rows = statement.write(owner, arguments, |row| {
-        Ok((row.required::<i64>(1)?, row.required::<Vec<pgrx::Uuid>>(2)?))
-    })?;
+/// Runs revocations, notifies those who listen, and returns how many sessions were revoked.
+fn run(owner: &AsOwner, statements: &[&Statement], arguments: &[DatumWithOid<'_>]) -> Result<u64> {
     let mut revoked = 0;
-    for (count, sessions) in rows {
-        revoked += count.unsigned_abs();
-        notifications::revoked(owner, sessions)?;
+    for statement in statements {
+        let rows = statement.write(owner, arguments, |row| {
+            Ok((row.required::<i64>(1)?, row.required::<Vec<pgrx::Uuid>>(2)?))
+        })?;
+        for (count, sessions) in rows {
+            revoked += count.unsigned_abs();
+            notifications::revoked(owner, sessions)?;
+        }
     }
     Ok(revoked)
 }
 
-/// Revokes by a statement that means many users' sessions, with creates kept out.
+/// Revokes by statements that mean many users' sessions, with creates kept out. `meant` says which sessions those
+/// are, by their environment and definition.
 ///
 /// # Errors
 /// `CONFLICT` where the transaction's snapshot is too old to show one of them.
 fn revoke_many(
     owner: &AsOwner,
-    statement: &Statement,
+    statements: &[&Statement],
     arguments: &[DatumWithOid<'_>],
     now: Micros,
-    meant: impl Fn(&SessionRow) -> bool,
+    meant: impl Fn(i32, Option<i32>) -> bool,
 ) -> Result<u64> {
     KEEP_CREATES_OUT.execute(owner, &[])?;
-    let revoked = run(owner, statement, arguments)?;
-    // At READ COMMITTED the statement saw all that there is.
-    let missed =
-        transaction::has_old_snapshot() && sessions::any(|row| row.lives(now) && meant(row))?;
+    let revoked = run(owner, statements, arguments)?;
+    // At READ COMMITTED the statements saw all that there is.
+    let missed = transaction::has_old_snapshot()
+        && (sessions::any(|row| row.lives(now) && meant(row.env_id, row.definition_id))?
+            || client_sessions::any(|row| row.lives(now) && meant(row.env_id, None))?);
     if missed { Err(conflict()) } else { Ok(revoked) }
 }
 
@@ -309,14 +333,4 @@ pub fn conflict() -> Error {
         "a session changed after this transaction began",
     )
     .hint("Retry the transaction.")
-}
-
-/// Frees the user_identifier_key of a client session that has expired. Nobody revoked it: no activity.
-pub fn put_away(owner: &AsOwner, session_id: &Uuid, now: Micros) -> Result<()> {
-    let arguments = [
-        bind(pg_uuid(session_id)),
-        bind(timestamptz(now)),
-        bind(REVOKED_AS_EXPIRED),
-    ];
-    PUT_AWAY.execute(owner, &arguments).map(|_| ())
 }

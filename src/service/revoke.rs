@@ -89,7 +89,7 @@ fn revoke_one(place: &Place, session_id: Uuid) -> Result<i64> {
     let which = Which::One {
         session_id,
         env_id,
-        definition_id,
+        definition_id: Some(definition_id),
     };
     let now = clock::now();
     let revoked = revocations::revoke(&AsOwner::enter()?, &which, place.cause(), now)?;

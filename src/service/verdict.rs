@@ -11,8 +11,8 @@ use crate::service::key_ring;
 use crate::service::named_session::NamedSession;
 use crate::service::verdict_cache;
 use crate::session::{Expected, Reason};
-use crate::tables::sessions;
-use crate::token::{self, AuthenticToken, Rejected, refresh::RefreshToken};
+use crate::tables::{client_sessions, sessions};
+use crate::token::{self, AuthenticToken, Family, Rejected, refresh::RefreshToken};
 
 /// A session that lives.
 pub struct LiveSession {
@@ -106,7 +106,7 @@ pub fn named_session(presented: &str, now: Micros) -> Result<Option<Found>> {
         }));
     }
     let (epoch, read) = read_stable(relcache::epoch, |_| match authenticate(presented, now)? {
-        Ok(token) => look_up(token),
+        Ok(token) => look_up(&token),
         Err(_) => Ok(None),
     })?;
     // What is not there is not remembered: a session that appears invalidates nothing.
@@ -125,14 +125,26 @@ pub fn named_session(presented: &str, now: Micros) -> Result<Option<Found>> {
 }
 
 /// What the tables say of an authentic token, and whether others see the same.
-fn look_up(token: AuthenticToken) -> Result<Option<(NamedSession, bool)>> {
+fn look_up(token: &AuthenticToken) -> Result<Option<(NamedSession, bool)>> {
+    let named = session_of(token)?;
+    Ok(named.filter(|(session, _)| session.is_as_claimed()))
+}
+
+/// The session of an authentic token, and whether others see the same. `None` where it is gone.
+///
+/// # Errors
+/// `JWT_NOT_AVAILABLE` where tables or keys can't be read.
+pub fn session_of(token: &AuthenticToken) -> Result<Option<(NamedSession, bool)>> {
+    if token.family == Family::Client {
+        let Some(row) = client_sessions::by_id(&token.session_id)? else {
+            return Ok(None);
+        };
+        let settled = !row.in_progress;
+        return Ok(Some((NamedSession::of_client(row)?, settled)));
+    }
     let Some(row) = sessions::by_id(&token.session_id)? else {
         return Ok(None);
     };
-    if row.kind != token.family.as_str() {
-        return Ok(None);
-    }
-    let settled = !row.in_progress;
-    let session = NamedSession::load(row, token.access)?;
-    Ok(session.is_as_claimed().then_some((session, settled)))
+    let session = NamedSession::of_session(&row, token.access.as_ref())?;
+    Ok((session.family() == token.family).then_some((session, !row.in_progress)))
 }

@@ -31,12 +31,14 @@ fn log(verdict: &Verdict, began: Micros) -> Result<()> {
         } => (session, Some(reason.as_str())),
         Verdict::Refused { session: None, .. } => return Ok(()),
     };
-    let logged = session.definition.as_ref();
-    let logged = logged.is_some_and(|stored| stored.definition.log_verify);
-    if !logged || !transaction::can_write() {
+    let (Some(stored), Some(user)) = (session.definition(), session.user()) else {
+        return Ok(());
+    };
+    if !stored.definition.log_verify || !transaction::can_write() {
         return Ok(());
     }
-    activity::note(&session.row, "verify", refused, began, Origin::default())
+    let id = &session.session_id;
+    activity::note(id, user, "verify", refused, began, Origin::default())
 }
 
 /// The session of a token that must be good.

@@ -8,7 +8,7 @@ use crate::pg::clock::{self, Micros, timestamptz};
 use crate::pg::datum::uuid::pg_uuid;
 use crate::pg::roles::AsOwner;
 use crate::pg::statements::{Statement, bind};
-use crate::tables::sessions::SessionRow;
+use crate::tables::session_users::UserKey;
 
 /// Where a request came from, as far as the application says, and with which API key.
 #[derive(Clone, Copy, Default)]
@@ -49,14 +49,15 @@ static NOTE: Statement = Statement::new(
     "INSERT INTO dialstack.activity \
               (at, month, session_id, env_id, definition_id, kind, operation, status, reason, \
                subject, ip, user_agent, latency_us) \
-          VALUES ($1, $2, $3, $4, $5, $6, $7, CASE WHEN $8 IS NULL THEN 'success' ELSE 'fail' END, \
-                  $8, $9, $10, $11, $12)",
+          VALUES ($1, $2, $3, $4, $5, 'user', $6, \
+                  CASE WHEN $7 IS NULL THEN 'success' ELSE 'fail' END, $7, $8, $9, $10, $11)",
 );
 
-/// Notes an operation (`verify` or `refresh`) on a session that did not change it; `refused` says why it
+/// Notes an operation (`verify` or `refresh`) on a user session that did not change it; `refused` says why it
 /// failed.
 pub fn note(
-    session: &SessionRow,
+    session_id: &Uuid,
+    user: UserKey<'_>,
     operation: &'static str,
     refused: Option<&'static str>,
     began: Micros,
@@ -65,13 +66,12 @@ pub fn note(
     let arguments = [
         bind(timestamptz(began)),
         bind(clock::utc_month(began)),
-        bind(pg_uuid(&session.session_id)),
-        bind(session.env_id),
-        bind(session.definition_id),
-        bind(session.kind.as_str()),
+        bind(pg_uuid(session_id)),
+        bind(user.env_id),
+        bind(user.definition_id),
         bind(operation),
         bind(refused),
-        bind(session.subject.as_deref()),
+        bind(user.identifier),
         bind(origin.ip.cloned()),
         bind(origin.user_agent),
         bind(latency(began)),

@@ -2,7 +2,6 @@
 
 pub mod activity;
 pub mod api_keys;
-pub mod client_session_writes;
 pub mod client_sessions;
 pub mod definitions;
 pub mod instance;
@@ -27,8 +26,10 @@ pub fn declared() -> Declared {
         ],
         others: [
             sessions::Sessions::relation(),
+            client_sessions::ClientSessions::relation(),
             api_keys::ApiKeys::relation(),
             &sessions::BY_ID.relation,
+            &client_sessions::BY_ID.relation,
             &api_keys::BY_ID.relation,
             &api_keys::BY_HASH.relation,
             &products::BY_ID.relation,

@@ -14,6 +14,7 @@ use super::{InstanceId, KeyError, Secret};
 use crate::text_enum::text_enum;
 
 const INFO_DAT: &[u8] = b"dialstack_sessions/v1/seal/dat";
+const INFO_IDENTIFIER_KEY: &[u8] = b"dialstack_sessions/v1/seal/user_identifier_key";
 const INFO_REFRESH: &[u8] = b"dialstack_sessions/v1/token/refresh";
 const INFO_OPAQUE: &[u8] = b"dialstack_sessions/v1/token/opaque";
 
@@ -26,7 +27,7 @@ text_enum! {
     pub enum Purpose {
         /// Signs access tokens.
         Jwt = "jwt",
-        /// Encrypts session data, in the row and in the `dat` claim.
+        /// Encrypts session data, in the row and in the `dat` claim, and the `user_identifier_key` of client sessions.
         Seal = "seal",
         /// Makes refresh tokens, client secrets and client session tokens.
         Token = "token",
@@ -104,6 +105,8 @@ pub(super) struct SealKey {
     pub(super) dat: Secret<32>,
     /// Gives each session the key of its row, see [`super::sealed`].
     pub(super) prk: Secret<32>,
+    /// Seals the `user_identifier_key` of client sessions.
+    pub(super) identifier_key: Secret<32>,
 }
 
 pub(super) struct TokenKey {
@@ -140,6 +143,14 @@ impl<K> Shelf<K> {
         self.active
             .and_then(|index| self.keys.get(index))
             .ok_or(KeyError::Unavailable(self.purpose))
+    }
+
+    /// All keys, the active one first.
+    pub(super) fn active_first(&self) -> Result<impl Iterator<Item = &RingKey<K>>, KeyError> {
+        let active = self.active()?;
+        let others = self.keys.iter();
+        let others = others.filter(move |key| key.number != active.number);
+        Ok(std::iter::once(active).chain(others))
     }
 
     // A ring has a handful of keys: a search is faster than a hash.
@@ -224,6 +235,7 @@ impl KeyRing {
                 let prk = prk();
                 let keys = SealKey {
                     dat: expand(&prk, &[INFO_DAT]),
+                    identifier_key: expand(&prk, &[INFO_IDENTIFIER_KEY]),
                     prk,
                 };
                 self.seal.put(state, RingKey { number, kid, keys })

@@ -8,7 +8,7 @@
 //! | [`access`] | access tokens of user sessions, with `jws`, `claims` and [`jwe`] |
 //! | [`refresh`] | refresh tokens |
 //! | [`opaque`] | client secrets and client session tokens |
-//! | [`sealed`] | session data at rest |
+//! | [`sealed`] | session data and user_identifier_key at rest |
 //! | [`api_key`] | API keys |
 //! | [`authenticate`] | a presented token of any family → [`AuthenticToken`] |
 //!
@@ -26,6 +26,7 @@
 //! | fingerprint (its first 8 bytes) | root key | none | `dialstack_sessions/v1/root/fingerprint` |
 //! | key encryption key of `dat` | `seal` material | instance | `dialstack_sessions/v1/seal/dat` |
 //! | key of a session's row | `seal` material | instance | `dialstack_sessions/v1/seal/session` ‖ session id |
+//! | key of `sealed_key` | `seal` material | instance | `dialstack_sessions/v1/seal/user_identifier_key` |
 //! | key of refresh tokens | `token` material | instance | `dialstack_sessions/v1/token/refresh` |
 //! | key of opaque tokens | `token` material | instance | `dialstack_sessions/v1/token/opaque` |
 //!
@@ -60,6 +61,8 @@
 //! - `sealed_data`: nonce ‖ AES-256-GCM(key of that session's row, nonce, data, aad = session id). The
 //!   data is a u32 of the server's own byte order, 1, ‖ the content of the `jsonb` value, which is what
 //!   the server keeps of one behind its length.
+//! - `sealed_key`: key number as u32 ‖ AES-256-GCM-SIV(key, nonce = 12 zero bytes, `user_identifier_key` in UTF-8,
+//!   aad = key number as u32 ‖ `env_id` as u32).
 //! - API key: `sk_live_`, `sk_test_`, `pk_live_` or `pk_test_` + base64url(32 random bytes);
 //!   stored is the SHA-256 of the whole text.
 #![forbid(unsafe_code)]

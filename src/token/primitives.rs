@@ -1,7 +1,8 @@
-//! The few operations that several formats share: base64url, HKDF-SHA256 and AES-256-GCM.
+//! The few operations that several formats share: base64url, HKDF-SHA256, AES-256-GCM and AES-256-GCM-SIV.
 
 use aes_gcm::aead::{Aead, Payload};
 use aes_gcm::{Aes256Gcm, KeyInit};
+use aes_gcm_siv::{Aes256GcmSiv, Nonce};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hkdf::Hkdf;
@@ -86,6 +87,28 @@ pub(super) fn gcm_open(key: &Secret<32>, aad: &[u8], sealed: &[u8]) -> Option<Ze
         )
         .ok()?;
     Some(Zeroizing::new(plaintext))
+}
+
+/// Ciphertext ‖ tag by AES-256-GCM-SIV with a nonce of zeros: the same for the same arguments, always. The nonce may
+/// be constant because GCM-SIV (RFC 8452, section 1) then reveals equality only. `None` only past 64 GiB.
+pub(super) fn siv_seal(key: &Secret<32>, aad: &[u8], plaintext: &[u8]) -> Option<Vec<u8>> {
+    Aes256GcmSiv::new(key.expose().into())
+        .encrypt(
+            &Nonce::default(),
+            Payload {
+                msg: plaintext,
+                aad,
+            },
+        )
+        .ok()
+}
+
+/// Opens what [`siv_seal`] made. `None` when anything differs.
+pub(super) fn siv_open(key: &Secret<32>, aad: &[u8], sealed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    Aes256GcmSiv::new(key.expose().into())
+        .decrypt(&Nonce::default(), Payload { msg: sealed, aad })
+        .map(Zeroizing::new)
+        .ok()
 }
 
 /// Reads a JSON object into a struct; a derived `Deserialize` would take an array as well.

@@ -1,13 +1,10 @@
 //! Refresh tokens: `rt_<mode>_` + base64url(key number ‖ AES-256-GCM-SIV(session id ‖ generation)).
 
-use aes_gcm_siv::aead::{Aead, Payload};
-use aes_gcm_siv::{Aes256GcmSiv, KeyInit, Nonce};
 use uuid::Uuid;
-use zeroize::Zeroizing;
 
 use super::key_ring::KeyRing;
-use super::primitives::{TAG, fixed_from_base64url, to_base64url};
-use super::{InstanceId, KeyError, Mode, Purpose, Rejected, Secret};
+use super::primitives::{TAG, fixed_from_base64url, siv_open, siv_seal, to_base64url};
+use super::{InstanceId, KeyError, Mode, Purpose, Rejected};
 
 /// Session id and generation.
 const PLAIN: usize = 16 + 4;
@@ -33,7 +30,6 @@ const fn prefix(mode: Mode) -> &'static str {
 }
 
 /// The same token for the same arguments and active key, always: parallel callers get one string.
-/// That is why the nonce may be constant; GCM-SIV (RFC 8452, section 1) then reveals equality only.
 ///
 /// # Errors
 /// [`KeyError::Unavailable`] without an active `token` key.
@@ -48,15 +44,8 @@ pub fn issue(
     plain[..16].copy_from_slice(session_id.as_bytes());
     plain[16..].copy_from_slice(&generation.to_be_bytes());
     let aad = associated_data(mode, ring.instance(), key.number);
-    let body = cipher(&key.keys.refresh)
-        .encrypt(
-            &Nonce::default(),
-            Payload {
-                msg: &plain,
-                aad: &aad,
-            },
-        )
-        .map_err(|_| KeyError::Unavailable(Purpose::Token))?;
+    let body =
+        siv_seal(&key.keys.refresh, &aad, &plain).ok_or(KeyError::Unavailable(Purpose::Token))?;
     Ok(prefix(mode).to_owned()
         + &to_base64url([&key.number.to_be_bytes(), body.as_slice()].concat()))
 }
@@ -79,16 +68,7 @@ pub fn authenticate(ring: &KeyRing, presented: &str) -> Result<RefreshToken, Rej
     let key = ring.token.by_number(number).ok_or(Rejected::UnknownKey)?;
 
     let aad = associated_data(mode, ring.instance(), number);
-    let plain = cipher(&key.keys.refresh)
-        .decrypt(
-            &Nonce::default(),
-            Payload {
-                msg: sealed,
-                aad: &aad,
-            },
-        )
-        .map(Zeroizing::new)
-        .map_err(|_| Rejected::BadSignature)?;
+    let plain = siv_open(&key.keys.refresh, &aad, sealed).ok_or(Rejected::BadSignature)?;
     let (session_id, generation) = plain
         .split_first_chunk()
         .ok_or(Rejected::Malformed("too short"))?;
@@ -100,10 +80,6 @@ pub fn authenticate(ring: &KeyRing, presented: &str) -> Result<RefreshToken, Rej
         session_id: Uuid::from_bytes(*session_id),
         generation: u32::from_be_bytes(generation),
     })
-}
-
-fn cipher(key: &Secret<32>) -> Aes256GcmSiv {
-    Aes256GcmSiv::new(key.expose().into())
 }
 
 fn associated_data(mode: Mode, instance: InstanceId, key_number: u32) -> Vec<u8> {

@@ -1,11 +1,12 @@
-//! Session data at rest: the `sealed_data` column. What its bytes are is not looked at here.
+//! What is encrypted at rest: session data in the column `sealed_data`, whose bytes are not looked at here, and the
+//! `user_identifier_key` of client sessions in the column `sealed_key`.
 
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
-use super::key_ring::{KeyRing, SealKey};
-use super::primitives::{NONCE, expand, gcm_open, gcm_seal};
-use super::{KeyError, Rejected, Secret};
+use super::key_ring::{KeyRing, RingKey, SealKey};
+use super::primitives::{NONCE, expand, gcm_open, gcm_seal, siv_open, siv_seal};
+use super::{KeyError, Purpose, Rejected, Secret};
 
 const INFO_SESSION: &[u8] = b"dialstack_sessions/v1/seal/session";
 
@@ -49,6 +50,58 @@ pub fn open(
         sealed,
     )
     .ok_or(Rejected::BadSignature)
+}
+
+/// All forms in which a `user_identifier_key` of this environment may be stored: one for each `seal` key of the ring.
+/// The first is by the active key: that is what a new row gets. Each is always the same for the same arguments, so
+/// that the row is found by it.
+///
+/// # Errors
+/// [`KeyError::Unavailable`] without an active `seal` key.
+pub fn identifier_key_forms(
+    ring: &KeyRing,
+    env_id: i32,
+    user_identifier_key: &str,
+) -> Result<Vec<Vec<u8>>, KeyError> {
+    let form = |key: &RingKey<SealKey>| {
+        let aad = associated_data(key.number, env_id);
+        let sealed = siv_seal(
+            &key.keys.identifier_key,
+            &aad,
+            user_identifier_key.as_bytes(),
+        )
+        .ok_or(KeyError::Unavailable(Purpose::Seal))?;
+        Ok([key.number.to_be_bytes().as_slice(), &sealed].concat())
+    };
+    ring.seal.active_first()?.map(form).collect()
+}
+
+/// Opens one of the [`identifier_key_forms`], with the key that it names, be it active or retired.
+///
+/// # Errors
+/// [`Rejected::Malformed`] for less than a key number, [`Rejected::UnknownKey`], or [`Rejected::BadSignature`] for
+/// another environment or altered bytes.
+pub fn open_identifier_key(
+    ring: &KeyRing,
+    env_id: i32,
+    form: &[u8],
+) -> Result<Zeroizing<String>, Rejected> {
+    let (number, sealed) = form
+        .split_first_chunk()
+        .ok_or(Rejected::Malformed("too short"))?;
+    let number = u32::from_be_bytes(*number);
+    let key = ring.seal.by_number(number).ok_or(Rejected::UnknownKey)?;
+    let aad = associated_data(number, env_id);
+    let opened = siv_open(&key.keys.identifier_key, &aad, sealed).ok_or(Rejected::BadSignature)?;
+    let text = std::str::from_utf8(&opened).map_err(|_| Rejected::BadSignature)?;
+    Ok(Zeroizing::new(text.to_owned()))
+}
+
+fn associated_data(key_number: u32, env_id: i32) -> [u8; 8] {
+    let mut data = [0; 8];
+    data[..4].copy_from_slice(&key_number.to_be_bytes());
+    data[4..].copy_from_slice(&env_id.to_be_bytes());
+    data
 }
 
 /// One HKDF-Expand: the extraction, with the instance as its salt, was done when the ring was made.

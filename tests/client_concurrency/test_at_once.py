@@ -72,17 +72,20 @@ def rotate_key(admin, place, session_id):
 
 def revoke_by_hand(admin, place, session_id):
     admin.execute(
-        "UPDATE dialstack.sessions SET revoked_at = now(), revoke_reason = 'revoked' "
-        "WHERE session_id = %s",
-        [session_id],
+        "WITH client AS (UPDATE dialstack.client_sessions SET revoked_at = now(), revoke_reason = 'revoked'"
+        " WHERE session_id = %(id)s) "
+        "UPDATE dialstack.sessions SET revoked_at = now(), revoke_reason = 'revoked' WHERE session_id = %(id)s",
+        {"id": session_id},
     )
     return "revoked"
 
 
 def expire_by_hand(admin, place, session_id):
     admin.execute(
-        "UPDATE dialstack.sessions SET expires_at = now() - interval '1 s' WHERE session_id = %s",
-        [session_id],
+        "WITH client AS (UPDATE dialstack.client_sessions SET expires_at = now() - interval '1 s'"
+        " WHERE session_id = %(id)s) "
+        "UPDATE dialstack.sessions SET expires_at = now() - interval '1 s' WHERE session_id = %(id)s",
+        {"id": session_id},
     )
     return "expired"
 

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 UTC = timezone.utc
 DAY = timedelta(days=1)
-OPERATIONS = ("create", "verify", "refresh", "revoke", "reuse", "evict")
+OPERATIONS = ("create", "verify", "refresh", "extend", "revoke", "reuse", "evict")
 
 
 def rounded(number, digits):

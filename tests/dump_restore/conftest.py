@@ -28,6 +28,9 @@ class Original:
         self.refreshed = refresh(self.connection, self.session.refresh_token)
         dead = self.shop.create(self.connection, "user_of_the_original")
         self.shop.revoke(self.connection, dead.session_id)
+        place = {"product": self.shop.product, "env": self.shop.env}
+        key = {"user_identifier_key": "key_of_the_original"}
+        self.client = call(self.connection, "client_session_create", **key, **place)
 
     def secrets(self):
         """All that a dump must not hold, in each way in which a dump could write it."""
@@ -48,6 +51,10 @@ class Original:
             yield "wrapped key", key.wrapped.hex()
         for row in connection.execute("SELECT sealed_data FROM dialstack.sessions"):
             yield "sealed data", row.sealed_data.hex()
+        yield "client session token", self.client.token
+        yield "user_identifier_key", self.client.user_identifier_key
+        for row in connection.execute("SELECT sealed_key FROM dialstack.client_sessions"):
+            yield "sealed key", row.sealed_key.hex()
 
 
 @pytest.fixture(scope="session")

@@ -14,6 +14,7 @@ class Tenant:
 
     def __init__(self, world, family, n=1):
         self.world, self.family, self.n = world, family, n
+        self.table = "dialstack.client_sessions" if family == "client" else "dialstack.sessions"
         self.session = {
             "account": world.account_session,
             "client": world.client_session,
@@ -149,7 +150,8 @@ def by_hand(statement, reason):
             "product": tenant.world.product,
             "env": tenant.world.env,
         }
-        assert admin.execute(statement, arguments).rowcount != 0
+        there = statement.replace("dialstack.sessions", tenant.table)
+        assert admin.execute(there, arguments).rowcount != 0
         return reason
 
     return change

@@ -153,12 +153,12 @@ def test_a_client_session_that_is_given_more_time_lives_again(world, admin, visi
     session = world.client_session(1, user_identifier_key="somebody")
     keep_presenting(visitor, session.token)
     admin.execute(
-        "UPDATE dialstack.sessions SET expires_at = now() WHERE session_id = %s",
+        "UPDATE dialstack.client_sessions SET expires_at = now() WHERE session_id = %s",
         [session.client_session_id],
     )
     assert (world.seen(visitor), error(visitor)) == (NOTHING, "expired")
     admin.execute(
-        "UPDATE dialstack.sessions SET expires_at = now() + interval '1 h' WHERE session_id = %s",
+        "UPDATE dialstack.client_sessions SET expires_at = now() + interval '1 h' WHERE session_id = %s",
         [session.client_session_id],
     )
     assert (world.seen(visitor), error(visitor)) == (world.rows_of("client", 1), None)

@@ -52,7 +52,7 @@ def test_truncation_is_obeyed_too(world, admin, visit, isolation, read_only, fam
         # From memory.
         assert world.seen(visitor) == tenant.rows
 
-        admin.execute("TRUNCATE dialstack.sessions")
+        admin.execute(f"TRUNCATE {tenant.table}")
 
         assert (world.seen(visitor), error(visitor)) == (NOTHING, "invalid")
 

@@ -5,6 +5,10 @@ from places import ENVS, PRODUCT, ROLE, SCOPES, TAGS, definition
 KEYS_OF_A_PURPOSE = 4
 
 
+def table_of(session):
+    return "dialstack.client_sessions" if session.kind == "client" else "dialstack.sessions"
+
+
 class Upkeep:
     """More actions of a Player."""
 
@@ -23,7 +27,7 @@ class Upkeep:
             return False
         if self._by_hand(
             client,
-            "UPDATE dialstack.sessions SET expires_at = '2020-01-01' "
+            f"UPDATE {table_of(session)} SET expires_at = '2020-01-01' "
             f"WHERE session_id = '{session.id}'",
         ):
             self.model.change(client, session, expired=True)
@@ -33,7 +37,7 @@ class Upkeep:
         if session is None:
             return False
         if self._by_hand(
-            client, f"DELETE FROM dialstack.sessions WHERE session_id = '{session.id}'"
+            client, f"DELETE FROM {table_of(session)} WHERE session_id = '{session.id}'"
         ):
             self.model.set(client, ("session", session.id), None)
 

@@ -2,7 +2,7 @@ import itertools
 
 import pytest
 from support import service
-from support.tenants import READER, Tenants
+from support.tenants import READER, TABLES, Tenants
 
 from pooler import Pooler
 
@@ -17,9 +17,9 @@ def tenants(installed):
         connection.execute(f"ALTER ROLE {READER} SET plan_cache_mode = force_generic_plan")
         connection.execute(f"ALTER ROLE {READER} SET statement_timeout = '{service.PATIENCE}s'")
         dead = tenants.add(connection, "tenant-dead")
-        for session_id in dead.sessions.values():
+        for kind, session_id in dead.sessions.items():
             connection.execute(
-                "UPDATE dialstack.sessions SET revoked_at = now(), revoke_reason = 'revoked' "
+                f"UPDATE {TABLES[kind]} SET revoked_at = now(), revoke_reason = 'revoked' "
                 "WHERE session_id = %s",
                 [session_id],
             )

@@ -4,6 +4,7 @@ import base64
 import json
 import re
 import time
+from uuid import uuid4
 
 import psycopg
 import pytest
@@ -143,7 +144,9 @@ class Toured:
         place = {"product": "shown", "env": "production"}
         guide.call("product_create", product="shown")
         guide.call("env_create", **place)
-        key = {"user_identifier_key": "shown"}
+        key = {"user_identifier_key": f"shown-{uuid4()}"}
+        self.everything.add("user_identifier_key", key["user_identifier_key"])
+        self.user_identifier_key = key["user_identifier_key"]
         rows = [
             guide.call("client_session_create", **key, **place),
             guide.call("client_session_get_or_create", **key, **place),

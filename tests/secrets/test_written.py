@@ -5,6 +5,7 @@ apart by a mark in its statements. Whatever has no mark is ours.
 """
 
 import re
+from pathlib import Path
 
 import pytest
 from conftest import MARK
@@ -94,3 +95,21 @@ def test_no_table_holds_a_token_or_key(toured):
             rows = admin.execute(f"{MARK} SELECT t::text AS row FROM {table.name} t")
             text = "\n".join(row.row for row in rows)
             assert toured.everything.found_in(text) == set(), table.name
+
+
+def test_the_files_of_the_database_hold_no_user_identifier_key(toured):
+    with service.connect() as admin:
+        stored = admin.execute("SELECT sealed_key FROM dialstack.client_sessions").fetchall()
+        admin.execute("CHECKPOINT")
+        directory = Path(service.value(admin, "SHOW data_directory"))
+    key = toured.user_identifier_key.encode()
+    sealed = bytes(stored[0].sealed_key)
+    found = {key: 0, sealed: 0}
+    for folder in ("base", "pg_wal"):
+        for path in (directory / folder).rglob("*"):
+            content = path.read_bytes() if path.is_file() else b""
+            for value in found:
+                found[value] += value in content
+    # What is stored in its place is there: else this test would find nothing anywhere.
+    assert found[sealed] > 0
+    assert found[key] == 0

@@ -17,7 +17,7 @@ from support.service import (
     value,
     verify,
 )
-from support.tenants import KINDS, READER, ROWS, owners, present
+from support.tenants import KINDS, READER, ROWS, TABLES, owners, present
 
 LEVELS = pytest.mark.parametrize(
     "isolation", [READ_COMMITTED, REPEATABLE_READ], ids=["read_committed", "repeatable_read"]
@@ -131,7 +131,7 @@ def test_rows_vanish_with_the_session(pair, tenants, isolation, kind):
         assert owners(reader, kind) == [tenant.name] * ROWS
 
         pair.admin.execute(
-            "UPDATE dialstack.sessions SET revoked_at = now(), revoke_reason = 'revoked' "
+            f"UPDATE {TABLES[kind]} SET revoked_at = now(), revoke_reason = 'revoked' "
             "WHERE session_id = %s",
             [tenant.sessions[kind]],
         )

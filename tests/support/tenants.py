@@ -10,6 +10,8 @@ READER = "tenant_reader"
 
 # Which table a kind of session reads; each has ROWS rows a tenant.
 KINDS = ("user", "account", "client")
+# Where the sessions of each kind are.
+TABLES = {"user": "dialstack.sessions", "account": "dialstack.sessions", "client": "dialstack.client_sessions"}
 ROWS = 5
 
 _TABLES = """

@@ -186,6 +186,7 @@ def _client_sessions(call, made, place):
         return row
 
     key = {"user_identifier_key": f"user-{uuid4()}"}
+    made.note("user_identifier_key", key["user_identifier_key"])
     end = datetime.now(timezone.utc) + timedelta(days=1)
     accounts = {"connected_account_ids": [ACCOUNT]}
     session = note(call("client_session_create", **key, **accounts, **place))

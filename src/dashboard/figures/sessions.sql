@@ -61,7 +61,7 @@ happened AS MATERIALIZED (
       FROM bounds b, rolled r
      WHERE r.grain = 'quarter'
        AND r.metric IN ('create/success', 'create/fail', 'verify/success', 'verify/fail',
-                        'refresh/success', 'refresh/fail', 'revoke/success', 'revoke/fail',
+                        'refresh/success', 'refresh/fail', 'extend/success', 'revoke/success', 'revoke/fail',
                         'reuse/success', 'reuse/fail', 'evict/success', 'evict/fail', 'revoked')
        AND r.bucket >= least(b.first_period, b.week_ago, b.utc_day AT TIME ZONE 'UTC' - interval '59 days')
     UNION ALL
@@ -94,8 +94,8 @@ series AS (
     SELECT to_char(period AT TIME ZONE $8, 'YYYY-MM-DD"T"HH24:MI:SS')
                || CASE WHEN shift < interval '0' THEN '-' ELSE '+' END
                || to_char(greatest(shift, -shift), 'HH24:MI') AS period,
-           period AS begins, created, expired, revoked, creates, verifies, refreshes, revokes, reuses,
-           evicts
+           period AS begins, created, expired, revoked, creates, verifies, refreshes, extends, revokes,
+           reuses, evicts
       FROM (SELECT period, (period AT TIME ZONE $8) - (period AT TIME ZONE 'UTC') AS shift,
                    coalesce(sum(count) FILTER (WHERE metric = 'create/success'), 0) AS created,
                    coalesce(sum(count) FILTER (WHERE metric = 'ends'), 0) AS expired,
@@ -103,6 +103,7 @@ series AS (
                    coalesce(sum(count) FILTER (WHERE operation = 'create'), 0) AS creates,
                    coalesce(sum(count) FILTER (WHERE operation = 'verify'), 0) AS verifies,
                    coalesce(sum(count) FILTER (WHERE operation = 'refresh'), 0) AS refreshes,
+                   coalesce(sum(count) FILTER (WHERE operation = 'extend'), 0) AS extends,
                    coalesce(sum(count) FILTER (WHERE operation = 'revoke'), 0) AS revokes,
                    coalesce(sum(count) FILTER (WHERE operation = 'reuse'), 0) AS reuses,
                    coalesce(sum(count) FILTER (WHERE operation = 'evict'), 0) AS evicts
@@ -234,8 +235,8 @@ SELECT jsonb_build_object(
                           'revoked', s.revoked) ORDER BY s.begins),
                       'operationsOverTime', jsonb_agg(jsonb_build_object(
                           'period', s.period, 'create', s.creates, 'verify', s.verifies,
-                          'refresh', s.refreshes, 'revoke', s.revokes, 'reuse', s.reuses,
-                          'evict', s.evicts) ORDER BY s.begins))
+                          'refresh', s.refreshes, 'extend', s.extends, 'revoke', s.revokes,
+                          'reuse', s.reuses, 'evict', s.evicts) ORDER BY s.begins))
              FROM series s)
        || jsonb_build_object(
            'activityTimeline', (

@@ -7,5 +7,5 @@ WITH uncounted AS MATERIALIZED (
       FROM dialstack.activity a
      WHERE (a.xid, a.activity_id) > ((SELECT r.xid FROM dialstack.rollup_state r),
                                      (SELECT r.activity_id FROM dialstack.rollup_state r))
-       AND a.kind = 'user' AND a.env_id = ANY ($1) AND a.definition_id = $3
+       AND a.env_id = ANY ($1) AND a.definition_id = $3
 ),

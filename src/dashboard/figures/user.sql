@@ -24,7 +24,6 @@ logs AS MATERIALIZED (
                SELECT date_trunc($4, a.at, $7) AS period, a.at, a.status, a.latency_us
                  FROM dialstack.activity a
                 WHERE a.env_id = ANY ($1) AND a.definition_id = $2 AND a.subject = $3
-                  AND a.kind = 'user'
                   AND a.at >= b.first_period
                   -- No period is longer.
                   AND a.at < b.last_period + interval '32 days'

@@ -13,5 +13,5 @@ uncounted AS MATERIALIZED (
     SELECT at, env_id, definition_id, operation, status, subject, latency_us, session_created_at,
            expires_before, expires_after
       FROM batch
-     WHERE kind = 'user' AND definition_id IS NOT NULL
+     WHERE definition_id IS NOT NULL
 ),

@@ -1,34 +1,84 @@
-//! Creating a client session, or returning the living one of its key.
+//! Creating client sessions.
 
 use pgrx::datum::TimestampWithTimeZone;
-use uuid::Uuid;
 
-use super::arguments::{Ids, end, grants};
-use super::scene::{Scene, conflict, token};
+use super::{Call, Ids, Place, Session, Sessions, conflict, grants};
 use crate::error::{Code, Coded, Error, Result};
 use crate::pg::clock::{self, Micros};
 use crate::pg::random;
 use crate::pg::roles::AsOwner;
 use crate::pg::transaction;
+use crate::service::account_sessions::MAX_LIFE;
 use crate::service::key_ring;
 use crate::service::revocations::{self, Which};
 use crate::session::{Span, check_identifier};
 use crate::tables::activity::Origin;
 use crate::tables::api_keys;
-use crate::tables::client_session_writes::{self, Grants, NewClient};
-use crate::tables::client_sessions::{self, ClientSession};
-use crate::tables::sessions::change;
+use crate::tables::client_sessions::change::{self, Grants, NewClient};
+use crate::tables::client_sessions::list::{self, ClientSession};
 use crate::token::api_key::ApiKeyKind;
 use crate::token::{KeyError, Purpose};
 
-/// Life of a client session without `expires_at`.
+const CODE: Code = Code::CreateFailed;
+
+/// How long a client session lives unless `expires_at` is given.
 const DEFAULT_LIFE: Span = Span {
     months: 12,
     days: 0,
     micros: 0,
 };
 
-/// What a session is created with.
+/// What a client session is created from.
+pub struct Request<'a> {
+    /// The key: 1 to 255 characters.
+    pub user_identifier_key: Option<&'a str>,
+    /// Connected accounts that it reaches: at most 1,000.
+    pub connected_account_ids: Ids,
+    /// Connect webviews that it holds: at most 1,000.
+    pub connect_webview_ids: Ids,
+    /// User identities that it holds: at most 1,000.
+    pub user_identity_ids: Ids,
+    /// When it ends: at most ten years from now; a year if absent.
+    pub expires_at: Option<TimestampWithTimeZone>,
+}
+
+/// What happens to an existing living session of the key.
+#[derive(Clone, Copy)]
+pub enum IfExists {
+    /// Nothing.
+    Unmodified,
+    /// An expiry that is given replaces its own.
+    MoveExpiry,
+}
+
+/// Returns the living session of the key, or else creates one.
+///
+/// # Errors
+/// `CREATE_FAILED` for bad arguments; `PUBLISHABLE_KEY_MUST_CREATE_EMPTY_SESSION` and `PERMISSION_DENIED` for what a
+/// publishable key may not do; those of [`Call::new`]; `CONFLICT` where the transaction's snapshot is too old to show
+/// the session of the key.
+pub fn create(place: Place<'_>, request: Request<'_>, if_exists: IfExists) -> Result<Sessions> {
+    let call = Call::new(place, CODE)?;
+    let wanted = Wanted {
+        key: request.user_identifier_key,
+        grants: grants(
+            request.connected_account_ids,
+            request.connect_webview_ids,
+            request.user_identity_ids,
+        )?,
+        expires_at: end(request.expires_at, call.now)?,
+    };
+    if let Some(key) = wanted.key {
+        check_identifier("user_identifier_key", key).coded(CODE)?;
+    }
+    if call.caller.publishable().is_some() {
+        wanted.check_publishable()?;
+    }
+    let session = find_or_insert(&call, &wanted, if_exists)?;
+    Ok(call.one(session))
+}
+
+/// What was asked for, checked.
 struct Wanted<'a> {
     key: Option<&'a str>,
     grants: Grants,
@@ -36,7 +86,7 @@ struct Wanted<'a> {
 }
 
 impl Wanted<'_> {
-    /// What a publishable key may not ask for.
+    /// Refuses what a publishable key may not ask for.
     fn check_publishable(&self) -> Result<()> {
         if !self.grants.is_empty() {
             return Err(Error::new(
@@ -56,6 +106,90 @@ impl Wanted<'_> {
     }
 }
 
+/// The end that was asked for, or none.
+fn end(expires_at: Option<TimestampWithTimeZone>, now: Micros) -> Result<Option<Micros>> {
+    let Some(at) = expires_at.map(clock::micros) else {
+        return Ok(None);
+    };
+    if at <= now || at > clock::add(now, &MAX_LIFE, CODE)? {
+        return Err(Error::new(
+            CODE,
+            "expires_at is not a time that a client session can end",
+        )
+        .hint("Give a time to come within ten years, or leave it out for one year."));
+    }
+    Ok(Some(at))
+}
+
+fn find_or_insert(call: &Call, wanted: &Wanted<'_>, if_exists: IfExists) -> Result<Session> {
+    let owner = AsOwner::enter()?;
+    // One unrevoked session a key, by a unique index: the second caller finds the session of the first, unless that
+    // is gone again by then.
+    for attempt in 0.. {
+        let forms = match wanted.key {
+            Some(key) => call.key_forms(key)?,
+            None => Vec::new(),
+        };
+        if let Some(session) = reuse(&owner, call, wanted, &forms, if_exists)? {
+            return Ok(session);
+        }
+        if let Some(session) = insert(&owner, call, wanted, forms.first().map(Vec::as_slice))? {
+            return Ok(session);
+        }
+        // An old snapshot will never show what stands in the way.
+        if attempt > 0 && transaction::has_old_snapshot() {
+            break;
+        }
+        pgrx::check_for_interrupts!();
+    }
+    Err(conflict())
+}
+
+/// The living session of the key. An expired one is revoked, so that the key is free.
+fn reuse(
+    owner: &AsOwner,
+    call: &Call,
+    wanted: &Wanted<'_>,
+    forms: &[Vec<u8>],
+    if_exists: IfExists,
+) -> Result<Option<Session>> {
+    if forms.is_empty() {
+        return Ok(None);
+    }
+    let env_id = call.env.env_id;
+    let Some(mut stored) = list::lock_by_key(owner, env_id, forms.to_vec())? else {
+        return Ok(None);
+    };
+    let session_id = stored.session_id;
+    let now = clock::now();
+    if clock::micros(stored.expires_at) <= now {
+        change::free_key(owner, &session_id, now)?;
+        return Ok(None);
+    }
+    if call.token(&stored)?.is_none() {
+        let which = Which::Client { session_id, env_id };
+        let cause = revocations::KEY_REVOKED.by(Origin::of_key(call.caller.api_key_id()));
+        revocations::revoke(owner, &which, cause, now)?;
+        return Ok(None);
+    }
+    let publishable = call.caller.publishable().is_some();
+    if publishable {
+        check_reach(&stored)?;
+    }
+    if let (IfExists::MoveExpiry, Some(at)) = (if_exists, wanted.expires_at) {
+        if publishable {
+            return Err(Error::new(
+                Code::PermissionDenied,
+                "a publishable key does not change an expiry",
+            )
+            .hint("Leave expires_at out."));
+        }
+        change::set_expiry(owner, &session_id, at)?;
+        stored.expires_at = clock::timestamptz(at);
+    }
+    call.session(stored)
+}
+
 /// Publishable keys reach only what publishable keys made, and only while it holds no grant.
 fn check_reach(session: &ClientSession) -> Result<()> {
     let made_by = match session.api_key_id {
@@ -72,128 +206,34 @@ fn check_reach(session: &ClientSession) -> Result<()> {
     .hint("Get it from your backend, with a secret key."))
 }
 
-/// What a caller asks to be created.
-pub struct Request<'a> {
-    pub key: Option<&'a str>,
-    pub accounts: Ids,
-    pub webviews: Ids,
-    pub identities: Ids,
-    pub expires_at: Option<TimestampWithTimeZone>,
-}
-
-/// What happens to a living session that has the key already.
-#[derive(Clone, Copy)]
-pub enum IfThere {
-    /// It stays unmodified.
-    Unmodified,
-    /// An expiry that is given replaces its own.
-    MoveExpiry,
-}
-
-/// The living session of the key, or a new one.
-pub(super) fn make(
-    scene: &Scene,
-    request: Request<'_>,
-    if_there: IfThere,
-) -> Result<ClientSession> {
-    let wanted = Wanted {
-        key: request.key,
-        grants: grants(request.accounts, request.webviews, request.identities)?,
-        expires_at: end(request.expires_at, scene.now)?,
-    };
-    if let Some(key) = wanted.key {
-        check_identifier("user_identifier_key", key).coded(Code::CreateFailed)?;
-    }
-    if scene.caller.publishable().is_some() {
-        wanted.check_publishable()?;
-    }
-    let owner = AsOwner::enter()?;
-    // One living session a key, by a unique index: a caller that comes second finds the session of the first, unless
-    // that is gone again by then.
-    for attempt in 0.. {
-        if let Some(session) = reuse(&owner, scene, &wanted, if_there)? {
-            return Ok(session);
-        }
-        let session_id = random::uuid()?;
-        if insert(&owner, scene, &wanted, session_id)? {
-            return client_sessions::by_id(&owner, scene.env.env_id, &session_id, scene.now)?
-                .ok_or_else(conflict);
-        }
-        // An old snapshot will never show what stands in the way.
-        if attempt > 0 && transaction::has_old_snapshot() {
-            break;
-        }
-        pgrx::check_for_interrupts!();
-    }
-    Err(conflict())
-}
-
-/// The living session of the key. An expired one is revoked, so that the key can be used again.
-fn reuse(
+/// Stores a new session; `None` where another one has the key.
+fn insert(
     owner: &AsOwner,
-    scene: &Scene,
+    call: &Call,
     wanted: &Wanted<'_>,
-    if_there: IfThere,
-) -> Result<Option<ClientSession>> {
-    let Some(key) = wanted.key else {
-        return Ok(None);
-    };
-    let env_id = scene.env.env_id;
-    let Some(mut session) = client_sessions::lock_by_key(owner, env_id, key)? else {
-        return Ok(None);
-    };
-    let now = clock::now();
-    if clock::micros(session.expires_at) <= now {
-        revocations::put_away(owner, &session.session_id, now)?;
-        return Ok(None);
-    }
-    if token(scene, &session)?.is_none() {
-        let which = Which::Opaque {
-            session_id: session.session_id,
-            env_id,
-        };
-        let cause = revocations::KEY_REVOKED.by(Origin::of_key(scene.caller.api_key_id()));
-        revocations::revoke(owner, &which, cause, now)?;
-        return Ok(None);
-    }
-    let publishable = scene.caller.publishable().is_some();
-    if publishable {
-        check_reach(&session)?;
-    }
-    if let (IfThere::MoveExpiry, Some(at)) = (if_there, wanted.expires_at) {
-        if publishable {
-            return Err(Error::new(
-                Code::PermissionDenied,
-                "a publishable key does not change an expiry",
-            )
-            .hint("Leave expires_at out."));
-        }
-        change::set_expiry(owner, &session.session_id, at)?;
-        session.expires_at = clock::timestamptz(at);
-    }
-    Ok(Some(session))
-}
-
-fn insert(owner: &AsOwner, scene: &Scene, wanted: &Wanted<'_>, session_id: Uuid) -> Result<bool> {
-    let code = Code::CreateFailed;
+    sealed_key: Option<&[u8]>,
+) -> Result<Option<Session>> {
     let expires_at = match wanted.expires_at {
         Some(at) => at,
-        None => clock::ceil_to_second(clock::add(scene.now, &DEFAULT_LIFE, code)?),
+        None => clock::ceil_to_second(clock::add(call.now, &DEFAULT_LIFE, CODE)?),
     };
     let number = key_ring::ring()?
         .active_number(Purpose::Token)
         .ok_or(KeyError::Unavailable(Purpose::Token))?;
-    client_session_writes::insert(
-        owner,
-        &NewClient {
-            session_id,
-            env_id: scene.env.env_id,
-            key: wanted.key,
-            now: scene.now,
-            expires_at,
-            key_number: number.cast_signed(),
-            grants: &wanted.grants,
-            api_key_id: scene.caller.api_key_id(),
-        },
-    )
+    let session_id = random::uuid()?;
+    let new = NewClient {
+        session_id,
+        env_id: call.env.env_id,
+        sealed_key,
+        now: call.now,
+        expires_at,
+        key_number: number.cast_signed(),
+        grants: &wanted.grants,
+        api_key_id: call.caller.api_key_id(),
+    };
+    if !change::insert(owner, &new)? {
+        return Ok(None);
+    }
+    let stored = list::by_id(owner, new.env_id, &session_id, call.now)?.ok_or_else(conflict)?;
+    call.session(stored)?.ok_or_else(conflict).map(Some)
 }

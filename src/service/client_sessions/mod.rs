@@ -1,220 +1,234 @@
-//! Client sessions: a token that reaches only what a user has connected.
+//! Client sessions: a token that reaches only what a user has connected. A flow is a file.
 
-mod arguments;
-mod create;
-mod scene;
+pub mod create;
+pub mod end;
+pub mod grant;
+pub mod read;
 
-use std::collections::HashMap;
+use std::rc::Rc;
 
-use pgrx::datum::TimestampWithTimeZone;
 use uuid::Uuid;
+use zeroize::Zeroizing;
 
-pub use arguments::Ids;
-use arguments::{check_size, grants};
-pub use create::{IfThere, Request};
-pub use scene::Place;
-use scene::{Scene, conflict, find, find_for_caller, gone, not_found, token};
-
-use crate::error::{Code, Coded, Error, Result};
-use crate::pg::datum::uuid::{pg_uuid, uuid};
+use crate::error::{Code, Error, Result};
+use crate::pg::clock::{self, Micros};
+use crate::pg::datum::uuid::uuid;
 use crate::pg::roles::AsOwner;
-use crate::rls::device_count;
-use crate::service::required;
-use crate::service::revocations::{self, Which};
-use crate::session::Page;
-use crate::tables::activity::Origin;
-use crate::tables::client_session_writes;
-use crate::tables::client_sessions::{self as stored, ClientFilter, ClientSession};
-use crate::tables::sessions::{self, change};
+use crate::pg::transaction;
+use crate::service::caller::{self, Caller};
+use crate::service::configuration::Env;
+use crate::service::key_ring;
+use crate::tables::client_sessions::change::Grants;
+use crate::tables::client_sessions::list::{self, ClientSession};
+use crate::token::{KeyError, KeyRing, OpaqueFamily, opaque, sealed};
 
-/// A client session as its functions return it.
-pub struct ClientRow {
-    pub workspace_id: pgrx::Uuid,
-    pub client_session_id: pgrx::Uuid,
+/// Most ids of one kind that a client session may reach.
+const MAX_GRANTS: usize = 1000;
+
+/// The environment that is meant, as far as the caller says.
+#[derive(Clone, Copy)]
+pub struct Place<'a> {
+    pub product: Option<&'a str>,
+    pub env: Option<&'a str>,
+}
+
+/// Ids as they are given: none where the argument is left out.
+pub type Ids = Option<Vec<Option<pgrx::Uuid>>>;
+
+/// Which session is meant: by one of the two, or by both.
+#[derive(Clone, Copy)]
+pub struct Named<'a> {
+    pub client_session_id: Option<pgrx::Uuid>,
+    pub user_identifier_key: Option<&'a str>,
+}
+
+/// Living client sessions of one environment.
+pub struct Sessions {
+    /// The environment.
+    pub env: Rc<Env>,
+    /// The sessions.
+    pub sessions: Vec<Session>,
+}
+
+/// A living client session as it is returned.
+pub struct Session {
+    /// What the table says.
+    pub stored: ClientSession,
+    /// Its token.
     pub token: String,
-    pub user_identifier_key: Option<String>,
-    pub created_at: TimestampWithTimeZone,
-    pub expires_at: TimestampWithTimeZone,
-    pub device_count: i64,
-    pub connected_account_ids: Vec<pgrx::Uuid>,
-    pub third_party_account_ids: Vec<pgrx::Uuid>,
-    pub connect_webview_ids: Vec<pgrx::Uuid>,
-    pub user_identity_ids: Vec<pgrx::Uuid>,
+    /// Its user_identifier_key; none where it has none, or the key that encrypted it was revoked.
+    pub user_identifier_key: Option<Zeroizing<String>>,
 }
 
-/// The rows of sessions of one environment. Their devices are counted by one query a table, not one a session.
-fn rows(scene: &Scene, sessions: Vec<ClientSession>) -> Result<Vec<ClientRow>> {
-    let mut accounts: Vec<Uuid> = sessions
-        .iter()
-        .flat_map(|s| s.grants.connected_account_ids.iter().copied())
-        .collect();
-    accounts.sort_unstable();
-    accounts.dedup();
-    let devices = device_count::by_account(&AsOwner::enter()?, &scene.env, &accounts)?;
-    sessions
-        .into_iter()
-        .map(|session| one(scene, session, &devices))
-        .collect()
+/// A call: who makes it, for which environment, and when it began.
+struct Call {
+    caller: Caller,
+    env: Rc<Env>,
+    now: Micros,
 }
 
-fn one(scene: &Scene, session: ClientSession, devices: &HashMap<Uuid, i64>) -> Result<ClientRow> {
-    let token = token(scene, &session)?.ok_or_else(gone)?;
-    let count = |id: &Uuid| devices.get(id).copied().unwrap_or_default();
-    let pg = |ids: &[Uuid]| ids.iter().map(pg_uuid).collect::<Vec<_>>();
-    let accounts = pg(&session.grants.connected_account_ids);
-    Ok(ClientRow {
-        workspace_id: pgrx::Uuid::from_bytes(scene.env.product_id),
-        client_session_id: pg_uuid(&session.session_id),
-        token,
-        user_identifier_key: session.user_identifier_key,
-        created_at: session.created_at,
-        expires_at: session.expires_at,
-        device_count: session.grants.connected_account_ids.iter().map(count).sum(),
-        connected_account_ids: accounts.clone(),
-        third_party_account_ids: accounts,
-        connect_webview_ids: pg(&session.grants.connect_webview_ids),
-        user_identity_ids: pg(&session.grants.user_identity_ids),
+impl Call {
+    /// A call that publishable keys may make too.
+    fn new(place: Place<'_>, code: Code) -> Result<Self> {
+        let caller = caller::caller()?;
+        let env = caller.env(place.product, place.env, code)?;
+        Ok(Call {
+            caller,
+            env,
+            now: clock::now(),
+        })
+    }
+
+    /// A call that publishable keys may not make.
+    fn full(place: Place<'_>, code: Code) -> Result<Self> {
+        let call = Call::new(place, code)?;
+        call.caller.full()?;
+        Ok(call)
+    }
+
+    /// All forms in which a user_identifier_key may be stored; the first is the one for a new session.
+    fn key_forms(&self, key: &str) -> Result<Vec<Vec<u8>>> {
+        let ring = key_ring::ring()?;
+        Ok(sealed::identifier_key_forms(&ring, self.env.env_id, key)?)
+    }
+
+    /// The session's token, derived anew; `None` when its key was revoked.
+    fn token(&self, stored: &ClientSession) -> Result<Option<String>> {
+        let issue = |ring: &KeyRing| {
+            opaque::issue(
+                ring,
+                OpaqueFamily::ClientSession,
+                self.env.mode,
+                Some(stored.key_number),
+                stored.session_id,
+            )
+        };
+        // With the present ring: the session may have been made with a newer key than this call began with.
+        let issued = match issue(&*key_ring::ring()?) {
+            Err(KeyError::Unavailable(_)) => issue(&*key_ring::ring_with_unknown()?),
+            issued => issued,
+        };
+        match issued {
+            Err(KeyError::Unavailable(_)) => Ok(None),
+            issued => Ok(Some(issued?)),
+        }
+    }
+
+    /// The session as it is returned. `None` where the key of its token was revoked while it was created: that is
+    /// as good as revoked.
+    fn session(&self, stored: ClientSession) -> Result<Option<Session>> {
+        let Some(token) = self.token(&stored)? else {
+            return Ok(None);
+        };
+        let user_identifier_key = match &stored.sealed_key {
+            Some(form) => key_ring::open_identifier_key(self.env.env_id, form)?,
+            None => None,
+        };
+        Ok(Some(Session {
+            stored,
+            token,
+            user_identifier_key,
+        }))
+    }
+
+    /// One living session.
+    ///
+    /// # Errors
+    /// `SESSION_NOT_FOUND`; `code` where nothing names the session.
+    fn find(&self, owner: &AsOwner, named: Named<'_>, code: Code) -> Result<Session> {
+        let env_id = self.env.env_id;
+        let forms = named.user_identifier_key.map(|key| self.key_forms(key));
+        let forms = forms.transpose()?;
+        let found = match (named.client_session_id.map(uuid), forms) {
+            (Some(id), None) => list::by_id(owner, env_id, &id, self.now)?,
+            (Some(id), Some(forms)) => {
+                let is_one = |form: &Vec<u8>| forms.contains(form);
+                list::by_id(owner, env_id, &id, self.now)?
+                    .filter(|stored| stored.sealed_key.as_ref().is_some_and(is_one))
+            }
+            (None, Some(forms)) => list::by_key(owner, env_id, forms, self.now)?,
+            (None, None) => {
+                return Err(
+                    Error::new(code, "client_session_id or user_identifier_key is needed")
+                        .hint("Name the session by one of the two."),
+                );
+            }
+        };
+        let session = found.map(|stored| self.session(stored)).transpose()?;
+        session.flatten().ok_or_else(not_found)
+    }
+
+    fn one(self, session: Session) -> Sessions {
+        Sessions {
+            env: self.env,
+            sessions: vec![session],
+        }
+    }
+}
+
+fn grants(
+    connected_account_ids: Ids,
+    connect_webview_ids: Ids,
+    user_identity_ids: Ids,
+) -> Result<Grants> {
+    Ok(Grants {
+        connected_account_ids: ids(connected_account_ids, "connected_account_ids")?,
+        connect_webview_ids: ids(connect_webview_ids, "connect_webview_ids")?,
+        user_identity_ids: ids(user_identity_ids, "user_identity_ids")?,
     })
 }
 
-/// The living session of the key, or a new one.
-///
-/// # Errors
-/// `CREATE_FAILED` for bad arguments; `PUBLISHABLE_KEY_MUST_CREATE_EMPTY_SESSION` and `PERMISSION_DENIED` for what
-/// publishable keys may not do; `CONFLICT`; those of [`Scene::new`].
-pub fn create(place: Place<'_>, request: Request<'_>, if_there: IfThere) -> Result<Vec<ClientRow>> {
-    let scene = Scene::new(place, Code::CreateFailed)?;
-    let session = create::make(&scene, request, if_there)?;
-    rows(&scene, vec![session])
-}
-
-/// One session, by id or by key; without both that of the presented session token.
-///
-/// # Errors
-/// `SESSION_NOT_FOUND`; `VERIFY_FAILED` without id, key and a good token; those of [`Scene::full`].
-pub fn get(place: Place<'_>, id: Option<pgrx::Uuid>, key: Option<&str>) -> Result<Vec<ClientRow>> {
-    let (scene, session) = find_for_caller(place, id.map(uuid), key)?;
-    rows(&scene, vec![session])
-}
-
-/// The arguments of `client_session_list`.
-pub struct List<'a> {
-    pub place: Place<'a>,
-    pub filter: ClientFilter<'a>,
-    pub page: Option<i32>,
-    pub per_page: Option<i32>,
-}
-
-/// A page of an environment's living client sessions, newest first, and how many there are on all pages.
-///
-/// # Errors
-/// `LIST_FAILED` for bad arguments; those of [`Scene::full`].
-pub fn list(call: &List<'_>) -> Result<(Vec<ClientRow>, Option<i64>)> {
-    let code = Code::ListFailed;
-    let page = Page::new(call.page, call.per_page).coded(code)?;
-    let scene = Scene::full(call.place, code)?;
-    let owner = AsOwner::enter()?;
-    let (sessions, total) = stored::list(&owner, scene.env.env_id, &call.filter, &page, scene.now)?;
-    // One whose key was revoked while it was created must not keep the others from being listed.
-    let mut known = Vec::with_capacity(sessions.len());
-    for session in sessions {
-        if token(&scene, &session)?.is_some() {
-            known.push(session);
+fn ids(given: Ids, name: &'static str) -> Result<Vec<Uuid>> {
+    let given = given.unwrap_or_default();
+    let mut ids = Vec::with_capacity(given.len());
+    for id in given {
+        let id = uuid(id.ok_or_else(|| {
+            Error::new(Code::CreateFailed, format!("{name} holds a null"))
+                .hint("Leave the nulls out.")
+        })?);
+        if !ids.contains(&id) {
+            ids.push(id);
         }
+        check_size(ids.len(), name)?;
     }
-    Ok((rows(&scene, known)?, Some(total)))
+    Ok(ids)
 }
 
-/// Adds to what a session reaches, from the next statement on.
-///
-/// # Errors
-/// `CREATE_FAILED` where nothing is granted, or too much; `SESSION_NOT_FOUND`; those of [`Scene::full`].
-pub fn grant_access(
-    place: Place<'_>,
-    id: Option<pgrx::Uuid>,
-    key: Option<&str>,
-    [accounts, webviews, identities]: [Ids; 3],
-) -> Result<Vec<ClientRow>> {
-    let id = id.map(uuid);
-    let grants = &grants(accounts, webviews, identities)?;
-    let code = Code::CreateFailed;
-    let scene = Scene::full(place, code)?;
-    if grants.is_empty() {
-        return Err(Error::new(code, "nothing is granted")
-            .hint("Give connected_account_ids, connect_webview_ids or user_identity_ids."));
-    }
-    let owner = AsOwner::enter()?;
-    change::lock_table()?;
-    let id = find(&owner, &scene, id, key, code)?.session_id;
-    change::lock(&owner, &id)?;
-    let before = find(&owner, &scene, Some(id), None, code)?;
-    for (name, old, new) in [
-        (
-            "connected_account_ids",
-            &before.grants.connected_account_ids,
-            &grants.connected_account_ids,
-        ),
-        (
-            "connect_webview_ids",
-            &before.grants.connect_webview_ids,
-            &grants.connect_webview_ids,
-        ),
-        (
-            "user_identity_ids",
-            &before.grants.user_identity_ids,
-            &grants.user_identity_ids,
-        ),
-    ] {
-        let added = new.iter().filter(|id| !old.contains(id)).count();
-        check_size(old.len() + added, name)?;
-    }
-    if !client_session_writes::grant(&owner, &id, grants, scene.now, scene.caller.api_key_id())? {
-        return Err(gone());
-    }
-    let session = find(&owner, &scene, Some(id), None, code)?;
-    rows(&scene, vec![session])
-}
-
-/// The environment's client session with this id exists, dead or alive.
-fn known(scene: &Scene, id: &Uuid) -> Result<()> {
-    let row = sessions::by_id(id)?;
-    let known = row.is_some_and(|row| row.kind == "client" && row.env_id == scene.env.env_id);
-    if known { Ok(()) } else { Err(not_found()) }
-}
-
-/// Revokes a session: its token is dead, its row stays. Idempotent.
-///
-/// # Errors
-/// `SESSION_NOT_FOUND`; `REVOKE_FAILED` for NULL; `CONFLICT`; those of [`Scene::full`].
-pub fn revoke(place: Place<'_>, id: Option<pgrx::Uuid>) -> Result<()> {
-    let session_id = uuid(required(id, "client_session_id", Code::RevokeFailed)?);
-    let scene = Scene::full(place, Code::RevokeFailed)?;
-    known(&scene, &session_id)?;
-    let which = Which::Opaque {
-        session_id,
-        env_id: scene.env.env_id,
-    };
-    let owner = AsOwner::enter()?;
-    let cause = revocations::REVOKED.by(Origin::of_key(scene.caller.api_key_id()));
-    let revoked = revocations::revoke(&owner, &which, cause, scene.now)?;
-    let row = sessions::by_id(&session_id)?;
-    if revoked == 0 && row.is_some_and(|row| row.revoke_reason.is_none()) {
-        return Err(conflict());
-    }
-    Ok(())
-}
-
-/// Deletes a session, token and row.
-///
-/// # Errors
-/// `SESSION_NOT_FOUND`; `REVOKE_FAILED` for NULL; those of [`Scene::full`].
-pub fn delete(place: Place<'_>, id: Option<pgrx::Uuid>) -> Result<()> {
-    let session_id = uuid(required(id, "client_session_id", Code::RevokeFailed)?);
-    let scene = Scene::full(place, Code::RevokeFailed)?;
-    known(&scene, &session_id)?;
-    let (env_id, key) = (scene.env.env_id, scene.caller.api_key_id());
-    if client_session_writes::delete(&AsOwner::enter()?, &session_id, env_id, scene.now, key)? {
+fn check_size(count: usize, name: &'static str) -> Result<()> {
+    if count <= MAX_GRANTS {
         return Ok(());
     }
-    Err(gone())
+    Err(Error::new(
+        Code::CreateFailed,
+        format!("{name} would hold too many ids"),
+    )
+    .hint(format!(
+        "A client session reaches at most {MAX_GRANTS} of a kind."
+    )))
+}
+
+fn not_found() -> Error {
+    Error::new(
+        Code::SessionNotFound,
+        "there is no such living client session",
+    )
+    .hint("dialstack.client_session_list() shows those of an environment.")
+}
+
+/// The error for a session that ended during the call.
+fn gone() -> Error {
+    if transaction::has_old_snapshot() {
+        conflict()
+    } else {
+        not_found()
+    }
+}
+
+/// The error for a session that the transaction's snapshot does not show as it is.
+fn conflict() -> Error {
+    Error::new(
+        Code::Conflict,
+        "a session of this key was made after this transaction began",
+    )
+    .hint("Retry the transaction.")
 }

@@ -3,7 +3,6 @@
 use uuid::Uuid;
 
 use crate::error::Result;
-use crate::guc;
 use crate::pg::clock::{self, Micros, timestamptz};
 use crate::pg::datum::uuid::pg_uuid;
 use crate::pg::roles::AsOwner;
@@ -20,31 +19,18 @@ static SET_DATA: Statement = Statement::new(
            WHERE session_id = $1 AND revoked_at IS NULL",
 );
 
-static SET_EXPIRY: Statement = Statement::new(
-    "UPDATE dialstack.sessions SET expires_at = $2, purge_after = $3 \
-           WHERE session_id = $1 AND revoked_at IS NULL",
-);
-
 static EXTEND: Statement = Statement::new(
     "WITH extended AS ( \
               UPDATE dialstack.sessions SET expires_at = $2, purge_after = $3 \
                WHERE session_id = $1 AND revoked_at IS NULL AND expires_at = $4 \
-           RETURNING env_id, definition_id, kind, subject, ip, user_agent, created_at) \
+           RETURNING env_id, definition_id, subject, ip, user_agent, created_at) \
           INSERT INTO dialstack.activity \
-              (at, month, session_id, env_id, definition_id, kind, operation, status, subject, \
-               ip, user_agent, latency_us, detail, session_created_at, expires_before, \
+              (at, month, session_id, api_key_id, env_id, definition_id, kind, operation, status, \
+               subject, ip, user_agent, latency_us, session_created_at, expires_before, \
                expires_after) \
-          SELECT $5, $6, $1, env_id, definition_id, kind, 'refresh', 'success', subject, ip, \
-                 user_agent, $7, '{\"extended\": true}', created_at, $4, $2 \
+          SELECT $5, $6, $1, $8, env_id, definition_id, 'user', 'extend', 'success', subject, ip, \
+                 user_agent, $7, created_at, $4, $2 \
             FROM extended",
-);
-
-/// Computes the day from the row and the present retention.
-static POSTPONE_PURGE: Statement = Statement::new(
-    "UPDATE dialstack.sessions SET purge_after = \
-              ((least(expires_at, coalesce(revoked_at, expires_at)) \
-                + $2 * interval '1 microsecond') AT TIME ZONE 'UTC')::date \
-           WHERE session_id = ANY ($1)",
 );
 
 /// Locks the table for writing, for flows whose first statement only reads or locks rows of it: those lock
@@ -78,19 +64,14 @@ pub fn set_data(
     Ok(SET_DATA.execute(owner, &arguments)? == 1)
 }
 
-/// Moves a living session's end; `false` if it was revoked meanwhile.
-pub fn set_expiry(owner: &AsOwner, session_id: &Uuid, expires_at: Micros) -> Result<bool> {
-    let arguments = [
-        bind(pg_uuid(session_id)),
-        bind(timestamptz(expires_at)),
-        bind(purge_after(expires_at)),
-    ];
-    Ok(SET_EXPIRY.execute(owner, &arguments)? == 1)
-}
-
-/// Moves a living user session's end and notes it as a refresh that extended it; `false` if the session
-/// was revoked or its end moved meanwhile.
-pub fn extend(owner: &AsOwner, row: &SessionRow, expires_at: Micros, now: Micros) -> Result<bool> {
+/// Moves a living user session's end; `false` if the session was revoked or its end moved meanwhile.
+pub fn extend(
+    owner: &AsOwner,
+    row: &SessionRow,
+    expires_at: Micros,
+    now: Micros,
+    api_key_id: Option<Uuid>,
+) -> Result<bool> {
     let arguments = [
         bind(pg_uuid(&row.session_id)),
         bind(timestamptz(expires_at)),
@@ -99,12 +80,7 @@ pub fn extend(owner: &AsOwner, row: &SessionRow, expires_at: Micros, now: Micros
         bind(timestamptz(now)),
         bind(clock::utc_month(now)),
         bind(activity::latency(now)),
+        bind(api_key_id.as_ref().map(pg_uuid)),
     ];
     Ok(EXTEND.execute(owner, &arguments)? == 1)
-}
-
-/// Moves the day after which the rows of these sessions may go. No verdict changes by it.
-pub fn postpone_purge(owner: &AsOwner, sessions: Vec<pgrx::Uuid>) -> Result<u64> {
-    let arguments = [bind(sessions), bind(guc::session_retention_micros())];
-    POSTPONE_PURGE.execute(owner, &arguments)
 }

@@ -59,21 +59,17 @@ macro_rules! insert {
                 "stored AS ( \
                      INSERT INTO dialstack.sessions \
                          (session_id, created_at, token_expires_at, expires_at, last_seen_at, \
-                          env_id, definition_id, key_number, purge_after, kind, subject, scopes, \
+                          env_id, definition_id, key_number, purge_after, subject, scopes, \
                           sealed_data, ip, user_agent, api_key_id) \
-                     VALUES ($1, $2, $3, $4, $2, $5, $6, $7, $8, '",
-                $kind,
-                "', $9, $10, $11, $12, $13, ",
+                     VALUES ($1, $2, $3, $4, $2, $5, $6, $7, $8, $9, $10, $11, $12, $13, ",
                 $api_key_id,
                 ")) \
                  INSERT INTO dialstack.activity \
-                     (at, month, session_id, env_id, definition_id, kind, operation, status, \
-                      subject, ip, user_agent, latency_us, detail, expires_after) \
-                 VALUES ($2, $14, $1, $5, $6, '",
+                     (at, month, session_id, api_key_id, env_id, definition_id, kind, operation, \
+                      status, subject, ip, user_agent, latency_us, expires_after) \
+                 VALUES ($2, $14, $1, $16, $5, $6, '",
                 $kind,
-                "', 'create', 'success', $9, $12, $13, $15, \
-                         CASE WHEN $16 IS NOT NULL \
-                              THEN jsonb_build_object('api_key_id', $16) END, ",
+                "', 'create', 'success', $9, $12, $13, $15, ",
                 $expires_after,
                 ")"
             ))

@@ -15,7 +15,7 @@ use crate::session::Page;
 pub struct Listed {
     /// Its id.
     pub session_id: pgrx::Uuid,
-    /// Identifier of the user.
+    /// Identifier of the user, or account.
     pub identifier: Option<String>,
     /// When it was created.
     pub start_at: TimestampWithTimeZone,
@@ -176,13 +176,27 @@ pub struct Info {
     pub revoke_reason: Option<String>,
     /// Scopes that it holds.
     pub scopes: Option<Vec<String>>,
+    /// The number of its environment.
+    pub env_id: i32,
+    /// Its user_identifier_key, encrypted; client sessions only.
+    pub sealed_key: Option<Vec<u8>>,
 }
 
+/// Client sessions have neither a user nor scopes, and are never refreshed.
 static INFO: Statement = Statement::new(concat!(
     "SELECT ",
     columns!(),
-    ", kind, p.product, e.env, d.tag, generation, revoked_at, revoke_reason, scopes \
-           FROM dialstack.sessions s \
+    ", s.kind, p.product, e.env, d.tag, s.generation, s.revoked_at, s.revoke_reason, s.scopes, \
+           env_id, s.sealed_key \
+           FROM (SELECT session_id, env_id, definition_id, subject, created_at, expires_at, \
+                        last_seen_at, ip, user_agent, generation, revoked_at, revoke_reason, scopes, \
+                        CASE WHEN definition_id IS NULL THEN 'account' ELSE 'user' END AS kind, \
+                        NULL::bytea AS sealed_key \
+                   FROM dialstack.sessions \
+                  UNION ALL \
+                 SELECT session_id, env_id, NULL, NULL, created_at, expires_at, created_at, NULL, \
+                        NULL, 0, revoked_at, revoke_reason, NULL, 'client', sealed_key \
+                   FROM dialstack.client_sessions) s \
            LEFT JOIN (dialstack.environments e JOIN dialstack.products p USING (product_id)) \
                   USING (env_id) \
            LEFT JOIN (SELECT definition_id, tag FROM dialstack.session_definitions) d \
@@ -190,7 +204,7 @@ static INFO: Statement = Statement::new(concat!(
           WHERE session_id = $2"
 ));
 
-/// One session, dead or alive.
+/// One session of any family, dead or alive.
 pub fn info(session_id: &Uuid, now: Micros) -> Result<Option<Info>> {
     let owner = AsOwner::enter()?;
     let arguments = [bind(timestamptz(now)), bind(pg_uuid(session_id))];
@@ -205,6 +219,8 @@ pub fn info(session_id: &Uuid, now: Micros) -> Result<Option<Info>> {
             revoked_at: row.get(14)?,
             revoke_reason: row.get(15)?,
             scopes: row.get(16)?,
+            env_id: row.required(17)?,
+            sealed_key: row.get(18)?,
         })
     })?;
     Ok(rows.into_iter().next())

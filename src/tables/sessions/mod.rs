@@ -1,4 +1,4 @@
-//! The table `sessions`: by direct scan where a session is verified or refreshed, else by statements, which
+//! The table `sessions`, of user and account sessions: by direct scan where a session is verified or refreshed, else by statements, which
 //! are in the modules of their flows.
 
 pub mod change;
@@ -12,12 +12,11 @@ use uuid::Uuid;
 use crate::error::Result;
 use crate::guc;
 use crate::pg::clock::{self, Micros};
-use crate::pg::datum::varlena::Varlena;
 use crate::pg::scan::{self, Row};
 use crate::pg::table::table;
 
 table! {
-    /// The table `sessions`: one row a session.
+    /// The table `sessions`: one row a user or account session.
     Sessions = c"sessions" {
         session_id: Uuid,
         created_at: Timestamptz,
@@ -31,13 +30,9 @@ table! {
         generation: Int4,
         key_number: Int4,
         purge_after: Day,
-        kind: Text,
-        subject: Text null,
+        subject: Text,
         revoke_reason: Text null,
         scopes: Texts null,
-        connected_account_ids: Uuids null,
-        connect_webview_ids: Uuids null,
-        user_identity_ids: Uuids null,
         sealed_data: Bytea null,
         ip: Address null,
         user_agent: Text null,
@@ -55,14 +50,12 @@ pub fn purge_after(dies_at: Micros) -> Date {
 pub struct SessionRow {
     /// Its id.
     pub session_id: Uuid,
-    /// `user`, `account` or `client`.
-    pub kind: String,
     /// Its environment.
     pub env_id: i32,
-    /// Its definition; user sessions only.
+    /// Its definition; none: an account session.
     pub definition_id: Option<i32>,
-    /// Identifier, account or user_identifier_key.
-    pub subject: Option<String>,
+    /// Identifier of the user, or account.
+    pub subject: String,
     /// When it was created.
     pub created_at: Micros,
     /// When it ends unless it is refreshed.
@@ -77,10 +70,6 @@ pub struct SessionRow {
     pub key_number: u32,
     /// Scopes that it holds.
     pub scopes: Option<Vec<String>>,
-    /// Its connected accounts, a `uuid[]`; client sessions only.
-    pub connected_account_ids: Option<Varlena>,
-    /// Its user identities, a `uuid[]`; client sessions only.
-    pub user_identity_ids: Option<Varlena>,
     /// Its data, encrypted.
     pub sealed_data: Option<Vec<u8>>,
     /// Whether this version of the row was made by the running transaction.
@@ -103,6 +92,11 @@ impl SessionRow {
     }
 }
 
+/// Why a session was revoked, if it was. An administrator who revokes in psql may give no reason.
+pub(super) fn reason_of(revoked_at: Option<Micros>, reason: Option<String>) -> Option<String> {
+    reason.or_else(|| revoked_at.map(|_| "revoked".to_owned()))
+}
+
 fn read(row: &Row<'_, Sessions>) -> Result<SessionRow> {
     Ok(SessionRow {
         session_id: row.get(Sessions::session_id)?,
@@ -113,18 +107,12 @@ fn read(row: &Row<'_, Sessions>) -> Result<SessionRow> {
         definition_id: row.get(Sessions::definition_id)?,
         generation: row.get(Sessions::generation)?.unsigned_abs(),
         key_number: row.get(Sessions::key_number)?.unsigned_abs(),
-        kind: row.get(Sessions::kind)?,
         subject: row.get(Sessions::subject)?,
-        revoke_reason: match row.get(Sessions::revoked_at)? {
-            // An administrator who revokes in psql may give no reason.
-            Some(_) => row
-                .get(Sessions::revoke_reason)?
-                .or(Some("revoked".to_owned())),
-            None => row.get(Sessions::revoke_reason)?,
-        },
+        revoke_reason: reason_of(
+            row.get(Sessions::revoked_at)?,
+            row.get(Sessions::revoke_reason)?,
+        ),
         scopes: row.get(Sessions::scopes)?,
-        connected_account_ids: row.get(Sessions::connected_account_ids)?,
-        user_identity_ids: row.get(Sessions::user_identity_ids)?,
         sealed_data: row.get(Sessions::sealed_data)?,
         in_progress: row.in_progress(),
     })

@@ -37,11 +37,11 @@ static ROTATE: Statement = Statement::new(
                   ip = coalesce($11, ip), user_agent = coalesce($12, user_agent) \
                WHERE session_id = $1 AND generation = $2 AND expires_at = $3 \
                  AND key_number = $4 AND sealed_data = $5 AND revoked_at IS NULL \
-           RETURNING env_id, definition_id, kind, subject, ip, user_agent, created_at) \
+           RETURNING env_id, definition_id, subject, ip, user_agent, created_at) \
           INSERT INTO dialstack.activity \
               (at, month, session_id, env_id, definition_id, kind, operation, status, subject, \
                ip, user_agent, latency_us, session_created_at, expires_before, expires_after) \
-          SELECT $7, $13, $1, env_id, definition_id, kind, 'refresh', 'success', subject, ip, \
+          SELECT $7, $13, $1, env_id, definition_id, 'user', 'refresh', 'success', subject, ip, \
                  user_agent, $14, created_at, $3, $9 \
             FROM taken",
 );

@@ -260,6 +260,64 @@ fn what_is_new_is_made_with_the_active_key() {
     );
 }
 
+fn forms(ring: &KeyRing, env_id: i32, key: &str) -> Vec<Vec<u8>> {
+    sealed::identifier_key_forms(ring, env_id, key).expect("sealed")
+}
+
+#[test]
+fn a_user_identifier_key_has_one_form_for_each_seal_key_that_is_not_revoked() {
+    let before = forms(&ring(), 7, "user_456");
+    assert_eq!(before, forms(&ring(), 7, "user_456"));
+    assert_eq!(before.len(), 1);
+
+    let after = forms(&rotated(KeyState::Retired), 7, "user_456");
+    assert_eq!(after.len(), 2);
+    assert_ne!(after[0], before[0]);
+    assert_eq!(after[1], before[0]);
+    assert_eq!(
+        forms(&rotated(KeyState::Revoked), 7, "user_456"),
+        [after[0].clone()]
+    );
+}
+
+#[test]
+fn other_keys_environments_and_instances_have_other_forms() {
+    let form = &forms(&ring(), 7, "user_456")[0];
+    for other in [
+        forms(&ring(), 8, "user_456"),
+        forms(&ring(), 7, "user_457"),
+        forms(&ring_of(OTHER_INSTANCE, Algorithm::Hs256), 7, "user_456"),
+    ] {
+        assert_ne!(other[0], *form);
+    }
+}
+
+#[test]
+fn a_sealed_user_identifier_key_opens_in_its_environment_until_its_seal_key_is_revoked() {
+    let form = forms(&ring(), 7, "user_456").remove(0);
+    let open = |ring: &KeyRing, env_id| {
+        sealed::open_identifier_key(ring, env_id, &form).map(|key| key.to_string())
+    };
+    assert_eq!(open(&ring(), 7).as_deref(), Ok("user_456"));
+    assert_eq!(
+        open(&rotated(KeyState::Retired), 7).as_deref(),
+        Ok("user_456")
+    );
+    assert_eq!(open(&ring(), 8), Err(Rejected::BadSignature));
+    assert_eq!(
+        open(&rotated(KeyState::Revoked), 7),
+        Err(Rejected::UnknownKey)
+    );
+    for length in 0..form.len() {
+        assert!(sealed::open_identifier_key(&ring(), 7, &form[..length]).is_err());
+    }
+    for bit in 0..form.len() * 8 {
+        let mut flipped = form.clone();
+        flipped[bit / 8] ^= 1 << (bit % 8);
+        assert!(sealed::open_identifier_key(&ring(), 7, &flipped).is_err());
+    }
+}
+
 #[test]
 fn sealed_data_opens_for_its_own_session_only() {
     let (number, sealed) = sealed::seal(&ring(), SESSION, [8; 12], DATA).expect("sealed");

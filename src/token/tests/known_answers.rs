@@ -186,6 +186,14 @@ fn sealed_data_is_what_the_documentation_says() {
 }
 
 #[test]
+fn a_sealed_user_identifier_key_is_what_the_documentation_says() {
+    assert_eq!(
+        sealed::identifier_key_forms(&ring(), 7, "user_456"),
+        Ok(vec![unb64("AAAAAszOoJEoVSZpk7ZweBDTQlYkWCqJOmPPuQ")])
+    );
+}
+
+#[test]
 fn a_wrapped_key_and_a_fingerprint_are_what_the_documentation_says() {
     let root = RootKey::from([9; 32]);
     assert_eq!(

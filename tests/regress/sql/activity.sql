@@ -1,7 +1,7 @@
 -- activity: a row for every operation on a session but verify.
 SELECT t.product('act');
-CREATE FUNCTION t.activity(session_id uuid) RETURNS TABLE (operation text, status text, reason text, subject text, ip inet, user_agent text, detail jsonb) LANGUAGE sql AS $$
-    SELECT operation, status, reason, subject, ip, user_agent, detail FROM dialstack.activity a WHERE a.session_id = activity.session_id ORDER BY activity_id;
+CREATE FUNCTION t.activity(session_id uuid) RETURNS TABLE (operation text, status text, reason text, subject text, ip inet, user_agent text, api_key_id uuid) LANGUAGE sql AS $$
+    SELECT operation, status, reason, subject, ip, user_agent, api_key_id FROM dialstack.activity a WHERE a.session_id = activity.session_id ORDER BY activity_id;
 $$;
 -- create, refresh, revoke.
 SELECT token, refresh_token, session_id FROM dialstack.session_create('act', 'production', 'web', '{"userId": "user_456"}', ip => '203.0.113.7', user_agent => 'Firefox') \gset

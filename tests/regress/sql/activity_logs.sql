@@ -66,11 +66,12 @@ SELECT dialstack.client_session_revoke(:'client_session_id');
 SELECT dialstack.client_session_delete(:'client_session_id');
 SELECT count(*) FROM dialstack.account_session_create('acct_2');
 SELECT session_id FROM dialstack.session_create('logs', 'staging', 'web', '{"userId": "keyed"}') \gset
+SELECT count(*) FROM dialstack.session_extend(:'session_id', '1 day');
 SELECT dialstack.session_revoke('logs', 'staging', 'web', session_id => :'session_id');
 SET dialstack_sessions.api_key = :'publishable';
 SELECT t.code($$SELECT * FROM dialstack.session_activity_logs('logs')$$);
 RESET dialstack_sessions.api_key;
-SELECT kind, operation, detail = jsonb_build_object('api_key_id', :'api_key_id') AS detail FROM dialstack.session_activity_logs('logs', env => 'staging', per_page => 7);
+SELECT kind, operation, detail = jsonb_build_object('api_key_id', :'api_key_id') AS detail FROM dialstack.session_activity_logs('logs', env => 'staging', per_page => 8);
 -- A client session whose token's key is revoked while it is asked for: the revocation is a row too.
 SELECT client_session_id FROM dialstack.client_session_create('key-3', product => 'logs', env => 'staging') \gset
 SELECT kid AS revoked_kid FROM dialstack.signing_key_list() WHERE purpose = 'token' AND state = 'active' \gset

@@ -101,7 +101,7 @@ SELECT t.as_key('', 'account_session_create(''acct_1'', product => ''key'', env 
 SELECT product, env FROM (SELECT set_config('dialstack_sessions.api_key', :'api_key', false)) AS _, LATERAL dialstack.account_session_create('acct_1') s, dialstack.session_verify(s.client_secret);
 SELECT client_session_id, token, workspace_id = product_id AS workspace FROM dialstack.client_session_create('by key', '{00000000-0000-0000-0000-000000000001}'), dialstack.products WHERE product = 'key' \gset secret_
 SELECT :'secret_workspace' AS workspace, product, env FROM dialstack.session_verify(:'secret_token');
-SELECT api_key_id = (SELECT api_key_id FROM dialstack.api_keys WHERE key_hash = sha256(:'api_key')) AS remembers_its_key FROM dialstack.sessions WHERE session_id = :'secret_client_session_id';
+SELECT api_key_id = (SELECT api_key_id FROM dialstack.api_keys WHERE key_hash = sha256(:'api_key')) AS remembers_its_key FROM dialstack.client_sessions WHERE session_id = :'secret_client_session_id';
 SELECT cardinality(connected_account_ids) FROM dialstack.client_session_grant_access(user_identifier_key => 'by key', connected_account_ids => '{00000000-0000-0000-0000-000000000002}');
 SELECT total FROM dialstack.client_session_list(user_identifier_key => 'by key');
 SELECT expires_at - now() < interval '1 day' AS sooner FROM dialstack.client_session_get_or_create('by key', expires_at => now() + interval '1 hour');
@@ -138,7 +138,7 @@ SELECT call, t.error('SELECT * FROM dialstack.' || call) FROM unnest(ARRAY['clie
     'client_session_revoke(''00000000-0000-0000-0000-000000000001'')', 'client_session_delete(''00000000-0000-0000-0000-000000000001'')']) WITH ORDINALITY AS c (call, n) ORDER BY n;
 SELECT t.code(format('SELECT dialstack.client_session_%s(%L)', f, :'pub_client_session_id')) FROM unnest('{get,revoke,delete}'::text[]) AS f;
 SELECT count(*) - :before_sessions AS made, t.verdict(:'pub_token') AS untouched FROM dialstack.sessions;
-SELECT expires_at - now() > interval '364 days' AS expiry_stays, connected_account_ids FROM dialstack.sessions WHERE session_id = :'pub_client_session_id';
+SELECT expires_at - now() > interval '364 days' AS expiry_stays, connected_account_ids FROM dialstack.client_sessions WHERE session_id = :'pub_client_session_id';
 -- An empty list of grants is none.
 SELECT client_session_id = :'pub_client_session_id' AS same FROM dialstack.client_session_create('secret-of-a-browser', '{}', '{}', '{}');
 -- It reaches what publishable keys made, also another one of its environment; and only while that holds no grant.
@@ -155,12 +155,12 @@ SELECT kind, key, t.error(format('SELECT * FROM dialstack.client_session_%s(%L)'
 SELECT t.verdict(:'pub_token') AS token;
 -- Other kinds of grant count as well.
 RESET dialstack_sessions.api_key;
-UPDATE dialstack.sessions SET connected_account_ids = '{}', connect_webview_ids = '{00000000-0000-0000-0000-000000000001}' WHERE session_id = :'pub_client_session_id';
+UPDATE dialstack.client_sessions SET connected_account_ids = '{}', connect_webview_ids = '{00000000-0000-0000-0000-000000000001}' WHERE session_id = :'pub_client_session_id';
 SELECT left(t.as_key(:'pk_api_key', 'client_session_create(''secret-of-a-browser'')'), 23) AS with_a_webview;
-UPDATE dialstack.sessions SET connect_webview_ids = '{}', user_identity_ids = '{00000000-0000-0000-0000-000000000001}' WHERE session_id = :'pub_client_session_id';
+UPDATE dialstack.client_sessions SET connect_webview_ids = '{}', user_identity_ids = '{00000000-0000-0000-0000-000000000001}' WHERE session_id = :'pub_client_session_id';
 SELECT left(t.as_key(:'pk_api_key', 'client_session_create(''secret-of-a-browser'')'), 23) AS with_an_identity;
 -- Made by a key that was revoked since, it is still a publishable key's.
-UPDATE dialstack.sessions SET user_identity_ids = '{}' WHERE session_id = :'pub_client_session_id';
+UPDATE dialstack.client_sessions SET user_identity_ids = '{}' WHERE session_id = :'pub_client_session_id';
 SELECT dialstack.api_key_revoke(api_key_id) FROM dialstack.api_keys WHERE key_hash = sha256(:'pk_api_key');
 SELECT t.as_key(:'pk_api_key', 'client_session_create(''secret-of-a-browser'')') AS by_the_revoked_key, t.as_key(:'pk2_api_key', 'client_session_create(''secret-of-a-browser'')') AS by_another;
 

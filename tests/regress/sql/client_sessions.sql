@@ -28,10 +28,10 @@ SELECT :'full_user_identifier_key' AS key, :'full_accounts' AS accounts, :'full_
 -- The prefix tells live from test.
 SELECT left(token, 9) FROM dialstack.client_session_create(product => 'cli', env => 'staging');
 -- The key of a living session returns that session unchanged, whatever else is given.
-SELECT count(*) AS rows FROM dialstack.sessions \gset before_
+SELECT count(*) AS rows FROM dialstack.client_sessions \gset before_
 SELECT client_session_id = :'full_client_session_id' AS same, token = :'full_token' AS same_token, expires_at = :'full_expires' AS same_expiry, t.ns(connected_account_ids) AS accounts, t.ns(connect_webview_ids) AS webviews, t.ns(user_identity_ids) AS identities
   FROM dialstack.client_session_create('internal-user-id-1', t.ids(4), t.ids(4), t.ids(4), now() + interval '2 days', 'cli', 'production');
-SELECT count(*) - :before_rows AS made FROM dialstack.sessions;
+SELECT count(*) - :before_rows AS made FROM dialstack.client_sessions;
 -- A key belongs to one environment; its case counts, and so does each blank.
 SELECT client_session_id <> :'full_client_session_id' AS another FROM unnest(ARRAY['internal-user-id-1 ', 'Internal-user-id-1', ' internal-user-id-1', '%', '_']) AS key, dialstack.client_session_create(key, product => 'cli', env => 'production');
 SELECT client_session_id <> :'full_client_session_id' AS another FROM dialstack.client_session_create('internal-user-id-1', product => 'cli', env => 'staging');
@@ -46,7 +46,7 @@ SELECT client_session_id = :'full_client_session_id' AS same, token = :'full_tok
 SELECT client_session_id = :'full_client_session_id' AS same, token = :'full_token' AS same_token, expires_at - now() BETWEEN interval '59 minutes' AND interval '1 hour' AS replaced
   FROM dialstack.client_session_get_or_create('internal-user-id-1', expires_at => now() + interval '1 hour', product => 'cli', env => 'production');
 SELECT expires_at - now() BETWEEN interval '2 days 23 hours' AND interval '3 days' AS replaced FROM dialstack.client_session_get_or_create('internal-user-id-1', expires_at => now() + interval '3 days', product => 'cli', env => 'production');
-SELECT expires_at - now() BETWEEN interval '2 days 23 hours' AND interval '3 days' AS it_stays, purge_after > current_date + 30 AS kept_for_long FROM dialstack.sessions WHERE session_id = :'full_client_session_id';
+SELECT expires_at - now() BETWEEN interval '2 days 23 hours' AND interval '3 days' AS it_stays, purge_after > current_date + 30 AS kept_for_long FROM dialstack.client_sessions WHERE session_id = :'full_client_session_id';
 SELECT expires_at - now() BETWEEN interval '2 days 23 hours' AND interval '3 days' AS verified FROM dialstack.session_verify(:'full_token');
 SELECT expires_at - now() > interval '364 days' AS created, t.ns(connected_account_ids) AS accounts FROM dialstack.client_session_get_or_create('internal-user-id-2', t.ids(5), product => 'cli', env => 'production');
 SELECT a.client_session_id <> b.client_session_id AS without_key_always_another
@@ -56,7 +56,7 @@ SELECT a.client_session_id <> b.client_session_id AS without_key_always_another
 SELECT valid, kind, session_id = :'full_client_session_id' AS session_id, identifier, account, data, scopes, product, env, tag FROM dialstack.session_verify(:'full_token') \gx
 SELECT t.verdict(:'full_token', 'cli', 'production') AS here, t.verdict(:'full_token', 'cli2') AS product, t.verdict(:'full_token', 'cli', 'staging') AS env, t.verdict(:'full_token', scope => 'call_logs') AS scope;
 SELECT identifier IS NULL AS without_key FROM dialstack.session_verify(:'token');
-SELECT count(*) AS stored FROM dialstack.sessions s WHERE position(substr(:'full_token', 16) IN s::text) > 0;
+SELECT count(*) AS stored FROM dialstack.client_sessions s WHERE position(substr(:'full_token', 16) IN s::text) > 0;
 SELECT t.verdict(replace(:'full_token', 'cst_', 'cs_')) AS as_client_secret, t.verdict(replace(:'full_token', 'live', 'test')) AS as_test,
        t.verdict(overlay(:'full_token' PLACING CASE substr(:'full_token', 70, 1) WHEN 'A' THEN 'B' ELSE 'A' END FROM 70)) AS another_mac;
 
@@ -110,7 +110,7 @@ SELECT t.code($$SELECT * FROM dialstack.client_session_create('too many', (SELEC
 SELECT t.product('cli-list');
 SELECT count(*) FROM (SELECT dialstack.client_session_create(CASE WHEN n % 3 > 0 THEN 'n' || n END, connected_account_ids => t.ids(n), connect_webview_ids => t.ids(n % 2, 100 + n), user_identity_ids => t.ids(n % 4), product => 'cli-list', env => 'production') FROM generate_series(1, 12) n) made;
 SELECT count(*) FROM dialstack.client_session_create('n1', product => 'cli-list', env => 'staging');
-UPDATE dialstack.sessions s SET created_at = now() - interval '1 hour' + (t.ns(connected_account_ids))[1] * interval '1 minute' FROM dialstack.environments e JOIN dialstack.products p USING (product_id)
+UPDATE dialstack.client_sessions s SET created_at = now() - interval '1 hour' + (t.ns(connected_account_ids))[1] * interval '1 minute' FROM dialstack.environments e JOIN dialstack.products p USING (product_id)
  WHERE s.env_id = e.env_id AND p.product = 'cli-list' AND e.env = 'production';
 SELECT user_identifier_key AS key, t.ns(connected_account_ids) AS accounts, t.ns(third_party_account_ids) AS third_party, t.ns(connect_webview_ids) AS webviews, t.ns(user_identity_ids) AS identities, device_count, left(token, 9) AS token, total
   FROM dialstack.client_session_list(product => 'cli-list', env => 'production');
@@ -147,9 +147,9 @@ ROLLBACK;
 SELECT client_session_id, token FROM dialstack.client_session_create('leaves', t.ids(1), product => 'cli', env => 'production') \gset leaves_
 SELECT dialstack.client_session_revoke(client_session_id => :'leaves_client_session_id', product => 'cli', env => 'production');
 SELECT t.verdict(:'leaves_token') AS token, active, revoke_reason, kind, identifier FROM dialstack.session_info(:'leaves_client_session_id');
-SELECT revoked_at AS then FROM dialstack.sessions WHERE session_id = :'leaves_client_session_id' \gset
+SELECT revoked_at AS then FROM dialstack.client_sessions WHERE session_id = :'leaves_client_session_id' \gset
 SELECT dialstack.client_session_revoke(:'leaves_client_session_id', 'cli', 'production');
-SELECT revoked_at = :'then' AS unchanged FROM dialstack.sessions WHERE session_id = :'leaves_client_session_id';
+SELECT revoked_at = :'then' AS unchanged FROM dialstack.client_sessions WHERE session_id = :'leaves_client_session_id';
 SELECT operation, count(*) FROM dialstack.activity WHERE session_id = :'leaves_client_session_id' GROUP BY 1 ORDER BY 1;
 -- It is not listed, not got, not granted anything; its key is free.
 SELECT t.cli(format('get(%L)', :'leaves_client_session_id')) AS get, t.cli('get(user_identifier_key => ''leaves'')') AS get_by_key, t.cli(format('grant_access(%L, connected_account_ids => t.ids(2))', :'leaves_client_session_id')) AS granted, count(*) AS listed
@@ -163,10 +163,10 @@ SELECT t.verdict(:'again_new_token') AS undone;
 
 -- client_session_delete: the row is gone, dead or alive; the token was never known.
 SELECT dialstack.client_session_delete(client_session_id => :'leaves_client_session_id', product => 'cli', env => 'production');
-SELECT t.verdict(:'leaves_token') AS token, count(*) AS rows FROM dialstack.sessions WHERE session_id = :'leaves_client_session_id';
+SELECT t.verdict(:'leaves_token') AS token, count(*) AS rows FROM dialstack.client_sessions WHERE session_id = :'leaves_client_session_id';
 SELECT client_session_id, token FROM dialstack.client_session_create('deleted', product => 'cli', env => 'production') \gset deleted_
 SELECT dialstack.client_session_delete(:'deleted_client_session_id', 'cli', 'production');
-SELECT t.verdict(:'deleted_token') AS token, count(*) AS rows FROM dialstack.sessions WHERE session_id = :'deleted_client_session_id';
+SELECT t.verdict(:'deleted_token') AS token, count(*) AS rows FROM dialstack.client_sessions WHERE session_id = :'deleted_client_session_id';
 SELECT operation, status, subject FROM dialstack.activity WHERE session_id = :'deleted_client_session_id' ORDER BY activity_id;
 SELECT t.cli(format('delete(%L)', :'deleted_client_session_id')) AS twice, t.cli(format('revoke(%L)', :'deleted_client_session_id')) AS revoke, t.cli('delete(NULL)') AS null_delete, t.cli('revoke(NULL)') AS null_revoke;
 SELECT t.code(format('SELECT dialstack.client_session_%s(%L, %L, %L)', f, :'full_client_session_id', product, env)) FROM unnest('{revoke,delete}'::text[]) AS f, (VALUES ('cli', 'staging'), ('cli2', 'production')) AS p (product, env);
@@ -181,15 +181,15 @@ SELECT token AS new_token, client_session_id <> :'late_client_session_id' AS ano
 SELECT :'late_another' AS another, :'late_accounts' AS accounts, t.verdict(:'late_new_token') AS new, t.verdict(:'late_token') AS old, t.verdict(:'late_token', 'cli2') AS elsewhere;
 SELECT t.age(session_id, '400 days') FROM dialstack.session_verify(:'late_new_token');
 SELECT t.verdict(token) AS by_create FROM dialstack.client_session_create('late', product => 'cli', env => 'production');
-SELECT t.verdict(:'late_token') AS first, t.verdict(:'late_new_token') AS second, count(*) FILTER (WHERE revoked_at IS NULL) AS living FROM dialstack.sessions WHERE subject = 'late' AND kind = 'client';
+SELECT t.verdict(:'late_token') AS first, t.verdict(:'late_new_token') AS second, count(*) AS living FROM dialstack.client_session_list(user_identifier_key => 'late', product => 'cli', env => 'production');
 
 -- Bad input: a coded error, and nothing is written.
-SELECT (SELECT count(*) FROM dialstack.sessions) AS sessions, (SELECT count(*) FROM dialstack.activity) AS activity \gset before_
+SELECT (SELECT count(*) FROM dialstack.client_sessions) AS sessions, (SELECT count(*) FROM dialstack.activity) AS activity \gset before_
 SELECT call, t.cli(call) FROM unnest(ARRAY['create('''')', 'create(repeat(''x'', 256))', 'create(repeat(''x'', 10000))', 'create(E''a\nb'')', 'get_or_create('''')', 'get_or_create(repeat(''x'', 256))',
     'create(''u'', ARRAY[NULL]::uuid[])', 'create(''u'', connect_webview_ids => ARRAY[t.id(1), NULL])', 'create(''u'', user_identity_ids => ''{NULL}'')', 'create(''u'', ''{not-a-uuid}'')', 'create(''u'', connect_webview_ids => ''{1}'')', 'get(''x'')', 'list(user_identity_id => ''x'')', 'list(connect_webview_id => '''')', 'revoke(''x'')', 'delete(''x'')',
     'create(''u'', expires_at => now())', 'create(''u'', expires_at => now() - interval ''1 second'')', 'create(''u'', expires_at => now() + interval ''11 years'')', 'create(''u'', expires_at => now() + interval ''10 years 1 month'')', 'create(''u'', expires_at => now() + interval ''10 years 2 days'')', 'create(''u'', expires_at => ''infinity'')', 'create(''u'', expires_at => ''-infinity'')', 'create(''u'', expires_at => ''4714-01-01 BC'')',
     'get_or_create(''granted'', expires_at => now() - interval ''1 second'')', 'get_or_create(''granted'', expires_at => ''infinity'')', 'grant_access(user_identifier_key => ''granted'', connected_account_ids => ''{NULL}'')']) WITH ORDINALITY AS c (call, n) ORDER BY n;
-SELECT (SELECT count(*) FROM dialstack.sessions) - :before_sessions AS sessions, (SELECT count(*) FROM dialstack.activity) - :before_activity AS activity;
+SELECT (SELECT count(*) FROM dialstack.client_sessions) - :before_sessions AS sessions, (SELECT count(*) FROM dialstack.activity) - :before_activity AS activity;
 SELECT expires_at > now() + interval '364 days' AS expiry_stays FROM dialstack.client_session_get(user_identifier_key => 'granted', product => 'cli', env => 'production');
 SELECT expires_at IS NOT NULL AS ten_years FROM dialstack.client_session_create(expires_at => now() + interval '10 years', product => 'cli', env => 'production');
 BEGIN READ ONLY;
@@ -275,5 +275,26 @@ SELECT code($$SELECT * FROM dialstack.client_session_get(user_identifier_key => 
 SELECT code($$SELECT * FROM dialstack.client_session_get_or_create('old')$$) AS get_or_create;
 SELECT user_identifier_key, client_session_id <> :'old_client_session_id' AS another, (SELECT valid FROM dialstack.session_verify(token)) AS valid FROM dialstack.client_session_list();
 SELECT code(format('SELECT dialstack.client_session_revoke(%L)', :'old_client_session_id')) AS revoke;
+-- user_identifier_key is stored sealed: neither its row nor its activity shows it.
+SELECT count(*) FROM (SELECT t::text AS row FROM dialstack.client_sessions t UNION ALL SELECT t::text FROM dialstack.activity t) r WHERE row ~ '\ynew\y' OR row LIKE '%' || encode('new', 'hex') || '%';
+-- A session is found by its key after a rotation of the seal key too, and new sessions are sealed with the new one.
+SELECT kid AS seal_kid, key_number AS seal_number FROM dialstack.signing_keys WHERE purpose = 'seal' \gset
+SELECT client_session_id FROM dialstack.client_session_get(user_identifier_key => 'new') \gset
+SELECT state FROM dialstack.signing_key_rotate('seal');
+SELECT client_session_id = :'client_session_id' AS same, user_identifier_key FROM dialstack.client_session_get(user_identifier_key => 'new');
+SELECT client_session_id = :'client_session_id' AS same FROM dialstack.client_session_create('new');
+SELECT client_session_id = :'client_session_id' AS same, total FROM dialstack.client_session_list(user_identifier_key => 'new');
+SELECT user_identifier_key FROM dialstack.client_session_create('newer');
+SELECT get_byte(sealed_key, 3) = :seal_number AS by_the_old_key, count(*) FROM dialstack.client_sessions WHERE revoked_at IS NULL GROUP BY 1 ORDER BY 1;
+SELECT state, living_sessions FROM dialstack.signing_key_status WHERE purpose = 'seal' ORDER BY created_at;
+-- Where the seal key was revoked, the session lives on, without its key.
+SELECT state FROM dialstack.signing_key_revoke(:'seal_kid');
+SELECT valid, identifier FROM dialstack.session_verify(:'new_token');
+SELECT user_identifier_key, token = :'new_token' AS same FROM dialstack.client_session_get(:'client_session_id');
+SELECT active, identifier FROM dialstack.session_info(:'client_session_id');
+SELECT code($$SELECT * FROM dialstack.client_session_get(user_identifier_key => 'new')$$) AS get;
+SELECT code(format('SELECT * FROM dialstack.client_session_get(%L, %L)', :'client_session_id', 'new')) AS get_by_both;
+SELECT client_session_id <> :'client_session_id' AS another FROM dialstack.client_session_create('new');
+SELECT user_identifier_key, total FROM dialstack.client_session_list() ORDER BY 1;
 \c postgres
 DROP DATABASE regress_client_keys;

@@ -7,6 +7,8 @@ SELECT end_at = :'end_at'::timestamptz + interval '5 days' AS five_days_more, ac
 SELECT purge_after = ((expires_at + interval '30 days') AT TIME ZONE 'UTC')::date AS purge_after FROM dialstack.sessions WHERE session_id = :'session_id';
 -- Access tokens that are out keep their own expiry.
 SELECT expires_at = :'expires_at' AS unchanged FROM dialstack.session_verify(:'token');
+-- The activity has it as what it is: no refresh.
+SELECT operation, status, expires_after - expires_before AS by FROM dialstack.activity WHERE session_id = :'session_id' ORDER BY activity_id;
 -- A refresh does not take it back.
 SELECT end_at AS extended FROM dialstack.session_info(:'session_id') \gset
 SELECT ok FROM dialstack.session_refresh(:'refresh_token');

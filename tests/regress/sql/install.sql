@@ -132,14 +132,14 @@ SELECT proname FROM pg_proc
 -- Direct scans read these columns by number (src/store/*.rs): the numbers must stay.
 SELECT attrelid::regclass AS relation, attnum, attname, format_type(atttypid, atttypmod) AS type
   FROM pg_attribute
- WHERE attrelid = ANY ('{dialstack.sessions, dialstack.environments, dialstack.products,
+ WHERE attrelid = ANY ('{dialstack.sessions, dialstack.client_sessions, dialstack.environments, dialstack.products,
         dialstack.session_definitions, dialstack.instance, dialstack.signing_keys}'::regclass[])
    AND attnum > 0 AND NOT attisdropped
  ORDER BY attrelid::regclass::text COLLATE "C", attnum;
 -- ... and they look these indexes up by name and columns.
 SELECT indexrelid::regclass AS index, indisunique AS "unique", pg_get_indexdef(indexrelid) AS definition
   FROM pg_index
- WHERE indrelid = ANY ('{dialstack.sessions, dialstack.environments, dialstack.products,
+ WHERE indrelid = ANY ('{dialstack.sessions, dialstack.client_sessions, dialstack.environments, dialstack.products,
         dialstack.session_definitions, dialstack.instance, dialstack.signing_keys}'::regclass[])
  ORDER BY indexrelid::regclass::text COLLATE "C";
 -- State has no foreign key: hot parent rows would be locked at every create.

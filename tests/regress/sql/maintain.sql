@@ -47,8 +47,12 @@ SELECT t.left_over();
 SELECT count(t.make('many ' || n, '61 days 1 hour')) FROM generate_series(1, 25) n;
 SELECT t.maintain(batch => 4) -> 'sessions_purged' AS purged;
 -- Account and client sessions too.
-SELECT count(*) FROM dialstack.account_session_create('acct_1', product => 'clean', env => 'production'), dialstack.client_session_create('key-1', product => 'clean', env => 'production');
-SELECT t.age_whole(session_id, '13 months 10 days') FROM dialstack.sessions JOIN dialstack.environments USING (env_id) JOIN dialstack.products USING (product_id) WHERE product = 'clean' AND subject IN ('acct_1', 'key-1');
+SELECT count(*) FROM dialstack.account_session_create('acct_1', product => 'clean', env => 'production');
+SELECT client_session_id FROM dialstack.client_session_create('key-1', product => 'clean', env => 'production') \gset
+SELECT t.age_whole(session_id, '13 months 10 days') FROM dialstack.sessions JOIN dialstack.environments USING (env_id) JOIN dialstack.products USING (product_id) WHERE product = 'clean' AND subject = 'acct_1';
+SELECT t.age(:'client_session_id', '13 months 10 days');
+-- The row decides here too.
+UPDATE dialstack.client_sessions SET purge_after = '2001-01-01' WHERE env_id = (SELECT env_id FROM dialstack.client_sessions WHERE session_id = :'client_session_id');
 SELECT t.maintain() -> 'sessions_purged' AS purged;
 
 -- Users stay, with when they were last seen: a refresh is known to the session alone.
@@ -72,6 +76,7 @@ SELECT kid AS jwt_kid FROM dialstack.signing_key_list() WHERE purpose = 'jwt' AN
 SELECT kid AS seal_kid FROM dialstack.signing_key_list() WHERE purpose = 'seal' AND state = 'active' \gset
 CREATE FUNCTION t.keys() RETURNS text LANGUAGE sql AS $$ SELECT string_agg(purpose || ' ' || state, ', ' ORDER BY purpose, state) FROM dialstack.signing_keys $$;
 DELETE FROM dialstack.sessions;
+DELETE FROM dialstack.client_sessions;
 DELETE FROM dialstack.signing_keys WHERE state <> 'active';
 SELECT count(*) FROM dialstack.session_create('clean', 'production', 'web', '{"userId": "sealed before"}');
 SELECT count(*) FROM dialstack.signing_key_rotate('jwt') a, dialstack.signing_key_rotate('seal') b, dialstack.signing_key_rotate('token') c;
@@ -116,7 +121,7 @@ CREATE FUNCTION t.api_keys() RETURNS text LANGUAGE sql AS $$ SELECT string_agg(n
 SELECT t.api_keys();
 SELECT t.maintain() -> 'api_keys_purged' AS purged;
 SELECT t.api_keys();
-DELETE FROM dialstack.sessions WHERE subject = 'key-2';
+DELETE FROM dialstack.client_sessions;
 SELECT t.maintain() -> 'api_keys_purged' AS purged;
 SELECT t.api_keys();
 

@@ -101,5 +101,5 @@ UPDATE dialstack.sessions SET scopes = '{call_logs}' WHERE session_id = :'stolen
 SELECT t.verdict(:'stolen_token', scope => 'call_logs') AS held, t.verdict(:'stolen_token', scope => 'voicemails') AS not_held;
 SELECT scopes FROM dialstack.session_verify(:'stolen_token');
 -- A row of another family is not this token's session.
-UPDATE dialstack.sessions SET kind = 'client' WHERE session_id = :'stolen_session_id';
+UPDATE dialstack.sessions SET definition_id = NULL WHERE session_id = :'stolen_session_id';
 SELECT t.verdict(:'stolen_token') AS of_another_family;

@@ -14,7 +14,7 @@ SELECT dialstack.session_revoke('seen', 'production', 'web', identifier => 'gone
 SELECT kind, env, tag, identifier, generation, ip, user_agent, scopes, api_key_id = :'api_key_id' AS by_key, created_at = last_seen_at AS not_refreshed, expires_at > now() AS lives
   FROM dialstack.active_sessions WHERE product = 'seen' ORDER BY created_at;
 -- The key ring, with what depends on each key.
-SELECT k.purpose, k.alg, k.state, k.published, k.living_sessions IS NULL AS not_counted, k.living_sessions = (SELECT count(*) FROM dialstack.sessions s WHERE s.key_number = k.key_number AND revoked_at IS NULL AND expires_at > now()) AS counted
+SELECT k.purpose, k.alg, k.state, k.published, k.living_sessions IS NULL AS not_counted, k.living_sessions = (SELECT count(*) FROM (SELECT key_number, expires_at, revoked_at FROM dialstack.sessions UNION ALL SELECT key_number, expires_at, revoked_at FROM dialstack.client_sessions UNION ALL SELECT get_byte(sealed_key, 3), expires_at, revoked_at FROM dialstack.client_sessions) s WHERE s.key_number = k.key_number AND revoked_at IS NULL AND expires_at > now()) AS counted
   FROM dialstack.signing_key_status k WHERE state = 'active' ORDER BY purpose;
 -- Without that column no session is read.
 EXPLAIN (COSTS off) SELECT kid, state FROM dialstack.signing_key_status;

@@ -9,15 +9,14 @@ use crate::pg::datum::uuid::{pg_uuid, uuid};
 use crate::pg::roles::AsOwner;
 use crate::pg::statements::{Columns, Statement, bind};
 use crate::session::Page;
-use crate::tables::client_session_writes::Grants;
-use crate::tables::sessions;
+use crate::tables::client_sessions::change::{self, Grants};
 
-/// A living client session, with all that its functions return.
+/// A living client session, with all that its functions return of it.
 pub struct ClientSession {
     /// Its id.
     pub session_id: Uuid,
-    /// user_identifier_key.
-    pub user_identifier_key: Option<String>,
+    /// Its user_identifier_key, encrypted.
+    pub sealed_key: Option<Vec<u8>>,
     /// When it was created.
     pub created_at: TimestampWithTimeZone,
     /// When it ends.
@@ -38,7 +37,7 @@ fn ids(row: &Columns<'_, '_>, ordinal: usize) -> Result<Vec<Uuid>> {
 fn read(row: &Columns<'_, '_>) -> Result<ClientSession> {
     Ok(ClientSession {
         session_id: uuid(row.required(1)?),
-        user_identifier_key: row.get(2)?,
+        sealed_key: row.get(2)?,
         created_at: row.required(3)?,
         expires_at: row.required(4)?,
         key_number: row.required::<i32>(5)?.unsigned_abs(),
@@ -54,7 +53,7 @@ fn read(row: &Columns<'_, '_>) -> Result<ClientSession> {
 macro_rules! select_client {
     ($($rest:expr),*) => {
         concat!(
-            "SELECT session_id, subject, created_at, expires_at, key_number, \
+            "SELECT session_id, sealed_key, created_at, expires_at, key_number, \
                     connected_account_ids, connect_webview_ids, user_identity_ids, api_key_id ",
             unrevoked!(),
             $($rest),*
@@ -65,28 +64,43 @@ macro_rules! select_client {
 /// Where `$1` is the environment.
 macro_rules! unrevoked {
     () => {
-        " FROM dialstack.sessions \
-           WHERE kind = 'client' AND env_id = $1 AND revoked_at IS NULL AND "
+        " FROM dialstack.client_sessions \
+           WHERE env_id = $1 AND revoked_at IS NULL AND "
     };
 }
 
-/// Where `$2` is the time, and the rest what a [`ClientFilter`] says.
+/// Where `$2` is the time, and the rest what a [`Filter`] says.
 macro_rules! filtered {
     () => {
         "expires_at > $2 \
-         AND ($3 IS NULL OR session_id = $3) AND ($4 IS NULL OR subject = $4) \
+         AND ($3 IS NULL OR session_id = $3) AND ($4 IS NULL OR sealed_key = ANY ($4)) \
          AND ($5 IS NULL OR connect_webview_ids @> ARRAY[$5]) \
          AND ($6 IS NULL OR user_identity_ids @> ARRAY[$6]) \
-         AND ($7 IS NULL OR (subject IS NULL) = $7)"
+         AND (NOT $7 OR sealed_key IS NULL)"
     };
 }
 
 static BY_ID: Statement = Statement::new(select_client!("expires_at > $2 AND session_id = $3"));
 
-/// Also an expired one: it holds its key until it is put away.
-static LOCK_BY_KEY: Statement = Statement::new(select_client!("subject = $2 FOR UPDATE"));
+/// Of several the oldest: while the seal key is being rotated, two transactions may store one user_identifier_key in
+/// two forms.
+macro_rules! oldest {
+    () => {
+        " ORDER BY created_at, session_id LIMIT 1"
+    };
+}
 
-static BY_KEY: Statement = Statement::new(select_client!("expires_at > $2 AND subject = $3"));
+/// Also an expired one: it holds its key until it is revoked.
+static LOCK_BY_KEY: Statement = Statement::new(select_client!(
+    "sealed_key IS NOT NULL AND sealed_key = ANY ($2)",
+    oldest!(),
+    " FOR UPDATE"
+));
+
+static BY_KEY: Statement = Statement::new(select_client!(
+    "expires_at > $2 AND sealed_key IS NOT NULL AND sealed_key = ANY ($3)",
+    oldest!()
+));
 
 /// The living client session with this id.
 pub fn by_id(
@@ -103,21 +117,25 @@ pub fn by_id(
     Ok(BY_ID.read(owner, &arguments, read)?.into_iter().next())
 }
 
-/// The living client session with this user_identifier_key.
+/// The living client session whose user_identifier_key has one of these forms.
 pub fn by_key(
     owner: &AsOwner,
     env_id: i32,
-    key: &str,
+    key_forms: Vec<Vec<u8>>,
     now: Micros,
 ) -> Result<Option<ClientSession>> {
-    let arguments = [bind(env_id), bind(timestamptz(now)), bind(key)];
+    let arguments = [bind(env_id), bind(timestamptz(now)), bind(key_forms)];
     Ok(BY_KEY.read(owner, &arguments, read)?.into_iter().next())
 }
 
-/// The session that holds this user_identifier_key, living or expired, locked.
-pub fn lock_by_key(owner: &AsOwner, env_id: i32, key: &str) -> Result<Option<ClientSession>> {
-    sessions::change::lock_table()?;
-    let arguments = [bind(env_id), bind(key)];
+/// The session that holds a user_identifier_key with one of these forms, living or expired, locked.
+pub fn lock_by_key(
+    owner: &AsOwner,
+    env_id: i32,
+    key_forms: Vec<Vec<u8>>,
+) -> Result<Option<ClientSession>> {
+    change::lock_table()?;
+    let arguments = [bind(env_id), bind(key_forms)];
     Ok(LOCK_BY_KEY
         .write(owner, &arguments, read)?
         .into_iter()
@@ -126,17 +144,17 @@ pub fn lock_by_key(owner: &AsOwner, env_id: i32, key: &str) -> Result<Option<Cli
 
 /// A list's filters; what is absent does not filter.
 #[derive(Default)]
-pub struct ClientFilter<'a> {
+pub struct Filter {
     /// The session with this id.
     pub session_id: Option<Uuid>,
-    /// The session with this key.
-    pub user_identifier_key: Option<&'a str>,
+    /// The session whose key has one of these forms.
+    pub key_forms: Option<Vec<Vec<u8>>>,
     /// Those that hold this webview.
     pub connect_webview_id: Option<Uuid>,
     /// Those that hold this identity.
     pub user_identity_id: Option<Uuid>,
-    /// Only those without a key (`true`), only those with one (`false`).
-    pub without_key: Option<bool>,
+    /// Only those without a key.
+    pub without_key: bool,
 }
 
 static LIST: Statement = Statement::new(select_client!(
@@ -150,7 +168,7 @@ static COUNT: Statement = Statement::new(concat!("SELECT count(*) ", unrevoked!(
 pub fn list(
     owner: &AsOwner,
     env_id: i32,
-    filter: &ClientFilter<'_>,
+    filter: Filter,
     page: &Page,
     now: Micros,
 ) -> Result<(Vec<ClientSession>, i64)> {
@@ -158,7 +176,7 @@ pub fn list(
         bind(env_id),
         bind(timestamptz(now)),
         bind(filter.session_id.as_ref().map(pg_uuid)),
-        bind(filter.user_identifier_key),
+        bind(filter.key_forms),
         bind(filter.connect_webview_id.as_ref().map(pg_uuid)),
         bind(filter.user_identity_id.as_ref().map(pg_uuid)),
         bind(filter.without_key),

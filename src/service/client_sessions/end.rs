@@ -1,0 +1,61 @@
+//! Ending client sessions.
+
+use uuid::Uuid;
+
+use super::{Call, Place, conflict, gone, not_found};
+use crate::error::{Code, Result};
+use crate::guc;
+use crate::pg::datum::uuid::{pg_uuid, uuid};
+use crate::pg::roles::AsOwner;
+use crate::service::revocations::{self, Which};
+use crate::service::{notifications, required};
+use crate::tables::activity::Origin;
+use crate::tables::client_sessions::{self, change};
+
+const CODE: Code = Code::RevokeFailed;
+
+/// The call, and the id of a client session of its environment, dead or alive.
+fn known(place: Place<'_>, id: Option<pgrx::Uuid>) -> Result<(Call, Uuid)> {
+    let session_id = uuid(required(id, "client_session_id", CODE)?);
+    let call = Call::full(place, CODE)?;
+    let row = client_sessions::by_id(&session_id)?;
+    if row.is_some_and(|row| row.env_id == call.env.env_id) {
+        return Ok((call, session_id));
+    }
+    Err(not_found())
+}
+
+/// Revokes a client session. Idempotent.
+///
+/// # Errors
+/// `SESSION_NOT_FOUND`; `REVOKE_FAILED` for NULL; those of [`Call::full`]; `CONFLICT`.
+pub fn revoke(place: Place<'_>, client_session_id: Option<pgrx::Uuid>) -> Result<()> {
+    let (call, session_id) = known(place, client_session_id)?;
+    let which = Which::Client {
+        session_id,
+        env_id: call.env.env_id,
+    };
+    let cause = revocations::REVOKED.by(Origin::of_key(call.caller.api_key_id()));
+    let revoked = revocations::revoke(&AsOwner::enter()?, &which, cause, call.now)?;
+    let row = client_sessions::by_id(&session_id)?;
+    if revoked == 0 && row.is_some_and(|row| row.lives(call.now)) {
+        return Err(conflict());
+    }
+    Ok(())
+}
+
+/// Deletes a client session, dead or alive.
+///
+/// # Errors
+/// As [`revoke`].
+pub fn delete(place: Place<'_>, client_session_id: Option<pgrx::Uuid>) -> Result<()> {
+    let (call, session_id) = known(place, client_session_id)?;
+    let (env_id, api_key_id) = (call.env.env_id, call.caller.api_key_id());
+    let owner = AsOwner::enter()?;
+    let deleted = change::delete(&owner, &session_id, env_id, call.now, api_key_id)?;
+    // Its token dies with it.
+    if deleted.ok_or_else(gone)? && guc::notify_revocations() {
+        notifications::revoked(&owner, vec![pg_uuid(&session_id)])?;
+    }
+    Ok(())
+}

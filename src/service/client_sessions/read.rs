@@ -1,0 +1,107 @@
+//! Looking at client sessions.
+
+use super::{Call, Named, Place, Sessions, not_found};
+use crate::error::{Code, Coded, Error, Result};
+use crate::guc;
+use crate::pg::clock;
+use crate::pg::datum::uuid::{pg_uuid, uuid};
+use crate::pg::roles::AsOwner;
+use crate::service::caller::{self, Caller};
+use crate::service::verdict::{self, Verdict};
+use crate::session::{Expected, Page};
+use crate::tables::client_sessions::list::{self, Filter};
+use crate::token::Family;
+
+const CODE: Code = Code::ListFailed;
+
+/// One living client session; without a name that of the current token.
+///
+/// # Errors
+/// `SESSION_NOT_FOUND`; `VERIFY_FAILED` where a good token is needed; those of [`Call::full`].
+pub fn get(place: Place<'_>, named: Named<'_>) -> Result<Sessions> {
+    let none = named.client_session_id.is_none() && named.user_identifier_key.is_none();
+    let (call, named) = if none {
+        own(place)?
+    } else {
+        (Call::full(place, CODE)?, named)
+    };
+    let session = call.find(&AsOwner::enter()?, named, CODE)?;
+    Ok(call.one(session))
+}
+
+/// The session of the current token: what a user's own connection may see without an API key.
+fn own(place: Place<'_>) -> Result<(Call, Named<'static>)> {
+    let expected = Expected {
+        product: place.product,
+        env: place.env,
+        ..Expected::default()
+    };
+    let verdict = match guc::token() {
+        Some(token) => verdict::verify(&token, &expected)?,
+        None => {
+            return Err(Error::new(Code::VerifyFailed, "no session token is presented").hint(
+                "Name a client_session_id or user_identifier_key, or present a token with SET LOCAL dialstack_sessions.token.",
+            ));
+        }
+    };
+    let Verdict::Live(live) = verdict else {
+        return Err(Error::new(
+            Code::VerifyFailed,
+            "the presented session token is not good",
+        )
+        .hint("dialstack.session_verify() tells the reason."));
+    };
+    caller::narrow(live.session.env_id)?;
+    if live.session.family() != Family::Client {
+        return Err(not_found());
+    }
+    let call = Call {
+        caller: Caller::Server,
+        env: live.env,
+        now: clock::now(),
+    };
+    let named = Named {
+        client_session_id: Some(pg_uuid(&live.session.session_id)),
+        user_identifier_key: None,
+    };
+    Ok((call, named))
+}
+
+/// The arguments of `client_session_list`.
+pub struct List<'a> {
+    pub place: Place<'a>,
+    pub named: Named<'a>,
+    pub connect_webview_id: Option<pgrx::Uuid>,
+    pub user_identity_id: Option<pgrx::Uuid>,
+    pub without_user_identifier_key: Option<bool>,
+    pub page: Option<i32>,
+    pub per_page: Option<i32>,
+}
+
+/// A page of living client sessions, newest first, and how many there are on all pages.
+///
+/// # Errors
+/// `LIST_FAILED` for bad arguments; those of [`Call::full`].
+pub fn list(list: &List<'_>) -> Result<(Sessions, i64)> {
+    let page = Page::new(list.page, list.per_page).coded(CODE)?;
+    let call = Call::full(list.place, CODE)?;
+    let key_forms = list
+        .named
+        .user_identifier_key
+        .map(|key| call.key_forms(key));
+    let filter = Filter {
+        session_id: list.named.client_session_id.map(uuid),
+        key_forms: key_forms.transpose()?,
+        connect_webview_id: list.connect_webview_id.map(uuid),
+        user_identity_id: list.user_identity_id.map(uuid),
+        without_key: list.without_user_identifier_key == Some(true),
+    };
+    let owner = AsOwner::enter()?;
+    let (stored, total) = list::list(&owner, call.env.env_id, filter, &page, call.now)?;
+    let sessions = stored.into_iter().map(|stored| call.session(stored));
+    // One whose key was revoked while it was created must not keep the others from being listed.
+    let sessions = sessions.filter_map(Result::transpose);
+    let sessions = sessions.collect::<Result<Vec<_>>>()?;
+    let env = call.env;
+    Ok((Sessions { env, sessions }, total))
+}

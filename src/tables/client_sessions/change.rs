@@ -1,0 +1,222 @@
+//! Writing client sessions, each change noted in the activity by the same statement. Tokens are derived from the
+//! row, so nothing of a token is stored.
+
+use uuid::Uuid;
+
+use crate::error::Result;
+use crate::pg::clock::{self, Micros, timestamptz};
+use crate::pg::datum::uuid::pg_uuid;
+use crate::pg::roles::AsOwner;
+use crate::pg::scan;
+use crate::pg::statements::{Statement, bind};
+use crate::session::verdict::REVOKED_AS_EXPIRED;
+use crate::tables::activity;
+use crate::tables::client_sessions::ClientSessions;
+use crate::tables::sessions::purge_after;
+
+fn pg_all(ids: &[Uuid]) -> Vec<pgrx::Uuid> {
+    ids.iter().map(pg_uuid).collect()
+}
+
+/// What a client session reaches.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Grants {
+    /// Connected accounts.
+    pub connected_account_ids: Vec<Uuid>,
+    /// Connect webviews.
+    pub connect_webview_ids: Vec<Uuid>,
+    /// User identities.
+    pub user_identity_ids: Vec<Uuid>,
+}
+
+impl Grants {
+    /// Each kind, with its name.
+    pub fn kinds(&self) -> [(&'static str, &[Uuid]); 3] {
+        [
+            ("connected_account_ids", &self.connected_account_ids),
+            ("connect_webview_ids", &self.connect_webview_ids),
+            ("user_identity_ids", &self.user_identity_ids),
+        ]
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.kinds().iter().all(|(_, ids)| ids.is_empty())
+    }
+}
+
+/// A client session about to be stored.
+pub struct NewClient<'a> {
+    /// Its id.
+    pub session_id: Uuid,
+    /// Its environment.
+    pub env_id: i32,
+    /// The user_identifier_key, encrypted by the active key.
+    pub sealed_key: Option<&'a [u8]>,
+    /// When it is created.
+    pub now: Micros,
+    /// When it ends.
+    pub expires_at: Micros,
+    /// The key that its token is made with.
+    pub key_number: i32,
+    /// What it reaches.
+    pub grants: &'a Grants,
+    /// The API key that it is made with.
+    pub api_key_id: Option<Uuid>,
+}
+
+static INSERT: Statement = Statement::new(
+    "WITH created AS ( \
+              INSERT INTO dialstack.client_sessions \
+                  (session_id, created_at, expires_at, env_id, key_number, purge_after, sealed_key, \
+                   connected_account_ids, connect_webview_ids, user_identity_ids, api_key_id) \
+              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) \
+              ON CONFLICT (env_id, sealed_key) \
+                  WHERE revoked_at IS NULL AND sealed_key IS NOT NULL DO NOTHING \
+              RETURNING session_id) \
+          INSERT INTO dialstack.activity \
+              (at, month, session_id, api_key_id, env_id, kind, operation, status, latency_us) \
+          SELECT $2, $12, session_id, $11, $4, 'client', 'create', 'success', $13 FROM created",
+);
+
+/// Stores the session, unless an unrevoked one has its key: then `false`.
+pub fn insert(owner: &AsOwner, session: &NewClient<'_>) -> Result<bool> {
+    let arguments = [
+        bind(pg_uuid(&session.session_id)),
+        bind(timestamptz(session.now)),
+        bind(timestamptz(session.expires_at)),
+        bind(session.env_id),
+        bind(session.key_number),
+        bind(purge_after(session.expires_at)),
+        bind(session.sealed_key),
+        bind(pg_all(&session.grants.connected_account_ids)),
+        bind(pg_all(&session.grants.connect_webview_ids)),
+        bind(pg_all(&session.grants.user_identity_ids)),
+        bind(session.api_key_id.as_ref().map(pg_uuid)),
+        bind(clock::utc_month(session.now)),
+        bind(activity::latency(session.now)),
+    ];
+    Ok(INSERT.execute(owner, &arguments)? == 1)
+}
+
+/// Locks the table for writing, for flows whose first statement only reads or locks rows of it (see
+/// [`scan::lock_for_writing`]).
+pub fn lock_table() -> Result<()> {
+    scan::lock_for_writing::<ClientSessions>()
+}
+
+static LOCK_ONE: Statement =
+    Statement::new("SELECT 1 FROM dialstack.client_sessions WHERE session_id = $1 FOR UPDATE");
+
+/// Locks a session's row until the transaction ends, so that what is read next stays true until it is written.
+pub fn lock(owner: &AsOwner, session_id: &Uuid) -> Result<()> {
+    lock_table()?;
+    LOCK_ONE
+        .execute(owner, &[bind(pg_uuid(session_id))])
+        .map(|_| ())
+}
+
+static SET_EXPIRY: Statement = Statement::new(
+    "UPDATE dialstack.client_sessions SET expires_at = $2, purge_after = $3 \
+           WHERE session_id = $1 AND revoked_at IS NULL",
+);
+
+/// Moves the end of a session that is not revoked.
+pub fn set_expiry(owner: &AsOwner, session_id: &Uuid, expires_at: Micros) -> Result<()> {
+    let arguments = [
+        bind(pg_uuid(session_id)),
+        bind(timestamptz(expires_at)),
+        bind(purge_after(expires_at)),
+    ];
+    SET_EXPIRY.execute(owner, &arguments).map(|_| ())
+}
+
+static FREE_KEY: Statement = Statement::new(
+    "UPDATE dialstack.client_sessions SET revoked_at = $2, revoke_reason = $3 \
+           WHERE session_id = $1 AND revoked_at IS NULL",
+);
+
+/// Revokes an expired client session so that its user_identifier_key can be used again. Nobody asked for its end: no
+/// activity.
+pub fn free_key(owner: &AsOwner, session_id: &Uuid, now: Micros) -> Result<()> {
+    let arguments = [
+        bind(pg_uuid(session_id)),
+        bind(timestamptz(now)),
+        bind(REVOKED_AS_EXPIRED),
+    ];
+    FREE_KEY.execute(owner, &arguments).map(|_| ())
+}
+
+/// Adds what is not there yet, in the order given.
+static GRANT: Statement = Statement::new(
+    "WITH granted AS ( \
+              UPDATE dialstack.client_sessions s SET \
+                  connected_account_ids = connected_account_ids || ARRAY( \
+                      SELECT id FROM unnest($2) WITH ORDINALITY t (id, n) \
+                       WHERE id <> ALL (s.connected_account_ids) GROUP BY id ORDER BY min(n)), \
+                  connect_webview_ids = connect_webview_ids || ARRAY( \
+                      SELECT id FROM unnest($3) WITH ORDINALITY t (id, n) \
+                       WHERE id <> ALL (s.connect_webview_ids) GROUP BY id ORDER BY min(n)), \
+                  user_identity_ids = user_identity_ids || ARRAY( \
+                      SELECT id FROM unnest($4) WITH ORDINALITY t (id, n) \
+                       WHERE id <> ALL (s.user_identity_ids) GROUP BY id ORDER BY min(n)) \
+               WHERE session_id = $1 AND revoked_at IS NULL \
+           RETURNING session_id, env_id) \
+          INSERT INTO dialstack.activity \
+              (at, month, session_id, api_key_id, env_id, kind, operation, status, latency_us) \
+          SELECT $5, $6, session_id, $8, env_id, 'client', 'grant', 'success', $7 FROM granted",
+);
+
+/// Adds to what a living client session reaches; `false` if it was revoked meanwhile.
+pub fn grant(
+    owner: &AsOwner,
+    session_id: &Uuid,
+    grants: &Grants,
+    now: Micros,
+    api_key_id: Option<Uuid>,
+) -> Result<bool> {
+    let arguments = [
+        bind(pg_uuid(session_id)),
+        bind(pg_all(&grants.connected_account_ids)),
+        bind(pg_all(&grants.connect_webview_ids)),
+        bind(pg_all(&grants.user_identity_ids)),
+        bind(timestamptz(now)),
+        bind(clock::utc_month(now)),
+        bind(activity::latency(now)),
+        bind(api_key_id.as_ref().map(pg_uuid)),
+    ];
+    Ok(GRANT.execute(owner, &arguments)? == 1)
+}
+
+static DELETE: Statement = Statement::new(
+    "WITH deleted AS ( \
+              DELETE FROM dialstack.client_sessions WHERE session_id = $1 AND env_id = $2 \
+           RETURNING session_id, env_id, revoked_at IS NULL AND expires_at > $3 AS lived), \
+          logged AS ( \
+              INSERT INTO dialstack.activity \
+                  (at, month, session_id, api_key_id, env_id, kind, operation, status, latency_us) \
+              SELECT $3, $4, session_id, $6, env_id, 'client', 'delete', 'success', $5 \
+                FROM deleted) \
+          SELECT lived FROM deleted",
+);
+
+/// Deletes a client session, dead or alive, and returns whether it lived; `None` if the environment has none with
+/// that id.
+pub fn delete(
+    owner: &AsOwner,
+    session_id: &Uuid,
+    env_id: i32,
+    now: Micros,
+    api_key_id: Option<Uuid>,
+) -> Result<Option<bool>> {
+    let arguments = [
+        bind(pg_uuid(session_id)),
+        bind(env_id),
+        bind(timestamptz(now)),
+        bind(clock::utc_month(now)),
+        bind(activity::latency(now)),
+        bind(api_key_id.as_ref().map(pg_uuid)),
+    ];
+    let deleted = DELETE.write(owner, &arguments, |row| row.required::<bool>(1))?;
+    Ok(deleted.into_iter().next())
+}
