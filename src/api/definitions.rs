@@ -8,7 +8,7 @@ use super::function::{Result, functions};
 use crate::error::{Code, Coded};
 use crate::pg::clock;
 use crate::pg::datum::json::JsonText;
-use crate::service::definitions;
+use crate::service::setup::definitions;
 use crate::session::definition::definition_fields;
 use crate::session::{OnLimit, Period, Selector, Span};
 use crate::tables::definitions::Column;

@@ -11,10 +11,10 @@ use super::pg_uuid;
 use super::verify::{VerdictRow, live_row};
 use crate::pg::call_site::remembering;
 use crate::pg::datum::record::Value;
-use crate::service::identity::{self, Place, Standing, holds_scope};
-use crate::service::present;
-use crate::service::session_data::SessionData;
-use crate::service::verdict::LiveSession;
+use crate::service::user_sessions::session_data::SessionData;
+use crate::service::verification::identity::{self, Place, Standing, holds_scope};
+use crate::service::verification::present;
+use crate::service::verification::verdict::LiveSession;
 use crate::session::conversion;
 
 /// Declares the helpers without arguments. Each has its documentation, its name, the length of its SQL type (-1

@@ -6,7 +6,8 @@ use serde_json::json;
 
 use super::function::{Result, functions};
 use crate::pg::datum::json::JsonText;
-use crate::service::{key_ring, keys};
+use crate::service::keys::key_ring;
+use crate::service::keys::manage;
 
 functions! { FUNCTIONS;
     rows {
@@ -27,7 +28,7 @@ functions! { FUNCTIONS;
         purpose: default!(Option<&str>, "'jwt'"),
         alg: default!(Option<&str>, "NULL"),
     ) => rows shared {
-        vec![keys::rotate(purpose, alg)?]
+        vec![manage::rotate(purpose, alg)?]
     }
 
     /// The key ring without its secrets, oldest first.
@@ -43,7 +44,7 @@ functions! { FUNCTIONS;
     #[level(Admin)]
     #[pg_extern(volatile, parallel_unsafe)]
     fn signing_key_revoke(kid: Option<&str>) => rows shared {
-        vec![keys::revoke(kid)?]
+        vec![manage::revoke(kid)?]
     }
 
     /// Wraps the key ring with another root key; returns where that lies: row or file.
@@ -64,7 +65,7 @@ functions! { FUNCTIONS;
     #[level(Admin)]
     #[pg_extern(volatile, parallel_unsafe)]
     fn instance_reset() -> Result<pgrx::Uuid> {
-        Ok(keys::reset()?)
+        Ok(manage::reset()?)
     }
 
     /// Creates an API key and returns it, this one time.
@@ -77,7 +78,7 @@ functions! { FUNCTIONS;
         name: default!(Option<&str>, "NULL"),
         expires_at: default!(Option<TimestampWithTimeZone>, "NULL"),
     ) => rows { api_key_id: pgrx::Uuid, api_key: String } {
-        vec![keys::create_api_key(product, env, kind, name, expires_at)?]
+        vec![manage::create_api_key(product, env, kind, name, expires_at)?]
     }
 
     /// The API keys of an environment, each with a hint only.
@@ -92,13 +93,13 @@ functions! { FUNCTIONS;
         expires_at: Option<TimestampWithTimeZone>,
         revoked_at: Option<TimestampWithTimeZone>,
     } {
-        keys::list_api_keys(product, env)?
+        manage::list_api_keys(product, env)?
     }
 
     /// Revokes an API key for good, from the next statement on that presents it.
     #[level(Admin)]
     #[pg_extern(volatile, parallel_unsafe)]
     fn api_key_revoke(api_key_id: Option<pgrx::Uuid>) -> Result<()> {
-        Ok(keys::revoke_api_key(api_key_id)?)
+        Ok(manage::revoke_api_key(api_key_id)?)
     }
 }

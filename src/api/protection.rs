@@ -13,7 +13,7 @@ use crate::pg::triggers::Answer;
 use crate::rls::condition::By;
 use crate::rls::lint;
 use crate::rls::protect::{self, Protection};
-use crate::service::revoke_on_change;
+use crate::service::revocation::revoke_on_change;
 
 const CODE: Code = Code::ProtectFailed;
 

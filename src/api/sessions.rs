@@ -6,8 +6,9 @@ use pgrx::prelude::*;
 use super::function::{Result, functions};
 use crate::dashboard::sessions::{self, List};
 use crate::pg::datum::jsonb::Jsonb;
-use crate::service::session_data::SessionData;
-use crate::service::{change, revoke};
+use crate::service::revocation::revoke;
+use crate::service::user_sessions::change;
+use crate::service::user_sessions::session_data::SessionData;
 
 functions! { FUNCTIONS;
     /// Revokes one session, or all of a user; returns how many.

@@ -5,7 +5,8 @@ use pgrx::prelude::*;
 use super::function::{Result, functions};
 use super::required;
 use crate::error::Code;
-use crate::service::{products, scopes};
+use crate::service::setup::products;
+use crate::service::setup::scopes;
 
 const CODE: Code = Code::DefineFailed;
 

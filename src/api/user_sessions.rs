@@ -9,9 +9,9 @@ use crate::error::Code;
 use crate::pg::clock::timestamptz;
 use crate::pg::datum::jsonb::Jsonb;
 use crate::pg::datum::record::Record;
-use crate::service::create::{Create, create};
-use crate::service::refresh::{Refreshed, refresh};
-use crate::service::session_data::SessionData;
+use crate::service::user_sessions::create::{Create, create};
+use crate::service::user_sessions::refresh::{Refreshed, refresh};
+use crate::service::user_sessions::session_data::SessionData;
 use crate::session::Expected;
 use crate::tables::activity::Origin;
 

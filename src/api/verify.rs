@@ -7,10 +7,10 @@ use super::pg_uuid;
 use crate::pg::clock::timestamptz;
 use crate::pg::datum::json::JsonText;
 use crate::pg::datum::record::Record;
-use crate::service::explain;
-use crate::service::session_data::SessionData;
-use crate::service::verdict::{LiveSession, Verdict};
-use crate::service::verify::{require, verify};
+use crate::service::user_sessions::session_data::SessionData;
+use crate::service::verification::explain;
+use crate::service::verification::verdict::{LiveSession, Verdict};
+use crate::service::verification::verify::{require, verify};
 use crate::session::{Expected, Reason};
 
 /// The columns of `dialstack.session_verdict`.

@@ -2,7 +2,8 @@
 
 use crate::error::{Code, Result};
 use crate::service::caller::{self, Envs};
-use crate::service::{configuration, required};
+use crate::service::required;
+use crate::service::setup::configuration;
 
 /// The sessions of a definition in some environments of its product.
 pub struct Place {

@@ -3,7 +3,9 @@
 use crate::error::{Code, Coded, Error, Result};
 use crate::pg::clock;
 use crate::pg::datum::uuid::uuid;
-use crate::service::{caller, configuration, key_ring, required};
+use crate::service::keys::key_ring;
+use crate::service::setup::configuration;
+use crate::service::{caller, required};
 use crate::session::{Page, check_identifier};
 use crate::tables::sessions::list::{self as stored, Filter, Info, Listed};
 

@@ -13,7 +13,7 @@ use crate::pg::roles::AsOwner;
 use crate::pg::settings::Setting;
 use crate::pg::statements::{Columns, Statement, bind};
 use crate::service::required;
-use crate::service::session_data::SessionData;
+use crate::service::user_sessions::session_data::SessionData;
 use crate::session::{Page, check_identifier};
 
 /// A user without a living session counts as inactive this long after being seen, then as expired.

@@ -6,7 +6,7 @@ use pgrx::pg_sys;
 use crate::error::{Code, Error, Result};
 use crate::pg::roles::AsOwner;
 use crate::pg::statements::{Statement, bind};
-use crate::pg::subtransaction::recovering;
+use crate::pg::transaction::subtransaction::recovering;
 use crate::service::required;
 
 /// Longest schedule, in bytes.

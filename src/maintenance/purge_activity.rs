@@ -11,8 +11,8 @@ use crate::maintenance::rollup;
 use crate::pg::clock::{self, Micros, timestamptz};
 use crate::pg::roles::AsOwner;
 use crate::pg::statements::{Statement, bind};
-use crate::pg::subtransaction::unless_busy;
 use crate::pg::transaction;
+use crate::pg::transaction::subtransaction::unless_busy;
 
 /// The statements of one partition.
 struct Partition {

@@ -14,7 +14,7 @@ use crate::maintenance::rollup::{self, Counts};
 use crate::pg::clock;
 use crate::pg::roles::AsOwner;
 use crate::pg::statements::Statement;
-use crate::pg::subtransaction::unless_busy;
+use crate::pg::transaction::subtransaction::unless_busy;
 use crate::service::required;
 
 /// Most rows of a batch.

@@ -15,7 +15,7 @@ use uuid::Uuid;
 use crate::error::{Code, Error, Result};
 use crate::pg::roles::{AsOwner, AsRole};
 use crate::pg::statements::{Statement, bind};
-use crate::service::configuration::Env;
+use crate::service::setup::configuration::Env;
 
 /// The tables that are marked as devices of an environment, with names quoted as SQL needs them. The
 /// triggers of the function are found by index, however many policies and triggers there are.

@@ -13,8 +13,8 @@ use crate::pg::catalog::table::{self, Table};
 use crate::rls::condition::By;
 use crate::rls::ddl::run;
 use crate::rls::registry::{self, ACCESS, OPEN, Registration};
-use crate::service::configuration;
-use crate::service::scopes;
+use crate::service::setup::configuration;
+use crate::service::setup::scopes;
 use crate::session::problem::shown;
 
 const CODE: Code = Code::ProtectFailed;

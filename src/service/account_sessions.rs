@@ -9,7 +9,7 @@ use crate::pg::datum::json::JsonText;
 use crate::pg::random;
 use crate::pg::roles::AsOwner;
 use crate::service::caller;
-use crate::service::key_ring;
+use crate::service::keys::key_ring;
 use crate::session::{Span, check_components, check_identifier, resolve_components};
 use crate::tables::activity::Origin;
 use crate::tables::scopes;

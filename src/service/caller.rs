@@ -11,7 +11,7 @@ use crate::pg::clock;
 use crate::pg::relcache;
 use crate::pg::roles::{AsOwner, may_execute};
 use crate::pg::statements::{Statement, bind};
-use crate::service::configuration::{self, Env};
+use crate::service::setup::configuration::{self, Env};
 use crate::tables::api_keys;
 use crate::text_enum::text_enum;
 use crate::token::api_key::{self, ApiKeyKind};

@@ -3,30 +3,12 @@
 pub mod access;
 pub mod account_sessions;
 pub mod caller;
-pub mod change;
 pub mod client_sessions;
-pub mod configuration;
-pub mod create;
-pub mod definitions;
-pub mod explain;
-pub mod identity;
-pub mod key_ring;
 pub mod keys;
-pub mod named_session;
-pub mod notifications;
-pub mod present;
-pub mod products;
-pub mod refresh;
-pub mod revocations;
-pub mod revoke;
-pub mod revoke_on_change;
-mod root_key;
-pub mod scopes;
-pub mod session_data;
-pub mod tokens;
-pub mod verdict;
-pub mod verdict_cache;
-pub mod verify;
+pub mod revocation;
+pub mod setup;
+pub mod user_sessions;
+pub mod verification;
 
 use crate::error::{Code, Error, Result};
 

@@ -7,8 +7,9 @@ use crate::error::{Code, Result};
 use crate::guc;
 use crate::pg::datum::uuid::{pg_uuid, uuid};
 use crate::pg::roles::AsOwner;
-use crate::service::revocations::{self, Which};
-use crate::service::{notifications, required};
+use crate::service::required;
+use crate::service::revocation::notifications;
+use crate::service::revocation::revocations::{self, Which};
 use crate::tables::activity::Origin;
 use crate::tables::client_sessions::{self, change};
 

@@ -7,7 +7,7 @@ use crate::pg::clock;
 use crate::pg::datum::uuid::{pg_uuid, uuid};
 use crate::pg::roles::AsOwner;
 use crate::service::caller::{self, Caller};
-use crate::service::verdict::{self, Verdict};
+use crate::service::verification::verdict::{self, Verdict};
 use crate::session::{Expected, Page};
 use crate::tables::client_sessions::list::{self, Filter};
 use crate::token::Family;

@@ -10,11 +10,13 @@ use crate::pg::clock;
 use crate::pg::random;
 use crate::pg::roles::AsOwner;
 use crate::service::caller;
-use crate::service::configuration;
-use crate::service::key_ring;
-use crate::service::revocations::{self, Which};
-use crate::service::session_data::SessionData;
-use crate::service::tokens::{Issue, Tokens, check_against, check_origin, issue, lifetimes};
+use crate::service::keys::key_ring;
+use crate::service::revocation::revocations::{self, Which};
+use crate::service::setup::configuration;
+use crate::service::user_sessions::session_data::SessionData;
+use crate::service::user_sessions::tokens::{
+    Issue, Tokens, check_against, check_origin, issue, lifetimes,
+};
 use crate::session::{Definition, Room, room};
 use crate::tables::activity::Origin;
 use crate::tables::session_users::{self, UserKey};

@@ -3,8 +3,8 @@
 use crate::error::{Code, Coded, Error, Result};
 use crate::pg::clock;
 use crate::pg::roles::AsOwner;
-use crate::service::configuration;
-use crate::service::revocations::{self, Which};
+use crate::service::revocation::revocations::{self, Which};
+use crate::service::setup::configuration;
 use crate::session::problem::shown;
 use crate::session::scopes::BUILT_IN;
 use crate::session::{check_label, check_name};

@@ -9,6 +9,8 @@
 //! [`epoch`], and what was remembered under an older epoch is read again. A write to keys or configuration
 //! also invalidates its own table, which advances [`configuration_epoch`] too.
 
+pub mod epoch;
+
 use std::ffi::CStr;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
@@ -16,7 +18,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use pgrx::pg_sys;
 
 use crate::error::{Code, Error, Result};
-use crate::pg::epoch::{Epochs, Received};
+use crate::pg::relcache::epoch::{Epochs, Received};
 use crate::pg::table;
 
 /// A relation of the extension, and what this backend knows of it. A backend is one thread.

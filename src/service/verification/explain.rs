@@ -4,9 +4,9 @@ use serde_json::{Value, json};
 
 use crate::error::Result;
 use crate::pg::clock::{self, Micros};
-use crate::service::key_ring;
-use crate::service::named_session::Of;
-use crate::service::verdict::{self, Verdict};
+use crate::service::keys::key_ring;
+use crate::service::verification::named_session::Of;
+use crate::service::verification::verdict::{self, Verdict};
 use crate::session::Expected;
 use crate::token::{AuthenticToken, Rejected};
 

@@ -6,10 +6,10 @@ use crate::error::Result;
 use crate::pg::cache::read_stable;
 use crate::pg::clock::{self, Micros};
 use crate::pg::relcache;
-use crate::service::configuration::Env;
-use crate::service::key_ring;
-use crate::service::named_session::NamedSession;
-use crate::service::verdict_cache;
+use crate::service::keys::key_ring;
+use crate::service::setup::configuration::Env;
+use crate::service::verification::cache;
+use crate::service::verification::named_session::NamedSession;
 use crate::session::{Expected, Reason};
 use crate::tables::{client_sessions, sessions};
 use crate::token::{self, AuthenticToken, Family, Rejected, refresh::RefreshToken};
@@ -98,7 +98,7 @@ pub struct Found {
 /// whose session is gone.
 pub fn named_session(presented: &str, now: Micros) -> Result<Option<Found>> {
     let epoch = relcache::epoch();
-    if let Some(session) = verdict_cache::find(presented, epoch) {
+    if let Some(session) = cache::find(presented, epoch) {
         return Ok(Some(Found {
             session,
             epoch,
@@ -115,7 +115,7 @@ pub fn named_session(presented: &str, now: Micros) -> Result<Option<Found>> {
     };
     let session = Rc::new(session);
     if settled {
-        verdict_cache::remember(presented, epoch, &session);
+        cache::remember(presented, epoch, &session);
     }
     Ok(Some(Found {
         session,

@@ -3,8 +3,8 @@
 use crate::error::{Code, Coded, Error, Result};
 use crate::pg::roles::AsOwner;
 use crate::pg::transaction;
-use crate::service::products;
-use crate::service::revocations::conflict;
+use crate::service::revocation::revocations::conflict;
+use crate::service::setup::products;
 use crate::session::problem::shown;
 use crate::session::{check_name, check_text};
 use crate::tables::products::{ProductId, env_ids};

@@ -12,7 +12,7 @@ use std::rc::Rc;
 use zeroize::Zeroizing;
 
 use crate::guc;
-use crate::service::named_session::NamedSession;
+use crate::service::verification::named_session::NamedSession;
 
 /// The last characters of a token: of a signature or a MAC, so they tell authentic tokens apart. Far
 /// quicker to hash than the whole.

@@ -11,7 +11,7 @@ use crate::error::Result;
 use crate::pg::datum::json::JsonText;
 use crate::pg::datum::jsonb::Jsonb;
 use crate::pg::random;
-use crate::service::key_ring;
+use crate::service::keys::key_ring;
 use crate::tables::sessions::SessionRow;
 use crate::token::{KeyRing, sealed};
 

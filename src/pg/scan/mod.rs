@@ -4,12 +4,14 @@
 //! every isolation level, in parallel workers and on standbys. It skips privileges and row-level security:
 //! what a caller may see is decided by those who call this.
 
+mod layout;
+
 use std::marker::PhantomData;
 
 use pgrx::pg_sys;
 
+use self::layout::MAX_COLUMNS;
 use crate::error::Result;
-use crate::pg::layout::{self, MAX_COLUMNS};
 use crate::pg::relcache::Relation;
 use crate::pg::statements::must_be_able_to_write;
 use crate::pg::table::{Column, Index, IndexKeys, Nullability, SqlType, Table};

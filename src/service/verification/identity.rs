@@ -10,7 +10,7 @@ use crate::guc;
 use crate::pg::call_site;
 use crate::pg::clock::{self, Micros};
 use crate::pg::relcache;
-use crate::service::verdict::{self, Found, LiveSession, Verdict};
+use crate::service::verification::verdict::{self, Found, LiveSession, Verdict};
 use crate::session::{Expected, Reason};
 
 /// What the current token makes of the caller.

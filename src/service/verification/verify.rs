@@ -3,7 +3,7 @@
 use crate::error::{Code, Error, Result};
 use crate::pg::clock::{self, Micros};
 use crate::pg::transaction;
-use crate::service::verdict::{self, LiveSession, Verdict};
+use crate::service::verification::verdict::{self, LiveSession, Verdict};
 use crate::session::{Expected, Reason};
 use crate::tables::activity::{self, Origin};
 

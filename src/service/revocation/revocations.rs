@@ -10,7 +10,7 @@ use crate::pg::datum::uuid::pg_uuid;
 use crate::pg::roles::AsOwner;
 use crate::pg::statements::{Statement, bind};
 use crate::pg::transaction;
-use crate::service::notifications;
+use crate::service::revocation::notifications;
 use crate::session::verdict::REVOKED_FOR_REUSE;
 use crate::tables::activity::{self, Origin};
 use crate::tables::client_sessions;

@@ -9,9 +9,12 @@ use crate::error::{Code, Error, Result};
 use crate::pg::clock::{self, Micros, timestamptz};
 use crate::pg::datum::uuid::{pg_uuid, uuid};
 use crate::pg::roles::AsOwner;
-use crate::service::configuration::{self, StoredDefinition};
-use crate::service::session_data::SessionData;
-use crate::service::{caller, key_ring, required, revocations, tokens};
+use crate::service::keys::key_ring;
+use crate::service::revocation::revocations;
+use crate::service::setup::configuration::{self, StoredDefinition};
+use crate::service::user_sessions::session_data::SessionData;
+use crate::service::user_sessions::tokens;
+use crate::service::{caller, required};
 use crate::session::period::MAX_SPAN_MICROS;
 use crate::tables::sessions::{self, SessionRow, change};
 

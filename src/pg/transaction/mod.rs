@@ -1,5 +1,7 @@
 //! What the running transaction allows.
 
+pub mod subtransaction;
+
 use pgrx::pg_sys;
 
 /// Whether the transaction sees with one snapshot from beginning to end (REPEATABLE READ and above).

@@ -1,0 +1,6 @@
+//! Ending sessions.
+
+pub mod notifications;
+pub mod revocations;
+pub mod revoke;
+pub mod revoke_on_change;
