@@ -28,6 +28,13 @@ pub fn now() -> Micros {
     unsafe { pg_sys::GetCurrentTimestamp() }
 }
 
+/// Microseconds since a call began, as activity keeps them.
+pub fn latency(began: Micros) -> i32 {
+    i32::try_from(now().saturating_sub(began))
+        .unwrap_or(i32::MAX)
+        .max(0)
+}
+
 /// When the running statement began.
 pub fn statement() -> Micros {
     // SAFETY: reads a variable of the backend.

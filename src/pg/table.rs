@@ -10,7 +10,7 @@ use std::marker::PhantomData;
 use pgrx::datum::{Date, Inet, Interval, TimestampWithTimeZone};
 use pgrx::{FromDatum, IntoDatum, pg_sys};
 
-use crate::error::{Code, Error, Result};
+use crate::error::{Error, Result};
 use crate::pg::clock::{self, Micros};
 use crate::pg::datum::json::JsonText;
 use crate::pg::datum::uuid::{pg_uuid, uuid};
@@ -322,16 +322,6 @@ pub fn unreadable<R: Table, T, N>(column: Column<R, T, N>) -> Error {
         column.number,
         "holds a value that the extension does not know",
     )
-}
-
-/// The error of a relation of the extension that is not as it made it.
-pub(super) fn altered(name: &CStr, detail: &str) -> Error {
-    Error::new(
-        Code::JwtNotAvailable,
-        format!("dialstack.{} is not as the extension made it", name.to_string_lossy()),
-    )
-    .detail(detail)
-    .hint("Undo what was changed in schema dialstack; if the library is newer than its tables, run ALTER EXTENSION dialstack_sessions UPDATE.")
 }
 
 /// Declares a table of the extension.

@@ -38,13 +38,6 @@ impl Origin<'_> {
     }
 }
 
-/// Microseconds since the call began.
-pub fn latency(began: Micros) -> i32 {
-    i32::try_from(clock::now().saturating_sub(began))
-        .unwrap_or(i32::MAX)
-        .max(0)
-}
-
 static NOTE: Statement = Statement::new(
     "INSERT INTO dialstack.activity \
               (at, month, session_id, env_id, definition_id, kind, operation, status, reason, \
@@ -74,7 +67,7 @@ pub fn note(
         bind(user.identifier),
         bind(origin.ip.cloned()),
         bind(origin.user_agent),
-        bind(latency(began)),
+        bind(clock::latency(began)),
     ];
     NOTE.execute(&AsOwner::enter()?, &arguments).map(|_| ())
 }

@@ -6,6 +6,7 @@ pub mod client_sessions;
 pub mod definitions;
 pub mod instance;
 pub mod products;
+pub mod revocations;
 pub mod scopes;
 pub mod session_users;
 pub mod sessions;

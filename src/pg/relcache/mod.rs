@@ -19,7 +19,6 @@ use pgrx::pg_sys;
 
 use crate::error::{Code, Error, Result};
 use crate::pg::relcache::epoch::{Epochs, Received};
-use crate::pg::table;
 
 /// A relation of the extension, and what this backend knows of it. A backend is one thread.
 pub struct Relation {
@@ -97,9 +96,12 @@ impl Relation {
         Ok(())
     }
 
-    /// The error of a relation that somebody altered; `detail` says how.
+    /// The error of a relation that is not as the extension made it; `detail` says what is different.
     pub fn altered(&self, detail: &str) -> Error {
-        table::altered(self.name, detail)
+        let name = self.name.to_string_lossy();
+        Error::new(Code::JwtNotAvailable, format!("dialstack.{name} is not as the extension made it"))
+            .detail(detail)
+            .hint("Undo what was changed in schema dialstack; if the library is newer than its tables, run ALTER EXTENSION dialstack_sessions UPDATE.")
     }
 }
 

@@ -1,4 +1,4 @@
-//! News of revocations for programs that listen, where an administrator wants them.
+//! Notifications of revocations for programs that LISTEN, where an administrator wants them.
 
 use crate::error::Result;
 use crate::pg::roles::AsOwner;

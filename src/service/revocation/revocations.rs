@@ -1,19 +1,20 @@
-//! The statements that end sessions. Locking order: the user's row, then sessions.
+//! Revoking sessions. Locking order: the user's row, then sessions.
 
 use pgrx::datum::DatumWithOid;
 use uuid::Uuid;
 
 use crate::error::{Code, Error, Result};
 use crate::guc;
-use crate::pg::clock::{Micros, timestamptz};
+use crate::pg::clock::{self, Micros, timestamptz};
 use crate::pg::datum::uuid::pg_uuid;
 use crate::pg::roles::AsOwner;
 use crate::pg::statements::{Statement, bind};
 use crate::pg::transaction;
 use crate::service::revocation::notifications;
 use crate::session::verdict::REVOKED_FOR_REUSE;
-use crate::tables::activity::{self, Origin};
+use crate::tables::activity::Origin;
 use crate::tables::client_sessions;
+use crate::tables::revocations as sql;
 use crate::tables::session_users::{self, UserKey};
 use crate::tables::sessions::change::lock;
 use crate::tables::sessions::{self, purge_after};
@@ -60,80 +61,6 @@ pub enum Which<'a> {
     /// Every session.
     All,
 }
-
-macro_rules! revocation {
-    ($condition:literal) => {
-        revocation!(
-            "sessions",
-            "definition_id, CASE WHEN definition_id IS NULL THEN 'account' ELSE 'user' END AS kind, \
-             subject, ip, user_agent",
-            $condition
-        )
-    };
-    (client $condition:literal) => {
-        revocation!(
-            "client_sessions",
-            "NULL::integer AS definition_id, 'client' AS kind, NULL::text AS subject, \
-             NULL::inet AS ip, NULL::text AS user_agent",
-            $condition
-        )
-    };
-    ($table:literal, $of_family:literal, $condition:literal) => {
-        Statement::new(concat!(
-                "WITH revoked AS ( \
-                     UPDATE dialstack.",
-                $table,
-                " SET revoked_at = $1, revoke_reason = $2, purge_after = $3 \
-                      WHERE revoked_at IS NULL AND expires_at > $1 AND ",
-                $condition,
-                " RETURNING session_id, env_id, created_at, expires_at, ",
-                $of_family,
-                "), \
-                 logged AS ( \
-                     INSERT INTO dialstack.activity \
-                         (at, month, session_id, api_key_id, env_id, definition_id, kind, \
-                          operation, status, reason, subject, ip, user_agent, latency_us, \
-                          session_created_at, expires_before) \
-                     SELECT $1, extract(month FROM $1 AT TIME ZONE 'UTC'), session_id, $9, env_id, \
-                            definition_id, kind, $4, $5, $2, subject, coalesce($6, ip), \
-                            coalesce($7, user_agent), $8, created_at, expires_at \
-                       FROM revoked) \
-                 SELECT count(*), ARRAY(SELECT session_id FROM revoked LIMIT $10) FROM revoked"
-            ))
-    };
-}
-
-static REVOKE_ONE: Statement =
-    revocation!("session_id = $11 AND env_id = $12 AND definition_id IS NOT DISTINCT FROM $13");
-
-static REVOKE_CLIENT: Statement = revocation!(
-    client "session_id = $11 AND env_id = $12");
-
-static REVOKE_USER: Statement = revocation!(
-    "env_id = $11 AND definition_id = $12 AND subject = $13 \
-         AND ($14 IS NULL OR session_id <> $14)"
-);
-
-static REVOKE_KEY: Statement = revocation!("key_number = $11 AND definition_id IS NULL");
-
-static REVOKE_KEY_CLIENTS: Statement = revocation!(client "key_number = $11");
-
-static REVOKE_ENV: Statement = revocation!("env_id = $11");
-
-static REVOKE_ENV_CLIENTS: Statement = revocation!(client "env_id = $11");
-
-static REVOKE_DEFINITION: Statement = revocation!("definition_id = $11");
-
-static REVOKE_TAG: Statement = revocation!("env_id = $11 AND definition_id = $12");
-
-static REVOKE_ALL: Statement = revocation!("true");
-
-static REVOKE_ALL_CLIENTS: Statement = revocation!(client "true");
-
-/// Keeps creates out until the transaction ends, so that a whole environment or definition dies
-/// without a straggler and without a deadlock. Verifies and refreshes go on.
-static KEEP_CREATES_OUT: Statement =
-    Statement::new("LOCK TABLE dialstack.session_users IN SHARE ROW EXCLUSIVE MODE");
 
 /// Why sessions are revoked, and how it shows in their activity.
 #[derive(Clone, Copy)]
@@ -212,7 +139,7 @@ pub fn revoke(owner: &AsOwner, which: &Which<'_>, cause: Cause<'_>, now: Micros)
         bind(cause.status),
         bind(cause.origin.ip.cloned()),
         bind(cause.origin.user_agent),
-        bind(activity::latency(now)),
+        bind(clock::latency(now)),
         bind(cause.origin.api_key_id.as_ref().map(pg_uuid)),
         bind(notified()),
     ];
@@ -229,7 +156,7 @@ pub fn revoke(owner: &AsOwner, which: &Which<'_>, cause: Cause<'_>, now: Micros)
                 bind(*env_id),
                 bind(*definition_id),
             ]);
-            run(owner, &[&REVOKE_ONE], &arguments)
+            run(owner, &[&sql::ONE], &arguments)
         }
         Which::User { user, except } => {
             session_users::with_locked(owner, *user, now, |unrevoked| {
@@ -242,26 +169,26 @@ pub fn revoke(owner: &AsOwner, which: &Which<'_>, cause: Cause<'_>, now: Micros)
                     bind(user.identifier),
                     bind(except.as_ref().map(pg_uuid)),
                 ]);
-                run(owner, &[&REVOKE_USER], &arguments)
+                run(owner, &[&sql::USER], &arguments)
             })
         }
         Which::Client { session_id, env_id } => {
             client_sessions::change::lock(owner, session_id)?;
             arguments.extend([bind(pg_uuid(session_id)), bind(*env_id)]);
-            run(owner, &[&REVOKE_CLIENT], &arguments)
+            run(owner, &[&sql::CLIENT], &arguments)
         }
         Which::Key(key_number) => {
             arguments.push(bind(*key_number));
-            run(owner, &[&REVOKE_KEY, &REVOKE_KEY_CLIENTS], &arguments)
+            run(owner, &[&sql::KEY, &sql::KEY_CLIENTS], &arguments)
         }
         Which::Env(env_id) => {
             arguments.push(bind(*env_id));
-            let statements = [&REVOKE_ENV, &REVOKE_ENV_CLIENTS];
+            let statements = [&sql::ENV, &sql::ENV_CLIENTS];
             revoke_many(owner, &statements, &arguments, now, |env, _| env == *env_id)
         }
         Which::Definition(definition_id) => {
             arguments.push(bind(*definition_id));
-            revoke_many(owner, &[&REVOKE_DEFINITION], &arguments, now, |_, of| {
+            revoke_many(owner, &[&sql::DEFINITION], &arguments, now, |_, of| {
                 of == Some(*definition_id)
             })
         }
@@ -270,12 +197,12 @@ pub fn revoke(owner: &AsOwner, which: &Which<'_>, cause: Cause<'_>, now: Micros)
             definition_id,
         } => {
             arguments.extend([bind(*env_id), bind(*definition_id)]);
-            revoke_many(owner, &[&REVOKE_TAG], &arguments, now, |env, of| {
+            revoke_many(owner, &[&sql::TAG], &arguments, now, |env, of| {
                 env == *env_id && of == Some(*definition_id)
             })
         }
         Which::All => {
-            let statements = [&REVOKE_ALL, &REVOKE_ALL_CLIENTS];
+            let statements = [&sql::ALL, &sql::ALL_CLIENTS];
             revoke_many(owner, &statements, &arguments, now, |_, _| true)
         }
     }
@@ -317,7 +244,7 @@ fn revoke_many(
     now: Micros,
     meant: impl Fn(i32, Option<i32>) -> bool,
 ) -> Result<u64> {
-    KEEP_CREATES_OUT.execute(owner, &[])?;
+    sql::KEEP_CREATES_OUT.execute(owner, &[])?;
     let revoked = run(owner, statements, arguments)?;
     // At READ COMMITTED the statements saw all that there is.
     let missed = transaction::has_old_snapshot()

@@ -10,7 +10,6 @@ use crate::pg::roles::AsOwner;
 use crate::pg::scan;
 use crate::pg::statements::{Statement, bind};
 use crate::session::verdict::REVOKED_AS_EXPIRED;
-use crate::tables::activity;
 use crate::tables::client_sessions::ClientSessions;
 use crate::tables::sessions::purge_after;
 
@@ -94,7 +93,7 @@ pub fn insert(owner: &AsOwner, session: &NewClient<'_>) -> Result<bool> {
         bind(pg_all(&session.grants.user_identity_ids)),
         bind(session.api_key_id.as_ref().map(pg_uuid)),
         bind(clock::utc_month(session.now)),
-        bind(activity::latency(session.now)),
+        bind(clock::latency(session.now)),
     ];
     Ok(INSERT.execute(owner, &arguments)? == 1)
 }
@@ -182,7 +181,7 @@ pub fn grant(
         bind(pg_all(&grants.user_identity_ids)),
         bind(timestamptz(now)),
         bind(clock::utc_month(now)),
-        bind(activity::latency(now)),
+        bind(clock::latency(now)),
         bind(api_key_id.as_ref().map(pg_uuid)),
     ];
     Ok(GRANT.execute(owner, &arguments)? == 1)
@@ -214,7 +213,7 @@ pub fn delete(
         bind(env_id),
         bind(timestamptz(now)),
         bind(clock::utc_month(now)),
-        bind(activity::latency(now)),
+        bind(clock::latency(now)),
         bind(api_key_id.as_ref().map(pg_uuid)),
     ];
     let deleted = DELETE.write(owner, &arguments, |row| row.required::<bool>(1))?;

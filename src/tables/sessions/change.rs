@@ -8,7 +8,6 @@ use crate::pg::datum::uuid::pg_uuid;
 use crate::pg::roles::AsOwner;
 use crate::pg::scan;
 use crate::pg::statements::{Statement, bind};
-use crate::tables::activity;
 use crate::tables::sessions::{SessionRow, Sessions, purge_after};
 
 static LOCK_ONE: Statement =
@@ -79,7 +78,7 @@ pub fn extend(
         bind(timestamptz(row.expires_at)),
         bind(timestamptz(now)),
         bind(clock::utc_month(now)),
-        bind(activity::latency(now)),
+        bind(clock::latency(now)),
         bind(api_key_id.as_ref().map(pg_uuid)),
     ];
     Ok(EXTEND.execute(owner, &arguments)? == 1)

@@ -8,7 +8,7 @@ use crate::pg::clock::{self, Micros, timestamptz};
 use crate::pg::datum::uuid::pg_uuid;
 use crate::pg::roles::AsOwner;
 use crate::pg::statements::{Statement, bind};
-use crate::tables::activity::{self, Origin};
+use crate::tables::activity::Origin;
 use crate::tables::sessions::purge_after;
 
 /// A user or account session about to be stored.
@@ -120,7 +120,7 @@ pub fn insert(owner: &AsOwner, session: NewSession<'_>) -> Result<()> {
         bind(session.origin.ip.cloned()),
         bind(session.origin.user_agent),
         bind(clock::utc_month(session.now)),
-        bind(activity::latency(session.now)),
+        bind(clock::latency(session.now)),
         bind(session.origin.api_key_id.as_ref().map(pg_uuid)),
     ];
     statement.execute(owner, &arguments).map(|_| ())

@@ -6,7 +6,7 @@ use crate::pg::clock::{self, Micros, timestamptz};
 use crate::pg::datum::uuid::pg_uuid;
 use crate::pg::roles::AsOwner;
 use crate::pg::statements::{Statement, bind};
-use crate::tables::activity::{self, Origin};
+use crate::tables::activity::Origin;
 use crate::tables::sessions::{SessionRow, purge_after};
 
 /// One step of a session's refresh token.
@@ -67,7 +67,7 @@ pub fn rotate(step: &Step<'_>) -> Result<bool> {
         bind(step.origin.ip.cloned()),
         bind(step.origin.user_agent),
         bind(clock::utc_month(step.now)),
-        bind(activity::latency(step.now)),
+        bind(clock::latency(step.now)),
     ];
     Ok(ROTATE.execute(&AsOwner::enter()?, &arguments)? == 1)
 }

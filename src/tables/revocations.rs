@@ -1,0 +1,92 @@
+//! The statements that revoke sessions, each with the plan of its index, and note it in the activity.
+//!
+//! All bind the same ten values first: the time, the reason, the day after which the row may go, the operation and
+//! the status of the activity, address and user agent where they are not the session's own, the latency, the API key,
+//! and how many ids to return. They return how many were revoked, and those ids.
+
+use crate::pg::statements::Statement;
+
+macro_rules! revocation {
+    ($condition:literal) => {
+        revocation!(
+            "sessions",
+            "definition_id, CASE WHEN definition_id IS NULL THEN 'account' ELSE 'user' END AS kind, \
+             subject, ip, user_agent",
+            $condition
+        )
+    };
+    (client $condition:literal) => {
+        revocation!(
+            "client_sessions",
+            "NULL::integer AS definition_id, 'client' AS kind, NULL::text AS subject, \
+             NULL::inet AS ip, NULL::text AS user_agent",
+            $condition
+        )
+    };
+    ($table:literal, $of_family:literal, $condition:literal) => {
+        Statement::new(concat!(
+                "WITH revoked AS ( \
+                     UPDATE dialstack.",
+                $table,
+                " SET revoked_at = $1, revoke_reason = $2, purge_after = $3 \
+                      WHERE revoked_at IS NULL AND expires_at > $1 AND ",
+                $condition,
+                " RETURNING session_id, env_id, created_at, expires_at, ",
+                $of_family,
+                "), \
+                 logged AS ( \
+                     INSERT INTO dialstack.activity \
+                         (at, month, session_id, api_key_id, env_id, definition_id, kind, \
+                          operation, status, reason, subject, ip, user_agent, latency_us, \
+                          session_created_at, expires_before) \
+                     SELECT $1, extract(month FROM $1 AT TIME ZONE 'UTC'), session_id, $9, env_id, \
+                            definition_id, kind, $4, $5, $2, subject, coalesce($6, ip), \
+                            coalesce($7, user_agent), $8, created_at, expires_at \
+                       FROM revoked) \
+                 SELECT count(*), ARRAY(SELECT session_id FROM revoked LIMIT $10) FROM revoked"
+            ))
+    };
+}
+
+/// A user or account session: id, environment, definition or null.
+pub static ONE: Statement =
+    revocation!("session_id = $11 AND env_id = $12 AND definition_id IS NOT DISTINCT FROM $13");
+
+/// A client session: id, environment.
+pub static CLIENT: Statement = revocation!(
+    client "session_id = $11 AND env_id = $12");
+
+/// All of a user, but for one: environment, definition, identifier, id or null.
+pub static USER: Statement = revocation!(
+    "env_id = $11 AND definition_id = $12 AND subject = $13 \
+         AND ($14 IS NULL OR session_id <> $14)"
+);
+
+/// Account sessions whose secret was made with a key: its number.
+pub static KEY: Statement = revocation!("key_number = $11 AND definition_id IS NULL");
+
+/// Client sessions whose token was made with a key: its number.
+pub static KEY_CLIENTS: Statement = revocation!(client "key_number = $11");
+
+/// User and account sessions of an environment.
+pub static ENV: Statement = revocation!("env_id = $11");
+
+/// Client sessions of an environment.
+pub static ENV_CLIENTS: Statement = revocation!(client "env_id = $11");
+
+/// All of a definition.
+pub static DEFINITION: Statement = revocation!("definition_id = $11");
+
+/// All of a definition in an environment.
+pub static TAG: Statement = revocation!("env_id = $11 AND definition_id = $12");
+
+/// Every user and account session.
+pub static ALL: Statement = revocation!("true");
+
+/// Every client session.
+pub static ALL_CLIENTS: Statement = revocation!(client "true");
+
+/// Keeps creates out until the transaction ends, so that a whole environment or definition dies
+/// without a straggler and without a deadlock. Verifies and refreshes go on.
+pub static KEEP_CREATES_OUT: Statement =
+    Statement::new("LOCK TABLE dialstack.session_users IN SHARE ROW EXCLUSIVE MODE");
