@@ -207,19 +207,19 @@ def test_an_index_that_is_replaced_while_a_verification_waits_is_found(admin, co
 def test_a_table_that_is_altered_while_a_verification_waits_is_not_read(admin, connect, shop):
     session = shop.create(admin)
     keeper, caller = connect(), connect()
-    alter = "ALTER TABLE dialstack.sessions ALTER sealed_data TYPE "
+    alter = "ALTER TABLE dialstack.sessions ALTER rotated_at TYPE "
     assert verify(caller, session.token).valid
 
     with keeper.transaction():
-        keeper.execute(alter + "text USING encode(sealed_data, 'hex')")
+        keeper.execute(alter + "text")
         waiting = Background(verify, caller, session.token)
         await_lock(admin, caller)
 
     try:
-        with pytest.raises(psycopg.Error, match="JWT_NOT_AVAILABLE: .* not as it made them"):
+        with pytest.raises(psycopg.Error, match="JWT_NOT_AVAILABLE: .* not as the extension made it"):
             waiting.result()
     finally:
-        keeper.execute(alter + "bytea USING decode(sealed_data, 'hex')")
+        keeper.execute(alter + "timestamptz USING rotated_at::timestamptz")
     assert verify(caller, session.token).valid
 
 
