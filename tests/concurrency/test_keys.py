@@ -216,7 +216,7 @@ def test_a_table_that_is_altered_while_a_verification_waits_is_not_read(admin, c
         await_lock(admin, caller)
 
     try:
-        with pytest.raises(psycopg.Error, match="JWT_NOT_AVAILABLE: .* not as it made them"):
+        with pytest.raises(psycopg.Error, match="JWT_NOT_AVAILABLE: .* not as the extension made it"):
             waiting.result()
     finally:
         keeper.execute(alter + "timestamptz USING rotated_at::timestamptz")
