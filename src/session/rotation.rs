@@ -12,7 +12,7 @@ pub struct Rotation {
     pub stored: u32,
     /// When the stored generation came to be; none before the first refresh.
     pub rotated_at: Option<i64>,
-    /// Now, read before any lock was waited for: so it may be earlier than `rotated_at`.
+    /// Now, read before any lock was waited for, so it may be a little earlier than `rotated_at`.
     pub now: i64,
     /// How long after a rotation the previous token still gives the current one; 0 turns it off.
     pub reuse_interval: i64,
@@ -38,7 +38,8 @@ pub enum Decision {
 ///
 /// The current generation rotates. So does one ahead of the stored one: it is authentic, and a
 /// failover or a rollback lost the step that made it. The previous one repeats within the reuse
-/// interval, counted from the rotation that superseded it. All older ones are reuse.
+/// interval of the rotation that superseded it, on either side: a clock that was set back opens no longer
+/// interval. All older ones are reuse.
 pub fn decide(r: &Rotation) -> Decision {
     if r.presented >= r.stored {
         return match r.presented.checked_add(1) {
@@ -49,16 +50,11 @@ pub fn decide(r: &Rotation) -> Decision {
     // presented < stored, so the difference is at least 1.
     let is_previous = r.stored - r.presented == 1;
     match r.rotated_at {
-        Some(at) if is_previous && r.reuse_interval > 0 && within(at, r.now, r.reuse_interval) => {
+        Some(at) if is_previous && r.now.abs_diff(at) < r.reuse_interval.max(0).unsigned_abs() => {
             Decision::Repeat
         }
         _ => Decision::Reused,
     }
-}
-
-/// A `now` before `at` is inside: the caller read it, then waited for whoever rotated.
-fn within(at: i64, now: i64, interval: i64) -> bool {
-    now.saturating_sub(at) < interval
 }
 
 #[cfg(test)]
