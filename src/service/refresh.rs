@@ -11,7 +11,7 @@ use crate::service::key_ring;
 use crate::service::named_session::NamedSession;
 use crate::service::revocations::{self, Which};
 use crate::service::session_data::SessionData;
-use crate::service::tokens::{Issue, Tokens, check_origin, issue, lifetimes};
+use crate::service::tokens::{Issue, Tokens, issue, lifetimes};
 use crate::service::verdict;
 use crate::session::{Decision, Expected, Lifetimes, Reason, Rotation, decide};
 use crate::tables::activity::{self, Origin};
@@ -30,15 +30,14 @@ pub enum Refreshed {
 /// Exchanges a refresh token for the session's next tokens.
 ///
 /// # Errors
-/// `REFRESH_FAILED` for a user agent that is too long or an expiry beyond what a timestamp can hold; 40001 where
-/// the session was changed after the transaction's snapshot (REPEATABLE READ and above). A bad or reused token
-/// is an answer, because an error would roll back the revocation that a reused one causes.
+/// `REFRESH_FAILED` for an expiry beyond what a timestamp can hold; 40001 where the session was changed after the
+/// transaction's snapshot (REPEATABLE READ and above). A bad or reused token is an answer, because an error would
+/// roll back the revocation that a reused one causes.
 pub fn refresh(
     refresh_token: Option<&str>,
     expected: Expected<'_>,
     origin: Origin<'_>,
 ) -> Result<Refreshed> {
-    check_origin(&origin, Code::RefreshFailed)?;
     // Read before any lock, so that callers who wait for each other are judged by when they came.
     let now = clock::now();
     let Some(presented) = refresh_token else {
@@ -94,7 +93,9 @@ pub fn refresh(
                 }
             }
             Decision::Repeat => {
-                note(row, None, now, origin)?;
+                if transaction::can_write() {
+                    activity::note(row, "refresh", None, now, origin)?;
+                }
                 let expires_at = session.lifetimes(now)?.token.min(row.expires_at);
                 return session.tokens(row.generation, now, expires_at);
             }
@@ -192,19 +193,8 @@ fn end_family(row: &SessionRow, now: Micros, origin: Origin<'_>) -> Result<bool>
 
 /// Refuses an authentic token, and notes it where something can be written.
 fn refuse(row: &SessionRow, reason: Reason, now: Micros, origin: Origin<'_>) -> Result<Refreshed> {
-    note(row, Some(reason.as_str()), now, origin)?;
-    Ok(Refreshed::Refused(reason))
-}
-
-/// Notes a refresh that changed nothing, where something can be written.
-fn note(
-    row: &SessionRow,
-    refused: Option<&'static str>,
-    now: Micros,
-    origin: Origin<'_>,
-) -> Result<()> {
-    if !transaction::can_write() {
-        return Ok(());
+    if transaction::can_write() {
+        activity::note_refused_refresh(row, reason.as_str(), now, origin)?;
     }
-    activity::note(row, "refresh", refused, now, origin)
+    Ok(Refreshed::Refused(reason))
 }
