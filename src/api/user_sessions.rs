@@ -47,7 +47,7 @@ LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';"
             env: required(env, "env", code)?,
             tag: required(tag, "tag", code)?,
             data: &SessionData(required(data, "data", code)?),
-            origin: Origin { ip: ip.as_ref(), user_agent, api_key_id: None },
+            origin: Origin::of_user(ip.as_ref(), user_agent),
             expires_in,
         })?;
         Ok(Record([
@@ -79,7 +79,7 @@ LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';"
         user_agent: Option<&str>,
     ) -> Result<Record<6>> {
         let expected = Expected { product, env, tag, scope: None };
-        let origin = Origin { ip: ip.as_ref(), user_agent, api_key_id: None };
+        let origin = Origin::of_user(ip.as_ref(), user_agent);
         Ok(Record(match refresh(refresh_token, expected, origin)? {
             Refreshed::Tokens(tokens) => [
                 true.into_datum(),

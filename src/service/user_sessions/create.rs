@@ -14,9 +14,7 @@ use crate::service::keys::key_ring;
 use crate::service::revocation::revocations::{self, Which};
 use crate::service::setup::configuration;
 use crate::service::user_sessions::session_data::SessionData;
-use crate::service::user_sessions::tokens::{
-    Issue, Tokens, check_against, check_origin, issue, lifetimes,
-};
+use crate::service::user_sessions::tokens::{Issue, Tokens, check_against, issue, lifetimes};
 use crate::session::{Definition, Room, room};
 use crate::tables::activity::Origin;
 use crate::tables::session_users::{self, UserKey};
@@ -42,11 +40,10 @@ pub struct Create<'a> {
 /// Creates a session and makes its first tokens.
 ///
 /// # Errors
-/// `CREATE_FAILED` for data, an origin or an expiry that the definition or the service does not allow;
+/// `CREATE_FAILED` for data or an expiry that the definition or the service does not allow;
 /// `SESSION_LIMIT_REACHED` at a cap that denies; 40001 where another call for the same user committed after
 /// the transaction's snapshot (REPEATABLE READ and above).
 pub fn create(call: &Create<'_>) -> Result<Tokens> {
-    check_origin(&call.origin, Code::CreateFailed)?;
     // Deleting an environment or a definition keeps creates out by a lock on the same table: what is found
     // now stays until this transaction ends.
     session_users::lock_table()?;

@@ -26,17 +26,21 @@ use crate::token::Family;
 pub fn present(token: Option<&str>, is_local: Option<bool>) -> Result<LiveSession> {
     let is_local = required(is_local, "is_local", Code::VerifyFailed)?;
     let live = require(token, Expected::default())?;
-    if is_local && transaction::is_single_statement() {
-        ErrorReport::new(
-            PgSqlErrorCode::ERRCODE_NO_ACTIVE_SQL_TRANSACTION,
-            "the token is presented for this statement only: there is no transaction block",
-            "session_use",
-        )
-        .set_hint("Call it after BEGIN, or with is_local => false.")
-        .report(PgLogLevel::WARNING);
+    if is_local {
+        transaction::warn_if_alone(warn_of_one_statement);
     }
     guc::set_token(token.unwrap_or_default(), is_local);
     Ok(live)
+}
+
+fn warn_of_one_statement() {
+    ErrorReport::new(
+        PgSqlErrorCode::ERRCODE_NO_ACTIVE_SQL_TRANSACTION,
+        "the token is presented for this statement only: there is no transaction block",
+        "session_use",
+    )
+    .set_hint("Call it after BEGIN, or with is_local => false.")
+    .report(PgLogLevel::WARNING);
 }
 
 /// Presents no token any more.
