@@ -28,7 +28,7 @@ struct ClientRow {
     user_identifier_key: Option<String>,
     created_at: TimestampWithTimeZone,
     expires_at: TimestampWithTimeZone,
-    device_count: i64,
+    device_count: Option<i64>,
     connected_account_ids: Vec<pgrx::Uuid>,
     third_party_account_ids: Vec<pgrx::Uuid>,
     connect_webview_ids: Vec<pgrx::Uuid>,
@@ -46,17 +46,20 @@ fn rows((scene, sessions): (Scene, Vec<ClientSession>)) -> error::Result<Vec<Cli
     let devices = device_count::by_account(&AsOwner::enter()?, &scene.env, &accounts)?;
     sessions
         .into_iter()
-        .map(|session| one(&scene, session, &devices))
+        .map(|session| one(&scene, session, devices.as_ref()))
         .collect()
 }
 
 fn one(
     scene: &Scene,
     session: ClientSession,
-    devices: &HashMap<Uuid, i64>,
+    devices: Option<&HashMap<Uuid, i64>>,
 ) -> error::Result<ClientRow> {
     let token = token(scene, &session)?.ok_or_else(gone)?;
-    let count = |id: &Uuid| devices.get(id).copied().unwrap_or_default();
+    let count = |devices: &HashMap<Uuid, i64>| {
+        let ids = session.grants.connected_account_ids.iter();
+        ids.filter_map(|id| devices.get(id)).sum()
+    };
     let pg = |ids: &[Uuid]| ids.iter().map(pg_uuid).collect::<Vec<_>>();
     let accounts = pg(&session.grants.connected_account_ids);
     Ok(ClientRow {
@@ -66,7 +69,7 @@ fn one(
         user_identifier_key: session.user_identifier_key,
         created_at: session.created_at,
         expires_at: session.expires_at,
-        device_count: session.grants.connected_account_ids.iter().map(count).sum(),
+        device_count: devices.map(count),
         connected_account_ids: accounts.clone(),
         third_party_account_ids: accounts,
         connect_webview_ids: pg(&session.grants.connect_webview_ids),
@@ -82,7 +85,7 @@ functions! { FUNCTIONS;
         user_identifier_key: Option<String>,
         created_at: TimestampWithTimeZone,
         expires_at: TimestampWithTimeZone,
-        device_count: i64,
+        device_count: Option<i64>,
         connected_account_ids: Vec<pgrx::Uuid>,
         third_party_account_ids: Vec<pgrx::Uuid>,
         connect_webview_ids: Vec<pgrx::Uuid>,

@@ -24,9 +24,11 @@ pub struct AsRole {
 
 impl AsRole {
     /// Switches to a role that is not ours, for its own tables: with every restriction that
-    /// maintenance commands put on the code of a table's owner.
+    /// maintenance commands put on the code of a table's owner, and past policies that are forced on
+    /// the owner, as when the server looks up a foreign key.
     pub fn enter(role: pg_sys::Oid) -> Self {
-        Self::switch(role, pg_sys::SECURITY_RESTRICTED_OPERATION)
+        let restrictions = pg_sys::SECURITY_RESTRICTED_OPERATION | pg_sys::SECURITY_NOFORCE_RLS;
+        Self::switch(role, restrictions)
     }
 
     fn switch(role: pg_sys::Oid, restrictions: u32) -> Self {

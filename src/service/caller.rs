@@ -216,36 +216,54 @@ impl Caller {
                     Err(other_env())
                 }
             }
-            Caller::Server => match (product, env) {
-                (Some(product), Some(env)) => configuration::env(product, env),
-                _ => only_env(product, env, code),
-            },
+            Caller::Server => only_env(product, env, code),
         }
     }
 }
 
+/// One more than are named in an error.
 static ENVS: Statement = Statement::new(
-    "SELECT e.env_id FROM dialstack.environments e \
+    "SELECT e.env_id, p.product, e.env FROM dialstack.environments e \
             JOIN dialstack.products p USING (product_id) \
-           WHERE ($1 IS NULL OR p.product = $1) AND ($2 IS NULL OR e.env = $2) LIMIT 2",
+           WHERE ($1 IS NULL OR p.product = $1) AND ($2 IS NULL OR e.env = $2) \
+           ORDER BY p.product, e.env LIMIT 11",
 );
 
-fn only_env(product: Option<&str>, env: Option<&str>, code: Code) -> Result<Rc<Env>> {
+/// The environment named, where both names are given; without names the only one there is.
+///
+/// # Errors
+/// `PRODUCT_NOT_FOUND`, `ENV_NOT_FOUND`; `code` where several are meant.
+pub fn only_env(product: Option<&str>, env: Option<&str>, code: Code) -> Result<Rc<Env>> {
+    if let (Some(product), Some(env)) = (product, env) {
+        return configuration::env(product, env);
+    }
     if let Some(product) = product {
         configuration::product_id(product)?;
     }
     let owner = AsOwner::enter()?;
     let found = ENVS.read(&owner, &[bind(product), bind(env)], |row| {
-        row.required::<i32>(1)
+        let names: [String; 2] = [row.required(2)?, row.required(3)?];
+        Ok((row.required::<i32>(1)?, names))
     })?;
-    match found[..] {
-        [env_id] => configuration::env_by_id(env_id)?.ok_or_else(no_env),
+    match &found[..] {
+        [(env_id, _)] => configuration::env_by_id(*env_id)?.ok_or_else(no_env),
         [] => Err(no_env()),
-        _ => Err(Error::new(
-            code,
-            "product and env are needed: there are several environments",
-        )
-        .hint("Name both, or present an API key, which is for one.")),
+        several => {
+            let mut names: Vec<String> = several
+                .iter()
+                .map(|(_, [product, env])| format!("{env} of {product}"))
+                .take(10)
+                .collect();
+            if several.len() > names.len() {
+                names.push("and more".to_owned());
+            }
+            Err(Error::new(
+                code,
+                "product and env are needed: there are several environments",
+            )
+            .detail(format!("There are {}.", names.join(", ")))
+            .hint("Name both, or present an API key, which is for one."))
+        }
     }
 }
 
@@ -279,17 +297,23 @@ impl Level {
 
 /// Whether the current user has this level, or a higher one.
 pub fn has_level(level: Level) -> Result<bool> {
+    // SAFETY: a plain read of backend state.
+    role_has_level(unsafe { pg_sys::GetUserId() }, level)
+}
+
+/// Whether a role has this level, or a higher one.
+pub fn role_has_level(role: pg_sys::Oid, level: Level) -> Result<bool> {
     // Takes in the news of what was granted and revoked.
     relcache::epoch();
     let mut has = false;
     for marked in Level::ALL.iter().filter(|marked| **marked >= level) {
-        has |= may_execute(marked.marker())?;
+        has |= may_execute(role, marked.marker())?;
     }
     Ok(has)
 }
 
-/// Whether the current user may execute this function of ours, which takes no argument.
-fn may_execute(function: &CStr) -> Result<bool> {
+/// Whether a role may execute this function of ours, which takes no argument.
+fn may_execute(role: pg_sys::Oid, function: &CStr) -> Result<bool> {
     // SAFETY: syscache look-ups by name; the list lives in the current memory context, and an
     // unknown function is answered with InvalidOid.
     unsafe {
@@ -311,16 +335,12 @@ fn may_execute(function: &CStr) -> Result<bool> {
             .hint("Run CREATE EXTENSION dialstack_sessions, or ALTER EXTENSION dialstack_sessions UPDATE."));
         }
         #[cfg(feature = "pg15")]
-        let result = pg_sys::pg_proc_aclcheck(
-            oid,
-            pg_sys::GetUserId(),
-            pg_sys::ACL_EXECUTE as pg_sys::AclMode,
-        );
+        let result = pg_sys::pg_proc_aclcheck(oid, role, pg_sys::ACL_EXECUTE as pg_sys::AclMode);
         #[cfg(not(feature = "pg15"))]
         let result = pg_sys::object_aclcheck(
             pg_sys::ProcedureRelationId,
             oid,
-            pg_sys::GetUserId(),
+            role,
             pg_sys::ACL_EXECUTE as pg_sys::AclMode,
         );
         Ok(result == pg_sys::AclResult::ACLCHECK_OK)
