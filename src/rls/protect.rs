@@ -16,6 +16,7 @@ use crate::pg::roles::AsOwner;
 use crate::rls::condition::By;
 use crate::rls::ddl::run;
 use crate::rls::lint::checks::unbound_owner;
+use crate::rls::lint::weakness::{FOREIGN_PART, OWNER_NOT_BOUND};
 use crate::rls::registry::{self, ACCESS, OPEN, Registration};
 use crate::service::configuration::{self, Env};
 use crate::service::scopes;
@@ -68,26 +69,21 @@ pub fn protect_table(relation: pg_sys::Oid, wanted: &Protection<'_>) -> Result<(
 
 /// Says what the policies do not reach.
 fn warn_of_gaps(family: &Family) -> Result<()> {
-    let warn = |message: String, hint: &str| {
-        let code = PgSqlErrorCode::ERRCODE_WARNING;
-        let report = ErrorReport::new(code, message, "protect_table");
-        report.set_hint(hint).report(PgLogLevel::WARNING);
+    let warn = |message: String, detail: String, hint: &str| {
+        ErrorReport::new(PgSqlErrorCode::ERRCODE_WARNING, message, "protect_table")
+            .set_detail(detail)
+            .set_hint(hint)
+            .report(PgLogLevel::WARNING);
     };
+    let whole = shown(&family.table.name);
     for part in &family.foreign {
-        let (part, whole) = (shown(part), shown(&family.table.name));
-        let message = format!("foreign table {part} is guarded through {whole} only");
-        warn(
-            message,
-            "It can't have policies: grant nobody privileges on it.",
-        );
+        let message = format!("{} is guarded through {whole} only", shown(part));
+        let detail = "A foreign table can't have policies of its own.".to_owned();
+        warn(message, detail, FOREIGN_PART.hint);
     }
-    if let Some(who) = unbound_owner(&AsOwner::enter()?, family.table.oid)? {
-        let table = shown(&family.table.name);
-        let message = format!("the owner of {table} is not bound by its policies: {who}");
-        warn(
-            message,
-            "Let the application connect as a role that does not own the table, or call this with force => true.",
-        );
+    if let Some(detail) = unbound_owner(&AsOwner::enter()?, family.table.oid)? {
+        let message = format!("the owner of {whole} is not bound by its policies");
+        warn(message, detail, OWNER_NOT_BOUND.hint);
     }
     Ok(())
 }

@@ -79,10 +79,11 @@ pub fn on(relation: pg_sys::Oid, wanted: &Revocation<'_>) -> Result<()> {
         quote_literal(wanted.identifier),
         named.join(", ")
     );
-    let create = |table: &Table, name: &str, when: &str, arguments: &str| {
+    let create = |table: &Table, name, events, level, arguments: &str| {
         run(&format!(
-            "CREATE TRIGGER {name} AFTER {when} EXECUTE FUNCTION dialstack.revoke_on_change({arguments})",
-            when = when.replace("ON", &format!("ON {}", table.name)),
+            "CREATE TRIGGER {name} AFTER {events} ON {} FOR EACH {level} \
+             EXECUTE FUNCTION dialstack.revoke_on_change({arguments})",
+            table.name
         ))
     };
     // A partition gets its own with that of the whole; a table that inherits does not.
@@ -92,17 +93,17 @@ pub fn on(relation: pg_sys::Oid, wanted: &Revocation<'_>) -> Result<()> {
         .take(if is_partitioned { 1 } else { usize::MAX });
     for one in for_rows {
         if wanted.on_delete {
-            create(one, ROWS, "UPDATE OR DELETE ON FOR EACH ROW", &arguments)?;
+            create(one, ROWS, "UPDATE OR DELETE", "ROW", &arguments)?;
         } else {
-            create(one, ROWS, "UPDATE ON FOR EACH ROW", &arguments)?;
+            create(one, ROWS, "UPDATE", "ROW", &arguments)?;
             if is_partitioned {
-                create(one, MOVED, "DELETE ON FOR EACH ROW", &arguments)?;
+                create(one, MOVED, "DELETE", "ROW", &arguments)?;
             }
         }
     }
     if wanted.on_delete {
         for one in family.all() {
-            create(one, ALL, "TRUNCATE ON FOR EACH STATEMENT", &place)?;
+            create(one, ALL, "TRUNCATE", "STATEMENT", &place)?;
         }
     }
     Ok(())

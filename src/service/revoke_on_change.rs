@@ -183,7 +183,8 @@ fn is_still_there(change: &Change<'_>, columns: &[i32]) -> Result<bool> {
     let (names_list, bound_list) = (names.join(", "), bound.join(", "));
     let mut sql = format!(
         "SELECT FROM {table} r \
-          WHERE ROW({names_list}) OPERATOR(pg_catalog.*=) ROW({bound_list})"
+          WHERE ROW({names_list})::pg_catalog.record \
+                OPERATOR(pg_catalog.*=) ROW({bound_list})::pg_catalog.record"
     );
     // By itself the comparison of rows can use no index.
     if let (Some(name), Some(number), Some(value)) = (names.last(), bound.last(), values.last())

@@ -213,7 +213,7 @@ fn parts_of(table: &Table, code: Code) -> Result<Vec<pg_sys::Oid>> {
         if server::has_superclass(table.oid) {
             let message = format!("{} is part of another table", shown(&table.name));
             return Err(Error::new(code, message)
-                .detail("Rows that are reached through the other table obey its policies alone.")
+                .detail("What is made for the other table holds for its parts too.")
                 .hint("Name the table that it is a partition of, or inherits from."));
         }
         let family = server::find_all_inheritors(table.oid, pg_sys::AccessExclusiveLock as i32);

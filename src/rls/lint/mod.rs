@@ -4,7 +4,7 @@
 pub mod checks;
 mod expressions;
 mod registrations;
-mod weakness;
+pub mod weakness;
 
 use pgrx::pg_sys;
 
