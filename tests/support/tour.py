@@ -2,6 +2,7 @@
 
 import itertools
 import json
+from collections import Counter
 from datetime import datetime, timedelta, timezone
 from uuid import UUID, uuid4
 
@@ -40,14 +41,13 @@ class Made:
 
 def listed(connection):
     """The functions that an access level allows, by the names that `take()` calls them."""
-    rows = connection.execute(
-        "SELECT CASE WHEN count(*) OVER (PARTITION BY proname) > 1 THEN concat(proname, '/', pronargs) "
-        "       ELSE proname END AS name "
-        "  FROM dialstack.access_list() "
-        "  JOIN pg_proc p ON p.oid = concat('dialstack.', function)::regprocedure "
-        " WHERE access IS NOT NULL"
-    )
-    return {row.name for row in rows}
+    rows = connection.execute("SELECT function, access FROM dialstack.access_list()")
+    signatures = [row.function.removesuffix(")").split("(") for row in rows if row.access]
+    count = Counter(name for name, _ in signatures)
+    return {
+        name if count[name] == 1 else f"{name}/{len(types.split(',')) if types else 0}"
+        for name, types in signatures
+    }
 
 
 def take(call, role="tourist"):
@@ -149,6 +149,8 @@ def _protection(call, place, role):
     call("protect_table", relation=TABLE, column_name="account", **place, open_to=f"{{{role}}}")
     call("policy_lint")
     call("unprotect_table", relation=TABLE)
+    call("revoke_sessions_on", relation=TABLE, identifier_column="account", **place)
+    call("revoke_sessions_off", relation=TABLE)
     call("uuid_or_null", text=str(ACCOUNT))
     call("bigint_or_null", text="7")
     call("integer_or_null", text="seven")
