@@ -32,6 +32,10 @@ mod raw {
             by_value: bool,
             length: c_int,
         ) -> bool;
+        pub fn get_timeout_active(timeout: c_int) -> bool;
+        pub fn get_timeout_finish_time(timeout: c_int) -> pg_sys::TimestampTz;
+        pub fn enable_timeout_at(timeout: c_int, time: pg_sys::TimestampTz);
+        pub fn disable_timeout(timeout: c_int, keep_indicator: bool);
     }
 }
 
@@ -62,6 +66,30 @@ pub unsafe fn find_all_inheritors(
 pub unsafe fn has_superclass(relation: pg_sys::Oid) -> bool {
     // SAFETY: by this function's own contract; an error passes the boundary as a panic.
     unsafe { pg_guard_ffi_boundary(|| raw::has_superclass(relation)) }
+}
+
+/// The number of `STATEMENT_TIMEOUT`.
+const STATEMENT_TIMEOUT: c_int = 3;
+
+/// When the statement timeout cancels the current statement; `None` if it does not.
+pub fn statement_timeout() -> Option<pg_sys::TimestampTz> {
+    // SAFETY: reads of backend state, which raise nothing.
+    unsafe {
+        raw::get_timeout_active(STATEMENT_TIMEOUT)
+            .then(|| raw::get_timeout_finish_time(STATEMENT_TIMEOUT))
+    }
+}
+
+/// Lets the statement timeout cancel the current statement then, or never.
+pub fn set_statement_timeout(at: Option<pg_sys::TimestampTz>) {
+    // SAFETY: the timer is the server's own, set up when the backend began. None of these raises an
+    // error, so that they may also be called while one unwinds.
+    unsafe {
+        match at {
+            Some(at) => raw::enable_timeout_at(STATEMENT_TIMEOUT, at),
+            None => raw::disable_timeout(STATEMENT_TIMEOUT, true),
+        }
+    }
 }
 
 /// The object id of a policy; InvalidOid if there is none of that name.

@@ -37,6 +37,25 @@ impl OpenRelation {
         NonNull::new(unsafe { pg_sys::try_relation_open(relation, LOCK) }).map(OpenRelation)
     }
 
+    /// Opens a relation where the lock is free now; `None` where it is not, or there is no such relation.
+    pub fn open_now(relation: pg_sys::Oid) -> Option<Self> {
+        // SAFETY: any object id may be locked. One that is none's is opened as NULL, and its lock, which
+        // stands in nobody's way, is released with the transaction.
+        let opened = unsafe {
+            if !pg_sys::ConditionalLockRelationOid(relation, LOCK) {
+                return None;
+            }
+            pg_sys::try_relation_open(relation, pg_sys::NoLock as pg_sys::LOCKMODE)
+        };
+        NonNull::new(opened).map(OpenRelation)
+    }
+
+    /// The role that owns it.
+    pub fn owner(&self) -> pg_sys::Oid {
+        // SAFETY: an open relation is pinned in the relation cache and always has its pg_class row.
+        unsafe { (*self.0.as_ref().rd_rel).relowner }
+    }
+
     /// The server's entry for it.
     pub(super) fn as_ptr(&self) -> pg_sys::Relation {
         self.0.as_ptr()

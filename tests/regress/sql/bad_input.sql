@@ -28,6 +28,7 @@ SELECT p.proname, a.n, a.name, format_type(a.type, NULL),
             WHEN 'by' THEN CASE p.proname WHEN 'protect_table' THEN quote_literal('account') ELSE quote_literal('1 day') END
             WHEN 'relation' THEN quote_literal('t.protected')
             WHEN 'column_name' THEN quote_literal('account')
+            WHEN 'identifier_column' THEN quote_literal('account')
             WHEN 'text' THEN quote_literal('7')
             WHEN 'purpose' THEN quote_literal('token')
             WHEN 'kid' THEN quote_literal('0123')
