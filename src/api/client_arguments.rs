@@ -13,20 +13,22 @@ use crate::tables::client_session_writes::Grants;
 const MAX_GRANTS: usize = 1000;
 
 /// Ids as they are given: none where the argument is left out.
-pub(super) type Ids = Option<Vec<Option<pgrx::Uuid>>>;
+pub(super) type Ids<'a> = Option<pgrx::Array<'a, pgrx::Uuid>>;
 
-fn ids(given: Ids, name: &'static str) -> error::Result<Vec<Uuid>> {
+fn ids(given: Ids<'_>, name: &'static str) -> error::Result<Vec<Uuid>> {
     let code = Code::CreateFailed;
-    let given = given.unwrap_or_default();
+    let Some(given) = given else {
+        return Ok(Vec::new());
+    };
+    check_size(given.len(), name)?;
     let mut ids = Vec::with_capacity(given.len());
-    for id in given {
+    for id in given.iter() {
         let id = uuid(id.ok_or_else(|| {
             Error::new(code, format!("{name} holds a null")).hint("Leave the nulls out.")
         })?);
         if !ids.contains(&id) {
             ids.push(id);
         }
-        check_size(ids.len(), name)?;
     }
     Ok(ids)
 }
@@ -44,7 +46,11 @@ pub(super) fn check_size(count: usize, name: &'static str) -> error::Result<()> 
     )))
 }
 
-pub(super) fn grants(accounts: Ids, webviews: Ids, identities: Ids) -> error::Result<Grants> {
+pub(super) fn grants(
+    accounts: Ids<'_>,
+    webviews: Ids<'_>,
+    identities: Ids<'_>,
+) -> error::Result<Grants> {
     Ok(Grants {
         connected_account_ids: ids(accounts, "connected_account_ids")?,
         connect_webview_ids: ids(webviews, "connect_webview_ids")?,

@@ -75,9 +75,9 @@ fn check_reach(session: &ClientSession) -> error::Result<()> {
 /// What a caller asks to be created.
 pub(super) struct Request<'a> {
     pub(super) key: Option<&'a str>,
-    pub(super) accounts: Ids,
-    pub(super) webviews: Ids,
-    pub(super) identities: Ids,
+    pub(super) accounts: Ids<'a>,
+    pub(super) webviews: Ids<'a>,
+    pub(super) identities: Ids<'a>,
     pub(super) expires_at: Option<TimestampWithTimeZone>,
 }
 

@@ -8,20 +8,21 @@ use super::function::{Result, functions};
 use crate::error::{self, Code, Coded};
 use crate::pg::clock;
 use crate::pg::datum::json::JsonText;
+use crate::pg::datum::jsonb::Jsonb;
 use crate::service::definitions;
-use crate::session::definition::definition_fields;
-use crate::session::{OnLimit, Period, Selector, Span};
+use crate::session::definition::{MAX_DESCRIPTION, definition_fields};
+use crate::session::{OnLimit, Period, Selector, Span, check_length};
 use crate::tables::definitions::Column;
 
 /// An argument as JSON; NULL is null.
 trait Argument {
-    fn json(self) -> error::Result<Value>;
+    fn json(self, name: &str) -> error::Result<Value>;
 }
 
 macro_rules! argument {
-    ($($type:ty: $argument:ident => $json:expr;)+) => { $(
+    ($($type:ty: $name:pat, $argument:ident => $json:expr;)+) => { $(
         impl Argument for Option<$type> {
-            fn json(self) -> error::Result<Value> {
+            fn json(self, $name: &str) -> error::Result<Value> {
                 let $argument = self;
                 $json
             }
@@ -30,17 +31,22 @@ macro_rules! argument {
 }
 
 argument! {
-    &str: text => Ok(json!(text));
-    i32: number => Ok(json!(number));
-    bool: choice => Ok(json!(choice));
-    Interval: interval => Ok(json!(interval.as_ref().map(clock::span)));
-    JsonText: schema => schema.map_or(Ok(Value::Null), |schema| schema.parse().coded(Code::DefineFailed));
+    &str: name, text => {
+        check_length(name, text.unwrap_or_default(), MAX_DESCRIPTION).coded(Code::DefineFailed)?;
+        Ok(json!(text))
+    };
+    i32: _, number => Ok(json!(number));
+    bool: _, choice => Ok(json!(choice));
+    Interval: _, interval => Ok(json!(interval.as_ref().map(clock::span)));
+    Jsonb<'_>: _, schema => schema.map_or(Ok(Value::Null), |schema| {
+        schema.parse(&definitions::SCHEMA).coded(Code::DefineFailed)
+    });
 }
 
 /// A definition of the arguments with these names, as JSON.
 macro_rules! given {
     ($($name:ident),+) => {
-        json!({ $((stringify!($name)): $name.json()?),+ })
+        json!({ $((stringify!($name)): $name.json(stringify!($name))?),+ })
     };
 }
 
@@ -64,7 +70,7 @@ macro_rules! chapter {
         selector: Option<&str>,
         expiry: Option<i32>,
         period: Option<&str>,
-        schema: Option<JsonText>,
+        schema: Option<Jsonb<'_>>,
         refresh_expiry: default!(Option<i32>, "NULL"),
         refresh_period: default!(Option<&str>, "NULL"),
         idle_timeout: default!(Option<Interval>, "NULL"),
@@ -84,7 +90,7 @@ macro_rules! chapter {
     /// Stores a definition; the same tag again changes it.
     #[level(Admin)]
     #[pg_extern(volatile, parallel_unsafe)]
-    fn session_register(product: Option<&str>, definition: Option<JsonText>) => rows shared {
+    fn session_register(product: Option<&str>, definition: Option<Jsonb<'_>>) => rows shared {
         vec![definitions::register(product, definition)?]
     }
 
@@ -96,7 +102,7 @@ macro_rules! chapter {
         tag: Option<&str>,
         name: Option<&str>,
         description: Option<&str>,
-        schema: Option<JsonText>,
+        schema: Option<Jsonb<'_>>,
         selector: Option<&str>,
         expiry: Option<i32>,
         period: Option<&str>,
@@ -122,7 +128,7 @@ macro_rules! chapter {
     fn definition_update(
         product: Option<&str>,
         tag: Option<&str>,
-        changes: Option<JsonText>,
+        changes: Option<Jsonb<'_>>,
     ) => rows shared {
         vec![definitions::update(product, tag, changes)?]
     }

@@ -5,7 +5,7 @@ use pgrx::prelude::*;
 
 use super::function::{Result, functions};
 use crate::dashboard::sessions::{self, List};
-use crate::service::session_data::SessionData;
+use crate::pg::datum::jsonb::Jsonb;
 use crate::service::{change, revoke};
 
 functions! { FUNCTIONS;
@@ -42,7 +42,7 @@ functions! { FUNCTIONS;
     #[pg_extern(volatile, parallel_unsafe)]
     fn session_update_data(
         session_id: Option<pgrx::Uuid>,
-        data: Option<SessionData>,
+        data: Option<Jsonb<'_>>,
     ) => rows { session_id: pgrx::Uuid, expires_at: TimestampWithTimeZone } {
         vec![change::update_data(session_id, data)?]
     }

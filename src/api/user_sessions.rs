@@ -7,10 +7,10 @@ use super::function::{Result, functions};
 use super::{pg_uuid, required};
 use crate::error::Code;
 use crate::pg::clock::timestamptz;
+use crate::pg::datum::jsonb::Jsonb;
 use crate::pg::datum::record::Record;
 use crate::service::create::{Create, create};
 use crate::service::refresh::{Refreshed, refresh};
-use crate::service::session_data::SessionData;
 use crate::session::Expected;
 use crate::tables::activity::Origin;
 
@@ -35,7 +35,7 @@ LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';"
         product: Option<&str>,
         env: Option<&str>,
         tag: Option<&str>,
-        data: Option<SessionData>,
+        data: Option<Jsonb<'_>>,
         ip: Option<Inet>,
         user_agent: Option<&str>,
         expires_in: Option<Interval>,
@@ -45,7 +45,7 @@ LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';"
             product: required(product, "product", code)?,
             env: required(env, "env", code)?,
             tag: required(tag, "tag", code)?,
-            data: required(data.as_ref(), "data", code)?,
+            data: required(data, "data", code)?,
             origin: Origin { ip: ip.as_ref(), user_agent, api_key_id: None },
             expires_in,
         })?;

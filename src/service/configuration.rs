@@ -11,6 +11,7 @@ use std::thread::LocalKey;
 use crate::error::{Code, Coded, Error, Result};
 use crate::pg::cache::{Remembered, read_stable};
 use crate::pg::relcache;
+use crate::session::name::MAX_NAME;
 use crate::session::problem::shown;
 use crate::session::{CompiledSchema, Definition};
 use crate::tables::definitions::{self, Stored};
@@ -118,6 +119,11 @@ pub fn product_id(product: &str) -> Result<ProductId> {
     })
 }
 
+/// As much of what may be a name as tells that it is none.
+fn name(given: &str) -> &str {
+    &given[..given.floor_char_boundary(MAX_NAME + 1)]
+}
+
 fn with_product(row: EnvRow) -> Result<Option<Rc<Env>>> {
     let product = products::name(&row.product_id)?;
     Ok(product.map(|product| {
@@ -143,7 +149,8 @@ pub fn env_by_id(env_id: i32) -> Result<Option<Rc<Env>>> {
 /// # Errors
 /// `PRODUCT_NOT_FOUND`, `ENV_NOT_FOUND`.
 pub fn env(product: &str, env: &str) -> Result<Rc<Env>> {
-    let names = (product.to_owned(), env.to_owned());
+    // Longer ones name nothing, and are not copied.
+    let names = (name(product).to_owned(), name(env).to_owned());
     remember(&ENV_NAMES, names, |(product, env)| {
         let row = products::env_by_name(&product_id(product)?, env)?;
         row.map_or(Ok(None), with_product)?.ok_or_else(|| {
@@ -173,7 +180,7 @@ pub fn definition_by_id(definition_id: i32) -> Result<Option<Rc<StoredDefinition
 /// # Errors
 /// `DEFINITION_NOT_FOUND`.
 pub fn definition(product_id: &ProductId, tag: &str) -> Result<Rc<StoredDefinition>> {
-    let key = (*product_id, tag.to_owned());
+    let key = (*product_id, name(tag).to_owned());
     remember(&DEFINITION_TAGS, key, |(product_id, tag)| {
         let found = definitions::by_tag(product_id, tag)?.ok_or_else(|| {
             Error::new(Code::DefinitionNotFound, format!("the product has no session definition with tag {:?}", shown(tag)))

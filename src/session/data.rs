@@ -16,7 +16,7 @@ pub const MAX_DATA_DEPTH: usize = 64;
 /// Names the bound that is broken.
 pub fn check_data(data: &Value, json_bytes: usize) -> Result<(), Problem> {
     if !data.is_object() {
-        return Err(Problem::new("session data must be a JSON object"));
+        return Err(no_object());
     }
     if json_bytes > MAX_DATA_BYTES {
         return Err(Problem::new(format!(
@@ -31,6 +31,11 @@ pub fn check_data(data: &Value, json_bytes: usize) -> Result<(), Problem> {
         )));
     }
     Ok(())
+}
+
+/// The problem of session data that is an array or a scalar.
+pub fn no_object() -> Problem {
+    Problem::new("session data must be a JSON object")
 }
 
 /// Whether objects and arrays are nested more than `levels` deep. Looks no deeper than that, so

@@ -1,6 +1,7 @@
 //! Values as the server keeps them.
 
 pub mod json;
+pub mod jsonb;
 pub mod record;
 pub mod uuid;
 pub mod varlena;
