@@ -2,8 +2,7 @@
 //!
 //! Read with direct scans and forgotten when the epoch of the configuration advances.
 
-use std::cell::{OnceCell, RefCell};
-use std::collections::HashMap;
+use std::cell::RefCell;
 use std::hash::Hash;
 use std::rc::Rc;
 use std::thread::LocalKey;
@@ -18,8 +17,9 @@ use crate::tables::definitions::{self, Stored};
 use crate::tables::products::{self, EnvRow, ProductId};
 use crate::token::Mode;
 
-/// Most compiled schemas that are kept; beyond it all are forgotten at once.
-const MAX_SCHEMAS: usize = 4096;
+/// Most compiled schemas that are kept: one may take some megabytes. Beyond it that which was not used for longest is
+/// forgotten.
+const MAX_SCHEMAS: usize = 32;
 
 /// An environment with its product.
 #[derive(Debug)]
@@ -42,44 +42,47 @@ pub struct StoredDefinition {
     pub definition_id: i32,
     /// What it says.
     pub definition: Definition,
-    schema: OnceCell<Rc<CompiledSchema>>,
 }
 
 impl StoredDefinition {
-    /// Its schema, ready to check data. Compiled once for each change of the schema.
+    /// Its schema, ready to check data. Compiled once for each change of the schema, as long as it is in use.
     pub fn schema(&self) -> Result<Rc<CompiledSchema>> {
-        if let Some(schema) = self.schema.get() {
-            return Ok(schema.clone());
-        }
-        let known = SCHEMAS.with(|schemas| {
-            schemas
-                .borrow()
-                .get(&self.definition_id)
-                .filter(|(source, _)| *source == self.definition.schema)
-                .map(|(_, schema)| schema.clone())
-        });
-        let schema = match known {
-            Some(schema) => schema,
-            None => {
-                let schema = CompiledSchema::compile(&self.definition.schema);
-                let schema = Rc::new(schema.coded(Code::CreateFailed)?);
-                SCHEMAS.with(|schemas| {
-                    let mut schemas = schemas.borrow_mut();
-                    if schemas.len() >= MAX_SCHEMAS {
-                        schemas.clear();
-                    }
-                    let source = self.definition.schema.clone();
-                    schemas.insert(self.definition_id, (source, schema.clone()));
-                });
-                schema
+        let source = &self.definition.schema;
+        let compile = || CompiledSchema::compile(source, check_for_interrupts);
+        SCHEMAS.with_borrow_mut(|schemas| {
+            let of_this = |known: &Known| known.definition_id == self.definition_id;
+            let known = schemas
+                .iter()
+                .position(of_this)
+                .map(|at| schemas.remove(at));
+            let known = match known.filter(|known| known.source == *source) {
+                Some(known) => known,
+                None => Known {
+                    definition_id: self.definition_id,
+                    source: source.clone(),
+                    compiled: Rc::new(compile().coded(Code::CreateFailed)?),
+                },
+            };
+            let compiled = known.compiled.clone();
+            if schemas.len() >= MAX_SCHEMAS {
+                schemas.remove(0);
             }
-        };
-        Ok(self.schema.get_or_init(|| schema).clone())
+            schemas.push(known);
+            Ok(compiled)
+        })
     }
 }
 
+fn check_for_interrupts() {
+    pgrx::check_for_interrupts!();
+}
+
 /// A schema and what it was compiled to.
-type Compiled = (serde_json::Value, Rc<CompiledSchema>);
+struct Known {
+    definition_id: i32,
+    source: serde_json::Value,
+    compiled: Rc<CompiledSchema>,
+}
 
 /// What was read of one kind of row, by key.
 type Cache<K, V> = RefCell<Remembered<K, V>>;
@@ -90,7 +93,8 @@ thread_local! {
     static DEFINITIONS: Cache<i32, Option<Rc<StoredDefinition>>> = RefCell::default();
     static DEFINITION_TAGS: Cache<(ProductId, String), Rc<StoredDefinition>> = RefCell::default();
     /// Compiled schemas survive a new epoch: compiling costs far more than reading a row.
-    static SCHEMAS: RefCell<HashMap<i32, Compiled>> = RefCell::default();
+    /// The last is that which was used last.
+    static SCHEMAS: RefCell<Vec<Known>> = RefCell::default();
 }
 
 /// Returns what is remembered, or reads and remembers it.
@@ -164,7 +168,6 @@ fn stored((definition_id, stored): (i32, Stored)) -> Result<Rc<StoredDefinition>
     Ok(Rc::new(StoredDefinition {
         definition_id,
         definition: stored.definition()?,
-        schema: OnceCell::new(),
     }))
 }
 

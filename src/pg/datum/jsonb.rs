@@ -29,9 +29,9 @@ pub struct Bounds {
 
 impl Bounds {
     /// Most bytes in binary form. An entry of an array takes at least two bytes as text, and at most 12 in binary
-    /// form (a small number).
+    /// form (a small number), and so does a number alone, with its header.
     const fn binary(&self) -> usize {
-        self.bytes.saturating_mul(8)
+        self.bytes.saturating_mul(8).saturating_add(16)
     }
 }
 
@@ -301,3 +301,6 @@ unsafe impl<'fcx> ArgAbi<'fcx> for Jsonb<'fcx> {
         unsafe { arg.unbox_arg_using_from_datum() }.expect("the argument is not NULL")
     }
 }
+
+#[cfg(test)]
+mod tests;

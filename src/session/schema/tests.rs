@@ -13,7 +13,7 @@ fn refused(schema: Value) -> Problem {
 }
 
 fn compiled(schema: Value) -> CompiledSchema {
-    CompiledSchema::compile(&normal(schema)).unwrap()
+    CompiledSchema::compile(&normal(schema), || ()).unwrap()
 }
 
 fn details(schema: Value, data: Value) -> String {
