@@ -7,7 +7,7 @@ use proptest::prelude::*;
 pub fn config() -> ProptestConfig {
     let cases = std::env::var("DSS_FUZZ_CASES").ok();
     ProptestConfig {
-        cases: cases.and_then(|cases| cases.parse().ok()).unwrap_or(512),
+        cases: cases.and_then(|cases| cases.parse().ok()).unwrap_or(128),
         failure_persistence: None,
         max_shrink_iters: 10_000,
         ..ProptestConfig::default()

@@ -31,6 +31,7 @@ const COMPONENTS: Bounds = Bounds {
     what: "components",
     bytes: 64 * 1024,
     depth: 8,
+    hint: "Name the components that are enabled, and only those.",
 };
 
 /// What an account session is created from.

@@ -20,6 +20,7 @@ pub const SCHEMA: Bounds = Bounds {
     what: "schema",
     bytes: MAX_SCHEMA_BYTES,
     depth: MAX_SCHEMA_DEPTH,
+    hint: "Describe what is checked, and leave the rest out.",
 };
 
 /// What a definition, or the changes of one, may amount to: a schema and little else.
@@ -27,6 +28,7 @@ const DEFINITION: Bounds = Bounds {
     what: "definition",
     bytes: 2 * MAX_SCHEMA_BYTES,
     depth: 2 * MAX_SCHEMA_DEPTH,
+    hint: "Shorten the schema.",
 };
 
 /// Checks a definition and returns it in stored form; stores nothing. The selector may be a bare path.

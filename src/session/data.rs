@@ -9,6 +9,9 @@ pub const MAX_DATA_BYTES: usize = 3_500;
 /// Deepest nesting of session data; the object itself is level 1.
 pub const MAX_DATA_DEPTH: usize = 64;
 
+/// What to do about larger data.
+pub const TOO_LARGE_HINT: &str = "Keep what is large in a table, and its key in the session.";
+
 /// Accepts session data: a JSON object of at most [`MAX_DATA_BYTES`] and [`MAX_DATA_DEPTH`].
 /// `json_bytes` is the length of its JSON text, which the caller has at hand.
 ///
@@ -23,7 +26,7 @@ pub fn check_data(data: &Value, json_bytes: usize) -> Result<(), Problem> {
             "session data is larger than {MAX_DATA_BYTES} bytes"
         ))
         .with_detail(format!("It has {json_bytes} bytes as JSON text."))
-        .with_hint("Keep what is large in a table, and its key in the session."));
+        .with_hint(TOO_LARGE_HINT));
     }
     if deeper_than(data, MAX_DATA_DEPTH) {
         return Err(Problem::new(format!(

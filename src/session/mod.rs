@@ -9,6 +9,8 @@
 pub mod conversion;
 pub mod data;
 pub mod definition;
+#[cfg(test)]
+mod fuzz;
 pub mod lifetimes;
 pub mod limits;
 pub mod name;

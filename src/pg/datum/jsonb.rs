@@ -25,6 +25,8 @@ pub struct Bounds {
     pub bytes: usize,
     /// Deepest nesting of objects and arrays; the outermost is level 1.
     pub depth: usize,
+    /// What to do about one that is too large.
+    pub hint: &'static str,
 }
 
 impl Bounds {
@@ -48,10 +50,17 @@ pub enum Unfit {
 
 impl Unfit {
     fn problem(self, bounds: &Bounds) -> Problem {
-        let Bounds { what, bytes, depth } = bounds;
+        let Bounds {
+            what,
+            bytes,
+            depth,
+            hint,
+        } = bounds;
         match self {
             Unfit::Malformed => Problem::new(format!("{what} is not a jsonb value")),
-            Unfit::TooLarge => Problem::new(format!("{what} is larger than {bytes} bytes")),
+            Unfit::TooLarge => {
+                Problem::new(format!("{what} is larger than {bytes} bytes")).with_hint(*hint)
+            }
             Unfit::TooDeep => Problem::new(format!("{what} is nested deeper than {depth} levels")),
         }
     }

@@ -10,6 +10,7 @@ const WIDE: Bounds = Bounds {
     what: "value",
     bytes: 4_000,
     depth: 16,
+    hint: "",
 };
 
 fn bytes(halves: &[u16]) -> Vec<u8> {
@@ -114,8 +115,12 @@ fn array_of(numeric: &[u8]) -> Vec<u8> {
 }
 
 fn check_at(content: &[u8], bytes: usize, depth: usize) -> Result<Kind, Unfit> {
-    let what = "value";
-    check(content, &Bounds { what, bytes, depth })
+    let bounds = Bounds {
+        bytes,
+        depth,
+        ..WIDE
+    };
+    check(content, &bounds)
 }
 
 fn any_json() -> impl Strategy<Value = Value> {
