@@ -10,6 +10,7 @@ use std::thread::LocalKey;
 use crate::error::{Code, Coded, Error, Result};
 use crate::pg::cache::{Remembered, read_stable};
 use crate::pg::relcache;
+use crate::pg::server::ensure_memory;
 use crate::session::name::MAX_NAME;
 use crate::session::problem::shown;
 use crate::session::{CompiledSchema, Definition};
@@ -20,6 +21,9 @@ use crate::token::Mode;
 /// Most compiled schemas that are kept: one may take some megabytes. Beyond it that which was not used for longest is
 /// forgotten.
 const MAX_SCHEMAS: usize = 32;
+
+/// Memory that compiling a schema may take, in bytes.
+pub const COMPILING: usize = 16 * 1024 * 1024;
 
 /// An environment with its product.
 #[derive(Debug)]
@@ -48,7 +52,10 @@ impl StoredDefinition {
     /// Its schema, ready to check data. Compiled once for each change of the schema, as long as it is in use.
     pub fn schema(&self) -> Result<Rc<CompiledSchema>> {
         let source = &self.definition.schema;
-        let compile = || CompiledSchema::compile(source, check_for_interrupts);
+        let compile = || {
+            ensure_memory(COMPILING);
+            CompiledSchema::compile(source, check_for_interrupts)
+        };
         SCHEMAS.with_borrow_mut(|schemas| {
             let of_this = |known: &Known| known.definition_id == self.definition_id;
             let known = schemas

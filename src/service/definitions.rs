@@ -7,6 +7,7 @@ use crate::pg::clock;
 use crate::pg::datum::json::JsonText;
 use crate::pg::datum::jsonb::{Bounds, Jsonb};
 use crate::pg::roles::AsOwner;
+use crate::pg::server::ensure_memory;
 use crate::service::revocations::{self, Which};
 use crate::service::{configuration, required};
 use crate::session::problem::shown;
@@ -62,6 +63,7 @@ fn validate_given(fields: &Value, form: SelectorForm) -> Result<Definition> {
 }
 
 fn validate(fields: &Value, form: SelectorForm, code: Code) -> Result<Definition> {
+    ensure_memory(configuration::COMPILING);
     Definition::from_json(fields, form, &clock::parse_interval).coded(code)
 }
 

@@ -15,6 +15,7 @@ use serde_json::Value;
 
 use super::json::JsonText;
 use super::varlena::with_content;
+use crate::pg::server::ensure_memory;
 use crate::session::Problem;
 
 /// What a value may amount to.
@@ -277,6 +278,8 @@ impl Jsonb<'_> {
     /// Names the bound that is broken; for a number beyond 64-bit floats.
     pub fn parse(&self, bounds: &Bounds) -> Result<Value, Problem> {
         self.bounded(bounds, |_, _| ())?;
+        // Three bytes of text, `[],`, take 32 as a value, and a vector grows by doubling.
+        ensure_memory(bounds.bytes.saturating_mul(32));
         // SAFETY: a jsonb argument that is not NULL.
         let text = unsafe { JsonText::from_datum(self.datum, false) };
         text.expect("jsonb_out never returns NULL").parse()

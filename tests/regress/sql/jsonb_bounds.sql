@@ -13,10 +13,10 @@ SELECT t.code($$SELECT dialstack.definition_create('bounds', 'x', 'X', '', (SELE
 SELECT t.error($$SELECT dialstack.session_register('bounds', (SELECT data FROM t.hostile))$$);
 SELECT t.code($$SELECT dialstack.definition_update('bounds', 'web', (SELECT data FROM t.hostile))$$);
 SELECT t.error($$SELECT dialstack.account_session_create('acct_1', (SELECT data FROM t.hostile), product => 'bounds', env => 'production')$$);
--- One number is enough, before and after the point; compressed and out of line it is the same.
+-- One number is enough, before and after the point.
 SELECT number, t.code(format('SELECT * FROM dialstack.session_create(%L, %L, %L, t.numbers(%L, 1))', 'bounds', 'production', 'web', number))
   FROM unnest('{1e4000, 1e-4000, -1e131071, 1e-16383}'::text[]) number;
--- What the numbers of a definition take as text counts too; digits within the bounds are kept.
+-- Digits within the bounds are kept.
 SELECT data FROM dialstack.session_create('bounds', 'production', 'web', '{"userId": "u", "a": [-12345.678900, 0.000001, 1e20, 0, 100000000]}'), dialstack.session_verify(token);
 -- The right to call comes first: a role of level client without a key learns nothing of what is wrong with the value.
 CREATE ROLE bounds_client;
