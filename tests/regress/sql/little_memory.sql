@@ -10,9 +10,9 @@ END
 $$;
 CREATE TABLE t.large (type text, mb int, value text);
 INSERT INTO t.large
-SELECT 'text', mb, format('repeat(''x'', %s000000)', mb) FROM unnest('{20}'::int[]) mb UNION ALL
-SELECT 'jsonb', mb, format('to_jsonb(repeat(''x'', %s000000))', mb) FROM unnest('{1, 10}'::int[]) mb UNION ALL
-SELECT 'jsonb', mb, format('jsonb_build_object(''userId'', ''u'', ''a'', repeat(''x'', %s000000))', mb) FROM unnest('{1, 6}'::int[]) mb UNION ALL
+SELECT 'text', mb, format('repeat(repeat(''x'', 1000), %s000)', mb) FROM unnest('{20}'::int[]) mb UNION ALL
+SELECT 'jsonb', mb, format('to_jsonb(repeat(repeat(''x'', 1000), %s000))', mb) FROM unnest('{1, 10}'::int[]) mb UNION ALL
+SELECT 'jsonb', mb, format('jsonb_build_object(''userId'', ''u'', ''a'', repeat(repeat(''x'', 1000), %s000))', mb) FROM unnest('{1, 6}'::int[]) mb UNION ALL
 SELECT 'jsonb', 900, $$('{"userId": "u", "a": [' || repeat('1e131071,', 6999) || '1]}')$$ UNION ALL
 SELECT 'text[]', mb, format('array_fill(''x''::text, ARRAY[%s000000])', mb / 8) FROM unnest('{8, 24}'::int[]) mb UNION ALL
 SELECT 'regrole[]', mb, format('array_fill(''postgres''::regrole, ARRAY[%s000000])', mb / 4) FROM unnest('{8, 32}'::int[]) mb UNION ALL
@@ -27,10 +27,10 @@ SELECT type, count(DISTINCT function) > 2 AS several_functions FROM answers GROU
 SELECT DISTINCT function, argument, mb, answer FROM answers
  WHERE answer !~ '^(53200 out of memory|54000 |22023 [A-Z_]+$|42704 [A-Z_]+_NOT_FOUND$|P0002 [A-Z_]+_NOT_FOUND$|28000 VERIFY_FAILED$|42501 SCOPE_DISABLED$|no error$)';
 -- Settings that the caller makes.
-SELECT length(set_config('dialstack_sessions.token', repeat('x', 20000000), false)) > 0 AS set;
+SELECT length(set_config('dialstack_sessions.token', repeat(repeat('x', 1000), 20000), false)) > 0 AS set;
 SELECT dialstack.current_session_error(), dialstack.current_data();
 RESET dialstack_sessions.token;
-SELECT length(set_config('dialstack_sessions.api_key', repeat('x', 20000000), false)) > 0 AS set;
+SELECT length(set_config('dialstack_sessions.api_key', repeat(repeat('x', 1000), 20000), false)) > 0 AS set;
 SELECT t.code($$SELECT * FROM dialstack.account_session_create('acct_1', product => 'bad', env => 'staging')$$);
 RESET dialstack_sessions.api_key;
 SELECT length(set_config('request.headers', repeat('x', 300000), false)) > 0 AS set;
