@@ -26,7 +26,7 @@ fmt: ## format the code
 lint: ## format check and clippy
 	@scripts/test fmt clippy
 
-unit: ## unit tests
+unit: ## unit tests; DSS_FUZZ_CASES=100000: fuzz the parsers for longer
 	@scripts/test unit
 
 build: ## release build of the extension, in target/

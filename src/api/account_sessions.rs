@@ -8,13 +8,13 @@ use super::function::{Result, functions};
 use super::required;
 use crate::error::{self, Code};
 use crate::pg::clock::timestamptz;
-use crate::pg::datum::json::JsonText;
+use crate::pg::datum::jsonb::Jsonb;
 use crate::pg::datum::record::Record;
 use crate::service::account_sessions::{self, Request};
 
 fn create(
     account: Option<&str>,
-    components: Option<JsonText>,
+    components: Option<Jsonb<'_>>,
     product: Option<&str>,
     env: Option<&str>,
     expires_in: Option<Interval>,
@@ -47,7 +47,7 @@ LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';"
     )]
     fn account_session_create(
         account: Option<&str>,
-        components: Option<JsonText>,
+        components: Option<Jsonb<'_>>,
         product: Option<&str>,
         env: Option<&str>,
         expires_in: Option<Interval>,
@@ -64,7 +64,7 @@ LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';"
     )]
     fn session_create_deprecated(
         account: Option<&str>,
-        components: Option<JsonText>,
+        components: Option<Jsonb<'_>>,
     ) -> Result<Record<4>> {
         ErrorReport::new(
             PgSqlErrorCode::ERRCODE_WARNING_DEPRECATED_FEATURE,

@@ -91,9 +91,9 @@ functions! { FUNCTIONS;
     #[pg_extern(volatile, parallel_unsafe)]
     fn client_session_create(
         user_identifier_key: default!(Option<&str>, "NULL"),
-        connected_account_ids: default!(Ids, "NULL"),
-        connect_webview_ids: default!(Ids, "NULL"),
-        user_identity_ids: default!(Ids, "NULL"),
+        connected_account_ids: default!(Ids<'_>, "NULL"),
+        connect_webview_ids: default!(Ids<'_>, "NULL"),
+        user_identity_ids: default!(Ids<'_>, "NULL"),
         expires_at: default!(Option<TimestampWithTimeZone>, "NULL"),
         product: default!(Option<&str>, "NULL"),
         env: default!(Option<&str>, "NULL"),
@@ -113,9 +113,9 @@ functions! { FUNCTIONS;
     #[pg_extern(volatile, parallel_unsafe)]
     fn client_session_get_or_create(
         user_identifier_key: default!(Option<&str>, "NULL"),
-        connected_account_ids: default!(Ids, "NULL"),
-        connect_webview_ids: default!(Ids, "NULL"),
-        user_identity_ids: default!(Ids, "NULL"),
+        connected_account_ids: default!(Ids<'_>, "NULL"),
+        connect_webview_ids: default!(Ids<'_>, "NULL"),
+        user_identity_ids: default!(Ids<'_>, "NULL"),
         expires_at: default!(Option<TimestampWithTimeZone>, "NULL"),
         product: default!(Option<&str>, "NULL"),
         env: default!(Option<&str>, "NULL"),
@@ -175,9 +175,9 @@ functions! { FUNCTIONS;
     fn client_session_grant_access(
         client_session_id: default!(Option<pgrx::Uuid>, "NULL"),
         user_identifier_key: default!(Option<&str>, "NULL"),
-        connected_account_ids: default!(Ids, "NULL"),
-        connect_webview_ids: default!(Ids, "NULL"),
-        user_identity_ids: default!(Ids, "NULL"),
+        connected_account_ids: default!(Ids<'_>, "NULL"),
+        connect_webview_ids: default!(Ids<'_>, "NULL"),
+        user_identity_ids: default!(Ids<'_>, "NULL"),
         product: default!(Option<&str>, "NULL"),
         env: default!(Option<&str>, "NULL"),
     ) => rows shared {

@@ -42,7 +42,7 @@ functions! { FUNCTIONS;
         tag: Option<&str>,
         scope: Option<&str>,
         device: Option<bool>,
-        open_to: Option<Vec<Option<pg_sys::Oid>>>,
+        open_to: Option<Array<'_, pg_sys::Oid>>,
         force: Option<bool>,
     ) -> Result<()> {
         let relation = required(relation, "relation", CODE)?;
@@ -198,10 +198,20 @@ fn parse_by(by: &str) -> error::Result<By> {
     })
 }
 
+/// Most roles that a table is open to.
+const MAX_OPEN_TO: usize = 100;
+
 /// The names of the roles that see every row, each once.
-fn roles(given: Vec<Option<pg_sys::Oid>>) -> error::Result<Vec<String>> {
+fn roles(given: Array<'_, pg_sys::Oid>) -> error::Result<Vec<String>> {
+    if given.len() > MAX_OPEN_TO {
+        return Err(
+            Error::new(CODE, "open_to names too many roles").hint(format!(
+                "Name at most {MAX_OPEN_TO}; members of a role are let through with it."
+            )),
+        );
+    }
     let mut roles = Vec::with_capacity(given.len());
-    for role in given {
+    for role in given.iter() {
         let role = role.and_then(role_name).ok_or_else(|| {
             Error::new(CODE, "open_to names a role that is not there")
                 .hint("Name roles; everybody (PUBLIC) is none.")

@@ -11,7 +11,6 @@ use crate::pg::datum::jsonb::Jsonb;
 use crate::pg::datum::record::Record;
 use crate::service::user_sessions::create::{Create, create};
 use crate::service::user_sessions::refresh::{Refreshed, refresh};
-use crate::service::user_sessions::session_data::SessionData;
 use crate::session::Expected;
 use crate::tables::activity::Origin;
 
@@ -36,7 +35,7 @@ LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';"
         product: Option<&str>,
         env: Option<&str>,
         tag: Option<&str>,
-        data: Option<Jsonb>,
+        data: Option<Jsonb<'_>>,
         ip: Option<Inet>,
         user_agent: Option<&str>,
         expires_in: Option<Interval>,
@@ -46,7 +45,7 @@ LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';"
             product: required(product, "product", code)?,
             env: required(env, "env", code)?,
             tag: required(tag, "tag", code)?,
-            data: &SessionData(required(data, "data", code)?),
+            data: required(data, "data", code)?,
             origin: Origin::of_user(ip.as_ref(), user_agent),
             expires_in,
         })?;

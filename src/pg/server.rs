@@ -45,6 +45,13 @@ pub fn current_database() -> pg_sys::Oid {
     unsafe { pg_sys::MyDatabaseId }
 }
 
+/// Raises out of memory (53200) unless the server can get so many bytes now. An allocation of Rust that fails ends
+/// the process, and with it every connection of the server; so what takes much asks here first.
+pub fn ensure_memory(bytes: usize) {
+    // SAFETY: palloc returns memory or raises an ordinary error; nothing keeps what is freed at once.
+    unsafe { pg_sys::pfree(pg_sys::palloc(bytes)) }
+}
+
 /// The object ids of a relation and of all that inherits from it, each of the latter locked.
 ///
 /// # Safety

@@ -33,7 +33,7 @@ pub struct Place<'a> {
 }
 
 /// Ids as they are given: none where the argument is left out.
-pub type Ids = Option<Vec<Option<pgrx::Uuid>>>;
+pub type Ids<'a> = Option<pgrx::Array<'a, pgrx::Uuid>>;
 
 /// Which session is meant: by one of the two, or by both.
 #[derive(Clone, Copy)]
@@ -167,9 +167,9 @@ impl Call {
 }
 
 fn grants(
-    connected_account_ids: Ids,
-    connect_webview_ids: Ids,
-    user_identity_ids: Ids,
+    connected_account_ids: Ids<'_>,
+    connect_webview_ids: Ids<'_>,
+    user_identity_ids: Ids<'_>,
 ) -> Result<Grants> {
     Ok(Grants {
         connected_account_ids: ids(connected_account_ids, "connected_account_ids")?,
@@ -178,10 +178,13 @@ fn grants(
     })
 }
 
-fn ids(given: Ids, name: &'static str) -> Result<Vec<Uuid>> {
-    let given = given.unwrap_or_default();
+fn ids(given: Ids<'_>, name: &'static str) -> Result<Vec<Uuid>> {
+    let Some(given) = given else {
+        return Ok(Vec::new());
+    };
+    check_size(given.len(), name)?;
     let mut ids = Vec::with_capacity(given.len());
-    for id in given {
+    for id in given.iter() {
         let id = uuid(id.ok_or_else(|| {
             Error::new(Code::CreateFailed, format!("{name} holds a null"))
                 .hint("Leave the nulls out.")
@@ -189,7 +192,6 @@ fn ids(given: Ids, name: &'static str) -> Result<Vec<Uuid>> {
         if !ids.contains(&id) {
             ids.push(id);
         }
-        check_size(ids.len(), name)?;
     }
     Ok(ids)
 }

@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use crate::error::{Code, Error, Result};
 use crate::pg::clock;
+use crate::pg::datum::jsonb::Jsonb;
 use crate::pg::random;
 use crate::pg::roles::AsOwner;
 use crate::service::caller;
@@ -30,7 +31,7 @@ pub struct Create<'a> {
     /// The tag of the definition.
     pub tag: &'a str,
     /// The session's data.
-    pub data: &'a SessionData,
+    pub data: Jsonb<'a>,
     /// Where the request came from.
     pub origin: Origin<'a>,
     /// How long the first access token lives; absent: as the definition says.
@@ -49,8 +50,9 @@ pub fn create(call: &Create<'_>) -> Result<Tokens> {
     session_users::lock_table()?;
     let env = configuration::env(call.product, call.env)?;
     let definition = configuration::definition(&env.product_id, call.tag)?;
-    let checked = check_against(&definition, &call.data.text())?;
     let api_key_id = caller::narrow(env.env_id)?;
+    let data = SessionData::of_argument(call.data)?;
+    let checked = check_against(&definition, &data.text())?;
     let user = UserKey {
         env_id: env.env_id,
         definition_id: definition.definition_id,
@@ -70,7 +72,7 @@ pub fn create(call: &Create<'_>) -> Result<Tokens> {
     )?;
     let ring = key_ring::ring()?;
     let session_id = random::uuid()?;
-    let (key_number, sealed_data) = call.data.seal(&ring, session_id)?;
+    let (key_number, sealed_data) = data.seal(&ring, session_id)?;
     let session = NewSession {
         session_id,
         kind: Kind::User {

@@ -19,6 +19,9 @@ use crate::session::{Expected, Reason};
 use crate::tables::{client_sessions, sessions};
 use crate::token::Family;
 
+/// Most bytes of a request's headers, as JSON.
+const MAX_HEADERS: usize = 256 * 1024;
+
 /// Presents a token that is good, for the transaction or (not `is_local`) for the connection.
 ///
 /// # Errors
@@ -99,9 +102,13 @@ fn lives(family: Family, session_id: &Uuid, now: Micros) -> Result<bool> {
 /// Presents the session token of the request that PostgREST handles, or none.
 ///
 /// # Errors
-/// `VERIFY_FAILED` for a token that is not good, and for headers that are no JSON object.
+/// `VERIFY_FAILED` for a token that is not good, and for headers that are no JSON object or longer than 256 KiB.
 pub fn pre_request() -> Result<()> {
-    let headers = guc::foreign(c"request.headers").filter(|headers| !headers.is_empty());
+    let headers = guc::foreign(c"request.headers", MAX_HEADERS).map_err(|_| {
+        let what = "the setting request.headers is too long";
+        Error::new(Code::VerifyFailed, what).hint("Send fewer or shorter headers.")
+    })?;
+    let headers = headers.filter(|headers| !headers.is_empty());
     let token = match &headers {
         Some(headers) => request_token(headers)?,
         None => None,
