@@ -197,6 +197,11 @@ pub fn foreign(name: &CStr) -> Option<String> {
     }
 }
 
+/// Whether PostgREST handles a request: it sets `request.method` for each transaction.
+pub fn in_http_request() -> bool {
+    foreign(c"request.method").is_some_and(|method| !method.is_empty())
+}
+
 /// Path of the root key file, if one is set.
 pub fn root_key_file() -> Option<PathBuf> {
     use std::os::unix::ffi::OsStringExt;
