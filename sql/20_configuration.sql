@@ -86,6 +86,12 @@ COMMENT ON COLUMN dialstack.session_definitions.created_at IS 'when it was regis
 COMMENT ON COLUMN dialstack.session_definitions.updated_at IS 'when it was changed last';
 COMMENT ON SEQUENCE dialstack.session_definitions_definition_id_seq IS 'counts definitions';
 
+-- Without a policy nobody but the owner changes a row; else pg_write_all_data would. Nobody else dumps them either:
+-- a policy for reading would be in each dump, and be there already where that is restored.
+ALTER TABLE dialstack.products ENABLE ROW LEVEL SECURITY;
+ALTER TABLE dialstack.environments ENABLE ROW LEVEL SECURITY;
+ALTER TABLE dialstack.session_definitions ENABLE ROW LEVEL SECURITY;
+
 -- The numbers go with the rows, so that a restored database never gives one out again.
 SELECT pg_catalog.pg_extension_config_dump('dialstack.products', '');
 SELECT pg_catalog.pg_extension_config_dump('dialstack.environments', '');

@@ -214,6 +214,15 @@ pub fn foreign(name: &CStr, most: usize) -> Result<Option<String>, TooLong> {
 /// A setting is longer than it may be.
 pub struct TooLong;
 
+/// Longest name of an HTTP method.
+const MAX_METHOD: usize = 64;
+
+/// True while PostgREST handles a request: it sets `request.method` for each transaction.
+pub fn in_http_request() -> bool {
+    foreign(c"request.method", MAX_METHOD)
+        .is_ok_and(|method| method.is_some_and(|it| !it.is_empty()))
+}
+
 /// Path of the root key file, if one is set.
 pub fn root_key_file() -> Option<PathBuf> {
     use std::os::unix::ffi::OsStringExt;

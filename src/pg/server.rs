@@ -1,10 +1,11 @@
 //! Functions of the server that pgrx has no bindings for. Each has the same form in every version
 //! that we build for.
 
-use std::ffi::{c_char, c_int};
+use std::ffi::{c_char, c_int, c_void};
 
 use pgrx::pg_sys;
 use pgrx::pg_sys::ffi::pg_guard_ffi_boundary;
+use pgrx::pg_sys::panic::ErrorReport;
 
 /// The object id of `pg_policy`, which is the same in every version.
 pub const POLICY_RELATION: pg_sys::Oid = pg_sys::Oid::from_u32(3256);
@@ -36,6 +37,7 @@ mod raw {
         pub fn get_timeout_finish_time(timeout: c_int) -> pg_sys::TimestampTz;
         pub fn enable_timeout_at(timeout: c_int, time: pg_sys::TimestampTz);
         pub fn disable_timeout(timeout: c_int, keep_indicator: bool);
+        pub fn errcode(sqlerrcode: c_int) -> c_int;
     }
 }
 
@@ -120,4 +122,35 @@ pub unsafe fn datum_image_eq(
 ) -> bool {
     // SAFETY: by this function's own contract; an error passes the boundary as a panic.
     unsafe { pg_guard_ffi_boundary(|| raw::datum_image_eq(one, other, by_value, length.into())) }
+}
+
+/// Raises an error with a SQLSTATE that pgrx has no name for: five of A-Z and 0-9.
+///
+/// pgrx raises it, and while it does so the server calls the error context callbacks, of which this adds one.
+pub fn raise_as(report: ErrorReport, state: [u8; 5]) -> ! {
+    // As MAKE_SQLSTATE does it: six bits a character.
+    let code = state.iter().rev().fold(0, |code: usize, character| {
+        (code << 6) | usize::from(character.wrapping_sub(b'0') & 0x3F)
+    });
+    // SAFETY: a plain list of the backend. The entry lies in memory of the transaction, which outlives the error:
+    // to catch it is to set the list back to what it was, and only then does the transaction end.
+    unsafe {
+        let size = size_of::<pg_sys::ErrorContextCallback>();
+        let entry: *mut pg_sys::ErrorContextCallback =
+            pg_sys::MemoryContextAlloc(pg_sys::CurTransactionContext, size).cast();
+        entry.write(pg_sys::ErrorContextCallback {
+            previous: pg_sys::error_context_stack,
+            callback: Some(set_sqlstate),
+            arg: code as *mut c_void,
+        });
+        pg_sys::error_context_stack = entry;
+    }
+    report.report(pgrx::PgLogLevel::ERROR);
+    unreachable!("an error returns to nobody")
+}
+
+/// Called by the server while it raises an error.
+unsafe extern "C-unwind" fn set_sqlstate(code: *mut c_void) {
+    // SAFETY: inside of such a callback there is an error whose code can be set; nothing is raised.
+    unsafe { raw::errcode(code as usize as c_int) };
 }

@@ -146,28 +146,31 @@ pub fn holds_scope(live: &LiveSession, scope: Option<&str>) -> bool {
 /// # Errors
 /// `SCOPE_DISABLED`; those of [`with`].
 pub fn require_scope(scope: Option<&str>) -> Result<()> {
+    let missing = |detail: String, hint| {
+        Error::new(Code::ScopeDisabled, "the session does not hold the scope")
+            .detail(detail)
+            .hint(hint)
+    };
     let refused = with(|standing| match standing {
         Standing::Live(live) if holds_scope(live, scope) => None,
-        Standing::Live(_) => Some((
+        Standing::Live(_) => Some(missing(
             "The session is good, but was created without it.".to_owned(),
             "Create the session with that scope enabled.",
         )),
-        Standing::Nobody => Some((
-            "No session token is presented.".to_owned(),
-            "Present one with dialstack.session_use().",
-        )),
-        Standing::Refused(reason) => Some((
-            format!("The presented token is refused: {}.", reason.as_str()),
-            "Sign in again.",
-        )),
+        Standing::Nobody => Some(
+            missing(
+                "No session token is presented.".to_owned(),
+                "Present one with dialstack.session_use().",
+            )
+            .unauthorized(),
+        ),
+        Standing::Refused(reason) => Some(
+            missing(
+                format!("The presented token is refused: {}.", reason.as_str()),
+                "Sign in again.",
+            )
+            .unauthorized(),
+        ),
     })?;
-    match refused {
-        None => Ok(()),
-        Some((detail, hint)) => Err(Error::new(
-            Code::ScopeDisabled,
-            "the session does not hold the scope",
-        )
-        .detail(detail)
-        .hint(hint)),
-    }
+    refused.map_or(Ok(()), Err)
 }
