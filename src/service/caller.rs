@@ -297,12 +297,11 @@ impl Level {
 
 /// Whether the current user has this level, or a higher one.
 pub fn has_level(level: Level) -> Result<bool> {
-    // SAFETY: a plain read of backend state.
-    role_has_level(unsafe { pg_sys::GetUserId() }, level)
+    role_has_level(None, level)
 }
 
-/// Whether a role has this level, or a higher one.
-pub fn role_has_level(role: pg_sys::Oid, level: Level) -> Result<bool> {
+/// Whether a role (`None`: the current user) has this level, or a higher one.
+pub fn role_has_level(role: Option<pg_sys::Oid>, level: Level) -> Result<bool> {
     // Takes in the news of what was granted and revoked.
     relcache::epoch();
     let mut has = false;
@@ -312,8 +311,8 @@ pub fn role_has_level(role: pg_sys::Oid, level: Level) -> Result<bool> {
     Ok(has)
 }
 
-/// Whether a role may execute this function of ours, which takes no argument.
-fn may_execute(role: pg_sys::Oid, function: &CStr) -> Result<bool> {
+/// Whether a role (`None`: the current user) may execute this function of ours, which takes no argument.
+fn may_execute(role: Option<pg_sys::Oid>, function: &CStr) -> Result<bool> {
     // SAFETY: syscache look-ups by name; the list lives in the current memory context, and an
     // unknown function is answered with InvalidOid.
     unsafe {
@@ -334,6 +333,7 @@ fn may_execute(role: pg_sys::Oid, function: &CStr) -> Result<bool> {
             )
             .hint("Run CREATE EXTENSION dialstack_sessions, or ALTER EXTENSION dialstack_sessions UPDATE."));
         }
+        let role = role.unwrap_or_else(|| pg_sys::GetUserId());
         #[cfg(feature = "pg15")]
         let result = pg_sys::pg_proc_aclcheck(oid, role, pg_sys::ACL_EXECUTE as pg_sys::AclMode);
         #[cfg(not(feature = "pg15"))]

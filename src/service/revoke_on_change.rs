@@ -49,7 +49,7 @@ pub fn revoke_on_change(call: pg_sys::FunctionCallInfo) -> Result<Answer> {
 /// # Errors
 /// `PERMISSION_DENIED`.
 pub fn check_owner(owner: pg_sys::Oid) -> Result<()> {
-    if role_has_level(owner, Level::Server)? {
+    if role_has_level(Some(owner), Level::Server)? {
         return Ok(());
     }
     Err(Error::new(
