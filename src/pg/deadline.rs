@@ -13,14 +13,10 @@ pub struct Deadline {
 impl Deadline {
     /// So many microseconds from now.
     pub fn within(time: Micros) -> Self {
-        let deadline = Deadline {
-            at: clock::now() + time,
-            before: server::statement_timeout(),
-        };
-        if deadline.is_ours() {
-            server::set_statement_timeout(Some(deadline.at));
-        }
-        deadline
+        let at = clock::now() + time;
+        let earlier = |before: Option<Micros>| Some(before.map_or(at, |before| before.min(at)));
+        let before = server::replace_statement_timeout(earlier);
+        Deadline { at, before }
     }
 
     fn is_ours(&self) -> bool {
@@ -35,7 +31,7 @@ impl Deadline {
     /// Ends it at the end of the work. A cancellation that is on its way arrives now.
     pub fn end(&self) {
         if self.is_ours() {
-            server::set_statement_timeout(None);
+            server::replace_statement_timeout(|_| None);
             pgrx::check_for_interrupts!();
         }
     }
@@ -44,7 +40,7 @@ impl Deadline {
 impl Drop for Deadline {
     fn drop(&mut self) {
         if self.is_ours() {
-            server::set_statement_timeout(self.before);
+            server::replace_statement_timeout(|_| self.before);
         }
     }
 }

@@ -80,24 +80,21 @@ pub unsafe fn has_superclass(relation: pg_sys::Oid) -> bool {
 /// The number of `STATEMENT_TIMEOUT`.
 const STATEMENT_TIMEOUT: c_int = 3;
 
-/// When the statement timeout cancels the current statement; `None` if it does not.
-pub fn statement_timeout() -> Option<pg_sys::TimestampTz> {
-    // SAFETY: reads of backend state, which raise nothing.
-    unsafe {
-        raw::get_timeout_active(STATEMENT_TIMEOUT)
-            .then(|| raw::get_timeout_finish_time(STATEMENT_TIMEOUT))
-    }
-}
-
-/// Lets the statement timeout cancel the current statement then, or never.
-pub fn set_statement_timeout(at: Option<pg_sys::TimestampTz>) {
+/// Lets the statement timeout cancel the current statement when `choose` says (`None`: never), which is
+/// given when it does so now. Returns that.
+pub fn replace_statement_timeout(
+    choose: impl FnOnce(Option<pg_sys::TimestampTz>) -> Option<pg_sys::TimestampTz>,
+) -> Option<pg_sys::TimestampTz> {
     // SAFETY: the timer is the server's own, set up when the backend began. None of these raises an
-    // error, so that they may also be called while one unwinds.
+    // error, so that this may also be called while one unwinds.
     unsafe {
-        match at {
+        let before = raw::get_timeout_active(STATEMENT_TIMEOUT)
+            .then(|| raw::get_timeout_finish_time(STATEMENT_TIMEOUT));
+        match choose(before) {
             Some(at) => raw::enable_timeout_at(STATEMENT_TIMEOUT, at),
             None => raw::disable_timeout(STATEMENT_TIMEOUT, true),
         }
+        before
     }
 }
 

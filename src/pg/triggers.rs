@@ -50,8 +50,11 @@ unsafe impl BoxRet for Answer {
 /// The change that a trigger was fired by. It lives no longer than the call of the trigger function.
 pub struct Change<'call> {
     data: &'call pg_sys::TriggerData,
-    table: &'call pg_sys::RelationData,
+    table: pg_sys::Oid,
+    owner: pg_sys::Oid,
     trigger: &'call pg_sys::Trigger,
+    /// Where the old row says that its next version is.
+    next_version: Option<pg_sys::ItemPointerData>,
     arguments: Vec<String>,
     /// The numbers of the columns that CREATE TRIGGER names in UPDATE OF.
     watched: &'call [i16],
@@ -63,7 +66,8 @@ impl Change<'_> {
     pub fn of(call: pg_sys::FunctionCallInfo) -> Option<Self> {
         // SAFETY: the server's own description of the call. Where its context is a TriggerData, that
         // and all that it points to live as long as the call: the trigger with as many arguments, each
-        // of which ends with a NUL, and columns as it says, and the table's description.
+        // of which ends with a NUL, and columns as it says, the table with its pg_class row and its
+        // description, and the old row, if there is one, with its header.
         unsafe {
             if !pgrx::trigger_support::called_as_trigger(call) {
                 return None;
@@ -82,8 +86,13 @@ impl Change<'_> {
             let table = data.tg_relation.as_ref()?;
             Some(Change {
                 data,
-                table,
+                table: table.rd_id,
+                owner: table.rd_rel.as_ref()?.relowner,
                 trigger,
+                next_version: data
+                    .tg_trigtuple
+                    .as_ref()
+                    .and_then(|row| Some(row.t_data.as_ref()?.t_ctid)),
                 arguments: arguments.collect(),
                 watched,
                 columns: PgTupleDesc::from_pg_unchecked(table.rd_att),
@@ -93,13 +102,12 @@ impl Change<'_> {
 
     /// The table; of a partitioned one the partition that holds the row.
     pub fn table(&self) -> pg_sys::Oid {
-        self.table.rd_id
+        self.table
     }
 
     /// The role that owns the table.
     pub fn owner(&self) -> pg_sys::Oid {
-        // SAFETY: a relation that is open always has its pg_class row.
-        unsafe { (*self.table.rd_rel).relowner }
+        self.owner
     }
 
     /// Whether the trigger fires before the change is made.
@@ -115,18 +123,11 @@ impl Change<'_> {
     /// Whether the deleted row lives on in another partition: an UPDATE moved it there. Known only after
     /// the deletion, when the server has marked the row that it left behind.
     pub fn moved_away(&self) -> bool {
-        // SAFETY: the row that the trigger was fired for, or NULL; a row has a header.
-        let header = unsafe {
-            self.data
-                .tg_trigtuple
-                .as_ref()
-                .and_then(|row| row.t_data.as_ref())
-        };
-        header.is_some_and(|header| {
-            let pg_sys::ItemPointerData { ip_blkid, ip_posid } = header.t_ctid;
-            u32::from(ip_posid) == pg_sys::MovedPartitionsOffsetNumber
-                && (ip_blkid.bi_hi, ip_blkid.bi_lo) == (u16::MAX, u16::MAX)
-        })
+        self.next_version
+            .is_some_and(|pg_sys::ItemPointerData { ip_blkid, ip_posid }| {
+                u32::from(ip_posid) == pg_sys::MovedPartitionsOffsetNumber
+                    && (ip_blkid.bi_hi, ip_blkid.bi_lo) == (u16::MAX, u16::MAX)
+            })
     }
 
     /// What happened.

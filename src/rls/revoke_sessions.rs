@@ -87,7 +87,7 @@ pub fn on(relation: pg_sys::Oid, wanted: &Revocation<'_>) -> Result<()> {
         ))
     };
     // A partition gets its own with that of the whole; a table that inherits does not.
-    let is_partitioned = family.is_partitioned();
+    let is_partitioned = family.is_partitioned;
     let for_rows = family
         .all()
         .take(if is_partitioned { 1 } else { usize::MAX });

@@ -32,20 +32,27 @@ pub struct RowSecurity {
 impl OpenRelation {
     /// Opens a relation; `None` where there is none of this number. Waits for the lock.
     pub fn open(relation: pg_sys::Oid) -> Option<Self> {
-        // SAFETY: inside a transaction, as every SQL function is; a number that is no relation's is
-        // answered with NULL.
-        NonNull::new(unsafe { pg_sys::try_relation_open(relation, LOCK) }).map(OpenRelation)
+        Self::open_locked(relation, true)
     }
 
-    /// Opens a relation where the lock is free now; `None` where it is not, or there is no such relation.
+    /// Opens a relation whose lock is free now; `None` where it is not, or there is no such relation.
     pub fn open_now(relation: pg_sys::Oid) -> Option<Self> {
-        // SAFETY: any object id may be locked. One that is none's is opened as NULL, and its lock, which
-        // stands in nobody's way, is released with the transaction.
+        Self::open_locked(relation, false)
+    }
+
+    fn open_locked(relation: pg_sys::Oid, wait: bool) -> Option<Self> {
+        // SAFETY: inside a transaction, as every SQL function is. Any number may be locked: one that is no
+        // relation's is answered with NULL, and its lock is released with the transaction.
         let opened = unsafe {
-            if !pg_sys::ConditionalLockRelationOid(relation, LOCK) {
+            if !wait && !pg_sys::ConditionalLockRelationOid(relation, LOCK) {
                 return None;
             }
-            pg_sys::try_relation_open(relation, pg_sys::NoLock as pg_sys::LOCKMODE)
+            let lock = if wait {
+                LOCK
+            } else {
+                pg_sys::NoLock as pg_sys::LOCKMODE
+            };
+            pg_sys::try_relation_open(relation, lock)
         };
         NonNull::new(opened).map(OpenRelation)
     }

@@ -101,11 +101,9 @@ fn facts(relation: pg_sys::Oid) -> Option<Facts> {
     }
 }
 
-/// Whether `pg_catalog` has an operator `=` for a type, or the type that it is a domain over, by which
-/// values of sessions are looked up.
+/// Whether a type is one by which values of sessions are looked up, with an operator `=` in `pg_catalog`.
 pub fn is_indexable(type_oid: pg_sys::Oid) -> bool {
-    // SAFETY: a syscache look-up, which answers with the type itself for what is no domain.
-    ColumnType::of(unsafe { pg_sys::getBaseType(type_oid) }).is_some()
+    ColumnType::of(type_oid).is_some()
 }
 
 /// A table of the application's that the caller owns.
@@ -162,15 +160,11 @@ pub struct Family {
     pub parts: Vec<Table>,
     /// The names of those parts that are foreign tables, which can't have policies.
     pub foreign: Vec<String>,
+    /// Whether the table is partitioned.
+    pub is_partitioned: bool,
 }
 
 impl Family {
-    /// Whether the table is partitioned.
-    pub fn is_partitioned(&self) -> bool {
-        // SAFETY: a syscache look-up of a table that is locked.
-        unsafe { pg_sys::get_rel_relkind(self.table.oid) as u8 == b'p' }
-    }
-
     /// All that can have policies, the table itself first.
     pub fn all(&self) -> impl Iterator<Item = &Table> {
         std::iter::once(&self.table).chain(&self.parts)
@@ -200,6 +194,7 @@ pub fn lock(relation: pg_sys::Oid, code: Code) -> Result<Family> {
         }
     }
     Ok(Family {
+        is_partitioned: facts(relation).is_some_and(|facts| facts.kind == b'p'),
         table,
         parts,
         foreign,

@@ -315,14 +315,14 @@ ALTER TABLE p.devices OWNER TO regress_owner;
 GRANT USAGE ON SCHEMA p TO regress_owner;
 SELECT dialstack.unprotect_table('p.typed');
 SELECT dialstack.protect_table('p.devices', 'account', 'protect', 'production', 'connected_account', device => true, force => true);
-CREATE FUNCTION t.devices() RETURNS bigint LANGUAGE sql AS $$
+CREATE FUNCTION t.counted() RETURNS bigint LANGUAGE sql AS $$
     SELECT device_count FROM dialstack.client_session_create(connected_account_ids => '{a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11}', product => 'protect', env => 'production');
 $$;
 CREATE POLICY failing ON p.devices USING (1 / (id - id) = 1);
-SELECT t.devices();
+SELECT t.counted();
 -- Where they can't be counted, by an error or in time, there is no figure, the call succeeds, and the lint says why.
 REVOKE ALL ON p.devices FROM regress_owner;
-SELECT t.devices();
+SELECT t.counted();
 SELECT severity, weakness, detail FROM dialstack.policy_lint() WHERE relation = 'p.devices'::regclass AND weakness = 'not_counted';
 GRANT ALL ON p.devices TO regress_owner;
 CREATE FUNCTION p.slow(n int) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN PERFORM pg_sleep(CASE current_user WHEN 'regress_owner' THEN current_setting('my.nap')::float ELSE 0 END); RETURN true; END $$;
@@ -330,19 +330,19 @@ SET my.nap = 0;
 CREATE INDEX slow ON p.devices (id) WHERE p.slow(1);
 SET my.nap = 600;
 SET statement_timeout = '60s';
-SELECT t.devices();
+SELECT t.counted();
 SELECT severity, weakness, detail FROM dialstack.policy_lint() WHERE relation = 'p.devices'::regclass AND weakness = 'not_counted';
 -- What the caller set still holds.
 SET statement_timeout = '100ms';
-SELECT t.devices();
+SELECT t.counted();
 SELECT pg_sleep(60);
 RESET statement_timeout;
 DROP INDEX p.slow;
-SELECT t.devices();
+SELECT t.counted();
 DROP TABLE p.devices;
 DROP OWNED BY regress_owner;
 DROP ROLE regress_owner;
-DROP FUNCTION t.devices;
+DROP FUNCTION t.counted;
 -- Without product and env the only environment of the database, or of the product; of several it says which there are.
 SELECT t.kind($$SELECT dialstack.protect_table('p.refused', 'account')$$);
 SELECT t.error($$SELECT dialstack.protect_table('p.refused', 'account', 'protect-2')$$);
