@@ -18,6 +18,7 @@ use crate::pg::transaction;
 use crate::service::caller::{self, Caller};
 use crate::service::keys::key_ring;
 use crate::service::setup::configuration::Env;
+use crate::session::check_identifier;
 use crate::tables::client_sessions::change::Grants;
 use crate::tables::client_sessions::list::{self, ClientSession};
 use crate::token::{KeyError, KeyRing, OpaqueFamily, opaque, sealed};
@@ -86,8 +87,13 @@ impl Call {
         Ok(call)
     }
 
-    /// All forms in which a user_identifier_key may be stored; the first is the one for a new session.
+    /// All forms in which a user_identifier_key may be stored; the first is the one for a new session. None for a
+    /// text that is no such key.
     fn key_forms(&self, key: &str) -> Result<Vec<Vec<u8>>> {
+        // No session has a key that can't be one; a long one is not even copied.
+        if check_identifier("user_identifier_key", key).is_err() {
+            return Ok(Vec::new());
+        }
         let ring = key_ring::ring()?;
         Ok(sealed::identifier_key_forms(&ring, self.env.env_id, key)?)
     }
