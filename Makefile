@@ -2,7 +2,7 @@
 # Each target is a script in scripts/, where the details are.
 #
 # Variables: PG_CONFIG=/path/to/pg_config or PG_MAJOR=16 for all; DESTDIR for install and uninstall; PROFILE=debug for a quick
-# build of what all, install and deb take; TIERS="regress unit" for test.
+# build of what all, install and deb take; TIERS="regress unit" and JOBS=1 for test.
 
 .DEFAULT_GOAL := all
 .PHONY: help all install install-only uninstall installcheck setup demo demo-stop sql test check fmt lint unit docs bench \
@@ -44,8 +44,8 @@ sql: ## write the install script anew, after a change of SQL or of a function's 
 test: ## everything: format, lints, unit tests, every tier in tests/ (TIERS="…" for some)
 	@scripts/test $(TIERS)
 
-check: ## what needs no server: format, lints, unit tests
-	@scripts/test fmt clippy unit
+check: ## what needs no server: format, lints, unit tests, licences
+	@scripts/test fmt clippy unit licenses
 
 fmt: ## format the code
 	@cargo fmt
