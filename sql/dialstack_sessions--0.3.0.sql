@@ -112,6 +112,12 @@ COMMENT ON COLUMN dialstack.session_definitions.created_at IS 'when it was regis
 COMMENT ON COLUMN dialstack.session_definitions.updated_at IS 'when it was changed last';
 COMMENT ON SEQUENCE dialstack.session_definitions_definition_id_seq IS 'counts definitions';
 
+-- Without a policy nobody but the owner changes a row; else pg_write_all_data would. Nobody else dumps them either:
+-- a policy for reading would be in each dump, and be there already where that is restored.
+ALTER TABLE dialstack.products ENABLE ROW LEVEL SECURITY;
+ALTER TABLE dialstack.environments ENABLE ROW LEVEL SECURITY;
+ALTER TABLE dialstack.session_definitions ENABLE ROW LEVEL SECURITY;
+
 -- The numbers go with the rows, so that a restored database never gives one out again.
 SELECT pg_catalog.pg_extension_config_dump('dialstack.products', '');
 SELECT pg_catalog.pg_extension_config_dump('dialstack.environments', '');
@@ -164,7 +170,7 @@ COMMENT ON INDEX dialstack.signing_keys_active IS 'at most one active key a purp
 COMMENT ON TABLE dialstack.signing_keys IS 'the key ring, each key wrapped by the root key';
 COMMENT ON COLUMN dialstack.signing_keys.kid IS 'key id, as in the header of a token';
 COMMENT ON COLUMN dialstack.signing_keys.key_number IS 'number of the key, as in opaque tokens and sealed data';
-COMMENT ON COLUMN dialstack.signing_keys.purpose IS 'jwt: signs access tokens; seal: encrypts session data; token: refresh tokens and client secrets';
+COMMENT ON COLUMN dialstack.signing_keys.purpose IS 'jwt: signs access tokens; seal: encrypts session data and user_identifier_keys; token: makes refresh tokens, client secrets and client session tokens';
 COMMENT ON COLUMN dialstack.signing_keys.alg IS 'HS256, EdDSA or ES256; only for purpose jwt';
 COMMENT ON COLUMN dialstack.signing_keys.state IS 'active: makes and checks; retired: only checks; revoked: neither';
 COMMENT ON COLUMN dialstack.signing_keys.wrapped IS 'the key, encrypted with the root key';
@@ -178,29 +184,25 @@ COMMENT ON COLUMN dialstack.signing_keys.revoked_at IS 'when it was revoked';
 -- Fixed-width columns first, widest first: no padding. Fillfactor: a refresh changes no indexed
 -- column, and with room on the page it is a heap-only update.
 CREATE TABLE dialstack.sessions (
-    session_id            uuid        NOT NULL,
-    created_at            timestamptz NOT NULL,
-    token_expires_at      timestamptz NOT NULL,
-    expires_at            timestamptz NOT NULL,
-    last_seen_at          timestamptz NOT NULL,
-    rotated_at            timestamptz,
-    revoked_at            timestamptz,
-    env_id                integer     NOT NULL,
-    definition_id         integer,
-    generation            integer     NOT NULL DEFAULT 0,
-    key_number            integer     NOT NULL,
-    purge_after           date        NOT NULL,
-    kind                  text        NOT NULL COLLATE "C",
-    subject               text        COLLATE "C",
-    revoke_reason         text,
-    scopes                text[],
-    connected_account_ids uuid[],
-    connect_webview_ids   uuid[],
-    user_identity_ids     uuid[],
-    sealed_data           bytea,
-    ip                    inet,
-    user_agent            text,
-    api_key_id            uuid,
+    session_id       uuid        NOT NULL,
+    created_at       timestamptz NOT NULL,
+    token_expires_at timestamptz NOT NULL,
+    expires_at       timestamptz NOT NULL,
+    last_seen_at     timestamptz NOT NULL,
+    rotated_at       timestamptz,
+    revoked_at       timestamptz,
+    env_id           integer     NOT NULL,
+    definition_id    integer,
+    generation       integer     NOT NULL DEFAULT 0,
+    key_number       integer     NOT NULL,
+    purge_after      date        NOT NULL,
+    subject          text        NOT NULL COLLATE "C",
+    revoke_reason    text,
+    scopes           text[],
+    sealed_data      bytea,
+    ip               inet,
+    user_agent       text,
+    api_key_id       uuid,
     CONSTRAINT sessions_pkey PRIMARY KEY (session_id)
 ) WITH (fillfactor = 85);
 -- The sessions of one user: list, cap, revoke-all.
@@ -211,7 +213,7 @@ COMMENT ON INDEX dialstack.sessions_subject IS 'the sessions of one user: list, 
 COMMENT ON INDEX dialstack.sessions_purge_after IS 'finds what maintain() may delete';
 -- Sealed data does not compress: don't try.
 ALTER TABLE dialstack.sessions ALTER COLUMN sealed_data SET STORAGE EXTERNAL;
-COMMENT ON TABLE dialstack.sessions IS 'one row a session, of all families';
+COMMENT ON TABLE dialstack.sessions IS 'one row a user session or account session';
 COMMENT ON COLUMN dialstack.sessions.session_id IS 'id of the session, stable over refreshes';
 COMMENT ON COLUMN dialstack.sessions.created_at IS 'when it was created';
 COMMENT ON COLUMN dialstack.sessions.token_expires_at IS 'when the latest access token expires';
@@ -220,21 +222,63 @@ COMMENT ON COLUMN dialstack.sessions.last_seen_at IS 'creation or last refresh';
 COMMENT ON COLUMN dialstack.sessions.rotated_at IS 'last rotation of the refresh token';
 COMMENT ON COLUMN dialstack.sessions.revoked_at IS 'when it was revoked';
 COMMENT ON COLUMN dialstack.sessions.env_id IS 'its environment';
-COMMENT ON COLUMN dialstack.sessions.definition_id IS 'its definition; user sessions only';
+COMMENT ON COLUMN dialstack.sessions.definition_id IS 'its definition; null: an account session';
 COMMENT ON COLUMN dialstack.sessions.generation IS 'how often the refresh token has rotated';
-COMMENT ON COLUMN dialstack.sessions.key_number IS 'key that sealed the data (user sessions) or made the token (others)';
+COMMENT ON COLUMN dialstack.sessions.key_number IS 'key that sealed the data (user sessions) or made the token (account sessions)';
 COMMENT ON COLUMN dialstack.sessions.purge_after IS 'the row may be deleted after this day';
-COMMENT ON COLUMN dialstack.sessions.kind IS 'user, account or client';
-COMMENT ON COLUMN dialstack.sessions.subject IS 'identifier of the user, account, or user_identifier_key';
+COMMENT ON COLUMN dialstack.sessions.subject IS 'identifier of the user, or account';
 COMMENT ON COLUMN dialstack.sessions.revoke_reason IS 'why: revoked, reused, evicted, env_deleted, …';
 COMMENT ON COLUMN dialstack.sessions.scopes IS 'scopes that the session holds';
-COMMENT ON COLUMN dialstack.sessions.connected_account_ids IS 'connected accounts that a client session reaches';
-COMMENT ON COLUMN dialstack.sessions.connect_webview_ids IS 'connect webviews of a client session';
-COMMENT ON COLUMN dialstack.sessions.user_identity_ids IS 'user identities of a client session';
 COMMENT ON COLUMN dialstack.sessions.sealed_data IS 'session data, encrypted with a key of this session';
 COMMENT ON COLUMN dialstack.sessions.ip IS 'address of the user at creation or last refresh';
 COMMENT ON COLUMN dialstack.sessions.user_agent IS 'user agent at creation or last refresh';
 COMMENT ON COLUMN dialstack.sessions.api_key_id IS 'API key that created the session';
+
+CREATE TABLE dialstack.client_sessions (
+    session_id            uuid        NOT NULL,
+    created_at            timestamptz NOT NULL,
+    expires_at            timestamptz NOT NULL,
+    revoked_at            timestamptz,
+    env_id                integer     NOT NULL,
+    key_number            integer     NOT NULL,
+    purge_after           date        NOT NULL,
+    revoke_reason         text,
+    sealed_key            bytea,
+    connected_account_ids uuid[]      NOT NULL,
+    connect_webview_ids   uuid[]      NOT NULL,
+    user_identity_ids     uuid[]      NOT NULL,
+    api_key_id            uuid,
+    CONSTRAINT client_sessions_pkey PRIMARY KEY (session_id)
+);
+-- One unrevoked session a user_identifier_key: creating is race-free by this index.
+CREATE UNIQUE INDEX client_sessions_key ON dialstack.client_sessions (env_id, sealed_key)
+    WHERE revoked_at IS NULL AND sealed_key IS NOT NULL;
+-- Lists, newest first.
+CREATE INDEX client_sessions_env ON dialstack.client_sessions (env_id, created_at);
+-- The filters of lists.
+CREATE INDEX client_sessions_webviews ON dialstack.client_sessions USING gin (connect_webview_ids);
+CREATE INDEX client_sessions_identities ON dialstack.client_sessions USING gin (user_identity_ids);
+-- Purging.
+CREATE INDEX client_sessions_purge_after ON dialstack.client_sessions (purge_after);
+COMMENT ON INDEX dialstack.client_sessions_key IS 'one unrevoked client session a user_identifier_key';
+COMMENT ON INDEX dialstack.client_sessions_env IS 'the client sessions of an environment, newest first';
+COMMENT ON INDEX dialstack.client_sessions_webviews IS 'the client sessions that hold a webview';
+COMMENT ON INDEX dialstack.client_sessions_identities IS 'the client sessions that hold a user identity';
+COMMENT ON INDEX dialstack.client_sessions_purge_after IS 'finds what maintain() may delete';
+COMMENT ON TABLE dialstack.client_sessions IS 'one row a client session';
+COMMENT ON COLUMN dialstack.client_sessions.session_id IS 'id of the session';
+COMMENT ON COLUMN dialstack.client_sessions.created_at IS 'when it was created';
+COMMENT ON COLUMN dialstack.client_sessions.expires_at IS 'when it ends';
+COMMENT ON COLUMN dialstack.client_sessions.revoked_at IS 'when it was revoked';
+COMMENT ON COLUMN dialstack.client_sessions.env_id IS 'its environment';
+COMMENT ON COLUMN dialstack.client_sessions.key_number IS 'key that made the token';
+COMMENT ON COLUMN dialstack.client_sessions.purge_after IS 'the row may be deleted after this day';
+COMMENT ON COLUMN dialstack.client_sessions.revoke_reason IS 'why: revoked, expired, key_revoked, env_deleted, …';
+COMMENT ON COLUMN dialstack.client_sessions.sealed_key IS 'user_identifier_key, encrypted: the number of a seal key in 4 bytes, and the ciphertext, which is the same for the same key';
+COMMENT ON COLUMN dialstack.client_sessions.connected_account_ids IS 'connected accounts that it reaches';
+COMMENT ON COLUMN dialstack.client_sessions.connect_webview_ids IS 'connect webviews that it holds';
+COMMENT ON COLUMN dialstack.client_sessions.user_identity_ids IS 'user identities that it holds';
+COMMENT ON COLUMN dialstack.client_sessions.api_key_id IS 'API key that created it';
 
 CREATE TABLE dialstack.session_users (
     env_id         integer     NOT NULL,
@@ -267,6 +311,7 @@ COMMENT ON TABLE dialstack.verdict_invalidation IS 'always empty; its invalidati
 ALTER TABLE dialstack.instance ENABLE ROW LEVEL SECURITY;
 ALTER TABLE dialstack.signing_keys ENABLE ROW LEVEL SECURITY;
 ALTER TABLE dialstack.sessions ENABLE ROW LEVEL SECURITY;
+ALTER TABLE dialstack.client_sessions ENABLE ROW LEVEL SECURITY;
 ALTER TABLE dialstack.session_users ENABLE ROW LEVEL SECURITY;
 ALTER TABLE dialstack.verdict_invalidation ENABLE ROW LEVEL SECURITY;
 
@@ -277,6 +322,7 @@ CREATE TABLE dialstack.activity (
     activity_id   bigint      NOT NULL GENERATED ALWAYS AS IDENTITY,
     at            timestamptz NOT NULL,
     session_id    uuid,
+    api_key_id    uuid,
     env_id        integer     NOT NULL,
     definition_id integer,
     latency_us    integer,
@@ -288,7 +334,6 @@ CREATE TABLE dialstack.activity (
     subject       text        COLLATE "C",
     ip            inet,
     user_agent    text,
-    detail        jsonb,
     -- What the rollups need. xid is the transaction that wrote the row: rows become visible in the order
     -- of neither time nor number, but those of finished transactions are all there.
     xid                xid8 NOT NULL DEFAULT pg_catalog.pg_current_xact_id(),
@@ -300,18 +345,18 @@ COMMENT ON TABLE dialstack.activity IS 'what happened to sessions, partitioned b
 COMMENT ON COLUMN dialstack.activity.activity_id IS 'number of the row';
 COMMENT ON COLUMN dialstack.activity.at IS 'when it happened';
 COMMENT ON COLUMN dialstack.activity.session_id IS 'the session';
+COMMENT ON COLUMN dialstack.activity.api_key_id IS 'API key that the caller presented';
 COMMENT ON COLUMN dialstack.activity.env_id IS 'its environment';
 COMMENT ON COLUMN dialstack.activity.definition_id IS 'its definition; user sessions only';
 COMMENT ON COLUMN dialstack.activity.latency_us IS 'microseconds inside the database until the row was written';
 COMMENT ON COLUMN dialstack.activity.month IS 'UTC month of at, 1 to 12; the partition';
 COMMENT ON COLUMN dialstack.activity.kind IS 'user, account or client';
-COMMENT ON COLUMN dialstack.activity.operation IS 'create, verify, refresh, revoke, delete, grant, reuse or evict';
+COMMENT ON COLUMN dialstack.activity.operation IS 'create, verify, refresh, extend, revoke, delete, grant, reuse or evict';
 COMMENT ON COLUMN dialstack.activity.status IS 'success or fail';
 COMMENT ON COLUMN dialstack.activity.reason IS 'why it failed, or why a session was revoked';
-COMMENT ON COLUMN dialstack.activity.subject IS 'identifier, account or user_identifier_key';
+COMMENT ON COLUMN dialstack.activity.subject IS 'identifier or account; null for client sessions';
 COMMENT ON COLUMN dialstack.activity.ip IS 'address of the user';
 COMMENT ON COLUMN dialstack.activity.user_agent IS 'user agent of the user';
-COMMENT ON COLUMN dialstack.activity.detail IS 'more: api_key_id, the API key that the caller presented; never a token or session data';
 COMMENT ON COLUMN dialstack.activity.xid IS 'transaction that wrote the row; rollups go by it';
 COMMENT ON COLUMN dialstack.activity.session_created_at IS 'creation of the user session whose end moved';
 COMMENT ON COLUMN dialstack.activity.expires_before IS 'end that a user session had, where a refresh, extension or revocation moved it';
@@ -434,6 +479,7 @@ CREATE TABLE dialstack.scopes (
         REFERENCES dialstack.products (product_id) ON DELETE CASCADE,
     CONSTRAINT scopes_scope_check CHECK (scope ~ '^[A-Za-z0-9._-]{1,63}$')
 );
+ALTER TABLE dialstack.scopes ENABLE ROW LEVEL SECURITY;
 COMMENT ON TABLE dialstack.scopes IS 'the named permissions of a product; the components of account sessions are scopes';
 COMMENT ON COLUMN dialstack.scopes.product_id IS 'the product it belongs to';
 COMMENT ON COLUMN dialstack.scopes.scope IS 'name of the scope';
@@ -469,19 +515,6 @@ COMMENT ON COLUMN dialstack.api_keys.created_at IS 'when it was created';
 COMMENT ON COLUMN dialstack.api_keys.expires_at IS 'when it expires; null: never';
 COMMENT ON COLUMN dialstack.api_keys.revoked_at IS 'when it was revoked';
 
--- One living client session a user_identifier_key: creating is race-free by this index.
-CREATE UNIQUE INDEX sessions_client_key ON dialstack.sessions (env_id, subject)
-    WHERE kind = 'client' AND revoked_at IS NULL AND subject IS NOT NULL;
--- The filters of client_session_list.
-CREATE INDEX sessions_client_env ON dialstack.sessions (env_id, created_at) WHERE kind = 'client';
-CREATE INDEX sessions_client_webviews ON dialstack.sessions USING gin (connect_webview_ids)
-    WHERE kind = 'client';
-CREATE INDEX sessions_client_identities ON dialstack.sessions USING gin (user_identity_ids)
-    WHERE kind = 'client';
-COMMENT ON INDEX dialstack.sessions_client_key IS 'one living client session a user_identifier_key';
-COMMENT ON INDEX dialstack.sessions_client_env IS 'the client sessions of an environment, newest first';
-COMMENT ON INDEX dialstack.sessions_client_webviews IS 'the client sessions of a connect webview';
-COMMENT ON INDEX dialstack.sessions_client_identities IS 'the client sessions of a user identity';
 
 SELECT pg_catalog.pg_extension_config_dump('dialstack.scopes', '');
 
@@ -515,7 +548,6 @@ COMMENT ON COLUMN dialstack.session_verdict.expires_at IS 'when the access token
 COMMENT ON COLUMN dialstack.session_verdict.product IS 'product of the session';
 COMMENT ON COLUMN dialstack.session_verdict.env IS 'environment of the session';
 COMMENT ON COLUMN dialstack.session_verdict.tag IS 'definition of a user session';
-REVOKE ALL ON TYPE dialstack.session_verdict FROM PUBLIC;
 
 CREATE FUNCTION dialstack.current_account() RETURNS text LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'current_account_wrapper';
 
@@ -573,7 +605,7 @@ AS 'MODULE_PATHNAME', 'session_extend_wrapper';
 
 CREATE  FUNCTION dialstack."session_update_data"(
 	"session_id" uuid, /* Option < pgrx :: Uuid > */
-	"data" jsonb /* Option < SessionData > */
+	"data" jsonb /* Option < Jsonb < '_ > > */
 ) RETURNS TABLE (
 	"session_id" uuid,  /* pgrx :: Uuid */
 	"expires_at" timestamp with time zone  /* TimestampWithTimeZone */
@@ -593,6 +625,8 @@ CREATE  FUNCTION dialstack."postgrest_pre_request"() RETURNS VOID /* Result < ()
 STRICT VOLATILE PARALLEL UNSAFE 
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'postgrest_pre_request_wrapper';
+
+CREATE FUNCTION dialstack.revoke_sessions_off(relation regclass) RETURNS void LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'revoke_sessions_off_wrapper';
 
 CREATE FUNCTION dialstack.unprotect_table(relation regclass) RETURNS void LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'unprotect_table_wrapper';
 
@@ -614,13 +648,17 @@ AS 'MODULE_PATHNAME', 'access_admin_wrapper';
 -- security, and no column is a secret. Each asks for the marker of access level admin: by SELECT alone
 -- pg_read_all_data would read them.
 
--- A client session's subject is a password where publishable keys are used: it is not shown.
 CREATE VIEW dialstack.active_sessions WITH (security_barrier) AS
-SELECT s.session_id, s.kind, p.product, e.env, d.tag,
-       CASE WHEN s.kind OPERATOR(pg_catalog.<>) 'client' THEN s.subject END AS identifier,
-       s.created_at, s.last_seen_at, s.expires_at, s.generation, s.ip, s.user_agent, s.scopes,
-       s.api_key_id
-  FROM dialstack.sessions s
+SELECT s.session_id, s.kind, p.product, e.env, d.tag, s.identifier, s.created_at, s.last_seen_at,
+       s.expires_at, s.generation, s.ip, s.user_agent, s.scopes, s.api_key_id
+  FROM (SELECT session_id, CASE WHEN definition_id IS NULL THEN 'account' ELSE 'user' END AS kind,
+               env_id, definition_id, subject AS identifier, created_at, last_seen_at, expires_at,
+               revoked_at, generation, ip, user_agent, scopes, api_key_id
+          FROM dialstack.sessions
+         UNION ALL
+        SELECT session_id, 'client', env_id, NULL, NULL, created_at, created_at, expires_at,
+               revoked_at, 0, NULL, NULL, NULL, api_key_id
+          FROM dialstack.client_sessions) s
   JOIN dialstack.environments e ON e.env_id OPERATOR(pg_catalog.=) s.env_id
   JOIN dialstack.products p ON p.product_id OPERATOR(pg_catalog.=) e.product_id
   LEFT JOIN dialstack.session_definitions d ON d.definition_id OPERATOR(pg_catalog.=) s.definition_id
@@ -646,7 +684,8 @@ COMMENT ON COLUMN dialstack.active_sessions.api_key_id IS 'API key that created 
 CREATE VIEW dialstack.signing_key_status AS
 SELECT k.kid, k.key_number, k.purpose, k.alg, k.state, k.created_at, k.retired_at, k.revoked_at,
        k.public_jwk IS NOT NULL AS published,
-       CASE WHEN k.purpose OPERATOR(pg_catalog.<>) 'jwt' THEN coalesce(s.living, 0) END
+       CASE WHEN k.purpose OPERATOR(pg_catalog.<>) 'jwt'
+            THEN coalesce(s.living, 0) OPERATOR(pg_catalog.+) coalesce(c.living, 0) END
            AS living_sessions
   FROM dialstack.signing_keys k
   LEFT JOIN (SELECT key_number, pg_catalog.count(*) AS living
@@ -655,6 +694,14 @@ SELECT k.kid, k.key_number, k.purpose, k.alg, k.state, k.created_at, k.retired_a
                 AND expires_at OPERATOR(pg_catalog.>) pg_catalog.clock_timestamp()
               GROUP BY key_number) s
     ON s.key_number OPERATOR(pg_catalog.=) k.key_number
+  LEFT JOIN (SELECT n.number, pg_catalog.count(*) AS living
+               FROM dialstack.client_sessions
+              CROSS JOIN LATERAL (VALUES (pg_catalog.int4send(key_number)),
+                                         (pg_catalog.substr(sealed_key, 1, 4))) AS n (number)
+              WHERE revoked_at IS NULL
+                AND expires_at OPERATOR(pg_catalog.>) pg_catalog.clock_timestamp()
+              GROUP BY n.number) c
+    ON c.number OPERATOR(pg_catalog.=) pg_catalog.int4send(k.key_number)
  WHERE dialstack.access_admin();
 COMMENT ON VIEW dialstack.signing_key_status IS 'the key ring without its secrets, and what depends on each key';
 COMMENT ON COLUMN dialstack.signing_key_status.kid IS 'key id, as in the header of a token';
@@ -666,7 +713,7 @@ COMMENT ON COLUMN dialstack.signing_key_status.created_at IS 'when it was made';
 COMMENT ON COLUMN dialstack.signing_key_status.retired_at IS 'when a newer key took over';
 COMMENT ON COLUMN dialstack.signing_key_status.revoked_at IS 'when it was revoked';
 COMMENT ON COLUMN dialstack.signing_key_status.published IS 'whether it has a public part';
-COMMENT ON COLUMN dialstack.signing_key_status.living_sessions IS 'living sessions whose data it encrypts (seal), or whose client token it makes (token); null for jwt';
+COMMENT ON COLUMN dialstack.signing_key_status.living_sessions IS 'living sessions whose data or user_identifier_key it encrypts (seal), or whose client token it makes (token); null for jwt';
 
 CREATE VIEW dialstack.refresh_reuse WITH (security_barrier) AS
 SELECT a.at, p.product, e.env, d.tag, a.session_id, a.subject AS identifier, a.ip, a.user_agent
@@ -696,11 +743,10 @@ SELECT k.api_key_id, p.product, e.env, k.kind, k.name, k.hint,
   LEFT JOIN (dialstack.environments e
              JOIN dialstack.products p ON p.product_id OPERATOR(pg_catalog.=) e.product_id)
     ON e.env_id OPERATOR(pg_catalog.=) k.env_id
-  LEFT JOIN (SELECT (detail OPERATOR(pg_catalog.->>) 'api_key_id')::pg_catalog.uuid AS api_key_id,
-                    pg_catalog.count(*) AS uses, pg_catalog.max(at) AS last_used_at
+  LEFT JOIN (SELECT api_key_id, pg_catalog.count(*) AS uses, pg_catalog.max(at) AS last_used_at
                FROM dialstack.activity
-              WHERE detail OPERATOR(pg_catalog.?) 'api_key_id'
-              GROUP BY 1) a
+              WHERE api_key_id IS NOT NULL
+              GROUP BY api_key_id) a
     ON a.api_key_id OPERATOR(pg_catalog.=) k.api_key_id
  WHERE dialstack.access_admin();
 COMMENT ON VIEW dialstack.api_key_usage IS 'the API keys, and how often each was used as far as activity is kept; reading leaves no activity';
@@ -784,10 +830,13 @@ BEGIN
     FOR watched IN
         SELECT * FROM (VALUES
             -- No backend remembers a new session: no INSERT. Of the columns, those that verdicts depend on;
-            -- expires_at has its own trigger below.
-            ('sessions',            'UPDATE OF session_id, env_id, definition_id, kind, subject, created_at, '
-                                    'revoked_at, revoke_reason, scopes, connected_account_ids, '
-                                    'user_identity_ids, sealed_data, key_number OR DELETE OR TRUNCATE'),
+            -- expires_at of sessions has its own trigger below.
+            ('sessions',            'UPDATE OF session_id, env_id, definition_id, subject, created_at, '
+                                    'revoked_at, revoke_reason, scopes, sealed_data, key_number '
+                                    'OR DELETE OR TRUNCATE'),
+            ('client_sessions',     'UPDATE OF session_id, env_id, created_at, expires_at, revoked_at, '
+                                    'revoke_reason, sealed_key, connected_account_ids, user_identity_ids '
+                                    'OR DELETE OR TRUNCATE'),
             ('products',            'INSERT OR UPDATE OR DELETE OR TRUNCATE'),
             ('environments',        'INSERT OR UPDATE OR DELETE OR TRUNCATE'),
             ('session_definitions', 'INSERT OR UPDATE OR DELETE OR TRUNCATE'),
@@ -804,7 +853,7 @@ BEGIN
         -- A statement that asks for a verdict after its own change, and then fails, never comes to its AFTER
         -- trigger: what was remembered meanwhile is forgotten by what was sent before. Of a session that the
         -- transaction itself has changed nothing is remembered.
-        CONTINUE WHEN watched.relation OPERATOR(pg_catalog.=) 'sessions';
+        CONTINUE WHEN watched.relation OPERATOR(pg_catalog.=) ANY (ARRAY['sessions', 'client_sessions']);
         EXECUTE pg_catalog.format(
             'CREATE TRIGGER invalidate_verdicts_before BEFORE %s ON dialstack.%I '
             'FOR EACH STATEMENT EXECUTE FUNCTION dialstack.invalidate_verdicts()',
@@ -872,9 +921,9 @@ AS 'MODULE_PATHNAME', 'bigint_or_null_wrapper';
 
 CREATE  FUNCTION dialstack."client_session_create"(
 	"user_identifier_key" TEXT DEFAULT NULL, /* Option < & str > */
-	"connected_account_ids" uuid[] DEFAULT NULL, /* Ids */
-	"connect_webview_ids" uuid[] DEFAULT NULL, /* Ids */
-	"user_identity_ids" uuid[] DEFAULT NULL, /* Ids */
+	"connected_account_ids" uuid[] DEFAULT NULL, /* Ids < '_ > */
+	"connect_webview_ids" uuid[] DEFAULT NULL, /* Ids < '_ > */
+	"user_identity_ids" uuid[] DEFAULT NULL, /* Ids < '_ > */
 	"expires_at" timestamp with time zone DEFAULT NULL, /* Option < TimestampWithTimeZone > */
 	"product" TEXT DEFAULT NULL, /* Option < & str > */
 	"env" TEXT DEFAULT NULL /* Option < & str > */
@@ -885,7 +934,7 @@ CREATE  FUNCTION dialstack."client_session_create"(
 	"user_identifier_key" TEXT,  /* Option < String > */
 	"created_at" timestamp with time zone,  /* TimestampWithTimeZone */
 	"expires_at" timestamp with time zone,  /* TimestampWithTimeZone */
-	"device_count" bigint,  /* i64 */
+	"device_count" bigint,  /* Option < i64 > */
 	"connected_account_ids" uuid[],  /* Vec < pgrx :: Uuid > */
 	"third_party_account_ids" uuid[],  /* Vec < pgrx :: Uuid > */
 	"connect_webview_ids" uuid[],  /* Vec < pgrx :: Uuid > */
@@ -916,7 +965,7 @@ CREATE  FUNCTION dialstack."client_session_get"(
 	"user_identifier_key" TEXT,  /* Option < String > */
 	"created_at" timestamp with time zone,  /* TimestampWithTimeZone */
 	"expires_at" timestamp with time zone,  /* TimestampWithTimeZone */
-	"device_count" bigint,  /* i64 */
+	"device_count" bigint,  /* Option < i64 > */
 	"connected_account_ids" uuid[],  /* Vec < pgrx :: Uuid > */
 	"third_party_account_ids" uuid[],  /* Vec < pgrx :: Uuid > */
 	"connect_webview_ids" uuid[],  /* Vec < pgrx :: Uuid > */
@@ -928,9 +977,9 @@ AS 'MODULE_PATHNAME', 'client_session_get_wrapper';
 
 CREATE  FUNCTION dialstack."client_session_get_or_create"(
 	"user_identifier_key" TEXT DEFAULT NULL, /* Option < & str > */
-	"connected_account_ids" uuid[] DEFAULT NULL, /* Ids */
-	"connect_webview_ids" uuid[] DEFAULT NULL, /* Ids */
-	"user_identity_ids" uuid[] DEFAULT NULL, /* Ids */
+	"connected_account_ids" uuid[] DEFAULT NULL, /* Ids < '_ > */
+	"connect_webview_ids" uuid[] DEFAULT NULL, /* Ids < '_ > */
+	"user_identity_ids" uuid[] DEFAULT NULL, /* Ids < '_ > */
 	"expires_at" timestamp with time zone DEFAULT NULL, /* Option < TimestampWithTimeZone > */
 	"product" TEXT DEFAULT NULL, /* Option < & str > */
 	"env" TEXT DEFAULT NULL /* Option < & str > */
@@ -941,7 +990,7 @@ CREATE  FUNCTION dialstack."client_session_get_or_create"(
 	"user_identifier_key" TEXT,  /* Option < String > */
 	"created_at" timestamp with time zone,  /* TimestampWithTimeZone */
 	"expires_at" timestamp with time zone,  /* TimestampWithTimeZone */
-	"device_count" bigint,  /* i64 */
+	"device_count" bigint,  /* Option < i64 > */
 	"connected_account_ids" uuid[],  /* Vec < pgrx :: Uuid > */
 	"third_party_account_ids" uuid[],  /* Vec < pgrx :: Uuid > */
 	"connect_webview_ids" uuid[],  /* Vec < pgrx :: Uuid > */
@@ -954,9 +1003,9 @@ AS 'MODULE_PATHNAME', 'client_session_get_or_create_wrapper';
 CREATE  FUNCTION dialstack."client_session_grant_access"(
 	"client_session_id" uuid DEFAULT NULL, /* Option < pgrx :: Uuid > */
 	"user_identifier_key" TEXT DEFAULT NULL, /* Option < & str > */
-	"connected_account_ids" uuid[] DEFAULT NULL, /* Ids */
-	"connect_webview_ids" uuid[] DEFAULT NULL, /* Ids */
-	"user_identity_ids" uuid[] DEFAULT NULL, /* Ids */
+	"connected_account_ids" uuid[] DEFAULT NULL, /* Ids < '_ > */
+	"connect_webview_ids" uuid[] DEFAULT NULL, /* Ids < '_ > */
+	"user_identity_ids" uuid[] DEFAULT NULL, /* Ids < '_ > */
 	"product" TEXT DEFAULT NULL, /* Option < & str > */
 	"env" TEXT DEFAULT NULL /* Option < & str > */
 ) RETURNS TABLE (
@@ -966,7 +1015,7 @@ CREATE  FUNCTION dialstack."client_session_grant_access"(
 	"user_identifier_key" TEXT,  /* Option < String > */
 	"created_at" timestamp with time zone,  /* TimestampWithTimeZone */
 	"expires_at" timestamp with time zone,  /* TimestampWithTimeZone */
-	"device_count" bigint,  /* i64 */
+	"device_count" bigint,  /* Option < i64 > */
 	"connected_account_ids" uuid[],  /* Vec < pgrx :: Uuid > */
 	"third_party_account_ids" uuid[],  /* Vec < pgrx :: Uuid > */
 	"connect_webview_ids" uuid[],  /* Vec < pgrx :: Uuid > */
@@ -993,7 +1042,7 @@ CREATE  FUNCTION dialstack."client_session_list"(
 	"user_identifier_key" TEXT,  /* Option < String > */
 	"created_at" timestamp with time zone,  /* TimestampWithTimeZone */
 	"expires_at" timestamp with time zone,  /* TimestampWithTimeZone */
-	"device_count" bigint,  /* i64 */
+	"device_count" bigint,  /* Option < i64 > */
 	"connected_account_ids" uuid[],  /* Vec < pgrx :: Uuid > */
 	"third_party_account_ids" uuid[],  /* Vec < pgrx :: Uuid > */
 	"connect_webview_ids" uuid[],  /* Vec < pgrx :: Uuid > */
@@ -1026,7 +1075,7 @@ CREATE  FUNCTION dialstack."definition_create"(
 	"tag" TEXT, /* Option < & str > */
 	"name" TEXT, /* Option < & str > */
 	"description" TEXT, /* Option < & str > */
-	"schema" jsonb, /* Option < JsonText > */
+	"schema" jsonb, /* Option < Jsonb < '_ > > */
 	"selector" TEXT, /* Option < & str > */
 	"expiry" INT, /* Option < i32 > */
 	"period" TEXT, /* Option < & str > */
@@ -1145,7 +1194,7 @@ AS 'MODULE_PATHNAME', 'definition_list_wrapper';
 CREATE  FUNCTION dialstack."definition_update"(
 	"product" TEXT, /* Option < & str > */
 	"tag" TEXT, /* Option < & str > */
-	"changes" jsonb /* Option < JsonText > */
+	"changes" jsonb /* Option < Jsonb < '_ > > */
 ) RETURNS TABLE (
 	"product" TEXT,  /* String */
 	"tag" TEXT,  /* < String as Column > :: Stored */
@@ -1218,13 +1267,13 @@ CREATE FUNCTION dialstack.policy_lint() RETURNS TABLE (relation regclass, policy
 CREATE  FUNCTION dialstack."product_create"(
 	"product" TEXT, /* Option < & str > */
 	"name" TEXT DEFAULT NULL, /* Option < & str > */
-	"scopes" TEXT[] DEFAULT NULL /* :: std :: option :: Option < Vec < Option < String > > > */
+	"scopes" TEXT[] DEFAULT NULL /* :: std :: option :: Option < Array < '_, & str > > */
 ) RETURNS uuid /* Result < pgrx :: Uuid > */
 VOLATILE PARALLEL UNSAFE 
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'product_create_wrapper';
 
-CREATE FUNCTION dialstack.protect_table(relation regclass, column_name name, product text, env text, by text DEFAULT 'account', tag text DEFAULT NULL, scope text DEFAULT NULL, device boolean DEFAULT false, open_to regrole[] DEFAULT '{}', force boolean DEFAULT false) RETURNS void LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'protect_table_wrapper';
+CREATE FUNCTION dialstack.protect_table(relation regclass, column_name name, product text DEFAULT NULL, env text DEFAULT NULL, by text DEFAULT 'account', tag text DEFAULT NULL, scope text DEFAULT NULL, device boolean DEFAULT false, open_to regrole[] DEFAULT '{}', force boolean DEFAULT false) RETURNS void LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'protect_table_wrapper';
 
 CREATE  FUNCTION dialstack."require_scope"(
 	"scope" TEXT /* Option < & str > */
@@ -1234,6 +1283,8 @@ LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'require_scope_wrapper';
 
 CREATE FUNCTION dialstack.revoke_access(role regrole, access text) RETURNS void LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'revoke_access_wrapper';
+
+CREATE FUNCTION dialstack.revoke_sessions_on(relation regclass, identifier_column name, product text DEFAULT NULL, env text DEFAULT NULL, tag text DEFAULT NULL, columns name[] DEFAULT NULL, on_delete boolean DEFAULT true) RETURNS void LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'revoke_sessions_on_wrapper';
 
 CREATE  FUNCTION dialstack."root_key_rotate"() RETURNS TEXT /* Result < & '_ str > */
 STRICT VOLATILE PARALLEL UNSAFE 
@@ -1335,7 +1386,7 @@ CREATE  FUNCTION dialstack."session_define"(
 	"selector" TEXT, /* Option < & str > */
 	"expiry" INT, /* Option < i32 > */
 	"period" TEXT, /* Option < & str > */
-	"schema" jsonb, /* Option < JsonText > */
+	"schema" jsonb, /* Option < Jsonb < '_ > > */
 	"refresh_expiry" INT DEFAULT NULL, /* Option < i32 > */
 	"refresh_period" TEXT DEFAULT NULL, /* Option < & str > */
 	"idle_timeout" interval DEFAULT NULL, /* Option < Interval > */
@@ -1394,7 +1445,7 @@ LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'session_refresh_wrapp
 
 CREATE  FUNCTION dialstack."session_register"(
 	"product" TEXT, /* Option < & str > */
-	"definition" jsonb /* Option < JsonText > */
+	"definition" jsonb /* Option < Jsonb < '_ > > */
 ) RETURNS TABLE (
 	"product" TEXT,  /* String */
 	"tag" TEXT,  /* < String as Column > :: Stored */
@@ -1422,7 +1473,7 @@ AS 'MODULE_PATHNAME', 'session_register_wrapper';
 CREATE FUNCTION dialstack.session_require(
     token text, product text DEFAULT NULL, env text DEFAULT NULL, tag text DEFAULT NULL,
     scope text DEFAULT NULL)
-RETURNS dialstack.session_verdict LANGUAGE c VOLATILE PARALLEL RESTRICTED
+RETURNS dialstack.session_verdict LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'session_require_wrapper';
 
 CREATE  FUNCTION dialstack."session_revoke"(
@@ -1497,7 +1548,7 @@ AS 'MODULE_PATHNAME', 'session_users_wrapper';
 CREATE FUNCTION dialstack.session_verify(
     token text, product text DEFAULT NULL, env text DEFAULT NULL, tag text DEFAULT NULL,
     scope text DEFAULT NULL)
-RETURNS dialstack.session_verdict LANGUAGE c VOLATILE PARALLEL RESTRICTED
+RETURNS dialstack.session_verdict LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'session_verify_wrapper';
 
 CREATE  FUNCTION dialstack."signing_key_revoke"(
@@ -1583,13 +1634,12 @@ BEGIN
                    coalesce(p.proacl, pg_catalog.acldefault('f', p.proowner))) a
          WHERE p.pronamespace OPERATOR(pg_catalog.=) 'dialstack'::pg_catalog.regnamespace
         UNION
+        -- The row types of tables and views too. An array's privileges are those of what it holds.
         SELECT 'TYPE', t.oid::pg_catalog.regtype::pg_catalog.text, a.grantee, t.typowner
-          FROM pg_catalog.pg_class c
-          JOIN pg_catalog.pg_type t ON t.oid OPERATOR(pg_catalog.=) c.reltype,
-               pg_catalog.aclexplode(
+          FROM pg_catalog.pg_type t, pg_catalog.aclexplode(
                    coalesce(t.typacl, pg_catalog.acldefault('T', t.typowner))) a
-         WHERE c.relnamespace OPERATOR(pg_catalog.=) 'dialstack'::pg_catalog.regnamespace
-           AND c.relkind OPERATOR(pg_catalog.=) 'c'
+         WHERE t.typnamespace OPERATOR(pg_catalog.=) 'dialstack'::pg_catalog.regnamespace
+           AND t.typelem OPERATOR(pg_catalog.=) 0
         UNION
         SELECT 'SCHEMA', 'dialstack', a.grantee, n.nspowner
           FROM pg_catalog.pg_namespace n, pg_catalog.aclexplode(n.nspacl) a
@@ -1619,7 +1669,7 @@ BEGIN
            AND c.relrowsecurity
            AND a.attname OPERATOR(pg_catalog.=) ANY (ARRAY[
                'root_key', 'root_fingerprint', 'wrapped', 'sealed_data', 'subject', 'identifier',
-               'ip', 'user_agent', 'detail', 'key_hash', 'hint', 'connected_account_ids',
+               'ip', 'user_agent', 'sealed_key', 'key_hash', 'hint', 'connected_account_ids',
                'connect_webview_ids', 'user_identity_ids']::pg_catalog.name[])
     LOOP
         EXECUTE pg_catalog.format('ALTER TABLE %s ALTER COLUMN %I SET STATISTICS 0',
