@@ -158,6 +158,18 @@ pub fn by_tag(product_id: &ProductId, tag: &str) -> Result<Option<(i32, Stored)>
     scan::first_by(&BY_TAG, (&product_id, tag), scanned)
 }
 
+/// The numbers of a product's definitions, in their latest committed state. Reads all definitions.
+pub fn ids(product_id: &ProductId) -> Result<Vec<i32>> {
+    let mut ids = Vec::new();
+    scan::each(|row: &Row<'_, Definitions>| {
+        let is_its = row.get(Definitions::product_id)?.as_bytes() == product_id;
+        ids.extend(is_its.then_some(row.get(Definitions::definition_id)?));
+        Ok(true)
+    })?;
+    ids.sort_unstable();
+    Ok(ids)
+}
+
 /// A stored definition as administrators see it.
 pub struct DefinitionRow {
     /// Name of the product.
