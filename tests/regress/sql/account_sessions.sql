@@ -56,7 +56,7 @@ SELECT label, t.verdict(token) FROM (VALUES (1, 'as a test token', replace(:'cli
 SELECT ok, reason FROM dialstack.session_refresh(:'client_secret');
 SELECT t.code(format('SELECT * FROM dialstack.session_update_data(%L, %L)', :'session_id', '{"userId": "u"}'));
 SELECT t.code(format('SELECT * FROM dialstack.session_extend(%L, %L)', :'session_id', '1 day'));
-SELECT dialstack.session_revoke('acc', 'production', 'web', session_id => :'session_id') AS revoked, dialstack.session_revoke_all('acc', 'production', 'web', 'acct_2') AS revoked_all;
+SELECT t.code(format('SELECT dialstack.session_revoke(''acc'', ''production'', ''web'', session_id => %L)', :'session_id')) AS revoked, dialstack.session_revoke_all('acc', 'production', 'web', 'acct_2') AS revoked_all;
 SELECT t.code(format('SELECT dialstack.client_session_revoke(%L, %L, %L)', :'session_id', 'acc', 'production'));
 SELECT t.code(format('SELECT dialstack.client_session_delete(%L, %L, %L)', :'session_id', 'acc', 'production'));
 SELECT count(*) FROM dialstack.client_session_list(client_session_id => :'session_id', product => 'acc', env => 'production');
