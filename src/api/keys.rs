@@ -55,10 +55,17 @@ functions! { FUNCTIONS;
     }
 
     /// The public keys that verify tokens, as a JSON Web Key Set (RFC 7517).
-    #[level(Admin)]
+    #[level(Client)]
     #[pg_extern(volatile, parallel_unsafe)]
     fn jwks() -> Result<JsonText> {
         Ok(JsonText::of(&json!({ "keys": key_ring::public_keys()? })))
+    }
+
+    /// What access tokens name as their issuer, in the claim iss.
+    #[level(Client)]
+    #[pg_extern(stable, parallel_safe)]
+    fn issuer() -> Result<String> {
+        Ok(key_ring::ring()?.instance().issuer())
     }
 
     /// Makes a new identity and new keys: all earlier tokens are dead, every session revoked; returns its id.

@@ -42,8 +42,8 @@ pub fn refresh(
     check_origin(&origin, Code::RefreshFailed)?;
     // Read before any lock, so that callers who wait for each other are judged by when they came.
     let now = clock::now();
-    let Some(presented) = refresh_token else {
-        return Ok(Refreshed::Refused(Reason::Invalid));
+    let Some(presented) = refresh_token.filter(|token| !token.is_empty()) else {
+        return Ok(Refreshed::Refused(Reason::Missing));
     };
     let Ok(presented) = verdict::authenticate_refresh(presented)? else {
         return Ok(Refreshed::Refused(Reason::Invalid));
