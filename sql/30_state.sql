@@ -76,6 +76,8 @@ CREATE TABLE dialstack.sessions (
     ip               inet,
     user_agent       text,
     api_key_id       uuid,
+    expires_in       interval,
+    identifier       text COLLATE "C",
     CONSTRAINT sessions_pkey PRIMARY KEY (session_id)
 ) WITH (fillfactor = 85);
 -- The sessions of one user: list, cap, revoke-all.
@@ -106,6 +108,8 @@ COMMENT ON COLUMN dialstack.sessions.sealed_data IS 'session data, encrypted wit
 COMMENT ON COLUMN dialstack.sessions.ip IS 'address of the user at creation or last refresh';
 COMMENT ON COLUMN dialstack.sessions.user_agent IS 'user agent at creation or last refresh';
 COMMENT ON COLUMN dialstack.sessions.api_key_id IS 'API key that created the session';
+COMMENT ON COLUMN dialstack.sessions.expires_in IS 'how long this session lives without a refresh, where its definition is not to say that';
+COMMENT ON COLUMN dialstack.sessions.identifier IS 'for whom an account session was made, if that was said';
 
 CREATE TABLE dialstack.client_sessions (
     session_id            uuid        NOT NULL,

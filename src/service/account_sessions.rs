@@ -10,6 +10,7 @@ use crate::pg::random;
 use crate::pg::roles::AsOwner;
 use crate::service::caller;
 use crate::service::keys::key_ring;
+use crate::service::user_sessions::tokens::check_origin;
 use crate::session::{Span, check_components, check_identifier, resolve_components};
 use crate::tables::activity::Origin;
 use crate::tables::scopes;
@@ -37,6 +38,10 @@ pub struct Request<'a> {
     pub env: Option<&'a str>,
     /// How long it lives: more than nothing, at most [`MAX_LIFE`].
     pub expires_in: &'a Interval,
+    /// For whom it is: 1 to 255 characters.
+    pub identifier: Option<&'a str>,
+    /// Where the request came from.
+    pub origin: Origin<'a>,
 }
 
 /// An account session that was created.
@@ -58,6 +63,10 @@ pub fn create(request: Request<'_>) -> Result<AccountSession> {
     let caller = caller::caller()?;
     caller.full()?;
     check_identifier("account", request.account).coded(CODE)?;
+    if let Some(identifier) = request.identifier {
+        check_identifier("identifier", identifier).coded(CODE)?;
+    }
+    check_origin(&request.origin, CODE)?;
     let env = caller.env(request.product, request.env, CODE)?;
     let now = clock::now();
     let expires_at = expiry(request.expires_in, now)?;
@@ -89,6 +98,7 @@ pub fn create(request: Request<'_>) -> Result<AccountSession> {
             session_id,
             kind: Kind::Account {
                 scopes: enabled.map(|(name, _)| name.clone()).collect(),
+                identifier: request.identifier,
             },
             env_id: env.env_id,
             subject: request.account,
@@ -96,7 +106,10 @@ pub fn create(request: Request<'_>) -> Result<AccountSession> {
             token_expires_at: expires_at,
             expires_at,
             key_number: number.cast_signed(),
-            origin: Origin::of_key(caller.api_key_id()),
+            origin: Origin {
+                api_key_id: caller.api_key_id(),
+                ..request.origin
+            },
         },
     )?;
     let components: Map<_, _> = components

@@ -1,6 +1,7 @@
 //! Storing a new user or account session: one statement that also counts it in the user's row and notes it
 //! in the activity.
 
+use pgrx::datum::Interval;
 use uuid::Uuid;
 
 use crate::error::Result;
@@ -41,11 +42,15 @@ pub enum Kind<'a> {
         definition_id: i32,
         /// The data, encrypted.
         sealed_data: &'a [u8],
+        /// How long it lives without a refresh, where its definition is not to say that.
+        expires_in: Option<Interval>,
     },
     /// Account sessions.
     Account {
         /// The scopes that it holds.
         scopes: Vec<String>,
+        /// For whom it is, if that was said.
+        identifier: Option<&'a str>,
     },
 }
 
@@ -60,8 +65,8 @@ macro_rules! insert {
                      INSERT INTO dialstack.sessions \
                          (session_id, created_at, token_expires_at, expires_at, last_seen_at, \
                           env_id, definition_id, key_number, purge_after, subject, scopes, \
-                          sealed_data, ip, user_agent, api_key_id) \
-                     VALUES ($1, $2, $3, $4, $2, $5, $6, $7, $8, $9, $10, $11, $12, $13, ",
+                          sealed_data, ip, user_agent, expires_in, identifier, api_key_id) \
+                     VALUES ($1, $2, $3, $4, $2, $5, $6, $7, $8, $9, $10, $11, $12, $13, $17, $18, ",
                 $api_key_id,
                 ")) \
                  INSERT INTO dialstack.activity \
@@ -98,12 +103,19 @@ static INSERT_ACCOUNT: Statement = insert!("", "account", "$16", "NULL");
 /// # Errors
 /// 40001 where the transaction's snapshot is older than the user's row (REPEATABLE READ and above).
 pub fn insert(owner: &AsOwner, session: NewSession<'_>) -> Result<()> {
-    let (statement, definition_id, sealed_data, scopes) = match session.kind {
+    let (statement, definition_id, sealed_data, scopes, expires_in, identifier) = match session.kind
+    {
         Kind::User {
             definition_id,
             sealed_data,
-        } => (&INSERT_USER, Some(definition_id), Some(sealed_data), None),
-        Kind::Account { scopes } => (&INSERT_ACCOUNT, None, None, Some(scopes)),
+            expires_in,
+        } => {
+            let (of, data) = (Some(definition_id), Some(sealed_data));
+            (&INSERT_USER, of, data, None, expires_in, None)
+        }
+        Kind::Account { scopes, identifier } => {
+            (&INSERT_ACCOUNT, None, None, Some(scopes), None, identifier)
+        }
     };
     let arguments = [
         bind(pg_uuid(&session.session_id)),
@@ -122,6 +134,8 @@ pub fn insert(owner: &AsOwner, session: NewSession<'_>) -> Result<()> {
         bind(clock::utc_month(session.now)),
         bind(clock::latency(session.now)),
         bind(session.origin.api_key_id.as_ref().map(pg_uuid)),
+        bind(expires_in),
+        bind(identifier),
     ];
     statement.execute(owner, &arguments).map(|_| ())
 }
