@@ -6,7 +6,7 @@ CREATE VIEW dialstack.active_sessions WITH (security_barrier) AS
 SELECT s.session_id, s.kind, p.product, e.env, d.tag, s.identifier, s.created_at, s.last_seen_at,
        s.expires_at, s.generation, s.ip, s.user_agent, s.scopes, s.api_key_id
   FROM (SELECT session_id, CASE WHEN definition_id IS NULL THEN 'account' ELSE 'user' END AS kind,
-               env_id, definition_id, subject AS identifier, created_at, last_seen_at, expires_at,
+               env_id, definition_id, coalesce(identifier, subject) AS identifier, created_at, last_seen_at, expires_at,
                revoked_at, generation, ip, user_agent, scopes, api_key_id
           FROM dialstack.sessions
          UNION ALL

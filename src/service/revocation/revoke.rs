@@ -129,19 +129,13 @@ fn revoke_one(place: Place<'_>, session_id: &Uuid, identifier: Option<&str>) -> 
     };
     let stored = Stored::find(session_id)?.ok_or_else(not_found)?;
     let is_there = caller.env_of(stored.env_id, product, env)?.is_some();
-    // Only user sessions have a definition and an identifier.
-    let of_user = stored.row.as_ref().and_then(|row| {
-        let definition_id = row.definition_id?;
-        Some((definition_id, row.subject.as_str()))
-    });
-    let has_tag = match (tag, of_user) {
-        (None, _) => true,
-        (Some(_), None) => false,
-        (Some(tag), Some((id, _))) => {
-            configuration::definition_by_id(id)?.is_some_and(|stored| stored.definition.tag == tag)
-        }
+    let row = stored.row.as_ref();
+    let definition = match row.and_then(|row| row.definition_id) {
+        Some(id) => configuration::definition_by_id(id)?,
+        None => None,
     };
-    let is_users = identifier.is_none_or(|named| of_user.is_some_and(|(_, user)| named == user));
+    let has_tag = tag.is_none_or(|tag| definition.is_some_and(|it| it.definition.tag == tag));
+    let is_users = identifier.is_none_or(|named| row.is_some_and(|row| row.user() == Some(named)));
     if is_there && has_tag && is_users {
         stored.end(cause(&caller))
     } else {

@@ -34,7 +34,7 @@ pub fn introspect(token: Option<&str>) -> Result<Value> {
         "exp": clock::unix_seconds(session.expires_at()),
         "iat": clock::unix_seconds(session.created_at),
     });
-    if let Some(subject) = session.identifier().or(session.account()) {
+    if let Some(subject) = session.account().or(session.identifier()) {
         answer["sub"] = json!(subject);
     }
     if let Some(tag) = session.tag() {

@@ -57,7 +57,7 @@ pub enum Kind<'a> {
 /// `$first` is a part of the WITH before the session. Only account sessions keep the API key in their row; only
 /// of user sessions the activity has the end, because dashboards count those alone.
 macro_rules! insert {
-    ($first:literal, $kind:literal, $api_key_id:literal, $expires_after:literal) => {
+    ($first:literal, $kind:literal, $account:literal, $api_key_id:literal, $expires_after:literal) => {
         Statement::new(concat!(
                 "WITH ",
                 $first,
@@ -71,10 +71,12 @@ macro_rules! insert {
                 ")) \
                  INSERT INTO dialstack.activity \
                      (at, month, session_id, api_key_id, env_id, definition_id, kind, operation, \
-                      status, subject, ip, user_agent, latency_us, expires_after) \
+                      status, subject, account, ip, user_agent, latency_us, expires_after) \
                  VALUES ($2, $14, $1, $16, $5, $6, '",
                 $kind,
-                "', 'create', 'success', $9, $12, $13, $15, ",
+                "', 'create', 'success', coalesce($18, $9), ",
+                $account,
+                ", $12, $13, $15, ",
                 $expires_after,
                 ")"
             ))
@@ -92,10 +94,11 @@ static INSERT_USER: Statement = insert!(
                  total_sessions = u.total_sessions + 1), ",
     "user",
     "NULL",
+    "NULL",
     "$4"
 );
 
-static INSERT_ACCOUNT: Statement = insert!("", "account", "$16", "NULL");
+static INSERT_ACCOUNT: Statement = insert!("", "account", "$9", "$16", "NULL");
 
 /// Stores a session. For a user session this waits for other calls that create or revoke sessions of the
 /// same user.

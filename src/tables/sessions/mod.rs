@@ -92,6 +92,14 @@ impl SessionRow {
             && self.sealed_data == other.sealed_data
     }
 
+    /// The user; of an account session for whom it was made, if that was said.
+    pub fn user(&self) -> Option<&str> {
+        match self.definition_id {
+            Some(_) => Some(&self.subject),
+            None => self.identifier.as_deref(),
+        }
+    }
+
     /// Whether it is neither revoked nor at its end.
     pub fn lives(&self, now: Micros) -> bool {
         self.revoke_reason.is_none() && now < self.expires_at
