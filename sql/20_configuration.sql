@@ -86,9 +86,21 @@ COMMENT ON COLUMN dialstack.session_definitions.created_at IS 'when it was regis
 COMMENT ON COLUMN dialstack.session_definitions.updated_at IS 'when it was changed last';
 COMMENT ON SEQUENCE dialstack.session_definitions_definition_id_seq IS 'counts definitions';
 
+CREATE TABLE dialstack.signing_algorithm (
+    singleton boolean NOT NULL DEFAULT true,
+    alg       text    NOT NULL,
+    CONSTRAINT signing_algorithm_pkey PRIMARY KEY (singleton),
+    CONSTRAINT signing_algorithm_singleton_check CHECK (singleton),
+    CONSTRAINT signing_algorithm_alg_check CHECK (alg IN ('HS256', 'EdDSA', 'ES256'))
+);
+COMMENT ON TABLE dialstack.signing_algorithm IS 'with which algorithm access tokens are signed: without a row with HS256. Keys are never dumped; a restored database makes its own of this algorithm';
+COMMENT ON COLUMN dialstack.signing_algorithm.singleton IS 'always true: there is at most one row';
+COMMENT ON COLUMN dialstack.signing_algorithm.alg IS 'HS256, EdDSA or ES256';
+
 -- The numbers go with the rows, so that a restored database never gives one out again.
 SELECT pg_catalog.pg_extension_config_dump('dialstack.products', '');
 SELECT pg_catalog.pg_extension_config_dump('dialstack.environments', '');
 SELECT pg_catalog.pg_extension_config_dump('dialstack.environments_env_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('dialstack.signing_algorithm', '');
 SELECT pg_catalog.pg_extension_config_dump('dialstack.session_definitions', '');
 SELECT pg_catalog.pg_extension_config_dump('dialstack.session_definitions_definition_id_seq', '');

@@ -48,3 +48,8 @@ $$;
 CREATE TRIGGER invalidate_verdicts_of_moved AFTER UPDATE OF expires_at ON dialstack.sessions
     FOR EACH ROW EXECUTE FUNCTION dialstack.invalidate_verdicts();
 ALTER TABLE dialstack.sessions ENABLE ALWAYS TRIGGER invalidate_verdicts_of_moved;
+
+-- A database restored from a dump signs with the algorithm of the original.
+CREATE TRIGGER follow_signing_algorithm AFTER INSERT OR UPDATE ON dialstack.signing_algorithm
+    FOR EACH STATEMENT EXECUTE FUNCTION dialstack.follow_signing_algorithm();
+ALTER TABLE dialstack.signing_algorithm ENABLE ALWAYS TRIGGER follow_signing_algorithm;
