@@ -54,6 +54,7 @@ CREATE TABLE dialstack.session_definitions (
     on_limit       text        NOT NULL,
     reuse_interval interval    NOT NULL,
     log_verify     boolean     NOT NULL,
+    public_claims  text[]      NOT NULL,
     created_at     timestamptz NOT NULL DEFAULT pg_catalog.now(),
     updated_at     timestamptz NOT NULL DEFAULT pg_catalog.now(),
     CONSTRAINT session_definitions_pkey PRIMARY KEY (definition_id),
@@ -82,6 +83,7 @@ COMMENT ON COLUMN dialstack.session_definitions.max_sessions IS 'how many living
 COMMENT ON COLUMN dialstack.session_definitions.on_limit IS 'at max_sessions: evict_oldest or deny';
 COMMENT ON COLUMN dialstack.session_definitions.reuse_interval IS 'how long a refresh token that was just rotated still answers with the current one';
 COMMENT ON COLUMN dialstack.session_definitions.log_verify IS 'whether each verification adds an activity row';
+COMMENT ON COLUMN dialstack.session_definitions.public_claims IS 'paths of the session data that access tokens carry in the clear';
 COMMENT ON COLUMN dialstack.session_definitions.created_at IS 'when it was registered first';
 COMMENT ON COLUMN dialstack.session_definitions.updated_at IS 'when it was changed last';
 COMMENT ON SEQUENCE dialstack.session_definitions_definition_id_seq IS 'counts definitions';

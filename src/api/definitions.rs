@@ -54,10 +54,11 @@ macro_rules! chapter {
         on_limit: default!(Option<&str>, "NULL"),
         reuse_interval: default!(Option<Interval>, "NULL"),
         log_verify: default!(Option<bool>, "NULL"),
+        public_claims: default!(Option<Vec<Option<String>>>, "NULL"),
     ) -> Result<JsonText> {
         let fields = given!(
             tag, name, description, selector, expiry, period, refresh_expiry, refresh_period, max_sessions, on_limit,
-            log_verify; idle_timeout, max_lifetime, reuse_interval; schema
+            log_verify, public_claims; idle_timeout, max_lifetime, reuse_interval; schema
         );
         Ok(definitions::define(product, &fields)?)
     }
@@ -89,10 +90,11 @@ macro_rules! chapter {
         on_limit: default!(Option<&str>, "NULL"),
         reuse_interval: default!(Option<Interval>, "NULL"),
         log_verify: default!(Option<bool>, "NULL"),
+        public_claims: default!(Option<Vec<Option<String>>>, "NULL"),
     ) => rows shared {
         let fields = given!(
             tag, name, description, selector, expiry, period, refresh_expiry, refresh_period, max_sessions, on_limit,
-            log_verify; idle_timeout, max_lifetime, reuse_interval; schema
+            log_verify, public_claims; idle_timeout, max_lifetime, reuse_interval; schema
         );
         vec![definitions::create(product, &fields)?]
     }

@@ -35,6 +35,7 @@ table! {
         on_limit: Text,
         reuse_interval: Span,
         log_verify: Bool,
+        public_claims: Texts,
         created_at: Timestamptz,
         updated_at: Timestamptz,
     }
@@ -90,6 +91,7 @@ column! {
     Option<Span>: Option<Interval>, get, |interval| Ok(interval.as_ref().map(clock::span));
     OnLimit: String, required, |on_limit| OnLimit::read(&on_limit);
     bool: bool, required, Ok;
+    Vec<String>: Vec<String>, required, Ok;
 }
 
 macro_rules! declare {

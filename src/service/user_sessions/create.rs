@@ -103,7 +103,7 @@ pub fn create(call: &Create<'_>) -> Result<Tokens> {
     issue(&Issue {
         ring: &present,
         env: &env,
-        tag: &definition.definition.tag,
+        definition: &definition.definition,
         identifier: &checked.identifier,
         session_id,
         generation: 0,

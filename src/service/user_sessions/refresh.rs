@@ -174,7 +174,7 @@ impl Refreshable {
         let tokens = issue(&Issue {
             ring: &*key_ring::ring()?,
             env: &self.env,
-            tag: &self.stored.definition.tag,
+            definition: &self.stored.definition,
             identifier: &row.subject,
             session_id: row.session_id,
             generation,

@@ -1,6 +1,7 @@
 //! Issuing tokens, and what sessions and their tokens are made from: checked data, lifetimes, claims.
 
 use pgrx::datum::Interval;
+use serde_json::Map;
 use uuid::Uuid;
 
 use crate::error::{self, Code, Coded, Error};
@@ -134,8 +135,8 @@ pub struct Issue<'a> {
     pub ring: &'a KeyRing,
     /// The session's environment.
     pub env: &'a Env,
-    /// The tag of its definition.
-    pub tag: &'a str,
+    /// Its definition.
+    pub definition: &'a Definition,
     /// The user.
     pub identifier: &'a str,
     /// The session.
@@ -155,15 +156,23 @@ pub struct Issue<'a> {
 /// # Errors
 /// `JWT_NOT_AVAILABLE` without an active key.
 pub fn issue(of: &Issue<'_>) -> error::Result<Tokens> {
+    let public = match &of.definition.public_claims[..] {
+        [] => Map::new(),
+        _ => {
+            let data = serde_json::from_str(of.data).unwrap_or_default();
+            of.definition.public_claims(&data)
+        }
+    };
     let claims = AccessClaims {
         product: of.env.product.clone(),
         env: of.env.env.clone(),
-        tag: of.tag.to_owned(),
+        tag: of.definition.tag.clone(),
         subject: of.identifier.to_owned(),
         session_id: of.session_id,
         issued_at: clock::unix_seconds(of.now),
         expires_at: clock::unix_seconds(of.ends.token),
         token_id: random::uuid()?,
+        public,
     };
     Ok(Tokens {
         token: access::issue(of.ring, &claims, of.data.as_bytes(), &random::bytes()?)?,
@@ -187,7 +196,7 @@ pub fn check_token_size(
     issue(&Issue {
         ring,
         env: &env,
-        tag: &stored.definition.tag,
+        definition: &stored.definition,
         identifier: &data.identifier,
         session_id: row.session_id,
         generation: row.generation,
