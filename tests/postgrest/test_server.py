@@ -122,7 +122,7 @@ def test_a_token_that_is_not_good_is_refused(rest, tenants):
     good = tenants.all[0].tokens["user"]
     assert rest.get("/by_user", bearer(good[:-4])).status == 401
     answer = rest.get("/by_user", own(good[:-4]))
-    assert (answer.status, answer.body["code"]) == (403, "28000")
+    assert (answer.status, answer.body["code"]) == (403, "42501")
     assert answer.body["message"].startswith("VERIFY_FAILED")
     assert answer.body["details"] == "reason: invalid"
 
