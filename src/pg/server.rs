@@ -32,6 +32,8 @@ mod raw {
             by_value: bool,
             length: c_int,
         ) -> bool;
+        pub fn get_timeout_active(timeout: c_int) -> bool;
+        pub fn get_timeout_finish_time(timeout: c_int) -> pg_sys::TimestampTz;
     }
 }
 
@@ -39,6 +41,22 @@ mod raw {
 pub fn current_database() -> pg_sys::Oid {
     // SAFETY: a variable of the backend, set once at its start.
     unsafe { pg_sys::MyDatabaseId }
+}
+
+/// `STATEMENT_TIMEOUT` and, from PostgreSQL 17 on, `TRANSACTION_TIMEOUT` among the server's timers.
+#[cfg(any(feature = "pg15", feature = "pg16"))]
+const TIMEOUTS: [c_int; 1] = [3];
+#[cfg(not(any(feature = "pg15", feature = "pg16")))]
+const TIMEOUTS: [c_int; 2] = [3, 8];
+
+/// When the running statement, or its transaction, is going to be cancelled because it takes too long; `None` if it
+/// never is.
+pub fn cancelled_at() -> Option<pg_sys::TimestampTz> {
+    let running = TIMEOUTS.into_iter().filter_map(|timeout| {
+        // SAFETY: reads the state of one of the server's own timers, which every backend has.
+        unsafe { raw::get_timeout_active(timeout).then(|| raw::get_timeout_finish_time(timeout)) }
+    });
+    running.min()
 }
 
 /// The object ids of a relation and of all that inherits from it, each of the latter locked.

@@ -5,6 +5,7 @@ use pgrx::pg_sys;
 use crate::error::{Code, Error, Result};
 use crate::pg::clock;
 use crate::pg::roles::AsOwner;
+use crate::pg::transaction::patience::patiently;
 use crate::pg::triggers::{Answer, Change, Event};
 use crate::service::revocation::revocations::{self, Which};
 use crate::service::setup::configuration;
@@ -17,7 +18,8 @@ use crate::tables::session_users::UserKey;
 ///
 /// # Errors
 /// `REVOKE_FAILED` for a call that is not a trigger's, and for a trigger that is not of a kind that
-/// this can serve; `PRODUCT_NOT_FOUND`, `ENV_NOT_FOUND`, `DEFINITION_NOT_FOUND`.
+/// this can serve; `PRODUCT_NOT_FOUND`, `ENV_NOT_FOUND`, `DEFINITION_NOT_FOUND`; for TRUNCATE that of
+/// [`patiently`].
 pub fn revoke_on_change(call: pg_sys::FunctionCallInfo) -> Result<Answer> {
     let change = Change::of(call).ok_or_else(|| {
         refused("revoke_on_change() was not called by a trigger")
@@ -53,7 +55,7 @@ fn revoke(change: &Change<'_>) -> Result<()> {
                 env_id,
                 definition_id,
             };
-            run(&which)
+            patiently(&AsOwner::enter()?, || run(&which))
         }
         (Event::UpdateRow, Some(column)) if !change.is_changed(column) => Ok(()),
         (Event::UpdateRow | Event::DeleteRow, Some(column)) => {
