@@ -99,6 +99,13 @@ COMMENT ON TABLE dialstack.signing_algorithm IS 'with which algorithm access tok
 COMMENT ON COLUMN dialstack.signing_algorithm.singleton IS 'always true: there is at most one row';
 COMMENT ON COLUMN dialstack.signing_algorithm.alg IS 'HS256, EdDSA or ES256';
 
+-- Without a policy nobody but the owner changes a row; else pg_write_all_data would. Nobody else dumps them either:
+-- a policy for reading would be in each dump, and be there already where that is restored.
+ALTER TABLE dialstack.products ENABLE ROW LEVEL SECURITY;
+ALTER TABLE dialstack.environments ENABLE ROW LEVEL SECURITY;
+ALTER TABLE dialstack.session_definitions ENABLE ROW LEVEL SECURITY;
+ALTER TABLE dialstack.signing_algorithm ENABLE ROW LEVEL SECURITY;
+
 -- The numbers go with the rows, so that a restored database never gives one out again.
 SELECT pg_catalog.pg_extension_config_dump('dialstack.products', '');
 SELECT pg_catalog.pg_extension_config_dump('dialstack.environments', '');

@@ -10,6 +10,7 @@ CREATE TABLE dialstack.scopes (
         REFERENCES dialstack.products (product_id) ON DELETE CASCADE,
     CONSTRAINT scopes_scope_check CHECK (scope ~ '^[A-Za-z0-9._-]{1,63}$')
 );
+ALTER TABLE dialstack.scopes ENABLE ROW LEVEL SECURITY;
 COMMENT ON TABLE dialstack.scopes IS 'the named permissions of a product; the components of account sessions are scopes';
 COMMENT ON COLUMN dialstack.scopes.product_id IS 'the product it belongs to';
 COMMENT ON COLUMN dialstack.scopes.scope IS 'name of the scope';

@@ -28,4 +28,3 @@ COMMENT ON COLUMN dialstack.session_verdict.expires_at IS 'when the access token
 COMMENT ON COLUMN dialstack.session_verdict.product IS 'product of the session';
 COMMENT ON COLUMN dialstack.session_verdict.env IS 'environment of the session';
 COMMENT ON COLUMN dialstack.session_verdict.tag IS 'definition of a user session';
-REVOKE ALL ON TYPE dialstack.session_verdict FROM PUBLIC;

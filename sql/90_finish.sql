@@ -34,13 +34,12 @@ BEGIN
                    coalesce(p.proacl, pg_catalog.acldefault('f', p.proowner))) a
          WHERE p.pronamespace OPERATOR(pg_catalog.=) 'dialstack'::pg_catalog.regnamespace
         UNION
+        -- The row types of tables and views too. An array's privileges are those of what it holds.
         SELECT 'TYPE', t.oid::pg_catalog.regtype::pg_catalog.text, a.grantee, t.typowner
-          FROM pg_catalog.pg_class c
-          JOIN pg_catalog.pg_type t ON t.oid OPERATOR(pg_catalog.=) c.reltype,
-               pg_catalog.aclexplode(
+          FROM pg_catalog.pg_type t, pg_catalog.aclexplode(
                    coalesce(t.typacl, pg_catalog.acldefault('T', t.typowner))) a
-         WHERE c.relnamespace OPERATOR(pg_catalog.=) 'dialstack'::pg_catalog.regnamespace
-           AND c.relkind OPERATOR(pg_catalog.=) 'c'
+         WHERE t.typnamespace OPERATOR(pg_catalog.=) 'dialstack'::pg_catalog.regnamespace
+           AND t.typelem OPERATOR(pg_catalog.=) 0
         UNION
         SELECT 'SCHEMA', 'dialstack', a.grantee, n.nspowner
           FROM pg_catalog.pg_namespace n, pg_catalog.aclexplode(n.nspacl) a

@@ -1,11 +1,13 @@
 //! The one error of the extension: a code that callers can match, and its SQLSTATE.
 //!
 //! The message starts with the code; DETAIL says where, HINT what to do. No error carries a token,
-//! a key or session data.
+//! a key or session data. While PostgREST handles a request, the SQLSTATE of some says which HTTP status it has.
 
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::{PgSqlErrorCode, PgSqlErrorCode as S};
 
+use crate::guc;
+use crate::pg::server;
 use crate::session::Problem;
 use crate::text_enum::text_enum;
 use crate::token::KeyError;
@@ -105,13 +107,37 @@ impl Code {
             Code::SessionLimitReached => S::ERRCODE_CONFIGURATION_LIMIT_EXCEEDED,
         }
     }
+
+    /// The SQLSTATE by which PostgREST answers with the HTTP status that fits. None where it already does by the
+    /// standard one: 400 for bad arguments, 500 for what an administrator must mend.
+    const fn http_sqlstate(self) -> Option<[u8; 5]> {
+        match self {
+            Code::VerifyFailed | Code::ApiKeyInvalid => Some(UNAUTHORIZED),
+            Code::ScopeDisabled
+            | Code::PermissionDenied
+            | Code::PublishableKeyMustCreateEmptySession => Some(*b"PT403"),
+            Code::ProductNotFound
+            | Code::EnvNotFound
+            | Code::DefinitionNotFound
+            | Code::ScopeNotFound
+            | Code::SessionNotFound
+            | Code::UserNotFound
+            | Code::ApiKeyNotFound => Some(*b"PT404"),
+            Code::Conflict | Code::SessionLimitReached => Some(*b"PT409"),
+            _ => None,
+        }
+    }
 }
+
+/// PostgREST adds the header `WWW-Authenticate` to a 401.
+const UNAUTHORIZED: [u8; 5] = *b"PT401";
 
 /// An error on its way to the client.
 #[derive(Debug, Clone)]
 pub struct Error {
     code: Code,
     problem: Problem,
+    http_sqlstate: Option<[u8; 5]>,
 }
 
 /// What every fallible function of the extension returns.
@@ -120,19 +146,27 @@ pub type Result<T> = std::result::Result<T, Error>;
 impl Error {
     /// An error that says `message` after its code.
     pub fn new(code: Code, message: impl Into<String>) -> Self {
-        Error {
-            code,
-            problem: Problem {
-                message: message.into(),
-                detail: None,
-                hint: None,
-            },
-        }
+        let problem = Problem {
+            message: message.into(),
+            detail: None,
+            hint: None,
+        };
+        Self::from_problem(code, problem)
     }
 
     /// A problem of the pure half with its code.
     pub fn from_problem(code: Code, problem: Problem) -> Self {
-        Error { code, problem }
+        Error {
+            code,
+            problem,
+            http_sqlstate: code.http_sqlstate(),
+        }
+    }
+
+    /// For a caller without a good token, whatever the code: HTTP status 401.
+    pub fn unauthorized(mut self) -> Self {
+        self.http_sqlstate = Some(UNAUTHORIZED);
+        self
     }
 
     /// Adds what the client should do.
@@ -190,7 +224,11 @@ fn capped(mut text: String) -> String {
 
 impl From<Error> for ErrorReport {
     fn from(error: Error) -> Self {
-        let Error { code, problem } = error;
+        let Error {
+            code,
+            problem,
+            http_sqlstate,
+        } = error;
         let message = capped(format!("{}: {}", code.as_str(), problem.message));
         let mut report = ErrorReport::new(code.sqlstate(), message, "dialstack_sessions");
         if let Some(detail) = problem.detail {
@@ -199,6 +237,9 @@ impl From<Error> for ErrorReport {
         if let Some(hint) = problem.hint {
             report = report.set_hint(capped(hint));
         }
-        report
+        match http_sqlstate {
+            Some(state) if guc::in_http_request() => server::raise_as(report, state),
+            _ => report,
+        }
     }
 }

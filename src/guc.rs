@@ -8,6 +8,8 @@ use pgrx::pg_sys::{self, GucAction};
 use pgrx::{GucContext, GucFlags, GucRegistry, GucSetting};
 use zeroize::Zeroizing;
 
+use crate::token::MAX_TOKEN_BYTES;
+
 /// File that holds the root key. A path, not a secret; changed by reload only, because the key ring
 /// of every backend depends on it.
 static ROOT_KEY_FILE: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(None);
@@ -142,9 +144,17 @@ pub fn register() {
 const SECRET: GucFlags = GucFlags::NO_SHOW_ALL.union(ANYWHERE);
 
 fn presented(setting: &GucSetting<Option<CString>>) -> Option<Zeroizing<String>> {
-    let bytes = setting.get()?.into_bytes();
-    // What is not UTF-8 is no key and no token of ours.
-    let text = Zeroizing::new(String::from_utf8(bytes).unwrap_or_else(|_| "?".to_owned()));
+    // SAFETY: the variable holds NULL or a C string that stays until it is set anew, and it is copied at once.
+    let text = unsafe {
+        let text = *setting.as_ptr();
+        (!text.is_null()).then(|| CStr::from_ptr(text))?
+    };
+    // What is too long or not UTF-8 is no key and no token of ours, and is not copied.
+    let text = text
+        .to_str()
+        .ok()
+        .filter(|text| text.len() <= MAX_TOKEN_BYTES);
+    let text = Zeroizing::new(text.unwrap_or("?").to_owned());
     // A setting that was set locally reads '' afterwards.
     (!text.is_empty()).then_some(text)
 }
@@ -188,13 +198,29 @@ pub fn set_token(token: &str, is_local: bool) {
     }
 }
 
-/// A setting of somebody else's, as the running transaction has it.
-pub fn foreign(name: &CStr) -> Option<String> {
+/// A setting of somebody else's, as the running transaction has it; the error where it is longer than `most` bytes.
+pub fn foreign(name: &CStr, most: usize) -> Result<Option<String>, TooLong> {
     // SAFETY: an unknown name is answered with NULL; the text belongs to the setting and is copied.
     unsafe {
         let text = pg_sys::GetConfigOption(name.as_ptr(), true, false);
-        (!text.is_null()).then(|| CStr::from_ptr(text).to_string_lossy().into_owned())
+        let text = (!text.is_null()).then(|| CStr::from_ptr(text));
+        if text.is_some_and(|text| text.count_bytes() > most) {
+            return Err(TooLong);
+        }
+        Ok(text.map(|text| text.to_string_lossy().into_owned()))
     }
+}
+
+/// A setting is longer than it may be.
+pub struct TooLong;
+
+/// Longest name of an HTTP method.
+const MAX_METHOD: usize = 64;
+
+/// True while PostgREST handles a request: it sets `request.method` for each transaction.
+pub fn in_http_request() -> bool {
+    foreign(c"request.method", MAX_METHOD)
+        .is_ok_and(|method| method.is_some_and(|it| !it.is_empty()))
 }
 
 /// Path of the root key file, if one is set.

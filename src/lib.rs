@@ -18,6 +18,8 @@ use pgrx::prelude::*;
 mod api;
 mod dashboard;
 mod error;
+#[cfg(test)]
+mod fuzz;
 mod guc;
 mod maintenance;
 mod pg;

@@ -8,14 +8,14 @@ use super::function::{Result, functions};
 use super::required;
 use crate::error::{self, Code};
 use crate::pg::clock::timestamptz;
-use crate::pg::datum::json::JsonText;
+use crate::pg::datum::jsonb::Jsonb;
 use crate::pg::datum::record::Record;
 use crate::service::account_sessions::{self, Request};
 use crate::tables::activity::Origin;
 
 fn create(
     account: Option<&str>,
-    components: Option<JsonText>,
+    components: Option<Jsonb<'_>>,
     product: Option<&str>,
     env: Option<&str>,
     expires_in: Option<Interval>,
@@ -53,7 +53,7 @@ LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';"
     )]
     fn account_session_create(
         account: Option<&str>,
-        components: Option<JsonText>,
+        components: Option<Jsonb<'_>>,
         product: Option<&str>,
         env: Option<&str>,
         expires_in: Option<Interval>,
@@ -61,7 +61,7 @@ LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';"
         ip: Option<Inet>,
         user_agent: Option<&str>,
     ) -> Result<Record<4>> {
-        let origin = Origin { ip: ip.as_ref(), user_agent, api_key_id: None };
+        let origin = Origin::of_user(ip.as_ref(), user_agent);
         Ok(create(account, components, product, env, expires_in, identifier, origin)?)
     }
 
@@ -74,7 +74,7 @@ LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';"
     )]
     fn session_create_deprecated(
         account: Option<&str>,
-        components: Option<JsonText>,
+        components: Option<Jsonb<'_>>,
     ) -> Result<Record<4>> {
         ErrorReport::new(
             PgSqlErrorCode::ERRCODE_WARNING_DEPRECATED_FEATURE,

@@ -23,7 +23,7 @@ struct ClientRow {
     user_identifier_key: Option<String>,
     created_at: TimestampWithTimeZone,
     expires_at: TimestampWithTimeZone,
-    device_count: i64,
+    device_count: Option<i64>,
     connected_account_ids: Vec<pgrx::Uuid>,
     third_party_account_ids: Vec<pgrx::Uuid>,
     connect_webview_ids: Vec<pgrx::Uuid>,
@@ -41,14 +41,19 @@ fn rows(found: Sessions) -> error::Result<Vec<ClientRow>> {
     accounts.dedup();
     let devices = device_count::by_account(&AsOwner::enter()?, &found.env, &accounts)?;
     let workspace_id = pgrx::Uuid::from_bytes(found.env.product_id);
-    let row = |session| row(workspace_id, session, &devices);
+    let row = |session| row(workspace_id, session, devices.as_ref());
     Ok(found.sessions.into_iter().map(row).collect())
 }
 
-fn row(workspace_id: pgrx::Uuid, session: Session, devices: &HashMap<Uuid, i64>) -> ClientRow {
+fn row(
+    workspace_id: pgrx::Uuid,
+    session: Session,
+    devices: Option<&HashMap<Uuid, i64>>,
+) -> ClientRow {
     let stored = session.stored;
     let accounts = stored.grants.connected_account_ids;
-    let count = |id: &Uuid| devices.get(id).copied().unwrap_or_default();
+    let count =
+        |devices: &HashMap<Uuid, i64>| accounts.iter().filter_map(|id| devices.get(id)).sum();
     let pg = |ids: &[Uuid]| ids.iter().map(pg_uuid).collect::<Vec<_>>();
     ClientRow {
         workspace_id,
@@ -57,7 +62,7 @@ fn row(workspace_id: pgrx::Uuid, session: Session, devices: &HashMap<Uuid, i64>)
         user_identifier_key: session.user_identifier_key.map(|key| key.to_string()),
         created_at: stored.created_at,
         expires_at: stored.expires_at,
-        device_count: accounts.iter().map(count).sum(),
+        device_count: devices.map(count),
         connected_account_ids: pg(&accounts),
         third_party_account_ids: pg(&accounts),
         connect_webview_ids: pg(&stored.grants.connect_webview_ids),
@@ -73,7 +78,7 @@ functions! { FUNCTIONS;
         user_identifier_key: Option<String>,
         created_at: TimestampWithTimeZone,
         expires_at: TimestampWithTimeZone,
-        device_count: i64,
+        device_count: Option<i64>,
         connected_account_ids: Vec<pgrx::Uuid>,
         third_party_account_ids: Vec<pgrx::Uuid>,
         connect_webview_ids: Vec<pgrx::Uuid>,
@@ -86,9 +91,9 @@ functions! { FUNCTIONS;
     #[pg_extern(volatile, parallel_unsafe)]
     fn client_session_create(
         user_identifier_key: default!(Option<&str>, "NULL"),
-        connected_account_ids: default!(Ids, "NULL"),
-        connect_webview_ids: default!(Ids, "NULL"),
-        user_identity_ids: default!(Ids, "NULL"),
+        connected_account_ids: default!(Ids<'_>, "NULL"),
+        connect_webview_ids: default!(Ids<'_>, "NULL"),
+        user_identity_ids: default!(Ids<'_>, "NULL"),
         expires_at: default!(Option<TimestampWithTimeZone>, "NULL"),
         product: default!(Option<&str>, "NULL"),
         env: default!(Option<&str>, "NULL"),
@@ -108,9 +113,9 @@ functions! { FUNCTIONS;
     #[pg_extern(volatile, parallel_unsafe)]
     fn client_session_get_or_create(
         user_identifier_key: default!(Option<&str>, "NULL"),
-        connected_account_ids: default!(Ids, "NULL"),
-        connect_webview_ids: default!(Ids, "NULL"),
-        user_identity_ids: default!(Ids, "NULL"),
+        connected_account_ids: default!(Ids<'_>, "NULL"),
+        connect_webview_ids: default!(Ids<'_>, "NULL"),
+        user_identity_ids: default!(Ids<'_>, "NULL"),
         expires_at: default!(Option<TimestampWithTimeZone>, "NULL"),
         product: default!(Option<&str>, "NULL"),
         env: default!(Option<&str>, "NULL"),
@@ -170,9 +175,9 @@ functions! { FUNCTIONS;
     fn client_session_grant_access(
         client_session_id: default!(Option<pgrx::Uuid>, "NULL"),
         user_identifier_key: default!(Option<&str>, "NULL"),
-        connected_account_ids: default!(Ids, "NULL"),
-        connect_webview_ids: default!(Ids, "NULL"),
-        user_identity_ids: default!(Ids, "NULL"),
+        connected_account_ids: default!(Ids<'_>, "NULL"),
+        connect_webview_ids: default!(Ids<'_>, "NULL"),
+        user_identity_ids: default!(Ids<'_>, "NULL"),
         product: default!(Option<&str>, "NULL"),
         env: default!(Option<&str>, "NULL"),
     ) => rows shared {

@@ -8,21 +8,31 @@ use super::function::{Result, functions};
 use crate::error::{Code, Coded};
 use crate::pg::clock;
 use crate::pg::datum::json::JsonText;
+use crate::pg::datum::jsonb::Jsonb;
 use crate::service::setup::definitions;
-use crate::session::definition::definition_fields;
-use crate::session::{OnLimit, Period, Selector, Span};
+use crate::session::definition::{MAX_DESCRIPTION, definition_fields};
+use crate::session::{OnLimit, Period, Selector, Span, check_length};
 use crate::tables::definitions::Column;
 
 /// A definition of the arguments with these names, as JSON; NULL is null.
 macro_rules! given {
-    ($($name:ident),+; $($interval:ident),+; $schema:ident) => {
+    ($($text:ident),+; $($name:ident),+; $($interval:ident),+; $schema:ident) => {
         json!({
+            $((stringify!($text)): bounded(stringify!($text), $text)?,)+
             $((stringify!($name)): $name,)+
             $((stringify!($interval)): $interval.as_ref().map(clock::span),)+
-            (stringify!($schema)):
-                $schema.map(|schema| schema.parse()).transpose().coded(Code::DefineFailed)?,
+            (stringify!($schema)): $schema
+                .map(|schema| schema.parse(&definitions::SCHEMA))
+                .transpose()
+                .coded(Code::DefineFailed)?,
         })
     };
+}
+
+/// A text that is no longer than any field may be, so that a longer one is refused before it is copied.
+fn bounded<'a>(name: &str, text: Option<&'a str>) -> Result<Option<&'a str>> {
+    check_length(name, text.unwrap_or_default(), MAX_DESCRIPTION).coded(Code::DefineFailed)?;
+    Ok(text)
 }
 
 macro_rules! chapter {
@@ -45,7 +55,7 @@ macro_rules! chapter {
         selector: Option<&str>,
         expiry: Option<i32>,
         period: Option<&str>,
-        schema: Option<JsonText>,
+        schema: Option<Jsonb<'_>>,
         refresh_expiry: default!(Option<i32>, "NULL"),
         refresh_period: default!(Option<&str>, "NULL"),
         idle_timeout: default!(Option<Interval>, "NULL"),
@@ -57,8 +67,8 @@ macro_rules! chapter {
         public_claims: default!(Option<Vec<Option<String>>>, "NULL"),
     ) -> Result<JsonText> {
         let fields = given!(
-            tag, name, description, selector, expiry, period, refresh_expiry, refresh_period, max_sessions, on_limit,
-            log_verify, public_claims; idle_timeout, max_lifetime, reuse_interval; schema
+            tag, name, description, selector, period, refresh_period, on_limit;
+            expiry, refresh_expiry, max_sessions, log_verify, public_claims; idle_timeout, max_lifetime, reuse_interval; schema
         );
         Ok(definitions::define(product, &fields)?)
     }
@@ -66,7 +76,7 @@ macro_rules! chapter {
     /// Stores a definition; the same tag again changes it.
     #[level(Admin)]
     #[pg_extern(volatile, parallel_unsafe)]
-    fn session_register(product: Option<&str>, definition: Option<JsonText>) => rows shared {
+    fn session_register(product: Option<&str>, definition: Option<Jsonb<'_>>) => rows shared {
         vec![definitions::register(product, definition)?]
     }
 
@@ -78,7 +88,7 @@ macro_rules! chapter {
         tag: Option<&str>,
         name: Option<&str>,
         description: Option<&str>,
-        schema: Option<JsonText>,
+        schema: Option<Jsonb<'_>>,
         selector: Option<&str>,
         expiry: Option<i32>,
         period: Option<&str>,
@@ -93,8 +103,8 @@ macro_rules! chapter {
         public_claims: default!(Option<Vec<Option<String>>>, "NULL"),
     ) => rows shared {
         let fields = given!(
-            tag, name, description, selector, expiry, period, refresh_expiry, refresh_period, max_sessions, on_limit,
-            log_verify, public_claims; idle_timeout, max_lifetime, reuse_interval; schema
+            tag, name, description, selector, period, refresh_period, on_limit;
+            expiry, refresh_expiry, max_sessions, log_verify, public_claims; idle_timeout, max_lifetime, reuse_interval; schema
         );
         vec![definitions::create(product, &fields)?]
     }
@@ -105,7 +115,7 @@ macro_rules! chapter {
     fn definition_update(
         product: Option<&str>,
         tag: Option<&str>,
-        changes: Option<JsonText>,
+        changes: Option<Jsonb<'_>>,
     ) => rows shared {
         vec![definitions::update(product, tag, changes)?]
     }

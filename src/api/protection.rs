@@ -13,6 +13,8 @@ use crate::pg::triggers::Answer;
 use crate::rls::condition::By;
 use crate::rls::lint;
 use crate::rls::protect::{self, Protection};
+use crate::rls::revoke_sessions::{self, Revocation};
+use crate::service::caller::only_env;
 use crate::service::revocation::revoke_on_change;
 
 const CODE: Code = Code::ProtectFailed;
@@ -26,7 +28,7 @@ functions! { FUNCTIONS;
         volatile,
         parallel_unsafe,
         sql = "CREATE FUNCTION dialstack.protect_table(relation regclass, column_name name, \
-               product text, env text, by text DEFAULT 'account', tag text DEFAULT NULL, \
+               product text DEFAULT NULL, env text DEFAULT NULL, by text DEFAULT 'account', tag text DEFAULT NULL, \
                scope text DEFAULT NULL, device boolean DEFAULT false, \
                open_to regrole[] DEFAULT '{}', force boolean DEFAULT false) RETURNS void \
                LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';"
@@ -40,14 +42,15 @@ functions! { FUNCTIONS;
         tag: Option<&str>,
         scope: Option<&str>,
         device: Option<bool>,
-        open_to: Option<Vec<Option<pg_sys::Oid>>>,
+        open_to: Option<Array<'_, pg_sys::Oid>>,
         force: Option<bool>,
     ) -> Result<()> {
         let relation = required(relation, "relation", CODE)?;
+        let column = required(column_name, "column_name", CODE)?;
+        let env = only_env(product, env, CODE)?;
         let wanted = Protection {
-            column: required(column_name, "column_name", CODE)?,
-            product: required(product, "product", CODE)?,
-            env: required(env, "env", CODE)?,
+            column,
+            env: &env,
             by: parse_by(required(by, "by", CODE)?)?,
             device: required(device, "device", CODE)?,
             open_to: roles(required(open_to, "open_to", CODE)?)?,
@@ -85,6 +88,62 @@ functions! { FUNCTIONS;
         let error = Error::new(CODE, "device_table() only marks tables of devices");
         let hint = "Drop the trigger and call dialstack.protect_table() with device => true.";
         Err(error.hint(hint).into())
+    }
+
+    /// Makes triggers that revoke a user's sessions when a named column of the user's row changes, or the row goes.
+    ///
+    /// Without columns any change counts, without a tag the sessions of every definition are revoked. Called again, it
+    /// replaces what it made before.
+    #[level(Admin)]
+    #[pg_extern(
+        volatile,
+        parallel_unsafe,
+        sql = "CREATE FUNCTION dialstack.revoke_sessions_on(relation regclass, identifier_column name, \
+               product text DEFAULT NULL, env text DEFAULT NULL, tag text DEFAULT NULL, \
+               columns name[] DEFAULT NULL, on_delete boolean DEFAULT true) RETURNS void \
+               LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';"
+    )]
+    fn revoke_sessions_on(
+        relation: Option<pg_sys::Oid>,
+        identifier_column: Option<&CStr>,
+        product: Option<&str>,
+        env: Option<&str>,
+        tag: Option<&str>,
+        columns: Option<Array<'_, &CStr>>,
+        on_delete: Option<bool>,
+    ) -> Result<()> {
+        const CODE: Code = Code::RevokeFailed;
+        let relation = required(relation, "relation", CODE)?;
+        let identifier = required(identifier_column, "identifier_column", CODE)?;
+        let env = only_env(product, env, CODE)?;
+        let columns = columns.map(|columns| {
+            let names = columns.iter().map(|name| required(name, "columns", CODE));
+            let names = names.map(|name| Ok(name?.to_string_lossy().into_owned()));
+            names.collect::<error::Result<Vec<_>>>()
+        });
+        let wanted = Revocation {
+            identifier: &identifier.to_string_lossy(),
+            env: &env,
+            tag,
+            columns: columns.transpose()?.filter(|columns| !columns.is_empty()),
+            on_delete: required(on_delete, "on_delete", CODE)?,
+        };
+        Ok(revoke_sessions::on(relation, &wanted)?)
+    }
+
+    /// Drops the triggers of revoke_sessions_on again.
+    ///
+    /// A table that has none is left alone.
+    #[level(Admin)]
+    #[pg_extern(
+        volatile,
+        parallel_unsafe,
+        sql = "CREATE FUNCTION dialstack.revoke_sessions_off(relation regclass) RETURNS void \
+               LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';"
+    )]
+    fn revoke_sessions_off(relation: Option<pg_sys::Oid>) -> Result<()> {
+        let relation = required(relation, "relation", Code::RevokeFailed)?;
+        Ok(revoke_sessions::off(relation)?)
     }
 
     /// Trigger function (product, env, tag, identifier column): revokes the sessions of a user whose row is changed or
@@ -139,10 +198,20 @@ fn parse_by(by: &str) -> error::Result<By> {
     })
 }
 
+/// Most roles that a table is open to.
+const MAX_OPEN_TO: usize = 100;
+
 /// The names of the roles that see every row, each once.
-fn roles(given: Vec<Option<pg_sys::Oid>>) -> error::Result<Vec<String>> {
+fn roles(given: Array<'_, pg_sys::Oid>) -> error::Result<Vec<String>> {
+    if given.len() > MAX_OPEN_TO {
+        return Err(
+            Error::new(CODE, "open_to names too many roles").hint(format!(
+                "Name at most {MAX_OPEN_TO}; members of a role are let through with it."
+            )),
+        );
+    }
     let mut roles = Vec::with_capacity(given.len());
-    for role in given {
+    for role in given.iter() {
         let role = role.and_then(role_name).ok_or_else(|| {
             Error::new(CODE, "open_to names a role that is not there")
                 .hint("Name roles; everybody (PUBLIC) is none.")

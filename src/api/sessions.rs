@@ -8,7 +8,6 @@ use crate::dashboard::sessions::{self, List};
 use crate::pg::datum::jsonb::Jsonb;
 use crate::service::revocation::revoke;
 use crate::service::user_sessions::change;
-use crate::service::user_sessions::session_data::SessionData;
 
 functions! { FUNCTIONS;
     /// Revokes one session of any kind by its id, or all user sessions of a user; returns how many.
@@ -47,9 +46,9 @@ functions! { FUNCTIONS;
     #[pg_extern(volatile, parallel_unsafe)]
     fn session_update_data(
         session_id: Option<pgrx::Uuid>,
-        data: Option<Jsonb>,
+        data: Option<Jsonb<'_>>,
     ) => rows { session_id: pgrx::Uuid, expires_at: TimestampWithTimeZone } {
-        vec![change::update_data(session_id, data.map(SessionData))?]
+        vec![change::update_data(session_id, data)?]
     }
 
     /// Moves the end of a living session, within what its definition allows.

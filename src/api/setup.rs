@@ -17,10 +17,10 @@ functions! { FUNCTIONS;
     fn product_create(
         product: Option<&str>,
         name: default!(Option<&str>, "NULL"),
-        scopes: default!(Option<Vec<Option<String>>>, "NULL"),
+        scopes: default!(Option<Array<'_, &str>>, "NULL"),
     ) -> Result<pgrx::Uuid> {
         let product = required(product, "product", CODE)?;
-        let product_id = products::create(product, name, scopes.as_deref())?;
+        let product_id = products::create(product, name, scopes.as_ref())?;
         Ok(pgrx::Uuid::from_bytes(product_id))
     }
 

@@ -11,7 +11,6 @@ use crate::pg::datum::jsonb::Jsonb;
 use crate::pg::datum::record::Record;
 use crate::service::user_sessions::create::{Create, create};
 use crate::service::user_sessions::refresh::{Refreshed, refresh};
-use crate::service::user_sessions::session_data::SessionData;
 use crate::service::user_sessions::tokens::Tokens;
 use crate::session::Expected;
 use crate::tables::activity::Origin;
@@ -50,7 +49,7 @@ LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';"
         product: Option<&str>,
         env: Option<&str>,
         tag: Option<&str>,
-        data: Option<Jsonb>,
+        data: Option<Jsonb<'_>>,
         ip: Option<Inet>,
         user_agent: Option<&str>,
         expires_in: Option<Interval>,
@@ -61,8 +60,8 @@ LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';"
             product: required(product, "product", code)?,
             env: required(env, "env", code)?,
             tag: required(tag, "tag", code)?,
-            data: &SessionData(required(data, "data", code)?),
-            origin: Origin { ip: ip.as_ref(), user_agent, api_key_id: None },
+            data: required(data, "data", code)?,
+            origin: Origin::of_user(ip.as_ref(), user_agent),
             expires_in,
             session_expires_in,
         })?;
@@ -91,7 +90,7 @@ LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';"
         user_agent: Option<&str>,
     ) -> Result<Record<9>> {
         let expected = Expected { product, env, tag, scope: None };
-        let origin = Origin { ip: ip.as_ref(), user_agent, api_key_id: None };
+        let origin = Origin::of_user(ip.as_ref(), user_agent);
         Ok(Record(match refresh(refresh_token, expected, origin)? {
             Refreshed::Tokens { tokens, identifier, data } => {
                 let [token, refresh_token, expires_at, session_id, session_expires_at] = columns(tokens);

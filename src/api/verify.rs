@@ -43,13 +43,16 @@ fn refused_row(reason: Reason) -> VerdictRow {
 
 functions! { FUNCTIONS;
     /// Says whether a token is good and whose session it is; a bad one is an answer, not an error.
+    ///
+    /// PARALLEL UNSAFE, as is session_require: where the definition says log_verify it writes, and in a parallel
+    /// plan even the leader can't.
     #[level(Client)]
     #[pg_extern(
         requires = ["verdict"],
         sql = "CREATE FUNCTION dialstack.session_verify(
     token text, product text DEFAULT NULL, env text DEFAULT NULL, tag text DEFAULT NULL,
     scope text DEFAULT NULL)
-RETURNS dialstack.session_verdict LANGUAGE c VOLATILE PARALLEL RESTRICTED
+RETURNS dialstack.session_verdict LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';"
     )]
     fn session_verify(
@@ -72,7 +75,7 @@ AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';"
         sql = "CREATE FUNCTION dialstack.session_require(
     token text, product text DEFAULT NULL, env text DEFAULT NULL, tag text DEFAULT NULL,
     scope text DEFAULT NULL)
-RETURNS dialstack.session_verdict LANGUAGE c VOLATILE PARALLEL RESTRICTED
+RETURNS dialstack.session_verdict LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';"
     )]
     fn session_require(

@@ -7,7 +7,7 @@ use pgrx::datum::TimestampWithTimeZone;
 use super::places::{Place, place};
 use crate::error::{Code, Coded, Error, Result};
 use crate::maintenance::rollup::changes;
-use crate::pg::clock::{self, Micros, timestamptz};
+use crate::pg::clock::{self, DAY, Micros, timestamptz};
 use crate::pg::datum::json::JsonText;
 use crate::pg::roles::AsOwner;
 use crate::pg::statements::{Statement, bind};
@@ -42,11 +42,10 @@ pub struct Asked<'a> {
     pub time_zone: Option<&'a str>,
 }
 
-/// The time that a dashboard's series cover: the whole periods from the one of `first` to that of `last`.
+/// The time that a dashboard's series cover.
 struct Range<'a> {
-    group_by: &'static str,
-    first: Micros,
-    last: Micros,
+    /// The beginnings of the periods, and the end of the last.
+    periods: Vec<Micros>,
     /// One that the server knows.
     time_zone: Cow<'a, str>,
 }
@@ -69,12 +68,19 @@ impl<'a> Asked<'a> {
         };
         time_zone::check(&time_zone, &[first, last, now])?;
         Ok(Range {
-            group_by: group_by.as_str(),
-            first,
-            last,
+            periods: periods(group_by, first, last, &time_zone),
             time_zone,
         })
     }
+}
+
+fn periods(group_by: GroupBy, first: Micros, last: Micros, time_zone: &str) -> Vec<Micros> {
+    let offset = |at| time_zone::offset(time_zone, at).unwrap_or_default();
+    series::periods(group_by, first, last, offset)
+}
+
+fn timestamps(moments: &[Micros]) -> Vec<TimestampWithTimeZone> {
+    moments.iter().copied().map(timestamptz).collect()
 }
 
 /// Figures and series of a definition's sessions.
@@ -85,15 +91,19 @@ pub fn sessions(asked: &Asked<'_>) -> Result<JsonText> {
     let place = asked.place()?;
     let now = clock::now();
     let range = asked.range(now)?;
+    let time_zone = &*range.time_zone;
+    // One day may be missing where a zone went over the date line.
+    let days = periods(GroupBy::Day, now - 8 * DAY, now, time_zone);
+    let week = periods(GroupBy::Week, now, now, time_zone);
     let arguments = [
         bind(place.envs.ids),
         bind(place.envs.names),
         bind(place.definition_id),
         bind(timestamptz(now)),
-        bind(range.group_by),
-        bind(timestamptz(range.first)),
-        bind(timestamptz(range.last)),
-        bind(&*range.time_zone),
+        bind(timestamps(&range.periods)),
+        bind(timestamps(&days[days.len() - 8..])),
+        bind(timestamptz(week[0])),
+        bind(time_zone),
     ];
     let owner = AsOwner::enter_by_index()?;
     let answers = SESSIONS.read(&owner, &arguments, |row| row.required(1))?;
@@ -125,9 +135,7 @@ pub fn user(asked: &Asked<'_>, identifier: Option<&str>) -> Result<JsonText> {
             bind(place.envs.ids),
             bind(place.definition_id),
             bind(identifier),
-            bind(range.group_by),
-            bind(timestamptz(range.first)),
-            bind(timestamptz(range.last)),
+            bind(timestamps(&range.periods)),
             bind(&*range.time_zone),
         ];
         answers = USER.read(&owner, &arguments, |row| row.required(1))?;

@@ -12,6 +12,7 @@ use crate::maintenance::horizon::Horizon;
 use crate::pg::clock::{self, Micros, timestamptz};
 use crate::pg::roles::AsOwner;
 use crate::pg::statements::{Statement, bind};
+use crate::tables::signing_keys;
 
 /// Sessions that are looked for at once. The next look begins behind what this one has deleted, which
 /// is still in the index until the transaction ends: a look for each batch would read that again and
@@ -241,9 +242,6 @@ pub fn users(owner: &AsOwner, horizon: &Horizon, batch: u32) -> Result<Purged> {
 /// retired lately, by a day, are not looked at, and none while an older transaction runs.
 const COMMIT_WITHIN: Micros = 86_400 * clock::SECOND;
 
-static LOCK_KEYS: Statement =
-    Statement::new("LOCK TABLE dialstack.signing_keys IN SHARE ROW EXCLUSIVE MODE");
-
 static OLD_KEYS: Statement = Statement::new(
     "SELECT kid, key_number, retired_at, state = 'revoked' FROM dialstack.signing_keys \
            WHERE (state = 'revoked' AND revoked_at < $1) \
@@ -294,7 +292,7 @@ pub fn keys(owner: &AsOwner, horizon: &Horizon, purged: bool) -> Result<u64> {
     if !old()?.iter().any(wanted) {
         return Ok(0);
     }
-    LOCK_KEYS.execute(owner, &[])?;
+    signing_keys::lock(owner)?;
     let mut deleted = 0;
     for key in old()?.into_iter().filter(wanted) {
         if key.revoked || !is_needed(owner, &key)? {

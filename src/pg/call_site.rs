@@ -14,8 +14,9 @@ use crate::pg::clock::Micros;
 
 /// How long an answer holds.
 pub trait Validity: Copy {
-    /// Whether the answer holds in a statement that began at this time. Pending invalidations have been accepted.
-    fn holds(&self, statement: Micros) -> bool;
+    /// Whether the answer holds in a statement and transaction of which the later began at this time. Pending
+    /// invalidations have been accepted.
+    fn holds_at(&self, began: Micros) -> bool;
 }
 
 /// What one place in a query remembers, in memory that lives as long as the place.
@@ -31,6 +32,7 @@ mod bare {
     unsafe extern "C-unwind" {
         pub(super) fn AcceptInvalidationMessages();
         pub(super) fn GetCurrentStatementStartTimestamp() -> pg_sys::TimestampTz;
+        pub(super) fn GetCurrentTransactionStartTimestamp() -> pg_sys::TimestampTz;
     }
 }
 
@@ -98,8 +100,9 @@ unsafe fn remembered<V: Validity>(call: pg_sys::FunctionCallInfo) -> Option<Opti
         }
         let site: *const Site<V> = (*function).fn_extra.cast();
         bare::AcceptInvalidationMessages();
-        let statement = bare::GetCurrentStatementStartTimestamp();
-        (*site).validity.holds(statement).then_some((*site).answer)
+        let began = bare::GetCurrentStatementStartTimestamp()
+            .max(bare::GetCurrentTransactionStartTimestamp());
+        (*site).validity.holds_at(began).then_some((*site).answer)
     }
 }
 

@@ -20,7 +20,7 @@ const UNIX_OFFSET_SECONDS: i64 = 946_684_800;
 pub const SECOND: i64 = 1_000_000;
 
 /// Microseconds in a day.
-const DAY: i64 = 86_400 * SECOND;
+pub const DAY: i64 = 86_400 * SECOND;
 
 /// What the clock says now, not at the transaction's start.
 pub fn now() -> Micros {
@@ -35,10 +35,14 @@ pub fn latency(began: Micros) -> i32 {
         .max(0)
 }
 
-/// When the running statement began.
-pub fn statement() -> Micros {
-    // SAFETY: reads a variable of the backend.
-    unsafe { pg_sys::GetCurrentStatementStartTimestamp() }
+/// When the running statement or its transaction began, whichever is later: inside a procedure the statement's
+/// start stands still over a COMMIT.
+pub fn began() -> Micros {
+    // SAFETY: reads variables of the backend.
+    unsafe {
+        pg_sys::GetCurrentStatementStartTimestamp()
+            .max(pg_sys::GetCurrentTransactionStartTimestamp())
+    }
 }
 
 /// The month of a moment in UTC, 1 to 12.

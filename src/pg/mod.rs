@@ -5,6 +5,7 @@ pub mod call_site;
 pub mod catalog;
 pub mod clock;
 pub mod datum;
+pub mod deadline;
 pub mod random;
 pub mod relcache;
 pub mod roles;

@@ -24,9 +24,11 @@ pub struct AsRole {
 
 impl AsRole {
     /// Switches to a role that is not ours, for its own tables: with every restriction that
-    /// maintenance commands put on the code of a table's owner.
+    /// maintenance commands put on the code of a table's owner, and past policies that are forced on
+    /// the owner, as when the server looks up a foreign key.
     pub fn enter(role: pg_sys::Oid) -> Self {
-        Self::switch(role, pg_sys::SECURITY_RESTRICTED_OPERATION)
+        let restrictions = pg_sys::SECURITY_RESTRICTED_OPERATION | pg_sys::SECURITY_NOFORCE_RLS;
+        Self::switch(role, restrictions)
     }
 
     fn switch(role: pg_sys::Oid, restrictions: u32) -> Self {
@@ -94,9 +96,16 @@ impl AsOwner {
         Ok(owner)
     }
 }
-/// Whether the current user may execute this function of ours, which takes no argument; `None` if there is no such
+
+/// The role whose privileges count now.
+pub fn current_user() -> pg_sys::Oid {
+    // SAFETY: reads a variable of the backend.
+    unsafe { pg_sys::GetUserId() }
+}
+
+/// True if the role may execute this function of the extension, which takes no argument; `None` if there is no such
 /// function.
-pub fn may_execute(function: &CStr) -> Option<bool> {
+pub fn may_execute(role: pg_sys::Oid, function: &CStr) -> Option<bool> {
     // SAFETY: look-ups by name in the server's caches, which answer an unknown name with InvalidOid; the list of
     // types lives in the current memory context.
     unsafe {
@@ -113,11 +122,11 @@ pub fn may_execute(function: &CStr) -> Option<bool> {
         if oid == pg_sys::InvalidOid {
             return None;
         }
-        let (user, mode) = (pg_sys::GetUserId(), pg_sys::ACL_EXECUTE as pg_sys::AclMode);
+        let mode = pg_sys::ACL_EXECUTE as pg_sys::AclMode;
         #[cfg(feature = "pg15")]
-        let result = pg_sys::pg_proc_aclcheck(oid, user, mode);
+        let result = pg_sys::pg_proc_aclcheck(oid, role, mode);
         #[cfg(not(feature = "pg15"))]
-        let result = pg_sys::object_aclcheck(pg_sys::ProcedureRelationId, oid, user, mode);
+        let result = pg_sys::object_aclcheck(pg_sys::ProcedureRelationId, oid, role, mode);
         Some(result == pg_sys::AclResult::ACLCHECK_OK)
     }
 }

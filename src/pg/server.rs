@@ -1,10 +1,11 @@
 //! Functions of the server that pgrx has no bindings for. Each has the same form in every version
 //! that we build for.
 
-use std::ffi::{c_char, c_int};
+use std::ffi::{c_char, c_int, c_void};
 
 use pgrx::pg_sys;
 use pgrx::pg_sys::ffi::pg_guard_ffi_boundary;
+use pgrx::pg_sys::panic::ErrorReport;
 
 /// The object id of `pg_policy`, which is the same in every version.
 pub const POLICY_RELATION: pg_sys::Oid = pg_sys::Oid::from_u32(3256);
@@ -32,6 +33,11 @@ mod raw {
             by_value: bool,
             length: c_int,
         ) -> bool;
+        pub fn get_timeout_active(timeout: c_int) -> bool;
+        pub fn get_timeout_finish_time(timeout: c_int) -> pg_sys::TimestampTz;
+        pub fn enable_timeout_at(timeout: c_int, time: pg_sys::TimestampTz);
+        pub fn disable_timeout(timeout: c_int, keep_indicator: bool);
+        pub fn errcode(sqlerrcode: c_int) -> c_int;
     }
 }
 
@@ -39,6 +45,13 @@ mod raw {
 pub fn current_database() -> pg_sys::Oid {
     // SAFETY: a variable of the backend, set once at its start.
     unsafe { pg_sys::MyDatabaseId }
+}
+
+/// Raises out of memory (53200) unless the server can get so many bytes now. An allocation of Rust that fails ends
+/// the process, and with it every connection of the server; so what takes much asks here first.
+pub fn ensure_memory(bytes: usize) {
+    // SAFETY: palloc returns memory or raises an ordinary error; nothing keeps what is freed at once.
+    unsafe { pg_sys::pfree(pg_sys::palloc(bytes)) }
 }
 
 /// The object ids of a relation and of all that inherits from it, each of the latter locked.
@@ -64,6 +77,27 @@ pub unsafe fn has_superclass(relation: pg_sys::Oid) -> bool {
     unsafe { pg_guard_ffi_boundary(|| raw::has_superclass(relation)) }
 }
 
+/// The number of `STATEMENT_TIMEOUT`.
+const STATEMENT_TIMEOUT: c_int = 3;
+
+/// Lets the statement timeout cancel the current statement when `choose` says (`None`: never), which is
+/// given when it does so now. Returns that.
+pub fn replace_statement_timeout(
+    choose: impl FnOnce(Option<pg_sys::TimestampTz>) -> Option<pg_sys::TimestampTz>,
+) -> Option<pg_sys::TimestampTz> {
+    // SAFETY: the timer is the server's own, set up when the backend began. None of these raises an
+    // error, so that this may also be called while one unwinds.
+    unsafe {
+        let before = raw::get_timeout_active(STATEMENT_TIMEOUT)
+            .then(|| raw::get_timeout_finish_time(STATEMENT_TIMEOUT));
+        match choose(before) {
+            Some(at) => raw::enable_timeout_at(STATEMENT_TIMEOUT, at),
+            None => raw::disable_timeout(STATEMENT_TIMEOUT, true),
+        }
+        before
+    }
+}
+
 /// The object id of a policy; InvalidOid if there is none of that name.
 ///
 /// # Safety
@@ -85,4 +119,35 @@ pub unsafe fn datum_image_eq(
 ) -> bool {
     // SAFETY: by this function's own contract; an error passes the boundary as a panic.
     unsafe { pg_guard_ffi_boundary(|| raw::datum_image_eq(one, other, by_value, length.into())) }
+}
+
+/// Raises an error with a SQLSTATE that pgrx has no name for: five of A-Z and 0-9.
+///
+/// pgrx raises it, and while it does so the server calls the error context callbacks, of which this adds one.
+pub fn raise_as(report: ErrorReport, state: [u8; 5]) -> ! {
+    // As MAKE_SQLSTATE does it: six bits a character.
+    let code = state.iter().rev().fold(0, |code: usize, character| {
+        (code << 6) | usize::from(character.wrapping_sub(b'0') & 0x3F)
+    });
+    // SAFETY: a plain list of the backend. The entry lies in memory of the transaction, which outlives the error:
+    // to catch it is to set the list back to what it was, and only then does the transaction end.
+    unsafe {
+        let size = size_of::<pg_sys::ErrorContextCallback>();
+        let entry: *mut pg_sys::ErrorContextCallback =
+            pg_sys::MemoryContextAlloc(pg_sys::CurTransactionContext, size).cast();
+        entry.write(pg_sys::ErrorContextCallback {
+            previous: pg_sys::error_context_stack,
+            callback: Some(set_sqlstate),
+            arg: code as *mut c_void,
+        });
+        pg_sys::error_context_stack = entry;
+    }
+    report.report(pgrx::PgLogLevel::ERROR);
+    unreachable!("an error returns to nobody")
+}
+
+/// Called by the server while it raises an error.
+unsafe extern "C-unwind" fn set_sqlstate(code: *mut c_void) {
+    // SAFETY: inside of such a callback there is an error whose code can be set; nothing is raised.
+    unsafe { raw::errcode(code as usize as c_int) };
 }

@@ -29,14 +29,14 @@ pub fn of_session() -> String {
 /// `FETCH_DASHBOARD_FAILED`.
 pub fn check(name: &str, moments: &[Micros]) -> Result<()> {
     for moment in moments {
-        let local = local(name, *moment).ok_or_else(|| {
+        let offset = offset(name, *moment).ok_or_else(|| {
             Error::new(
                 Code::FetchDashboardFailed,
                 "the server does not know the time zone",
             )
             .hint("Give a name like UTC or Europe/Berlin; the view pg_timezone_names lists them.")
         })?;
-        if *moment >= 0 && local.saturating_sub(*moment) % QUARTER != 0 {
+        if *moment >= 0 && offset % QUARTER != 0 {
             return Err(Error::new(
                 Code::FetchDashboardFailed,
                 "the time zone differs from UTC by a part of a quarter of an hour",
@@ -47,13 +47,13 @@ pub fn check(name: &str, moments: &[Micros]) -> Result<()> {
     Ok(())
 }
 
-/// What clocks in the time zone show; `None` where there is no such zone.
-fn local(name: &str, at: Micros) -> Option<Micros> {
+/// How far clocks in the time zone are ahead of UTC; `None` where there is no such zone.
+pub fn offset(name: &str, at: Micros) -> Option<Micros> {
     let arguments = [name.into_datum(), timestamptz_datum(at)];
     PgTryBuilder::new(|| {
         // SAFETY: timestamptz_zone takes a text and a timestamptz and returns a timestamp by value.
         unsafe { pgrx::direct_function_call_as_datum(pg_sys::timestamptz_zone, &arguments) }
-            .map(|local| local.value() as i64)
+            .map(|local| (local.value() as i64).saturating_sub(at))
     })
     // How it refuses a name; nothing else was started.
     .catch_when(PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE, |_| None)

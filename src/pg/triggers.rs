@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::ffi::CStr;
 
 use pgrx::callconv::{BoxRet, FcInfo};
-use pgrx::datum::Datum;
+use pgrx::datum::{Datum, DatumWithOid};
 use pgrx::pgrx_sql_entity_graph::metadata::{
     ArgumentError, ReturnsError, ReturnsRef, SqlMappingRef, SqlTranslatable, TypeOrigin,
 };
@@ -51,6 +51,10 @@ unsafe impl BoxRet for Answer {
 pub struct Change<'call> {
     data: &'call pg_sys::TriggerData,
     table: pg_sys::Oid,
+    owner: pg_sys::Oid,
+    trigger: &'call pg_sys::Trigger,
+    /// Where the old row says that its next version is.
+    next_version: Option<pg_sys::ItemPointerData>,
     arguments: Vec<String>,
     /// The numbers of the columns that CREATE TRIGGER names in UPDATE OF.
     watched: &'call [i16],
@@ -62,7 +66,8 @@ impl Change<'_> {
     pub fn of(call: pg_sys::FunctionCallInfo) -> Option<Self> {
         // SAFETY: the server's own description of the call. Where its context is a TriggerData, that
         // and all that it points to live as long as the call: the trigger with as many arguments, each
-        // of which ends with a NUL, and columns as it says, and the table's description.
+        // of which ends with a NUL, and columns as it says, the table with its pg_class row and its
+        // description, and the old row, if there is one, with its header.
         unsafe {
             if !pgrx::trigger_support::called_as_trigger(call) {
                 return None;
@@ -82,6 +87,12 @@ impl Change<'_> {
             Some(Change {
                 data,
                 table: table.rd_id,
+                owner: table.rd_rel.as_ref()?.relowner,
+                trigger,
+                next_version: data
+                    .tg_trigtuple
+                    .as_ref()
+                    .and_then(|row| Some(row.t_data.as_ref()?.t_ctid)),
                 arguments: arguments.collect(),
                 watched,
                 columns: PgTupleDesc::from_pg_unchecked(table.rd_att),
@@ -89,9 +100,34 @@ impl Change<'_> {
         }
     }
 
-    /// The table.
+    /// The table; of a partitioned one the partition that holds the row.
     pub fn table(&self) -> pg_sys::Oid {
         self.table
+    }
+
+    /// The role that owns the table.
+    pub fn owner(&self) -> pg_sys::Oid {
+        self.owner
+    }
+
+    /// Whether the trigger fires before the change is made.
+    pub fn is_before(&self) -> bool {
+        self.data.tg_event & pg_sys::TRIGGER_EVENT_TIMINGMASK == pg_sys::TRIGGER_EVENT_BEFORE
+    }
+
+    /// Whether the trigger fires for UPDATE too.
+    pub fn is_for_update(&self) -> bool {
+        u32::from(self.trigger.tgtype.cast_unsigned()) & pg_sys::TRIGGER_TYPE_UPDATE != 0
+    }
+
+    /// Whether the deleted row lives on in another partition: an UPDATE moved it there. Known only after
+    /// the deletion, when the server has marked the row that it left behind.
+    pub fn moved_away(&self) -> bool {
+        self.next_version
+            .is_some_and(|pg_sys::ItemPointerData { ip_blkid, ip_posid }| {
+                u32::from(ip_posid) == pg_sys::MovedPartitionsOffsetNumber
+                    && (ip_blkid.bi_hi, ip_blkid.bi_lo) == (u16::MAX, u16::MAX)
+            })
     }
 
     /// What happened.
@@ -120,10 +156,21 @@ impl Change<'_> {
         i32::try_from(index + 1).ok()
     }
 
+    /// The numbers of the columns that CREATE TRIGGER names in UPDATE OF.
+    pub fn watched(&self) -> impl Iterator<Item = i32> {
+        self.watched.iter().map(|column| i32::from(*column))
+    }
+
     /// Whether a column is not stored, but computed whenever it is read (PostgreSQL 18).
     pub fn is_virtual(&self, column: i32) -> bool {
         self.attribute(column)
             .is_some_and(|it| it.attgenerated.cast_unsigned() == b'v')
+    }
+
+    /// Whether the new value of a column is computed after the triggers that fire BEFORE the change.
+    pub fn is_computed_later(&self, column: i32) -> bool {
+        let generated = |it: &pg_sys::FormData_pg_attribute| it.attgenerated != 0;
+        self.is_before() && self.attribute(column).is_some_and(generated)
     }
 
     fn attribute(&self, column: i32) -> Option<&pg_sys::FormData_pg_attribute> {
@@ -155,16 +202,34 @@ impl Change<'_> {
         })
     }
 
-    /// Whether the update changed `column` or what the trigger watches: the columns that it names in
-    /// UPDATE OF, or else the whole row. A virtual column changes with any other.
-    pub fn is_changed(&self, column: i32) -> bool {
-        let mut watched = self.watched.iter().map(|column| i32::from(*column));
-        if self.watched.is_empty() || watched.clone().any(|column| self.is_virtual(column)) {
-            return (1..)
-                .take(self.columns.len())
-                .any(|column| self.differs(column));
+    /// A value of the old row with its type and the name of its column; `None` for a column that the
+    /// table has not, and for an event that is not one of a row.
+    pub fn old_value(&self, column: i32) -> Option<(&str, DatumWithOid<'_>)> {
+        let attribute = self.attribute(column)?;
+        if self.data.tg_trigtuple.is_null() {
+            return None;
         }
-        self.differs(column) || watched.any(|column| self.differs(column))
+        let mut null = false;
+        // SAFETY: the row and its description belong together, and live as long as the call; the value
+        // has the column's type.
+        let value = unsafe {
+            let description = self.columns.as_ptr();
+            let row = self.data.tg_trigtuple;
+            let value = pg_sys::SPI_getbinval(row, description, column, &mut null);
+            if null {
+                DatumWithOid::null_oid(attribute.atttypid)
+            } else {
+                DatumWithOid::new(value, attribute.atttypid)
+            }
+        };
+        Some((attribute.name(), value))
+    }
+
+    /// Whether the update changed any column of the row.
+    pub fn row_differs(&self) -> bool {
+        (1..)
+            .take(self.columns.len())
+            .any(|column| self.differs(column))
     }
 
     /// True if an update gave a column another value.
@@ -192,7 +257,8 @@ impl Change<'_> {
         Some(new?.cmp(&old?))
     }
 
-    fn differs(&self, column: i32) -> bool {
+    /// Whether the update gave a column another value.
+    pub fn differs(&self, column: i32) -> bool {
         let (old, new) = (self.data.tg_trigtuple, self.data.tg_newtuple);
         let Some(attribute) = self.attribute(column).filter(|it| !it.attisdropped) else {
             return false;

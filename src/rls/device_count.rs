@@ -3,70 +3,137 @@
 //!
 //! The tables belong to somebody else. Each is counted as its own owner, under a restricted security
 //! context: run as a superuser, the query would execute whatever casts and functions the owner
-//! has put there.
+//! has put there. It goes past the table's policies, also where they are forced, so that the owner needs
+//! no access to ours and no code of a policy runs.
 
 use std::collections::HashMap;
 
+use pgrx::PgSqlErrorCode;
 use pgrx::datum::DatumWithOid;
 use pgrx::pg_sys;
 use pgrx::{Spi, spi};
 use uuid::Uuid;
 
 use crate::error::{Code, Error, Result};
+use crate::pg::clock::{Micros, SECOND};
+use crate::pg::deadline::Deadline;
 use crate::pg::roles::{AsOwner, AsRole};
+use crate::pg::settings::Setting;
 use crate::pg::statements::{Statement, bind};
+use crate::pg::transaction::subtransaction::recovering;
 use crate::service::setup::configuration::Env;
 
-/// The tables that are marked as devices of an environment, with names quoted as SQL needs them. The
-/// triggers of the function are found by index, however many policies and triggers there are.
+/// The longest that the tables of one call may take.
+const MOST: Micros = 2 * SECOND;
+
+/// The tables that are marked as devices of an environment, or of any, with names quoted as SQL needs
+/// them. The triggers of the function are found by index, however many policies and triggers there are.
+/// Their third argument is the column.
 static TABLES: Statement = Statement::new(
-    "SELECT c.relowner, format('%I.%I', n.nspname, c.relname), quote_ident(a.attname), \
+    "SELECT c.oid, c.relowner, format('%I.%I', n.nspname, c.relname), quote_ident(a.attname), \
                  format_type(a.atttypid, NULL) \
             FROM pg_catalog.pg_depend d \
             JOIN pg_catalog.pg_trigger g ON g.oid = d.objid \
             JOIN pg_catalog.pg_class c ON c.oid = g.tgrelid \
             JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
             JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND NOT a.attisdropped \
-           CROSS JOIN decode('00', 'hex') AS e (nd) \
+           CROSS JOIN LATERAL (SELECT convert_to($1, 'UTF8') || e.nd || convert_to($2, 'UTF8') || e.nd \
+                                 FROM decode('00', 'hex') AS e (nd)) AS of (place) \
            WHERE d.refclassid = 'pg_proc'::regclass AND d.classid = 'pg_trigger'::regclass \
              AND d.refobjid = 'dialstack.device_table()'::regprocedure \
-             AND g.tgargs = convert_to($1, 'UTF8') || e.nd || convert_to($2, 'UTF8') || e.nd \
-                            || convert_to(a.attname::text, getdatabaseencoding()) || e.nd \
+             AND ($1 IS NULL OR substr(g.tgargs, 1, octet_length(place)) = place) \
+             AND split_part(encode(g.tgargs, 'escape'), chr(92) || '000', 3) \
+                 = encode(convert_to(a.attname::text, getdatabaseencoding()), 'escape') \
              AND a.atttypid IN ('uuid'::regtype, 'text'::regtype) \
            ORDER BY c.oid",
 );
 
-struct DeviceTable {
+/// A table of devices.
+pub struct DeviceTable {
+    /// Its object id.
+    pub oid: pg_sys::Oid,
     owner: pg_sys::Oid,
     name: String,
     column: String,
     column_type: String,
 }
 
-/// Devices by connected account, of the accounts given.
-pub fn by_account(owner: &AsOwner, env: &Env, accounts: &[Uuid]) -> Result<HashMap<Uuid, i64>> {
+/// The tables of an environment, or of all.
+pub fn tables(owner: &AsOwner, env: Option<&Env>) -> Result<Vec<DeviceTable>> {
+    let arguments = [
+        bind(env.map(|env| env.product.as_str())),
+        bind(env.map(|env| env.env.as_str())),
+    ];
+    TABLES.read(owner, &arguments, |row| {
+        Ok(DeviceTable {
+            oid: row.required(1)?,
+            owner: row.required(2)?,
+            name: row.required(3)?,
+            column: row.required(4)?,
+            column_type: row.required(5)?,
+        })
+    })
+}
+
+/// Devices by connected account, of the accounts given; `None` where a table can't be counted.
+pub fn by_account(
+    owner: &AsOwner,
+    env: &Env,
+    accounts: &[Uuid],
+) -> Result<Option<HashMap<Uuid, i64>>> {
     let mut counts = HashMap::new();
     if accounts.is_empty() {
-        return Ok(counts);
+        return Ok(Some(counts));
     }
-    let arguments = [bind(env.product.as_str()), bind(env.env.as_str())];
-    let tables = TABLES.read(owner, &arguments, |row| {
-        Ok(DeviceTable {
-            owner: row.required(1)?,
-            name: row.required(2)?,
-            column: row.required(3)?,
-            column_type: row.required(4)?,
-        })
-    })?;
     let accounts: Vec<String> = accounts.iter().map(Uuid::to_string).collect();
-    for table in &tables {
-        for (account, count) in count_one(table, &accounts)? {
-            if let Ok(account) = Uuid::parse_str(&account) {
-                *counts.entry(account).or_default() += count;
-            }
+    let tables = tables(owner, Some(env))?;
+    if tables.is_empty() {
+        return Ok(Some(counts));
+    }
+    let Ok(counted) = count(owner, &tables, &accounts)? else {
+        return Ok(None);
+    };
+    for (account, count) in counted {
+        if let Ok(account) = Uuid::parse_str(&account) {
+            *counts.entry(account).or_default() += count;
         }
     }
-    Ok(counts)
+    Ok(Some(counts))
+}
+
+/// Why tables of devices can't be counted.
+pub enum Uncountable {
+    /// They took longer than [`MOST`].
+    Slow,
+    /// An error with this SQLSTATE.
+    Failed(PgSqlErrorCode),
+}
+
+/// Counts the rows of each account, by accounts. Neither an error of the tables, nor a lock on one, nor
+/// code that its owner has put there holds the caller up for longer than a moment.
+pub fn count(
+    owner: &AsOwner,
+    tables: &[DeviceTable],
+    accounts: &[String],
+) -> Result<std::result::Result<Vec<(String, i64)>, Uncountable>> {
+    let deadline = Deadline::within(MOST);
+    let work = || {
+        let _patience = Setting::short_lock_timeout();
+        let mut counted = Vec::new();
+        for table in tables {
+            counted.extend(count_one(table, accounts)?);
+        }
+        deadline.end();
+        Ok(Ok(counted))
+    };
+    recovering(owner, work, |code| match code {
+        // The transaction is lost, or the caller cancelled it.
+        PgSqlErrorCode::ERRCODE_T_R_SERIALIZATION_FAILURE => None,
+        PgSqlErrorCode::ERRCODE_QUERY_CANCELED => {
+            deadline.is_over().then_some(Ok(Err(Uncountable::Slow)))
+        }
+        code => Some(Ok(Err(Uncountable::Failed(code)))),
+    })
 }
 
 /// One grouped query, as the table's owner. The text holds only names that the catalogue quoted;

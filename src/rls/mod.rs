@@ -6,3 +6,4 @@ pub mod device_count;
 pub mod lint;
 pub mod protect;
 pub mod registry;
+pub mod revoke_sessions;

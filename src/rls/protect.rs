@@ -5,15 +5,20 @@
 use std::ffi::CStr;
 
 use pgrx::pg_sys;
+use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::spi::quote_identifier;
+use pgrx::{PgLogLevel, PgSqlErrorCode};
 
 use crate::error::{Code, Error, Result};
 use crate::pg::catalog::relation::{OpenRelation, Policy, RowSecurity};
-use crate::pg::catalog::table::{self, Table};
+use crate::pg::catalog::table::{self, Family, Table};
+use crate::pg::roles::AsOwner;
 use crate::rls::condition::By;
 use crate::rls::ddl::run;
+use crate::rls::lint::checks::unbound_owner;
+use crate::rls::lint::weakness::{FOREIGN_PART, OWNER_NOT_BOUND};
 use crate::rls::registry::{self, ACCESS, OPEN, Registration};
-use crate::service::setup::configuration;
+use crate::service::setup::configuration::{self, Env};
 use crate::service::setup::scopes;
 use crate::session::problem::shown;
 
@@ -23,10 +28,8 @@ const CODE: Code = Code::ProtectFailed;
 pub struct Protection<'a> {
     /// The column that is compared with the session.
     pub column: &'a CStr,
-    /// The product whose sessions reach it.
-    pub product: &'a str,
-    /// Its environment.
-    pub env: &'a str,
+    /// The environment whose sessions reach it.
+    pub env: &'a Env,
     /// What of the session the column is compared with.
     pub by: By,
     /// The only definition whose sessions reach it.
@@ -49,7 +52,7 @@ pub struct Protection<'a> {
 /// permissive policy; `PRODUCT_NOT_FOUND`, `ENV_NOT_FOUND`, `DEFINITION_NOT_FOUND`, `SCOPE_NOT_FOUND`.
 pub fn protect_table(relation: pg_sys::Oid, wanted: &Protection<'_>) -> Result<()> {
     check(wanted)?;
-    let family = table::lock(relation)?;
+    let family = table::lock(relation, CODE)?;
     if wanted.device && !table::column(&family.table, wanted.column)?.exact {
         return Err(Error::new(CODE, "devices can't be counted by this column")
             .hint("The column must be of type uuid or text."));
@@ -61,6 +64,27 @@ pub fn protect_table(relation: pg_sys::Oid, wanted: &Protection<'_>) -> Result<(
         // They are counted with the whole.
         registry::mark_devices(part, None)?;
     }
+    warn_of_gaps(&family)
+}
+
+/// Says what the policies do not reach.
+fn warn_of_gaps(family: &Family) -> Result<()> {
+    let warn = |message: String, detail: String, hint: &str| {
+        ErrorReport::new(PgSqlErrorCode::ERRCODE_WARNING, message, "protect_table")
+            .set_detail(detail)
+            .set_hint(hint)
+            .report(PgLogLevel::WARNING);
+    };
+    let whole = shown(&family.table.name);
+    for part in &family.foreign {
+        let message = format!("{} is guarded through {whole} only", shown(part));
+        let detail = "A foreign table can't have policies of its own.".to_owned();
+        warn(message, detail, FOREIGN_PART.hint);
+    }
+    if let Some(detail) = unbound_owner(&AsOwner::enter()?, family.table.oid)? {
+        let message = format!("the owner of {whole} is not bound by its policies");
+        warn(message, detail, OWNER_NOT_BOUND.hint);
+    }
     Ok(())
 }
 
@@ -70,7 +94,7 @@ pub fn protect_table(relation: pg_sys::Oid, wanted: &Protection<'_>) -> Result<(
 /// # Errors
 /// `PROTECT_FAILED` for a table that is not the caller's.
 pub fn unprotect_table(relation: pg_sys::Oid) -> Result<()> {
-    let family = table::lock(relation)?;
+    let family = table::lock(relation, CODE)?;
     family.all().try_for_each(unprotect)
 }
 
@@ -82,7 +106,7 @@ fn check(wanted: &Protection<'_>) -> Result<()> {
                 .hint("Set by => 'connected_account', or leave device out."),
         );
     }
-    let product_id = configuration::env(wanted.product, wanted.env)?.product_id;
+    let product_id = wanted.env.product_id;
     if let Some(tag) = wanted.tag {
         configuration::definition(&product_id, tag)?;
         if by != By::Identifier {
@@ -107,8 +131,8 @@ fn protect(table: &Table, wanted: &Protection<'_>) -> Result<Registration> {
     let mut registration = Registration {
         column: wanted.column.to_string_lossy().into_owned(),
         by: wanted.by,
-        product: wanted.product.to_owned(),
-        env: wanted.env.to_owned(),
+        product: wanted.env.product.clone(),
+        env: wanted.env.env.clone(),
         tag: wanted.tag.map(str::to_owned),
         scope: wanted.scope.map(str::to_owned),
         open_to: wanted.open_to.clone(),

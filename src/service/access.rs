@@ -1,4 +1,5 @@
-//! Access levels: granting and revoking EXECUTE on our functions and SELECT on our views.
+//! Access levels: granting and revoking EXECUTE on our functions, USAGE on the types that they return, and SELECT on
+//! our views.
 
 use pgrx::pg_sys;
 use pgrx::{Spi, spi};
@@ -60,6 +61,14 @@ static GRANT: Statement = Statement::new(
              AND c.relname = ANY ($4) \
           HAVING count(*) > 0 \
           UNION ALL \
+          SELECT format('GRANT USAGE ON TYPE %s TO %s', \
+                        string_agg(DISTINCT t.oid::regtype::text, ', '), $2::regrole) \
+            FROM pg_catalog.pg_proc p \
+            JOIN pg_catalog.pg_type t ON t.oid = p.prorettype \
+           WHERE p.pronamespace = 'dialstack'::regnamespace AND p.prosrc = ANY ($1) \
+             AND t.typnamespace = 'dialstack'::regnamespace \
+          HAVING count(*) > 0 \
+          UNION ALL \
           SELECT format('GRANT USAGE ON SCHEMA dialstack TO %s', $2::regrole)",
 );
 
@@ -69,6 +78,10 @@ static REVOKE: Statement = Statement::new(
           SELECT format('REVOKE ALL ON %s FROM %s', c.oid::regclass, $1::regrole) \
             FROM pg_catalog.pg_class c \
            WHERE c.relnamespace = 'dialstack'::regnamespace AND c.relkind = 'v' \
+          UNION ALL \
+          SELECT DISTINCT format('REVOKE ALL ON TYPE %s FROM %s', t.oid::regtype, $1::regrole) \
+            FROM pg_catalog.pg_type t, LATERAL aclexplode(t.typacl) a \
+           WHERE t.typnamespace = 'dialstack'::regnamespace AND a.grantee = $1 \
           UNION ALL \
           SELECT format('REVOKE ALL ON SCHEMA dialstack FROM %s', $1::regrole)",
 );

@@ -6,11 +6,11 @@ use serde_json::{Map, Value, json};
 use crate::error::{Code, Coded, Error, Result};
 use crate::pg::clock::{self, Micros};
 use crate::pg::datum::json::JsonText;
+use crate::pg::datum::jsonb::{Bounds, Jsonb};
 use crate::pg::random;
 use crate::pg::roles::AsOwner;
 use crate::service::caller;
 use crate::service::keys::key_ring;
-use crate::service::user_sessions::tokens::check_origin;
 use crate::session::{Span, check_components, check_identifier, resolve_components};
 use crate::tables::activity::Origin;
 use crate::tables::scopes;
@@ -26,12 +26,20 @@ pub const MAX_LIFE: Span = Span {
     micros: 0,
 };
 
+/// What `components` may amount to: a kilobyte for each of the scopes that a product usually has, and more.
+const COMPONENTS: Bounds = Bounds {
+    what: "components",
+    bytes: 64 * 1024,
+    depth: 8,
+    hint: "Name the components that are enabled, and only those.",
+};
+
 /// What an account session is created from.
 pub struct Request<'a> {
     /// Whose session it is: 1 to 255 characters.
     pub account: &'a str,
     /// Which scopes of the product are enabled; all of them if absent.
-    pub components: Option<JsonText>,
+    pub components: Option<Jsonb<'a>>,
     /// The product; may be left out where the environment is known without it.
     pub product: Option<&'a str>,
     /// The environment; may be left out where it is the only one, or an API key is for one.
@@ -66,13 +74,12 @@ pub fn create(request: Request<'_>) -> Result<AccountSession> {
     if let Some(identifier) = request.identifier {
         check_identifier("identifier", identifier).coded(CODE)?;
     }
-    check_origin(&request.origin, CODE)?;
     let env = caller.env(request.product, request.env, CODE)?;
     let now = clock::now();
     let expires_at = expiry(request.expires_in, now)?;
     let given = request
         .components
-        .map(|text| text.parse())
+        .map(|given| given.parse(&COMPONENTS))
         .transpose()
         .coded(CODE)?;
     let known = scopes::names(&AsOwner::enter()?, &env.product_id)?;

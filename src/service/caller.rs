@@ -3,13 +3,14 @@
 use std::ffi::CStr;
 use std::rc::Rc;
 
+use pgrx::pg_sys;
 use uuid::Uuid;
 
 use crate::error::{Code, Error, Result};
 use crate::guc;
 use crate::pg::clock;
 use crate::pg::relcache;
-use crate::pg::roles::{AsOwner, may_execute};
+use crate::pg::roles::{AsOwner, current_user, may_execute};
 use crate::pg::statements::{Statement, bind};
 use crate::service::setup::configuration::{self, Env};
 use crate::tables::api_keys;
@@ -226,10 +227,7 @@ impl Caller {
     pub fn env(&self, product: Option<&str>, env: Option<&str>, code: Code) -> Result<Rc<Env>> {
         match self {
             Caller::Key(key) => key.env_if(product, env),
-            Caller::Server => match (product, env) {
-                (Some(product), Some(env)) => configuration::env(product, env),
-                _ => only_env(product, env, code),
-            },
+            Caller::Server => only_env(product, env, code),
         }
     }
 
@@ -255,28 +253,49 @@ impl Caller {
     }
 }
 
+/// One more than are named in an error.
 static ENVS: Statement = Statement::new(
-    "SELECT e.env_id FROM dialstack.environments e \
+    "SELECT e.env_id, p.product, e.env FROM dialstack.environments e \
             JOIN dialstack.products p USING (product_id) \
-           WHERE ($1 IS NULL OR p.product = $1) AND ($2 IS NULL OR e.env = $2) LIMIT 2",
+           WHERE ($1 IS NULL OR p.product = $1) AND ($2 IS NULL OR e.env = $2) \
+           ORDER BY p.product, e.env LIMIT 11",
 );
 
-fn only_env(product: Option<&str>, env: Option<&str>, code: Code) -> Result<Rc<Env>> {
+/// The environment named, where both names are given; without names the only one there is.
+///
+/// # Errors
+/// `PRODUCT_NOT_FOUND`, `ENV_NOT_FOUND`; `code` where several are meant.
+pub fn only_env(product: Option<&str>, env: Option<&str>, code: Code) -> Result<Rc<Env>> {
+    if let (Some(product), Some(env)) = (product, env) {
+        return configuration::env(product, env);
+    }
     if let Some(product) = product {
         configuration::product_id(product)?;
     }
     let owner = AsOwner::enter()?;
     let found = ENVS.read(&owner, &[bind(product), bind(env)], |row| {
-        row.required::<i32>(1)
+        let names: [String; 2] = [row.required(2)?, row.required(3)?];
+        Ok((row.required::<i32>(1)?, names))
     })?;
-    match found[..] {
-        [env_id] => configuration::env_by_id(env_id)?.ok_or_else(no_env),
+    match &found[..] {
+        [(env_id, _)] => configuration::env_by_id(*env_id)?.ok_or_else(no_env),
         [] => Err(no_env()),
-        _ => Err(Error::new(
-            code,
-            "product and env are needed: there are several environments",
-        )
-        .hint("Name both, or present an API key, which is for one.")),
+        several => {
+            let mut names: Vec<String> = several
+                .iter()
+                .map(|(_, [product, env])| format!("{env} of {product}"))
+                .take(10)
+                .collect();
+            if several.len() > names.len() {
+                names.push("and more".to_owned());
+            }
+            Err(Error::new(
+                code,
+                "product and env are needed: there are several environments",
+            )
+            .detail(format!("There are {}.", names.join(", ")))
+            .hint("Name both, or present an API key, which is for one."))
+        }
     }
 }
 
@@ -313,11 +332,19 @@ impl Level {
 /// # Errors
 /// `JWT_NOT_AVAILABLE` where this database lacks the functions that mark the levels.
 pub fn has_level(level: Level) -> Result<bool> {
+    role_has_level(current_user(), level)
+}
+
+/// Whether a role has this level, or a higher one.
+///
+/// # Errors
+/// As [`has_level`].
+pub fn role_has_level(role: pg_sys::Oid, level: Level) -> Result<bool> {
     // Accepts invalidations: a level that was just granted or revoked counts.
     relcache::epoch();
     let mut has = false;
     for marked in Level::ALL.iter().filter(|marked| **marked >= level) {
-        has |= may_execute(marked.marker()).ok_or_else(|| {
+        has |= may_execute(role, marked.marker()).ok_or_else(|| {
             Error::new(
                 Code::JwtNotAvailable,
                 "the functions of the extension are not in this database",

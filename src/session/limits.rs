@@ -1,4 +1,4 @@
-//! Pages of lists, and room for one more session.
+//! Pages of lists, room for one more session, and how much of a user agent is kept.
 
 use super::definition::OnLimit;
 use super::problem::Problem;
@@ -44,6 +44,17 @@ impl Page {
     }
 }
 
+/// Longest user agent that is kept, in characters.
+const MAX_USER_AGENT: usize = 1_000;
+
+/// The part of a user agent that is kept: its first 1,000 characters. A browser's header refuses no call.
+pub fn cut_user_agent(text: &str) -> &str {
+    match text.char_indices().nth(MAX_USER_AGENT) {
+        Some((end, _)) => &text[..end],
+        None => text,
+    }
+}
+
 /// What has to happen before one session is added.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Room {
@@ -75,6 +86,14 @@ pub fn room(living: i64, max: Option<i32>, on_limit: OnLimit) -> Room {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_long_user_agent_is_cut_between_two_characters() {
+        for short in ["", "Firefox", &"é".repeat(MAX_USER_AGENT)] {
+            assert_eq!(cut_user_agent(short), short);
+        }
+        assert_eq!(cut_user_agent(&"é".repeat(1_500)), "é".repeat(1_000));
+    }
 
     #[test]
     fn pages_count_from_one() {

@@ -9,6 +9,8 @@
 pub mod conversion;
 pub mod data;
 pub mod definition;
+#[cfg(test)]
+mod fuzz;
 pub mod lifetimes;
 pub mod limits;
 pub mod name;
@@ -19,17 +21,19 @@ pub mod schema;
 pub mod scopes;
 pub mod selector;
 pub mod series;
+pub mod validity;
 pub mod verdict;
 
 pub use data::{MAX_DATA_BYTES, check_data};
 pub use definition::{Definition, OnLimit, SelectorForm};
 pub use lifetimes::{Bounds, Lifetimes, ceil_to_second};
-pub use limits::{Page, Room, room};
-pub use name::{check_identifier, check_label, check_name, check_text};
+pub use limits::{Page, Room, cut_user_agent, room};
+pub use name::{check_identifier, check_label, check_length, check_name, check_text};
 pub use period::{Period, Span};
 pub use problem::Problem;
 pub use rotation::{Decision, Rotation, decide};
 pub use schema::{CompiledSchema, normalize};
 pub use scopes::{check_components, resolve_components};
 pub use selector::Selector;
+pub use validity::Validity;
 pub use verdict::{Expected, Facts, Reason, judge};

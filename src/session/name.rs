@@ -66,7 +66,11 @@ pub fn check_text(what: &'static str, value: &str, max_chars: usize) -> Result<(
     Ok(())
 }
 
-fn check_length(what: &str, value: &str, max_chars: usize) -> Result<(), Problem> {
+/// Accepts a text of at most `max_chars` characters.
+///
+/// # Errors
+/// Names `what` and the rule.
+pub fn check_length(what: &str, value: &str, max_chars: usize) -> Result<(), Problem> {
     if value.chars().nth(max_chars).is_some() {
         return Err(Problem::new(format!(
             "{what} is longer than {max_chars} characters"

@@ -12,7 +12,7 @@ pub struct Rotation {
     pub stored: u32,
     /// When the stored generation came to be; none before the first refresh.
     pub rotated_at: Option<i64>,
-    /// Now, read before any lock was waited for: so it may be earlier than `rotated_at`.
+    /// Now, read before any lock was waited for, so it may be a little earlier than `rotated_at`.
     pub now: i64,
     /// How long after a rotation the previous token still gives the current one; 0 turns it off.
     pub reuse_interval: i64,
@@ -40,8 +40,8 @@ pub enum Decision {
 ///
 /// The current generation rotates. So does one ahead of the stored one: it is authentic, and a
 /// failover or a rollback lost the step that made it. The previous one repeats within the reuse
-/// interval, counted from the rotation that superseded it; a caller that waited for that very rotation
-/// is not late. All older ones are reuse.
+/// interval of the rotation that superseded it, on either side: a clock that was set back opens no longer
+/// interval. A caller that waited for that very rotation is not late. All older ones are reuse.
 pub fn decide(r: &Rotation) -> Decision {
     if r.presented >= r.stored {
         return match r.presented.checked_add(1) {
@@ -53,17 +53,12 @@ pub fn decide(r: &Rotation) -> Decision {
     let is_previous = r.stored - r.presented == 1;
     let in_time = r.waited
         || r.rotated_at
-            .is_some_and(|at| within(at, r.now, r.reuse_interval));
+            .is_some_and(|at| r.now.abs_diff(at) < r.reuse_interval.max(0).unsigned_abs());
     if is_previous && r.reuse_interval > 0 && in_time {
         Decision::Repeat
     } else {
         Decision::Reused
     }
-}
-
-/// A `now` before `at` is inside: the caller read it, then waited for the call that rotated.
-fn within(at: i64, now: i64, interval: i64) -> bool {
-    now.saturating_sub(at) < interval
 }
 
 #[cfg(test)]

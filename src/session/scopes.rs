@@ -83,8 +83,10 @@ pub fn resolve_components(
 
 fn is_enabled(name: &str, settings: &Value) -> Result<bool, Problem> {
     let wrong = |what: &str| {
-        Err(Problem::new(format!("component \"{name}\" {what}"))
-            .with_hint(r#"A component is {"enabled": true} or {"enabled": false}."#))
+        Err(
+            Problem::new(format!("component \"{}\" {what}", shown(name)))
+                .with_hint(r#"A component is {"enabled": true} or {"enabled": false}."#),
+        )
     };
     let Some(settings) = settings.as_object() else {
         return wrong("must be a JSON object");

@@ -8,6 +8,7 @@ use crate::pg::clock::{self, Micros, timestamptz};
 use crate::pg::datum::uuid::pg_uuid;
 use crate::pg::roles::AsOwner;
 use crate::pg::statements::{Statement, bind};
+use crate::session::cut_user_agent;
 use crate::tables::session_users::UserKey;
 
 /// Where a request came from, as far as the application says, and with which API key.
@@ -15,7 +16,7 @@ use crate::tables::session_users::UserKey;
 pub struct Origin<'a> {
     /// Address of the user.
     pub ip: Option<&'a Inet>,
-    /// User agent of the user.
+    /// User agent of the user, of at most 1,000 characters.
     pub user_agent: Option<&'a str>,
     /// The API key that the caller presents.
     pub api_key_id: Option<Uuid>,
@@ -29,6 +30,15 @@ impl Origin<'_> {
         api_key_id: None,
     };
 
+    /// From this user, as the application says.
+    pub fn of_user<'a>(ip: Option<&'a Inet>, user_agent: Option<&'a str>) -> Origin<'a> {
+        Origin {
+            ip,
+            user_agent: user_agent.map(cut_user_agent),
+            api_key_id: None,
+        }
+    }
+
     /// From a caller with this API key, if any.
     pub const fn of_key(api_key_id: Option<Uuid>) -> Origin<'static> {
         Origin {
@@ -38,17 +48,68 @@ impl Origin<'_> {
     }
 }
 
-static NOTE: Statement = Statement::new(
-    "INSERT INTO dialstack.activity \
-              (at, month, session_id, env_id, definition_id, kind, operation, status, reason, \
-               subject, ip, user_agent, latency_us) \
-          VALUES ($1, $2, $3, $4, $5, 'user', $6, \
-                  CASE WHEN $7 IS NULL THEN 'success' ELSE 'fail' END, $7, $8, $9, $10, $11)",
+/// Notes an operation that changed no session.
+macro_rules! note {
+    ($condition:literal) => {
+        Statement::new(concat!(
+            "INSERT INTO dialstack.activity \
+                  (at, month, session_id, env_id, definition_id, kind, operation, status, reason, \
+                   subject, ip, user_agent, latency_us) \
+             SELECT $1, $2, $3, $4, $5, 'user', $6, \
+                    CASE WHEN $7 IS NULL THEN 'success' ELSE 'fail' END, $7, $8, $9, $10, $11",
+            $condition
+        ))
+    };
+}
+
+static NOTE: Statement = note!("");
+
+/// Only where fewer than ten of the twenty rows that the user got last in an hour are refused refreshes: a caller that
+/// presents dead tokens again and again must not fill the disk.
+static NOTE_REFUSED_REFRESH: Statement = note!(
+    " WHERE (SELECT count(*) \
+               FROM (SELECT operation, status FROM dialstack.activity \
+                      WHERE month = $2 AND env_id = $4 AND subject = $8 \
+                        AND at > $1 - interval '1 hour' \
+                      ORDER BY at DESC LIMIT 20) a \
+              WHERE operation = 'refresh' AND status = 'fail') < 10"
 );
 
 /// Notes an operation (`verify` or `refresh`) on a user session that did not change it; `refused` says why it
 /// failed.
 pub fn note(
+    session_id: &Uuid,
+    user: UserKey<'_>,
+    operation: &'static str,
+    refused: Option<&'static str>,
+    began: Micros,
+    origin: Origin<'_>,
+) -> Result<()> {
+    add(&NOTE, session_id, user, operation, refused, began, origin)
+}
+
+/// Notes that a refresh token was refused, unless that was noted of the user's tokens ten times lately.
+pub fn note_refused_refresh(
+    session_id: &Uuid,
+    user: UserKey<'_>,
+    reason: &'static str,
+    began: Micros,
+    origin: Origin<'_>,
+) -> Result<()> {
+    let statement = &NOTE_REFUSED_REFRESH;
+    add(
+        statement,
+        session_id,
+        user,
+        "refresh",
+        Some(reason),
+        began,
+        origin,
+    )
+}
+
+fn add(
+    statement: &'static Statement,
     session_id: &Uuid,
     user: UserKey<'_>,
     operation: &'static str,
@@ -69,5 +130,7 @@ pub fn note(
         bind(origin.user_agent),
         bind(clock::latency(began)),
     ];
-    NOTE.execute(&AsOwner::enter()?, &arguments).map(|_| ())
+    statement
+        .execute(&AsOwner::enter()?, &arguments)
+        .map(|_| ())
 }

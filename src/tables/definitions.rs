@@ -199,6 +199,11 @@ static LOCK: Statement = Statement::new(
            WHERE product_id = $1 AND tag = $2 FOR UPDATE",
 );
 
+static NUMBERS: Statement = Statement::new(
+    "SELECT definition_id FROM dialstack.session_definitions \
+           WHERE product_id = $1 ORDER BY definition_id",
+);
+
 static DELETE: Statement = Statement::new(
     "DELETE FROM dialstack.session_definitions WHERE product_id = $1 AND tag = $2 \
           RETURNING definition_id",
@@ -225,6 +230,11 @@ pub fn list(
     tag: Option<&str>,
 ) -> Result<Vec<DefinitionRow>> {
     SELECT.read(owner, &[bind(uuid(product_id)), bind(tag)], read_row)
+}
+
+/// The numbers of the definitions of a product, in ascending order.
+pub fn numbers(owner: &AsOwner, product_id: &ProductId) -> Result<Vec<i32>> {
+    NUMBERS.read(owner, &[bind(uuid(product_id))], |row| row.required(1))
 }
 
 /// The definition with this tag, locked against other changes until the transaction ends.

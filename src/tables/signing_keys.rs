@@ -77,9 +77,14 @@ pub fn all() -> Result<Vec<Key>> {
     Ok(keys)
 }
 
-/// One change of the ring at a time; readers go on.
+/// One change of the ring at a time; readers go on. Not by a lock of its own table: VACUUM and REINDEX CONCURRENTLY,
+/// which wait for older transactions, would wait for one that waits for them.
 static LOCK: Statement =
-    Statement::new("LOCK TABLE dialstack.signing_keys IN SHARE ROW EXCLUSIVE MODE");
+    Statement::new("LOCK TABLE dialstack.verdict_invalidation IN SHARE ROW EXCLUSIVE MODE");
+
+/// The table before its indexes, as REINDEX takes them.
+static LOCK_TABLE: Statement =
+    Statement::new("LOCK TABLE dialstack.signing_keys IN ROW EXCLUSIVE MODE");
 
 /// Also those that were pending and have taken over since.
 static RETIRE: Statement = Statement::new(
@@ -105,7 +110,8 @@ static DELETE_KEYS: Statement = Statement::new("DELETE FROM dialstack.signing_ke
 
 /// Keeps others from changing the ring until the transaction ends; readers go on.
 pub fn lock(owner: &AsOwner) -> Result<()> {
-    LOCK.execute(owner, &[]).map(|_| ())
+    LOCK.execute(owner, &[])?;
+    LOCK_TABLE.execute(owner, &[]).map(|_| ())
 }
 
 /// Retires the active key of a purpose.

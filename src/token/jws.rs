@@ -1,6 +1,7 @@
 //! The signed envelope of an access token (RFC 7515, compact), with the one header that is ours.
 
 use jsonwebtoken::{DecodingKey, crypto};
+use p256::ecdsa::Signature;
 
 use super::header::{Header, TYP};
 use super::key_ring::{Algorithm, JwtKey, KeyRing, RingKey};
@@ -13,8 +14,23 @@ pub(super) fn sign(key: &RingKey<JwtKey>, payload: &[u8]) -> Result<String, KeyE
     let signature = crypto::sign(token.as_bytes(), &key.keys.encoding, key.keys.alg.jose())
         .map_err(|_| KeyError::Material)?;
     token.push('.');
-    token.push_str(&signature);
+    match lower_of_two(key.keys.alg, &signature) {
+        Some(lower) => token.push_str(&lower),
+        None => token.push_str(&signature),
+    }
     Ok(token)
+}
+
+/// The other one of the two ES256 signatures (r, s) and (r, n − s), where this is the one with the greater s.
+/// Both are true; only the one with the lower s is ours, so that a token has one spelling.
+fn lower_of_two(alg: Algorithm, signature: &str) -> Option<String> {
+    if alg != Algorithm::Es256 {
+        return None;
+    }
+    let signature = Signature::from_slice(&from_base64url(signature)?).ok()?;
+    signature
+        .normalize_s()
+        .map(|lower| to_base64url(lower.to_bytes()))
 }
 
 /// Checks header and signature; returns the number of the key and the payload, which is authentic.
@@ -35,7 +51,10 @@ pub(super) fn verify(ring: &KeyRing, token: &str) -> Result<(u32, Vec<u8>), Reje
     }
 
     let key = key_of(ring, header)?;
-    if !signature_matches(&key.keys.decoding, key.keys.alg, signing_input, signature) {
+    let alg = key.keys.alg;
+    if !signature_matches(&key.keys.decoding, alg, signing_input, signature)
+        || lower_of_two(alg, signature).is_some()
+    {
         return Err(Rejected::BadSignature);
     }
     let payload = from_base64url(payload).ok_or(Rejected::Malformed("a part is not base64url"))?;

@@ -39,7 +39,7 @@
 //! ## Access token
 //! base64url(header) `.` base64url(claims) `.` base64url(signature), the signature over the ASCII
 //! text before the second dot (RFC 7515, section 5.1); ES256 signatures are `r ‖ s`, 64 bytes
-//! (RFC 7518, section 3.4). At most 8192 bytes, as `tag:jwt` too.
+//! (RFC 7518, section 3.4), of the two true ones that with the lower `s`. At most 8192 bytes, as `tag:jwt` too.
 //!
 //! - header: `{"alg":…,"typ":"at+jwt","kid":…}`, no other member.
 //! - claims, no others, each once: `iss` = `urn:uuid:` + the instance in lower case with hyphens;

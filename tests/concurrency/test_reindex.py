@@ -1,6 +1,7 @@
 """REINDEX locks a table against writing and then each of its indexes. Whoever is going to write must wait for
 it before an index is touched, or both would wait for each other."""
 
+from threading import Event
 from uuid import UUID
 
 import pytest
@@ -84,3 +85,52 @@ def test_a_call_that_waits_for_a_reindex_stands_in_no_index(admin, connect, work
         keeper.execute(f"REINDEX TABLE dialstack.{table}")
 
     waiting.result()
+
+
+def use(connection, shop, stop):
+    """Logs in, refreshes and out again, and now and then makes a key, until `stop` is set. Returns how often."""
+    rounds = 0
+    while not stop.is_set() or not rounds:
+        session = shop.create(connection, f"user_{rounds % 7}")
+        step = refresh(connection, session.refresh_token)
+        assert step.ok and verify(connection, step.token).valid
+        if rounds % 5 == 0:
+            call(connection, "signing_key_rotate", purpose="token")
+        assert shop.revoke_all(connection, f"user_{rounds % 7}") > 0
+        assert verify(connection, step.token).reason == "revoked"
+        rounds += 1
+    return rounds
+
+
+INDEXES = {
+    "sessions": "(env_id, last_seen_at)",
+    "session_users": "(last_seen)",
+    "signing_keys": "(created_at)",
+}
+
+
+@pytest.mark.parametrize("table", INDEXES)
+def test_indexes_are_rebuilt_and_made_under_load(admin, connect, table):
+    admin.execute("CREATE EXTENSION IF NOT EXISTS amcheck")
+    stop = Event()
+    # Each has users of its own, so that nobody else ends their sessions.
+    users = [Background(use, connect(), Shop.make(admin), stop) for _ in range(4)]
+    try:
+        for _ in range(3):
+            admin.execute(f"REINDEX TABLE CONCURRENTLY dialstack.{table}")
+            admin.execute(f"CREATE INDEX CONCURRENTLY added ON dialstack.{table} {INDEXES[table]}")
+            admin.execute("DROP INDEX CONCURRENTLY dialstack.added")
+        admin.execute(f"CREATE INDEX CONCURRENTLY added ON dialstack.{table} {INDEXES[table]}")
+    finally:
+        stop.set()
+        rounds = [user.result() for user in users]
+    assert all(rounds)
+
+    checked = admin.execute(
+        "SELECT bt_index_check(indexrelid, true) FROM pg_index JOIN pg_class c ON c.oid = indexrelid "
+        "JOIN pg_am m ON m.oid = relam WHERE amname = 'btree' AND indrelid = %s::regclass",
+        [f"dialstack.{table}"],
+    ).fetchall()
+    assert len(checked) >= 3
+    assert admin.execute("SELECT * FROM verify_heapam(%s)", [f"dialstack.{table}"]).fetchall() == []
+    admin.execute("DROP INDEX dialstack.added")

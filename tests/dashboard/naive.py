@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 UTC = timezone.utc
 DAY = timedelta(days=1)
+QUARTER = timedelta(minutes=15)
 OPERATIONS = ("create", "verify", "refresh", "extend", "revoke", "reuse", "evict")
 
 
@@ -45,14 +46,21 @@ class Zone:
     def local(self, moment):
         return moment.astimezone(ZoneInfo(self.name))
 
+    def shift(self, moment):
+        return self.local(moment).utcoffset()
+
     def period(self, moment):
         """An hour by the moment it begins, the others by their first day."""
         local = self.local(moment)
         if self.group_by == "hour":
             into = timedelta(
-                minutes=local.minute, seconds=local.second, microseconds=local.microsecond
+                minutes=local.minute % 15, seconds=local.second, microseconds=local.microsecond
             )
-            return moment.astimezone(UTC) - into
+            begins = moment.astimezone(UTC) - into
+            # As far back as the full hour, or the change of the clocks.
+            while self.local(begins).minute and self.shift(begins - QUARTER) == self.shift(begins):
+                begins -= QUARTER
+            return begins
         day = local.date()
         if self.group_by == "week":
             return day - timedelta(days=day.weekday())
@@ -63,7 +71,7 @@ class Zone:
         found, moment = set(), first
         while moment < last:
             found.add(self.period(moment))
-            moment += timedelta(minutes=15)
+            moment += QUARTER
         return sorted(found | {self.period(last)})
 
     def read(self, label):

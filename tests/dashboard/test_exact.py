@@ -18,6 +18,8 @@ ZONES = (
     "Australia/Lord_Howe",
     "America/St_Johns",
     "Pacific/Chatham",
+    "Atlantic/Azores",
+    "America/Havana",
 )
 # As far as the histories reach back.
 OLDEST = timedelta(days=75)

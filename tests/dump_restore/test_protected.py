@@ -5,7 +5,7 @@ from uuid import UUID
 
 import pytest
 from support.cluster import Cluster, as_server
-from support.service import Shop, call
+from support.service import Shop, call, verify
 
 ACCOUNT = UUID(int=1)
 TABLES = {"locks": 3, "cameras": 5, "sensors": 7}
@@ -110,3 +110,38 @@ def test_a_table_that_is_renamed_keeps_what_is_known_of_it(guarded, copy, elsewh
     assert devices(restored, shop) == sum(TABLES.values())
     call(restored, "unprotect_table", relation="things.bolts")
     assert devices(restored, shop) == sum(TABLES.values()) - TABLES["locks"]
+
+
+def restored_as_it_was(guarded, restored):
+    _, original, shop = guarded
+    return (
+        known(restored) == known(original)
+        and devices(restored, shop) == sum(TABLES.values())
+        and weaknesses(restored) == set()
+    )
+
+
+def test_restored_a_section_at_a_time(guarded, copy, elsewhere):
+    with elsewhere.connect() as connection:
+        connection.execute("CREATE ROLE only_here")
+    for section in ("pre-data", "data", "post-data"):
+        restored = copy(restore=[f"--section={section}"])
+    assert restored_as_it_was(guarded, restored)
+
+
+@pytest.mark.parametrize("more", [[], ["-1"]], ids=["each", "at_once"])
+def test_restored_over_what_is_there(guarded, copy, elsewhere, more):
+    _, _, shop = guarded
+    with elsewhere.connect() as connection:
+        connection.execute("CREATE ROLE only_here")
+    before = copy()
+    token = shop.create(before).token
+    assert verify(before, token).valid
+
+    restored = copy(restore=["--clean", "--if-exists", *more])
+
+    assert restored_as_it_was(guarded, restored)
+    # Another identity, which connections of before know too.
+    for connection in (before, restored):
+        assert verify(connection, token).reason == "invalid"
+        assert verify(connection, shop.create(restored).token).valid

@@ -141,6 +141,29 @@ def test_a_statement_that_began_in_time_ends_with_its_identity(world, admin, vis
     assert (session_id(visitor), error(visitor)) == (None, "expired")
 
 
+def test_a_procedure_that_commits_after_the_expiry_goes_on_as_nobody(admin, visit, short):
+    visitor = visit()
+    heard = []
+    visitor.add_notice_handler(lambda notice: heard.append(notice.message_primary))
+    session = short.create(admin, "user_1")
+    keep_presenting(visitor, session.token)
+    visitor.execute(
+        f"""
+        DO $$
+        BEGIN
+            FOR pass IN 1..3 LOOP
+                RAISE NOTICE '%', dialstack.current_identifier();
+                RAISE NOTICE '%', (SELECT dialstack.current_identifier());
+                PERFORM pg_sleep(extract(epoch FROM '{session.expires_at}' - clock_timestamp()) + 0.1);
+                RAISE NOTICE '%', dialstack.current_identifier();
+                COMMIT;
+            END LOOP;
+        END $$
+        """
+    )
+    assert heard == ["user_1"] * 3 + ["<NULL>"] * 6
+
+
 def test_the_end_of_a_session_is_the_end_of_an_opaque_token(world, admin, visitor):
     token = world.account_session(1, expires_in="1 second").client_secret
     keep_presenting(visitor, token)

@@ -211,6 +211,19 @@ def test_a_local_use_that_is_in_vain_warns(visitor, tokens, warnings, case):
     assert warnings == (["25P01"] if in_vain else [])
 
 
+@pytest.mark.parametrize("followed", [True, False])
+def test_a_local_use_in_a_pipeline_warns_only_if_nothing_follows(visitor, tokens, warnings, followed):
+    account = None
+    with visitor.pipeline():
+        visitor.execute(USE.format(token=tokens[1], local="true"))
+        if followed:
+            account = visitor.execute("SELECT dialstack.current_account()")
+    assert account is None or account.fetchone() == ("acct_1",)
+    assert warnings == ([] if followed else ["25P01"])
+    # The next statement is another transaction.
+    assert value(visitor, "SELECT dialstack.current_account()") is None
+
+
 # The session
 
 

@@ -14,7 +14,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from jwcrypto import jwk
-from support.formats import Mint, Ring, b64, compact_json, sha256_hmac, unb64
+from support.formats import Mint, Ring, b64, compact_json, other_signature, sha256_hmac, unb64
 from support.service import Shop, call, info, refresh, value, verify
 
 ALGORITHMS = pytest.mark.parametrize("alg", ["HS256", "EdDSA", "ES256"])
@@ -164,6 +164,13 @@ def test_a_blank_or_der_encoded_ecdsa_signature_is_refused(admin, shop, session,
     assert_invalid(admin, mint.token(sign=lambda text: bytes(64)))
     assert_invalid(admin, mint.token(sign=lambda text: b"\0" * 31 + b"\1" + b"\0" * 31 + b"\1"))
     assert_invalid(admin, mint.token(sign=der))
+
+
+def test_the_other_ecdsa_signature_of_a_token_is_refused(admin, shop, session, signed_with):
+    signed_with("ES256")
+    mint = Mint(Ring(admin), shop, session)
+    assert verify(admin, mint.token()).valid
+    assert_invalid(admin, mint.token(sign=lambda text: other_signature(mint.sign(text))))
 
 
 def test_the_attackers_own_key_inside_the_header_is_not_asked(admin, shop, session, signed_with):

@@ -148,6 +148,10 @@ def test_the_session_data_of_a_row_opens_and_belongs_to_that_row_alone(admin, sh
 # Data as a token carries it, and as it is shown.
 OF_TEXT = '{"n":[1.10,12345678901234567890.5,{"é":"\\"  \\""}],"userId":"user_456"}'
 SHOWN = '{"n": [1.10, 12345678901234567890.5, {"é": "\\"  \\""}], "userId": "user_456"}'
+IN_DETAILS = """
+    SELECT d -> 'latestSessionData'
+      FROM dialstack.session_user_details(%s, %s, 'user_456') AS d
+"""
 
 
 def test_a_refreshed_token_carries_the_same_text_as_the_first(admin, session, ring):

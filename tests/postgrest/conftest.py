@@ -1,6 +1,7 @@
 import json
 from contextlib import contextmanager
 
+import psycopg
 import pytest
 from support import service
 from support.service import call
@@ -51,6 +52,14 @@ def requesting(connection, headers, role=ANONYMOUS, mode="READ ONLY"):
         connection.execute(f"SELECT {each}", [word for pair in settings.items() for word in pair])
         connection.execute("SELECT dialstack.postgrest_pre_request()")
         yield connection
+
+
+@contextmanager
+def unauthorized():
+    """What is done here ends with the error that PostgREST answers with 401."""
+    with pytest.raises(psycopg.DatabaseError, match="^VERIFY_FAILED") as refused:
+        yield refused
+    assert refused.value.sqlstate == "PT401"
 
 
 def bearer(token, scheme="Bearer"):

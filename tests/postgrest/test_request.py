@@ -8,7 +8,7 @@ from psycopg import errors
 from support.service import call, value
 from support.tenants import KINDS, ROWS, owners, present
 
-from conftest import ANONYMOUS, AUTHENTICATOR, MEMBER, bearer, requesting
+from conftest import ANONYMOUS, AUTHENTICATOR, MEMBER, bearer, requesting, unauthorized
 
 EVERY = pytest.mark.parametrize("kind", KINDS)
 MODES = pytest.mark.parametrize("mode", ["READ ONLY", "READ WRITE"])
@@ -40,7 +40,7 @@ def test_the_header_of_our_own_comes_first(authenticator, tenants, kind):
     with requesting(authenticator, headers) as request:
         assert set(owners(request, kind)) == {first.name}
     with (
-        pytest.raises(errors.InsufficientPrivilege),
+        unauthorized(),
         requesting(authenticator, {**bearer(second.tokens[kind]), "x-session-token": "nonsense"}),
     ):
         pass
@@ -97,7 +97,7 @@ def test_a_connection_that_knows_no_headers_has_nobody_there(authenticator):
 
 @pytest.mark.parametrize("headers", ["x", "{", "[]", "null", '"Bearer x"', "5", "[" * 200, "\\"])
 def test_headers_that_are_no_object_are_refused(authenticator, headers):
-    with pytest.raises(errors.InsufficientPrivilege) as refused:
+    with unauthorized() as refused:
         with requesting(authenticator, headers):
             pass
     diagnostic = refused.value.diag
@@ -126,10 +126,9 @@ def test_a_token_that_is_not_good_ends_the_request(authenticator, admin, tenants
     }
     for token, reason in bad.items():
         headers = bearer(token) if header == "authorization" else {header: token}
-        with pytest.raises(errors.InsufficientPrivilege) as refused:
+        with unauthorized() as refused:
             with requesting(authenticator, headers, mode=mode):
                 pass
-        assert refused.value.diag.message_primary.startswith("VERIFY_FAILED")
         assert refused.value.diag.message_detail == f"reason: {reason}"
         assert authenticator.info.transaction_status == psycopg.pq.TransactionStatus.IDLE
 
@@ -201,6 +200,6 @@ def test_a_log_out_by_request(authenticator, admin, tenants):
             call(request, "session_end")
     with requesting(authenticator, headers, mode="READ WRITE") as request:
         assert value(request, "SELECT dialstack.session_end()") == 1
-    with pytest.raises(errors.InsufficientPrivilege):
+    with unauthorized():
         with requesting(authenticator, headers):
             pass

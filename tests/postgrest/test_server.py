@@ -1,5 +1,6 @@
 """PostgREST itself, configured as the manual says."""
 
+import json
 import random
 from concurrent.futures import ThreadPoolExecutor
 
@@ -27,6 +28,14 @@ CREATE FUNCTION tenants.me() RETURNS json LANGUAGE sql STABLE
 AS $$ SELECT json_build_object('role', current_user, 'identifier', dialstack.current_identifier()) $$;
 CREATE FUNCTION tenants.log_out() RETURNS bigint LANGUAGE sql
 AS $$ SELECT dialstack.session_end() $$;
+CREATE FUNCTION tenants.calls() RETURNS text LANGUAGE plpgsql STABLE
+AS $$ BEGIN PERFORM dialstack.require_scope('call_logs'); RETURN 'calls'; END $$;
+CREATE FUNCTION tenants.account(product text, env text) RETURNS text LANGUAGE sql
+AS $$ SELECT client_secret FROM dialstack.account_session_create('acct', product => product, env => env) $$;
+CREATE FUNCTION tenants.key(key text) RETURNS text LANGUAGE plpgsql
+AS $$ BEGIN PERFORM set_config('dialstack_sessions.api_key', key, true); RETURN dialstack.client_session_revoke(gen_random_uuid()); END $$;
+CREATE FUNCTION tenants.log_in(product text, env text, tag text) RETURNS text LANGUAGE sql SECURITY DEFINER
+AS $$ SELECT token FROM dialstack.session_create(product, env, tag, '{{"userId": "one"}}') $$;
 """
 
 
@@ -122,9 +131,43 @@ def test_a_token_that_is_not_good_is_refused(rest, tenants):
     good = tenants.all[0].tokens["user"]
     assert rest.get("/by_user", bearer(good[:-4])).status == 401
     answer = rest.get("/by_user", own(good[:-4]))
-    assert (answer.status, answer.body["code"]) == (403, "42501")
-    assert answer.body["message"].startswith("VERIFY_FAILED")
-    assert answer.body["details"] == "reason: invalid"
+    assert answer.status == 401
+    assert answer.headers["WWW-Authenticate"] == "Bearer"
+    assert answer.body == {
+        "code": "PT401",
+        "message": "VERIFY_FAILED: the token is not valid",
+        "details": "reason: invalid",
+        "hint": "Sign in again.",
+    }
+
+
+def refusal(rest, path, headers=None, **body):
+    """The status of a refused call and the code that its message begins with."""
+    headers = {"Content-Type": "application/json", **(headers or {})}
+    answer = rest.ask("POST", path, headers, json.dumps(body))
+    assert ("WWW-Authenticate" in answer.headers) == (answer.status == 401)
+    return answer.status, answer.body["message"].split(":")[0]
+
+
+@pytest.mark.parametrize("present", [bearer, own])
+def test_refusals_have_the_status_that_fits(rest, tenants, admin, present):
+    user = present(tenants.all[0].tokens["user"])
+    place = {"product": tenants.shop.product, "env": tenants.shop.env}
+    # Nobody is there, and somebody without the scope or the level.
+    assert refusal(rest, "/rpc/calls") == (401, "SCOPE_DISABLED")
+    assert refusal(rest, "/rpc/calls", user) == (403, "SCOPE_DISABLED")
+    assert refusal(rest, "/rpc/log_out") == (401, "VERIFY_FAILED")
+    assert refusal(rest, "/rpc/account", user, **place) == (403, "PERMISSION_DENIED")
+    assert refusal(rest, "/rpc/key", user, key="sk_live_x") == (401, "API_KEY_INVALID")
+    key = call(admin, "api_key_create", **place).api_key
+    assert refusal(rest, "/rpc/key", user, key=key) == (404, "SESSION_NOT_FOUND")
+    missing = {**tenants.shop.place, "env": "nowhere"}
+    assert refusal(rest, "/rpc/log_in", user, **missing) == (404, "ENV_NOT_FOUND")
+
+    limited = Shop.make(admin, max_sessions=1, on_limit="deny")
+    headers = {"Content-Type": "application/json"}
+    assert rest.ask("POST", "/rpc/log_in", headers, json.dumps(limited.place)).status == 200
+    assert refusal(rest, "/rpc/log_in", **limited.place) == (409, "SESSION_LIMIT_REACHED")
 
 
 def test_a_revocation_is_obeyed_by_the_next_request(rest, tenants, admin):
@@ -134,14 +177,14 @@ def test_a_revocation_is_obeyed_by_the_next_request(rest, tenants, admin):
     tenants.shop.revoke(admin, session.session_id)
 
     answer = rest.get("/by_user", bearer(session.token))
-    assert (answer.status, answer.body["details"]) == (403, "reason: revoked")
+    assert (answer.status, answer.body["details"]) == (401, "reason: revoked")
 
 
 def test_a_user_logs_out(rest, tenants, admin):
     session = tenants.shop.create(admin, "tenant-1")
     answer = rest.ask("POST", "/rpc/log_out", bearer(session.token))
     assert (answer.status, answer.body) == (200, 1)
-    assert rest.get("/by_user", bearer(session.token)).status == 403
+    assert rest.get("/by_user", bearer(session.token)).status == 401
 
 
 def test_a_token_of_another_product_is_refused(rest, admin):
@@ -182,7 +225,7 @@ def test_a_revoked_key_is_refused_though_postgrest_still_knows_it(rest, tenants,
     call(admin, "signing_key_revoke", kid=value(admin, kid))
 
     answer = rest.get("/by_user", bearer(token))
-    assert (answer.status, answer.body["details"]) == (403, "reason: invalid")
+    assert (answer.status, answer.body["details"]) == (401, "reason: invalid")
 
 
 def test_many_requests_at_once_see_their_own_rows_only(rest, tenants):
@@ -193,7 +236,7 @@ def test_many_requests_at_once_see_their_own_rows_only(rest, tenants):
         if chance < 0.1:
             return owners(rest, kind) == []
         if chance < 0.2:
-            return rest.get(f"/by_{kind}", own(tenant.tokens[kind][:-4])).status == 403
+            return rest.get(f"/by_{kind}", own(tenant.tokens[kind][:-4])).status == 401
         return owners(rest, kind, own(tenant.tokens[kind])) == [tenant.name] * ROWS
 
     with ThreadPoolExecutor(10) as executor:

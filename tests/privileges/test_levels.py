@@ -137,8 +137,8 @@ def test_public_has_nothing(admin):
         " WHERE relnamespace = 'dialstack'::regnamespace "
         "UNION ALL SELECT a.grantee FROM pg_namespace n, aclexplode(coalesce(nspacl, acldefault('n', nspowner))) a"
         " WHERE nspname = 'dialstack' "
-        "UNION ALL SELECT a.grantee FROM pg_type t, aclexplode(typacl) a"
-        " WHERE typnamespace = 'dialstack'::regnamespace) g WHERE grantee = 0",
+        "UNION ALL SELECT a.grantee FROM pg_type t, aclexplode(coalesce(typacl, acldefault('T', typowner))) a"
+        " WHERE typnamespace = 'dialstack'::regnamespace AND typelem = 0) g WHERE grantee = 0",
     ) == 0
 
 

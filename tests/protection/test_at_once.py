@@ -146,3 +146,38 @@ def test_a_transaction_that_reads_the_table_sees_one_protection_or_the_other(con
 
     _, answers = together([again, read])
     assert answers == {frozenset({1})}
+
+
+def test_the_lint_waits_for_nobody(connect, landlord):
+    table = landlord.table()
+    landlord.protect(landlord.admin, table)
+    other = connect()
+    query = "SELECT weakness FROM dialstack.policy_lint() WHERE relation = %s"
+    oid = value(landlord.admin, "SELECT %s::regclass::oid", table)
+    with other.transaction():
+        other.execute(f"ALTER TABLE {table} RENAME account TO account_2")
+        found = {row.weakness for row in landlord.admin.execute(query, [oid])}
+        assert "busy" in found and "policy_changed" not in found
+    found = {row.weakness for row in landlord.admin.execute(query, [oid])}
+    assert "policy_changed" in found and "busy" not in found
+
+
+def test_columns_are_renamed_while_the_lint_looks(landlord):
+    tables = [landlord.table(f"orders_{n}") for n in range(5)]
+    for table in tables:
+        landlord.protect(landlord.admin, table)
+
+    def rename(connection):
+        for _ in range(40):
+            for table in tables:
+                connection.execute(f"ALTER TABLE {table} RENAME account TO renamed")
+                connection.execute(f"ALTER TABLE {table} RENAME renamed TO account")
+
+    def lint(connection):
+        for _ in range(40):
+            connection.execute("SELECT * FROM dialstack.policy_lint()").fetchall()
+
+    together([rename, lint, lint])
+
+    found = landlord.admin.execute("SELECT weakness FROM dialstack.policy_lint()")
+    assert "policy_changed" not in {row.weakness for row in found}

@@ -60,6 +60,20 @@ def of_jsonb(content):
     return dict(zip(values[: count // 2], values[count // 2 :], strict=True)) if is_object else values
 
 
+# The order of P-256.
+ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+
+
+def other_signature(raw):
+    """(r, n - s) of the ES256 signature (r, s): as true as that one."""
+    return raw[:32] + (ORDER - int.from_bytes(raw[32:], "big")).to_bytes(32, "big")
+
+
+def lower_signature(raw):
+    """The one of the two whose s is lower: the other is refused."""
+    return min(raw, other_signature(raw), key=lambda signature: signature[32:])
+
+
 def derive(key, salt, info, more=b""):
     return HKDF(SHA256(), 32, salt, b"dialstack_sessions/v1/" + info.encode() + more).derive(key)
 
@@ -194,15 +208,18 @@ class Mint:
         """A good token, made by a JOSE library from beginning to end."""
         made = jws.JWS(compact_json(self.claims))
         made.add_signature(self.key.jwk, protected=compact_json(self.header).decode())
-        return made.serialize(compact=True)
+        signed, signature = made.serialize(compact=True).rsplit(".", 1)
+        if self.key.alg == "ES256":
+            signature = b64(lower_signature(unb64(signature)))
+        return f"{signed}.{signature}"
 
     def sign(self, signing_input):
         """The signature over any text, well-formed or not: a library would refuse to make it."""
         if self.key.alg == "HS256":
             return hmac.digest(self.key.material, signing_input, "sha256")
-        return jws.JWSCore(self.key.alg, self.key.jwk, None, b"", algs=[self.key.alg]).engine.sign(
-            self.key.jwk, signing_input
-        )
+        core = jws.JWSCore(self.key.alg, self.key.jwk, None, b"", algs=[self.key.alg])
+        signature = core.engine.sign(self.key.jwk, signing_input)
+        return lower_signature(signature) if self.key.alg == "ES256" else signature
 
     def raw(self, header, payload, sign=None):
         """A token of these bytes, signed as it stands."""

@@ -149,6 +149,8 @@ def _protection(call, place, role):
     call("protect_table", relation=TABLE, column_name="account", **place, open_to=f"{{{role}}}")
     call("policy_lint")
     call("unprotect_table", relation=TABLE)
+    call("revoke_sessions_on", relation=TABLE, identifier_column="account", **place)
+    call("revoke_sessions_off", relation=TABLE)
     call("uuid_or_null", text=str(ACCOUNT))
     call("bigint_or_null", text="7")
     call("integer_or_null", text="seven")

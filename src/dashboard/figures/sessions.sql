@@ -1,28 +1,8 @@
 ,
--- Moments that the figures depend on. A period is named by its beginning in the time zone.
+-- Moments that the figures depend on.
 bounds AS MATERIALIZED (
-    SELECT date_trunc($5, $6, $8) AS first_period,
-           date_trunc($5, $7, $8) AS last_period,
-           date_bin('15 minutes', $4, '2000-01-01 00:00:00+00') + interval '15 minutes' AS quarter_end,
-           date_trunc('day', $4, $8) AS today,
-           date_trunc('week', $4, $8) AS this_week,
-           (date_trunc('day', $4 AT TIME ZONE $8) - interval '6 days') AT TIME ZONE $8 AS week_ago,
+    SELECT date_bin('15 minutes', $4, '2000-01-01 00:00:00+00') + interval '15 minutes' AS quarter_end,
            date_trunc('day', $4 AT TIME ZONE 'UTC') AS utc_day
-),
-periods AS MATERIALIZED (
-    SELECT DISTINCT date_trunc($5, moment, $8) AS period
-      FROM bounds b
-     CROSS JOIN LATERAL (
-               -- Hours begin where the zone's clock says so: at a quarter of an hour.
-               SELECT q AS moment
-                 FROM generate_series(b.first_period, b.last_period, interval '15 minutes') AS q
-                WHERE $5 = 'hour'
-               UNION ALL
-               SELECT l AT TIME ZONE $8
-                 FROM generate_series(date_trunc($5, b.first_period AT TIME ZONE $8),
-                                      date_trunc($5, b.last_period AT TIME ZONE $8),
-                                      ('1 ' || $5)::interval) AS l
-                WHERE $5 <> 'hour') m
 ),
 rolled AS NOT MATERIALIZED (
     SELECT r.grain, r.env_id, r.metric, r.bucket, r.count, r.sum
@@ -63,12 +43,12 @@ happened AS MATERIALIZED (
        AND r.metric IN ('create/success', 'create/fail', 'verify/success', 'verify/fail',
                         'refresh/success', 'refresh/fail', 'extend/success', 'revoke/success', 'revoke/fail',
                         'reuse/success', 'reuse/fail', 'evict/success', 'evict/fail', 'revoked')
-       AND r.bucket >= least(b.first_period, b.week_ago, b.utc_day AT TIME ZONE 'UTC' - interval '59 days')
+       AND r.bucket >= least($5[1], $6[1], b.utc_day AT TIME ZONE 'UTC' - interval '59 days')
     UNION ALL
     SELECT r.metric, r.bucket, r.count, r.sum
       FROM bounds b, rolled r
      WHERE r.grain = 'quarter' AND r.metric = 'ends' AND r.bucket < b.quarter_end
-       AND r.bucket >= least(b.first_period, b.utc_day AT TIME ZONE 'UTC' - interval '59 days')
+       AND r.bucket >= least($5[1], b.utc_day AT TIME ZONE 'UTC' - interval '59 days')
     UNION ALL
     SELECT r.metric, r.bucket, -r.count, -r.sum
       FROM bounds b, rolled r
@@ -79,24 +59,19 @@ happened AS MATERIALIZED (
      WHERE metric LIKE '%/%' OR metric = 'revoked' OR (metric = 'ends' AND at <= $4)
 ),
 in_range AS MATERIALIZED (
-    SELECT h.*, split_part(h.metric, '/', 1) AS operation, h.metric LIKE '%/%' AS is_operation
-      FROM bounds b
-     CROSS JOIN LATERAL (
-               SELECT date_trunc($5, happened.at, $8) AS period, happened.*
-                 FROM happened
-                WHERE happened.at >= b.first_period
-                  -- No period is longer.
-                  AND happened.at < b.last_period + interval '32 days'
-               OFFSET 0) h
-     WHERE h.period <= b.last_period
+    SELECT width_bucket(h.at, $5) AS number, h.*, split_part(h.metric, '/', 1) AS operation,
+           h.metric LIKE '%/%' AS is_operation
+      FROM happened h
+     WHERE h.at >= $5[1] AND h.at < $5[cardinality($5)]
 ),
 series AS (
-    SELECT to_char(period AT TIME ZONE $8, 'YYYY-MM-DD"T"HH24:MI:SS')
+    SELECT to_char(begins AT TIME ZONE $8, 'YYYY-MM-DD"T"HH24:MI:SS')
                || CASE WHEN shift < interval '0' THEN '-' ELSE '+' END
                || to_char(greatest(shift, -shift), 'HH24:MI') AS period,
-           period AS begins, created, expired, revoked, creates, verifies, refreshes, extends, revokes,
+           begins, created, expired, revoked, creates, verifies, refreshes, extends, revokes,
            reuses, evicts
-      FROM (SELECT period, (period AT TIME ZONE $8) - (period AT TIME ZONE 'UTC') AS shift,
+      FROM (SELECT $5[number] AS begins,
+                   ($5[number] AT TIME ZONE $8) - ($5[number] AT TIME ZONE 'UTC') AS shift,
                    coalesce(sum(count) FILTER (WHERE metric = 'create/success'), 0) AS created,
                    coalesce(sum(count) FILTER (WHERE metric = 'ends'), 0) AS expired,
                    coalesce(sum(count) FILTER (WHERE metric = 'revoked'), 0) AS revoked,
@@ -107,10 +82,10 @@ series AS (
                    coalesce(sum(count) FILTER (WHERE operation = 'revoke'), 0) AS revokes,
                    coalesce(sum(count) FILTER (WHERE operation = 'reuse'), 0) AS reuses,
                    coalesce(sum(count) FILTER (WHERE operation = 'evict'), 0) AS evicts
-              FROM (SELECT period, metric, operation, count FROM in_range
+              FROM (SELECT number, metric, operation, count FROM in_range
                      UNION ALL
-                    SELECT period, NULL, NULL, 0 FROM periods) p
-             GROUP BY period) s
+                    SELECT number, NULL, NULL, 0 FROM generate_series(1, cardinality($5) - 1) AS number) p
+             GROUP BY number) s
 ),
 operations AS (
     SELECT coalesce(sum(count), 0) AS total,
@@ -129,16 +104,15 @@ peak_hours AS (
      GROUP BY hour
 ),
 last_week AS (
-    SELECT date, sum(sessions) AS sessions, sum(operations) AS operations
-      FROM (SELECT (h.at AT TIME ZONE $8)::date AS date,
-                   CASE WHEN h.metric = 'create/success' THEN h.count ELSE 0 END AS sessions,
-                   h.count AS operations
-              FROM bounds b, happened h
-             WHERE h.metric LIKE '%/%' AND h.at >= b.week_ago
-               AND (h.at AT TIME ZONE $8)::date <= ($4 AT TIME ZONE $8)::date
+    SELECT ($6[day] AT TIME ZONE $8)::date AS date, sum(sessions) AS sessions, sum(operations) AS operations
+      FROM (SELECT width_bucket(at, $6) AS day,
+                   CASE WHEN metric = 'create/success' THEN count ELSE 0 END AS sessions,
+                   count AS operations
+              FROM happened
+             WHERE metric LIKE '%/%' AND at >= $6[1] AND at < $6[8]
              UNION ALL
-            SELECT ($4 AT TIME ZONE $8)::date - day, 0, 0 FROM generate_series(0, 6) AS day) d
-     GROUP BY date
+            SELECT day, 0, 0 FROM generate_series(1, 7) AS day) d
+     GROUP BY day
 ),
 -- Users active in windows of so many UTC days that end today, and in the windows before those.
 windows AS MATERIALIZED (
@@ -176,16 +150,12 @@ deaths AS (
      WHERE h.metric IN ('ends', 'revoked') AND h.at >= b.begins - interval '30 days'
 ),
 new_users AS (
-    SELECT coalesce(sum(f.count) FILTER (WHERE f.at >= b.today), 0) AS today,
-           coalesce(sum(f.count), 0) AS this_week
-      FROM bounds b
-      LEFT JOIN LATERAL (
-               SELECT r.bucket AS at, r.count FROM rolled r
-                WHERE r.grain = 'quarter' AND r.metric = 'first_seen' AND r.bucket >= b.this_week
-                UNION ALL
-               SELECT c.at, c.count FROM changes c
-                WHERE c.metric = 'first_seen' AND c.at >= b.this_week) f ON true
-     GROUP BY b.today
+    SELECT coalesce(sum(count) FILTER (WHERE at >= $6[7]), 0) AS today,
+           coalesce(sum(count), 0) AS this_week
+      FROM (SELECT bucket AS at, count FROM rolled
+             WHERE grain = 'quarter' AND metric = 'first_seen' AND bucket >= $7
+             UNION ALL
+            SELECT at, count FROM changes WHERE metric = 'first_seen' AND at >= $7) f
 ),
 counts AS (
     SELECT coalesce(sum(count) FILTER (WHERE metric = 'first_seen'), 0) AS users,

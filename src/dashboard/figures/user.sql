@@ -1,48 +1,26 @@
 -- The dashboard of one user, from the activity that is kept. $1: environments; $2: definition;
--- $3: identifier; $4: hour, day, week or month; $5, $6: first and last moment asked for; $7: time zone.
-WITH bounds AS MATERIALIZED (
-    SELECT date_trunc($4, $5, $7) AS first_period, date_trunc($4, $6, $7) AS last_period
-),
-periods AS MATERIALIZED (
-    SELECT DISTINCT date_trunc($4, moment, $7) AS period
-      FROM bounds b
-     CROSS JOIN LATERAL (
-               SELECT q AS moment
-                 FROM generate_series(b.first_period, b.last_period, interval '15 minutes') AS q
-                WHERE $4 = 'hour'
-               UNION ALL
-               SELECT l AT TIME ZONE $7
-                 FROM generate_series(date_trunc($4, b.first_period AT TIME ZONE $7),
-                                      date_trunc($4, b.last_period AT TIME ZONE $7),
-                                      ('1 ' || $4)::interval) AS l
-                WHERE $4 <> 'hour') m
-),
-logs AS MATERIALIZED (
-    SELECT l.period, extract(hour FROM l.at AT TIME ZONE $7)::integer AS hour, l.status, l.latency_us
-      FROM bounds b
-     CROSS JOIN LATERAL (
-               SELECT date_trunc($4, a.at, $7) AS period, a.at, a.status, a.latency_us
-                 FROM dialstack.activity a
-                WHERE a.env_id = ANY ($1) AND a.definition_id = $2 AND a.subject = $3
-                  AND a.at >= b.first_period
-                  -- No period is longer.
-                  AND a.at < b.last_period + interval '32 days'
-               OFFSET 0) l
-     WHERE l.period <= b.last_period
+-- $3: identifier; $4: beginnings of the periods, and the end of the last; $5: time zone.
+WITH logs AS MATERIALIZED (
+    SELECT width_bucket(a.at, $4) AS number, extract(hour FROM a.at AT TIME ZONE $5)::integer AS hour,
+           a.status, a.latency_us
+      FROM dialstack.activity a
+     WHERE a.env_id = ANY ($1) AND a.definition_id = $2 AND a.subject = $3
+       AND a.at >= $4[1] AND a.at < $4[cardinality($4)]
 ),
 series AS (
-    SELECT to_char(period AT TIME ZONE $7, 'YYYY-MM-DD"T"HH24:MI:SS')
+    SELECT to_char(begins AT TIME ZONE $5, 'YYYY-MM-DD"T"HH24:MI:SS')
                || CASE WHEN shift < interval '0' THEN '-' ELSE '+' END
                || to_char(greatest(shift, -shift), 'HH24:MI') AS date,
-           period AS begins, operations, successful, timed, latency
-      FROM (SELECT period, (period AT TIME ZONE $7) - (period AT TIME ZONE 'UTC') AS shift,
+           begins, operations, successful, timed, latency
+      FROM (SELECT $4[number] AS begins,
+                   ($4[number] AT TIME ZONE $5) - ($4[number] AT TIME ZONE 'UTC') AS shift,
                    count(status) AS operations,
                    count(*) FILTER (WHERE status = 'success') AS successful,
                    count(latency_us) AS timed, avg(latency_us) AS latency
-              FROM (SELECT period, status, latency_us FROM logs
+              FROM (SELECT number, status, latency_us FROM logs
                      UNION ALL
-                    SELECT period, NULL, NULL FROM periods) p
-             GROUP BY period) s
+                    SELECT number, NULL, NULL FROM generate_series(1, cardinality($4) - 1) AS number) p
+             GROUP BY number) s
 )
 SELECT (SELECT jsonb_build_object(
                    'totalLogs', count(*),

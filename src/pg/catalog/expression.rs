@@ -5,13 +5,20 @@ use std::ffi::{CString, c_void};
 use std::ptr;
 
 use pgrx::pg_sys::NodeTag;
-use pgrx::{FromDatum, IntoDatum, PgList, pg_sys};
+use pgrx::{FromDatum, IntoDatum, PgList, PgMemoryContexts, pg_sys};
 
 use super::relation::OpenRelation;
 
 /// An expression tree as the catalogue keeps it. Only a column of type `pg_node_tree` yields one: that
 /// type's input function refuses every text, so the server made what is in it.
 pub struct StoredExpression(CString);
+
+/// The most levels of nodes and lists that are read: far from the end of the server's stack, and some
+/// sixty sub-selects in each other.
+const MAX_DEPTH: usize = 400;
+
+/// The most bytes of a tree as text that are read.
+const MAX_BYTES: usize = 1 << 20;
 
 impl FromDatum for StoredExpression {
     unsafe fn from_polymorphic_datum(
@@ -36,28 +43,54 @@ impl IntoDatum for StoredExpression {
 }
 
 impl StoredExpression {
-    /// Hands the root of the tree to `read`.
+    /// Whether the tree is small enough to be read. The server writes nodes in braces and lists in
+    /// parentheses, and a backslash before any of these that means itself.
+    fn is_readable(&self) -> bool {
+        let text = self.0.as_bytes();
+        let (mut depth, mut at) = (0_usize, 0);
+        while let Some(byte) = text.get(at) {
+            match byte {
+                b'{' | b'(' => depth += 1,
+                b'}' | b')' => depth = depth.saturating_sub(1),
+                b'\\' => at += 1,
+                _ => {}
+            }
+            if depth > MAX_DEPTH {
+                return false;
+            }
+            at += 1;
+        }
+        text.len() <= MAX_BYTES
+    }
+
+    /// Hands the root of the tree to `read`; `None` where the tree is too deep or too large for that.
     pub fn read<T>(&self, read: impl for<'tree> FnOnce(Node<'tree>) -> T) -> Option<T> {
-        // SAFETY: the server wrote the text for this very function. The nodes lie in the current memory
-        // context, which outlives this call; `read` cannot keep them.
-        let root = unsafe {
-            pg_sys::stringToNode(self.0.as_ptr())
-                .cast::<pg_sys::Node>()
-                .as_ref()
-        };
-        root.map(|root| read(Node(root)))
+        if !self.is_readable() {
+            return None;
+        }
+        // SAFETY: the server wrote the text for this very function. The nodes lie in a memory context
+        // that outlives `read`, which cannot keep them.
+        unsafe {
+            PgMemoryContexts::new("expression").switch_to(|_| {
+                let root = pg_sys::stringToNode(self.0.as_ptr());
+                let root = root.cast::<pg_sys::Node>().as_ref();
+                root.map(|root| read(Node(root)))
+            })
+        }
     }
 
     /// Whether this is what the SQL expression `condition` would be stored as, were it the condition of
-    /// a policy of the table today. False for a table that is gone, and for what is no expression.
+    /// a policy of the table today. False for what is no expression, and for one that is not read.
     ///
     /// # Panics
     /// With the server's error where `condition` is not valid for the table.
-    pub fn is(&self, relation: pg_sys::Oid, condition: &str) -> bool {
-        let select = CString::new(format!("SELECT {condition}"));
-        let (Ok(select), Some(table)) = (select, OpenRelation::open(relation)) else {
+    pub fn is(&self, table: &OpenRelation, condition: &str) -> bool {
+        let Ok(select) = CString::new(format!("SELECT {condition}")) else {
             return false;
         };
+        if !self.is_readable() {
+            return false;
+        }
         // SAFETY: what CREATE POLICY does. The relation is open and locked while names are looked up; a
         // statement that is no SELECT, or selects nothing, is not looked into. The trees lie in the
         // current memory context, and comparing them leaves out where in the text a node stood.
@@ -241,9 +274,6 @@ impl<'tree> Node<'tree> {
     }
 
     /// The nodes right below, lists among them.
-    ///
-    /// # Panics
-    /// With the server's error where the tree is deeper than its stack allows.
     pub fn children(self) -> Vec<Node<'tree>> {
         let mut children: Vec<Node<'tree>> = Vec::new();
         let context = (&raw mut children).cast::<c_void>();

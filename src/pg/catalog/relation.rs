@@ -32,9 +32,35 @@ pub struct RowSecurity {
 impl OpenRelation {
     /// Opens a relation; `None` where there is none of this number. Waits for the lock.
     pub fn open(relation: pg_sys::Oid) -> Option<Self> {
-        // SAFETY: inside a transaction, as every SQL function is; a number that is no relation's is
-        // answered with NULL.
-        NonNull::new(unsafe { pg_sys::try_relation_open(relation, LOCK) }).map(OpenRelation)
+        Self::open_locked(relation, true)
+    }
+
+    /// Opens a relation whose lock is free now; `None` where it is not, or there is no such relation.
+    pub fn open_now(relation: pg_sys::Oid) -> Option<Self> {
+        Self::open_locked(relation, false)
+    }
+
+    fn open_locked(relation: pg_sys::Oid, wait: bool) -> Option<Self> {
+        // SAFETY: inside a transaction, as every SQL function is. Any number may be locked: one that is no
+        // relation's is answered with NULL, and its lock is released with the transaction.
+        let opened = unsafe {
+            if !wait && !pg_sys::ConditionalLockRelationOid(relation, LOCK) {
+                return None;
+            }
+            let lock = if wait {
+                LOCK
+            } else {
+                pg_sys::NoLock as pg_sys::LOCKMODE
+            };
+            pg_sys::try_relation_open(relation, lock)
+        };
+        NonNull::new(opened).map(OpenRelation)
+    }
+
+    /// The role that owns it.
+    pub fn owner(&self) -> pg_sys::Oid {
+        // SAFETY: an open relation is pinned in the relation cache and always has its pg_class row.
+        unsafe { (*self.0.as_ref().rd_rel).relowner }
     }
 
     /// The server's entry for it.

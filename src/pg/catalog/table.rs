@@ -7,7 +7,7 @@ use pgrx::list::List;
 use pgrx::spi::{quote_identifier, quote_qualified_identifier};
 use pgrx::{memcx, pg_sys};
 
-use super::relation::copied;
+use super::relation::{OpenRelation, copied};
 use crate::error::{Code, Error, Result};
 use crate::pg::server;
 use crate::pg::statements::must_be_able_to_write;
@@ -69,10 +69,6 @@ pub struct Column {
     pub exact: bool,
 }
 
-fn refused(message: String) -> Error {
-    Error::new(Code::ProtectFailed, message)
-}
-
 /// What the catalogue says of a relation; `None` if it is gone.
 struct Facts {
     schema: String,
@@ -105,8 +101,14 @@ fn facts(relation: pg_sys::Oid) -> Option<Facts> {
     }
 }
 
+/// Whether a type is one by which values of sessions are looked up, with an operator `=` in `pg_catalog`.
+pub fn is_indexable(type_oid: pg_sys::Oid) -> bool {
+    ColumnType::of(type_oid).is_some()
+}
+
 /// A table of the application's that the caller owns.
-fn checked(relation: pg_sys::Oid) -> Result<Table> {
+fn checked(relation: pg_sys::Oid, code: Code) -> Result<Table> {
+    let refused = |message: String| Error::new(code, message);
     let Some(facts) = facts(relation) else {
         return Err(refused("there is no such table".to_owned())
             .hint("Check the spelling, and whether it was dropped."));
@@ -118,12 +120,13 @@ fn checked(relation: pg_sys::Oid) -> Result<Table> {
     let label = shown(&table.name);
     if relation.to_u32() < FIRST_OF_USERS || facts.schema == "pg_catalog" {
         return Err(
-            refused(format!("{label} belongs to the system")).hint("Protect tables of your own.")
+            refused(format!("{label} belongs to the system")).hint("Name a table of your own.")
         );
     }
     if facts.schema == "dialstack" {
-        return Err(refused(format!("{label} belongs to the extension"))
-            .hint("Protect tables of your own."));
+        return Err(
+            refused(format!("{label} belongs to the extension")).hint("Name a table of your own.")
+        );
     }
     let what = match facts.kind {
         b'r' | b'p' => None,
@@ -134,13 +137,13 @@ fn checked(relation: pg_sys::Oid) -> Result<Table> {
     };
     if let Some(what) = what {
         return Err(
-            refused(format!("{label} is {what}, which can't have policies"))
-                .hint("Protect the tables that hold the rows."),
+            refused(format!("{label} is {what}, which this does not serve"))
+                .hint("Name the tables that hold the rows."),
         );
     }
     if facts.persistence == b't' {
         return Err(refused(format!("{label} is a temporary table"))
-            .hint("Nobody but its own connection reads it; protect permanent tables."));
+            .hint("Nobody but its own connection reads it; name a permanent table."));
     }
     if !facts.is_callers {
         return Err(refused(format!("{label} belongs to another role"))
@@ -155,48 +158,58 @@ pub struct Family {
     pub table: Table,
     /// Its parts, and theirs.
     pub parts: Vec<Table>,
+    /// The names of those parts that are foreign tables, which can't have policies.
+    pub foreign: Vec<String>,
+    /// Whether the table is partitioned.
+    pub is_partitioned: bool,
 }
 
 impl Family {
-    /// All of them, the table itself first.
+    /// All that can have policies, the table itself first.
     pub fn all(&self) -> impl Iterator<Item = &Table> {
         std::iter::once(&self.table).chain(&self.parts)
     }
 }
 
-/// Locks a table that the caller owns, with its parts, each of which the caller must own.
+/// Locks a table that the caller owns, with its parts, each of which the caller must own if it is no
+/// foreign table.
 ///
 /// # Errors
-/// `PROTECT_FAILED` for what is no table of the caller's, or is part of another table.
-pub fn lock(relation: pg_sys::Oid) -> Result<Family> {
+/// `code` for what is no table of the caller's, or is part of another table.
+pub fn lock(relation: pg_sys::Oid, code: Code) -> Result<Family> {
     // Nobody makes a table wait that is not theirs.
-    checked(relation)?;
+    checked(relation, code)?;
     must_be_able_to_write();
     // SAFETY: locking an object id is allowed whether or not it still exists; what happened to it
     // meanwhile is known once the lock is there.
     unsafe { pg_sys::LockRelationOid(relation, pg_sys::AccessExclusiveLock as i32) };
-    let table = checked(relation)?;
+    let table = checked(relation, code)?;
+    let (mut parts, mut foreign) = (Vec::new(), Vec::new());
+    for part in parts_of(&table, code)? {
+        match facts(part) {
+            Some(part) if part.kind == b'f' => {
+                foreign.push(quote_qualified_identifier(&part.schema, &part.name));
+            }
+            _ => parts.push(checked(part, code)?),
+        }
+    }
     Ok(Family {
-        parts: parts(&table)?
-            .into_iter()
-            .map(checked)
-            .collect::<Result<_>>()?,
+        is_partitioned: facts(relation).is_some_and(|facts| facts.kind == b'p'),
         table,
+        parts,
+        foreign,
     })
 }
 
 /// The parts of a locked table, and theirs, each locked too.
-fn parts(table: &Table) -> Result<Vec<pg_sys::Oid>> {
+fn parts_of(table: &Table, code: Code) -> Result<Vec<pg_sys::Oid>> {
     // SAFETY: the relation is locked. The list of object ids is made in the current memory context.
     let family = unsafe {
         if server::has_superclass(table.oid) {
-            return Err(
-                refused(format!("{} is part of another table", shown(&table.name)))
-                    .detail(
-                        "Rows that are reached through the other table obey its policies alone.",
-                    )
-                    .hint("Name the table that it is a partition of, or inherits from."),
-            );
+            let message = format!("{} is part of another table", shown(&table.name));
+            return Err(Error::new(code, message)
+                .detail("What is made for the other table holds for its parts too.")
+                .hint("Name the table that it is a partition of, or inherits from."));
         }
         let family = server::find_all_inheritors(table.oid, pg_sys::AccessExclusiveLock as i32);
         memcx::current_context(|context| {
@@ -214,6 +227,7 @@ fn parts(table: &Table) -> Result<Vec<pg_sys::Oid>> {
 /// # Errors
 /// `PROTECT_FAILED` for one that is not there, or whose values don't compare one by one.
 pub fn column(table: &Table, name: &CStr) -> Result<Column> {
+    let refused = |message: String| Error::new(Code::ProtectFailed, message);
     let label = || {
         let name = quote_identifier(name.to_string_lossy());
         format!("column {} of {}", shown(&name), shown(&table.name))
@@ -276,6 +290,18 @@ pub fn policy(table: &Table, name: &str) -> Option<Found> {
             comment: copied(pg_sys::GetComment(policy, server::POLICY_RELATION, 0)),
         })
     }
+}
+
+/// The number of a column; `None` if the table has none of that name.
+pub fn column_number(table: &Table, name: &CStr) -> Option<i16> {
+    // SAFETY: a syscache look-up that answers 0 for what is not there; `name` ends with a NUL.
+    let number = unsafe { pg_sys::get_attnum(table.oid, name.as_ptr()) };
+    (number > 0).then_some(number)
+}
+
+/// The role that owns a locked table.
+pub fn owner(table: &Table) -> Option<pg_sys::Oid> {
+    OpenRelation::open(table.oid).map(|open| open.owner())
 }
 
 /// Whether a table has a trigger of this name.

@@ -1,13 +1,12 @@
-//! `jsonb` in and out as text.
+//! `jsonb` of our own making and of our tables, as text. Arguments come as [`Jsonb`](super::jsonb::Jsonb).
 //!
 //! pgrx's own type parses on the way in and panics on what serde_json can't hold (numbers like
 //! 1e400, nesting beyond 128); an error that we word ourselves needs the text.
 
 use std::ffi::{CStr, CString};
 
-use pgrx::callconv::{Arg, ArgAbi, BoxRet, FcInfo};
+use pgrx::callconv::{BoxRet, FcInfo};
 use pgrx::datum::Datum;
-use pgrx::nullable::Nullable;
 use pgrx::pgrx_sql_entity_graph::metadata::{
     ArgumentError, ReturnsError, ReturnsRef, SqlMappingRef, SqlTranslatable, TypeOrigin,
 };
@@ -103,19 +102,6 @@ unsafe impl SqlTranslatable for JsonText {
     const ARGUMENT_SQL: Result<SqlMappingRef, ArgumentError> = Ok(SqlMappingRef::literal("jsonb"));
     const RETURN_SQL: Result<ReturnsRef, ReturnsError> =
         Ok(ReturnsRef::One(SqlMappingRef::literal("jsonb")));
-}
-
-// SAFETY: converts through FromDatum, as pgrx does for its own types.
-unsafe impl<'fcx> ArgAbi<'fcx> for JsonText {
-    unsafe fn unbox_arg_unchecked(arg: Arg<'_, 'fcx>) -> Self {
-        // SAFETY: the caller promises a jsonb argument that is not NULL.
-        unsafe { arg.unbox_arg_using_from_datum() }.unwrap_or_else(|| JsonText(String::new()))
-    }
-
-    unsafe fn unbox_nullable_arg(arg: Arg<'_, 'fcx>) -> Nullable<Self> {
-        // SAFETY: the caller promises a jsonb argument.
-        unsafe { arg.unbox_arg_using_from_datum() }.into()
-    }
 }
 
 // SAFETY: returns the datum that IntoDatum made, or NULL.

@@ -2,10 +2,13 @@
 //!
 //! Each returns the table's object id, the policy's name or NULL, and what exactly is weak.
 
+use pgrx::pg_sys;
+
 use super::Finding;
 use super::weakness::{
-    MISSING_EXECUTE, MISSING_USAGE, NOT_FORCED, OTHER_PERMISSIVE_POLICY, PARTITION_UNPROTECTED,
-    POLICY_MISSING, ROW_SECURITY_OFF, UNRESTRICTED_PRIVILEGE, VIEW_BYPASSES_POLICIES, Weakness,
+    FOREIGN_PART, MISSING_EXECUTE, MISSING_USAGE, NOT_FORCED, OTHER_PERMISSIVE_POLICY,
+    OWNER_NOT_BOUND, PARTITION_UNPROTECTED, POLICY_MISSING, ROW_SECURITY_OFF,
+    UNRESTRICTED_PRIVILEGE, VIEW_BYPASSES_POLICIES, Weakness,
 };
 use crate::error::Result;
 use crate::pg::roles::AsOwner;
@@ -15,7 +18,7 @@ use crate::pg::statements::Statement;
 /// (`oid`); those with our policy (`access`); policies that call a function of ours (`calling`); all
 /// tables that either concerns (`bound`).
 macro_rules! with_family {
-    ($statement:literal) => {
+    ($($statement:tt)+) => {
         concat!(
             "WITH RECURSIVE access (relation) AS ( \
                  SELECT p.polrelid FROM pg_catalog.pg_policy p \
@@ -37,14 +40,14 @@ macro_rules! with_family {
                   WHERE f.pronamespace = 'dialstack'::regnamespace), \
              bound (relation) AS ( \
                  SELECT oid FROM family UNION SELECT relation FROM calling) ",
-            $statement
+            $($statement)+
         )
     };
 }
 
 macro_rules! check {
-    ($statement:literal) => {
-        Statement::new(with_family!($statement))
+    ($($statement:tt)+) => {
+        Statement::new(with_family!($($statement)+))
     };
 }
 
@@ -73,7 +76,15 @@ static MISSING: Statement = check!(
 static PARTS: Statement = check!(
     "SELECT f.oid, NULL::text, format('It is part of %s and has not its policy.', f.root::regclass) \
        FROM family f \
+       JOIN pg_catalog.pg_class c ON c.oid = f.oid AND c.relkind <> 'f' \
       WHERE f.oid NOT IN (SELECT relation FROM access)"
+);
+
+/// A foreign table can't have a policy.
+static FOREIGN: Statement = check!(
+    "SELECT f.oid, NULL::text, format('It is a foreign table and part of %s.', f.root::regclass) \
+       FROM family f \
+       JOIN pg_catalog.pg_class c ON c.oid = f.oid AND c.relkind = 'f'"
 );
 
 static OTHERS: Statement = check!(
@@ -193,21 +204,60 @@ static USAGE: Statement = with_querying!(
       WHERE NOT has_schema_privilege(r.oid, 'dialstack', 'USAGE')"
 );
 
-/// Of a whole table: its parts are reached through it.
-static UNFORCED: Statement = check!(
-    "SELECT c.oid, NULL::text, \
-            format('Its owner %I sees and changes every row.', r.rolname) \
-       FROM pg_catalog.pg_class c \
-       JOIN pg_catalog.pg_roles r ON r.oid = c.relowner \
-      WHERE c.oid IN (SELECT relation FROM bound) AND c.relrowsecurity \
-        AND NOT c.relforcerowsecurity \
-        AND NOT EXISTS (SELECT FROM family f WHERE f.oid = c.oid AND f.oid <> f.root)"
+/// Whole tables (their parts are reached through them) whose owner is not bound, with the roles that own
+/// each and can log in: the owner, and members of it.
+macro_rules! unforced {
+    ($detail:literal, $condition:literal) => {
+        check!(concat!(
+            "SELECT c.oid, NULL::text, ",
+            $detail,
+            " FROM pg_catalog.pg_class c \
+               JOIN pg_catalog.pg_roles o ON o.oid = c.relowner \
+              CROSS JOIN LATERAL ( \
+                    SELECT string_agg(quote_ident(r.rolname), ', ' ORDER BY r.rolname) \
+                      FROM pg_catalog.pg_roles r \
+                     WHERE r.rolcanlogin AND NOT (r.rolsuper OR r.rolbypassrls) \
+                       AND pg_has_role(r.oid, c.relowner, 'USAGE') \
+                       AND NOT EXISTS (SELECT FROM pg_catalog.pg_policy p, unnest(p.polroles) AS open (role) \
+                                        WHERE p.polrelid = c.oid AND p.polname = 'dialstack_sessions_open' \
+                                          AND pg_has_role(r.oid, open.role, 'USAGE'))) AS login (roles) \
+              WHERE c.oid IN (SELECT relation FROM bound) AND c.relrowsecurity \
+                AND NOT c.relforcerowsecurity \
+                AND NOT EXISTS (SELECT FROM family f WHERE f.oid = c.oid AND f.oid <> f.root) \
+                AND ",
+            $condition
+        ))
+    };
+}
+
+static UNFORCED: Statement = unforced!(
+    "format('Its owner %I sees and changes every row.', o.rolname)",
+    "login.roles IS NULL"
 );
 
-static CHECKS: [(&Weakness, &Statement); 9] = [
+static UNBOUND: Statement = unforced!(
+    "format('A connection of %s sees and changes every row.', login.roles)",
+    "login.roles IS NOT NULL"
+);
+
+/// The roles by which the owner of a table, which is not bound by its policies, can log in.
+///
+/// # Errors
+/// None but those of reading the catalogue.
+pub fn unbound_owner(owner: &AsOwner, relation: pg_sys::Oid) -> Result<Option<String>> {
+    let found = UNBOUND.read(owner, &[], |row| {
+        Ok((row.required::<pg_sys::Oid>(1)?, row.required(3)?))
+    })?;
+    let details = found.into_iter().filter(|(oid, _)| *oid == relation);
+    Ok(details.map(|(_, detail): (_, String)| detail).next())
+}
+
+static CHECKS: [(&Weakness, &Statement); 11] = [
     (&ROW_SECURITY_OFF, &OFF),
     (&POLICY_MISSING, &MISSING),
     (&PARTITION_UNPROTECTED, &PARTS),
+    (&FOREIGN_PART, &FOREIGN),
+    (&OWNER_NOT_BOUND, &UNBOUND),
     (&OTHER_PERMISSIVE_POLICY, &OTHERS),
     (&UNRESTRICTED_PRIVILEGE, &PRIVILEGES),
     (&VIEW_BYPASSES_POLICIES, &VIEWS),

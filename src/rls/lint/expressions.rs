@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use pgrx::pg_sys;
 
 use super::Finding;
-use super::weakness::{NO_INDEX, NOT_BOUND, NOT_WRAPPED, Weakness};
+use super::weakness::{NO_INDEX, NOT_BOUND, NOT_WRAPPED, TOO_DEEP, Weakness};
 use crate::error::Result;
 use crate::pg::catalog::expression::{Kind, Node, StoredExpression};
 use crate::pg::roles::AsOwner;
@@ -112,8 +112,9 @@ struct Reading<'a> {
 }
 
 impl Reading<'_> {
-    /// Looks at a node and those below it. `query` is the innermost sub-select around it.
-    fn visit<'tree>(&mut self, node: Node<'tree>, query: Option<Node<'tree>>) {
+    /// Looks at a node and those below it. `query` says of the innermost sub-select around it whether a
+    /// statement evaluates that once.
+    fn visit(&mut self, node: Node<'_>, query: Option<bool>) {
         let mut inner = query;
         match node.kind() {
             Kind::Call {
@@ -138,7 +139,7 @@ impl Reading<'_> {
                     }
                 }
             }
-            Kind::Query { .. } => inner = Some(node),
+            Kind::Query { .. } => inner = Some(is_evaluated_once(node)),
             _ => {}
         }
         for child in node.children() {
@@ -146,11 +147,11 @@ impl Reading<'_> {
         }
     }
 
-    fn call(&mut self, function: pg_sys::Oid, arguments: &[Node<'_>], query: Option<Node<'_>>) {
+    fn call(&mut self, function: pg_sys::Oid, arguments: &[Node<'_>], query: Option<bool>) {
         let Some(helper) = self.helpers.get(&function) else {
             return;
         };
-        if !query.is_some_and(is_evaluated_once) {
+        if query != Some(true) {
             add(&mut self.uses.not_wrapped, helper.name.clone());
         }
         if helper.compares() && !helper.is_bound(arguments) {
@@ -240,9 +241,11 @@ fn of_policy(
         helpers,
         uses: Uses::default(),
     };
+    let mut too_deep = false;
     let mut read = |expression: &Option<StoredExpression>| {
         if let Some(expression) = expression {
-            expression.read(|root| reading.visit(root, None));
+            let read = expression.read(|root| reading.visit(root, None));
+            too_deep |= read.is_none();
         }
         reading.uses.comparisons.clone()
     };
@@ -262,6 +265,10 @@ fn of_policy(
         not_bound,
         ..
     } = reading.uses;
+    if too_deep {
+        let detail = "It is too deep or too long to be read.";
+        add(&TOO_DEEP, detail.to_owned());
+    }
     if !not_wrapped.is_empty() {
         add(&NOT_WRAPPED, called(&not_wrapped, "for each row"));
     }

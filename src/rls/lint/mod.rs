@@ -1,10 +1,10 @@
 //! Weaknesses of the policies that call our helpers, and of the tables that are protected. Reads
-//! catalogues only.
+//! catalogues only, but that tables of devices are looked at as their owners.
 
-mod checks;
+pub mod checks;
 mod expressions;
 mod registrations;
-mod weakness;
+pub mod weakness;
 
 use pgrx::pg_sys;
 
@@ -31,6 +31,7 @@ pub struct Finding {
 pub fn findings(owner: &AsOwner) -> Result<Vec<Finding>> {
     let mut found = expressions::findings(owner)?;
     found.extend(registrations::findings(owner)?);
+    found.extend(registrations::uncounted(owner)?);
     found.extend(checks::findings(owner)?);
     found.sort_by(|one, other| {
         let key = |it: &Finding| (it.weakness.severity, it.relation.to_u32(), it.weakness.name);

@@ -3,13 +3,19 @@
 use std::collections::{HashMap, HashSet};
 use std::ffi::CString;
 
+use pgrx::PgSqlErrorCode;
+
 use super::Finding;
-use super::weakness::{NOT_REGISTERED, PLACE_GONE, POLICY_CHANGED, ROLE_GONE, Weakness};
+use super::weakness::{
+    BUSY, NOT_COUNTED, NOT_REGISTERED, PLACE_GONE, POLICY_CHANGED, ROLE_GONE, Weakness,
+};
 use crate::error::Result;
 use crate::pg::catalog::expression::StoredExpression;
+use crate::pg::catalog::relation::OpenRelation;
 use crate::pg::catalog::table::{self, Table};
 use crate::pg::roles::AsOwner;
 use crate::pg::statements::{Statement, bind};
+use crate::rls::device_count::{self, Uncountable};
 use crate::rls::registry::{ACCESS, OPEN, Registration};
 
 /// Our policies with their comments. A comment of ours is much shorter than what is read of one.
@@ -88,8 +94,9 @@ impl Protected {
         }
     }
 
-    /// Whether the policy is the one that `protect_table` would make of the registration today.
-    fn is_as_registered(&self, registration: &Registration) -> bool {
+    /// Whether the policy is the one that `protect_table` would make of the registration today. The table
+    /// is open, so that nobody renames its columns meanwhile.
+    fn is_as_registered(&self, table: &OpenRelation, registration: &Registration) -> bool {
         let column = CString::new(registration.column.as_str()).ok();
         let Some(column) = column.and_then(|name| table::column(&self.table, &name).ok()) else {
             return false;
@@ -98,16 +105,23 @@ impl Protected {
         let is = |stored: &Option<StoredExpression>| {
             stored
                 .as_ref()
-                .is_some_and(|stored| stored.is(self.table.oid, &condition))
+                .is_some_and(|stored| stored.is(table, &condition))
         };
         self.for_everything && self.conditions.iter().all(is)
     }
 
     /// What contradicts the registration.
     fn contradictions(&self, registration: &Registration, found: &mut Vec<Finding>) {
-        if !self.is_as_registered(registration) {
-            let detail = "It is not what protect_table() would make of its comment.";
-            found.push(self.finding(&POLICY_CHANGED, ACCESS, detail));
+        match OpenRelation::open_now(self.table.oid) {
+            None => {
+                let detail = "It is locked, or being dropped.";
+                found.push(self.finding(&BUSY, ACCESS, detail));
+            }
+            Some(table) if !self.is_as_registered(&table, registration) => {
+                let detail = "It is not what protect_table() would make of its comment.";
+                found.push(self.finding(&POLICY_CHANGED, ACCESS, detail));
+            }
+            Some(_) => {}
         }
         if registration.force && !self.forced {
             let detail = "By its comment the owner is bound, but row-level security is not forced.";
@@ -172,6 +186,33 @@ pub fn findings(owner: &AsOwner) -> Result<Vec<Finding>> {
                 ..table.finding(&PLACE_GONE, ACCESS, detail)
             });
         }
+    }
+    Ok(found)
+}
+
+/// The five characters of an SQLSTATE, which the server packs six bits each.
+fn sqlstate(code: PgSqlErrorCode) -> String {
+    let character = |n: i32| (code as i32 >> (6 * n) & 0x3f) as u8 + b'0';
+    (0..5).map(|n| char::from(character(n))).collect()
+}
+
+/// Tables of devices that can't be counted as their owners.
+pub fn uncounted(owner: &AsOwner) -> Result<Vec<Finding>> {
+    let mut found = Vec::new();
+    for table in device_count::tables(owner, None)? {
+        let detail = match device_count::count(owner, std::slice::from_ref(&table), &[])? {
+            Ok(_) => continue,
+            Err(Uncountable::Slow) => "Looking at it takes too long.".to_owned(),
+            Err(Uncountable::Failed(code)) => {
+                format!("Looking at it fails with SQLSTATE {}.", sqlstate(code))
+            }
+        };
+        found.push(Finding {
+            relation: table.oid,
+            policy: None,
+            weakness: &NOT_COUNTED,
+            detail,
+        });
     }
     Ok(found)
 }

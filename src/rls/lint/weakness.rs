@@ -48,6 +48,12 @@ pub static NOT_BOUND: Weakness = weakness!(
     Error,
     "Give product, env and tag to the helper: what is an account in one product is somebody else in another."
 );
+/// A policy of which nobody knows what it does.
+pub static TOO_DEEP: Weakness = weakness!(
+    "too_deep",
+    Warning,
+    "Write it in fewer levels: it was not judged."
+);
 /// A helper that is called for each row.
 pub static NOT_WRAPPED: Weakness = weakness!(
     "not_wrapped",
@@ -120,6 +126,26 @@ pub static PLACE_GONE: Weakness = weakness!(
     "place_gone",
     Warning,
     "Create it again, or call dialstack.protect_table() with another."
+);
+/// A table that a role which the application may connect as owns.
+pub static OWNER_NOT_BOUND: Weakness = weakness!(
+    "owner_not_bound",
+    Error,
+    "Let the application connect as a role that does not own the table, or call dialstack.protect_table() with force => true."
+);
+/// A part of a protected table that can have no policy.
+pub static FOREIGN_PART: Weakness = weakness!(
+    "foreign_part",
+    Warning,
+    "Grant nobody privileges on it: only queries of the whole table are bound."
+);
+/// A table that nobody may look at now.
+pub static BUSY: Weakness = weakness!("busy", Info, "Call dialstack.policy_lint() again later.");
+/// A table of devices that can't be counted.
+pub static NOT_COUNTED: Weakness = weakness!(
+    "not_counted",
+    Warning,
+    "Let the owner read the table in a moment: check its privileges, indexes and locks. Until then device_count is null."
 );
 /// A table whose owner is not bound.
 pub static NOT_FORCED: Weakness = weakness!(

@@ -33,11 +33,11 @@ pub struct Request<'a> {
     /// The key: 1 to 255 characters.
     pub user_identifier_key: Option<&'a str>,
     /// Connected accounts that it reaches: at most 1,000.
-    pub connected_account_ids: Ids,
+    pub connected_account_ids: Ids<'a>,
     /// Connect webviews that it holds: at most 1,000.
-    pub connect_webview_ids: Ids,
+    pub connect_webview_ids: Ids<'a>,
     /// User identities that it holds: at most 1,000.
-    pub user_identity_ids: Ids,
+    pub user_identity_ids: Ids<'a>,
     /// When it ends: at most ten years from now; a year if absent.
     pub expires_at: Option<TimestampWithTimeZone>,
 }

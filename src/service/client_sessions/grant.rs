@@ -15,9 +15,9 @@ const CODE: Code = Code::CreateFailed;
 pub fn grant(
     place: Place<'_>,
     named: Named<'_>,
-    connected_account_ids: Ids,
-    connect_webview_ids: Ids,
-    user_identity_ids: Ids,
+    connected_account_ids: Ids<'_>,
+    connect_webview_ids: Ids<'_>,
+    user_identity_ids: Ids<'_>,
 ) -> Result<Sessions> {
     let grants = grants(
         connected_account_ids,

@@ -18,6 +18,7 @@ use crate::pg::transaction;
 use crate::service::caller::{self, Caller};
 use crate::service::keys::key_ring;
 use crate::service::setup::configuration::Env;
+use crate::session::check_identifier;
 use crate::tables::client_sessions::list::{self, ClientSession};
 use crate::tables::client_sessions::{self, change::Grants};
 use crate::token::{KeyError, KeyRing, OpaqueFamily, opaque, sealed};
@@ -33,7 +34,7 @@ pub struct Place<'a> {
 }
 
 /// Ids as they are given: none where the argument is left out.
-pub type Ids = Option<Vec<Option<pgrx::Uuid>>>;
+pub type Ids<'a> = Option<pgrx::Array<'a, pgrx::Uuid>>;
 
 /// Which session is meant: by one of the two, or by both.
 #[derive(Clone, Copy)]
@@ -105,8 +106,13 @@ impl Call {
         })
     }
 
-    /// All forms in which a user_identifier_key may be stored; the first is the one for a new session.
+    /// All forms in which a user_identifier_key may be stored; the first is the one for a new session. None for a
+    /// text that is no such key.
     fn key_forms(&self, key: &str) -> Result<Vec<Vec<u8>>> {
+        // No session has a key that can't be one; a long one is not even copied.
+        if check_identifier("user_identifier_key", key).is_err() {
+            return Ok(Vec::new());
+        }
         let ring = key_ring::ring()?;
         Ok(sealed::identifier_key_forms(&ring, self.env.env_id, key)?)
     }
@@ -186,9 +192,9 @@ impl Call {
 }
 
 fn grants(
-    connected_account_ids: Ids,
-    connect_webview_ids: Ids,
-    user_identity_ids: Ids,
+    connected_account_ids: Ids<'_>,
+    connect_webview_ids: Ids<'_>,
+    user_identity_ids: Ids<'_>,
 ) -> Result<Grants> {
     Ok(Grants {
         connected_account_ids: ids(connected_account_ids, "connected_account_ids")?,
@@ -197,10 +203,13 @@ fn grants(
     })
 }
 
-fn ids(given: Ids, name: &'static str) -> Result<Vec<Uuid>> {
-    let given = given.unwrap_or_default();
+fn ids(given: Ids<'_>, name: &'static str) -> Result<Vec<Uuid>> {
+    let Some(given) = given else {
+        return Ok(Vec::new());
+    };
+    check_size(given.len(), name)?;
     let mut ids = Vec::with_capacity(given.len());
-    for id in given {
+    for id in given.iter() {
         let id = uuid(id.ok_or_else(|| {
             Error::new(Code::CreateFailed, format!("{name} holds a null"))
                 .hint("Leave the nulls out.")
@@ -208,7 +217,6 @@ fn ids(given: Ids, name: &'static str) -> Result<Vec<Uuid>> {
         if !ids.contains(&id) {
             ids.push(id);
         }
-        check_size(ids.len(), name)?;
     }
     Ok(ids)
 }

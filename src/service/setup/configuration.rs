@@ -2,8 +2,7 @@
 //!
 //! Read with direct scans and forgotten when the epoch of the configuration advances.
 
-use std::cell::{OnceCell, RefCell};
-use std::collections::HashMap;
+use std::cell::RefCell;
 use std::hash::Hash;
 use std::rc::Rc;
 use std::thread::LocalKey;
@@ -11,14 +10,20 @@ use std::thread::LocalKey;
 use crate::error::{Code, Coded, Error, Result};
 use crate::pg::cache::{Remembered, read_stable};
 use crate::pg::relcache;
+use crate::pg::server::ensure_memory;
+use crate::session::name::MAX_NAME;
 use crate::session::problem::shown;
 use crate::session::{CompiledSchema, Definition};
 use crate::tables::definitions::{self, Stored};
 use crate::tables::products::{self, EnvRow, ProductId};
 use crate::token::Mode;
 
-/// Most compiled schemas that are kept; beyond it all are forgotten at once.
-const MAX_SCHEMAS: usize = 4096;
+/// Most compiled schemas that are kept: one may take some megabytes. Beyond it that which was not used for longest is
+/// forgotten.
+const MAX_SCHEMAS: usize = 32;
+
+/// Memory that compiling a schema may take, in bytes.
+pub const COMPILING: usize = 16 * 1024 * 1024;
 
 /// An environment with its product.
 #[derive(Debug)]
@@ -49,44 +54,50 @@ pub struct StoredDefinition {
     pub definition_id: i32,
     /// What it says.
     pub definition: Definition,
-    schema: OnceCell<Rc<CompiledSchema>>,
 }
 
 impl StoredDefinition {
-    /// Its schema, ready to check data. Compiled once for each change of the schema.
+    /// Its schema, ready to check data. Compiled once for each change of the schema, as long as it is in use.
     pub fn schema(&self) -> Result<Rc<CompiledSchema>> {
-        if let Some(schema) = self.schema.get() {
-            return Ok(schema.clone());
-        }
-        let known = SCHEMAS.with(|schemas| {
-            schemas
-                .borrow()
-                .get(&self.definition_id)
-                .filter(|(source, _)| *source == self.definition.schema)
-                .map(|(_, schema)| schema.clone())
-        });
-        let schema = match known {
-            Some(schema) => schema,
-            None => {
-                let schema = CompiledSchema::compile(&self.definition.schema);
-                let schema = Rc::new(schema.coded(Code::CreateFailed)?);
-                SCHEMAS.with(|schemas| {
-                    let mut schemas = schemas.borrow_mut();
-                    if schemas.len() >= MAX_SCHEMAS {
-                        schemas.clear();
-                    }
-                    let source = self.definition.schema.clone();
-                    schemas.insert(self.definition_id, (source, schema.clone()));
-                });
-                schema
-            }
+        let source = &self.definition.schema;
+        let compile = || {
+            ensure_memory(COMPILING);
+            CompiledSchema::compile(source, check_for_interrupts)
         };
-        Ok(self.schema.get_or_init(|| schema).clone())
+        SCHEMAS.with_borrow_mut(|schemas| {
+            let of_this = |known: &Known| known.definition_id == self.definition_id;
+            let known = schemas
+                .iter()
+                .position(of_this)
+                .map(|at| schemas.remove(at));
+            let known = match known.filter(|known| known.source == *source) {
+                Some(known) => known,
+                None => Known {
+                    definition_id: self.definition_id,
+                    source: source.clone(),
+                    compiled: Rc::new(compile().coded(Code::CreateFailed)?),
+                },
+            };
+            let compiled = known.compiled.clone();
+            if schemas.len() >= MAX_SCHEMAS {
+                schemas.remove(0);
+            }
+            schemas.push(known);
+            Ok(compiled)
+        })
     }
 }
 
+fn check_for_interrupts() {
+    pgrx::check_for_interrupts!();
+}
+
 /// A schema and what it was compiled to.
-type Compiled = (serde_json::Value, Rc<CompiledSchema>);
+struct Known {
+    definition_id: i32,
+    source: serde_json::Value,
+    compiled: Rc<CompiledSchema>,
+}
 
 /// What was read of one kind of row, by key.
 type Cache<K, V> = RefCell<Remembered<K, V>>;
@@ -97,7 +108,8 @@ thread_local! {
     static DEFINITIONS: Cache<i32, Option<Rc<StoredDefinition>>> = RefCell::default();
     static DEFINITION_TAGS: Cache<(ProductId, String), Rc<StoredDefinition>> = RefCell::default();
     /// Compiled schemas survive a new epoch: compiling costs far more than reading a row.
-    static SCHEMAS: RefCell<HashMap<i32, Compiled>> = RefCell::default();
+    /// The last is that which was used last.
+    static SCHEMAS: RefCell<Vec<Known>> = RefCell::default();
 }
 
 /// Returns what is remembered, or reads and remembers it.
@@ -126,6 +138,11 @@ pub fn product_id(product: &str) -> Result<ProductId> {
     })
 }
 
+/// As much of what may be a name as tells that it is none.
+fn name(given: &str) -> &str {
+    &given[..given.floor_char_boundary(MAX_NAME + 1)]
+}
+
 fn with_product(row: EnvRow) -> Result<Option<Rc<Env>>> {
     let product = products::name(&row.product_id)?;
     Ok(product.map(|product| {
@@ -151,7 +168,8 @@ pub fn env_by_id(env_id: i32) -> Result<Option<Rc<Env>>> {
 /// # Errors
 /// `PRODUCT_NOT_FOUND`, `ENV_NOT_FOUND`.
 pub fn env(product: &str, env: &str) -> Result<Rc<Env>> {
-    let names = (product.to_owned(), env.to_owned());
+    // Longer ones name nothing, and are not copied.
+    let names = (name(product).to_owned(), name(env).to_owned());
     remember(&ENV_NAMES, names, |(product, env)| {
         let row = products::env_by_name(&product_id(product)?, env)?;
         row.map_or(Ok(None), with_product)?.ok_or_else(|| {
@@ -165,7 +183,6 @@ fn stored((definition_id, stored): (i32, Stored)) -> Result<Rc<StoredDefinition>
     Ok(Rc::new(StoredDefinition {
         definition_id,
         definition: stored.definition()?,
-        schema: OnceCell::new(),
     }))
 }
 
@@ -181,7 +198,7 @@ pub fn definition_by_id(definition_id: i32) -> Result<Option<Rc<StoredDefinition
 /// # Errors
 /// `DEFINITION_NOT_FOUND`.
 pub fn definition(product_id: &ProductId, tag: &str) -> Result<Rc<StoredDefinition>> {
-    let key = (*product_id, tag.to_owned());
+    let key = (*product_id, name(tag).to_owned());
     remember(&DEFINITION_TAGS, key, |(product_id, tag)| {
         let found = definitions::by_tag(product_id, tag)?.ok_or_else(|| {
             Error::new(Code::DefinitionNotFound, format!("the product has no session definition with tag {:?}", shown(tag)))

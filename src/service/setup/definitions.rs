@@ -5,14 +5,33 @@ use serde_json::{Value, json};
 use crate::error::{Code, Coded, Error, Result};
 use crate::pg::clock;
 use crate::pg::datum::json::JsonText;
+use crate::pg::datum::jsonb::{Bounds, Jsonb};
 use crate::pg::roles::AsOwner;
+use crate::pg::server::ensure_memory;
 use crate::service::required;
 use crate::service::revocation::revocations::{self, Which};
 use crate::service::setup::configuration;
 use crate::session::problem::shown;
+use crate::session::schema::{MAX_SCHEMA_BYTES, MAX_SCHEMA_DEPTH};
 use crate::session::{Definition, SelectorForm};
 use crate::tables::definitions::{self, DefinitionRow};
 use crate::tables::products::ProductId;
+
+/// What a schema may amount to as an argument.
+pub const SCHEMA: Bounds = Bounds {
+    what: "schema",
+    bytes: MAX_SCHEMA_BYTES,
+    depth: MAX_SCHEMA_DEPTH,
+    hint: "Describe what is checked, and leave the rest out.",
+};
+
+/// What a definition, or the changes of one, may amount to: a schema and little else.
+const DEFINITION: Bounds = Bounds {
+    what: "definition",
+    bytes: 2 * MAX_SCHEMA_BYTES,
+    depth: 2 * MAX_SCHEMA_DEPTH,
+    hint: "Shorten the schema.",
+};
 
 /// Checks a definition and returns it in stored form; stores nothing. The selector may be a bare path.
 ///
@@ -45,6 +64,7 @@ fn validate_given(fields: &Value, form: SelectorForm) -> Result<Definition> {
 }
 
 fn validate(fields: &Value, form: SelectorForm, code: Code) -> Result<Definition> {
+    ensure_memory(configuration::COMPILING);
     Definition::from_json(fields, form, &clock::parse_interval).coded(code)
 }
 
@@ -78,12 +98,11 @@ fn not_found(tag: &str) -> Error {
 ///
 /// # Errors
 /// `REGISTER_FAILED` for a definition that is not valid, or was made for another product; `PRODUCT_NOT_FOUND`.
-pub fn register(product: Option<&str>, definition: Option<JsonText>) -> Result<DefinitionRow> {
+pub fn register(product: Option<&str>, definition: Option<Jsonb<'_>>) -> Result<DefinitionRow> {
     let code = Code::RegisterFailed;
     let product_id = product_id(product, code)?;
-    let fields = required(definition, "definition", code)?
-        .parse()
-        .coded(code)?;
+    let definition = required(definition, "definition", code)?;
+    let fields = definition.parse(&DEFINITION).coded(code)?;
     let named = fields.get("product").filter(|named| !named.is_null());
     if named.is_some_and(|named| named.as_str() != product) {
         return Err(
@@ -102,12 +121,13 @@ pub fn register(product: Option<&str>, definition: Option<JsonText>) -> Result<D
 pub fn update(
     product: Option<&str>,
     tag: Option<&str>,
-    changes: Option<JsonText>,
+    changes: Option<Jsonb<'_>>,
 ) -> Result<DefinitionRow> {
     let code = Code::RegisterFailed;
     let product_id = product_id(product, code)?;
     let tag = required(tag, "tag", code)?;
-    let changes = required(changes, "changes", code)?.parse().coded(code)?;
+    let changes = required(changes, "changes", code)?;
+    let changes = changes.parse(&DEFINITION).coded(code)?;
     let Value::Object(changes) = changes else {
         return Err(Error::new(code, "changes must be a JSON object")
             .hint("Pass the fields to change, for example {\"expiry\": 2}."));

@@ -16,6 +16,9 @@ const CODE: Code = Code::DefineFailed;
 /// Longest display name of a product, in characters.
 const MAX_PRODUCT_NAME: usize = 200;
 
+/// Most scopes that a product is created with.
+const MAX_SCOPES: usize = 1000;
+
 /// Most products that an error names.
 const MAX_LISTED: usize = 10;
 
@@ -28,16 +31,20 @@ const MAX_LISTED: usize = 10;
 pub fn create(
     product: &str,
     name: Option<&str>,
-    scopes: Option<&[Option<String>]>,
+    scopes: Option<&pgrx::Array<'_, &str>>,
 ) -> Result<ProductId> {
     check_name("product", product).coded(CODE)?;
     let name = name.unwrap_or(product);
     check_label("name", name, MAX_PRODUCT_NAME).coded(CODE)?;
     let scopes = match scopes {
-        Some(names) => names
-            .iter()
-            .map(|name| described(name.as_deref()))
-            .collect::<Result<_>>()?,
+        Some(names) if names.len() > MAX_SCOPES => {
+            return Err(
+                Error::new(CODE, "scopes holds too many names").hint(format!(
+                    "Give at most {MAX_SCOPES}; scope_create() adds more."
+                )),
+            );
+        }
+        Some(names) => names.iter().map(described).collect::<Result<_>>()?,
         None => BUILT_IN.to_vec(),
     };
     let owner = AsOwner::enter()?;

@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use crate::error::{Code, Error, Result};
 use crate::pg::clock::{self, Micros, timestamptz};
+use crate::pg::datum::jsonb::Jsonb;
 use crate::pg::datum::uuid::{pg_uuid, uuid};
 use crate::pg::roles::AsOwner;
 use crate::service::keys::key_ring;
@@ -57,11 +58,12 @@ fn lock_living(
 /// # Errors
 /// `CREATE_FAILED` for data that the definition does not allow, or of another user; `SESSION_NOT_FOUND`;
 /// those of [`caller::narrow`]; `CONFLICT`.
-pub fn update_data(session_id: Option<pgrx::Uuid>, data: Option<SessionData>) -> Result<Changed> {
+pub fn update_data(session_id: Option<pgrx::Uuid>, data: Option<Jsonb<'_>>) -> Result<Changed> {
     let code = Code::CreateFailed;
     let data = required(data, "data", code)?;
     let owner = AsOwner::enter()?;
     let (row, stored, _) = lock_living(&owner, session_id, clock::now(), code)?;
+    let data = SessionData::of_argument(data)?;
     let checked = tokens::check_against(&stored, &data.text())?;
     if row.subject != checked.identifier {
         return Err(

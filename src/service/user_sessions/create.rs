@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use crate::error::{Code, Error, Result};
 use crate::pg::clock;
+use crate::pg::datum::jsonb::Jsonb;
 use crate::pg::random;
 use crate::pg::roles::AsOwner;
 use crate::service::caller;
@@ -15,7 +16,7 @@ use crate::service::revocation::revocations::{self, Which};
 use crate::service::setup::configuration;
 use crate::service::user_sessions::session_data::SessionData;
 use crate::service::user_sessions::tokens::{
-    Asked, Issue, Tokens, check_against, check_origin, issue, lifetimes,
+    Asked, Issue, Tokens, check_against, issue, lifetimes,
 };
 use crate::session::{Definition, Room, room};
 use crate::tables::activity::Origin;
@@ -32,7 +33,7 @@ pub struct Create<'a> {
     /// The tag of the definition.
     pub tag: &'a str,
     /// The session's data.
-    pub data: &'a SessionData,
+    pub data: Jsonb<'a>,
     /// Where the request came from.
     pub origin: Origin<'a>,
     /// How long the first access token lives; absent: as the definition says.
@@ -44,18 +45,18 @@ pub struct Create<'a> {
 /// Creates a session and makes its first tokens.
 ///
 /// # Errors
-/// `CREATE_FAILED` for data, an origin or an expiry that the definition or the service does not allow;
+/// `CREATE_FAILED` for data or an expiry that the definition or the service does not allow;
 /// `SESSION_LIMIT_REACHED` at a cap that denies; 40001 where another call for the same user committed after
 /// the transaction's snapshot (REPEATABLE READ and above).
 pub fn create(call: &Create<'_>) -> Result<Tokens> {
-    check_origin(&call.origin, Code::CreateFailed)?;
     // Deleting an environment or a definition keeps creates out by a lock on the same table: what is found
     // now stays until this transaction ends.
     session_users::lock_table()?;
     let env = configuration::env(call.product, call.env)?;
     let definition = configuration::definition(&env.product_id, call.tag)?;
-    let checked = check_against(&definition, &call.data.text())?;
     let api_key_id = caller::narrow(env.env_id)?;
+    let data = SessionData::of_argument(call.data)?;
+    let checked = check_against(&definition, &data.text())?;
     let user = UserKey {
         env_id: env.env_id,
         definition_id: definition.definition_id,
@@ -72,7 +73,7 @@ pub fn create(call: &Create<'_>) -> Result<Tokens> {
     let ends = lifetimes(&definition.definition, now, None, asked, Code::CreateFailed)?;
     let ring = key_ring::ring()?;
     let session_id = random::uuid()?;
-    let (key_number, sealed_data) = call.data.seal(&ring, session_id)?;
+    let (key_number, sealed_data) = data.seal(&ring, session_id)?;
     let session = NewSession {
         session_id,
         kind: Kind::User {

@@ -10,7 +10,7 @@ use crate::service::keys::key_ring;
 use crate::service::revocation::revocations::{self, Which};
 use crate::service::setup::configuration::{Env, StoredDefinition};
 use crate::service::user_sessions::session_data::SessionData;
-use crate::service::user_sessions::tokens::{Asked, Issue, Tokens, check_origin, issue, lifetimes};
+use crate::service::user_sessions::tokens::{Asked, Issue, Tokens, issue, lifetimes};
 use crate::service::verification::named_session::{NamedSession, Of, OfUser};
 use crate::service::verification::verdict;
 use crate::session::{Decision, Expected, Lifetimes, Reason, Rotation, decide};
@@ -38,15 +38,14 @@ pub enum Refreshed {
 /// Exchanges a refresh token for the session's next tokens.
 ///
 /// # Errors
-/// `REFRESH_FAILED` for a user agent that is too long or an expiry beyond what a timestamp can hold; 40001 where
-/// the session was changed after the transaction's snapshot (REPEATABLE READ and above). A bad or reused token
-/// is an answer, because an error would roll back the revocation that a reused one causes.
+/// `REFRESH_FAILED` for an expiry beyond what a timestamp can hold; 40001 where the session was changed after the
+/// transaction's snapshot (REPEATABLE READ and above). A bad or reused token is an answer, because an error would
+/// roll back the revocation that a reused one causes.
 pub fn refresh(
     refresh_token: Option<&str>,
     expected: Expected<'_>,
     origin: Origin<'_>,
 ) -> Result<Refreshed> {
-    check_origin(&origin, Code::RefreshFailed)?;
     // Read before any lock, so that callers who wait for each other are judged by when they came.
     let now = clock::now();
     let Some(presented) = refresh_token.filter(|token| !token.is_empty()) else {
@@ -95,7 +94,9 @@ pub fn refresh(
                 }
             }
             Decision::Repeat => {
-                note(&row, None, now, origin)?;
+                if let Some(user) = user_to_note(&row) {
+                    activity::note(&row.session_id, user, "refresh", None, now, origin)?;
+                }
                 let ends = Lifetimes {
                     token: session.lifetimes(&row, now)?.token.min(row.expires_at),
                     session: row.expires_at,
@@ -205,24 +206,18 @@ fn end_family(row: &SessionRow, now: Micros, origin: Origin<'_>) -> Result<bool>
 
 /// Refuses an authentic token, and notes it where something can be written.
 fn refuse(row: &SessionRow, reason: Reason, now: Micros, origin: Origin<'_>) -> Result<Refreshed> {
-    note(row, Some(reason.as_str()), now, origin)?;
+    if let Some(user) = user_to_note(row) {
+        activity::note_refused_refresh(&row.session_id, user, reason.as_str(), now, origin)?;
+    }
     Ok(Refreshed::Refused(reason))
 }
 
-/// Notes a refresh that changed nothing, where something can be written.
-fn note(
-    row: &SessionRow,
-    refused: Option<&'static str>,
-    now: Micros,
-    origin: Origin<'_>,
-) -> Result<()> {
-    let Some(definition_id) = row.definition_id.filter(|_| transaction::can_write()) else {
-        return Ok(());
-    };
-    let user = UserKey {
+/// The session's user, where something can be written.
+fn user_to_note(row: &SessionRow) -> Option<UserKey<'_>> {
+    let definition_id = row.definition_id.filter(|_| transaction::can_write())?;
+    Some(UserKey {
         env_id: row.env_id,
         definition_id,
         identifier: &row.subject,
-    };
-    activity::note(&row.session_id, user, "refresh", refused, now, origin)
+    })
 }

@@ -1,22 +1,40 @@
 //! The data of a session, and its form at rest.
 //!
-//! What is sealed is the `jsonb` value as the server keeps it, so that verifying copies it and parses nothing.
-//! Sealing authenticates with a key that only this instance has, so the bytes are those of a value that this server
-//! made.
+//! What is sealed is [`FORMAT`] and then the content of the `jsonb` value, byte for byte as the server keeps it:
+//! verifying copies it and parses nothing. It stays readable as long as a column of type `jsonb` would: a copy of the
+//! files runs on the same architecture, and a logical dump holds no session.
 
 use pgrx::pg_sys;
 use uuid::Uuid;
+use zeroize::Zeroizing;
 
-use crate::error::Result;
+use crate::error::{Code, Coded, Result};
 use crate::pg::datum::json::JsonText;
-use crate::pg::datum::jsonb::Jsonb;
+use crate::pg::datum::jsonb::{self, Bounds, Jsonb, Kind};
+use crate::pg::datum::varlena::with_header;
 use crate::pg::random;
 use crate::service::keys::key_ring;
+use crate::session::data::{MAX_DATA_BYTES, MAX_DATA_DEPTH, TOO_LARGE_HINT, no_object};
 use crate::tables::sessions::SessionRow;
 use crate::token::{KeyRing, sealed};
 
-/// The data of a session.
-pub struct SessionData(pub Jsonb);
+/// What the content of a `jsonb` begins with when it is sealed. What a machine of the other byte order
+/// sealed begins otherwise.
+const FORMAT: [u8; 4] = 1_u32.to_ne_bytes();
+
+/// What a session's data may amount to, whatever its schema says.
+const BOUNDS: Bounds = Bounds {
+    what: "session data",
+    bytes: MAX_DATA_BYTES,
+    depth: MAX_DATA_DEPTH,
+    hint: TOO_LARGE_HINT,
+};
+
+/// The data of a session: a `jsonb` object within [`BOUNDS`], wiped when it is dropped.
+pub struct SessionData {
+    /// [`FORMAT`] and the content, which was checked.
+    plaintext: Zeroizing<Vec<u8>>,
+}
 
 impl SessionData {
     /// Encrypts it for the row of this session: the key's number, and the sealed data.
@@ -25,7 +43,7 @@ impl SessionData {
     /// Those of [`sealed::seal`] and of the random number generator.
     pub fn seal(&self, ring: &KeyRing, session_id: Uuid) -> Result<(u32, Vec<u8>)> {
         let nonce = random::bytes()?;
-        Ok(sealed::seal(ring, session_id, nonce, self.0.portable())?)
+        Ok(sealed::seal(ring, session_id, nonce, &self.plaintext)?)
     }
 
     /// The data of a session. `None` where there is none, or its key is gone and so the data.
@@ -45,17 +63,69 @@ impl SessionData {
     /// `JWT_NOT_AVAILABLE` where the key ring can't be read.
     pub fn open(session_id: Uuid, key_number: u32, sealed: &[u8]) -> Result<Option<Self>> {
         let open = |ring: &KeyRing| sealed::open(ring, key_number, session_id, sealed);
-        let portable = key_ring::with(open)?.ok();
-        Ok(portable.and_then(Jsonb::of_portable).map(SessionData))
+        Ok(key_ring::with(open)?.ok().and_then(Self::of_plaintext))
+    }
+
+    /// Takes what [`sealed::open`] opened. `None` where that is no session data: authentic bytes too are some that a
+    /// bug or a superuser may have sealed.
+    pub fn of_plaintext(plaintext: Zeroizing<Vec<u8>>) -> Option<Self> {
+        let content = plaintext.strip_prefix(&FORMAT)?;
+        let is_data = jsonb::check(content, &BOUNDS) == Ok(Kind::Object);
+        is_data.then_some(SessionData { plaintext })
+    }
+
+    /// Copies an argument, once it is known to keep the bounds.
+    ///
+    /// # Errors
+    /// `CREATE_FAILED`, naming the bound that is broken, or for anything but an object.
+    pub fn of_argument(data: Jsonb<'_>) -> Result<Self> {
+        let code = Code::CreateFailed;
+        let (kind, content) = data.content(&BOUNDS).coded(code)?;
+        let content = Zeroizing::new(content);
+        if kind != Kind::Object {
+            return Err(no_object()).coded(code);
+        }
+        let plaintext = Zeroizing::new([&FORMAT, content.as_slice()].concat());
+        Ok(SessionData { plaintext })
     }
 
     /// The `jsonb` value, in the current memory context.
     pub fn datum(&self) -> pg_sys::Datum {
-        self.0.datum()
+        with_header(&self.plaintext[FORMAT.len()..])
     }
 
     /// Its JSON text, as `jsonb` is shown.
     pub fn text(&self) -> JsonText {
-        self.0.text()
+        jsonb::text(&self.plaintext[FORMAT.len()..])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `{"a": "bc"}`, with these words in front, of the byte order of the server.
+    fn opened(words: [u32; 4]) -> Option<SessionData> {
+        let mut plaintext: Vec<u8> = words.iter().flat_map(|word| word.to_ne_bytes()).collect();
+        plaintext.extend(b"abc");
+        SessionData::of_plaintext(Zeroizing::new(plaintext))
+    }
+
+    #[test]
+    fn opened_data_is_taken_only_if_it_is_of_this_format_and_an_object() {
+        const VERSION: u32 = u32::from_ne_bytes(FORMAT);
+        let object = pg_sys::JB_FOBJECT | 1;
+        assert!(opened([VERSION, object, 1, 2]).is_some());
+        for wrong in [
+            [VERSION + 1, object, 1, 2],
+            [VERSION.swap_bytes(), object, 1, 2],
+            [VERSION, pg_sys::JB_FARRAY | 2, 1, 2],
+            [VERSION, object, 1, 3],
+            [VERSION, object, 1, pg_sys::JENTRY_ISCONTAINER | 2],
+            [VERSION, object, 1, pg_sys::JENTRY_ISNUMERIC | 2],
+        ] {
+            assert!(opened(wrong).is_none(), "{wrong:x?}");
+        }
+        assert!(SessionData::of_plaintext(Zeroizing::new(Vec::new())).is_none());
     }
 }

@@ -10,26 +10,9 @@ use crate::pg::datum::json::JsonText;
 use crate::pg::random;
 use crate::service::revocation::revocations;
 use crate::service::setup::configuration::{self, Env, StoredDefinition};
-use crate::session::{Bounds, Definition, Lifetimes, Span, check_data, check_text};
-use crate::tables::activity::Origin;
+use crate::session::{Bounds, Definition, Lifetimes, Span, check_data};
 use crate::tables::sessions::SessionRow;
 use crate::token::{AccessClaims, KeyRing, access, refresh};
-
-/// Longest user agent that is kept, in characters.
-const MAX_USER_AGENT: usize = 1000;
-
-/// Checks what is stored of where a request came from.
-///
-/// # Errors
-/// `code` for a user agent longer than 1,000 characters.
-pub fn check_origin(origin: &Origin<'_>, code: Code) -> error::Result<()> {
-    origin
-        .user_agent
-        .map_or(Ok(()), |text| {
-            check_text("user_agent", text, MAX_USER_AGENT)
-        })
-        .coded(code)
-}
 
 /// Session data that satisfies its definition.
 pub struct CheckedData {

@@ -1,7 +1,7 @@
 //! The current session: that of the token in `dialstack_sessions.token`.
 //!
 //! Policies ask for it at every row, so it is kept beside the verdict cache: it stays the same until the token is
-//! set anew, an invalidation arrives, or a statement begins after its expiry.
+//! set anew, an invalidation arrives, or a statement or transaction begins after its expiry.
 
 use std::cell::RefCell;
 
@@ -11,7 +11,7 @@ use crate::pg::call_site;
 use crate::pg::clock::{self, Micros};
 use crate::pg::relcache;
 use crate::service::verification::verdict::{self, Found, LiveSession, Verdict};
-use crate::session::{Expected, Reason};
+use crate::session::{Expected, Reason, Validity};
 
 /// What the current token makes of the caller.
 pub enum Standing {
@@ -33,31 +33,9 @@ impl Standing {
     }
 }
 
-/// How long what is known of the current session holds.
-#[derive(Clone, Copy)]
-pub struct Validity {
-    token_changes: u64,
-    epoch: u64,
-    /// The statements that it holds for: those that began at or after `from`, and before `until`.
-    from: Micros,
-    until: Micros,
-}
-
-impl Validity {
-    const NEVER: Validity = Validity {
-        token_changes: u64::MAX,
-        epoch: 0,
-        from: 0,
-        until: 0,
-    };
-}
-
 impl call_site::Validity for Validity {
-    fn holds(&self, statement: Micros) -> bool {
-        self.token_changes == guc::token_changes()
-            && self.epoch == relcache::epoch_so_far()
-            && self.from <= statement
-            && statement < self.until
+    fn holds_at(&self, began: Micros) -> bool {
+        self.holds(guc::token_changes(), relcache::epoch_so_far(), began)
     }
 }
 
@@ -88,15 +66,16 @@ pub fn with_live<T>(answer: impl FnOnce(&LiveSession) -> Option<T>) -> Result<Op
 /// As [`with`].
 pub fn with_validity<T>(answer: impl FnOnce(&Standing) -> T) -> Result<(T, Validity)> {
     let epoch = relcache::epoch();
-    let statement = clock::statement();
-    if !KNOWN.with_borrow(|(validity, _)| call_site::Validity::holds(validity, statement)) {
-        let known = read(epoch, statement)?;
+    let began = clock::began();
+    let token_changes = guc::token_changes();
+    if !KNOWN.with_borrow(|(validity, _)| validity.holds(token_changes, epoch, began)) {
+        let known = read(epoch, began)?;
         KNOWN.set(known);
     }
     Ok(KNOWN.with_borrow(|(validity, standing)| (answer(standing), *validity)))
 }
 
-fn read(epoch: u64, statement: Micros) -> Result<(Validity, Standing)> {
+fn read(epoch: u64, began: Micros) -> Result<(Validity, Standing)> {
     let validity = Validity {
         token_changes: guc::token_changes(),
         epoch,
@@ -108,8 +87,8 @@ fn read(epoch: u64, statement: Micros) -> Result<(Validity, Standing)> {
     };
     // For this statement alone, unless more is known.
     let now_only = Validity {
-        from: statement,
-        until: statement.saturating_add(1),
+        from: began,
+        until: began.saturating_add(1),
         ..validity
     };
     let Some(found) = verdict::named_session(&token, clock::now())? else {
@@ -120,25 +99,23 @@ fn read(epoch: u64, statement: Micros) -> Result<(Validity, Standing)> {
         epoch,
         settled,
     } = found;
-    Ok(
-        match Verdict::of(&session, &Expected::default(), statement) {
-            Verdict::Refused { reason, .. } => {
-                (Validity { epoch, ..now_only }, Standing::Refused(reason))
-            }
-            Verdict::Live(live) if settled => {
-                let until = session.expires_at();
-                (
-                    Validity {
-                        epoch,
-                        until,
-                        ..validity
-                    },
-                    Standing::Live(live),
-                )
-            }
-            Verdict::Live(live) => (Validity { epoch, ..now_only }, Standing::Live(live)),
-        },
-    )
+    Ok(match Verdict::of(&session, &Expected::default(), began) {
+        Verdict::Refused { reason, .. } => {
+            (Validity { epoch, ..now_only }, Standing::Refused(reason))
+        }
+        Verdict::Live(live) if settled => {
+            let until = session.expires_at();
+            (
+                Validity {
+                    epoch,
+                    until,
+                    ..validity
+                },
+                Standing::Live(live),
+            )
+        }
+        Verdict::Live(live) => (Validity { epoch, ..now_only }, Standing::Live(live)),
+    })
 }
 
 /// Where a policy says that a session must belong. A name that is NULL by mistake opens nothing; the
@@ -169,28 +146,31 @@ pub fn holds_scope(live: &LiveSession, scope: Option<&str>) -> bool {
 /// # Errors
 /// `SCOPE_DISABLED`; those of [`with`].
 pub fn require_scope(scope: Option<&str>) -> Result<()> {
+    let missing = |detail: String, hint| {
+        Error::new(Code::ScopeDisabled, "the session does not hold the scope")
+            .detail(detail)
+            .hint(hint)
+    };
     let refused = with(|standing| match standing {
         Standing::Live(live) if holds_scope(live, scope) => None,
-        Standing::Live(_) => Some((
+        Standing::Live(_) => Some(missing(
             "The session is good, but was created without it.".to_owned(),
             "Create the session with that scope enabled.",
         )),
-        Standing::Nobody => Some((
-            "No session token is presented.".to_owned(),
-            "Present one with dialstack.session_use().",
-        )),
-        Standing::Refused(reason) => Some((
-            format!("The presented token is refused: {}.", reason.as_str()),
-            "Sign in again.",
-        )),
+        Standing::Nobody => Some(
+            missing(
+                "No session token is presented.".to_owned(),
+                "Present one with dialstack.session_use().",
+            )
+            .unauthorized(),
+        ),
+        Standing::Refused(reason) => Some(
+            missing(
+                format!("The presented token is refused: {}.", reason.as_str()),
+                "Sign in again.",
+            )
+            .unauthorized(),
+        ),
     })?;
-    match refused {
-        None => Ok(()),
-        Some((detail, hint)) => Err(Error::new(
-            Code::ScopeDisabled,
-            "the session does not hold the scope",
-        )
-        .detail(detail)
-        .hint(hint)),
-    }
+    refused.map_or(Ok(()), Err)
 }

@@ -17,6 +17,9 @@ use crate::service::verification::verdict::{self, LiveSession};
 use crate::service::verification::verify::{require, verify_failed};
 use crate::session::{Expected, Reason};
 
+/// Most bytes of a request's headers, as JSON.
+const MAX_HEADERS: usize = 256 * 1024;
+
 /// Presents a token that is good, for the transaction or (not `is_local`) for the connection.
 ///
 /// # Errors
@@ -24,17 +27,21 @@ use crate::session::{Expected, Reason};
 pub fn present(token: Option<&str>, is_local: Option<bool>) -> Result<LiveSession> {
     let is_local = required(is_local, "is_local", Code::VerifyFailed)?;
     let live = require(token, Expected::default())?;
-    if is_local && transaction::is_single_statement() {
-        ErrorReport::new(
-            PgSqlErrorCode::ERRCODE_NO_ACTIVE_SQL_TRANSACTION,
-            "the token is presented for this statement only: there is no transaction block",
-            "session_use",
-        )
-        .set_hint("Call it after BEGIN, or with is_local => false.")
-        .report(PgLogLevel::WARNING);
+    if is_local {
+        transaction::warn_if_alone(warn_of_one_statement);
     }
     guc::set_token(token.unwrap_or_default(), is_local);
     Ok(live)
+}
+
+fn warn_of_one_statement() {
+    ErrorReport::new(
+        PgSqlErrorCode::ERRCODE_NO_ACTIVE_SQL_TRANSACTION,
+        "the token is presented for this statement only: there is no transaction block",
+        "session_use",
+    )
+    .set_hint("Call it after BEGIN, or with is_local => false.")
+    .report(PgLogLevel::WARNING);
 }
 
 /// Presents no token any more.
@@ -69,9 +76,13 @@ fn named_by(token: &str) -> Result<Option<Uuid>> {
 /// Presents the session token of the request that PostgREST handles, or none.
 ///
 /// # Errors
-/// `VERIFY_FAILED` for a token that is not good, and for headers that are no JSON object.
+/// `VERIFY_FAILED` for a token that is not good, and for headers that are no JSON object or longer than 256 KiB.
 pub fn pre_request() -> Result<()> {
-    let headers = guc::foreign(c"request.headers").filter(|headers| !headers.is_empty());
+    let headers = guc::foreign(c"request.headers", MAX_HEADERS).map_err(|_| {
+        let what = "the setting request.headers is too long";
+        Error::new(Code::VerifyFailed, what).hint("Send fewer or shorter headers.")
+    })?;
+    let headers = headers.filter(|headers| !headers.is_empty());
     let token = match &headers {
         Some(headers) => request_token(headers)?,
         None => None,

@@ -57,9 +57,16 @@ pub(super) fn check_size(schema: &Value) -> Result<(), Problem> {
     Ok(())
 }
 
-/// Bounds the references and what they amount to. Gives the weight of the schema: checking a value
-/// takes steps, and finds violations, in proportion to it.
-pub(super) fn check(schema: &Value) -> Result<usize, Problem> {
+/// What a schema amounts to, with its references written out.
+pub(super) struct Cost {
+    /// Checking a value takes steps, and finds violations, in proportion to it.
+    pub(super) weight: usize,
+    /// How many patterns it has.
+    pub(super) patterns: usize,
+}
+
+/// Bounds the references and what they amount to.
+pub(super) fn check(schema: &Value) -> Result<Cost, Problem> {
     let mut walk = Walk {
         root: schema,
         path: Vec::new(),
@@ -69,7 +76,10 @@ pub(super) fn check(schema: &Value) -> Result<usize, Problem> {
         unevaluated: 0,
     };
     walk.schema(schema, 1)?;
-    Ok(walk.weight)
+    Ok(Cost {
+        weight: walk.weight,
+        patterns: walk.patterns,
+    })
 }
 
 /// What a local reference (`#` or `#/…`) refers to.

@@ -13,7 +13,7 @@ fn refused(schema: Value) -> Problem {
 }
 
 fn compiled(schema: Value) -> CompiledSchema {
-    CompiledSchema::compile(&normal(schema)).unwrap()
+    CompiledSchema::compile(&normal(schema), || ()).unwrap()
 }
 
 fn details(schema: Value, data: Value) -> String {
@@ -149,6 +149,41 @@ fn patterns_are_bounded_and_without_backtracking() {
         .map(|n| (format!("f{n}"), json!({"type": "string", "pattern": "a"})))
         .collect();
     assert!(refused(Value::Object(many)).message.contains("patterns"));
+}
+
+#[test]
+fn the_patterns_of_a_schema_are_bounded_together() {
+    let with = |count: usize, pattern: &str| {
+        let fields = (0..count).map(|n| {
+            (
+                format!("f{n}"),
+                json!({"type": "string", "pattern": pattern}),
+            )
+        });
+        Value::Object(fields.collect())
+    };
+    // Some 80 KB compiled: one such pattern is fine, and as many as there may be are too much.
+    let large = "(?:(?:a|b|ab|ba){0,300}a)+[^a-z]";
+    normal(with(1, large));
+    assert!(refused(with(64, large)).hint.unwrap().contains("share"));
+    normal(with(64, "^[a-z]+@[^@]+[.][a-z]{2,9}$"));
+}
+
+thread_local! {
+    static PAUSES: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+}
+
+#[test]
+fn there_is_a_pause_before_each_pattern() {
+    let text = |pattern: &str| json!({"type": "string", "pattern": pattern});
+    let schema = normal(json!({"a": text("^[a-y]+1"), "b": text("[0-9]{2}"), "c": text("x.z")}));
+    let pause = || PAUSES.set(PAUSES.get() + 1);
+    let schema = CompiledSchema::compile(&schema, pause).unwrap();
+    assert_eq!(
+        schema.check(&json!({"a": "b1", "b": "22", "c": "xyz"})),
+        Ok(())
+    );
+    assert_eq!(PAUSES.get(), 3);
 }
 
 #[test]

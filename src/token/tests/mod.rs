@@ -3,6 +3,7 @@
 mod access_tokens;
 mod families;
 mod form_refusals;
+mod fuzz;
 mod keys;
 mod known_answers;
 mod properties;

@@ -110,6 +110,33 @@ fn a_public_key_does_not_serve_as_an_hmac_secret() {
 }
 
 #[test]
+fn the_other_es256_signature_of_a_token_is_refused() {
+    let ring = ring_of(INSTANCE, Algorithm::Es256);
+    // Half of all signatures come with the greater s.
+    for seed in 0..20 {
+        let token = access::issue(&ring, &claims(), DATA, &[seed; 44]).expect("a token");
+        assert!(authenticate(&token, &ring, NOW).is_ok());
+
+        let (input, signature) = token.rsplit_once('.').expect("three parts");
+        let (r, s) = p256::ecdsa::Signature::from_slice(&unb64(signature))
+            .expect("a signature")
+            .split_scalars();
+        let other = p256::ecdsa::Signature::from_scalars(r, -s).expect("a signature");
+        let other = b64(other.to_bytes());
+
+        let key = &ring.jwt.active().expect("active").keys;
+        assert!(jws::signature_matches(
+            &key.decoding,
+            key.alg,
+            input,
+            &other
+        ));
+        let refusal = authenticate(&format!("{input}.{other}"), &ring, NOW);
+        assert_eq!(refusal.expect_err("refused"), Rejected::BadSignature);
+    }
+}
+
+#[test]
 fn an_empty_hmac_key_signs_nothing_that_is_accepted() {
     let input = format!("{}.{}", b64(header()), b64(payload().to_string()));
     let key = EncodingKey::from_secret(b"");

@@ -25,7 +25,9 @@ CREATE FUNCTION t.may(role regrole) RETURNS text LANGUAGE sql AS $$
             UNION ALL
             SELECT 10, p.proname::text FROM pg_proc p WHERE p.pronamespace = 'dialstack'::regnamespace AND p.proname ~ '^access_(client|server|admin)$' AND has_function_privilege(role, p.oid, 'EXECUTE')
             UNION ALL
-            SELECT 20, format('table %s', c.relname) FROM pg_class c WHERE c.relnamespace = 'dialstack'::regnamespace AND c.relkind IN ('r', 'p', 'v') AND has_table_privilege(role, c.oid, 'SELECT, INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER')) m;
+            SELECT 20, format('table %s', c.relname) FROM pg_class c WHERE c.relnamespace = 'dialstack'::regnamespace AND c.relkind IN ('r', 'p', 'v') AND has_table_privilege(role, c.oid, 'SELECT, INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER')
+            UNION ALL
+            SELECT 30, format('type %s', y.typname) FROM pg_type y WHERE y.typnamespace = 'dialstack'::regnamespace AND y.typelem = 0 AND has_type_privilege(role, y.oid, 'USAGE')) m;
 $$;
 SELECT t.may('regress_plain');
 -- Each level holds those below it.
@@ -35,6 +37,16 @@ SELECT dialstack.grant_access('regress_plain', 'server');
 SELECT t.may('regress_plain');
 SELECT dialstack.grant_access('regress_plain', 'admin');
 SELECT t.may('regress_plain'), t.may('regress_other') AS other;
+-- The type that a function returns can be used. The row types of tables can't: a temporary table with a column of one
+-- would be in the way of an upgrade.
+SET ROLE regress_plain;
+CREATE FUNCTION pg_temp.verdict(token text) RETURNS dialstack.session_verdict LANGUAGE sql AS 'SELECT * FROM dialstack.session_verify(token)';
+SELECT reason FROM pg_temp.verdict('nonsense');
+DROP FUNCTION pg_temp.verdict;
+CREATE TEMPORARY TABLE mine (activity dialstack.activity_01);
+CREATE TEMPORARY TABLE mine (products dialstack.products[]);
+CREATE TEMPORARY TABLE mine (sessions dialstack.active_sessions);
+RESET ROLE;
 -- A level that is taken away leaves what the others give.
 SELECT dialstack.revoke_access(role => 'regress_plain', access => 'admin');
 SELECT t.may('regress_plain');
@@ -61,7 +73,7 @@ SELECT t.may('regress_plain');
 -- Nothing is left behind: the roles can go.
 DROP ROLE regress_plain, regress_other;
 SELECT count(*) AS left_behind FROM pg_shdepend WHERE refclassid = 'pg_authid'::regclass AND deptype = 'a' AND dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
-   AND (classid, objid) IN (SELECT 'pg_proc'::regclass, oid FROM pg_proc WHERE pronamespace = 'dialstack'::regnamespace UNION SELECT 'pg_namespace'::regclass, 'dialstack'::regnamespace);
+   AND (classid, objid) IN (SELECT 'pg_proc'::regclass, oid FROM pg_proc WHERE pronamespace = 'dialstack'::regnamespace UNION SELECT 'pg_type'::regclass, oid FROM pg_type WHERE typnamespace = 'dialstack'::regnamespace UNION SELECT 'pg_namespace'::regclass, 'dialstack'::regnamespace);
 
 -- Any name that a role can have.
 SELECT format('CREATE ROLE %I', role), format('SELECT dialstack.grant_access(%L, %L), t.may(%L)', quote_ident(role), 'client', quote_ident(role)), format('SELECT dialstack.revoke_access(%L, %L), t.may(%L)', quote_ident(role), 'client', quote_ident(role)), format('DROP ROLE %I', role)

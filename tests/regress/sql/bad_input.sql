@@ -28,6 +28,7 @@ SELECT p.proname, a.n, a.name, format_type(a.type, NULL),
             WHEN 'by' THEN CASE p.proname WHEN 'protect_table' THEN quote_literal('account') ELSE quote_literal('1 day') END
             WHEN 'relation' THEN quote_literal('t.protected')
             WHEN 'column_name' THEN quote_literal('account')
+            WHEN 'identifier_column' THEN quote_literal('account')
             WHEN 'text' THEN quote_literal('7')
             WHEN 'purpose' THEN quote_literal('token')
             WHEN 'kid' THEN quote_literal('0123')
@@ -123,7 +124,7 @@ SELECT name, t.kind(format('SELECT * FROM dialstack.session_create(%L, %L, %L, %
        t.kind(format('SELECT * FROM dialstack.session_create(%L, %L, %L, %L)', 'bad', name, 'web', '{"userId": "u"}')) AS as_env,
        t.kind(format('SELECT * FROM dialstack.session_create(%L, %L, %L, %L)', 'bad', 'production', name, '{"userId": "u"}')) AS as_tag
   FROM unnest(ARRAY['', ' ', 'BAD', 'bad ', 'a/b', '%', '_', '''; DROP SCHEMA dialstack CASCADE; --', repeat('x', 64)]) AS name;
--- A user agent with control characters, too long; an address with a netmask is fine.
+-- A user agent never refuses a call; an address with a netmask is fine.
 SELECT t.code($$SELECT * FROM dialstack.session_create('bad', 'production', 'web', '{"userId": "u"}', user_agent => E'a\u0001b')$$);
 SELECT t.code($$SELECT * FROM dialstack.session_create('bad', 'production', 'web', '{"userId": "u"}', user_agent => '')$$);
 SELECT t.code($$SELECT * FROM dialstack.session_create('bad', 'production', 'web', '{"userId": "u"}', ip => '10.0.0.0/8')$$);

@@ -15,6 +15,21 @@ SELECT * FROM t.verifications(:'session_id');
 -- What is raised is rolled back with the statement, and so is its row.
 SELECT t.code(format('SELECT * FROM dialstack.session_require(%L, product => %L)', :'token', 'other'));
 SELECT count(*) FROM t.verifications(:'session_id');
+-- A query that would have a parallel plan has a plan in which the row can be written.
+CREATE TABLE t.big AS SELECT n FROM generate_series(1, 1000) n;
+BEGIN;
+SET LOCAL parallel_setup_cost = 0; SET LOCAL parallel_tuple_cost = 0; SET LOCAL min_parallel_table_scan_size = 0;
+EXPLAIN (COSTS off) SELECT count(*) FROM t.big;
+SELECT count(*), (SELECT valid FROM dialstack.session_verify(:'token')) FROM t.big;
+SELECT count(*), (SELECT valid FROM dialstack.session_require(:'token')) FROM t.big;
+SELECT count(*) FROM t.verifications(:'session_id');
+-- Called in a parallel plan through a function that says that it may be, it fails as any write there.
+CREATE FUNCTION t.mislabelled(token text) RETURNS boolean LANGUAGE plpgsql PARALLEL RESTRICTED AS $$ BEGIN RETURN (SELECT valid FROM dialstack.session_verify(token)); END $$;
+\set VERBOSITY sqlstate
+SELECT count(*), (SELECT t.mislabelled(:'token')) FROM t.big;
+\set VERBOSITY default
+ROLLBACK;
+SELECT count(*) FROM t.verifications(:'session_id');
 -- Where nothing can be written it verifies all the same.
 BEGIN READ ONLY;
 SELECT t.verdict(:'token');

@@ -174,6 +174,29 @@ SELECT * FROM t.lint();
 DROP TABLE l.orders;
 SELECT * FROM t.lint();
 
+-- A table whose owner can log in, or whose members can, and is not bound: it protects nothing.
+CREATE TABLE l.owned (id int, account text);
+CREATE INDEX ON l.owned (account);
+ALTER TABLE l.owned OWNER TO regress_group;
+SET client_min_messages = error;
+SELECT dialstack.protect_table('l.owned', 'account', 'lint', 'production');
+RESET client_min_messages;
+SELECT * FROM t.lint();
+-- regress_member may become the owner, and is none: NOINHERIT.
+ALTER ROLE regress_group LOGIN;
+SELECT * FROM t.lint();
+ALTER TABLE l.owned FORCE ROW LEVEL SECURITY;
+SELECT * FROM t.lint();
+ALTER ROLE regress_group NOLOGIN;
+-- A policy of anybody that is too deep to be read keeps nobody from reading the others; nor does one that only looks deep.
+CREATE TABLE l.deep (id int, account text);
+DO $$ BEGIN EXECUTE 'CREATE POLICY deep ON l.deep USING ((SELECT dialstack.current_account(''lint'', ''production'')) = ' || repeat('upper(', 1000) || 'account' || repeat(')', 1000) || ')'; END $$;
+DO $$ BEGIN EXECUTE format('CREATE POLICY flat ON l.deep USING (account = dialstack.current_account(''lint'', ''production'') AND EXISTS (SELECT FROM (SELECT %s) AS many))', (SELECT string_agg(format('1 AS %I', n || repeat('{(', 30)), ', ') FROM generate_series(1, 20) AS n)); END $$;
+DO $$ BEGIN EXECUTE 'CREATE POLICY dialstack_sessions_access ON l.deep USING (' || repeat('upper(', 1000) || 'account' || repeat(')', 1000) || ' = account)'; END $$;
+COMMENT ON POLICY dialstack_sessions_access ON l.deep IS '{"column":"account","by":"account","product":"lint","env":"production","open_to":[],"force":false,"before":{"enabled":false,"forced":false},"force_added":false}';
+SELECT policy, severity, weakness, detail FROM t.lint() WHERE relation = 'l.deep'::regclass;
+DROP TABLE l.deep, l.owned;
+
 -- Policies that were written by hand. Wrapped: in a sub-select that reads no table and does not look at the row.
 CREATE TABLE l.notes (id int PRIMARY KEY, account text, owner text, tags text[]);
 CREATE INDEX ON l.notes (account);

@@ -41,7 +41,7 @@ CREATE TRIGGER borrowed AFTER INSERT ON mine EXECUTE FUNCTION dialstack.invalida
 RESET ROLE;
 REVOKE ALL ON SCHEMA dialstack FROM regress_nobody;
 
--- pg_read_all_data and pg_write_all_data reach no row of state.
+-- pg_read_all_data and pg_write_all_data reach no row, of state or of configuration.
 GRANT pg_read_all_data, pg_write_all_data TO regress_nobody;
 SET ROLE regress_nobody;
 SELECT count(*) FROM dialstack.sessions;
@@ -52,6 +52,13 @@ UPDATE dialstack.sessions SET revoked_at = NULL, revoke_reason = NULL;
 WITH d AS (DELETE FROM dialstack.signing_keys RETURNING 1) SELECT count(*) AS deleted FROM d;
 INSERT INTO dialstack.instance (instance_id, database_oid, root_fingerprint) VALUES ('00000000-0000-0000-0000-000000000000', 0, '');
 INSERT INTO dialstack.session_users VALUES (1, 1, 'u', now(), now(), 1);
+SELECT count(*) FROM dialstack.products;
+UPDATE dialstack.products SET product = 'mine';
+UPDATE dialstack.environments SET live = NOT live;
+UPDATE dialstack.session_definitions SET expiry = 1000000;
+DELETE FROM dialstack.scopes;
+INSERT INTO dialstack.products (product, name) VALUES ('mine', 'mine');
+INSERT INTO dialstack.scopes (product_id, scope, description) VALUES (gen_random_uuid(), 'mine', 'mine');
 SELECT reltuples >= -1 AS estimate_only FROM pg_class WHERE oid = 'dialstack.sessions'::regclass;
 SELECT count(*) AS statistics FROM pg_stats WHERE schemaname = 'dialstack' AND tablename IN ('sessions', 'instance', 'signing_keys', 'session_users', 'activity');
 RESET ROLE;

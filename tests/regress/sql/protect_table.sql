@@ -269,7 +269,7 @@ SELECT t.error($$SELECT dialstack.protect_table('p.refused', 'account', 'protect
 SELECT t.error($$SELECT dialstack.protect_table('p.refused', 'account', 'protect', 'production', open_to => '{999999999}')$$);
 SELECT t.error($$SELECT dialstack.protect_table('p.refused', 'account', 'protect', 'production', open_to => '{NULL}')$$);
 SELECT arguments, t.error(format('SELECT dialstack.protect_table(%s)', arguments)) FROM unnest(ARRAY[
-    $$NULL, 'account', 'protect', 'production'$$, $$'p.refused', NULL, 'protect', 'production'$$, $$'p.refused', 'account', NULL, 'production'$$, $$'p.refused', 'account', 'protect', NULL$$,
+    $$NULL, 'account', 'protect', 'production'$$, $$'p.refused', NULL, 'protect', 'production'$$,
     $$'p.refused', 'account', 'protect', 'production', NULL$$, $$'p.refused', 'account', 'protect', 'production', device => NULL$$, $$'p.refused', 'account', 'protect', 'production', open_to => NULL$$, $$'p.refused', 'account', 'protect', 'production', force => NULL$$]) AS arguments;
 SELECT t.error($$SELECT dialstack.unprotect_table(NULL)$$);
 -- Other permissive policies, on the table or on a part of it, also while row-level security is off.
@@ -286,11 +286,70 @@ SELECT dialstack.protect_table('p.refused', 'account', 'protect', 'production');
 SELECT policy, roles, cmd FROM t.policies('p.refused');
 SELECT dialstack.unprotect_table('p.refused');
 SELECT on_forced, policy FROM t.policies('p.refused');
--- A foreign table can't have policies, so nor can what it is part of.
+-- A foreign table can't have policies: the others of its whole are protected, and unprotected again.
 CREATE FOREIGN TABLE p.calls_far PARTITION OF p.calls FOR VALUES FROM ('2030-01-01') TO ('2031-01-01') SERVER regress_server;
 DROP POLICY too_wide ON p.calls_2026_rest;
-SELECT t.error($$SELECT dialstack.protect_table('p.calls', 'account', 'protect', 'production')$$);
+SELECT dialstack.protect_table('p.calls', 'account', 'protect', 'production');
+SELECT relation, policy FROM unnest('{p.calls,p.calls_2025,p.calls_far}'::regclass[]) AS relation, t.policies(relation);
+SELECT policy, severity, weakness, detail FROM dialstack.policy_lint() WHERE relation = 'p.calls_far'::regclass;
+SELECT dialstack.unprotect_table('p.calls');
+SELECT relation, policy FROM unnest('{p.calls,p.calls_2025,p.calls_far}'::regclass[]) AS relation, t.policies(relation);
 DROP FOREIGN DATA WRAPPER regress_fdw CASCADE;
+-- An owner that can log in, by itself or as another role, and that is not bound.
+CREATE ROLE regress_group;
+CREATE ROLE regress_login LOGIN IN ROLE regress_group;
+CREATE TABLE p.logged_in (id int, account text);
+ALTER TABLE p.logged_in OWNER TO regress_group;
+SELECT dialstack.protect_table('p.logged_in', 'account', 'protect', 'production');
+ALTER TABLE p.logged_in OWNER TO regress_login;
+SELECT dialstack.protect_table('p.logged_in', 'account', 'protect', 'production');
+SELECT dialstack.protect_table('p.logged_in', 'account', 'protect', 'production', open_to => '{regress_login}');
+SELECT dialstack.protect_table('p.logged_in', 'account', 'protect', 'production', force => true);
+DROP TABLE p.logged_in;
+DROP ROLE regress_login, regress_group;
+-- Devices are counted past a policy that binds the owner, who need not be allowed to call our functions.
+CREATE ROLE regress_owner;
+CREATE TABLE p.devices (id int, account uuid);
+INSERT INTO p.devices VALUES (1, 'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11'), (2, 'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11');
+ALTER TABLE p.devices OWNER TO regress_owner;
+GRANT USAGE ON SCHEMA p TO regress_owner;
+SELECT dialstack.unprotect_table('p.typed');
+SELECT dialstack.protect_table('p.devices', 'account', 'protect', 'production', 'connected_account', device => true, force => true);
+CREATE FUNCTION t.counted() RETURNS bigint LANGUAGE sql AS $$
+    SELECT device_count FROM dialstack.client_session_create(connected_account_ids => '{a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11}', product => 'protect', env => 'production');
+$$;
+CREATE POLICY failing ON p.devices USING (1 / (id - id) = 1);
+SELECT t.counted();
+-- Where they can't be counted, by an error or in time, there is no figure, the call succeeds, and the lint says why.
+REVOKE ALL ON p.devices FROM regress_owner;
+SELECT t.counted();
+SELECT severity, weakness, detail FROM dialstack.policy_lint() WHERE relation = 'p.devices'::regclass AND weakness = 'not_counted';
+GRANT ALL ON p.devices TO regress_owner;
+CREATE FUNCTION p.slow(n int) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN PERFORM pg_sleep(CASE current_user WHEN 'regress_owner' THEN current_setting('my.nap')::float ELSE 0 END); RETURN true; END $$;
+SET my.nap = 0;
+CREATE INDEX slow ON p.devices (id) WHERE p.slow(1);
+SET my.nap = 600;
+SET statement_timeout = '60s';
+SELECT t.counted();
+SELECT severity, weakness, detail FROM dialstack.policy_lint() WHERE relation = 'p.devices'::regclass AND weakness = 'not_counted';
+-- What the caller set still holds.
+SET statement_timeout = '100ms';
+SELECT t.counted();
+SELECT pg_sleep(60);
+RESET statement_timeout;
+DROP INDEX p.slow;
+SELECT t.counted();
+DROP TABLE p.devices;
+DROP OWNED BY regress_owner;
+DROP ROLE regress_owner;
+DROP FUNCTION t.counted;
+-- Without product and env the only environment of the database, or of the product; of several it says which there are.
+SELECT t.kind($$SELECT dialstack.protect_table('p.refused', 'account')$$);
+SELECT t.error($$SELECT dialstack.protect_table('p.refused', 'account', 'protect-2')$$);
+SELECT t.error($$SELECT dialstack.protect_table('p.refused', 'account', env => 'nope')$$);
+SELECT dialstack.protect_table('p.refused', 'account', env => 'other');
+SELECT qual FROM t.policies('p.refused') WHERE policy = 'dialstack_sessions_access';
+SELECT dialstack.unprotect_table('p.refused');
 
 -- Whose table it is: the owner's alone. An administrator of ours who owns it not is refused, as is an
 -- owner who is no administrator of ours.

@@ -25,6 +25,13 @@ SELECT generation FROM dialstack.session_info(:'first_session_id');
 -- The interval runs from the rotation, not from the repeat: 29 s later it still works, 31 s later it is theft.
 UPDATE dialstack.sessions SET rotated_at = rotated_at - interval '29 seconds' WHERE session_id = :'first_session_id';
 SELECT t.refresh(:'first_refresh_token') AS after_29_s;
+-- So it is on the other side, where the clock was set back: nearer than the interval, and farther.
+BEGIN;
+UPDATE dialstack.sessions SET rotated_at = clock_timestamp() + interval '25 seconds' WHERE session_id = :'first_session_id';
+SELECT t.refresh(:'first_refresh_token') AS before_it_by_25_s;
+UPDATE dialstack.sessions SET rotated_at = clock_timestamp() + interval '1 hour' WHERE session_id = :'first_session_id';
+SELECT t.refresh(:'first_refresh_token') AS before_it_by_1_h;
+ROLLBACK;
 BEGIN;
 UPDATE dialstack.sessions SET rotated_at = rotated_at - interval '2 seconds' WHERE session_id = :'first_session_id';
 SELECT * FROM dialstack.session_refresh(:'first_refresh_token');
@@ -122,8 +129,20 @@ SELECT t.refresh(:'refresh_token') AS beyond_max_lifetime;
 SELECT refresh_token, session_id FROM dialstack.session_create('ref', 'production', 'web', '{"userId": "moves"}', ip => '203.0.113.7', user_agent => 'Firefox') \gset
 SELECT refresh_token FROM dialstack.session_refresh(:'refresh_token', ip => '2001:db8::1') \gset
 SELECT ip, user_agent FROM dialstack.session_info(:'session_id');
-SELECT t.error(format('SELECT * FROM dialstack.session_refresh(%L, user_agent => repeat(%L, 1001))', :'refresh_token', 'x'));
-SELECT generation AS not_refreshed_by_it FROM dialstack.session_info(:'session_id');
+-- A user agent is cut after 1,000 characters.
+SELECT ok FROM dialstack.session_refresh(:'refresh_token', user_agent => repeat('é', 1500));
+SELECT user_agent = repeat('é', 1000) AS cut FROM dialstack.session_info(:'session_id');
+-- The refusals of dead tokens are noted ten times, whatever the number of tries.
+SELECT refresh_token AS a_token, session_id AS a_session FROM dialstack.session_create('ref', 'production', 'web', '{"userId": "dead"}') \gset
+SELECT refresh_token AS b_token, session_id AS b_session FROM dialstack.session_create('ref', 'production', 'web', '{"userId": "dead"}') \gset
+SELECT dialstack.session_revoke_all('ref', 'production', 'web', 'dead');
+SELECT r AS refused, count(*) FROM generate_series(1, 8) n, LATERAL t.refresh(:'a_token' || left('', n)) r GROUP BY r;
+SELECT r AS refused, count(*) FROM generate_series(1, 50) n, LATERAL t.refresh(:'b_token' || left('', n)) r GROUP BY r;
+SELECT session_id = :'a_session' AS first, count(*) FROM dialstack.activity WHERE session_id IN (:'a_session', :'b_session') AND status = 'fail' GROUP BY 1 ORDER BY 1 DESC;
+-- An hour later there is room for more.
+UPDATE dialstack.activity SET at = at - interval '1 hour' WHERE session_id IN (:'a_session', :'b_session');
+SELECT t.refresh(:'b_token') AS refused;
+SELECT count(*) FROM dialstack.activity WHERE session_id IN (:'a_session', :'b_session') AND status = 'fail';
 -- The data stays, as it is now.
 SELECT count(*) FROM dialstack.session_update_data(:'session_id', '{"userId": "moves", "cart": 9}');
 SELECT v.data FROM dialstack.session_refresh(:'refresh_token') r, dialstack.session_verify(r.token) v;
