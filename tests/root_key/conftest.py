@@ -74,16 +74,27 @@ def use_file(cluster, file):
         set_path("")
 
 
+@pytest.fixture(scope="session")
+def furnished(cluster):
+    """A database to copy, whose extension was created while no file was set; its shop and a session."""
+    cluster.create_database("house")
+    with cluster.connect("house") as connection:
+        connection.execute("CREATE EXTENSION dialstack_sessions")
+        shop = Shop.make(connection)
+        return shop, shop.create(connection)
+
+
 class House:
     """A database of a test's own, with a living session and two open connections."""
 
-    def __init__(self, cluster, name):
+    def __init__(self, cluster, name, shop, session):
         self.cluster, self.name = cluster, name
-        cluster.create_database(name)
+        with cluster.connect() as admin:
+            admin.execute(f"CREATE DATABASE {name} TEMPLATE house")
         self.old = cluster.connect(name)
-        self.old.execute("CREATE EXTENSION dialstack_sessions")
-        self.shop = Shop.make(self.old)
-        self.session = self.shop.create(self.old)
+        self.shop, self.session = shop, session
+        # Whatever changes the files from now on, this connection has worked before.
+        assert verify(self.old, session.token).valid
         self._opened = [self.old]
 
     def connect(self, **parameters):
@@ -117,9 +128,9 @@ class House:
 
 
 @pytest.fixture
-def house(cluster):
-    """In row mode: no file is set when the extension is created."""
-    house = House(cluster, f"house_{next(_numbers)}")
+def house(cluster, furnished):
+    """In row mode."""
+    house = House(cluster, f"house_{next(_numbers)}", *furnished)
     yield house
     house.close()
     with cluster.connect() as admin:
