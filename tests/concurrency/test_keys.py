@@ -188,22 +188,6 @@ def test_a_key_that_waits_for_a_new_root_key_is_wrapped_with_it(admin, connect, 
         assert verify(fresh, shop.create(fresh).token).valid
 
 
-def test_an_index_that_is_replaced_while_a_verification_waits_is_found(admin, connect, shop):
-    session = shop.create(admin)
-    keeper, caller = connect(), connect()
-    assert verify(caller, session.token).valid
-
-    with keeper.transaction():
-        keeper.execute("ALTER TABLE dialstack.sessions DROP CONSTRAINT sessions_pkey")
-        keeper.execute(
-            "ALTER TABLE dialstack.sessions ADD CONSTRAINT sessions_pkey PRIMARY KEY (session_id)"
-        )
-        waiting = Background(verify, caller, session.token)
-        await_lock(admin, caller)
-
-    assert waiting.result().valid
-
-
 def test_a_table_that_is_altered_while_a_verification_waits_is_not_read(admin, connect, shop):
     session = shop.create(admin)
     keeper, caller = connect(), connect()

@@ -32,20 +32,20 @@ class Ledger:
 
     def __init__(self):
         self.entries = []
-        self._news = threading.Condition()
+        self._changed = threading.Condition()
 
     def note(self, answer):
-        with self._news:
+        with self._changed:
             self.entries.append((time.monotonic(), answer))
-            self._news.notify_all()
+            self._changed.notify_all()
 
     def before(self, moment):
-        with self._news:
+        with self._changed:
             return [answer for at, answer in self.entries if at < moment]
 
     def await_size(self, size):
-        with self._news:
-            assert self._news.wait_for(lambda: len(self.entries) >= size, PATIENCE)
+        with self._changed:
+            assert self._changed.wait_for(lambda: len(self.entries) >= size, PATIENCE)
 
 
 def assert_dead(admin, answers):

@@ -268,12 +268,12 @@ def test_every_helper_answers_in_a_worker(big, visitor):
     keep_presenting(visitor, big.token("account"))
     plan = value(visitor, f"EXPLAIN (ANALYZE, FORMAT json) {ask}")
     assert workers(plan[0]["Plan"]) >= 2
-    (told,) = (row[0] for row in visitor.execute(ask))
+    (parallel,) = (row[0] for row in visitor.execute(ask))
     force_parallel(visitor, on=False)
     visitor.execute("SET max_parallel_workers_per_gather = 0")
     (serial,) = (row[0] for row in visitor.execute(ask))
-    assert told == serial
-    assert "acct_1" in told
+    assert parallel == serial
+    assert "acct_1" in parallel
 
 
 def test_require_scope_fails_in_a_worker_with_its_own_error(big, visitor):

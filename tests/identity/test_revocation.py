@@ -143,7 +143,7 @@ def test_an_expression_of_a_block_obeys(world, admin, visit, isolation, read_onl
             before := dialstack.current_account();
             PERFORM pg_advisory_xact_lock(1);
             after := dialstack.current_account();
-            PERFORM set_config('test.told', concat_ws(' ', before, after, 'end'), true);
+            PERFORM set_config('test.answers', concat_ws(' ', before, after, 'end'), true);
         END $$"""
     with visitor.transaction():
         present(visitor, tenant.token)
@@ -153,7 +153,7 @@ def test_an_expression_of_a_block_obeys(world, admin, visit, isolation, read_onl
             await_lock(admin, visitor)
             session_end(admin, tenant)
         running.result()
-        assert value(visitor, "SELECT current_setting('test.told')") == "acct_1 end"
+        assert value(visitor, "SELECT current_setting('test.answers')") == "acct_1 end"
 
 
 @KINDS

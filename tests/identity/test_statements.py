@@ -336,12 +336,12 @@ def test_every_helper_follows_a_changed_token_in_one_statement_of_the_client(
     use = "SELECT set_config('dialstack_sessions.token', '{}', false)"
     ask = "SELECT dialstack.current_account()"
     cursor = visitor.execute("; ".join(f"{use.format(tokens[n])}; {ask}" for n in (1, 2, 3)))
-    told = []
+    answers = []
     while True:
-        told.append(cursor.fetchone()[0])
+        answers.append(cursor.fetchone()[0])
         if not cursor.nextset():
             break
-    assert told[1::2] == ["acct_1", "acct_2", "acct_3"]
+    assert answers[1::2] == ["acct_1", "acct_2", "acct_3"]
     row = visitor.execute(
         sql.SQL(
             "SELECT dialstack.current_account() AS before, "

@@ -81,7 +81,7 @@ def test_a_token_that_names_an_unknown_key_touches_no_buffer(loaded, token):
 
 
 def test_a_good_token_does_touch_some(loaded, token):
-    # Else the measurement would tell nothing.
+    # Else the measurement would show nothing.
     loaded.execute("SET dialstack_sessions.verdict_cache_size = 0")
     assert blocks(loaded, token) > 0
     loaded.execute("RESET dialstack_sessions.verdict_cache_size")

@@ -35,7 +35,7 @@ def stage(installed):
         for place in PLACES:
             call(admin, "env_create", **place, live=place["env"] == "production")
             keys = {kind: call(admin, "api_key_create", **place, kind=kind).api_key for kind in KINDS}
-            # The same keys everywhere, so that only the place tells the sessions apart.
+            # The same keys everywhere, so that the sessions differ in their place only.
             session = call(admin, "client_session_create", user_identifier_key="ours", **place)
             present(admin, keys["publishable"])
             call(admin, "client_session_create", user_identifier_key="browser")

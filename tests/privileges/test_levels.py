@@ -61,7 +61,7 @@ def test_a_role_calls_what_its_level_says_and_nothing_else(admin, act_as, level)
     wrong = {}
     for function, statement in calls(admin):
         if function in MARKERS:
-            # Of its own level only: it tells who has which.
+            # Of its own level only: it says which role has which.
             allowed = level == MARKERS[function]
         else:
             # A function in no level is an error here.

@@ -287,8 +287,8 @@ def assert_not_available(file, use):
     diag = refused.value.diag
     assert diag.message_primary.startswith("JWT_NOT_AVAILABLE: ")
     assert diag.message_hint
-    told = " ".join(filter(None, (diag.message_primary, diag.message_detail, diag.message_hint)))
-    assert [text for text in file.texts if text.lower() in told.lower()] == []
+    message = " ".join(filter(None, (diag.message_primary, diag.message_detail, diag.message_hint)))
+    assert [text for text in file.texts if text.lower() in message.lower()] == []
     return diag
 
 
@@ -302,7 +302,7 @@ def test_without_the_root_key_nothing_goes_and_nothing_is_replaced(house, file, 
     # When the file is spoilt
     spoil(file, good)
 
-    # Then every use of a key tells so, and what to do
+    # Then every use of a key says so, and what to do
     for use in (
         lambda c: verify(c, house.session.token),
         lambda c: refresh(c, house.session.refresh_token),
