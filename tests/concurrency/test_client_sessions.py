@@ -5,7 +5,7 @@ from uuid import UUID
 import pytest
 from conftest import LEVELS
 from psycopg import errors
-from support.service import REPEATABLE_READ, call, value, verify
+from support.service import REPEATABLE_READ, active_key, call, value, verify
 
 ACCOUNT = UUID(int=1)
 
@@ -128,11 +128,7 @@ def test_a_session_made_while_its_key_is_revoked_is_in_nobodys_way(admin, connec
     maker = connect()
     with maker.transaction():
         call(maker, "client_session_create", user_identifier_key="v", **place)
-        kid = value(
-            admin,
-            "SELECT kid FROM dialstack.signing_key_list()"
-            " WHERE purpose = 'token' AND state = 'active'",
-        )
+        kid = active_key(admin, "token")
         call(admin, "signing_key_rotate", purpose="token")
         again = call(admin, "client_session_create", user_identifier_key="w", **place)
         call(admin, "signing_key_revoke", kid=kid)

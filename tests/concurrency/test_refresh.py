@@ -15,6 +15,7 @@ from support.service import (
     info,
     refresh,
     retrying,
+    revoke_active_key,
     together,
     until,
     value,
@@ -261,11 +262,6 @@ def test_a_refresh_that_waits_hands_out_a_token_that_is_good(admin, connect, sho
         revoke_active_key(admin, "jwt")
 
     assert verify(admin, waiting.result().token).valid
-
-
-def revoke_active_key(admin, purpose):
-    query = "SELECT kid FROM dialstack.signing_keys WHERE purpose = %s AND state = 'active'"
-    call(admin, "signing_key_revoke", kid=value(admin, query, purpose))
 
 
 def updates(connection):

@@ -15,6 +15,7 @@ from support.service import (
     call,
     refresh,
     retrying,
+    revoke_active_key,
     together,
     until,
     value,
@@ -344,8 +345,7 @@ def test_a_create_that_waits_hands_out_a_token_that_is_good(admin, connect, shop
         waiting = Background(retrying, lambda: shop.create(second))
         await_lock(admin, second)
         # When the key that signed until now is revoked
-        query = "SELECT kid FROM dialstack.signing_keys WHERE purpose = 'jwt' AND state = 'active'"
-        call(admin, "signing_key_revoke", kid=value(admin, query))
+        revoke_active_key(admin, "jwt")
 
     assert verify(admin, waiting.result().token).valid
 

@@ -1,7 +1,7 @@
 """All that ends a session, or takes it away from its tenant."""
 
 import pytest
-from support.service import call, refresh, value, value_of
+from support.service import call, refresh, revoke_active_key, value, value_of
 from world import KINDS_OF_TRANSACTION, keep_presenting, present
 
 
@@ -108,13 +108,7 @@ def definition_delete(admin, tenant):
 
 
 def signing_key_revoke(admin, tenant):
-    purpose = "jwt" if tenant.family == "user" else "token"
-    kid = value(
-        admin,
-        "SELECT kid FROM dialstack.signing_key_list() WHERE purpose = %s AND state = 'active'",
-        purpose,
-    )
-    call(admin, "signing_key_revoke", kid=kid)
+    revoke_active_key(admin, "jwt" if tenant.family == "user" else "token")
     return "invalid"
 
 

@@ -23,7 +23,6 @@ PARALLEL = (
 )
 
 
-
 def go_parallel(connection):
     force_parallel(connection)
     for setting in PARALLEL:
@@ -283,20 +282,3 @@ def test_require_scope_fails_in_a_worker_with_its_own_error(big, visitor):
             f"SELECT tenant FROM {big.schema}.of_account_bare "
             "WHERE dialstack.require_scope('voicemails') IS NOT NULL"
         )
-
-
-def test_an_index_on_a_wrapped_helper_is_built_in_parallel(big, superuser):
-    """Nobody should; but who claims that it is immutable breaks nothing but his index."""
-    token = big.token("account")
-    superuser.execute(
-        f"CREATE FUNCTION {big.schema}.mine(text) RETURNS boolean LANGUAGE sql "
-        "IMMUTABLE PARALLEL SAFE AS 'SELECT $1 = dialstack.current_account()'"
-    )
-    superuser.execute("SET max_parallel_maintenance_workers = 2")
-    keep_presenting(superuser, token)
-    superuser.execute(
-        f"CREATE INDEX ON {big.schema}.of_account (({big.schema}.mine(account)), account)"
-    )
-    superuser.execute(f"REINDEX TABLE {big.schema}.of_account")
-    superuser.execute("SET ROLE visitor")
-    assert by_workers(superuser, big, "of_account") == {1}
