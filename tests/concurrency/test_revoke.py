@@ -130,7 +130,7 @@ def test_what_was_handed_out_before_a_users_revocation_commits_is_dead(
 
 @LEVELS
 def test_revoking_one_session_races_its_own_refreshes(admin, shop, isolation):
-    for _ in range(8):
+    for _ in range(4):
         session = shop.create(admin)
         ledger = Ledger()
 
@@ -206,7 +206,7 @@ def test_revoking_a_user_who_never_was_leaves_no_user_behind(admin, shop):
 
 @LEVELS
 def test_first_sessions_of_many_users_race_their_revocation(admin, shop, isolation):
-    for number in range(15):
+    for number in range(8):
         user, ledger, moments = f"new_{number}", Ledger(), []
         works = [creator(shop, ledger, user, 1) for _ in range(3)]
 
@@ -273,29 +273,28 @@ def unrevoked(admin, answers):
 @LEVELS
 @DELETIONS
 def test_a_deletion_that_races_creates_and_refreshes_leaves_nothing_living(
-    admin, isolation, delete
+    admin, shop, isolation, delete
 ):
-    for _ in range(2):
-        shop, ledger = Shop.make(admin), Ledger()
-        sessions = [shop.create(admin, f"user_{n}") for n in range(3)]
+    ledger = Ledger()
+    sessions = [shop.create(admin, f"user_{n}") for n in range(3)]
 
-        def create(connection):
-            for number in range(40):
-                try:
-                    ledger.note(retrying(lambda: shop.create(connection, f"user_{number % 5}")))
-                except errors.UndefinedObject:
-                    return
+    def create(connection):
+        for number in range(40):
+            try:
+                ledger.note(retrying(lambda: shop.create(connection, f"user_{number % 5}")))
+            except errors.UndefinedObject:
+                return
 
-        def remove(connection):
-            ledger.await_size(15)
-            retrying(lambda: delete(shop, connection))
+    def remove(connection):
+        ledger.await_size(15)
+        retrying(lambda: delete(shop, connection))
 
-        works = [create] * 3 + [refresher(session, ledger, 60) for session in sessions]
-        together([*works, remove], isolation)
+    works = [create] * 3 + [refresher(session, ledger, 60) for session in sessions]
+    together([*works, remove], isolation)
 
-        everything = [*sessions, *(answer for _, answer in ledger.entries)]
-        assert_dead(admin, everything)
-        assert unrevoked(admin, everything) == 0
+    everything = [*sessions, *(answer for _, answer in ledger.entries)]
+    assert_dead(admin, everything)
+    assert unrevoked(admin, everything) == 0
 
 
 @LEVELS
