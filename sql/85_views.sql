@@ -6,7 +6,7 @@ CREATE VIEW dialstack.active_sessions WITH (security_barrier) AS
 SELECT s.session_id, s.kind, p.product, e.env, d.tag, s.identifier, s.created_at, s.last_seen_at,
        s.expires_at, s.generation, s.ip, s.user_agent, s.scopes, s.api_key_id
   FROM (SELECT session_id, CASE WHEN definition_id IS NULL THEN 'account' ELSE 'user' END AS kind,
-               env_id, definition_id, subject AS identifier, created_at, last_seen_at, expires_at,
+               env_id, definition_id, coalesce(identifier, subject) AS identifier, created_at, last_seen_at, expires_at,
                revoked_at, generation, ip, user_agent, scopes, api_key_id
           FROM dialstack.sessions
          UNION ALL
@@ -36,12 +36,12 @@ COMMENT ON COLUMN dialstack.active_sessions.api_key_id IS 'API key that created 
 
 -- The count reads all sessions, but only where its column is asked for.
 CREATE VIEW dialstack.signing_key_status AS
-SELECT k.kid, k.key_number, k.purpose, k.alg, k.state, k.created_at, k.retired_at, k.revoked_at,
-       k.public_jwk IS NOT NULL AS published,
+SELECT k.kid, k.key_number, k.purpose, k.alg, k.state, k.created_at, k.active_at, k.retired_at, k.revoked_at,
+       coalesce(k.alg OPERATOR(pg_catalog.<>) 'HS256', false) AS published,
        CASE WHEN k.purpose OPERATOR(pg_catalog.<>) 'jwt'
             THEN coalesce(s.living, 0) OPERATOR(pg_catalog.+) coalesce(c.living, 0) END
            AS living_sessions
-  FROM dialstack.signing_keys k
+  FROM dialstack.signing_key_list() k
   LEFT JOIN (SELECT key_number, pg_catalog.count(*) AS living
                FROM dialstack.sessions
               WHERE revoked_at IS NULL
@@ -64,6 +64,7 @@ COMMENT ON COLUMN dialstack.signing_key_status.purpose IS 'jwt, seal or token';
 COMMENT ON COLUMN dialstack.signing_key_status.alg IS 'HS256, EdDSA or ES256; only for purpose jwt';
 COMMENT ON COLUMN dialstack.signing_key_status.state IS 'active: makes and checks; retired: only checks; revoked: neither';
 COMMENT ON COLUMN dialstack.signing_key_status.created_at IS 'when it was made';
+COMMENT ON COLUMN dialstack.signing_key_status.active_at IS 'from when on it makes tokens';
 COMMENT ON COLUMN dialstack.signing_key_status.retired_at IS 'when a newer key took over';
 COMMENT ON COLUMN dialstack.signing_key_status.revoked_at IS 'when it was revoked';
 COMMENT ON COLUMN dialstack.signing_key_status.published IS 'whether it has a public part';

@@ -97,10 +97,10 @@ impl Code {
             | Code::RegisterFailed
             | Code::ProtectFailed
             | Code::FetchDashboardFailed => S::ERRCODE_INVALID_PARAMETER_VALUE,
-            Code::VerifyFailed | Code::ApiKeyInvalid => {
-                S::ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION
-            }
-            Code::ScopeDisabled
+            // Not class 28: drivers take that for a connection which was refused, and discard theirs.
+            Code::VerifyFailed
+            | Code::ApiKeyInvalid
+            | Code::ScopeDisabled
             | Code::PermissionDenied
             | Code::PublishableKeyMustCreateEmptySession => S::ERRCODE_INSUFFICIENT_PRIVILEGE,
             Code::Conflict => S::ERRCODE_T_R_SERIALIZATION_FAILURE,

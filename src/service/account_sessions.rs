@@ -46,6 +46,10 @@ pub struct Request<'a> {
     pub env: Option<&'a str>,
     /// How long it lives: more than nothing, at most [`MAX_LIFE`].
     pub expires_in: &'a Interval,
+    /// For whom it is: 1 to 255 characters.
+    pub identifier: Option<&'a str>,
+    /// Where the request came from.
+    pub origin: Origin<'a>,
 }
 
 /// An account session that was created.
@@ -67,6 +71,9 @@ pub fn create(request: Request<'_>) -> Result<AccountSession> {
     let caller = caller::caller()?;
     caller.full()?;
     check_identifier("account", request.account).coded(CODE)?;
+    if let Some(identifier) = request.identifier {
+        check_identifier("identifier", identifier).coded(CODE)?;
+    }
     let env = caller.env(request.product, request.env, CODE)?;
     let now = clock::now();
     let expires_at = expiry(request.expires_in, now)?;
@@ -98,6 +105,7 @@ pub fn create(request: Request<'_>) -> Result<AccountSession> {
             session_id,
             kind: Kind::Account {
                 scopes: enabled.map(|(name, _)| name.clone()).collect(),
+                identifier: request.identifier,
             },
             env_id: env.env_id,
             subject: request.account,
@@ -105,7 +113,10 @@ pub fn create(request: Request<'_>) -> Result<AccountSession> {
             token_expires_at: expires_at,
             expires_at,
             key_number: number.cast_signed(),
-            origin: Origin::of_key(caller.api_key_id()),
+            origin: Origin {
+                api_key_id: caller.api_key_id(),
+                ..request.origin
+            },
         },
     )?;
     let components: Map<_, _> = components

@@ -1,6 +1,6 @@
 //! What administrators do with signing keys and API keys.
 
-use pgrx::datum::TimestampWithTimeZone;
+use pgrx::datum::{Interval, TimestampWithTimeZone};
 
 use crate::error::{Code, Coded, Error, Result};
 use crate::pg::clock;
@@ -19,11 +19,17 @@ use crate::token::{Algorithm, KeyError, Purpose};
 /// Longest display name of an API key, in characters.
 const MAX_NAME: usize = 200;
 
-/// Makes a new active key for a purpose; `alg` is the current one's where it is left out.
+/// Makes a new active key for a purpose; `alg` is the current one's where it is left out. With `publish_first` it is
+/// published that long before it signs.
 ///
 /// # Errors
-/// `DEFINE_FAILED` for an unknown purpose or algorithm, and for an algorithm where none is used.
-pub fn rotate(purpose: Option<&str>, alg: Option<&str>) -> Result<KeyRow> {
+/// `DEFINE_FAILED` for an unknown purpose or algorithm, for an algorithm where none is used, and for a time to publish
+/// first that is not positive, or where nothing is published.
+pub fn rotate(
+    purpose: Option<&str>,
+    alg: Option<&str>,
+    publish_first: Option<Interval>,
+) -> Result<KeyRow> {
     let purpose = required(purpose, "purpose", Code::DefineFailed)?;
     let purpose = Purpose::parse(purpose)
         .ok_or_else(|| Problem::not_one_of("purpose", Purpose::TEXTS))
@@ -42,7 +48,15 @@ pub fn rotate(purpose: Option<&str>, alg: Option<&str>) -> Result<KeyRow> {
                 .coded(Code::DefineFailed)?,
         ),
     };
-    key_ring::rotate(purpose, alg)
+    let publish_first = publish_first.as_ref().map(clock::span);
+    if publish_first.is_some_and(|span| !span.is_positive() || !span.is_within_a_century()) {
+        return Err(Error::new(
+            Code::DefineFailed,
+            "publish_first is not a time before which a key can be published",
+        )
+        .hint("Give a positive interval, longer than verifiers cache the key set."));
+    }
+    key_ring::rotate(purpose, alg, publish_first)
 }
 
 /// Revokes a key for good, and the sessions whose tokens only it could make.
