@@ -28,6 +28,8 @@ if [ -z "${PG_MAJOR:-}${PG_CONFIG:-}" ] && [ ! -x "$packaged" ] && has_headers p
     PG_CONFIG=$(command -v pg_config)
 fi
 PG_CONFIG=${PG_CONFIG:-$packaged}
+# `pg_config` alone is one on the PATH.
+PG_CONFIG=$(command -v "$PG_CONFIG" || printf '%s\n' "$PG_CONFIG")
 if [ -x "$PG_CONFIG" ]; then
     PG_MAJOR=$("$PG_CONFIG" --version | sed -E 's/^[^0-9]*([0-9]+).*/\1/')
 else

@@ -14,6 +14,7 @@ use crate::service::keys::key_ring;
 use crate::session::{Span, check_components, check_identifier, resolve_components};
 use crate::tables::activity::Origin;
 use crate::tables::scopes;
+use crate::tables::session_users;
 use crate::tables::sessions::create::{self as stored, Kind, NewSession};
 use crate::token::{KeyError, OpaqueFamily, Purpose, opaque};
 
@@ -68,6 +69,8 @@ pub struct AccountSession {
 /// `CREATE_FAILED` for arguments that are not valid, and where no component would be enabled;
 /// `SCOPE_NOT_FOUND` for an unknown component; those of [`caller::Caller::env`]; `JWT_NOT_AVAILABLE`.
 pub fn create(request: Request<'_>) -> Result<AccountSession> {
+    // Deleting an environment keeps creates out by this lock: what is found now stays until this transaction ends.
+    session_users::lock_table()?;
     let caller = caller::caller()?;
     caller.full()?;
     check_identifier("account", request.account).coded(CODE)?;

@@ -57,6 +57,23 @@ def test_no_state_is_restored(original, restored):
         assert mine and theirs and not mine & theirs
 
 
+@pytest.mark.parametrize("options", [[], ["--inserts"]])
+def test_a_copy_signs_with_the_algorithm_of_the_original(original, restored, options):
+    chosen = "SELECT * FROM dialstack.signing_key_rotate('jwt', 'ES256')"
+    original.connection.execute(chosen)
+    copy = restored(original.cluster.dump(*options, dbname="original"))
+
+    query = "SELECT alg FROM dialstack.signing_key_list() WHERE purpose = 'jwt' AND state = 'active'"
+    assert value(copy, query) == "ES256"
+    original_keys, keys = (
+        {key["kid"] for key in value(connection, "SELECT dialstack.jwks()")["keys"]}
+        for connection in (original.connection, copy)
+    )
+    assert keys and original_keys and not keys & original_keys
+    session = original.shop.create(copy)
+    assert verify(copy, session.token).valid
+
+
 @pytest.mark.parametrize("options", [[], ["--data-only"], ["--inserts"], ["--schema-only"]])
 def test_no_form_of_a_dump_holds_a_secret(original, options):
     dump = original.cluster.dump(*options, dbname="original")
@@ -207,6 +224,7 @@ def test_every_table_that_is_dumped_is_configuration(original):
         "scopes",
         "session_definitions",
         "session_definitions_definition_id_seq",
+        "signing_algorithm",
     ]
 
 

@@ -7,6 +7,7 @@ use crate::pg::clock;
 use crate::pg::datum::uuid::{pg_uuid, uuid};
 use crate::pg::random;
 use crate::pg::roles::AsOwner;
+use crate::pg::transaction::patience::patiently;
 use crate::service::keys::key_ring::{self, KeyRow};
 use crate::service::required;
 use crate::service::revocation::revocations::{self, Which};
@@ -62,31 +63,36 @@ pub fn rotate(
 /// Revokes a key for good, and the sessions whose tokens only it could make.
 ///
 /// # Errors
-/// `REVOKE_FAILED` for an unknown key id.
+/// `REVOKE_FAILED` for an unknown key id; that of [`patiently`].
 pub fn revoke(kid: Option<&str>) -> Result<KeyRow> {
     let kid = required(kid, "kid", Code::RevokeFailed)?;
-    let key = key_ring::revoke(kid)?.ok_or_else(|| {
-        Error::new(Code::RevokeFailed, "there is no key with that id")
-            .hint("dialstack.signing_key_list() shows the keys.")
-    })?;
-    if key.purpose == Purpose::Token.as_str() {
-        // Opaque tokens are derived from the key anew whenever they are shown: without it, their sessions are over.
-        let which = Which::Key(key.key_number);
-        let cause = revocations::KEY_REVOKED;
-        revocations::revoke(&AsOwner::enter()?, &which, cause, clock::now())?;
-    }
-    Ok(key)
+    let owner = AsOwner::enter()?;
+    patiently(&owner, || {
+        let key = key_ring::revoke(kid)?.ok_or_else(|| {
+            Error::new(Code::RevokeFailed, "there is no key with that id")
+                .hint("dialstack.signing_key_list() shows the keys.")
+        })?;
+        if key.purpose == Purpose::Token.as_str() {
+            // Opaque tokens are derived from the key anew whenever they are shown: without it, their sessions are
+            // over.
+            let which = Which::Key(key.key_number);
+            revocations::revoke(&owner, &which, revocations::KEY_REVOKED, clock::now())?;
+        }
+        Ok(key)
+    })
 }
 
 /// Gives the database a new identity and new keys, and revokes every session; returns the id.
 ///
 /// # Errors
-/// Those of making keys.
+/// Those of making keys; that of [`patiently`].
 pub fn reset() -> Result<pgrx::Uuid> {
     let owner = AsOwner::enter()?;
-    let cause = revocations::INSTANCE_RESET;
-    revocations::revoke(&owner, &Which::All, cause, clock::now())?;
-    Ok(pg_uuid(&key_ring::reset(&owner)?))
+    patiently(&owner, || {
+        let cause = revocations::INSTANCE_RESET;
+        revocations::revoke(&owner, &Which::All, cause, clock::now())?;
+        Ok(pg_uuid(&key_ring::reset(&owner)?))
+    })
 }
 
 /// An API key that was just made, shown this once.
