@@ -291,27 +291,14 @@ def test_we_refuse_every_alteration_of_a_refresh_token(admin, ring, session):
     assert refresh(admin, session.refresh_token).ok
 
 
-@pytest.mark.parametrize("prefix", ["cs_live_", "cs_test_", "cst_live_", "cst_test_"])
-def test_an_authentic_token_of_another_family_does_not_open_a_user_session(
-    admin, ring, session, prefix
-):
-    token = ring.make_opaque_token(prefix, session.session_id)
-
-    assert verify(admin, token).reason == "invalid"
-    assert refresh(admin, token).reason == "invalid"
+def test_an_authentic_token_of_another_family_does_not_open_a_user_session(admin, ring, session):
+    for prefix in ("cs_live_", "cs_test_", "cst_live_", "cst_test_"):
+        token = ring.make_opaque_token(prefix, session.session_id)
+        assert verify(admin, token).reason == refresh(admin, token).reason == "invalid"
 
 
 def test_a_refresh_token_is_no_access_token(admin, session):
     assert verify(admin, session.refresh_token).reason == "invalid"
-
-
-def test_the_data_in_a_refreshed_token_is_the_newest(admin, session, ring):
-    data = '{"userId": "user_456", "plan": "gold"}'
-    call(admin, "session_update_data", session_id=session.session_id, data=data)
-
-    token = refresh(admin, session.refresh_token).token
-
-    assert json.loads(ring.open_dat(claims_of(token)["dat"])) == json.loads(data)
 
 
 def test_a_changed_dat_does_not_open(session, ring):
