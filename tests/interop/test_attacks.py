@@ -43,47 +43,28 @@ def test_the_unchanged_token_passes(admin, shop, session, signed_with, alg):
     assert verify(admin, mint.by_library()).valid
 
 
-HEADERS = {
-    "alg_none": {"alg": "none"},
-    "alg_none_in_capitals": {"alg": "NONE"},
-    "alg_missing": {"alg": ...},
-    "alg_null": {"alg": None},
-    "alg_empty": {"alg": ""},
-    "alg_list": {"alg": ["HS256"]},
-    "alg_in_small_letters": {"alg": "hs256"},
-    "alg_hs384": {"alg": "HS384"},
-    "alg_rs256": {"alg": "RS256"},
-    "alg_of_another_key": {"alg": "EdDSA"},
-    "typ_jwt": {"typ": "JWT"},
-    "typ_missing": {"typ": ...},
-    "typ_null": {"typ": None},
-    "typ_in_capitals": {"typ": "AT+JWT"},
-    "typ_long_form": {"typ": "application/at+jwt"},
-    "typ_of_a_logout_token": {"typ": "logout+jwt"},
-    "kid_missing": {"kid": ...},
-    "kid_null": {"kid": None},
-    "kid_number": {"kid": 1},
-    "kid_empty": {"kid": ""},
-    "kid_unknown": {"kid": "0" * 32},
-    "kid_path": {"kid": "../../dev/null"},
-    "kid_sql": {"kid": "' OR state = 'active"},
-    "crit": {"crit": ["exp"]},
-    "crit_empty": {"crit": []},
-    "crit_b64": {"crit": ["b64"], "b64": True},
-    "b64_false": {"b64": False},
-    "zip": {"zip": "DEF"},
-    "jku": {"jku": "https://attacker.example/keys"},
-    "jwk": {"jwk": {"kty": "oct", "k": "AAAA"}},
-    "x5u": {"x5u": "https://attacker.example/cert"},
-    "x5c": {"x5c": []},
-    "x5t": {"x5t": "AAAA"},
-    "cty": {"cty": "JWT"},
-    "unknown_member": {"note": "hello"},
+# `...` leaves a member out.
+MEMBERS = {
+    "alg": ["none", "NONE", ..., None, "", ["HS256"], "hs256", "HS384", "RS256", "EdDSA"],
+    "typ": ["JWT", ..., None, "AT+JWT", "application/at+jwt", "logout+jwt"],
+    "kid": [..., None, 1, "", "0" * 32, "../../dev/null", "' OR state = 'active"],
+    "crit": [["exp"], []],
+    "b64": [False],
+    "zip": ["DEF"],
+    "jku": ["https://attacker.example/keys"],
+    "jwk": [{"kty": "oct", "k": "AAAA"}],
+    "x5u": ["https://attacker.example/cert"],
+    "x5c": [[]],
+    "x5t": ["AAAA"],
+    "cty": ["JWT"],
+    "unknown": ["hello"],
 }
 
 
 def test_a_header_that_is_not_exactly_ours_is_refused(admin, mint):
-    assert_all_invalid(admin, ((what, mint.token(header)) for what, header in HEADERS.items()))
+    headers = [{name: member} for name, members in MEMBERS.items() for member in members]
+    headers.append({"crit": ["b64"], "b64": True})
+    assert_all_invalid(admin, ((header, mint.token(header)) for header in headers))
 
 
 def test_a_key_of_another_purpose_signs_nothing(admin, mint, ring):
@@ -95,9 +76,6 @@ def test_a_token_without_a_signature_is_refused(admin, mint):
     for alg in ("none", "HS256"):
         head, payload, _ = mint.token({"alg": alg}).split(".")
         assert_invalid(admin, f"{head}.{payload}.", f"{head}.{payload}")
-
-
-def test_an_unsigned_token_with_an_empty_key_is_refused(admin, mint):
     assert_invalid(admin, mint.token(sign=sha256_hmac(b"")))
 
 
@@ -113,10 +91,7 @@ def public_forms(key):
     public = key.jwk.get_op_key("verify")
     yield "der", public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     yield "pem", public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-    yield (
-        "pem stripped",
-        public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).strip(),
-    )
+    yield "pem stripped", public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).strip()
     yield "x", unb64(key.jwk.export_public(as_dict=True)["x"])
     yield "x as text", key.jwk.export_public(as_dict=True)["x"].encode()
     if key.alg == "ES256":
@@ -152,7 +127,7 @@ def test_an_algorithm_confusion_with_another_public_key_type_is_refused(
     assert_invalid(admin, eddsa.token({"kid": es256.key.kid, "alg": "ES256"}))
 
 
-def test_a_blank_or_der_encoded_ecdsa_signature_is_refused(admin, shop, session, signed_with):
+def test_an_ecdsa_signature_has_one_spelling_and_is_not_blank(admin, shop, session, signed_with):
     signed_with("ES256")
     mint = Mint(Ring(admin), shop, session)
 
@@ -161,16 +136,11 @@ def test_a_blank_or_der_encoded_ecdsa_signature_is_refused(admin, shop, session,
         numbers = (int.from_bytes(half, "big") for half in (raw[:32], raw[32:]))
         return encode_dss_signature(*numbers)
 
+    assert verify(admin, mint.token()).valid
+    assert_invalid(admin, mint.token(sign=lambda text: other_signature(mint.sign(text))))
     assert_invalid(admin, mint.token(sign=lambda text: bytes(64)))
     assert_invalid(admin, mint.token(sign=lambda text: b"\0" * 31 + b"\1" + b"\0" * 31 + b"\1"))
     assert_invalid(admin, mint.token(sign=der))
-
-
-def test_the_other_ecdsa_signature_of_a_token_is_refused(admin, shop, session, signed_with):
-    signed_with("ES256")
-    mint = Mint(Ring(admin), shop, session)
-    assert verify(admin, mint.token()).valid
-    assert_invalid(admin, mint.token(sign=lambda text: other_signature(mint.sign(text))))
 
 
 def test_the_attackers_own_key_inside_the_header_is_not_asked(admin, shop, session, signed_with):
@@ -241,12 +211,9 @@ def test_a_claim_we_do_not_know_is_refused(admin, mint):
     assert_invalid(admin, mint.token(claims={"admin": True}))
 
 
-def test_another_issuer_is_refused(admin, mint):
-    assert_invalid(admin, mint.token(claims={"iss": f"urn:uuid:{uuid.uuid4()}"}))
-
-
-def test_our_issuer_spelt_another_way_is_refused(admin, mint):
-    for issuer in (mint.ring.issuer.upper(), mint.ring.issuer[9:], mint.ring.issuer + "/"):
+def test_another_issuer_or_ours_spelt_another_way_is_refused(admin, mint):
+    ours = mint.ring.issuer
+    for issuer in (f"urn:uuid:{uuid.uuid4()}", ours.upper(), ours[9:], ours + "/"):
         assert_invalid(admin, mint.token(claims={"iss": issuer}))
 
 
@@ -298,14 +265,10 @@ def server_time(admin):
     return value(admin, "SELECT extract(epoch FROM clock_timestamp())::float8")
 
 
-def test_a_token_that_expired_a_second_ago_has_expired(admin, mint):
-    answer = verify(admin, mint.token(claims={"exp": int(server_time(admin)) - 1}))
-    assert (answer.valid, answer.reason) == (False, "expired")
-
-
 def test_a_token_expires_at_its_second_and_not_after_it(admin, mint):
-    answer = verify(admin, mint.token(claims={"exp": int(server_time(admin))}))
-    assert (answer.valid, answer.reason) == (False, "expired")
+    for ago in (0, 1):
+        answer = verify(admin, mint.token(claims={"exp": int(server_time(admin)) - ago}))
+        assert (answer.valid, answer.reason) == (False, "expired")
 
 
 def test_a_token_that_is_not_valid_yet_is_refused(admin, mint):
@@ -356,10 +319,7 @@ def misshapen(mint):
     yield "empty tag", ":" + good
     yield "another tag", "mobile:" + good
     yield "two tags", "web:web:" + good
-    yield (
-        "flattened json",
-        json.dumps({"protected": head, "payload": payload, "signature": signature}),
-    )
+    yield "flattened json", json.dumps({"protected": head, "payload": payload, "signature": signature})
     yield "percent encoded", good.replace(".", "%2E")
     yield "its own data", mint.claims["dat"]
 
