@@ -80,6 +80,7 @@ CREATE TABLE dialstack.session_definitions (
     on_limit       text        NOT NULL,
     reuse_interval interval    NOT NULL,
     log_verify     boolean     NOT NULL,
+    public_claims  text[]      NOT NULL,
     created_at     timestamptz NOT NULL DEFAULT pg_catalog.now(),
     updated_at     timestamptz NOT NULL DEFAULT pg_catalog.now(),
     CONSTRAINT session_definitions_pkey PRIMARY KEY (definition_id),
@@ -108,20 +109,34 @@ COMMENT ON COLUMN dialstack.session_definitions.max_sessions IS 'how many living
 COMMENT ON COLUMN dialstack.session_definitions.on_limit IS 'at max_sessions: evict_oldest or deny';
 COMMENT ON COLUMN dialstack.session_definitions.reuse_interval IS 'how long a refresh token that was just rotated still answers with the current one';
 COMMENT ON COLUMN dialstack.session_definitions.log_verify IS 'whether each verification adds an activity row';
+COMMENT ON COLUMN dialstack.session_definitions.public_claims IS 'paths of the session data that access tokens carry in the clear';
 COMMENT ON COLUMN dialstack.session_definitions.created_at IS 'when it was registered first';
 COMMENT ON COLUMN dialstack.session_definitions.updated_at IS 'when it was changed last';
 COMMENT ON SEQUENCE dialstack.session_definitions_definition_id_seq IS 'counts definitions';
+
+CREATE TABLE dialstack.signing_algorithm (
+    singleton boolean NOT NULL DEFAULT true,
+    alg       text    NOT NULL,
+    CONSTRAINT signing_algorithm_pkey PRIMARY KEY (singleton),
+    CONSTRAINT signing_algorithm_singleton_check CHECK (singleton),
+    CONSTRAINT signing_algorithm_alg_check CHECK (alg IN ('HS256', 'EdDSA', 'ES256'))
+);
+COMMENT ON TABLE dialstack.signing_algorithm IS 'with which algorithm access tokens are signed: without a row with HS256. Keys are never dumped; a restored database makes its own of this algorithm';
+COMMENT ON COLUMN dialstack.signing_algorithm.singleton IS 'always true: there is at most one row';
+COMMENT ON COLUMN dialstack.signing_algorithm.alg IS 'HS256, EdDSA or ES256';
 
 -- Without a policy nobody but the owner changes a row; else pg_write_all_data would. Nobody else dumps them either:
 -- a policy for reading would be in each dump, and be there already where that is restored.
 ALTER TABLE dialstack.products ENABLE ROW LEVEL SECURITY;
 ALTER TABLE dialstack.environments ENABLE ROW LEVEL SECURITY;
 ALTER TABLE dialstack.session_definitions ENABLE ROW LEVEL SECURITY;
+ALTER TABLE dialstack.signing_algorithm ENABLE ROW LEVEL SECURITY;
 
 -- The numbers go with the rows, so that a restored database never gives one out again.
 SELECT pg_catalog.pg_extension_config_dump('dialstack.products', '');
 SELECT pg_catalog.pg_extension_config_dump('dialstack.environments', '');
 SELECT pg_catalog.pg_extension_config_dump('dialstack.environments_env_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('dialstack.signing_algorithm', '');
 SELECT pg_catalog.pg_extension_config_dump('dialstack.session_definitions', '');
 SELECT pg_catalog.pg_extension_config_dump('dialstack.session_definitions_definition_id_seq', '');
 
@@ -156,13 +171,14 @@ CREATE TABLE dialstack.signing_keys (
     wrapped    bytea       NOT NULL,
     public_jwk jsonb,
     created_at timestamptz NOT NULL,
+    active_at  timestamptz NOT NULL,
     retired_at timestamptz,
     revoked_at timestamptz,
     CONSTRAINT signing_keys_pkey PRIMARY KEY (kid),
     CONSTRAINT signing_keys_key_number_key UNIQUE (key_number),
     CONSTRAINT signing_keys_purpose_check CHECK (purpose IN ('jwt', 'seal', 'token')),
     CONSTRAINT signing_keys_alg_check CHECK ((purpose = 'jwt') = (alg IS NOT NULL)),
-    CONSTRAINT signing_keys_state_check CHECK (state IN ('active', 'retired', 'revoked'))
+    CONSTRAINT signing_keys_state_check CHECK (state IN ('pending', 'active', 'retired', 'revoked'))
 );
 -- At most one key signs, seals or makes tokens at a time.
 CREATE UNIQUE INDEX signing_keys_active ON dialstack.signing_keys (purpose) WHERE state = 'active';
@@ -172,10 +188,11 @@ COMMENT ON COLUMN dialstack.signing_keys.kid IS 'key id, as in the header of a t
 COMMENT ON COLUMN dialstack.signing_keys.key_number IS 'number of the key, as in opaque tokens and sealed data';
 COMMENT ON COLUMN dialstack.signing_keys.purpose IS 'jwt: signs access tokens; seal: encrypts session data and user_identifier_keys; token: makes refresh tokens, client secrets and client session tokens';
 COMMENT ON COLUMN dialstack.signing_keys.alg IS 'HS256, EdDSA or ES256; only for purpose jwt';
-COMMENT ON COLUMN dialstack.signing_keys.state IS 'active: makes and checks; retired: only checks; revoked: neither';
+COMMENT ON COLUMN dialstack.signing_keys.state IS 'pending: checks, and takes over at active_at; active: makes and checks; retired: only checks; revoked: neither';
 COMMENT ON COLUMN dialstack.signing_keys.wrapped IS 'the key, encrypted with the root key';
 COMMENT ON COLUMN dialstack.signing_keys.public_jwk IS 'public part as a JSON Web Key; null for HS256';
 COMMENT ON COLUMN dialstack.signing_keys.created_at IS 'when it was made';
+COMMENT ON COLUMN dialstack.signing_keys.active_at IS 'from when on it makes tokens';
 COMMENT ON COLUMN dialstack.signing_keys.retired_at IS 'when a newer key took over';
 COMMENT ON COLUMN dialstack.signing_keys.revoked_at IS 'when it was revoked';
 
@@ -203,6 +220,8 @@ CREATE TABLE dialstack.sessions (
     ip               inet,
     user_agent       text,
     api_key_id       uuid,
+    expires_in       interval,
+    identifier       text COLLATE "C",
     CONSTRAINT sessions_pkey PRIMARY KEY (session_id)
 ) WITH (fillfactor = 85);
 -- The sessions of one user: list, cap, revoke-all.
@@ -233,6 +252,8 @@ COMMENT ON COLUMN dialstack.sessions.sealed_data IS 'session data, encrypted wit
 COMMENT ON COLUMN dialstack.sessions.ip IS 'address of the user at creation or last refresh';
 COMMENT ON COLUMN dialstack.sessions.user_agent IS 'user agent at creation or last refresh';
 COMMENT ON COLUMN dialstack.sessions.api_key_id IS 'API key that created the session';
+COMMENT ON COLUMN dialstack.sessions.expires_in IS 'how long this session lives without a refresh, where its definition is not to say that';
+COMMENT ON COLUMN dialstack.sessions.identifier IS 'for whom an account session was made, if that was said';
 
 CREATE TABLE dialstack.client_sessions (
     session_id            uuid        NOT NULL,
@@ -332,6 +353,7 @@ CREATE TABLE dialstack.activity (
     status        text        NOT NULL,
     reason        text,
     subject       text        COLLATE "C",
+    account       text        COLLATE "C",
     ip            inet,
     user_agent    text,
     -- What the rollups need. xid is the transaction that wrote the row: rows become visible in the order
@@ -354,7 +376,8 @@ COMMENT ON COLUMN dialstack.activity.kind IS 'user, account or client';
 COMMENT ON COLUMN dialstack.activity.operation IS 'create, verify, refresh, extend, revoke, delete, grant, reuse or evict';
 COMMENT ON COLUMN dialstack.activity.status IS 'success or fail';
 COMMENT ON COLUMN dialstack.activity.reason IS 'why it failed, or why a session was revoked';
-COMMENT ON COLUMN dialstack.activity.subject IS 'identifier or account; null for client sessions';
+COMMENT ON COLUMN dialstack.activity.subject IS 'identifier, or the account of an account session that was made for nobody in particular; null for client sessions';
+COMMENT ON COLUMN dialstack.activity.account IS 'account of an account session';
 COMMENT ON COLUMN dialstack.activity.ip IS 'address of the user';
 COMMENT ON COLUMN dialstack.activity.user_agent IS 'user agent of the user';
 COMMENT ON COLUMN dialstack.activity.xid IS 'transaction that wrote the row; rollups go by it';
@@ -540,7 +563,7 @@ COMMENT ON COLUMN dialstack.session_verdict.valid IS 'whether the token is good'
 COMMENT ON COLUMN dialstack.session_verdict.reason IS 'why it is not; null for a good one';
 COMMENT ON COLUMN dialstack.session_verdict.kind IS 'user, account or client';
 COMMENT ON COLUMN dialstack.session_verdict.session_id IS 'id of the session';
-COMMENT ON COLUMN dialstack.session_verdict.identifier IS 'identifier of the user, or user_identifier_key of a client session';
+COMMENT ON COLUMN dialstack.session_verdict.identifier IS 'identifier of the user, also for whom an account session was made, or user_identifier_key of a client session';
 COMMENT ON COLUMN dialstack.session_verdict.account IS 'account of an account session';
 COMMENT ON COLUMN dialstack.session_verdict.data IS 'data of a user session, as it is now';
 COMMENT ON COLUMN dialstack.session_verdict.scopes IS 'scopes that the session holds';
@@ -639,10 +662,71 @@ STRICT STABLE PARALLEL UNSAFE
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'access_list_wrapper';
 
+CREATE  FUNCTION dialstack."issuer"() RETURNS TEXT /* Result < String > */
+STRICT STABLE PARALLEL SAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'issuer_wrapper';
+
 CREATE  FUNCTION dialstack."access_admin"() RETURNS bool /* bool */
 IMMUTABLE STRICT PARALLEL SAFE 
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'access_admin_wrapper';
+
+CREATE  FUNCTION dialstack."access_client"() RETURNS bool /* bool */
+IMMUTABLE STRICT PARALLEL SAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'access_client_wrapper';
+
+CREATE  FUNCTION dialstack."access_server"() RETURNS bool /* bool */
+IMMUTABLE STRICT PARALLEL SAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'access_server_wrapper';
+
+CREATE  FUNCTION dialstack."maintain"(
+	"batch" INT DEFAULT 1000 /* Option < i32 > */
+) RETURNS jsonb /* Result < JsonText > */
+VOLATILE PARALLEL UNSAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'maintain_wrapper';
+
+CREATE  FUNCTION dialstack."session_info"(
+	"session_id" uuid /* Option < pgrx :: Uuid > */
+) RETURNS TABLE (
+	"session_id" uuid,  /* pgrx :: Uuid */
+	"identifier" TEXT,  /* Option < String > */
+	"start_at" timestamp with time zone,  /* TimestampWithTimeZone */
+	"end_at" timestamp with time zone,  /* TimestampWithTimeZone */
+	"active" bool,  /* bool */
+	"last_seen_at" timestamp with time zone,  /* TimestampWithTimeZone */
+	"ip" inet,  /* Option < Inet > */
+	"user_agent" TEXT,  /* Option < String > */
+	"kind" TEXT,  /* String */
+	"product" TEXT,  /* Option < String > */
+	"env" TEXT,  /* Option < String > */
+	"tag" TEXT,  /* Option < String > */
+	"generation" INT,  /* i32 */
+	"revoked_at" timestamp with time zone,  /* Option < TimestampWithTimeZone > */
+	"revoke_reason" TEXT,  /* Option < String > */
+	"scopes" TEXT[]  /* Option < Vec < String > > */
+)
+VOLATILE PARALLEL UNSAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'session_info_wrapper';
+
+CREATE  FUNCTION dialstack."signing_key_list"() RETURNS TABLE (
+	"kid" TEXT,  /* String */
+	"key_number" INT,  /* i32 */
+	"purpose" TEXT,  /* String */
+	"alg" TEXT,  /* Option < String > */
+	"state" TEXT,  /* String */
+	"created_at" timestamp with time zone,  /* TimestampWithTimeZone */
+	"active_at" timestamp with time zone,  /* TimestampWithTimeZone */
+	"retired_at" timestamp with time zone,  /* Option < TimestampWithTimeZone > */
+	"revoked_at" timestamp with time zone  /* Option < TimestampWithTimeZone > */
+)
+STRICT VOLATILE PARALLEL UNSAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'signing_key_list_wrapper';
 
 -- What administrators look at in psql. The views read the tables as their owner, past row-level
 -- security, and no column is a secret. Each asks for the marker of access level admin: by SELECT alone
@@ -652,7 +736,7 @@ CREATE VIEW dialstack.active_sessions WITH (security_barrier) AS
 SELECT s.session_id, s.kind, p.product, e.env, d.tag, s.identifier, s.created_at, s.last_seen_at,
        s.expires_at, s.generation, s.ip, s.user_agent, s.scopes, s.api_key_id
   FROM (SELECT session_id, CASE WHEN definition_id IS NULL THEN 'account' ELSE 'user' END AS kind,
-               env_id, definition_id, subject AS identifier, created_at, last_seen_at, expires_at,
+               env_id, definition_id, coalesce(identifier, subject) AS identifier, created_at, last_seen_at, expires_at,
                revoked_at, generation, ip, user_agent, scopes, api_key_id
           FROM dialstack.sessions
          UNION ALL
@@ -682,12 +766,12 @@ COMMENT ON COLUMN dialstack.active_sessions.api_key_id IS 'API key that created 
 
 -- The count reads all sessions, but only where its column is asked for.
 CREATE VIEW dialstack.signing_key_status AS
-SELECT k.kid, k.key_number, k.purpose, k.alg, k.state, k.created_at, k.retired_at, k.revoked_at,
-       k.public_jwk IS NOT NULL AS published,
+SELECT k.kid, k.key_number, k.purpose, k.alg, k.state, k.created_at, k.active_at, k.retired_at, k.revoked_at,
+       coalesce(k.alg OPERATOR(pg_catalog.<>) 'HS256', false) AS published,
        CASE WHEN k.purpose OPERATOR(pg_catalog.<>) 'jwt'
             THEN coalesce(s.living, 0) OPERATOR(pg_catalog.+) coalesce(c.living, 0) END
            AS living_sessions
-  FROM dialstack.signing_keys k
+  FROM dialstack.signing_key_list() k
   LEFT JOIN (SELECT key_number, pg_catalog.count(*) AS living
                FROM dialstack.sessions
               WHERE revoked_at IS NULL
@@ -710,6 +794,7 @@ COMMENT ON COLUMN dialstack.signing_key_status.purpose IS 'jwt, seal or token';
 COMMENT ON COLUMN dialstack.signing_key_status.alg IS 'HS256, EdDSA or ES256; only for purpose jwt';
 COMMENT ON COLUMN dialstack.signing_key_status.state IS 'active: makes and checks; retired: only checks; revoked: neither';
 COMMENT ON COLUMN dialstack.signing_key_status.created_at IS 'when it was made';
+COMMENT ON COLUMN dialstack.signing_key_status.active_at IS 'from when on it makes tokens';
 COMMENT ON COLUMN dialstack.signing_key_status.retired_at IS 'when a newer key took over';
 COMMENT ON COLUMN dialstack.signing_key_status.revoked_at IS 'when it was revoked';
 COMMENT ON COLUMN dialstack.signing_key_status.published IS 'whether it has a public part';
@@ -763,60 +848,7 @@ COMMENT ON COLUMN dialstack.api_key_usage.revoked_at IS 'when it was revoked';
 COMMENT ON COLUMN dialstack.api_key_usage.uses IS 'operations that were done with it';
 COMMENT ON COLUMN dialstack.api_key_usage.last_used_at IS 'the latest of them';
 
-CREATE  FUNCTION dialstack."access_client"() RETURNS bool /* bool */
-IMMUTABLE STRICT PARALLEL SAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'access_client_wrapper';
-
-CREATE  FUNCTION dialstack."access_server"() RETURNS bool /* bool */
-IMMUTABLE STRICT PARALLEL SAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'access_server_wrapper';
-
-CREATE  FUNCTION dialstack."maintain"(
-	"batch" INT DEFAULT 1000 /* Option < i32 > */
-) RETURNS jsonb /* Result < JsonText > */
-VOLATILE PARALLEL UNSAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'maintain_wrapper';
-
-CREATE  FUNCTION dialstack."session_info"(
-	"session_id" uuid /* Option < pgrx :: Uuid > */
-) RETURNS TABLE (
-	"session_id" uuid,  /* pgrx :: Uuid */
-	"identifier" TEXT,  /* Option < String > */
-	"start_at" timestamp with time zone,  /* TimestampWithTimeZone */
-	"end_at" timestamp with time zone,  /* TimestampWithTimeZone */
-	"active" bool,  /* bool */
-	"last_seen_at" timestamp with time zone,  /* TimestampWithTimeZone */
-	"ip" inet,  /* Option < Inet > */
-	"user_agent" TEXT,  /* Option < String > */
-	"kind" TEXT,  /* String */
-	"product" TEXT,  /* Option < String > */
-	"env" TEXT,  /* Option < String > */
-	"tag" TEXT,  /* Option < String > */
-	"generation" INT,  /* i32 */
-	"revoked_at" timestamp with time zone,  /* Option < TimestampWithTimeZone > */
-	"revoke_reason" TEXT,  /* Option < String > */
-	"scopes" TEXT[]  /* Option < Vec < String > > */
-)
-VOLATILE PARALLEL UNSAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'session_info_wrapper';
-
-CREATE  FUNCTION dialstack."signing_key_list"() RETURNS TABLE (
-	"kid" TEXT,  /* String */
-	"key_number" INT,  /* i32 */
-	"purpose" TEXT,  /* String */
-	"alg" TEXT,  /* Option < String > */
-	"state" TEXT,  /* String */
-	"created_at" timestamp with time zone,  /* TimestampWithTimeZone */
-	"retired_at" timestamp with time zone,  /* Option < TimestampWithTimeZone > */
-	"revoked_at" timestamp with time zone  /* Option < TimestampWithTimeZone > */
-)
-STRICT VOLATILE PARALLEL UNSAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'signing_key_list_wrapper';
+CREATE FUNCTION dialstack.follow_signing_algorithm() RETURNS trigger LANGUAGE c AS 'MODULE_PATHNAME', 'follow_signing_algorithm_wrapper';
 
 CREATE FUNCTION dialstack.invalidate_verdicts() RETURNS trigger LANGUAGE c AS 'MODULE_PATHNAME', 'invalidate_verdicts_wrapper';
 
@@ -831,7 +863,7 @@ BEGIN
         SELECT * FROM (VALUES
             -- No backend remembers a new session: no INSERT. Of the columns, those that verdicts depend on;
             -- expires_at of sessions has its own trigger below.
-            ('sessions',            'UPDATE OF session_id, env_id, definition_id, subject, created_at, '
+            ('sessions',            'UPDATE OF session_id, env_id, definition_id, subject, identifier, created_at, '
                                     'revoked_at, revoke_reason, scopes, sealed_data, key_number '
                                     'OR DELETE OR TRUNCATE'),
             ('client_sessions',     'UPDATE OF session_id, env_id, created_at, expires_at, revoked_at, '
@@ -871,14 +903,15 @@ CREATE TRIGGER invalidate_verdicts_of_moved AFTER UPDATE OF expires_at ON dialst
     FOR EACH ROW EXECUTE FUNCTION dialstack.invalidate_verdicts();
 ALTER TABLE dialstack.sessions ENABLE ALWAYS TRIGGER invalidate_verdicts_of_moved;
 
-CREATE  FUNCTION dialstack."session_end"() RETURNS bigint /* Result < i64 > */
-STRICT VOLATILE PARALLEL UNSAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'session_end_wrapper';
+-- A database restored from a dump signs with the algorithm of the original.
+CREATE TRIGGER follow_signing_algorithm AFTER INSERT OR UPDATE ON dialstack.signing_algorithm
+    FOR EACH STATEMENT EXECUTE FUNCTION dialstack.follow_signing_algorithm();
+ALTER TABLE dialstack.signing_algorithm ENABLE ALWAYS TRIGGER follow_signing_algorithm;
 
 CREATE FUNCTION dialstack.account_session_create(
     account text, components jsonb DEFAULT NULL, product text DEFAULT NULL, env text DEFAULT NULL,
-    expires_in interval DEFAULT '1 hour')
+    expires_in interval DEFAULT '1 hour', identifier text DEFAULT NULL, ip inet DEFAULT NULL,
+    user_agent text DEFAULT NULL)
 RETURNS TABLE (client_secret text, expires_at timestamptz, account_id text, components jsonb)
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'account_session_create_wrapper';
 
@@ -1086,7 +1119,8 @@ CREATE  FUNCTION dialstack."definition_create"(
 	"max_sessions" INT DEFAULT NULL, /* Option < i32 > */
 	"on_limit" TEXT DEFAULT NULL, /* Option < & str > */
 	"reuse_interval" interval DEFAULT NULL, /* Option < Interval > */
-	"log_verify" bool DEFAULT NULL /* Option < bool > */
+	"log_verify" bool DEFAULT NULL, /* Option < bool > */
+	"public_claims" TEXT[] DEFAULT NULL /* :: std :: option :: Option < Array < '_, & str > > */
 ) RETURNS TABLE (
 	"product" TEXT,  /* String */
 	"tag" TEXT,  /* < String as Column > :: Stored */
@@ -1104,6 +1138,7 @@ CREATE  FUNCTION dialstack."definition_create"(
 	"on_limit" TEXT,  /* < OnLimit as Column > :: Stored */
 	"reuse_interval" interval,  /* < Span as Column > :: Stored */
 	"log_verify" bool,  /* < bool as Column > :: Stored */
+	"public_claims" TEXT[],  /* < Vec < String > as Column > :: Stored */
 	"created_at" timestamp with time zone,  /* TimestampWithTimeZone */
 	"updated_at" timestamp with time zone  /* TimestampWithTimeZone */
 )
@@ -1131,6 +1166,7 @@ CREATE  FUNCTION dialstack."definition_delete"(
 	"on_limit" TEXT,  /* < OnLimit as Column > :: Stored */
 	"reuse_interval" interval,  /* < Span as Column > :: Stored */
 	"log_verify" bool,  /* < bool as Column > :: Stored */
+	"public_claims" TEXT[],  /* < Vec < String > as Column > :: Stored */
 	"created_at" timestamp with time zone,  /* TimestampWithTimeZone */
 	"updated_at" timestamp with time zone  /* TimestampWithTimeZone */
 )
@@ -1158,6 +1194,7 @@ CREATE  FUNCTION dialstack."definition_get"(
 	"on_limit" TEXT,  /* < OnLimit as Column > :: Stored */
 	"reuse_interval" interval,  /* < Span as Column > :: Stored */
 	"log_verify" bool,  /* < bool as Column > :: Stored */
+	"public_claims" TEXT[],  /* < Vec < String > as Column > :: Stored */
 	"created_at" timestamp with time zone,  /* TimestampWithTimeZone */
 	"updated_at" timestamp with time zone  /* TimestampWithTimeZone */
 )
@@ -1184,6 +1221,7 @@ CREATE  FUNCTION dialstack."definition_list"(
 	"on_limit" TEXT,  /* < OnLimit as Column > :: Stored */
 	"reuse_interval" interval,  /* < Span as Column > :: Stored */
 	"log_verify" bool,  /* < bool as Column > :: Stored */
+	"public_claims" TEXT[],  /* < Vec < String > as Column > :: Stored */
 	"created_at" timestamp with time zone,  /* TimestampWithTimeZone */
 	"updated_at" timestamp with time zone  /* TimestampWithTimeZone */
 )
@@ -1212,6 +1250,7 @@ CREATE  FUNCTION dialstack."definition_update"(
 	"on_limit" TEXT,  /* < OnLimit as Column > :: Stored */
 	"reuse_interval" interval,  /* < Span as Column > :: Stored */
 	"log_verify" bool,  /* < bool as Column > :: Stored */
+	"public_claims" TEXT[],  /* < Vec < String > as Column > :: Stored */
 	"created_at" timestamp with time zone,  /* TimestampWithTimeZone */
 	"updated_at" timestamp with time zone  /* TimestampWithTimeZone */
 )
@@ -1350,15 +1389,17 @@ AS 'MODULE_PATHNAME', 'session_activity_logs_wrapper';
 
 CREATE FUNCTION dialstack.session_create(
     product text, env text, tag text, data jsonb, ip inet DEFAULT NULL, user_agent text DEFAULT NULL,
-    expires_in interval DEFAULT NULL)
-RETURNS TABLE (token text, refresh_token text, expires_at timestamptz, session_id uuid)
+    expires_in interval DEFAULT NULL, session_expires_in interval DEFAULT NULL)
+RETURNS TABLE (
+    token text, refresh_token text, expires_at timestamptz, session_id uuid, session_expires_at timestamptz)
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'session_create_wrapper';
 
 -- A second name.
 CREATE FUNCTION dialstack.session_start(
     product text, env text, tag text, data jsonb, ip inet DEFAULT NULL, user_agent text DEFAULT NULL,
-    expires_in interval DEFAULT NULL)
-RETURNS TABLE (token text, refresh_token text, expires_at timestamptz, session_id uuid)
+    expires_in interval DEFAULT NULL, session_expires_in interval DEFAULT NULL)
+RETURNS TABLE (
+    token text, refresh_token text, expires_at timestamptz, session_id uuid, session_expires_at timestamptz)
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'session_create_wrapper';
 
 CREATE FUNCTION dialstack.session_create(account text, components jsonb DEFAULT NULL)
@@ -1394,11 +1435,19 @@ CREATE  FUNCTION dialstack."session_define"(
 	"max_sessions" INT DEFAULT NULL, /* Option < i32 > */
 	"on_limit" TEXT DEFAULT NULL, /* Option < & str > */
 	"reuse_interval" interval DEFAULT NULL, /* Option < Interval > */
-	"log_verify" bool DEFAULT NULL /* Option < bool > */
+	"log_verify" bool DEFAULT NULL, /* Option < bool > */
+	"public_claims" TEXT[] DEFAULT NULL /* :: std :: option :: Option < Array < '_, & str > > */
 ) RETURNS jsonb /* Result < JsonText > */
 VOLATILE PARALLEL UNSAFE 
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'session_define_wrapper';
+
+CREATE  FUNCTION dialstack."session_end"(
+	"token" TEXT DEFAULT NULL /* Option < & str > */
+) RETURNS bigint /* Result < i64 > */
+VOLATILE PARALLEL UNSAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'session_end_wrapper';
 
 CREATE  FUNCTION dialstack."session_explain"(
 	"token" TEXT /* Option < & str > */
@@ -1440,7 +1489,8 @@ CREATE FUNCTION dialstack.session_refresh(
     refresh_token text, product text DEFAULT NULL, env text DEFAULT NULL, tag text DEFAULT NULL,
     ip inet DEFAULT NULL, user_agent text DEFAULT NULL)
 RETURNS TABLE (
-    ok boolean, reason text, token text, refresh_token text, expires_at timestamptz, session_id uuid)
+    ok boolean, reason text, token text, refresh_token text, expires_at timestamptz, session_id uuid,
+    session_expires_at timestamptz, identifier text, data jsonb)
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'session_refresh_wrapper';
 
 CREATE  FUNCTION dialstack."session_register"(
@@ -1463,6 +1513,7 @@ CREATE  FUNCTION dialstack."session_register"(
 	"on_limit" TEXT,  /* < OnLimit as Column > :: Stored */
 	"reuse_interval" interval,  /* < Span as Column > :: Stored */
 	"log_verify" bool,  /* < bool as Column > :: Stored */
+	"public_claims" TEXT[],  /* < Vec < String > as Column > :: Stored */
 	"created_at" timestamp with time zone,  /* TimestampWithTimeZone */
 	"updated_at" timestamp with time zone  /* TimestampWithTimeZone */
 )
@@ -1477,9 +1528,9 @@ RETURNS dialstack.session_verdict LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'session_require_wrapper';
 
 CREATE  FUNCTION dialstack."session_revoke"(
-	"product" TEXT, /* Option < & str > */
-	"env" TEXT, /* Option < & str > */
-	"tag" TEXT, /* Option < & str > */
+	"product" TEXT DEFAULT NULL, /* Option < & str > */
+	"env" TEXT DEFAULT NULL, /* Option < & str > */
+	"tag" TEXT DEFAULT NULL, /* Option < & str > */
 	"session_id" uuid DEFAULT NULL, /* Option < pgrx :: Uuid > */
 	"identifier" TEXT DEFAULT NULL /* Option < & str > */
 ) RETURNS bigint /* Result < i64 > */
@@ -1560,6 +1611,7 @@ CREATE  FUNCTION dialstack."signing_key_revoke"(
 	"alg" TEXT,  /* Option < String > */
 	"state" TEXT,  /* String */
 	"created_at" timestamp with time zone,  /* TimestampWithTimeZone */
+	"active_at" timestamp with time zone,  /* TimestampWithTimeZone */
 	"retired_at" timestamp with time zone,  /* Option < TimestampWithTimeZone > */
 	"revoked_at" timestamp with time zone  /* Option < TimestampWithTimeZone > */
 )
@@ -1569,7 +1621,8 @@ AS 'MODULE_PATHNAME', 'signing_key_revoke_wrapper';
 
 CREATE  FUNCTION dialstack."signing_key_rotate"(
 	"purpose" TEXT DEFAULT 'jwt', /* Option < & str > */
-	"alg" TEXT DEFAULT NULL /* Option < & str > */
+	"alg" TEXT DEFAULT NULL, /* Option < & str > */
+	"publish_first" interval DEFAULT NULL /* Option < Interval > */
 ) RETURNS TABLE (
 	"kid" TEXT,  /* String */
 	"key_number" INT,  /* i32 */
@@ -1577,6 +1630,7 @@ CREATE  FUNCTION dialstack."signing_key_rotate"(
 	"alg" TEXT,  /* Option < String > */
 	"state" TEXT,  /* String */
 	"created_at" timestamp with time zone,  /* TimestampWithTimeZone */
+	"active_at" timestamp with time zone,  /* TimestampWithTimeZone */
 	"retired_at" timestamp with time zone,  /* Option < TimestampWithTimeZone > */
 	"revoked_at" timestamp with time zone  /* Option < TimestampWithTimeZone > */
 )
@@ -1668,7 +1722,7 @@ BEGIN
            AND c.relkind OPERATOR(pg_catalog.=) ANY (ARRAY['r', 'p']::pg_catalog."char"[])
            AND c.relrowsecurity
            AND a.attname OPERATOR(pg_catalog.=) ANY (ARRAY[
-               'root_key', 'root_fingerprint', 'wrapped', 'sealed_data', 'subject', 'identifier',
+               'root_key', 'root_fingerprint', 'wrapped', 'sealed_data', 'subject', 'identifier', 'account',
                'ip', 'user_agent', 'sealed_key', 'key_hash', 'hint', 'connected_account_ids',
                'connect_webview_ids', 'user_identity_ids']::pg_catalog.name[])
     LOOP

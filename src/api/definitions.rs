@@ -10,7 +10,7 @@ use crate::pg::clock;
 use crate::pg::datum::json::JsonText;
 use crate::pg::datum::jsonb::Jsonb;
 use crate::service::setup::definitions;
-use crate::session::definition::{MAX_DESCRIPTION, definition_fields};
+use crate::session::definition::{MAX_DESCRIPTION, MAX_PUBLIC_CLAIMS, definition_fields};
 use crate::session::{OnLimit, Period, Selector, Span, check_length};
 use crate::tables::definitions::Column;
 
@@ -33,6 +33,13 @@ macro_rules! given {
 fn bounded<'a>(name: &str, text: Option<&'a str>) -> Result<Option<&'a str>> {
     check_length(name, text.unwrap_or_default(), MAX_DESCRIPTION).coded(Code::DefineFailed)?;
     Ok(text)
+}
+
+/// Paths, as many as tell too many from enough, so that more are refused before they are copied.
+fn paths(given: Option<&Array<'_, &str>>) -> Result<Option<Vec<Option<String>>>> {
+    let paths = given.map(|given| given.iter().take(MAX_PUBLIC_CLAIMS + 1));
+    let owned = |path| Ok(bounded("public_claims", path)?.map(str::to_owned));
+    paths.map(|paths| paths.map(owned).collect()).transpose()
 }
 
 macro_rules! chapter {
@@ -64,8 +71,9 @@ macro_rules! chapter {
         on_limit: default!(Option<&str>, "NULL"),
         reuse_interval: default!(Option<Interval>, "NULL"),
         log_verify: default!(Option<bool>, "NULL"),
-        public_claims: default!(Option<Vec<Option<String>>>, "NULL"),
+        public_claims: default!(Option<Array<'_, &str>>, "NULL"),
     ) -> Result<JsonText> {
+        let public_claims = paths(public_claims.as_ref())?;
         let fields = given!(
             tag, name, description, selector, period, refresh_period, on_limit;
             expiry, refresh_expiry, max_sessions, log_verify, public_claims; idle_timeout, max_lifetime, reuse_interval; schema
@@ -100,8 +108,9 @@ macro_rules! chapter {
         on_limit: default!(Option<&str>, "NULL"),
         reuse_interval: default!(Option<Interval>, "NULL"),
         log_verify: default!(Option<bool>, "NULL"),
-        public_claims: default!(Option<Vec<Option<String>>>, "NULL"),
+        public_claims: default!(Option<Array<'_, &str>>, "NULL"),
     ) => rows shared {
+        let public_claims = paths(public_claims.as_ref())?;
         let fields = given!(
             tag, name, description, selector, period, refresh_period, on_limit;
             expiry, refresh_expiry, max_sessions, log_verify, public_claims; idle_timeout, max_lifetime, reuse_interval; schema
