@@ -19,8 +19,9 @@ functions! { FUNCTIONS;
         tag: Option<&str>,
         session_id: default!(Option<pgrx::Uuid>, "NULL"),
         identifier: default!(Option<&str>, "NULL"),
+        reason: default!(Option<&str>, "'revoked'"),
     ) -> Result<i64> {
-        Ok(revoke::revoke([product, env, tag], session_id, identifier)?)
+        Ok(revoke::revoke([product, env, tag], session_id, identifier, reason)?)
     }
 
     /// Revokes all sessions of a user, but for one if it is named; returns how many.
@@ -32,8 +33,9 @@ functions! { FUNCTIONS;
         tag: Option<&str>,
         identifier: Option<&str>,
         except_session_id: default!(Option<pgrx::Uuid>, "NULL"),
+        reason: default!(Option<&str>, "'revoked'"),
     ) -> Result<i64> {
-        Ok(revoke::revoke_all([product, env, tag], identifier, except_session_id)?)
+        Ok(revoke::revoke_all([product, env, tag], identifier, except_session_id, reason)?)
     }
 
     /// Replaces the data of a living session.

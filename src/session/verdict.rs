@@ -1,5 +1,7 @@
 //! Whether an authentic token's session may be used here and now.
 
+use super::name::check_label;
+use super::problem::Problem;
 use crate::text_enum::text_enum;
 
 /// The `revoke_reason` of a session that was revoked because a used-up refresh token came back.
@@ -7,6 +9,25 @@ pub const REVOKED_FOR_REUSE: &str = "reused";
 
 /// The `revoke_reason` of a session that had expired when its key was given to a new one.
 pub const REVOKED_AS_EXPIRED: &str = "expired";
+
+/// Longest reason of a revocation, in characters.
+const MAX_REASON: usize = 200;
+
+/// Accepts the reason that a caller gives for a revocation: one line of 1 to 200 characters, and none of those that
+/// make a verdict say something else than `revoked`.
+///
+/// # Errors
+/// Says which rule it breaks.
+pub fn check_reason(reason: &str) -> Result<(), Problem> {
+    check_label("reason", reason, MAX_REASON)?;
+    if matches!(reason, REVOKED_FOR_REUSE | REVOKED_AS_EXPIRED) {
+        return Err(
+            Problem::new(format!("the reason {reason:?} is the service's own"))
+                .with_hint("Say in other words why the sessions are revoked."),
+        );
+    }
+    Ok(())
+}
 
 text_enum! {
     /// Why a token is refused, as the column `reason` says it. The order is the order in which they
@@ -180,6 +201,21 @@ mod tests {
                 ..living()
             };
             assert_eq!(judge(&revoked, &NOTHING, 0), Err(Reason::Revoked));
+        }
+    }
+
+    #[test]
+    fn a_given_reason_never_changes_what_the_verdict_is() {
+        for reason in ["stolen laptop", "revoked", &"é".repeat(200)] {
+            assert_eq!(check_reason(reason), Ok(()));
+            let facts = Facts {
+                revoked: Some(reason),
+                ..living()
+            };
+            assert_eq!(judge(&facts, &NOTHING, 0), Err(Reason::Revoked));
+        }
+        for reason in ["reused", "expired", "", "two\nlines", &"x".repeat(201)] {
+            assert!(check_reason(reason).is_err(), "{reason:?}");
         }
     }
 

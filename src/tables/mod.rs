@@ -8,6 +8,7 @@ pub mod instance;
 pub mod products;
 pub mod revocations;
 pub mod scopes;
+pub mod session_sets;
 pub mod session_users;
 pub mod sessions;
 pub mod signing_keys;

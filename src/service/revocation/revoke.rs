@@ -36,8 +36,8 @@ impl Place {
         })
     }
 
-    fn cause(&self) -> Cause<'static> {
-        revocations::REVOKED.by(Origin::of_key(self.api_key_id))
+    fn cause<'a>(&self, reason: Option<&'a str>) -> Result<Cause<'a>> {
+        Ok(revocations::because(reason)?.by(Origin::of_key(self.api_key_id)))
     }
 }
 
@@ -50,11 +50,13 @@ pub fn revoke(
     place: [Option<&str>; 3],
     session_id: Option<pgrx::Uuid>,
     identifier: Option<&str>,
+    reason: Option<&str>,
 ) -> Result<i64> {
     let place = Place::new(place)?;
+    let cause = place.cause(reason)?;
     match (session_id, identifier) {
-        (Some(session_id), None) => revoke_one(&place, uuid(session_id)),
-        (None, Some(identifier)) => revoke_user(&place, identifier, None),
+        (Some(session_id), None) => revoke_one(&place, uuid(session_id), cause),
+        (None, Some(identifier)) => revoke_user(&place, identifier, None, cause),
         (given, _) => {
             let which = if given.is_some() {
                 "both are given"
@@ -79,13 +81,15 @@ pub fn revoke_all(
     place: [Option<&str>; 3],
     identifier: Option<&str>,
     except: Option<pgrx::Uuid>,
+    reason: Option<&str>,
 ) -> Result<i64> {
     let place = Place::new(place)?;
+    let cause = place.cause(reason)?;
     let identifier = required(identifier, "identifier", CODE)?;
-    revoke_user(&place, identifier, except.map(uuid))
+    revoke_user(&place, identifier, except.map(uuid), cause)
 }
 
-fn revoke_one(place: &Place, session_id: Uuid) -> Result<i64> {
+fn revoke_one(place: &Place, session_id: Uuid, cause: Cause<'_>) -> Result<i64> {
     let (env_id, definition_id) = (place.env_id, place.definition_id);
     let which = Which::One {
         session_id,
@@ -93,7 +97,7 @@ fn revoke_one(place: &Place, session_id: Uuid) -> Result<i64> {
         definition_id: Some(definition_id),
     };
     let now = clock::now();
-    let revoked = revocations::revoke(&AsOwner::enter()?, &which, place.cause(), now)?;
+    let revoked = revocations::revoke(&AsOwner::enter()?, &which, cause, now)?;
     if revoked == 0 {
         // The statement's snapshot may be older than the session.
         let still_lives = sessions::by_id(&session_id)?.is_some_and(|row| {
@@ -106,7 +110,12 @@ fn revoke_one(place: &Place, session_id: Uuid) -> Result<i64> {
     Ok(count(revoked))
 }
 
-fn revoke_user(place: &Place, identifier: &str, except: Option<Uuid>) -> Result<i64> {
+fn revoke_user(
+    place: &Place,
+    identifier: &str,
+    except: Option<Uuid>,
+    cause: Cause<'_>,
+) -> Result<i64> {
     check_identifier("identifier", identifier).coded(CODE)?;
     let user = UserKey {
         env_id: place.env_id,
@@ -114,10 +123,32 @@ fn revoke_user(place: &Place, identifier: &str, except: Option<Uuid>) -> Result<
         identifier,
     };
     let which = Which::User { user, except };
-    let revoked = revocations::revoke(&AsOwner::enter()?, &which, place.cause(), clock::now())?;
+    let revoked = revocations::revoke(&AsOwner::enter()?, &which, cause, clock::now())?;
     Ok(count(revoked))
 }
 
-fn count(revoked: u64) -> i64 {
+/// Revokes all sessions of an account, in the environment meant or in that of the API key; returns how many.
+///
+/// # Errors
+/// `REVOKE_FAILED` for an account or a reason that is not valid, and where several environments are meant; those of
+/// [`caller::Caller::env`]; `PERMISSION_DENIED` for a publishable key.
+pub fn revoke_account(
+    account: Option<&str>,
+    product: Option<&str>,
+    env: Option<&str>,
+    reason: Option<&str>,
+) -> Result<i64> {
+    let caller = caller::caller()?;
+    caller.full()?;
+    let account = required(account, "account", CODE)?;
+    check_identifier("account", account).coded(CODE)?;
+    let cause = revocations::because(reason)?.by(Origin::of_key(caller.api_key_id()));
+    let env_id = caller.env(product, env, CODE)?.env_id;
+    let which = Which::Account { account, env_id };
+    let revoked = revocations::revoke(&AsOwner::enter()?, &which, cause, clock::now())?;
+    Ok(count(revoked))
+}
+
+pub(super) fn count(revoked: u64) -> i64 {
     i64::try_from(revoked).unwrap_or(i64::MAX)
 }
