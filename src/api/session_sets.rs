@@ -1,9 +1,11 @@
-//! Administration by sets of sessions.
+//! Administration: sets of sessions, and what is held of a person.
 
 use pgrx::datum::{Inet, TimestampWithTimeZone};
 use pgrx::prelude::*;
 
 use super::function::{Result, functions};
+use crate::administration::{erase, export};
+use crate::pg::datum::json::JsonText;
 use crate::service::session_sets::{self, Filter, Revocation};
 
 functions! { FUNCTIONS;
@@ -109,5 +111,33 @@ functions! { FUNCTIONS;
             created_after, seen_before,
         };
         Ok(session_sets::revoke(&filter, &Revocation { dry_run, reason, everything })?)
+    }
+
+    /// Revokes and deletes a user's sessions, with all that names the user; returns how many rows of each table.
+    ///
+    /// Activity stays without identifier, address and user agent, so that totals stay as they were.
+    #[level(Admin)]
+    #[pg_extern(volatile, parallel_unsafe)]
+    fn user_erase(
+        product: Option<&str>,
+        identifier: Option<&str>,
+        env: default!(Option<&str>, "NULL"),
+        tag: default!(Option<&str>, "NULL"),
+    ) -> Result<JsonText> {
+        Ok(erase::erase([product, env, tag], identifier)?)
+    }
+
+    /// All that is held of a user, with the data of the sessions; of longer lists a page.
+    #[level(Admin)]
+    #[pg_extern(volatile, parallel_unsafe)]
+    fn user_export(
+        product: Option<&str>,
+        identifier: Option<&str>,
+        env: default!(Option<&str>, "NULL"),
+        tag: default!(Option<&str>, "NULL"),
+        page: default!(Option<i32>, "1"),
+        per_page: default!(Option<i32>, "100"),
+    ) -> Result<JsonText> {
+        Ok(export::export([product, env, tag], identifier, page, per_page)?)
     }
 }

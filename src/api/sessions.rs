@@ -62,6 +62,15 @@ functions! { FUNCTIONS;
         vec![change::extend(session_id, by)?]
     }
 
+    /// Notes that the user of a living session has just proved again who they are, for max_age of session_verify.
+    #[level(Server)]
+    #[pg_extern(volatile, parallel_unsafe)]
+    fn session_reauthenticate(
+        session_id: Option<pgrx::Uuid>,
+    ) => rows { session_id: pgrx::Uuid, authenticated_at: TimestampWithTimeZone } {
+        vec![change::reauthenticate(session_id)?]
+    }
+
     /// A page of sessions, of one user (newest first) or of all of a definition (by identifier).
     #[level(Server)]
     #[pg_extern(volatile, parallel_unsafe)]

@@ -45,6 +45,8 @@ text_enum! {
         Expired = "expired",
         /// The session does not have the scope that was asked for.
         ScopeDisabled = "scope_disabled",
+        /// The user has not proved lately enough who they are.
+        Stale = "stale",
     }
 }
 
@@ -65,6 +67,8 @@ pub struct Facts<'a> {
     pub token_expires_at: Option<i64>,
     /// Its scopes; a session without any list has none of them.
     pub scopes: Option<&'a [String]>,
+    /// When the user proved last who they are, µs.
+    pub authenticated_at: i64,
 }
 
 /// What the caller asks for; a `None` asks for nothing.
@@ -78,6 +82,8 @@ pub struct Expected<'a> {
     pub tag: Option<&'a str>,
     /// Name of the scope.
     pub scope: Option<&'a str>,
+    /// Since when the user must have proved who they are, µs.
+    pub authenticated_since: Option<i64>,
 }
 
 /// Judges the session of an authentic token at the time `now` (µs).
@@ -113,6 +119,12 @@ pub fn judge(facts: &Facts<'_>, expected: &Expected<'_>, now: i64) -> Result<(),
         {
             Err(Reason::ScopeDisabled)
         }
+        _ if expected
+            .authenticated_since
+            .is_some_and(|since| facts.authenticated_at < since) =>
+        {
+            Err(Reason::Stale)
+        }
         _ => Ok(()),
     }
 }
@@ -137,6 +149,7 @@ mod tests {
         env: None,
         tag: None,
         scope: None,
+        authenticated_since: None,
     };
 
     #[test]
@@ -150,7 +163,7 @@ mod tests {
             product: Some("shop"),
             env: Some("production"),
             tag: Some("web"),
-            scope: None,
+            ..NOTHING
         };
         assert_eq!(judge(&living(), &here, 0), Ok(()));
     }
@@ -258,6 +271,21 @@ mod tests {
     }
 
     #[test]
+    fn a_session_is_stale_that_was_authenticated_before_the_moment_asked_for() {
+        let facts = Facts {
+            authenticated_at: 100,
+            ..living()
+        };
+        let since = |moment| Expected {
+            authenticated_since: Some(moment),
+            ..NOTHING
+        };
+        assert_eq!(judge(&facts, &since(100), 200), Ok(()));
+        assert_eq!(judge(&facts, &since(101), 200), Err(Reason::Stale));
+        assert_eq!(judge(&facts, &since(101), 500), Err(Reason::Expired));
+    }
+
+    #[test]
     fn of_several_reasons_the_first_is_told() {
         let asks = Expected {
             product: Some("other"),
@@ -280,7 +308,15 @@ mod tests {
     #[test]
     fn reasons_are_ordered_and_named() {
         use Reason::*;
-        let all = [Invalid, Mismatch, Revoked, Reused, Expired, ScopeDisabled];
+        let all = [
+            Invalid,
+            Mismatch,
+            Revoked,
+            Reused,
+            Expired,
+            ScopeDisabled,
+            Stale,
+        ];
         assert!(all.is_sorted());
         assert_eq!(
             all.map(Reason::as_str),
@@ -290,7 +326,8 @@ mod tests {
                 "revoked",
                 "reused",
                 "expired",
-                "scope_disabled"
+                "scope_disabled",
+                "stale"
             ]
         );
     }

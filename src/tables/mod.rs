@@ -5,6 +5,7 @@ pub mod api_keys;
 pub mod client_sessions;
 pub mod definitions;
 pub mod instance;
+pub mod persons;
 pub mod products;
 pub mod revocations;
 pub mod scopes;

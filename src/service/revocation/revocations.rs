@@ -130,6 +130,11 @@ pub const KEY_REVOKED: Cause<'_> = Cause {
     reason: "key_revoked",
     ..REVOKED
 };
+/// The person was erased.
+pub const ERASED: Cause<'_> = Cause {
+    reason: "erased",
+    ..REVOKED
+};
 /// Its environment was deleted.
 pub const ENV_DELETED: Cause<'_> = Cause {
     reason: "env_deleted",
