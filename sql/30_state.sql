@@ -66,6 +66,7 @@ CREATE TABLE dialstack.sessions (
     last_seen_at     timestamptz NOT NULL,
     rotated_at       timestamptz,
     revoked_at       timestamptz,
+    authenticated_at timestamptz,
     env_id           integer     NOT NULL,
     definition_id    integer,
     generation       integer     NOT NULL DEFAULT 0,
@@ -97,6 +98,7 @@ COMMENT ON COLUMN dialstack.sessions.token_expires_at IS 'when the latest access
 COMMENT ON COLUMN dialstack.sessions.expires_at IS 'when the session ends unless it is refreshed';
 COMMENT ON COLUMN dialstack.sessions.last_seen_at IS 'creation or last refresh';
 COMMENT ON COLUMN dialstack.sessions.rotated_at IS 'last rotation of the refresh token';
+COMMENT ON COLUMN dialstack.sessions.authenticated_at IS 'when the user proved again who they are; null: at creation';
 COMMENT ON COLUMN dialstack.sessions.revoked_at IS 'when it was revoked';
 COMMENT ON COLUMN dialstack.sessions.env_id IS 'its environment';
 COMMENT ON COLUMN dialstack.sessions.definition_id IS 'its definition; null: an account session';

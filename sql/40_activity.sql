@@ -35,7 +35,7 @@ COMMENT ON COLUMN dialstack.activity.definition_id IS 'its definition; user sess
 COMMENT ON COLUMN dialstack.activity.latency_us IS 'microseconds inside the database until the row was written';
 COMMENT ON COLUMN dialstack.activity.month IS 'UTC month of at, 1 to 12; the partition';
 COMMENT ON COLUMN dialstack.activity.kind IS 'user, account or client';
-COMMENT ON COLUMN dialstack.activity.operation IS 'create, verify, refresh, extend, revoke, delete, grant, reuse or evict';
+COMMENT ON COLUMN dialstack.activity.operation IS 'create, verify, refresh, extend, reauthenticate, revoke, delete, grant, reuse or evict';
 COMMENT ON COLUMN dialstack.activity.status IS 'success or fail';
 COMMENT ON COLUMN dialstack.activity.reason IS 'why it failed, or why a session was revoked';
 COMMENT ON COLUMN dialstack.activity.subject IS 'identifier, or the account of an account session that was made for nobody in particular; null for client sessions';

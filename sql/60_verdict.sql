@@ -13,7 +13,9 @@ CREATE TYPE dialstack.session_verdict AS (
     expires_at timestamptz,
     product    text,
     env        text,
-    tag        text
+    tag        text,
+    created_at       timestamptz,
+    authenticated_at timestamptz
 );
 COMMENT ON TYPE dialstack.session_verdict IS 'whether a token is good, and whose session it is';
 COMMENT ON COLUMN dialstack.session_verdict.valid IS 'whether the token is good';
@@ -28,3 +30,5 @@ COMMENT ON COLUMN dialstack.session_verdict.expires_at IS 'when the access token
 COMMENT ON COLUMN dialstack.session_verdict.product IS 'product of the session';
 COMMENT ON COLUMN dialstack.session_verdict.env IS 'environment of the session';
 COMMENT ON COLUMN dialstack.session_verdict.tag IS 'definition of a user session';
+COMMENT ON COLUMN dialstack.session_verdict.created_at IS 'when the session was created';
+COMMENT ON COLUMN dialstack.session_verdict.authenticated_at IS 'when the user proved last who they are: at creation, or at the last session_reauthenticate()';

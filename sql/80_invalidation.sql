@@ -10,7 +10,7 @@ BEGIN
             -- No backend remembers a new session: no INSERT. Of the columns, those that verdicts depend on;
             -- expires_at of sessions has its own trigger below.
             ('sessions',            'UPDATE OF session_id, env_id, definition_id, subject, identifier, created_at, '
-                                    'revoked_at, revoke_reason, scopes, sealed_data, key_number '
+                                    'revoked_at, revoke_reason, scopes, sealed_data, key_number, authenticated_at '
                                     'OR DELETE OR TRUNCATE'),
             ('client_sessions',     'UPDATE OF session_id, env_id, created_at, expires_at, revoked_at, '
                                     'revoke_reason, sealed_key, connected_account_ids, user_identity_ids '

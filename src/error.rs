@@ -43,6 +43,10 @@ text_enum! {
         CronNotAvailable = "CRON_NOT_AVAILABLE",
         /// Nothing can be revoked with these arguments.
         RevokeFailed = "REVOKE_FAILED",
+        /// Sessions can't be found with these arguments.
+        FindFailed = "FIND_FAILED",
+        /// A user can't be erased or exported with these arguments.
+        EraseFailed = "ERASE_FAILED",
         /// A session can't be prolonged with these arguments.
         RefreshFailed = "REFRESH_FAILED",
         /// A definition, product, environment or key can't be made from these arguments.
@@ -94,6 +98,8 @@ impl Code {
             | Code::FetchUserDetailsFailed
             | Code::FetchActivityLogsFailed
             | Code::RevokeFailed
+            | Code::FindFailed
+            | Code::EraseFailed
             | Code::RefreshFailed
             | Code::DefineFailed
             | Code::RegisterFailed

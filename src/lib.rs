@@ -15,6 +15,7 @@
 
 use pgrx::prelude::*;
 
+mod administration;
 mod api;
 mod dashboard;
 mod error;

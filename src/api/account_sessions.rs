@@ -11,6 +11,7 @@ use crate::pg::clock::timestamptz;
 use crate::pg::datum::jsonb::Jsonb;
 use crate::pg::datum::record::Record;
 use crate::service::account_sessions::{self, Request};
+use crate::service::revocation::revoke;
 use crate::tables::activity::Origin;
 
 fn create(
@@ -63,6 +64,18 @@ LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';"
     ) -> Result<Record<4>> {
         let origin = Origin::of_user(ip.as_ref(), user_agent);
         Ok(create(account, components, product, env, expires_in, identifier, origin)?)
+    }
+
+    /// Revokes all sessions of an account in one environment; returns how many.
+    #[level(Client)]
+    #[pg_extern(volatile, parallel_unsafe)]
+    fn account_session_revoke(
+        account: Option<&str>,
+        product: default!(Option<&str>, "NULL"),
+        env: default!(Option<&str>, "NULL"),
+        reason: default!(Option<&str>, "'revoked'"),
+    ) -> Result<i64> {
+        Ok(revoke::revoke_account(account, product, env, reason)?)
     }
 
     /// Deprecated name of account_session_create.

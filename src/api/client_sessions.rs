@@ -194,8 +194,9 @@ functions! { FUNCTIONS;
         client_session_id: Option<pgrx::Uuid>,
         product: default!(Option<&str>, "NULL"),
         env: default!(Option<&str>, "NULL"),
+        reason: default!(Option<&str>, "'revoked'"),
     ) -> Result<()> {
-        Ok(end::revoke(Place { product, env }, client_session_id)?)
+        Ok(end::revoke(Place { product, env }, client_session_id, reason)?)
     }
 
     /// Deletes a client session, token and row.

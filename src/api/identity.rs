@@ -4,12 +4,14 @@
 //! PARALLEL SAFE: workers get the token with the other settings and verify it themselves. Without a good token they
 //! answer NULL or false, so that policies show nothing.
 
+use pgrx::datum::Interval;
 use pgrx::prelude::*;
 
 use super::function::{Result, functions};
 use super::pg_uuid;
 use super::verify::{VerdictRow, live_row};
 use crate::pg::call_site::remembering;
+use crate::pg::clock::{self, Micros};
 use crate::pg::datum::record::Value;
 use crate::service::user_sessions::session_data::SessionData;
 use crate::service::verification::identity::{self, Place, Standing, holds_scope};
@@ -68,6 +70,11 @@ fn connected_accounts(live: &LiveSession) -> Option<pg_sys::Datum> {
 
 fn user_identities(live: &LiveSession) -> Option<pg_sys::Datum> {
     live.session.client().map(|of| of.user_identity_ids.datum())
+}
+
+/// The time from a moment to the beginning of the statement; none, where that is later by a clock that was set back.
+fn age(since: Micros) -> Option<Interval> {
+    Some(Interval::from_micros((clock::began() - since).max(0)))
 }
 
 fn refusal(standing: &Standing) -> Option<pg_sys::Datum> {
@@ -222,6 +229,20 @@ functions! { FUNCTIONS;
         tag: Option<&str>,
     ) -> Result<Value> {
         of_live_at(&Place { product, env, tag }, user_identities)
+    }
+
+    /// How long ago the session was created, when the statement began; NULL without a session.
+    #[level(Client)]
+    #[pg_extern(stable, parallel_safe)]
+    fn current_session_age() -> Result<Option<Interval>> {
+        Ok(identity::with_live(|live| age(live.session.created_at))?)
+    }
+
+    /// How long ago the user proved last who they are, when the statement began; NULL without a session.
+    #[level(Client)]
+    #[pg_extern(stable, parallel_safe)]
+    fn current_authentication_age() -> Result<Option<Interval>> {
+        Ok(identity::with_live(|live| age(live.session.authenticated_at))?)
     }
 
     /// Whether the session holds the scope.

@@ -20,6 +20,7 @@ mod identity;
 mod keys;
 mod maintenance;
 mod protection;
+mod session_sets;
 mod sessions;
 mod setup;
 mod triggers;
@@ -39,6 +40,7 @@ const CHAPTERS: &Functions = &[
     user_sessions::FUNCTIONS,
     verify::FUNCTIONS,
     sessions::FUNCTIONS,
+    session_sets::FUNCTIONS,
     account_sessions::FUNCTIONS,
     client_sessions::FUNCTIONS,
     identity::FUNCTIONS,

@@ -22,8 +22,9 @@ functions! { FUNCTIONS;
         tag: default!(Option<&str>, "NULL"),
         session_id: default!(Option<pgrx::Uuid>, "NULL"),
         identifier: default!(Option<&str>, "NULL"),
+        reason: default!(Option<&str>, "'revoked'"),
     ) -> Result<i64> {
-        Ok(revoke::revoke([product, env, tag], session_id, identifier)?)
+        Ok(revoke::revoke([product, env, tag], session_id, identifier, reason)?)
     }
 
     /// Revokes all sessions of a user, but for one if it is named; returns how many.
@@ -35,8 +36,9 @@ functions! { FUNCTIONS;
         tag: Option<&str>,
         identifier: Option<&str>,
         except_session_id: default!(Option<pgrx::Uuid>, "NULL"),
+        reason: default!(Option<&str>, "'revoked'"),
     ) -> Result<i64> {
-        Ok(revoke::revoke_all([product, env, tag], identifier, except_session_id)?)
+        Ok(revoke::revoke_all([product, env, tag], identifier, except_session_id, reason)?)
     }
 
     /// Replaces the data of a living session.
@@ -61,6 +63,15 @@ functions! { FUNCTIONS;
         by: Option<Interval>,
     ) => rows { session_id: pgrx::Uuid, expires_at: TimestampWithTimeZone } {
         vec![change::extend(session_id, by)?]
+    }
+
+    /// Notes that the user of a living session has just proved again who they are, for max_age of session_verify.
+    #[level(Server)]
+    #[pg_extern(volatile, parallel_unsafe)]
+    fn session_reauthenticate(
+        session_id: Option<pgrx::Uuid>,
+    ) => rows { session_id: pgrx::Uuid, authenticated_at: TimestampWithTimeZone } {
+        vec![change::reauthenticate(session_id)?]
     }
 
     /// A page of sessions, of one user (newest first) or of all of a definition (by identifier).

@@ -1,5 +1,6 @@
 //! Products, their environments and their scopes.
 
+use pgrx::datum::TimestampWithTimeZone;
 use pgrx::prelude::*;
 
 use super::function::{Result, functions};
@@ -69,5 +70,48 @@ functions! { FUNCTIONS;
     ) -> Result<()> {
         let scope = required(scope, "scope", CODE)?;
         Ok(scopes::delete(product, scope)?)
+    }
+
+    /// All products.
+    #[level(Admin)]
+    #[pg_extern(volatile, parallel_unsafe)]
+    fn product_list() => rows {
+        product: String,
+        product_id: pgrx::Uuid,
+        name: String,
+        created_at: TimestampWithTimeZone,
+    } {
+        products::list()?
+    }
+
+    /// Deletes a product with its environments, definitions and scopes, and revokes its sessions.
+    #[level(Admin)]
+    #[pg_extern(volatile, parallel_unsafe)]
+    fn product_delete(product: Option<&str>) -> Result<()> {
+        Ok(products::delete(required(product, "product", CODE)?)?)
+    }
+
+    /// The environments of a product, or of all.
+    #[level(Admin)]
+    #[pg_extern(volatile, parallel_unsafe)]
+    fn env_list(product: default!(Option<&str>, "NULL")) => rows {
+        product: String,
+        env: String,
+        live: bool,
+        created_at: TimestampWithTimeZone,
+    } {
+        products::list_envs(product)?
+    }
+
+    /// The scopes of a product, or of all.
+    #[level(Admin)]
+    #[pg_extern(volatile, parallel_unsafe)]
+    fn scope_list(product: default!(Option<&str>, "NULL")) => rows {
+        product: String,
+        scope: String,
+        description: String,
+        created_at: TimestampWithTimeZone,
+    } {
+        scopes::list(product)?
     }
 }

@@ -89,7 +89,7 @@ LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';"
         ip: Option<Inet>,
         user_agent: Option<&str>,
     ) -> Result<Record<9>> {
-        let expected = Expected { product, env, tag, scope: None };
+        let expected = Expected { product, env, tag, ..Expected::default() };
         let origin = Origin::of_user(ip.as_ref(), user_agent);
         Ok(Record(match refresh(refresh_token, expected, origin)? {
             Refreshed::Tokens { tokens, identifier, data } => {

@@ -1,5 +1,6 @@
 //! Verifying tokens of any family, and explaining verdicts.
 
+use pgrx::datum::Interval;
 use pgrx::prelude::*;
 
 use super::function::{Result, functions};
@@ -10,11 +11,11 @@ use crate::pg::datum::record::Record;
 use crate::service::user_sessions::session_data::SessionData;
 use crate::service::verification::explain;
 use crate::service::verification::verdict::{LiveSession, Verdict};
-use crate::service::verification::verify::{require, verify};
+use crate::service::verification::verify::{require, since, verify};
 use crate::session::{Expected, Reason};
 
 /// The columns of `dialstack.session_verdict`.
-pub(super) type VerdictRow = Record<12>;
+pub(super) type VerdictRow = Record<14>;
 
 pub(super) fn live_row(live: &LiveSession) -> VerdictRow {
     let session = &live.session;
@@ -31,11 +32,13 @@ pub(super) fn live_row(live: &LiveSession) -> VerdictRow {
         live.env.product.as_str().into_datum(),
         live.env.env.as_str().into_datum(),
         session.tag().into_datum(),
+        timestamptz(session.created_at).into_datum(),
+        timestamptz(session.authenticated_at).into_datum(),
     ])
 }
 
 fn refused_row(reason: Reason) -> VerdictRow {
-    let mut columns = [None; 12];
+    let mut columns = [None; 14];
     columns[0] = false.into_datum();
     columns[1] = reason.as_str().into_datum();
     Record(columns)
@@ -51,7 +54,7 @@ functions! { FUNCTIONS;
         requires = ["verdict"],
         sql = "CREATE FUNCTION dialstack.session_verify(
     token text, product text DEFAULT NULL, env text DEFAULT NULL, tag text DEFAULT NULL,
-    scope text DEFAULT NULL)
+    scope text DEFAULT NULL, max_age interval DEFAULT NULL)
 RETURNS dialstack.session_verdict LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';"
     )]
@@ -61,8 +64,10 @@ AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';"
         env: Option<&str>,
         tag: Option<&str>,
         scope: Option<&str>,
+        max_age: Option<Interval>,
     ) -> Result<VerdictRow> {
-        Ok(match verify(token, Expected { product, env, tag, scope })? {
+        let authenticated_since = since(max_age.as_ref())?;
+        Ok(match verify(token, Expected { product, env, tag, scope, authenticated_since })? {
             Verdict::Live(live) => live_row(&live),
             Verdict::Refused { reason, .. } => refused_row(reason),
         })
@@ -74,7 +79,7 @@ AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';"
         requires = ["verdict"],
         sql = "CREATE FUNCTION dialstack.session_require(
     token text, product text DEFAULT NULL, env text DEFAULT NULL, tag text DEFAULT NULL,
-    scope text DEFAULT NULL)
+    scope text DEFAULT NULL, max_age interval DEFAULT NULL)
 RETURNS dialstack.session_verdict LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';"
     )]
@@ -84,8 +89,10 @@ AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';"
         env: Option<&str>,
         tag: Option<&str>,
         scope: Option<&str>,
+        max_age: Option<Interval>,
     ) -> Result<VerdictRow> {
-        Ok(live_row(&require(token, Expected { product, env, tag, scope })?))
+        let authenticated_since = since(max_age.as_ref())?;
+        Ok(live_row(&require(token, Expected { product, env, tag, scope, authenticated_since })?))
     }
 
     /// What a resource server learns of a token (RFC 7662).

@@ -9,7 +9,7 @@ use pgrx::datum::{DatumWithOid, TimestampWithTimeZone};
 
 use crate::error::Result;
 use crate::maintenance::horizon::Horizon;
-use crate::pg::clock::timestamptz;
+use crate::pg::clock::{self, timestamptz};
 use crate::pg::roles::AsOwner;
 use crate::pg::statements::{Statement, bind};
 
@@ -31,7 +31,17 @@ static LOCK: Statement =
 static STEP: Statement = Statement::new(concat!(
     include_str!("rollup/step.sql"),
     changes!(),
+    include_str!("rollup/store.sql"),
     include_str!("rollup/keep.sql")
+));
+
+/// Waits for a session that rolls up.
+static LOCK_AND_WAIT: Statement = Statement::new("SELECT 1 FROM dialstack.rollup_state FOR UPDATE");
+
+static FORGET_USER: Statement = Statement::new(concat!(
+    include_str!("rollup/forget_user.sql"),
+    include_str!("rollup/store.sql"),
+    "SELECT count(*) FROM known"
 ));
 
 /// Seconds that are over are not asked for any more; one range of the primary key a metric.
@@ -111,6 +121,23 @@ static HOLDER: Statement = Statement::new(
             FROM pg_prepared_xacts \
            WHERE transaction = pg_snapshot_xmin(pg_current_snapshot())::xid",
 );
+/// Takes a person out of what is counted of users, until the transaction ends with everyone else's rolling up kept out.
+/// The person's rows in `session_users` must still be there.
+pub fn forget_user(
+    owner: &AsOwner,
+    env_ids: &[i32],
+    definition_ids: &[i32],
+    identifier: &str,
+) -> Result<()> {
+    LOCK_AND_WAIT.execute(owner, &[])?;
+    let arguments = [
+        bind(env_ids.to_vec()),
+        bind(timestamptz(clock::now())),
+        bind(definition_ids.to_vec()),
+        bind(identifier),
+    ];
+    FORGET_USER.write(owner, &arguments, |_| Ok(())).map(|_| ())
+}
 
 /// What a call of [`roll_up`] did.
 #[derive(Default)]

@@ -110,6 +110,20 @@ pub fn narrow(env_id: i32) -> Result<Option<Uuid>> {
     Ok(caller.api_key_id())
 }
 
+/// Refuses a caller that presents an API key, for functions of administrators, which mean more than its environment.
+///
+/// # Errors
+/// `PERMISSION_DENIED`; `API_KEY_INVALID`.
+pub fn without_key() -> Result<()> {
+    match presented_key()? {
+        None => Ok(()),
+        Some(_) => Err(
+            Error::new(Code::PermissionDenied, "an API key does not allow this")
+                .hint("Set dialstack_sessions.api_key to '', and call it as an administrator."),
+        ),
+    }
+}
+
 /// Environments of one product.
 #[derive(Default)]
 pub struct Envs {

@@ -6,6 +6,7 @@ pub mod caller;
 pub mod client_sessions;
 pub mod keys;
 pub mod revocation;
+pub mod session_sets;
 pub mod setup;
 pub mod user_sessions;
 pub mod verification;

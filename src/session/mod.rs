@@ -9,6 +9,7 @@
 pub mod conversion;
 pub mod data;
 pub mod definition;
+pub mod filter;
 #[cfg(test)]
 mod fuzz;
 pub mod lifetimes;

@@ -1,5 +1,7 @@
 //! Whether an authentic token's session may be used here and now.
 
+use super::name::check_label;
+use super::problem::Problem;
 use crate::text_enum::text_enum;
 
 /// The `revoke_reason` of a session that was revoked because a used-up refresh token came back.
@@ -7,6 +9,25 @@ pub const REVOKED_FOR_REUSE: &str = "reused";
 
 /// The `revoke_reason` of a session that had expired when its key was given to a new one.
 pub const REVOKED_AS_EXPIRED: &str = "expired";
+
+/// Longest reason of a revocation, in characters.
+const MAX_REASON: usize = 200;
+
+/// Accepts the reason that a caller gives for a revocation: one line of 1 to 200 characters, and none of those that
+/// make a verdict say something else than `revoked`.
+///
+/// # Errors
+/// Says which rule it breaks.
+pub fn check_reason(reason: &str) -> Result<(), Problem> {
+    check_label("reason", reason, MAX_REASON)?;
+    if matches!(reason, REVOKED_FOR_REUSE | REVOKED_AS_EXPIRED) {
+        return Err(
+            Problem::new(format!("the reason {reason:?} is the service's own"))
+                .with_hint("Say in other words why the sessions are revoked."),
+        );
+    }
+    Ok(())
+}
 
 text_enum! {
     /// Why a token is refused, as the column `reason` says it. The order is the order in which they
@@ -26,6 +47,8 @@ text_enum! {
         Expired = "expired",
         /// The session does not have the scope that was asked for.
         ScopeDisabled = "scope_disabled",
+        /// The user has not proved lately enough who they are.
+        Stale = "stale",
     }
 }
 
@@ -46,6 +69,8 @@ pub struct Facts<'a> {
     pub token_expires_at: Option<i64>,
     /// Its scopes; a session without any list has none of them.
     pub scopes: Option<&'a [String]>,
+    /// When the user proved last who they are, µs.
+    pub authenticated_at: i64,
 }
 
 /// What the caller asks for; a `None` asks for nothing.
@@ -59,6 +84,8 @@ pub struct Expected<'a> {
     pub tag: Option<&'a str>,
     /// Name of the scope.
     pub scope: Option<&'a str>,
+    /// Since when the user must have proved who they are, µs.
+    pub authenticated_since: Option<i64>,
 }
 
 /// Judges the session of an authentic token at the time `now` (µs).
@@ -94,6 +121,12 @@ pub fn judge(facts: &Facts<'_>, expected: &Expected<'_>, now: i64) -> Result<(),
         {
             Err(Reason::ScopeDisabled)
         }
+        _ if expected
+            .authenticated_since
+            .is_some_and(|since| facts.authenticated_at < since) =>
+        {
+            Err(Reason::Stale)
+        }
         _ => Ok(()),
     }
 }
@@ -118,6 +151,7 @@ mod tests {
         env: None,
         tag: None,
         scope: None,
+        authenticated_since: None,
     };
 
     #[test]
@@ -131,7 +165,7 @@ mod tests {
             product: Some("shop"),
             env: Some("production"),
             tag: Some("web"),
-            scope: None,
+            ..NOTHING
         };
         assert_eq!(judge(&living(), &here, 0), Ok(()));
     }
@@ -186,6 +220,21 @@ mod tests {
     }
 
     #[test]
+    fn a_given_reason_never_changes_what_the_verdict_is() {
+        for reason in ["stolen laptop", "revoked", &"é".repeat(200)] {
+            assert_eq!(check_reason(reason), Ok(()));
+            let facts = Facts {
+                revoked: Some(reason),
+                ..living()
+            };
+            assert_eq!(judge(&facts, &NOTHING, 0), Err(Reason::Revoked));
+        }
+        for reason in ["reused", "expired", "", "two\nlines", &"x".repeat(201)] {
+            assert!(check_reason(reason).is_err(), "{reason:?}");
+        }
+    }
+
+    #[test]
     fn a_session_ends_at_the_earlier_of_its_two_expiries() {
         assert_eq!(judge(&living(), &NOTHING, 500), Err(Reason::Expired));
         let session_first = Facts {
@@ -224,6 +273,21 @@ mod tests {
     }
 
     #[test]
+    fn a_session_is_stale_that_was_authenticated_before_the_moment_asked_for() {
+        let facts = Facts {
+            authenticated_at: 100,
+            ..living()
+        };
+        let since = |moment| Expected {
+            authenticated_since: Some(moment),
+            ..NOTHING
+        };
+        assert_eq!(judge(&facts, &since(100), 200), Ok(()));
+        assert_eq!(judge(&facts, &since(101), 200), Err(Reason::Stale));
+        assert_eq!(judge(&facts, &since(101), 500), Err(Reason::Expired));
+    }
+
+    #[test]
     fn of_several_reasons_the_first_is_told() {
         let asks = Expected {
             product: Some("other"),
@@ -254,6 +318,7 @@ mod tests {
             Reused,
             Expired,
             ScopeDisabled,
+            Stale,
         ];
         assert!(all.is_sorted());
         assert_eq!(
@@ -265,7 +330,8 @@ mod tests {
                 "revoked",
                 "reused",
                 "expired",
-                "scope_disabled"
+                "scope_disabled",
+                "stale"
             ]
         );
     }

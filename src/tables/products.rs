@@ -1,5 +1,6 @@
 //! The tables `products` and `environments`.
 
+use pgrx::datum::TimestampWithTimeZone;
 use uuid::Uuid;
 
 use crate::error::{Code, Error, Result};
@@ -151,4 +152,74 @@ pub fn delete_env(owner: &AsOwner, env_id: i32) -> Result<()> {
         .hint("Retry the transaction."));
     }
     Ok(())
+}
+
+/// A product as `product_list` shows it.
+pub struct ListedProduct {
+    /// Its name in every call.
+    pub product: String,
+    /// Its id.
+    pub product_id: pgrx::Uuid,
+    /// Its display name.
+    pub name: String,
+    /// When it was created.
+    pub created_at: TimestampWithTimeZone,
+}
+
+static LIST: Statement = Statement::new(
+    "SELECT product, product_id, name, created_at FROM dialstack.products ORDER BY product",
+);
+
+/// All products, by name.
+pub fn list(owner: &AsOwner) -> Result<Vec<ListedProduct>> {
+    LIST.read(owner, &[], |row| {
+        Ok(ListedProduct {
+            product: row.required(1)?,
+            product_id: row.required(2)?,
+            name: row.required(3)?,
+            created_at: row.required(4)?,
+        })
+    })
+}
+
+/// An environment as `env_list` shows it.
+pub struct ListedEnv {
+    /// Its product.
+    pub product: String,
+    /// Its name in every call.
+    pub env: String,
+    /// Live or test.
+    pub live: bool,
+    /// When it was created.
+    pub created_at: TimestampWithTimeZone,
+}
+
+static LIST_ENVS: Statement = Statement::new(
+    "SELECT p.product, e.env, e.live, e.created_at \
+            FROM dialstack.environments e JOIN dialstack.products p USING (product_id) \
+           WHERE $1 IS NULL OR p.product_id = $1 ORDER BY p.product, e.env",
+);
+
+/// The environments of a product, or of all, by name.
+pub fn list_envs(owner: &AsOwner, product_id: Option<&ProductId>) -> Result<Vec<ListedEnv>> {
+    let product_id = product_id.map(|id| pgrx::Uuid::from_bytes(*id));
+    LIST_ENVS.read(owner, &[bind(product_id)], |row| {
+        Ok(ListedEnv {
+            product: row.required(1)?,
+            env: row.required(2)?,
+            live: row.required(3)?,
+            created_at: row.required(4)?,
+        })
+    })
+}
+
+static DELETE_PRODUCT: Statement =
+    Statement::new("DELETE FROM dialstack.products WHERE product_id = $1");
+
+/// Deletes a product with all that is configured of it.
+pub fn delete(owner: &AsOwner, product_id: &ProductId) -> Result<()> {
+    let product_id = pgrx::Uuid::from_bytes(*product_id);
+    DELETE_PRODUCT
+        .execute(owner, &[bind(product_id)])
+        .map(|_| ())
 }

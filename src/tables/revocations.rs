@@ -5,9 +5,10 @@
 //! and how many ids to return. They return how many were revoked, and those ids.
 
 use crate::pg::statements::Statement;
+use crate::tables::session_sets::{of_account, of_any, of_client, of_identifier};
 
 macro_rules! revocation {
-    ($condition:literal) => {
+    ($condition:expr) => {
         revocation!(
             "sessions",
             "definition_id, CASE WHEN definition_id IS NULL THEN 'account' ELSE 'user' END AS kind, \
@@ -16,7 +17,7 @@ macro_rules! revocation {
             $condition
         )
     };
-    (client $condition:literal) => {
+    (client $condition:expr) => {
         revocation!(
             "client_sessions",
             "NULL::integer AS definition_id, 'client' AS kind, NULL::text AS subject, \
@@ -24,7 +25,7 @@ macro_rules! revocation {
             $condition
         )
     };
-    ($table:literal, $of_family:literal, $condition:literal) => {
+    ($table:literal, $of_family:literal, $condition:expr) => {
         Statement::new(concat!(
                 "WITH revoked AS ( \
                      UPDATE dialstack.",
@@ -63,6 +64,10 @@ pub static USER: Statement = revocation!(
          AND ($14 IS NULL OR session_id <> $14)"
 );
 
+/// All of an account: environment, account.
+pub static ACCOUNT: Statement =
+    revocation!("env_id = $11 AND definition_id IS NULL AND subject = $12");
+
 /// Account sessions whose secret was made with a key: its number.
 pub static KEY: Statement = revocation!("key_number = $11 AND definition_id IS NULL");
 
@@ -86,6 +91,27 @@ pub static ALL: Statement = revocation!("true");
 
 /// Every client session.
 pub static ALL_CLIENTS: Statement = revocation!(client "true");
+
+/// The parameters of a filter, in the order of `Matching::arguments`.
+macro_rules! of_set {
+    ($conditions:ident) => {
+        $conditions!(
+            "$11", "$12", "$13", "$14", "$15", "$16", "$17", "$18", "$19", "$20", "$21"
+        )
+    };
+}
+
+/// User sessions of one identifier that match a filter.
+pub static MATCHING_USER: Statement = revocation!(of_set!(of_identifier));
+
+/// Account sessions of one account that match a filter.
+pub static MATCHING_ACCOUNT: Statement = revocation!(of_set!(of_account));
+
+/// User and account sessions that match a filter. Reads all of them.
+pub static MATCHING: Statement = revocation!(of_set!(of_any));
+
+/// Client sessions that match a filter. Reads all of them.
+pub static MATCHING_CLIENTS: Statement = revocation!(client of_set!(of_client));
 
 /// Keeps creates out until the transaction ends, so that a whole environment or definition dies
 /// without a straggler and without a deadlock. Verifies and refreshes go on.

@@ -1,5 +1,7 @@
 //! The table `scopes`.
 
+use pgrx::datum::TimestampWithTimeZone;
+
 use crate::error::Result;
 use crate::pg::roles::AsOwner;
 use crate::pg::statements::{Statement, bind};
@@ -56,4 +58,35 @@ pub fn take_away(owner: &AsOwner, env_ids: &[i32], scope: &str) -> Result<()> {
 pub fn names(owner: &AsOwner, product_id: &ProductId) -> Result<Vec<String>> {
     let product_id = pgrx::Uuid::from_bytes(*product_id);
     NAMES.read(owner, &[bind(product_id)], |row| row.required(1))
+}
+
+/// A scope as `scope_list` shows it.
+pub struct ListedScope {
+    /// Its product.
+    pub product: String,
+    /// Its name.
+    pub scope: String,
+    /// What it permits.
+    pub description: String,
+    /// When it was created.
+    pub created_at: TimestampWithTimeZone,
+}
+
+static LIST: Statement = Statement::new(
+    "SELECT p.product, s.scope, s.description, s.created_at \
+            FROM dialstack.scopes s JOIN dialstack.products p USING (product_id) \
+           WHERE $1 IS NULL OR p.product_id = $1 ORDER BY p.product, s.scope",
+);
+
+/// The scopes of a product, or of all, by name.
+pub fn list(owner: &AsOwner, product_id: Option<&ProductId>) -> Result<Vec<ListedScope>> {
+    let product_id = product_id.map(|id| pgrx::Uuid::from_bytes(*id));
+    LIST.read(owner, &[bind(product_id)], |row| {
+        Ok(ListedScope {
+            product: row.required(1)?,
+            scope: row.required(2)?,
+            description: row.required(3)?,
+            created_at: row.required(4)?,
+        })
+    })
 }

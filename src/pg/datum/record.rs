@@ -83,7 +83,7 @@ unsafe impl<const N: usize> BoxRet for Record<N> {
 
 /// The types of the columns of `dialstack.session_verdict`, the one type by name that functions return.
 /// The columns of the others are those of the function, which nobody can alter.
-const VERDICT: [pg_sys::Oid; 12] = [
+const VERDICT: [pg_sys::Oid; 14] = [
     BOOLOID,
     TEXTOID,
     TEXTOID,
@@ -96,6 +96,8 @@ const VERDICT: [pg_sys::Oid; 12] = [
     TEXTOID,
     TEXTOID,
     TEXTOID,
+    TIMESTAMPTZOID,
+    TIMESTAMPTZOID,
 ];
 
 /// Whether a row of so many columns can be formed by a description.

@@ -3,18 +3,20 @@
 use pgrx::datum::DatumWithOid;
 use uuid::Uuid;
 
-use crate::error::{Code, Error, Result};
+use crate::error::{Code, Coded, Error, Result};
 use crate::guc;
 use crate::pg::clock::{self, Micros, timestamptz};
 use crate::pg::datum::uuid::pg_uuid;
 use crate::pg::roles::AsOwner;
 use crate::pg::statements::{Statement, bind};
 use crate::pg::transaction;
+use crate::service::required;
 use crate::service::revocation::notifications;
-use crate::session::verdict::REVOKED_FOR_REUSE;
+use crate::session::verdict::{REVOKED_FOR_REUSE, check_reason};
 use crate::tables::activity::Origin;
 use crate::tables::client_sessions;
 use crate::tables::revocations as sql;
+use crate::tables::session_sets::{Matching, Subject};
 use crate::tables::session_users::{self, UserKey};
 use crate::tables::sessions::change::lock;
 use crate::tables::sessions::{self, purge_after};
@@ -45,6 +47,13 @@ pub enum Which<'a> {
         /// Its environment.
         env_id: i32,
     },
+    /// All of an account in an environment.
+    Account {
+        /// The account.
+        account: &'a str,
+        /// The environment.
+        env_id: i32,
+    },
     /// All account and client sessions whose token was made with this key.
     Key(i32),
     /// All of an environment.
@@ -60,13 +69,15 @@ pub enum Which<'a> {
     },
     /// Every session.
     All,
+    /// Those that a filter of administrators finds.
+    Matching(&'a Matching<'a>),
 }
 
 /// Why sessions are revoked, and how it shows in their activity.
 #[derive(Clone, Copy)]
 pub struct Cause<'a> {
     /// What the row's `revoke_reason` says.
-    pub reason: &'static str,
+    pub reason: &'a str,
     /// `revoke`, `reuse` or `evict`.
     pub operation: &'static str,
     /// `success`, or `fail` where the caller's own operation failed by it.
@@ -75,19 +86,25 @@ pub struct Cause<'a> {
     pub origin: Origin<'a>,
 }
 
-impl Cause<'_> {
-    /// The same, caused from there.
-    pub const fn by(self, origin: Origin<'_>) -> Cause<'_> {
-        Cause {
-            reason: self.reason,
-            operation: self.operation,
-            status: self.status,
-            origin,
-        }
+impl<'a> Cause<'a> {
+    /// This cause with the origin of the request.
+    pub const fn by(self, origin: Origin<'a>) -> Cause<'a> {
+        Cause { origin, ..self }
     }
 }
 
-/// Somebody asked for it.
+/// A revocation that was asked for, with the reason that the caller gives.
+///
+/// # Errors
+/// `REVOKE_FAILED` for a reason that is NULL or not valid (see [`check_reason`]).
+pub fn because(reason: Option<&str>) -> Result<Cause<'_>> {
+    let code = Code::RevokeFailed;
+    let reason = required(reason, "reason", code)?;
+    check_reason(reason).coded(code)?;
+    Ok(Cause { reason, ..REVOKED })
+}
+
+/// A caller asked for it.
 pub const REVOKED: Cause<'_> = Cause {
     reason: "revoked",
     operation: "revoke",
@@ -111,6 +128,11 @@ pub const REUSED: Cause<'_> = Cause {
 /// The key that it depends on was revoked.
 pub const KEY_REVOKED: Cause<'_> = Cause {
     reason: "key_revoked",
+    ..REVOKED
+};
+/// The person was erased.
+pub const ERASED: Cause<'_> = Cause {
+    reason: "erased",
     ..REVOKED
 };
 /// Its environment was deleted.
@@ -177,6 +199,10 @@ pub fn revoke(owner: &AsOwner, which: &Which<'_>, cause: Cause<'_>, now: Micros)
             arguments.extend([bind(pg_uuid(session_id)), bind(*env_id)]);
             run(owner, &[&sql::CLIENT], &arguments)
         }
+        Which::Account { account, env_id } => {
+            arguments.extend([bind(*env_id), bind(*account)]);
+            run(owner, &[&sql::ACCOUNT], &arguments)
+        }
         Which::Key(key_number) => {
             arguments.push(bind(*key_number));
             run(owner, &[&sql::KEY, &sql::KEY_CLIENTS], &arguments)
@@ -200,6 +226,15 @@ pub fn revoke(owner: &AsOwner, which: &Which<'_>, cause: Cause<'_>, now: Micros)
             revoke_many(owner, &[&sql::TAG], &arguments, now, |env, of| {
                 env == *env_id && of == Some(*definition_id)
             })
+        }
+        // Creates go on: a set is what there is when the statement begins.
+        Which::Matching(filter) => {
+            arguments.extend(filter.arguments());
+            match filter.subject {
+                Subject::Any => run(owner, &[&sql::MATCHING, &sql::MATCHING_CLIENTS], &arguments),
+                Subject::Identifier(_) => run(owner, &[&sql::MATCHING_USER], &arguments),
+                Subject::Account(_) => run(owner, &[&sql::MATCHING_ACCOUNT], &arguments),
+            }
         }
         Which::All => {
             let statements = [&sql::ALL, &sql::ALL_CLIENTS];

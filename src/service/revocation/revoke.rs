@@ -6,7 +6,7 @@ use crate::error::{Code, Coded, Error, Result};
 use crate::pg::clock;
 use crate::pg::datum::uuid::uuid;
 use crate::pg::roles::AsOwner;
-use crate::service::caller::{self, Caller};
+use crate::service::caller;
 use crate::service::required;
 use crate::service::revocation::revocations::{self, Cause, Which};
 use crate::service::setup::configuration;
@@ -31,13 +31,15 @@ pub fn revoke(
     place: Place<'_>,
     session_id: Option<pgrx::Uuid>,
     identifier: Option<&str>,
+    reason: Option<&str>,
 ) -> Result<i64> {
     if let Some(identifier) = identifier {
         check_identifier("identifier", identifier).coded(CODE)?;
     }
+    let cause = revocations::because(reason)?;
     match (session_id, identifier) {
-        (Some(session_id), _) => revoke_one(place, &uuid(session_id), identifier),
-        (None, Some(identifier)) => revoke_user(place, identifier, None),
+        (Some(session_id), _) => revoke_one(place, &uuid(session_id), identifier, cause),
+        (None, Some(identifier)) => revoke_user(place, identifier, None, cause),
         (None, None) => Err(Error::new(CODE, "session_id or identifier is required")
             .hint("Name the session to revoke one, or the identifier to revoke all of a user.")),
     }
@@ -51,13 +53,19 @@ pub fn revoke_all(
     place: Place<'_>,
     identifier: Option<&str>,
     except: Option<pgrx::Uuid>,
+    reason: Option<&str>,
 ) -> Result<i64> {
     for (given, name) in place.into_iter().zip(["product", "env", "tag"]) {
         required(given, name, CODE)?;
     }
     let identifier = required(identifier, "identifier", CODE)?;
     check_identifier("identifier", identifier).coded(CODE)?;
-    revoke_user(place, identifier, except.map(uuid))
+    revoke_user(
+        place,
+        identifier,
+        except.map(uuid),
+        revocations::because(reason)?,
+    )
 }
 
 /// A session of any family as its table has it, dead or alive.
@@ -114,7 +122,12 @@ impl Stored {
     }
 }
 
-fn revoke_one(place: Place<'_>, session_id: &Uuid, identifier: Option<&str>) -> Result<i64> {
+fn revoke_one(
+    place: Place<'_>,
+    session_id: &Uuid,
+    identifier: Option<&str>,
+    cause: Cause<'_>,
+) -> Result<i64> {
     let [product, env, tag] = place;
     if let (Some(product), Some(tag)) = (product, tag) {
         configuration::definition(&configuration::product_id(product)?, tag)?;
@@ -137,7 +150,7 @@ fn revoke_one(place: Place<'_>, session_id: &Uuid, identifier: Option<&str>) -> 
     let has_tag = tag.is_none_or(|tag| definition.is_some_and(|it| it.definition.tag == tag));
     let is_users = identifier.is_none_or(|named| row.is_some_and(|row| row.user() == Some(named)));
     if is_there && has_tag && is_users {
-        stored.end(cause(&caller))
+        stored.end(cause.by(Origin::of_key(caller.api_key_id())))
     } else {
         Err(not_found())
     }
@@ -145,9 +158,15 @@ fn revoke_one(place: Place<'_>, session_id: &Uuid, identifier: Option<&str>) -> 
 
 /// Revokes the user's sessions in each environment and definition that is meant, in one order, so that two such calls
 /// do not wait for each other.
-fn revoke_user(place: Place<'_>, identifier: &str, except: Option<Uuid>) -> Result<i64> {
+fn revoke_user(
+    place: Place<'_>,
+    identifier: &str,
+    except: Option<Uuid>,
+    cause: Cause<'_>,
+) -> Result<i64> {
     let [product, env, tag] = place;
     let caller = caller::narrowed()?;
+    let cause = cause.by(Origin::of_key(caller.api_key_id()));
     let product = product.or(caller.key().map(|key| key.env.product.as_str()));
     let product = required(product, "product", CODE)?;
     let env = env.or(caller.key().map(|key| key.env.env.as_str()));
@@ -168,16 +187,34 @@ fn revoke_user(place: Place<'_>, identifier: &str, except: Option<Uuid>) -> Resu
                 identifier,
             };
             let which = Which::User { user, except };
-            revoked += revocations::revoke(&owner, &which, cause(&caller), clock::now())?;
+            revoked += revocations::revoke(&owner, &which, cause, clock::now())?;
         }
     }
     Ok(count(revoked))
 }
 
-fn cause(caller: &Caller) -> Cause<'static> {
-    revocations::REVOKED.by(Origin::of_key(caller.api_key_id()))
+/// Revokes all sessions of an account, in the environment meant or in that of the API key; returns how many.
+///
+/// # Errors
+/// `REVOKE_FAILED` for an account or a reason that is not valid, and where several environments are meant; those of
+/// [`caller::Caller::env`]; `PERMISSION_DENIED` for a publishable key.
+pub fn revoke_account(
+    account: Option<&str>,
+    product: Option<&str>,
+    env: Option<&str>,
+    reason: Option<&str>,
+) -> Result<i64> {
+    let caller = caller::caller()?;
+    caller.full()?;
+    let account = required(account, "account", CODE)?;
+    check_identifier("account", account).coded(CODE)?;
+    let cause = revocations::because(reason)?.by(Origin::of_key(caller.api_key_id()));
+    let env_id = caller.env(product, env, CODE)?.env_id;
+    let which = Which::Account { account, env_id };
+    let revoked = revocations::revoke(&AsOwner::enter()?, &which, cause, clock::now())?;
+    Ok(count(revoked))
 }
 
-fn count(revoked: u64) -> i64 {
+pub(super) fn count(revoked: u64) -> i64 {
     i64::try_from(revoked).unwrap_or(i64::MAX)
 }

@@ -4,12 +4,13 @@ use crate::error::{Code, Coded, Error, Result};
 use crate::pg::clock;
 use crate::pg::roles::AsOwner;
 use crate::pg::transaction::patience::patiently;
+use crate::service::caller;
 use crate::service::revocation::revocations::{self, Which};
 use crate::service::setup::configuration;
 use crate::session::problem::shown;
 use crate::session::scopes::BUILT_IN;
 use crate::session::{check_label, check_name};
-use crate::tables::products::{self, ProductId};
+use crate::tables::products::{self, ListedEnv, ListedProduct, ProductId};
 use crate::tables::scopes;
 
 const CODE: Code = Code::DefineFailed;
@@ -130,4 +131,37 @@ pub fn delete_env(product: &str, env: &str) -> Result<()> {
         revocations::revoke(&owner, &Which::Env(env_id), cause, clock::now())?;
         products::delete_env(&owner, env_id)
     })
+}
+
+/// All products, by name.
+///
+/// # Errors
+/// `PERMISSION_DENIED` with an API key.
+pub fn list() -> Result<Vec<ListedProduct>> {
+    caller::without_key()?;
+    products::list(&AsOwner::enter()?)
+}
+
+/// The environments of the product named, or of all.
+///
+/// # Errors
+/// `PRODUCT_NOT_FOUND`; `PERMISSION_DENIED` with an API key.
+pub fn list_envs(product: Option<&str>) -> Result<Vec<ListedEnv>> {
+    caller::without_key()?;
+    let product_id = product.map(configuration::product_id).transpose()?;
+    products::list_envs(&AsOwner::enter()?, product_id.as_ref())
+}
+
+/// Deletes a product with its environments, definitions and scopes, and revokes its sessions.
+///
+/// # Errors
+/// `PRODUCT_NOT_FOUND`; `PERMISSION_DENIED` with an API key; `CONFLICT` as [`delete_env`].
+pub fn delete(product: &str) -> Result<()> {
+    caller::without_key()?;
+    let product_id = configuration::product_id(product)?;
+    let owner = AsOwner::enter()?;
+    for env in products::list_envs(&owner, Some(&product_id))? {
+        delete_env(product, &env.env)?;
+    }
+    products::delete(&owner, &product_id)
 }

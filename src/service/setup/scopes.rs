@@ -4,12 +4,13 @@ use crate::error::{Code, Coded, Error, Result};
 use crate::pg::roles::AsOwner;
 use crate::pg::transaction;
 use crate::pg::transaction::patience::patiently;
+use crate::service::caller;
 use crate::service::revocation::revocations::conflict;
-use crate::service::setup::products;
+use crate::service::setup::{configuration, products};
 use crate::session::problem::shown;
 use crate::session::{check_name, check_text};
 use crate::tables::products::{ProductId, env_ids};
-use crate::tables::scopes;
+use crate::tables::scopes::{self, ListedScope};
 use crate::tables::sessions::{self, SessionRow};
 
 /// Longest description of a scope, in characters.
@@ -85,4 +86,14 @@ fn not_found(scope: &str) -> Error {
         Code::ScopeNotFound,
         format!("the product has no scope {:?}", shown(scope)),
     )
+}
+
+/// The scopes of the product named, or of all.
+///
+/// # Errors
+/// `PRODUCT_NOT_FOUND`; `PERMISSION_DENIED` with an API key.
+pub fn list(product: Option<&str>) -> Result<Vec<ListedScope>> {
+    caller::without_key()?;
+    let product_id = product.map(configuration::product_id).transpose()?;
+    scopes::list(&AsOwner::enter()?, product_id.as_ref())
 }

@@ -25,6 +25,12 @@ pub struct Changed {
     pub expires_at: TimestampWithTimeZone,
 }
 
+/// A session whose user proved again who they are, and when.
+pub struct Reauthenticated {
+    pub session_id: pgrx::Uuid,
+    pub authenticated_at: TimestampWithTimeZone,
+}
+
 /// A living user session, its row locked, its definition, and the API key that the caller presents.
 fn lock_living(
     owner: &AsOwner,
@@ -132,5 +138,22 @@ pub fn extend(session_id: Option<pgrx::Uuid>, by: Option<Interval>) -> Result<Ch
     Ok(Changed {
         session_id: pg_uuid(&row.session_id),
         expires_at: timestamptz(expires_at),
+    })
+}
+
+/// Notes that the user of a living session has proved again who they are, by a password for example.
+///
+/// # Errors
+/// `SESSION_NOT_FOUND`; `REFRESH_FAILED` for NULL; those of [`caller::narrow`]; `CONFLICT`.
+pub fn reauthenticate(session_id: Option<pgrx::Uuid>) -> Result<Reauthenticated> {
+    let now = clock::now();
+    let owner = AsOwner::enter()?;
+    let (row, _, api_key_id) = lock_living(&owner, session_id, now, Code::RefreshFailed)?;
+    if !change::reauthenticate(&owner, &row.session_id, now, api_key_id)? {
+        return Err(revocations::conflict());
+    }
+    Ok(Reauthenticated {
+        session_id: pg_uuid(&row.session_id),
+        authenticated_at: timestamptz(now),
     })
 }

@@ -27,6 +27,8 @@ pub struct NamedSession {
     pub env_id: i32,
     /// When it was created.
     pub created_at: Micros,
+    /// When the user proved last who they are.
+    pub authenticated_at: Micros,
     /// When it ends unless it is refreshed.
     pub ends_at: Micros,
     /// Why it was revoked, if it was.
@@ -95,6 +97,7 @@ impl NamedSession {
             session_id: row.session_id,
             env_id: row.env_id,
             created_at: row.created_at,
+            authenticated_at: row.authenticated_at.unwrap_or(row.created_at),
             ends_at: row.expires_at,
             revoke_reason: row.revoke_reason.clone(),
             scopes: row.scopes.clone(),
@@ -119,6 +122,7 @@ impl NamedSession {
             session_id: row.session_id,
             env_id: row.env_id,
             created_at: row.created_at,
+            authenticated_at: row.created_at,
             ends_at: row.expires_at,
             revoke_reason: row.revoke_reason,
             scopes: None,
@@ -240,6 +244,7 @@ impl NamedSession {
             expires_at: self.ends_at,
             token_expires_at: self.token_expires_at,
             scopes: self.scopes.as_deref(),
+            authenticated_at: self.authenticated_at,
         };
         judge(&facts, expected, now)?;
         // A session whose data is lost with its key is lost too.

@@ -1,10 +1,12 @@
 //! Verifying a presented token, and noting it where its definition asks for that.
 
+use pgrx::datum::Interval;
+
 use crate::error::{Code, Error, Result};
 use crate::pg::clock::{self, Micros};
 use crate::pg::transaction;
 use crate::service::verification::verdict::{self, LiveSession, Verdict};
-use crate::session::{Expected, Reason};
+use crate::session::{Expected, Reason, Span};
 use crate::tables::activity::{self, Origin};
 
 /// The verdict on a token.
@@ -19,6 +21,30 @@ pub fn verify(token: Option<&str>, expected: Expected<'_>) -> Result<Verdict> {
     };
     log(&verdict, began)?;
     Ok(verdict)
+}
+
+/// The moment since which the user must have proved who they are, where `max_age` is how long ago that may be.
+///
+/// # Errors
+/// `VERIFY_FAILED` for an interval that is not positive or longer than 100 years.
+pub fn since(max_age: Option<&Interval>) -> Result<Option<Micros>> {
+    let Some(max_age) = max_age else {
+        return Ok(None);
+    };
+    let span = clock::span(max_age);
+    if !span.is_positive() || !span.is_within_a_century() {
+        return Err(Error::new(
+            Code::VerifyFailed,
+            "max_age is not a time that may have passed since the user signed in",
+        )
+        .hint("Give a positive interval of at most 100 years."));
+    }
+    let ago = Span {
+        months: -span.months,
+        days: -span.days,
+        micros: -span.micros,
+    };
+    clock::add(clock::now(), &ago, Code::VerifyFailed).map(Some)
 }
 
 /// Adds an activity row where the definition asks for it and writing is possible.
@@ -70,6 +96,10 @@ pub fn verify_failed(reason: Reason) -> Error {
         Reason::ScopeDisabled => (
             "the session does not hold the scope",
             "Create the session with that scope enabled.",
+        ),
+        Reason::Stale => (
+            "the user has not signed in lately enough",
+            "Ask for the password again, and call dialstack.session_reauthenticate().",
         ),
     };
     Error::new(Code::VerifyFailed, message)

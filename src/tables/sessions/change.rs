@@ -32,6 +32,19 @@ static EXTEND: Statement = Statement::new(
             FROM extended",
 );
 
+static REAUTHENTICATE: Statement = Statement::new(
+    "WITH reauthenticated AS ( \
+              UPDATE dialstack.sessions SET authenticated_at = $2 \
+               WHERE session_id = $1 AND revoked_at IS NULL \
+           RETURNING env_id, definition_id, subject, ip, user_agent) \
+          INSERT INTO dialstack.activity \
+              (at, month, session_id, api_key_id, env_id, definition_id, kind, operation, status, \
+               subject, ip, user_agent, latency_us) \
+          SELECT $2, $3, $1, $5, env_id, definition_id, 'user', 'reauthenticate', 'success', \
+                 subject, ip, user_agent, $4 \
+            FROM reauthenticated",
+);
+
 /// Locks the table for writing, for flows whose first statement only reads or locks rows of it: those lock
 /// its indexes too, and a REINDEX, which locks the table and then its indexes, would wait for them while
 /// their flow waits for the table.
@@ -82,4 +95,21 @@ pub fn extend(
         bind(api_key_id.as_ref().map(pg_uuid)),
     ];
     Ok(EXTEND.execute(owner, &arguments)? == 1)
+}
+
+/// Notes that the user of a living session has proved again who they are; `false` if it was revoked meanwhile.
+pub fn reauthenticate(
+    owner: &AsOwner,
+    session_id: &Uuid,
+    now: Micros,
+    api_key_id: Option<Uuid>,
+) -> Result<bool> {
+    let arguments = [
+        bind(pg_uuid(session_id)),
+        bind(timestamptz(now)),
+        bind(clock::utc_month(now)),
+        bind(clock::latency(now)),
+        bind(api_key_id.as_ref().map(pg_uuid)),
+    ];
+    Ok(REAUTHENTICATE.execute(owner, &arguments)? == 1)
 }

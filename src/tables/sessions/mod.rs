@@ -25,6 +25,7 @@ table! {
         last_seen_at: Timestamptz,
         rotated_at: Timestamptz null,
         revoked_at: Timestamptz null,
+        authenticated_at: Timestamptz null,
         env_id: Int4,
         definition_id: Int4 null,
         generation: Int4,
@@ -60,6 +61,8 @@ pub struct SessionRow {
     pub subject: String,
     /// When it was created.
     pub created_at: Micros,
+    /// When the user proved again who they are, if that was after the creation.
+    pub authenticated_at: Option<Micros>,
     /// When it ends unless it is refreshed.
     pub expires_at: Micros,
     /// Last rotation of the refresh token.
@@ -115,6 +118,7 @@ fn read(row: &Row<'_, Sessions>) -> Result<SessionRow> {
     Ok(SessionRow {
         session_id: row.get(Sessions::session_id)?,
         created_at: row.get(Sessions::created_at)?,
+        authenticated_at: row.get(Sessions::authenticated_at)?,
         expires_at: row.get(Sessions::expires_at)?,
         rotated_at: row.get(Sessions::rotated_at)?,
         env_id: row.get(Sessions::env_id)?,

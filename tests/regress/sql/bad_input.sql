@@ -34,9 +34,10 @@ SELECT p.proname, a.n, a.name, format_type(a.type, NULL),
             WHEN 'kid' THEN quote_literal('0123')
             WHEN 'token' THEN quote_literal('token')
             WHEN 'refresh_token' THEN quote_literal('token')
-            WHEN 'account' THEN quote_literal('acct_1')
+            -- A set is of a user or of an account.
+            WHEN 'account' THEN CASE WHEN p.proname !~ '^session_(find|count|revoke_where)$' THEN quote_literal('acct_1') END
             WHEN 'components' THEN $$'{"call_logs": {"enabled": true}}'$$
-            WHEN 'kind' THEN quote_literal('secret')
+            WHEN 'kind' THEN CASE WHEN p.proname ~ '^session_' THEN quote_literal('user') ELSE quote_literal('secret') END
             WHEN 'scope' THEN CASE p.proname WHEN 'scope_create' THEN quote_literal('new') WHEN 'scope_delete' THEN quote_literal('bad.scope')
                               WHEN 'has_scope' THEN quote_literal('call_logs') WHEN 'require_scope' THEN quote_literal('call_logs') END
             WHEN 'client_session_id' THEN $$(SELECT client_session_id FROM dialstack.client_session_create(product => 'bad', env => 'staging'))$$
@@ -134,7 +135,7 @@ SELECT DISTINCT sqlstate, left(message, 60) AS unexpected FROM t.raised
  WHERE NOT EXISTS (SELECT FROM (VALUES
     ('42704', '{PRODUCT_NOT_FOUND, ENV_NOT_FOUND, DEFINITION_NOT_FOUND, SCOPE_NOT_FOUND}'::text[]),
     ('P0002', '{SESSION_NOT_FOUND, USER_NOT_FOUND, API_KEY_NOT_FOUND}'), ('55000', '{JWT_NOT_AVAILABLE, CRON_NOT_AVAILABLE}'),
-    ('22023', '{CREATE_FAILED, LIST_FAILED, REVOKE_FAILED, REFRESH_FAILED, DEFINE_FAILED, REGISTER_FAILED, PROTECT_FAILED, FETCH_USERS_FAILED, FETCH_USER_DETAILS_FAILED, FETCH_ACTIVITY_LOGS_FAILED, FETCH_DASHBOARD_FAILED}'),
+    ('22023', '{CREATE_FAILED, LIST_FAILED, REVOKE_FAILED, FIND_FAILED, ERASE_FAILED, REFRESH_FAILED, DEFINE_FAILED, REGISTER_FAILED, PROTECT_FAILED, FETCH_USERS_FAILED, FETCH_USER_DETAILS_FAILED, FETCH_ACTIVITY_LOGS_FAILED, FETCH_DASHBOARD_FAILED}'),
     ('42501', '{VERIFY_FAILED, API_KEY_INVALID, SCOPE_DISABLED, PERMISSION_DENIED, PUBLISHABLE_KEY_MUST_CREATE_EMPTY_SESSION}'), ('53400', '{SESSION_LIMIT_REACHED}')) AS design (state, codes)
     WHERE sqlstate = state AND split_part(message, ':', 1) = ANY (codes))
  ORDER BY 1, 2;

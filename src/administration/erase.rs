@@ -1,0 +1,50 @@
+//! Erasing what is held of a person.
+
+use serde_json::json;
+
+use super::{person, unknown};
+use crate::error::Result;
+use crate::maintenance::rollup;
+use crate::pg::clock;
+use crate::pg::datum::json::JsonText;
+use crate::pg::roles::AsOwner;
+use crate::service::revocation::revocations::{self, Which};
+use crate::tables::persons;
+use crate::tables::session_users::UserKey;
+
+/// Revokes the person's sessions and deletes them, with all that names the person; what happened stays, without saying
+/// to whom. Returns how many rows that were. All of it is the caller's transaction.
+///
+/// # Errors
+/// `USER_NOT_FOUND` where nothing is held; `ERASE_FAILED` for bad arguments; `PERMISSION_DENIED` with an API key;
+/// `PRODUCT_NOT_FOUND`, `ENV_NOT_FOUND`, `DEFINITION_NOT_FOUND`; 40001 where another call for the same user committed
+/// after the transaction's snapshot (REPEATABLE READ and above).
+pub fn erase(place: [Option<&str>; 3], identifier: Option<&str>) -> Result<JsonText> {
+    let owner = AsOwner::enter()?;
+    let person = person(&owner, place, identifier)?;
+    let mut revoked = 0;
+    // Revoking locks the user until the transaction ends: no session is created meanwhile.
+    for (env_id, definition_id) in persons::places(&owner, &person)? {
+        let user = UserKey {
+            env_id,
+            definition_id,
+            identifier: person.identifier,
+        };
+        let which = Which::User { user, except: None };
+        revoked += revocations::revoke(&owner, &which, revocations::ERASED, clock::now())?;
+    }
+    let (envs, definitions) = (&person.env_ids, &person.definition_ids);
+    rollup::forget_user(&owner, envs, definitions, person.identifier)?;
+    let sessions = persons::delete_sessions(&owner, &person)?;
+    let users = persons::delete_users(&owner, &person)?;
+    let activity = persons::empty_activity(&owner, &person)?;
+    if sessions + users + activity == 0 {
+        return Err(unknown());
+    }
+    Ok(JsonText::of(&json!({
+        "users": users,
+        "sessions": sessions,
+        "revoked": revoked,
+        "activity": activity,
+    })))
+}

@@ -1,0 +1,57 @@
+//! All that is held of a person, for the person.
+
+use serde_json::json;
+
+use super::{CODE, person, unknown};
+use crate::error::{Coded, Result};
+use crate::pg::datum::json::JsonText;
+use crate::pg::roles::AsOwner;
+use crate::service::user_sessions::session_data::SessionData;
+use crate::session::Page;
+use crate::tables::persons::{self, Exported};
+
+/// A page of all that is held of a person: of each list its page, and how many there are on all pages.
+///
+/// # Errors
+/// `USER_NOT_FOUND` where nothing is held; `ERASE_FAILED` for bad arguments; `PERMISSION_DENIED` with an API key;
+/// `PRODUCT_NOT_FOUND`, `ENV_NOT_FOUND`, `DEFINITION_NOT_FOUND`.
+pub fn export(
+    place: [Option<&str>; 3],
+    identifier: Option<&str>,
+    page: Option<i32>,
+    per_page: Option<i32>,
+) -> Result<JsonText> {
+    let page = Page::new(page, per_page).coded(CODE)?;
+    let owner = AsOwner::enter()?;
+    let person = person(&owner, place, identifier)?;
+    let count = persons::count(&owner, &person)?;
+    if count.users + count.sessions + count.activity == 0 {
+        return Err(unknown());
+    }
+    let users = persons::users(&owner, &person, &page)?;
+    let sessions = persons::sessions(&owner, &person, &page)?;
+    let sessions: Result<Vec<_>> = sessions.iter().map(with_data).collect();
+    let activity = persons::activity(&owner, &person, &page)?;
+    // Put together as text, so that a number in the data keeps its digits.
+    Ok(JsonText(format!(
+        r#"{{"identifier": {}, "totalUsers": {}, "totalSessions": {}, "totalActivity": {}, "users": [{}], "sessions": [{}], "activity": [{}]}}"#,
+        json!(person.identifier),
+        count.users,
+        count.sessions,
+        count.activity,
+        users.join(", "),
+        sessions?.join(", "),
+        activity.join(", "),
+    )))
+}
+
+/// A session with its data; null where the key of the data is gone.
+fn with_data(session: &Exported) -> Result<String> {
+    let data = match &session.sealed_data {
+        Some(sealed) => SessionData::open(session.session_id, session.key_number, sealed)?,
+        None => None,
+    };
+    let data = data.map_or_else(|| "null".to_owned(), |data| data.text().0);
+    let shown = session.shown.strip_suffix('}').unwrap_or("{");
+    Ok(format!(r#"{shown}, "data": {data}}}"#))
+}

@@ -1,0 +1,143 @@
+//! Administration: sets of sessions, and what is held of a person.
+
+use pgrx::datum::{Inet, TimestampWithTimeZone};
+use pgrx::prelude::*;
+
+use super::function::{Result, functions};
+use crate::administration::{erase, export};
+use crate::pg::datum::json::JsonText;
+use crate::service::session_sets::{self, Filter, Revocation};
+
+functions! { FUNCTIONS;
+    /// A page of the sessions of all kinds that a filter matches, newest first; after: the last of the page before.
+    ///
+    /// With identifier or account an index finds them; any other filter reads all sessions.
+    #[level(Admin)]
+    #[pg_extern(volatile, parallel_unsafe)]
+    fn session_find(
+        product: default!(Option<&str>, "NULL"),
+        env: default!(Option<&str>, "NULL"),
+        tag: default!(Option<&str>, "NULL"),
+        kind: default!(Option<&str>, "NULL"),
+        identifier: default!(Option<&str>, "NULL"),
+        account: default!(Option<&str>, "NULL"),
+        ip: default!(Option<&str>, "NULL"),
+        user_agent: default!(Option<&str>, "NULL"),
+        api_key_id: default!(Option<pgrx::Uuid>, "NULL"),
+        key_number: default!(Option<i32>, "NULL"),
+        created_before: default!(Option<TimestampWithTimeZone>, "NULL"),
+        created_after: default!(Option<TimestampWithTimeZone>, "NULL"),
+        seen_before: default!(Option<TimestampWithTimeZone>, "NULL"),
+        active_only: default!(Option<bool>, "true"),
+        after: default!(Option<pgrx::Uuid>, "NULL"),
+        per_page: default!(Option<i32>, "100"),
+    ) => rows {
+        session_id: pgrx::Uuid,
+        kind: String,
+        product: Option<String>,
+        env: Option<String>,
+        tag: Option<String>,
+        identifier: Option<String>,
+        account: Option<String>,
+        created_at: TimestampWithTimeZone,
+        last_seen_at: TimestampWithTimeZone,
+        expires_at: TimestampWithTimeZone,
+        active: bool,
+        revoked_at: Option<TimestampWithTimeZone>,
+        revoke_reason: Option<String>,
+        ip: Option<Inet>,
+        user_agent: Option<String>,
+        api_key_id: Option<pgrx::Uuid>,
+        key_number: i32,
+    } {
+        let filter = Filter {
+            product, env, tag, kind, identifier, account, ip, user_agent, api_key_id, key_number, created_before,
+            created_after, seen_before,
+        };
+        session_sets::find(&filter, active_only, after, per_page)?
+    }
+
+    /// How many sessions the filter of session_find matches.
+    #[level(Admin)]
+    #[pg_extern(volatile, parallel_unsafe)]
+    fn session_count(
+        product: default!(Option<&str>, "NULL"),
+        env: default!(Option<&str>, "NULL"),
+        tag: default!(Option<&str>, "NULL"),
+        kind: default!(Option<&str>, "NULL"),
+        identifier: default!(Option<&str>, "NULL"),
+        account: default!(Option<&str>, "NULL"),
+        ip: default!(Option<&str>, "NULL"),
+        user_agent: default!(Option<&str>, "NULL"),
+        api_key_id: default!(Option<pgrx::Uuid>, "NULL"),
+        key_number: default!(Option<i32>, "NULL"),
+        created_before: default!(Option<TimestampWithTimeZone>, "NULL"),
+        created_after: default!(Option<TimestampWithTimeZone>, "NULL"),
+        seen_before: default!(Option<TimestampWithTimeZone>, "NULL"),
+        active_only: default!(Option<bool>, "true"),
+    ) -> Result<i64> {
+        let filter = Filter {
+            product, env, tag, kind, identifier, account, ip, user_agent, api_key_id, key_number, created_before,
+            created_after, seen_before,
+        };
+        Ok(session_sets::count(&filter, active_only)?)
+    }
+
+    /// Revokes the living sessions that the filter of session_find matches; returns how many. By default only counts.
+    ///
+    /// An empty filter needs everything => true as well.
+    #[level(Admin)]
+    #[pg_extern(volatile, parallel_unsafe)]
+    fn session_revoke_where(
+        product: default!(Option<&str>, "NULL"),
+        env: default!(Option<&str>, "NULL"),
+        tag: default!(Option<&str>, "NULL"),
+        kind: default!(Option<&str>, "NULL"),
+        identifier: default!(Option<&str>, "NULL"),
+        account: default!(Option<&str>, "NULL"),
+        ip: default!(Option<&str>, "NULL"),
+        user_agent: default!(Option<&str>, "NULL"),
+        api_key_id: default!(Option<pgrx::Uuid>, "NULL"),
+        key_number: default!(Option<i32>, "NULL"),
+        created_before: default!(Option<TimestampWithTimeZone>, "NULL"),
+        created_after: default!(Option<TimestampWithTimeZone>, "NULL"),
+        seen_before: default!(Option<TimestampWithTimeZone>, "NULL"),
+        dry_run: default!(Option<bool>, "true"),
+        reason: default!(Option<&str>, "'revoked'"),
+        everything: default!(Option<bool>, "false"),
+    ) -> Result<i64> {
+        let filter = Filter {
+            product, env, tag, kind, identifier, account, ip, user_agent, api_key_id, key_number, created_before,
+            created_after, seen_before,
+        };
+        Ok(session_sets::revoke(&filter, &Revocation { dry_run, reason, everything })?)
+    }
+
+    /// Revokes and deletes a user's sessions, with all that names the user; returns how many rows of each table.
+    ///
+    /// Activity stays without identifier, address and user agent, so that totals stay as they were.
+    #[level(Admin)]
+    #[pg_extern(volatile, parallel_unsafe)]
+    fn user_erase(
+        product: Option<&str>,
+        identifier: Option<&str>,
+        env: default!(Option<&str>, "NULL"),
+        tag: default!(Option<&str>, "NULL"),
+    ) -> Result<JsonText> {
+        Ok(erase::erase([product, env, tag], identifier)?)
+    }
+
+    /// All that is held of a user, with the data of the sessions; of longer lists a page.
+    #[level(Admin)]
+    #[pg_extern(volatile, parallel_unsafe)]
+    fn user_export(
+        product: Option<&str>,
+        identifier: Option<&str>,
+        env: default!(Option<&str>, "NULL"),
+        tag: default!(Option<&str>, "NULL"),
+        page: default!(Option<i32>, "1"),
+        per_page: default!(Option<i32>, "100"),
+    ) -> Result<JsonText> {
+        Ok(export::export([product, env, tag], identifier, page, per_page)?)
+    }
+}

@@ -1,0 +1,243 @@
+//! Administration by sets: finding, counting and revoking the sessions that one filter matches.
+
+use pgrx::datum::{Inet, TimestampWithTimeZone};
+
+use crate::error::{Code, Coded, Error, Result};
+use crate::pg::clock::{self, Micros};
+use crate::pg::datum::uuid::uuid;
+use crate::pg::roles::AsOwner;
+use crate::service::revocation::revocations::{self, Which};
+use crate::service::setup::configuration;
+use crate::service::{caller, required};
+use crate::session::filter::{check_kind, check_network, check_pattern};
+use crate::session::{Page, check_identifier, check_name};
+use crate::tables::session_sets::{self, Found, Matching, Subject};
+use crate::tables::{client_sessions, sessions};
+use uuid::Uuid;
+
+const CODE: Code = Code::FindFailed;
+
+/// The filter that `session_find`, `session_count` and `session_revoke_where` share. What is left out is any.
+#[derive(Default, Clone, Copy)]
+pub struct Filter<'a> {
+    /// Name of the product.
+    pub product: Option<&'a str>,
+    /// Name of the environment, of every product where none is given.
+    pub env: Option<&'a str>,
+    /// Tag of the definition, of every product where none is given.
+    pub tag: Option<&'a str>,
+    /// `user`, `account` or `client`.
+    pub kind: Option<&'a str>,
+    /// The user.
+    pub identifier: Option<&'a str>,
+    /// The account.
+    pub account: Option<&'a str>,
+    /// An address or a network.
+    pub ip: Option<&'a str>,
+    /// A pattern of ILIKE.
+    pub user_agent: Option<&'a str>,
+    /// The API key that created it.
+    pub api_key_id: Option<pgrx::Uuid>,
+    /// The key that sealed its data or made its token.
+    pub key_number: Option<i32>,
+    /// Created before then.
+    pub created_before: Option<TimestampWithTimeZone>,
+    /// Created then or later.
+    pub created_after: Option<TimestampWithTimeZone>,
+    /// Created, or last refreshed, before then.
+    pub seen_before: Option<TimestampWithTimeZone>,
+}
+
+impl<'a> Filter<'a> {
+    /// Whether it matches every session.
+    fn is_empty(&self) -> bool {
+        let texts = [
+            self.product,
+            self.env,
+            self.tag,
+            self.kind,
+            self.identifier,
+            self.account,
+            self.ip,
+            self.user_agent,
+        ];
+        let moments = [self.created_before, self.created_after, self.seen_before];
+        texts.iter().all(Option::is_none)
+            && moments.iter().all(Option::is_none)
+            && self.api_key_id.is_none()
+            && self.key_number.is_none()
+    }
+
+    /// The filter as SQL takes it.
+    fn matching(&self) -> Result<Matching<'a>> {
+        let subject = self.subject()?;
+        self.kind.map_or(Ok(()), check_kind).coded(CODE)?;
+        self.ip.map_or(Ok(()), check_network).coded(CODE)?;
+        self.user_agent.map_or(Ok(()), check_pattern).coded(CODE)?;
+        // Those of one subject are looked up in the index by environment and definition: name all that there are.
+        let one_user = matches!(subject, Subject::Identifier(_));
+        Ok(Matching {
+            env_ids: self.env_ids(subject != Subject::Any)?,
+            definition_ids: self.definition_ids(one_user)?,
+            kind: self.kind,
+            subject,
+            network: self.ip.map(|ip| Inet(ip.to_owned())),
+            user_agent: self.user_agent,
+            api_key_id: self.api_key_id.map(uuid),
+            key_number: self.key_number,
+            created_before: self.created_before,
+            created_after: self.created_after,
+            seen_before: self.seen_before,
+        })
+    }
+
+    fn subject(&self) -> Result<Subject<'a>> {
+        match (self.identifier, self.account) {
+            (None, None) => Ok(Subject::Any),
+            (Some(identifier), None) => {
+                check_identifier("identifier", identifier).coded(CODE)?;
+                Ok(Subject::Identifier(identifier))
+            }
+            (None, Some(account)) => {
+                check_identifier("account", account).coded(CODE)?;
+                Ok(Subject::Account(account))
+            }
+            (Some(_), Some(_)) => Err(Error::new(
+                CODE,
+                "identifier and account are both given, and no session has both",
+            )
+            .hint("Name the user or the account.")),
+        }
+    }
+
+    fn env_ids(&self, all: bool) -> Result<Option<Vec<i32>>> {
+        match (self.product, self.env) {
+            (Some(product), Some(env)) => {
+                return Ok(Some(vec![configuration::env(product, env)?.env_id]));
+            }
+            (Some(product), None) => {
+                configuration::product_id(product)?;
+            }
+            (None, None) if !all => return Ok(None),
+            (None, _) => {}
+        }
+        let env_ids = session_sets::env_ids(self.product, self.env)?;
+        match self.env {
+            Some(env) if env_ids.is_empty() => {
+                check_name("env", env).coded(CODE)?;
+                Err(Error::new(
+                    Code::EnvNotFound,
+                    "no product has an environment of that name",
+                )
+                .hint("dialstack.env_list() shows those that there are; names are case-sensitive."))
+            }
+            _ => Ok(Some(env_ids)),
+        }
+    }
+
+    fn definition_ids(&self, all: bool) -> Result<Option<Vec<i32>>> {
+        match (self.product, self.tag) {
+            (Some(product), Some(tag)) => {
+                let product_id = configuration::product_id(product)?;
+                let definition = configuration::definition(&product_id, tag)?;
+                return Ok(Some(vec![definition.definition_id]));
+            }
+            (_, None) if !all => return Ok(None),
+            _ => {}
+        }
+        let definition_ids = session_sets::definition_ids(self.product, self.tag)?;
+        match self.tag {
+            Some(tag) if definition_ids.is_empty() => {
+                check_name("tag", tag).coded(CODE)?;
+                Err(Error::new(
+                    Code::DefinitionNotFound,
+                    "no product has a session definition with that tag",
+                )
+                .hint("dialstack.definition_list() shows those of a product; tags are case-sensitive."))
+            }
+            _ => Ok(Some(definition_ids)),
+        }
+    }
+}
+
+/// A page of the sessions that match, newest first: those behind the session `after`. One user's or account's are
+/// found through an index; else all sessions are read.
+///
+/// # Errors
+/// `FIND_FAILED` for arguments that are not valid; `SESSION_NOT_FOUND` for an `after` that is no session;
+/// `PRODUCT_NOT_FOUND`, `ENV_NOT_FOUND`, `DEFINITION_NOT_FOUND`; `PERMISSION_DENIED` with an API key.
+pub fn find(
+    filter: &Filter<'_>,
+    active_only: Option<bool>,
+    after: Option<pgrx::Uuid>,
+    per_page: Option<i32>,
+) -> Result<Vec<Found>> {
+    caller::without_key()?;
+    let active_only = required(active_only, "active_only", CODE)?;
+    let page = Page::new(Some(1), per_page).coded(CODE)?;
+    let matching = filter.matching()?;
+    let after = after.map(|id| place_of(uuid(id))).transpose()?;
+    session_sets::find(&matching, active_only, after, page.limit, clock::now())
+}
+
+/// Where a session stands in the order of pages.
+fn place_of(session_id: Uuid) -> Result<(Micros, Uuid)> {
+    let created_at = match sessions::by_id(&session_id)? {
+        Some(row) => Some(row.created_at),
+        None => client_sessions::by_id(&session_id)?.map(|row| row.created_at),
+    };
+    let created_at = created_at.ok_or_else(|| {
+        Error::new(Code::SessionNotFound, "after is the id of no session").hint(
+            "Give the last session_id of the page before; start again where it has been purged.",
+        )
+    })?;
+    Ok((created_at, session_id))
+}
+
+/// How many sessions match.
+///
+/// # Errors
+/// As [`find`].
+pub fn count(filter: &Filter<'_>, active_only: Option<bool>) -> Result<i64> {
+    caller::without_key()?;
+    let active_only = required(active_only, "active_only", CODE)?;
+    session_sets::count(&filter.matching()?, active_only, clock::now())
+}
+
+/// How `session_revoke_where` is to go about it.
+pub struct Revocation<'a> {
+    /// Only count.
+    pub dry_run: Option<bool>,
+    /// What the sessions' rows and activity say.
+    pub reason: Option<&'a str>,
+    /// Needed where the filter is empty.
+    pub everything: Option<bool>,
+}
+
+/// Revokes the living sessions that match, or with `dry_run` counts them; returns how many. Creates, verifies and
+/// refreshes of other sessions go on meanwhile; a session that is created later is not among them.
+///
+/// # Errors
+/// As [`find`]; `REVOKE_FAILED` for a reason that is not valid, and for an empty filter without `everything`; 40001
+/// where a session was changed after the transaction's snapshot (REPEATABLE READ and above).
+pub fn revoke(filter: &Filter<'_>, how: &Revocation<'_>) -> Result<i64> {
+    caller::without_key()?;
+    let code = Code::RevokeFailed;
+    let dry_run = required(how.dry_run, "dry_run", code)?;
+    let everything = required(how.everything, "everything", code)?;
+    let cause = revocations::because(how.reason)?;
+    let matching = filter.matching()?;
+    let now = clock::now();
+    if dry_run {
+        return session_sets::count(&matching, true, now);
+    }
+    if filter.is_empty() && !everything {
+        return Err(
+            Error::new(code, "the filter is empty: it means every session")
+                .hint("Name what to revoke, or add everything => true."),
+        );
+    }
+    let which = Which::Matching(&matching);
+    let revoked = revocations::revoke(&AsOwner::enter()?, &which, cause, now)?;
+    Ok(i64::try_from(revoked).unwrap_or(i64::MAX))
+}

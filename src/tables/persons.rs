@@ -1,0 +1,251 @@
+//! All that the tables hold of one person: reading it, and erasing it.
+
+use uuid::Uuid;
+
+use crate::error::Result;
+use crate::pg::datum::uuid::uuid;
+use crate::pg::roles::AsOwner;
+use crate::pg::settings::Setting;
+use crate::pg::statements::{Columns, Statement, bind};
+use crate::session::Page;
+use crate::tables::products::ProductId;
+
+/// A person, as the user of definitions in environments.
+pub struct Person<'a> {
+    /// The environments.
+    pub env_ids: Vec<i32>,
+    /// The definitions.
+    pub definition_ids: Vec<i32>,
+    /// The identifier.
+    pub identifier: &'a str,
+}
+
+/// Those of the product, and deleted ones of which there is activity.
+static DEFINITIONS: Statement = Statement::new(
+    "SELECT definition_id FROM dialstack.session_definitions WHERE product_id = $1 \
+          UNION \
+         SELECT definition_id FROM dialstack.activity \
+          WHERE env_id = ANY ($2) AND subject = $3 AND definition_id IS NOT NULL",
+);
+
+/// The definitions that may have the identifier as a user.
+pub fn definition_ids(
+    owner: &AsOwner,
+    product_id: &ProductId,
+    env_ids: &[i32],
+    identifier: &str,
+) -> Result<Vec<i32>> {
+    let arguments = [
+        bind(pgrx::Uuid::from_bytes(*product_id)),
+        bind(env_ids.to_vec()),
+        bind(identifier),
+    ];
+    DEFINITIONS.read(owner, &arguments, |row| row.required(1))
+}
+
+macro_rules! users {
+    () => {
+        "env_id = ANY ($1) AND definition_id = ANY ($2) AND identifier = $3"
+    };
+}
+
+macro_rules! sessions {
+    () => {
+        "env_id = ANY ($1) AND (definition_id = ANY ($2) AND subject = $3 \
+         OR definition_id IS NULL AND identifier = $3)"
+    };
+}
+
+/// The subject of an account session is its account, unless it was made for a person.
+macro_rules! activity {
+    () => {
+        "env_id = ANY ($1) AND subject = $3 \
+         AND (definition_id = ANY ($2) OR kind = 'account' AND account <> subject)"
+    };
+}
+
+/// In the order in which others lock them.
+static PLACES: Statement = Statement::new(concat!(
+    "SELECT env_id, definition_id FROM dialstack.session_users WHERE ",
+    users!(),
+    " ORDER BY env_id, definition_id"
+));
+
+static DELETE_SESSIONS: Statement = Statement::new(concat!(
+    "DELETE FROM dialstack.sessions WHERE ",
+    sessions!()
+));
+
+static DELETE_USERS: Statement = Statement::new(concat!(
+    "DELETE FROM dialstack.session_users WHERE ",
+    users!()
+));
+
+/// The rows stay: they count in the totals.
+static EMPTY_ACTIVITY: Statement = Statement::new(concat!(
+    "UPDATE dialstack.activity SET subject = NULL, ip = NULL, user_agent = NULL WHERE ",
+    activity!()
+));
+
+/// The environments and definitions that know the person, in the order in which users are locked.
+pub fn places(owner: &AsOwner, person: &Person<'_>) -> Result<Vec<(i32, i32)>> {
+    PLACES.write(owner, &person.bound(), |row| {
+        Ok((row.required(1)?, row.required(2)?))
+    })
+}
+
+/// Deletes the person's sessions; returns how many.
+pub fn delete_sessions(owner: &AsOwner, person: &Person<'_>) -> Result<u64> {
+    DELETE_SESSIONS.execute(owner, &person.bound())
+}
+
+/// Deletes the person's rows in `session_users`; returns how many.
+pub fn delete_users(owner: &AsOwner, person: &Person<'_>) -> Result<u64> {
+    DELETE_USERS.execute(owner, &person.bound())
+}
+
+/// Empties identifier, address and user agent of the person's activity; returns of how many rows.
+pub fn empty_activity(owner: &AsOwner, person: &Person<'_>) -> Result<u64> {
+    EMPTY_ACTIVITY.execute(owner, &person.bound())
+}
+
+/// What names the environment and the definition of a row of `$table`.
+macro_rules! named {
+    ($columns:literal, $table:literal, $condition:expr, $order:literal) => {
+        concat!(
+            "SELECT ",
+            $columns,
+            " FROM (SELECT * FROM dialstack.",
+            $table,
+            " WHERE ",
+            $condition,
+            " ORDER BY ",
+            $order,
+            " LIMIT $4 OFFSET $5) x \
+               JOIN (SELECT env_id, env FROM dialstack.environments) e USING (env_id) \
+               LEFT JOIN (SELECT definition_id, tag FROM dialstack.session_definitions) d \
+                      USING (definition_id) \
+              ORDER BY ",
+            $order
+        )
+    };
+}
+
+static USERS: Statement = Statement::new(named!(
+    "json_build_object('env', e.env, 'tag', d.tag, 'first_seen', x.first_seen, \
+         'last_seen', x.last_seen, 'total_sessions', x.total_sessions)::text",
+    "session_users",
+    users!(),
+    "env_id, definition_id"
+));
+
+static SESSIONS: Statement = Statement::new(named!(
+    "json_build_object('session_id', x.session_id, 'env', e.env, 'tag', d.tag, \
+         'account', CASE WHEN x.definition_id IS NULL THEN x.subject END, 'created_at', x.created_at, 'last_seen_at', x.last_seen_at, 'expires_at', x.expires_at, \
+         'revoked_at', x.revoked_at, 'revoke_reason', x.revoke_reason, 'generation', x.generation, \
+         'ip', x.ip, 'user_agent', x.user_agent)::text, \
+     x.session_id, x.key_number, x.sealed_data",
+    "sessions",
+    sessions!(),
+    "created_at DESC, session_id"
+));
+
+static ACTIVITY: Statement = Statement::new(named!(
+    "json_build_object('at', x.at, 'env', e.env, 'tag', d.tag, 'operation', x.operation, \
+         'status', x.status, 'reason', x.reason, 'session_id', x.session_id, 'ip', x.ip, \
+         'user_agent', x.user_agent, 'latency_us', x.latency_us)::text",
+    "activity",
+    activity!(),
+    "at DESC, activity_id DESC"
+));
+
+static COUNT: Statement = Statement::new(concat!(
+    "SELECT (SELECT count(*) FROM dialstack.session_users WHERE ",
+    users!(),
+    "), (SELECT count(*) FROM dialstack.sessions WHERE ",
+    sessions!(),
+    "), (SELECT count(*) FROM dialstack.activity WHERE ",
+    activity!(),
+    ")"
+));
+
+/// How many rows there are of a person.
+#[derive(Default)]
+pub struct Counts {
+    /// In `session_users`.
+    pub users: i64,
+    /// In `sessions`.
+    pub sessions: i64,
+    /// In `activity`.
+    pub activity: i64,
+}
+
+/// How many rows there are of the person.
+pub fn count(owner: &AsOwner, person: &Person<'_>) -> Result<Counts> {
+    let _plain = Setting::no_jit();
+    let counts = COUNT.read(owner, &person.bound(), |row| {
+        Ok(Counts {
+            users: row.required(1)?,
+            sessions: row.required(2)?,
+            activity: row.required(3)?,
+        })
+    })?;
+    Ok(counts.into_iter().next().unwrap_or_default())
+}
+
+/// A session, for the person that it is of.
+pub struct Exported {
+    /// A JSON object of all but its data.
+    pub shown: String,
+    /// Its id.
+    pub session_id: Uuid,
+    /// The key that sealed the data.
+    pub key_number: u32,
+    /// Its data, encrypted.
+    pub sealed_data: Option<Vec<u8>>,
+}
+
+/// A page of the person's rows in `session_users`, each as a JSON object.
+pub fn users(owner: &AsOwner, person: &Person<'_>, page: &Page) -> Result<Vec<String>> {
+    person.page(owner, &USERS, page, |row| row.required(1))
+}
+
+/// A page of the person's sessions, newest first.
+pub fn sessions(owner: &AsOwner, person: &Person<'_>, page: &Page) -> Result<Vec<Exported>> {
+    person.page(owner, &SESSIONS, page, |row| {
+        Ok(Exported {
+            shown: row.required(1)?,
+            session_id: uuid(row.required(2)?),
+            key_number: row.required::<i32>(3)?.unsigned_abs(),
+            sealed_data: row.get(4)?,
+        })
+    })
+}
+
+/// A page of the person's activity, newest first, each row as a JSON object.
+pub fn activity(owner: &AsOwner, person: &Person<'_>, page: &Page) -> Result<Vec<String>> {
+    person.page(owner, &ACTIVITY, page, |row| row.required(1))
+}
+
+impl<'a> Person<'a> {
+    fn bound(&self) -> Vec<pgrx::datum::DatumWithOid<'a>> {
+        vec![
+            bind(self.env_ids.clone()),
+            bind(self.definition_ids.clone()),
+            bind(self.identifier),
+        ]
+    }
+
+    fn page<T>(
+        &self,
+        owner: &AsOwner,
+        statement: &Statement,
+        page: &Page,
+        read: impl Fn(&Columns<'_, '_>) -> Result<T>,
+    ) -> Result<Vec<T>> {
+        let mut arguments = self.bound();
+        arguments.extend([bind(page.limit), bind(page.offset)]);
+        let _plain = Setting::no_jit();
+        statement.read(owner, &arguments, read)
+    }
+}

@@ -1,0 +1,399 @@
+//! Sets of sessions: finding, counting and revoking those of all families that one filter matches.
+
+use pgrx::datum::{DatumWithOid, Inet, TimestampWithTimeZone};
+use uuid::Uuid;
+
+use crate::error::Result;
+use crate::pg::clock::{Micros, timestamptz};
+use crate::pg::datum::uuid::pg_uuid;
+use crate::pg::roles::AsOwner;
+use crate::pg::settings::Setting;
+use crate::pg::statements::{Columns, Statement, bind};
+
+/// What sessions must have, as SQL takes it. Absent is any.
+#[derive(Default)]
+pub struct Matching<'a> {
+    /// Environments.
+    pub env_ids: Option<Vec<i32>>,
+    /// Definitions.
+    pub definition_ids: Option<Vec<i32>>,
+    /// `user`, `account` or `client`.
+    pub kind: Option<&'a str>,
+    /// Whose.
+    pub subject: Subject<'a>,
+    /// The address lies in this network.
+    pub network: Option<Inet>,
+    /// The user agent is like this pattern of ILIKE.
+    pub user_agent: Option<&'a str>,
+    /// The API key that created it.
+    pub api_key_id: Option<Uuid>,
+    /// The key that sealed its data or made its token.
+    pub key_number: Option<i32>,
+    /// Created before then.
+    pub created_before: Option<TimestampWithTimeZone>,
+    /// Created then or later.
+    pub created_after: Option<TimestampWithTimeZone>,
+    /// Created, or last refreshed, before then.
+    pub seen_before: Option<TimestampWithTimeZone>,
+}
+
+/// Whose sessions. One user's or account's are found through the index by subject.
+#[derive(Default, Clone, Copy, PartialEq, Eq)]
+pub enum Subject<'a> {
+    /// Anybody's.
+    #[default]
+    Any,
+    /// A user's; then `env_ids` and `definition_ids` must be given.
+    Identifier(&'a str),
+    /// An account's; then `env_ids` must be given.
+    Account(&'a str),
+}
+
+/// The conditions that are the same for every subject. In order: environments, definitions, kind, subject, network,
+/// pattern, API key, number of the key, created before, created after, seen before.
+macro_rules! of_others {
+    ($envs:tt, $definitions:tt, $kind:tt, $subject:tt, $network:tt, $pattern:tt, $api_key:tt, $key:tt, $before:tt, $after:tt, $seen:tt) => {
+        concat!(
+            "(",
+            $kind,
+            " IS NULL OR ",
+            $kind,
+            " = CASE WHEN definition_id IS NULL THEN 'account' ELSE 'user' END) \
+             AND (",
+            $network,
+            " IS NULL OR ip <<= ",
+            $network,
+            ") \
+             AND (",
+            $pattern,
+            " IS NULL OR user_agent ILIKE ",
+            $pattern,
+            ") \
+             AND (",
+            $api_key,
+            " IS NULL OR api_key_id = ",
+            $api_key,
+            ") \
+             AND (",
+            $key,
+            " IS NULL OR key_number = ",
+            $key,
+            ") \
+             AND (",
+            $before,
+            " IS NULL OR created_at < ",
+            $before,
+            ") \
+             AND (",
+            $after,
+            " IS NULL OR created_at >= ",
+            $after,
+            ") \
+             AND (",
+            $seen,
+            " IS NULL OR last_seen_at < ",
+            $seen,
+            ")"
+        )
+    };
+}
+
+macro_rules! of_identifier {
+    ($envs:tt, $definitions:tt, $kind:tt, $subject:tt, $($other:tt),+) => {
+        concat!(
+            "env_id = ANY (", $envs, ") AND definition_id = ANY (", $definitions, ") AND subject = ", $subject, " AND ",
+            $crate::tables::session_sets::of_others!($envs, $definitions, $kind, $subject, $($other),+)
+        )
+    };
+}
+
+macro_rules! of_account {
+    ($envs:tt, $definitions:tt, $kind:tt, $subject:tt, $($other:tt),+) => {
+        concat!(
+            "env_id = ANY (", $envs, ") AND definition_id IS NULL AND ", $definitions, " IS NULL AND subject = ",
+            $subject, " AND ",
+            $crate::tables::session_sets::of_others!($envs, $definitions, $kind, $subject, $($other),+)
+        )
+    };
+}
+
+macro_rules! of_any {
+    ($envs:tt, $definitions:tt, $kind:tt, $subject:tt, $($other:tt),+) => {
+        concat!(
+            "(", $envs, " IS NULL OR env_id = ANY (", $envs, ")) \
+             AND (", $definitions, " IS NULL OR definition_id = ANY (", $definitions, ")) \
+             AND ", $subject, " IS NULL AND ",
+            $crate::tables::session_sets::of_others!($envs, $definitions, $kind, $subject, $($other),+)
+        )
+    };
+}
+
+/// A client session has no definition, subject, address or user agent, and is never refreshed.
+macro_rules! of_client {
+    ($envs:tt, $definitions:tt, $kind:tt, $subject:tt, $network:tt, $pattern:tt, $api_key:tt, $key:tt, $before:tt, $after:tt, $seen:tt) => {
+        concat!(
+            "(",
+            $envs,
+            " IS NULL OR env_id = ANY (",
+            $envs,
+            ")) \
+             AND ",
+            $definitions,
+            " IS NULL AND (",
+            $kind,
+            " IS NULL OR ",
+            $kind,
+            " = 'client') \
+             AND ",
+            $subject,
+            " IS NULL AND ",
+            $network,
+            " IS NULL AND ",
+            $pattern,
+            " IS NULL \
+             AND (",
+            $api_key,
+            " IS NULL OR api_key_id = ",
+            $api_key,
+            ") \
+             AND (",
+            $key,
+            " IS NULL OR key_number = ",
+            $key,
+            ") \
+             AND (",
+            $before,
+            " IS NULL OR created_at < ",
+            $before,
+            ") \
+             AND (",
+            $after,
+            " IS NULL OR created_at >= ",
+            $after,
+            ") \
+             AND (",
+            $seen,
+            " IS NULL OR created_at < ",
+            $seen,
+            ")"
+        )
+    };
+}
+pub(crate) use {of_account, of_any, of_client, of_identifier, of_others};
+
+/// The sessions that match, alive at `$1` unless `$2` is false.
+macro_rules! matching {
+    ($conditions:ident) => {
+        concat!(
+            "SELECT session_id, env_id, definition_id, subject, created_at, last_seen_at, expires_at, \
+                    revoked_at, revoke_reason, ip, user_agent, api_key_id, key_number, \
+                    CASE WHEN definition_id IS NULL THEN 'account' ELSE 'user' END AS kind \
+               FROM dialstack.sessions \
+              WHERE (NOT $2 OR (revoked_at IS NULL AND expires_at > $1)) AND ",
+            matching!(@ $conditions)
+        )
+    };
+    (@ $conditions:ident) => {
+        $conditions!("$3", "$4", "$5", "$6", "$7", "$8", "$9", "$10", "$11", "$12", "$13")
+    };
+}
+
+macro_rules! matching_of_all {
+    () => {
+        concat!(
+            matching!(of_any),
+            " UNION ALL \
+             SELECT session_id, env_id, NULL, NULL, created_at, created_at, expires_at, revoked_at, \
+                    revoke_reason, NULL, NULL, api_key_id, key_number, 'client' \
+               FROM dialstack.client_sessions \
+              WHERE (NOT $2 OR (revoked_at IS NULL AND expires_at > $1)) AND ",
+            matching!(@ of_client)
+        )
+    };
+}
+
+/// The page of the newest `$14`, those before the session `$16` that was created at `$15`. Names are looked up for
+/// the page alone.
+macro_rules! page {
+    ($matching:expr) => {
+        Statement::new(concat!(
+            "SELECT s.session_id, s.kind, p.product, e.env, d.tag, \
+                    CASE s.kind WHEN 'user' THEN s.subject END, \
+                    CASE s.kind WHEN 'account' THEN s.subject END, \
+                    s.created_at, s.last_seen_at, s.expires_at, \
+                    s.revoked_at IS NULL AND s.expires_at > $1, s.revoked_at, s.revoke_reason, s.ip, \
+                    s.user_agent, s.api_key_id, s.key_number \
+               FROM (SELECT * FROM (",
+            $matching,
+            ") s WHERE $16 IS NULL OR (s.created_at, s.session_id) < ($15, $16) \
+                     ORDER BY s.created_at DESC, s.session_id DESC LIMIT $14) s \
+               LEFT JOIN (dialstack.environments e JOIN dialstack.products p USING (product_id)) \
+                      USING (env_id) \
+               LEFT JOIN (SELECT definition_id, tag FROM dialstack.session_definitions) d \
+                      USING (definition_id) \
+              ORDER BY s.created_at DESC, s.session_id DESC"
+        ))
+    };
+}
+
+macro_rules! count {
+    ($matching:expr) => {
+        Statement::new(concat!("SELECT count(*) FROM (", $matching, ") s"))
+    };
+}
+
+static FIND_USER: Statement = page!(matching!(of_identifier));
+static FIND_ACCOUNT: Statement = page!(matching!(of_account));
+static FIND: Statement = page!(matching_of_all!());
+static COUNT_USER: Statement = count!(matching!(of_identifier));
+static COUNT_ACCOUNT: Statement = count!(matching!(of_account));
+static COUNT: Statement = count!(matching_of_all!());
+
+impl Matching<'_> {
+    /// The filter as parameters, in the order of the conditions.
+    pub fn arguments(&self) -> Vec<DatumWithOid<'_>> {
+        let subject = match self.subject {
+            Subject::Any => None,
+            Subject::Identifier(subject) | Subject::Account(subject) => Some(subject),
+        };
+        vec![
+            bind(self.env_ids.clone()),
+            bind(self.definition_ids.clone()),
+            bind(self.kind),
+            bind(subject),
+            bind(self.network.clone()),
+            bind(self.user_agent),
+            bind(self.api_key_id.as_ref().map(pg_uuid)),
+            bind(self.key_number),
+            bind(self.created_before),
+            bind(self.created_after),
+            bind(self.seen_before),
+        ]
+    }
+
+    fn asked(&self, now: Micros, active_only: bool) -> Vec<DatumWithOid<'_>> {
+        let mut arguments = vec![bind(timestamptz(now)), bind(active_only)];
+        arguments.extend(self.arguments());
+        arguments
+    }
+}
+
+/// A session that was found.
+pub struct Found {
+    /// Its id.
+    pub session_id: pgrx::Uuid,
+    /// `user`, `account` or `client`.
+    pub kind: String,
+    /// Its product; gone once the environment is deleted.
+    pub product: Option<String>,
+    /// Its environment; gone once it is deleted.
+    pub env: Option<String>,
+    /// Its tag; user sessions only.
+    pub tag: Option<String>,
+    /// The user; user sessions only.
+    pub identifier: Option<String>,
+    /// The account; account sessions only.
+    pub account: Option<String>,
+    /// When it was created.
+    pub created_at: TimestampWithTimeZone,
+    /// Creation or last refresh.
+    pub last_seen_at: TimestampWithTimeZone,
+    /// When it ends unless it is refreshed.
+    pub expires_at: TimestampWithTimeZone,
+    /// Whether it lives.
+    pub active: bool,
+    /// When it was revoked.
+    pub revoked_at: Option<TimestampWithTimeZone>,
+    /// Why it was revoked.
+    pub revoke_reason: Option<String>,
+    /// Address of the user.
+    pub ip: Option<Inet>,
+    /// User agent of the user.
+    pub user_agent: Option<String>,
+    /// The API key that created it.
+    pub api_key_id: Option<pgrx::Uuid>,
+    /// The key that sealed its data or made its token.
+    pub key_number: i32,
+}
+
+fn found(row: &Columns<'_, '_>) -> Result<Found> {
+    Ok(Found {
+        session_id: row.required(1)?,
+        kind: row.required(2)?,
+        product: row.get(3)?,
+        env: row.get(4)?,
+        tag: row.get(5)?,
+        identifier: row.get(6)?,
+        account: row.get(7)?,
+        created_at: row.required(8)?,
+        last_seen_at: row.required(9)?,
+        expires_at: row.required(10)?,
+        active: row.required(11)?,
+        revoked_at: row.get(12)?,
+        revoke_reason: row.get(13)?,
+        ip: row.get(14)?,
+        user_agent: row.get(15)?,
+        api_key_id: row.get(16)?,
+        key_number: row.required(17)?,
+    })
+}
+
+/// The newest `limit` sessions that match, of those that come after the one given.
+pub fn find(
+    filter: &Matching<'_>,
+    active_only: bool,
+    after: Option<(Micros, Uuid)>,
+    limit: i64,
+    now: Micros,
+) -> Result<Vec<Found>> {
+    let statement = match filter.subject {
+        Subject::Any => &FIND,
+        Subject::Identifier(_) => &FIND_USER,
+        Subject::Account(_) => &FIND_ACCOUNT,
+    };
+    let mut arguments = filter.asked(now, active_only);
+    arguments.extend([
+        bind(limit),
+        bind(after.map(|(created_at, _)| timestamptz(created_at))),
+        bind(after.map(|(_, session_id)| pg_uuid(&session_id))),
+    ]);
+    let _plain = Setting::no_jit();
+    statement.read(&AsOwner::enter()?, &arguments, found)
+}
+
+/// How many sessions match.
+pub fn count(filter: &Matching<'_>, active_only: bool, now: Micros) -> Result<i64> {
+    let statement = match filter.subject {
+        Subject::Any => &COUNT,
+        Subject::Identifier(_) => &COUNT_USER,
+        Subject::Account(_) => &COUNT_ACCOUNT,
+    };
+    let _plain = Setting::no_jit();
+    let arguments = filter.asked(now, active_only);
+    let counts = statement.read(&AsOwner::enter()?, &arguments, |row| row.required::<i64>(1))?;
+    Ok(counts.into_iter().sum())
+}
+
+static ENVS: Statement = Statement::new(
+    "SELECT e.env_id FROM dialstack.environments e JOIN dialstack.products p USING (product_id) \
+           WHERE ($1 IS NULL OR p.product = $1) AND ($2 IS NULL OR e.env = $2)",
+);
+
+static DEFINITIONS: Statement = Statement::new(
+    "SELECT d.definition_id FROM dialstack.session_definitions d JOIN dialstack.products p USING (product_id) \
+           WHERE ($1 IS NULL OR p.product = $1) AND ($2 IS NULL OR d.tag = $2)",
+);
+
+/// The environments of a product, or of all, with that name, or with any.
+pub fn env_ids(product: Option<&str>, env: Option<&str>) -> Result<Vec<i32>> {
+    ENVS.read(&AsOwner::enter()?, &[bind(product), bind(env)], |row| {
+        row.required(1)
+    })
+}
+
+/// The definitions of a product, or of all, with that tag, or with any.
+pub fn definition_ids(product: Option<&str>, tag: Option<&str>) -> Result<Vec<i32>> {
+    DEFINITIONS.read(&AsOwner::enter()?, &[bind(product), bind(tag)], |row| {
+        row.required(1)
+    })
+}
