@@ -3,7 +3,8 @@
 #
 # Settings, all optional:
 #   PG_MAJOR    PostgreSQL's major version (scripts/versions.sh has the default)
-#   PG_CONFIG   the pg_config of the PostgreSQL to build for; sets PG_MAJOR
+#   PG_CONFIG   the pg_config of the PostgreSQL to build for; sets PG_MAJOR. Without either, and where Debian's
+#               packages of the default version are not there, the pg_config on the PATH that has headers
 #   DSS_BASE    where private installations and clusters live; keep it short, because the path of
 #               a Unix socket ends at 107 bytes
 
@@ -19,10 +20,20 @@ ROOT=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd -P)
 # shellcheck source=scripts/versions.sh
 . "$ROOT/scripts/versions.sh"
 
-if [ -n "${PG_CONFIG:-}" ]; then
+# True if this pg_config belongs to a PostgreSQL with headers.
+has_headers() { [ -f "$("$1" --includedir-server 2>/dev/null)/postgres.h" ]; }
+
+packaged=/usr/lib/postgresql/${PG_MAJOR:-$PG_MAJOR_DEFAULT}/bin/pg_config
+if [ -z "${PG_MAJOR:-}${PG_CONFIG:-}" ] && [ ! -x "$packaged" ] && has_headers pg_config; then
+    PG_CONFIG=$(command -v pg_config)
+fi
+PG_CONFIG=${PG_CONFIG:-$packaged}
+# `pg_config` alone is one on the PATH.
+PG_CONFIG=$(command -v "$PG_CONFIG" || printf '%s\n' "$PG_CONFIG")
+if [ -x "$PG_CONFIG" ]; then
     PG_MAJOR=$("$PG_CONFIG" --version | sed -E 's/^[^0-9]*([0-9]+).*/\1/')
 else
-    PG_CONFIG=/usr/lib/postgresql/$PG_MAJOR/bin/pg_config
+    PG_MAJOR=${PG_MAJOR:-$PG_MAJOR_DEFAULT}
 fi
 # This variable is all that pgrx needs to know, so neither `cargo pgrx init` nor ~/.pgrx is
 # involved. It must be the same in every cargo call: when it changes, pgrx is compiled again.
@@ -40,6 +51,8 @@ TARGET=${CARGO_TARGET_DIR:-$ROOT/target}
 
 # rustup's directory is not on the PATH of every non-interactive shell.
 command -v cargo >/dev/null || PATH=$PATH:$HOME/.cargo/bin
+# pgrx wants to format its bindings. Nobody reads them, so that a Rust without rustfmt will do.
+command -v rustfmt >/dev/null || export RUSTFMT=true
 
 # PostgreSQL refuses to run as root. Its user cannot reach a checkout in /root, hence a short
 # directory of this checkout's own in /tmp.
@@ -51,7 +64,8 @@ SERVER_USER=$(id -un)
 DSS_PROFILE=${DSS_PROFILE:-debug}
 case $DSS_PROFILE in debug | release) ;; *) die "DSS_PROFILE is '$DSS_PROFILE': use debug or release" ;; esac
 
-package_dir() { printf '%s/%s/dialstack_sessions-pg%s\n' "$TARGET" "$DSS_PROFILE" "$PG_MAJOR"; }
+library() { printf '%s/%s/dialstack_sessions-pg%s.so\n' "$TARGET" "$DSS_PROFILE" "$PG_MAJOR"; }
+extension_version() { sed -n "s/^default_version = '\(.*\)'$/\1/p" "$ROOT/dialstack_sessions.control"; }
 private_root() { printf '%s/pg%s-%s\n' "$BASE" "$PG_MAJOR" "$DSS_PROFILE"; }
 private_bindir() { printf '%s%s\n' "$(private_root)" "$("$PG_CONFIG" --bindir)"; }
 
@@ -85,17 +99,6 @@ as_root() {
     else
         die "this needs root, and there is no sudo; run as root: $*"
     fi
-}
-
-# The cargo-pgrx of exactly our version, or nothing.
-find_cargo_pgrx() {
-    local candidate
-    for candidate in "$(command -v cargo-pgrx || true)" "$CACHE/cargo-pgrx-$PGRX_VERSION/bin/cargo-pgrx"; do
-        if [ -x "$candidate" ] && [ "$("$candidate" pgrx --version)" = "cargo-pgrx $PGRX_VERSION" ]; then
-            printf '%s\n' "$candidate"
-            return
-        fi
-    done
 }
 
 # A Python that can make virtual environments, or nothing.

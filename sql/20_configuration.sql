@@ -54,6 +54,7 @@ CREATE TABLE dialstack.session_definitions (
     on_limit       text        NOT NULL,
     reuse_interval interval    NOT NULL,
     log_verify     boolean     NOT NULL,
+    public_claims  text[]      NOT NULL,
     created_at     timestamptz NOT NULL DEFAULT pg_catalog.now(),
     updated_at     timestamptz NOT NULL DEFAULT pg_catalog.now(),
     CONSTRAINT session_definitions_pkey PRIMARY KEY (definition_id),
@@ -82,19 +83,33 @@ COMMENT ON COLUMN dialstack.session_definitions.max_sessions IS 'how many living
 COMMENT ON COLUMN dialstack.session_definitions.on_limit IS 'at max_sessions: evict_oldest or deny';
 COMMENT ON COLUMN dialstack.session_definitions.reuse_interval IS 'how long a refresh token that was just rotated still answers with the current one';
 COMMENT ON COLUMN dialstack.session_definitions.log_verify IS 'whether each verification adds an activity row';
+COMMENT ON COLUMN dialstack.session_definitions.public_claims IS 'paths of the session data that access tokens carry in the clear';
 COMMENT ON COLUMN dialstack.session_definitions.created_at IS 'when it was registered first';
 COMMENT ON COLUMN dialstack.session_definitions.updated_at IS 'when it was changed last';
 COMMENT ON SEQUENCE dialstack.session_definitions_definition_id_seq IS 'counts definitions';
+
+CREATE TABLE dialstack.signing_algorithm (
+    singleton boolean NOT NULL DEFAULT true,
+    alg       text    NOT NULL,
+    CONSTRAINT signing_algorithm_pkey PRIMARY KEY (singleton),
+    CONSTRAINT signing_algorithm_singleton_check CHECK (singleton),
+    CONSTRAINT signing_algorithm_alg_check CHECK (alg IN ('HS256', 'EdDSA', 'ES256'))
+);
+COMMENT ON TABLE dialstack.signing_algorithm IS 'with which algorithm access tokens are signed: without a row with HS256. Keys are never dumped; a restored database makes its own of this algorithm';
+COMMENT ON COLUMN dialstack.signing_algorithm.singleton IS 'always true: there is at most one row';
+COMMENT ON COLUMN dialstack.signing_algorithm.alg IS 'HS256, EdDSA or ES256';
 
 -- Without a policy nobody but the owner changes a row; else pg_write_all_data would. Nobody else dumps them either:
 -- a policy for reading would be in each dump, and be there already where that is restored.
 ALTER TABLE dialstack.products ENABLE ROW LEVEL SECURITY;
 ALTER TABLE dialstack.environments ENABLE ROW LEVEL SECURITY;
 ALTER TABLE dialstack.session_definitions ENABLE ROW LEVEL SECURITY;
+ALTER TABLE dialstack.signing_algorithm ENABLE ROW LEVEL SECURITY;
 
 -- The numbers go with the rows, so that a restored database never gives one out again.
 SELECT pg_catalog.pg_extension_config_dump('dialstack.products', '');
 SELECT pg_catalog.pg_extension_config_dump('dialstack.environments', '');
 SELECT pg_catalog.pg_extension_config_dump('dialstack.environments_env_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('dialstack.signing_algorithm', '');
 SELECT pg_catalog.pg_extension_config_dump('dialstack.session_definitions', '');
 SELECT pg_catalog.pg_extension_config_dump('dialstack.session_definitions_definition_id_seq', '');

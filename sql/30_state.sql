@@ -29,13 +29,14 @@ CREATE TABLE dialstack.signing_keys (
     wrapped    bytea       NOT NULL,
     public_jwk jsonb,
     created_at timestamptz NOT NULL,
+    active_at  timestamptz NOT NULL,
     retired_at timestamptz,
     revoked_at timestamptz,
     CONSTRAINT signing_keys_pkey PRIMARY KEY (kid),
     CONSTRAINT signing_keys_key_number_key UNIQUE (key_number),
     CONSTRAINT signing_keys_purpose_check CHECK (purpose IN ('jwt', 'seal', 'token')),
     CONSTRAINT signing_keys_alg_check CHECK ((purpose = 'jwt') = (alg IS NOT NULL)),
-    CONSTRAINT signing_keys_state_check CHECK (state IN ('active', 'retired', 'revoked'))
+    CONSTRAINT signing_keys_state_check CHECK (state IN ('pending', 'active', 'retired', 'revoked'))
 );
 -- At most one key signs, seals or makes tokens at a time.
 CREATE UNIQUE INDEX signing_keys_active ON dialstack.signing_keys (purpose) WHERE state = 'active';
@@ -45,10 +46,11 @@ COMMENT ON COLUMN dialstack.signing_keys.kid IS 'key id, as in the header of a t
 COMMENT ON COLUMN dialstack.signing_keys.key_number IS 'number of the key, as in opaque tokens and sealed data';
 COMMENT ON COLUMN dialstack.signing_keys.purpose IS 'jwt: signs access tokens; seal: encrypts session data and user_identifier_keys; token: makes refresh tokens, client secrets and client session tokens';
 COMMENT ON COLUMN dialstack.signing_keys.alg IS 'HS256, EdDSA or ES256; only for purpose jwt';
-COMMENT ON COLUMN dialstack.signing_keys.state IS 'active: makes and checks; retired: only checks; revoked: neither';
+COMMENT ON COLUMN dialstack.signing_keys.state IS 'pending: checks, and takes over at active_at; active: makes and checks; retired: only checks; revoked: neither';
 COMMENT ON COLUMN dialstack.signing_keys.wrapped IS 'the key, encrypted with the root key';
 COMMENT ON COLUMN dialstack.signing_keys.public_jwk IS 'public part as a JSON Web Key; null for HS256';
 COMMENT ON COLUMN dialstack.signing_keys.created_at IS 'when it was made';
+COMMENT ON COLUMN dialstack.signing_keys.active_at IS 'from when on it makes tokens';
 COMMENT ON COLUMN dialstack.signing_keys.retired_at IS 'when a newer key took over';
 COMMENT ON COLUMN dialstack.signing_keys.revoked_at IS 'when it was revoked';
 
@@ -76,6 +78,8 @@ CREATE TABLE dialstack.sessions (
     ip               inet,
     user_agent       text,
     api_key_id       uuid,
+    expires_in       interval,
+    identifier       text COLLATE "C",
     CONSTRAINT sessions_pkey PRIMARY KEY (session_id)
 ) WITH (fillfactor = 85);
 -- The sessions of one user: list, cap, revoke-all.
@@ -106,6 +110,8 @@ COMMENT ON COLUMN dialstack.sessions.sealed_data IS 'session data, encrypted wit
 COMMENT ON COLUMN dialstack.sessions.ip IS 'address of the user at creation or last refresh';
 COMMENT ON COLUMN dialstack.sessions.user_agent IS 'user agent at creation or last refresh';
 COMMENT ON COLUMN dialstack.sessions.api_key_id IS 'API key that created the session';
+COMMENT ON COLUMN dialstack.sessions.expires_in IS 'how long this session lives without a refresh, where its definition is not to say that';
+COMMENT ON COLUMN dialstack.sessions.identifier IS 'for whom an account session was made, if that was said';
 
 CREATE TABLE dialstack.client_sessions (
     session_id            uuid        NOT NULL,

@@ -15,6 +15,7 @@ CREATE TABLE dialstack.activity (
     status        text        NOT NULL,
     reason        text,
     subject       text        COLLATE "C",
+    account       text        COLLATE "C",
     ip            inet,
     user_agent    text,
     -- What the rollups need. xid is the transaction that wrote the row: rows become visible in the order
@@ -37,7 +38,8 @@ COMMENT ON COLUMN dialstack.activity.kind IS 'user, account or client';
 COMMENT ON COLUMN dialstack.activity.operation IS 'create, verify, refresh, extend, revoke, delete, grant, reuse or evict';
 COMMENT ON COLUMN dialstack.activity.status IS 'success or fail';
 COMMENT ON COLUMN dialstack.activity.reason IS 'why it failed, or why a session was revoked';
-COMMENT ON COLUMN dialstack.activity.subject IS 'identifier or account; null for client sessions';
+COMMENT ON COLUMN dialstack.activity.subject IS 'identifier, or the account of an account session that was made for nobody in particular; null for client sessions';
+COMMENT ON COLUMN dialstack.activity.account IS 'account of an account session';
 COMMENT ON COLUMN dialstack.activity.ip IS 'address of the user';
 COMMENT ON COLUMN dialstack.activity.user_agent IS 'user agent of the user';
 COMMENT ON COLUMN dialstack.activity.xid IS 'transaction that wrote the row; rollups go by it';

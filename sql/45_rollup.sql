@@ -2,17 +2,23 @@
 -- Like all state they are in no logical dump.
 
 CREATE TABLE dialstack.rollup_state (
-    singleton   boolean NOT NULL DEFAULT true,
-    xid         xid8    NOT NULL,
-    activity_id bigint  NOT NULL,
+    singleton   boolean     NOT NULL DEFAULT true,
+    xid         xid8        NOT NULL,
+    activity_id bigint      NOT NULL,
+    ran_at      timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    took        interval,
+    done        jsonb,
     CONSTRAINT rollup_state_pkey PRIMARY KEY (singleton),
     CONSTRAINT rollup_state_singleton_check CHECK (singleton)
 );
 INSERT INTO dialstack.rollup_state (xid, activity_id) VALUES ('0', 0);
-COMMENT ON TABLE dialstack.rollup_state IS 'how far the activity is rolled up; one row';
+COMMENT ON TABLE dialstack.rollup_state IS 'how far the activity is rolled up, and what maintain() did last; one row';
 COMMENT ON COLUMN dialstack.rollup_state.singleton IS 'always true: there is one row';
 COMMENT ON COLUMN dialstack.rollup_state.xid IS 'transaction of the last row of activity that is rolled up';
 COMMENT ON COLUMN dialstack.rollup_state.activity_id IS 'number of that row; rows count by transaction, then by number';
+COMMENT ON COLUMN dialstack.rollup_state.ran_at IS 'when maintain() began last; before that the installation';
+COMMENT ON COLUMN dialstack.rollup_state.took IS 'how long that lasted';
+COMMENT ON COLUMN dialstack.rollup_state.done IS 'what it answered';
 
 -- The metrics are those of src/maintenance/rollup/changes.sql.
 CREATE TABLE dialstack.activity_rollup (

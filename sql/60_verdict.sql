@@ -20,7 +20,7 @@ COMMENT ON COLUMN dialstack.session_verdict.valid IS 'whether the token is good'
 COMMENT ON COLUMN dialstack.session_verdict.reason IS 'why it is not; null for a good one';
 COMMENT ON COLUMN dialstack.session_verdict.kind IS 'user, account or client';
 COMMENT ON COLUMN dialstack.session_verdict.session_id IS 'id of the session';
-COMMENT ON COLUMN dialstack.session_verdict.identifier IS 'identifier of the user, or user_identifier_key of a client session';
+COMMENT ON COLUMN dialstack.session_verdict.identifier IS 'identifier of the user, also for whom an account session was made, or user_identifier_key of a client session';
 COMMENT ON COLUMN dialstack.session_verdict.account IS 'account of an account session';
 COMMENT ON COLUMN dialstack.session_verdict.data IS 'data of a user session, as it is now';
 COMMENT ON COLUMN dialstack.session_verdict.scopes IS 'scopes that the session holds';

@@ -9,7 +9,7 @@ BEGIN
         SELECT * FROM (VALUES
             -- No backend remembers a new session: no INSERT. Of the columns, those that verdicts depend on;
             -- expires_at of sessions has its own trigger below.
-            ('sessions',            'UPDATE OF session_id, env_id, definition_id, subject, created_at, '
+            ('sessions',            'UPDATE OF session_id, env_id, definition_id, subject, identifier, created_at, '
                                     'revoked_at, revoke_reason, scopes, sealed_data, key_number '
                                     'OR DELETE OR TRUNCATE'),
             ('client_sessions',     'UPDATE OF session_id, env_id, created_at, expires_at, revoked_at, '
@@ -48,3 +48,8 @@ $$;
 CREATE TRIGGER invalidate_verdicts_of_moved AFTER UPDATE OF expires_at ON dialstack.sessions
     FOR EACH ROW EXECUTE FUNCTION dialstack.invalidate_verdicts();
 ALTER TABLE dialstack.sessions ENABLE ALWAYS TRIGGER invalidate_verdicts_of_moved;
+
+-- A database restored from a dump signs with the algorithm of the original.
+CREATE TRIGGER follow_signing_algorithm AFTER INSERT OR UPDATE ON dialstack.signing_algorithm
+    FOR EACH STATEMENT EXECUTE FUNCTION dialstack.follow_signing_algorithm();
+ALTER TABLE dialstack.signing_algorithm ENABLE ALWAYS TRIGGER follow_signing_algorithm;

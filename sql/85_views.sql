@@ -6,7 +6,7 @@ CREATE VIEW dialstack.active_sessions WITH (security_barrier) AS
 SELECT s.session_id, s.kind, p.product, e.env, d.tag, s.identifier, s.created_at, s.last_seen_at,
        s.expires_at, s.generation, s.ip, s.user_agent, s.scopes, s.api_key_id
   FROM (SELECT session_id, CASE WHEN definition_id IS NULL THEN 'account' ELSE 'user' END AS kind,
-               env_id, definition_id, subject AS identifier, created_at, last_seen_at, expires_at,
+               env_id, definition_id, coalesce(identifier, subject) AS identifier, created_at, last_seen_at, expires_at,
                revoked_at, generation, ip, user_agent, scopes, api_key_id
           FROM dialstack.sessions
          UNION ALL
@@ -36,12 +36,12 @@ COMMENT ON COLUMN dialstack.active_sessions.api_key_id IS 'API key that created 
 
 -- The count reads all sessions, but only where its column is asked for.
 CREATE VIEW dialstack.signing_key_status AS
-SELECT k.kid, k.key_number, k.purpose, k.alg, k.state, k.created_at, k.retired_at, k.revoked_at,
-       k.public_jwk IS NOT NULL AS published,
+SELECT k.kid, k.key_number, k.purpose, k.alg, k.state, k.created_at, k.active_at, k.retired_at, k.revoked_at,
+       coalesce(k.alg OPERATOR(pg_catalog.<>) 'HS256', false) AS published,
        CASE WHEN k.purpose OPERATOR(pg_catalog.<>) 'jwt'
             THEN coalesce(s.living, 0) OPERATOR(pg_catalog.+) coalesce(c.living, 0) END
            AS living_sessions
-  FROM dialstack.signing_keys k
+  FROM dialstack.signing_key_list() k
   LEFT JOIN (SELECT key_number, pg_catalog.count(*) AS living
                FROM dialstack.sessions
               WHERE revoked_at IS NULL
@@ -64,6 +64,7 @@ COMMENT ON COLUMN dialstack.signing_key_status.purpose IS 'jwt, seal or token';
 COMMENT ON COLUMN dialstack.signing_key_status.alg IS 'HS256, EdDSA or ES256; only for purpose jwt';
 COMMENT ON COLUMN dialstack.signing_key_status.state IS 'active: makes and checks; retired: only checks; revoked: neither';
 COMMENT ON COLUMN dialstack.signing_key_status.created_at IS 'when it was made';
+COMMENT ON COLUMN dialstack.signing_key_status.active_at IS 'from when on it makes tokens';
 COMMENT ON COLUMN dialstack.signing_key_status.retired_at IS 'when a newer key took over';
 COMMENT ON COLUMN dialstack.signing_key_status.revoked_at IS 'when it was revoked';
 COMMENT ON COLUMN dialstack.signing_key_status.published IS 'whether it has a public part';
@@ -116,3 +117,31 @@ COMMENT ON COLUMN dialstack.api_key_usage.expires_at IS 'when it expires; null: 
 COMMENT ON COLUMN dialstack.api_key_usage.revoked_at IS 'when it was revoked';
 COMMENT ON COLUMN dialstack.api_key_usage.uses IS 'operations that were done with it';
 COMMENT ON COLUMN dialstack.api_key_usage.last_used_at IS 'the latest of them';
+
+CREATE VIEW dialstack.stat_maintenance AS
+SELECT CASE WHEN r.done IS NOT NULL THEN r.ran_at END AS last_run_at, r.took AS duration,
+       (r.done OPERATOR(pg_catalog.->>) 'more')::boolean AS more,
+       (r.done OPERATOR(pg_catalog.->>) 'activity_rolled_up')::bigint AS activity_rolled_up,
+       (r.done OPERATOR(pg_catalog.->>) 'activity_waiting')::bigint AS activity_waiting,
+       r.done OPERATOR(pg_catalog.->>) 'held_by' AS held_by,
+       (r.done OPERATOR(pg_catalog.->>) 'held_since')::pg_catalog.timestamptz AS held_since,
+       (r.done OPERATOR(pg_catalog.->>) 'sessions_purged')::bigint AS sessions_purged,
+       (r.done OPERATOR(pg_catalog.->>) 'sessions_kept')::bigint AS sessions_kept,
+       (r.done OPERATOR(pg_catalog.->>) 'other_rows_kept')::bigint AS other_rows_kept,
+       ARRAY(SELECT t.name
+               FROM pg_catalog.jsonb_array_elements_text(
+                        r.done OPERATOR(pg_catalog.->) 'kept_for') AS t (name)) AS kept_for
+  FROM dialstack.rollup_state r
+ WHERE dialstack.access_admin();
+COMMENT ON VIEW dialstack.stat_maintenance IS 'the last run of maintain(): when, how long, what it did and what held it back; one row';
+COMMENT ON COLUMN dialstack.stat_maintenance.last_run_at IS 'when it began; null: there was none yet';
+COMMENT ON COLUMN dialstack.stat_maintenance.duration IS 'how long it lasted';
+COMMENT ON COLUMN dialstack.stat_maintenance.more IS 'whether it left something to do';
+COMMENT ON COLUMN dialstack.stat_maintenance.activity_rolled_up IS 'rows of activity that it rolled up';
+COMMENT ON COLUMN dialstack.stat_maintenance.activity_waiting IS 'rows of activity that it left, counted up to 100,000';
+COMMENT ON COLUMN dialstack.stat_maintenance.held_by IS 'the transaction because of which they wait, in any database of the server';
+COMMENT ON COLUMN dialstack.stat_maintenance.held_since IS 'when that began; null where the owner of the extension may not see it';
+COMMENT ON COLUMN dialstack.stat_maintenance.sessions_purged IS 'sessions that it deleted';
+COMMENT ON COLUMN dialstack.stat_maintenance.sessions_kept IS 'sessions that were due on that day (UTC) and that a table of the application keeps from being deleted';
+COMMENT ON COLUMN dialstack.stat_maintenance.other_rows_kept IS 'users and keys that a table of the application keeps from being deleted';
+COMMENT ON COLUMN dialstack.stat_maintenance.kept_for IS 'those tables';

@@ -68,7 +68,7 @@ BEGIN
            AND c.relkind OPERATOR(pg_catalog.=) ANY (ARRAY['r', 'p']::pg_catalog."char"[])
            AND c.relrowsecurity
            AND a.attname OPERATOR(pg_catalog.=) ANY (ARRAY[
-               'root_key', 'root_fingerprint', 'wrapped', 'sealed_data', 'subject', 'identifier',
+               'root_key', 'root_fingerprint', 'wrapped', 'sealed_data', 'subject', 'identifier', 'account',
                'ip', 'user_agent', 'sealed_key', 'key_hash', 'hint', 'connected_account_ids',
                'connect_webview_ids', 'user_identity_ids']::pg_catalog.name[])
     LOOP

@@ -65,6 +65,8 @@ text_enum! {
         PublishableKeyMustCreateEmptySession = "PUBLISHABLE_KEY_MUST_CREATE_EMPTY_SESSION",
         /// The transaction's snapshot is older than the row: the same call will do in a new one.
         Conflict = "CONFLICT",
+        /// Others hold locks that the call needs, and it has waited long enough.
+        LockNotAvailable = "LOCK_NOT_AVAILABLE",
         /// The session lacks a scope that the caller required.
         ScopeDisabled = "SCOPE_DISABLED",
         /// The user has as many living sessions as the definition allows.
@@ -97,13 +99,14 @@ impl Code {
             | Code::RegisterFailed
             | Code::ProtectFailed
             | Code::FetchDashboardFailed => S::ERRCODE_INVALID_PARAMETER_VALUE,
-            Code::VerifyFailed | Code::ApiKeyInvalid => {
-                S::ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION
-            }
-            Code::ScopeDisabled
+            // Not class 28: drivers take that for a connection which was refused, and discard theirs.
+            Code::VerifyFailed
+            | Code::ApiKeyInvalid
+            | Code::ScopeDisabled
             | Code::PermissionDenied
             | Code::PublishableKeyMustCreateEmptySession => S::ERRCODE_INSUFFICIENT_PRIVILEGE,
             Code::Conflict => S::ERRCODE_T_R_SERIALIZATION_FAILURE,
+            Code::LockNotAvailable => S::ERRCODE_LOCK_NOT_AVAILABLE,
             Code::SessionLimitReached => S::ERRCODE_CONFIGURATION_LIMIT_EXCEEDED,
         }
     }

@@ -71,12 +71,12 @@ extension_sql_file!(
 extension_sql_file!(
     "../sql/80_invalidation.sql",
     name = "invalidation",
-    requires = ["scopes", invalidate_verdicts]
+    requires = ["scopes", invalidate_verdicts, follow_signing_algorithm]
 );
 extension_sql_file!(
     "../sql/85_views.sql",
     name = "views",
-    requires = ["scopes", access_admin]
+    requires = ["scopes", access_admin, signing_key_list]
 );
 extension_sql_file!("../sql/90_finish.sql", name = "finish", finalize);
 

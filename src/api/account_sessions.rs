@@ -1,6 +1,6 @@
 //! Account sessions: a client secret for one account, limited to components.
 
-use pgrx::datum::Interval;
+use pgrx::datum::{Inet, Interval};
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
@@ -11,6 +11,7 @@ use crate::pg::clock::timestamptz;
 use crate::pg::datum::jsonb::Jsonb;
 use crate::pg::datum::record::Record;
 use crate::service::account_sessions::{self, Request};
+use crate::tables::activity::Origin;
 
 fn create(
     account: Option<&str>,
@@ -18,6 +19,8 @@ fn create(
     product: Option<&str>,
     env: Option<&str>,
     expires_in: Option<Interval>,
+    identifier: Option<&str>,
+    origin: Origin<'_>,
 ) -> error::Result<Record<4>> {
     let account = required(account, "account", Code::CreateFailed)?;
     let created = account_sessions::create(Request {
@@ -26,6 +29,8 @@ fn create(
         product,
         env,
         expires_in: &required(expires_in, "expires_in", Code::CreateFailed)?,
+        identifier,
+        origin,
     })?;
     Ok(Record([
         created.client_secret.into_datum(),
@@ -41,7 +46,8 @@ functions! { FUNCTIONS;
     #[pg_extern(
         sql = "CREATE FUNCTION dialstack.account_session_create(
     account text, components jsonb DEFAULT NULL, product text DEFAULT NULL, env text DEFAULT NULL,
-    expires_in interval DEFAULT '1 hour')
+    expires_in interval DEFAULT '1 hour', identifier text DEFAULT NULL, ip inet DEFAULT NULL,
+    user_agent text DEFAULT NULL)
 RETURNS TABLE (client_secret text, expires_at timestamptz, account_id text, components jsonb)
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';"
     )]
@@ -51,8 +57,12 @@ LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';"
         product: Option<&str>,
         env: Option<&str>,
         expires_in: Option<Interval>,
+        identifier: Option<&str>,
+        ip: Option<Inet>,
+        user_agent: Option<&str>,
     ) -> Result<Record<4>> {
-        Ok(create(account, components, product, env, expires_in)?)
+        let origin = Origin::of_user(ip.as_ref(), user_agent);
+        Ok(create(account, components, product, env, expires_in, identifier, origin)?)
     }
 
     /// Deprecated name of account_session_create.
@@ -74,6 +84,6 @@ LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';"
         .set_hint("Call dialstack.account_session_create() instead.")
         .report(PgLogLevel::WARNING);
         let one_hour = Some(Interval::from_hours(1));
-        Ok(create(account, components, None, None, one_hour)?)
+        Ok(create(account, components, None, None, one_hour, None, Origin::UNKNOWN)?)
     }
 }

@@ -10,7 +10,7 @@ use crate::pg::clock;
 use crate::pg::datum::json::JsonText;
 use crate::pg::datum::jsonb::Jsonb;
 use crate::service::setup::definitions;
-use crate::session::definition::{MAX_DESCRIPTION, definition_fields};
+use crate::session::definition::{MAX_DESCRIPTION, MAX_PUBLIC_CLAIMS, definition_fields};
 use crate::session::{OnLimit, Period, Selector, Span, check_length};
 use crate::tables::definitions::Column;
 
@@ -33,6 +33,12 @@ macro_rules! given {
 fn bounded<'a>(name: &str, text: Option<&'a str>) -> Result<Option<&'a str>> {
     check_length(name, text.unwrap_or_default(), MAX_DESCRIPTION).coded(Code::DefineFailed)?;
     Ok(text)
+}
+
+/// The paths, but only one more than there may be: enough to refuse what is too many.
+fn paths<'a>(given: &'a Array<'_, &str>) -> Result<Vec<Option<&'a str>>> {
+    let paths = given.iter().take(MAX_PUBLIC_CLAIMS + 1);
+    paths.map(|path| bounded("public_claims", path)).collect()
 }
 
 macro_rules! chapter {
@@ -64,10 +70,13 @@ macro_rules! chapter {
         on_limit: default!(Option<&str>, "NULL"),
         reuse_interval: default!(Option<Interval>, "NULL"),
         log_verify: default!(Option<bool>, "NULL"),
+        public_claims: default!(Option<Array<'_, &str>>, "NULL"),
     ) -> Result<JsonText> {
+        let public_claims = public_claims.as_ref().map(paths).transpose()?;
         let fields = given!(
             tag, name, description, selector, period, refresh_period, on_limit;
-            expiry, refresh_expiry, max_sessions, log_verify; idle_timeout, max_lifetime, reuse_interval; schema
+            expiry, refresh_expiry, max_sessions, log_verify, public_claims; idle_timeout, max_lifetime, reuse_interval;
+            schema
         );
         Ok(definitions::define(product, &fields)?)
     }
@@ -99,10 +108,13 @@ macro_rules! chapter {
         on_limit: default!(Option<&str>, "NULL"),
         reuse_interval: default!(Option<Interval>, "NULL"),
         log_verify: default!(Option<bool>, "NULL"),
+        public_claims: default!(Option<Array<'_, &str>>, "NULL"),
     ) => rows shared {
+        let public_claims = public_claims.as_ref().map(paths).transpose()?;
         let fields = given!(
             tag, name, description, selector, period, refresh_period, on_limit;
-            expiry, refresh_expiry, max_sessions, log_verify; idle_timeout, max_lifetime, reuse_interval; schema
+            expiry, refresh_expiry, max_sessions, log_verify, public_claims; idle_timeout, max_lifetime, reuse_interval;
+            schema
         );
         vec![definitions::create(product, &fields)?]
     }

@@ -159,11 +159,13 @@ functions! { FUNCTIONS;
         present::clear();
     }
 
-    /// Revokes the session of the presented token (a user's own log-out); returns how many.
+    /// Revokes the session of a token, else of the presented one (a user's own log-out); returns how many.
+    ///
+    /// An expired access token will do, and a refresh token.
     #[level(Client)]
     #[pg_extern(volatile, parallel_unsafe)]
-    fn session_end() -> Result<i64> {
-        Ok(present::end()?)
+    fn session_end(token: default!(Option<&str>, "NULL")) -> Result<i64> {
+        Ok(present::end(token)?)
     }
 
     /// For db-pre-request of PostgREST: presents the session token of the request, from the header

@@ -1,6 +1,6 @@
 //! Signing keys, API keys, and the identity of this database.
 
-use pgrx::datum::TimestampWithTimeZone;
+use pgrx::datum::{Interval, TimestampWithTimeZone};
 use pgrx::prelude::*;
 use serde_json::json;
 
@@ -17,18 +17,23 @@ functions! { FUNCTIONS;
         alg: Option<String>,
         state: String,
         created_at: TimestampWithTimeZone,
+        active_at: TimestampWithTimeZone,
         retired_at: Option<TimestampWithTimeZone>,
         revoked_at: Option<TimestampWithTimeZone>,
     }
 
     /// Makes a new active key for a purpose; the old one goes on verifying.
+    ///
+    /// With `publish_first` the new key is in jwks() that long before it signs: verifiers that cache the key set see it
+    /// first.
     #[level(Admin)]
     #[pg_extern(volatile, parallel_unsafe)]
     fn signing_key_rotate(
         purpose: default!(Option<&str>, "'jwt'"),
         alg: default!(Option<&str>, "NULL"),
+        publish_first: default!(Option<Interval>, "NULL"),
     ) => rows shared {
-        vec![manage::rotate(purpose, alg)?]
+        vec![manage::rotate(purpose, alg, publish_first)?]
     }
 
     /// The key ring without its secrets, oldest first.
@@ -55,10 +60,17 @@ functions! { FUNCTIONS;
     }
 
     /// The public keys that verify tokens, as a JSON Web Key Set (RFC 7517).
-    #[level(Admin)]
+    #[level(Client)]
     #[pg_extern(volatile, parallel_unsafe)]
     fn jwks() -> Result<JsonText> {
         Ok(JsonText::of(&json!({ "keys": key_ring::public_keys()? })))
+    }
+
+    /// What access tokens name as their issuer, in the claim iss.
+    #[level(Client)]
+    #[pg_extern(stable, parallel_safe)]
+    fn issuer() -> Result<String> {
+        Ok(key_ring::ring()?.instance().issuer())
     }
 
     /// Makes a new identity and new keys: all earlier tokens are dead, every session revoked; returns its id.

@@ -10,13 +10,16 @@ use crate::service::revocation::revoke;
 use crate::service::user_sessions::change;
 
 functions! { FUNCTIONS;
-    /// Revokes one session, or all of a user; returns how many.
+    /// Revokes one session of any kind by its id, or all user sessions of a user; returns how many.
+    ///
+    /// A session must belong to what else is given. A user's end in all definitions where no tag is given, and in
+    /// all environments of the product where no env is.
     #[level(Server)]
     #[pg_extern(volatile, parallel_unsafe)]
     fn session_revoke(
-        product: Option<&str>,
-        env: Option<&str>,
-        tag: Option<&str>,
+        product: default!(Option<&str>, "NULL"),
+        env: default!(Option<&str>, "NULL"),
+        tag: default!(Option<&str>, "NULL"),
         session_id: default!(Option<pgrx::Uuid>, "NULL"),
         identifier: default!(Option<&str>, "NULL"),
     ) -> Result<i64> {

@@ -8,6 +8,7 @@ use super::function::{Result, functions};
 use crate::error::{Code, Error};
 use crate::pg::relcache;
 use crate::pg::triggers::{Change, Event};
+use crate::service::keys::key_ring;
 
 functions! { FUNCTIONS;
     /// Trigger function of our own tables: sends every connection an invalidation, because what it remembers has
@@ -26,6 +27,18 @@ functions! { FUNCTIONS;
             relcache::invalidate(change.table())?;
         }
         // An AFTER trigger answers with a null pointer that isn't NULL: nothing, without an error.
+        Ok(0)
+    }
+
+    /// Trigger function of our own tables: makes a key for the configured signing algorithm, unless there is one.
+    #[level(Internal)]
+    #[pg_extern(
+        sql = "CREATE FUNCTION dialstack.follow_signing_algorithm() RETURNS trigger \
+               LANGUAGE c AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';"
+    )]
+    fn follow_signing_algorithm(call: pg_sys::FunctionCallInfo) -> Result<i64> {
+        Change::of(call).ok_or_else(not_a_trigger)?;
+        key_ring::follow_configured()?;
         Ok(0)
     }
 }

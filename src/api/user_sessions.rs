@@ -11,8 +11,20 @@ use crate::pg::datum::jsonb::Jsonb;
 use crate::pg::datum::record::Record;
 use crate::service::user_sessions::create::{Create, create};
 use crate::service::user_sessions::refresh::{Refreshed, refresh};
+use crate::service::user_sessions::tokens::Tokens;
 use crate::session::Expected;
 use crate::tables::activity::Origin;
+
+/// The columns that creating and refreshing return both.
+fn columns(tokens: Tokens) -> [Option<pg_sys::Datum>; 5] {
+    [
+        tokens.token.into_datum(),
+        tokens.refresh_token.into_datum(),
+        timestamptz(tokens.expires_at).into_datum(),
+        pg_uuid(&tokens.session_id).into_datum(),
+        timestamptz(tokens.session_expires_at).into_datum(),
+    ]
+}
 
 functions! { FUNCTIONS;
     /// Creates a user session and returns its access token and refresh token.
@@ -20,15 +32,17 @@ functions! { FUNCTIONS;
     #[pg_extern(
         sql = "CREATE FUNCTION dialstack.session_create(
     product text, env text, tag text, data jsonb, ip inet DEFAULT NULL, user_agent text DEFAULT NULL,
-    expires_in interval DEFAULT NULL)
-RETURNS TABLE (token text, refresh_token text, expires_at timestamptz, session_id uuid)
+    expires_in interval DEFAULT NULL, session_expires_in interval DEFAULT NULL)
+RETURNS TABLE (
+    token text, refresh_token text, expires_at timestamptz, session_id uuid, session_expires_at timestamptz)
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';
 
 -- A second name.
 CREATE FUNCTION dialstack.session_start(
     product text, env text, tag text, data jsonb, ip inet DEFAULT NULL, user_agent text DEFAULT NULL,
-    expires_in interval DEFAULT NULL)
-RETURNS TABLE (token text, refresh_token text, expires_at timestamptz, session_id uuid)
+    expires_in interval DEFAULT NULL, session_expires_in interval DEFAULT NULL)
+RETURNS TABLE (
+    token text, refresh_token text, expires_at timestamptz, session_id uuid, session_expires_at timestamptz)
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';"
     )]
     fn session_create(
@@ -39,7 +53,8 @@ LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';"
         ip: Option<Inet>,
         user_agent: Option<&str>,
         expires_in: Option<Interval>,
-    ) -> Result<Record<4>> {
+        session_expires_in: Option<Interval>,
+    ) -> Result<Record<5>> {
         let code = Code::CreateFailed;
         let tokens = create(&Create {
             product: required(product, "product", code)?,
@@ -48,13 +63,9 @@ LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';"
             data: required(data, "data", code)?,
             origin: Origin::of_user(ip.as_ref(), user_agent),
             expires_in,
+            session_expires_in,
         })?;
-        Ok(Record([
-            tokens.token.into_datum(),
-            tokens.refresh_token.into_datum(),
-            timestamptz(tokens.expires_at).into_datum(),
-            pg_uuid(&tokens.session_id).into_datum(),
-        ]))
+        Ok(Record(columns(tokens)))
     }
 
     /// Exchanges a refresh token for new tokens; one that was used before ends the session.
@@ -66,7 +77,8 @@ LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';"
     refresh_token text, product text DEFAULT NULL, env text DEFAULT NULL, tag text DEFAULT NULL,
     ip inet DEFAULT NULL, user_agent text DEFAULT NULL)
 RETURNS TABLE (
-    ok boolean, reason text, token text, refresh_token text, expires_at timestamptz, session_id uuid)
+    ok boolean, reason text, token text, refresh_token text, expires_at timestamptz, session_id uuid,
+    session_expires_at timestamptz, identifier text, data jsonb)
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';"
     )]
     fn session_refresh(
@@ -76,20 +88,23 @@ LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';"
         tag: Option<&str>,
         ip: Option<Inet>,
         user_agent: Option<&str>,
-    ) -> Result<Record<6>> {
+    ) -> Result<Record<9>> {
         let expected = Expected { product, env, tag, scope: None };
         let origin = Origin::of_user(ip.as_ref(), user_agent);
         Ok(Record(match refresh(refresh_token, expected, origin)? {
-            Refreshed::Tokens(tokens) => [
-                true.into_datum(),
-                None,
-                tokens.token.into_datum(),
-                tokens.refresh_token.into_datum(),
-                timestamptz(tokens.expires_at).into_datum(),
-                pg_uuid(&tokens.session_id).into_datum(),
-            ],
+            Refreshed::Tokens { tokens, identifier, data } => {
+                let [token, refresh_token, expires_at, session_id, session_expires_at] = columns(tokens);
+                let (identifier, data) = (identifier.into_datum(), Some(data.datum()));
+                [
+                    true.into_datum(), None, token, refresh_token, expires_at, session_id, session_expires_at,
+                    identifier, data,
+                ]
+            }
             Refreshed::Refused(reason) => {
-                [false.into_datum(), reason.as_str().into_datum(), None, None, None, None]
+                let mut columns = [None; 9];
+                columns[0] = false.into_datum();
+                columns[1] = reason.as_str().into_datum();
+                columns
             }
         }))
     }

@@ -36,7 +36,7 @@ pub struct Logged {
     pub reason: Option<String>,
     /// The session.
     pub session_id: Option<pgrx::Uuid>,
-    /// Identifier of the user, or account.
+    /// Identifier of the user; the account where an account session was made for nobody in particular.
     pub identifier: Option<String>,
     /// Microseconds inside the database.
     pub latency_us: Option<i32>,
@@ -44,7 +44,7 @@ pub struct Logged {
     pub ip: Option<Inet>,
     /// User agent of the user.
     pub user_agent: Option<String>,
-    /// `{"api_key_id": …}` where the caller presented an API key.
+    /// `account` of an account session, `api_key_id` where the caller presented one.
     pub detail: Option<JsonText>,
 }
 
@@ -83,8 +83,8 @@ macro_rules! page {
         concat!(
             "SELECT a.activity_id, a.at, p.product, n.env, d.tag, a.kind, a.operation, a.status, \
                     a.reason, a.session_id, a.subject, a.latency_us, a.ip, a.user_agent, \
-                    CASE WHEN a.api_key_id IS NOT NULL \
-                         THEN jsonb_build_object('api_key_id', a.api_key_id) END \
+                    nullif(jsonb_strip_nulls(jsonb_build_object( \
+                        'account', a.account, 'api_key_id', a.api_key_id)), '{}') \
                FROM (SELECT a.* FROM unnest($1) AS e (env_id) \
                       CROSS JOIN LATERAL ( \
                             SELECT * FROM dialstack.activity a \

@@ -55,7 +55,7 @@ pub fn schedule(cron: Option<&str>) -> Result<i64> {
         return Err(not_available(&owner, cron)?);
     }
     let schedule = || SCHEDULE.write(&owner, &[bind(cron)], |row| row.required::<i64>(1));
-    let job = recovering(&owner, schedule, |code| {
+    let job = recovering(&owner, schedule, |code, _| {
         (code == PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE).then(|| {
             Err(Error::new(
                 Code::DefineFailed,

@@ -1,6 +1,6 @@
 //! Deleting what is dead for long: sessions, users of what was deleted, keys.
 //!
-//! Rows are taken with SKIP LOCKED, so nothing here waits for a row, and whoever wants a row that is
+//! Rows are taken with SKIP LOCKED, so nothing here waits for a row, and a call that wants a row which is
 //! about to go waits for it as for any deletion.
 
 use pgrx::datum::TimestampWithTimeZone;
@@ -9,9 +9,11 @@ use pgrx::pg_sys;
 use crate::error::Result;
 use crate::guc;
 use crate::maintenance::horizon::Horizon;
+use crate::maintenance::referenced::{Deleted, Deleter};
 use crate::pg::clock::{self, Micros, timestamptz};
 use crate::pg::roles::AsOwner;
 use crate::pg::statements::{Statement, bind};
+use crate::pg::transaction::subtransaction::unless_busy;
 use crate::tables::signing_keys;
 
 /// Sessions that are looked for at once. The next look begins behind what this one has deleted, which
@@ -28,6 +30,8 @@ struct Sessions {
     lock: Statement,
     /// Computes the day from the row and the present retention. No verdict changes by it.
     postpone: Statement,
+    /// Looks at the rows again on the day after `$2`.
+    keep: Statement,
     /// Run before `delete`.
     before: Option<&'static Statement>,
     delete: Statement,
@@ -55,6 +59,11 @@ macro_rules! sessions {
                           ((least(expires_at, coalesce(revoked_at, expires_at)) \
                             + $2 * interval '1 microsecond') AT TIME ZONE 'UTC')::date \
                        WHERE session_id = ANY ($1)"
+            )),
+            keep: Statement::new(concat!(
+                "UPDATE dialstack.",
+                $table,
+                " SET purge_after = ($2 AT TIME ZONE 'UTC')::date WHERE session_id = ANY ($1)"
             )),
             before: $before,
             delete: Statement::new(concat!(
@@ -109,49 +118,50 @@ pub struct Purged {
     pub more: bool,
 }
 
-/// Deletes the sessions that are dead for longer than the retention.
-pub fn sessions(owner: &AsOwner, horizon: &Horizon, batch: u32) -> Result<Purged> {
+/// Deletes the sessions that are dead for longer than the retention. Those that a table of the application
+/// references are looked at again on the next day, so that they are not in the way of others.
+pub fn sessions(deleter: &mut Deleter<'_>) -> Result<Purged> {
     let mut purged = Purged::default();
     for table in [&USERS_AND_ACCOUNTS, &CLIENTS] {
-        purge(owner, table, horizon, batch, &mut purged)?;
+        purge(deleter, table, &mut purged)?;
     }
+    purged.more |= deleter.more;
     Ok(purged)
 }
 
-fn purge(
-    owner: &AsOwner,
-    table: &'static Sessions,
-    horizon: &Horizon,
-    batch: u32,
-    purged: &mut Purged,
-) -> Result<()> {
+fn purge(deleter: &mut Deleter<'_>, table: &'static Sessions, purged: &mut Purged) -> Result<()> {
+    let (owner, horizon) = (deleter.owner, deleter.horizon);
+    // However little time there is, one batch is done.
+    let mut is_first = true;
     loop {
         let arguments = [bind(timestamptz(horizon.now)), bind(WINDOW)];
         let due = table
             .due
             .read(owner, &arguments, |row| row.required::<pgrx::Uuid>(1))?;
         let mut settled = 0;
-        for ids in due.chunks(batch as usize) {
-            if horizon.is_late() {
+        for ids in due.chunks(deleter.batch) {
+            if horizon.is_late() && !is_first {
                 purged.more = true;
                 return Ok(());
             }
-            let batch = purge_batch(owner, table, horizon, ids)?;
-            purged.rows += batch.deleted;
-            settled += batch.deleted + batch.postponed;
+            is_first = false;
+            let mut kept = Vec::new();
+            let delete = |ids: &[pgrx::Uuid]| purge_batch(owner, table, horizon, ids);
+            let deleted = deleter.delete(ids, &delete, &mut |id| kept.push(*id))?;
+            purged.rows += deleted.rows;
+            settled += deleted.rows + deleted.postponed + kept.len() as u64;
+            if !kept.is_empty() {
+                let arguments = [bind(kept), bind(timestamptz(horizon.now))];
+                table.keep.execute(owner, &arguments)?;
+            }
             pg_sys::check_for_interrupts!();
         }
         if settled == 0 {
-            // What is left is locked by somebody.
+            // What is left is locked by somebody, or was alive at the run before.
             purged.more |= !due.is_empty();
             return Ok(());
         }
     }
-}
-
-struct Batch {
-    deleted: u64,
-    postponed: u64,
 }
 
 fn purge_batch(
@@ -159,29 +169,31 @@ fn purge_batch(
     table: &'static Sessions,
     horizon: &Horizon,
     ids: &[pgrx::Uuid],
-) -> Result<Batch> {
+) -> Result<Deleted> {
     let arguments = [bind(ids.to_vec()), bind(timestamptz(horizon.now))];
     let locked = table.lock.write(owner, &arguments, |row| {
         let died_at: TimestampWithTimeZone = row.required(2)?;
         Ok((row.required::<pgrx::Uuid>(1)?, clock::micros(died_at)))
     })?;
-    let (early, dead): (Vec<_>, Vec<_>) = locked
-        .into_iter()
-        .partition(|(_, died_at)| *died_at > horizon.sessions_before);
-    let ids =
-        |rows: Vec<(pgrx::Uuid, Micros)>| rows.into_iter().map(|(id, _)| id).collect::<Vec<_>>();
-    let (early, dead) = (ids(early), ids(dead));
+    let (mut early, mut dead) = (Vec::new(), Vec::new());
+    for (id, died_at) in locked {
+        if died_at > horizon.sessions_before {
+            early.push(id);
+        } else if died_at <= horizon.dead_before() {
+            dead.push(id);
+        }
+    }
     let arguments = [bind(early), bind(guc::session_retention_micros())];
     let postponed = table.postpone.execute(owner, &arguments)?;
     // Even a DELETE of no row would empty the caches of every backend.
-    let mut deleted = 0;
+    let mut rows = 0;
     if !dead.is_empty() {
         if let Some(before) = table.before {
             before.execute(owner, &[bind(dead.clone())])?;
         }
-        deleted = table.delete.execute(owner, &[bind(dead)])?;
+        rows = table.delete.execute(owner, &[bind(dead)])?;
     }
-    Ok(Batch { deleted, postponed })
+    Ok(Deleted { rows, postponed })
 }
 
 /// Environments and definitions that are gone, with users left but no session. A skip scan: the
@@ -203,39 +215,58 @@ static ORPHANED: Statement = Statement::new(
                               WHERE s.env_id = p.env_id AND s.definition_id = p.definition_id)",
 );
 
+/// The next users, by name.
+static USERS: Statement = Statement::new(
+    "SELECT identifier FROM dialstack.session_users \
+           WHERE env_id = $1 AND definition_id = $2 AND identifier > $3 \
+           ORDER BY identifier LIMIT $4",
+);
+
 static FORGET_USERS: Statement = Statement::new(
     "DELETE FROM dialstack.session_users u \
            USING (SELECT env_id, definition_id, identifier FROM dialstack.session_users \
-                   WHERE env_id = $1 AND definition_id = $2 \
-                   LIMIT $3 FOR UPDATE SKIP LOCKED) gone \
+                   WHERE env_id = $1 AND definition_id = $2 AND identifier = ANY ($3) \
+                     FOR UPDATE SKIP LOCKED) gone \
            WHERE u.env_id = gone.env_id AND u.definition_id = gone.definition_id \
              AND u.identifier = gone.identifier",
 );
 
 /// Deletes the users of deleted environments and definitions once they have no session left. All other
 /// users stay: they are what tells how many there ever were, and who comes back.
-pub fn users(owner: &AsOwner, horizon: &Horizon, batch: u32) -> Result<Purged> {
+pub fn users(deleter: &mut Deleter<'_>) -> Result<Purged> {
+    let owner = deleter.owner;
     let mut purged = Purged::default();
     let orphaned = ORPHANED.read(owner, &[], |row| {
         Ok((row.required::<i32>(1)?, row.required::<i32>(2)?))
     })?;
-    let limit = i64::from(batch);
+    let limit = i64::try_from(deleter.batch).unwrap_or(i64::MAX);
     for (env_id, definition_id) in orphaned {
+        let mut last = String::new();
         loop {
-            if horizon.is_late() {
+            if deleter.horizon.is_late() {
                 purged.more = true;
                 return Ok(purged);
             }
-            let arguments = [bind(env_id), bind(definition_id), bind(limit)];
-            let gone = FORGET_USERS.execute(owner, &arguments)?;
-            purged.rows += gone;
-            if gone == 0 {
+            let arguments = [bind(env_id), bind(definition_id), bind(last), bind(limit)];
+            let users = USERS.read(owner, &arguments, |row| row.required::<String>(1))?;
+            let Some(next) = users.last().cloned() else {
                 break;
-            }
+            };
+            last = next;
+            let forget = |users: &[String]| {
+                let arguments = [bind(env_id), bind(definition_id), bind(users.to_vec())];
+                deleted(FORGET_USERS.execute(owner, &arguments)?)
+            };
+            purged.rows += deleter.delete(&users, &forget, &mut |_| ())?.rows;
             pg_sys::check_for_interrupts!();
         }
     }
+    purged.more |= deleter.more;
     Ok(purged)
+}
+
+fn deleted(rows: u64) -> Result<Deleted> {
+    Ok(Deleted { rows, postponed: 0 })
 }
 
 /// An unfinished transaction may be about to commit a session that a key is needed for: keys that
@@ -261,7 +292,7 @@ static NEEDED: Statement = Statement::new(
 );
 
 static DELETE_KEY: Statement =
-    Statement::new("DELETE FROM dialstack.signing_keys WHERE kid = $1 AND state <> 'active'");
+    Statement::new("DELETE FROM dialstack.signing_keys WHERE kid = ANY ($1) AND state <> 'active'");
 
 struct OldKey {
     kid: String,
@@ -271,11 +302,13 @@ struct OldKey {
 }
 
 /// Deletes keys that nothing depends on any more: revoked ones after the retention, and, where sessions
-/// were `purged` just now, since only that frees a key, retired ones that no session is left of.
-pub fn keys(owner: &AsOwner, horizon: &Horizon, purged: bool) -> Result<u64> {
-    let retired_before = horizon.sessions_before.saturating_sub(COMMIT_WITHIN);
+/// were `purged` just now, since only that frees a key, retired ones that no session is left of. `None` where
+/// somebody else is changing keys.
+pub fn keys(deleter: &mut Deleter<'_>, purged: bool) -> Result<Option<u64>> {
+    let (owner, horizon) = (deleter.owner, deleter.horizon);
+    let retired_before = horizon.dead_before().saturating_sub(COMMIT_WITHIN);
     let arguments = [
-        bind(timestamptz(horizon.sessions_before)),
+        bind(timestamptz(horizon.dead_before())),
         bind(timestamptz(retired_before)),
     ];
     let old = || {
@@ -290,16 +323,20 @@ pub fn keys(owner: &AsOwner, horizon: &Horizon, purged: bool) -> Result<u64> {
     };
     let wanted = |key: &OldKey| key.revoked || purged;
     if !old()?.iter().any(wanted) {
-        return Ok(0);
+        return Ok(Some(0));
     }
-    signing_keys::lock(owner)?;
-    let mut deleted = 0;
+    if unless_busy(owner, || signing_keys::lock(owner))?.is_none() {
+        return Ok(None);
+    }
+    let mut gone = 0;
     for key in old()?.into_iter().filter(wanted) {
         if key.revoked || !is_needed(owner, &key)? {
-            deleted += DELETE_KEY.execute(owner, &[bind(key.kid)])?;
+            let delete =
+                |kid: &[String]| deleted(DELETE_KEY.execute(owner, &[bind(kid.to_vec())])?);
+            gone += deleter.delete(&[key.kid], &delete, &mut |_| ())?.rows;
         }
     }
-    Ok(deleted)
+    Ok(Some(gone))
 }
 
 fn is_needed(owner: &AsOwner, key: &OldKey) -> Result<bool> {
@@ -314,15 +351,23 @@ fn is_needed(owner: &AsOwner, key: &OldKey) -> Result<bool> {
 
 /// A publishable key stays while there is a client session that it made: other publishable keys reach
 /// that only as long as it is known what made it.
-static API_KEYS: Statement = Statement::new(
-    "DELETE FROM dialstack.api_keys k \
+static OLD_API_KEYS: Statement = Statement::new(
+    "SELECT api_key_id FROM dialstack.api_keys k \
            WHERE least(k.revoked_at, k.expires_at) < $1 \
              AND (k.kind <> 'publishable' OR NOT EXISTS ( \
                  SELECT FROM dialstack.client_sessions s \
                   WHERE s.env_id = k.env_id AND s.api_key_id = k.api_key_id))",
 );
 
+static DELETE_API_KEYS: Statement =
+    Statement::new("DELETE FROM dialstack.api_keys WHERE api_key_id = ANY ($1)");
+
 /// Deletes API keys that were revoked or have expired longer ago than the retention.
-pub fn api_keys(owner: &AsOwner, horizon: &Horizon) -> Result<u64> {
-    API_KEYS.execute(owner, &[bind(timestamptz(horizon.sessions_before))])
+pub fn api_keys(deleter: &mut Deleter<'_>) -> Result<u64> {
+    let owner = deleter.owner;
+    let arguments = [bind(timestamptz(deleter.horizon.dead_before()))];
+    let old = OLD_API_KEYS.read(owner, &arguments, |row| row.required::<pgrx::Uuid>(1))?;
+    let delete =
+        |ids: &[pgrx::Uuid]| deleted(DELETE_API_KEYS.execute(owner, &[bind(ids.to_vec())])?);
+    Ok(deleter.delete(&old, &delete, &mut |_| ())?.rows)
 }

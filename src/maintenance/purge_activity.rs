@@ -72,12 +72,12 @@ static PARTITIONS: [Partition; 12] = [
 
 /// The twelve months up to the one of `$1`, in UTC: of each partition the latest that it can hold. `$2`
 /// is the retention in microseconds; the last column, the same in each row, is the first moment that is
-/// kept: the beginning of a month.
+/// kept: the beginning of a month. `$3` is the time by which that is judged.
 static MONTHS: Statement = Statement::new(
     "SELECT extract(month FROM m)::smallint, to_char(m, 'YYYY-MM'), \
                  (m + interval '1 month') AT TIME ZONE 'UTC', \
                  (m + interval '1 year') AT TIME ZONE 'UTC', \
-                 date_trunc('month', ($1 - $2 * interval '1 microsecond') AT TIME ZONE 'UTC') \
+                 date_trunc('month', ($3 - $2 * interval '1 microsecond') AT TIME ZONE 'UTC') \
                      AT TIME ZONE 'UTC' \
             FROM date_trunc('month', $1 AT TIME ZONE 'UTC') AS this (month) \
            CROSS JOIN generate_series( \
@@ -99,10 +99,11 @@ struct Month {
     keep_from: Micros,
 }
 
-fn months(owner: &AsOwner, now: Micros) -> Result<Vec<Month>> {
+fn months(owner: &AsOwner, horizon: &Horizon) -> Result<Vec<Month>> {
     let arguments = [
-        bind(timestamptz(now)),
+        bind(timestamptz(horizon.now)),
         bind(guc::activity_retention_micros()),
+        bind(timestamptz(horizon.seen)),
     ];
     let months = MONTHS.read(owner, &arguments, |row| {
         let moment = |column| {
@@ -131,7 +132,7 @@ fn months(owner: &AsOwner, now: Micros) -> Result<Vec<Month>> {
 pub struct PurgedActivity {
     /// Months that were emptied, as `YYYY-MM`.
     pub months: Vec<String>,
-    /// Months that somebody was using.
+    /// Months that other transactions were using.
     pub skipped: Vec<String>,
     /// Rows that were deleted one by one.
     pub rows: u64,
@@ -143,7 +144,11 @@ pub struct PurgedActivity {
 /// emptied lasts until the transaction ends: this comes last.
 pub fn activity(owner: &AsOwner, horizon: &Horizon, batch: u32) -> Result<PurgedActivity> {
     let mut purged = PurgedActivity::default();
-    for month in months(owner, horizon.now)? {
+    for month in months(owner, horizon)? {
+        if horizon.is_late() {
+            purged.more = true;
+            break;
+        }
         let before = month.keep_from;
         // With an old snapshot nobody can tell whether all of it is rolled up: row by row, what this
         // transaction does not see stays.

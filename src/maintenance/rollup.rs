@@ -5,8 +5,11 @@
 //! what lies between the row that the last step ended with and the oldest transaction that is
 //! still running. Whoever reads adds the rows behind that mark, so that each is counted once.
 
+use pgrx::datum::{DatumWithOid, TimestampWithTimeZone};
+
 use crate::error::Result;
-use crate::pg::clock::{self, Micros, timestamptz};
+use crate::maintenance::horizon::Horizon;
+use crate::pg::clock::timestamptz;
 use crate::pg::roles::AsOwner;
 use crate::pg::statements::{Statement, bind};
 
@@ -33,13 +36,15 @@ static STEP: Statement = Statement::new(concat!(
 
 /// Seconds that are over are not asked for any more; one range of the primary key a metric.
 static FORGET_SECONDS: Statement = Statement::new(
-    "DELETE FROM dialstack.activity_rollup s \
-           USING (SELECT t.env_id, t.definition_id, t.metric FROM dialstack.activity_rollup t \
-                   WHERE t.grain = 'total' \
-                     AND t.metric IN ('ends', 'active_until', 'seen_until') OFFSET 0) t \
-           WHERE s.grain = 'second' AND s.env_id = t.env_id \
-             AND s.definition_id = t.definition_id AND s.metric = t.metric \
-             AND s.bucket <= $1 - interval '1 hour'",
+    "DELETE FROM dialstack.activity_rollup WHERE ctid = ANY (ARRAY( \
+         SELECT s.ctid \
+           FROM (SELECT t.env_id, t.definition_id, t.metric FROM dialstack.activity_rollup t \
+                  WHERE t.grain = 'total' \
+                    AND t.metric IN ('ends', 'active_until', 'seen_until') OFFSET 0) t, \
+                dialstack.activity_rollup s \
+          WHERE s.grain = 'second' AND s.env_id = t.env_id \
+            AND s.definition_id = t.definition_id AND s.metric = t.metric \
+            AND s.bucket <= $2 - interval '1 hour' LIMIT $1))",
 );
 
 /// Definitions with their environments that were counted, where one of the two is deleted.
@@ -83,8 +88,32 @@ static ANY_LEFT: Statement = Statement::new(
                                                (SELECT r.activity_id FROM dialstack.rollup_state r)))",
 );
 
+/// Most rows that are counted as waiting.
+const MAX_WAITING: i64 = 100_000;
+
+/// Rows behind the mark.
+static WAITING: Statement = Statement::new(
+    "SELECT count(*) FROM (SELECT FROM dialstack.activity a \
+               WHERE (a.xid, a.activity_id) > ((SELECT r.xid FROM dialstack.rollup_state r), \
+                                               (SELECT r.activity_id FROM dialstack.rollup_state r)) \
+               LIMIT $1) w",
+);
+
+/// The transaction that is the oldest of those running, wherever on the server: rows of it and of all younger ones
+/// wait.
+static HOLDER: Statement = Statement::new(
+    "SELECT concat('process ', pid, ' of database ' || datname, ' (', state, ')'), xact_start \
+            FROM pg_stat_activity \
+           WHERE backend_xid = pg_snapshot_xmin(pg_current_snapshot())::xid \
+             AND pid <> pg_backend_pid() \
+           UNION ALL \
+          SELECT format('prepared transaction %L of database %s', gid, database), prepared \
+            FROM pg_prepared_xacts \
+           WHERE transaction = pg_snapshot_xmin(pg_current_snapshot())::xid",
+);
+
 /// What a call of [`roll_up`] did.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+#[derive(Default)]
 pub struct Counts {
     /// Rows of activity that were rolled up.
     pub rows: u64,
@@ -92,46 +121,59 @@ pub struct Counts {
     pub more: bool,
     /// Whether another session is rolling up: then nothing was done.
     pub busy: bool,
+    /// Rows that are left, as far as they were counted.
+    pub waiting: i64,
+    /// The transaction that keeps them from being rolled up, and since when it runs.
+    pub held_by: Option<(String, Option<TimestampWithTimeZone>)>,
 }
 
-/// Rolls up what there is, in steps of at most `batch` rows, until the moment `until`; at least one
+/// Rolls up what there is, in steps of at most `batch` rows, until half of the time is over; at least one
 /// step. All of it is one transaction, the caller's.
-pub fn roll_up(batch: u32, until: Micros) -> Result<Counts> {
+pub fn roll_up(batch: u32, horizon: &Horizon) -> Result<Counts> {
     let owner = AsOwner::enter_by_index()?;
     let mut counts = Counts::default();
     if LOCK.write(&owner, &[], |_| Ok(()))?.is_empty() {
         counts.busy = true;
         return Ok(counts);
     }
-    let now = clock::now();
+    let limit = i64::from(batch);
     loop {
-        let arguments = [bind(i64::from(batch)), bind(timestamptz(now))];
+        let arguments = [bind(limit), bind(timestamptz(horizon.seen))];
         let rows: i64 = STEP
             .write(&owner, &arguments, |row| row.required::<i64>(1))?
             .into_iter()
             .sum();
         counts.rows += rows.unsigned_abs();
-        if rows < i64::from(batch) {
+        if rows < limit {
             break;
         }
-        if clock::now() >= until {
+        if horizon.is_half_over() {
             counts.more = true;
             break;
         }
         pgrx::pg_sys::check_for_interrupts!();
     }
-    FORGET_SECONDS.execute(&owner, &[bind(timestamptz(now))])?;
-    if forget_deleted(&owner, batch, until)? {
-        counts.more = true;
+    counts.more |= forget(&owner, batch, horizon)?;
+    let waiting = WAITING.write(&owner, &[bind(MAX_WAITING)], |row| row.required::<i64>(1))?;
+    counts.waiting = waiting.into_iter().sum();
+    if counts.waiting > 0 && !counts.more {
+        let holder = HOLDER.write(&owner, &[], |row| Ok((row.required(1)?, row.get(2)?)))?;
+        counts.held_by = holder.into_iter().next();
     }
     Ok(counts)
 }
 
-/// Deletes what was counted of deleted environments and definitions; whether some of it is left.
-fn forget_deleted(owner: &AsOwner, batch: u32, until: Micros) -> Result<bool> {
-    for statement in [&FORGET_USERS, &FORGET_COUNTS] {
-        while statement.execute(owner, &[bind(i64::from(batch))])? >= u64::from(batch) {
-            if clock::now() >= until {
+/// Deletes what is not asked for any more; whether some of it is left.
+fn forget(owner: &AsOwner, batch: u32, horizon: &Horizon) -> Result<bool> {
+    let limit = || bind(i64::from(batch));
+    let statements: [(&Statement, &[DatumWithOid<'_>]); 3] = [
+        (&FORGET_SECONDS, &[limit(), bind(timestamptz(horizon.seen))]),
+        (&FORGET_USERS, &[limit()]),
+        (&FORGET_COUNTS, &[limit()]),
+    ];
+    for (statement, arguments) in statements {
+        while statement.execute(owner, arguments)? >= u64::from(batch) {
+            if horizon.is_half_over() {
                 return Ok(true);
             }
             pgrx::pg_sys::check_for_interrupts!();

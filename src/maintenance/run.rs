@@ -6,34 +6,31 @@
 use serde_json::{Value, json};
 
 use crate::error::{Code, Error, Result};
-use crate::guc;
-use crate::maintenance::horizon::{Horizon, RUN_FOR};
+use crate::maintenance::horizon::Horizon;
 use crate::maintenance::purge::{self, Purged};
-use crate::maintenance::purge_activity::{self, PurgedActivity};
-use crate::maintenance::rollup::{self, Counts};
-use crate::pg::clock;
+use crate::maintenance::referenced::Deleter;
+use crate::maintenance::{purge_activity, rollup};
+use crate::pg::clock::{self, Micros, timestamptz};
+use crate::pg::datum::json::JsonText;
 use crate::pg::roles::AsOwner;
-use crate::pg::statements::Statement;
+use crate::pg::statements::{Statement, bind};
 use crate::pg::transaction::subtransaction::unless_busy;
 use crate::service::required;
 
 /// Most rows of a batch.
 const MAX_BATCH: u32 = 100_000;
 
-#[derive(Default)]
-struct Done {
-    rollup: Counts,
-    sessions: u64,
-    users: u64,
-    keys: u64,
-    api_keys: u64,
-    activity: PurgedActivity,
-    more: bool,
-}
-
 /// Creates write it; a deletion of an environment keeps everybody out.
 static JOIN_CREATES: Statement =
     Statement::new("LOCK TABLE dialstack.session_users IN ROW EXCLUSIVE MODE");
+
+static LAST: Statement = Statement::new("SELECT ran_at, done FROM dialstack.rollup_state");
+
+/// Only the run that has the row locked, for its rollups, notes itself.
+static NOTE: Statement = Statement::new(
+    "UPDATE dialstack.rollup_state \
+            SET ran_at = $1, took = clock_timestamp() - $1, done = $2",
+);
 
 /// Does what there is to do, `batch` rows at a time, and says what it did.
 ///
@@ -50,56 +47,78 @@ pub fn maintain(batch: Option<i32>) -> Result<Value> {
         )
         .hint("A batch is how many rows are deleted by one statement; 1000 is good.")
     })?;
-    let done = run(rows)?;
-    Ok(json!({
-        "activity_rolled_up": done.rollup.rows,
-        "rollup_busy": done.rollup.busy,
-        "sessions_purged": done.sessions,
-        "users_purged": done.users,
-        "keys_purged": done.keys,
-        "api_keys_purged": done.api_keys,
-        "activity_months": done.activity.months,
-        "activity_skipped": done.activity.skipped,
-        "activity_purged": done.activity.rows,
-        "more": done.more,
-    }))
+    let owner = AsOwner::enter()?;
+    let last = LAST.read(&owner, &[], |row| {
+        Ok((clock::micros(row.required(1)?), row.get::<JsonText>(2)?))
+    })?;
+    let (ran_at, before) = last.into_iter().next().unwrap_or((Micros::MIN, None));
+    let horizon = Horizon::new(ran_at);
+    // Sessions that can't be deleted are looked at once a day: the answer is about the whole day.
+    let is_today = clock::utc_date(ran_at) == clock::utc_date(horizon.now);
+    let before = before
+        .filter(|_| is_today)
+        .and_then(|done| done.parse().ok());
+    let done = run(&owner, rows, &horizon, before.unwrap_or_default())?;
+    if done["rollup_busy"] == false {
+        let arguments = [bind(timestamptz(horizon.now)), bind(JsonText::of(&done))];
+        NOTE.execute(&owner, &arguments)?;
+    }
+    Ok(done)
 }
 
-fn run(batch: u32) -> Result<Done> {
-    let owner = AsOwner::enter()?;
-    let now = clock::now();
+/// Does it. `before` is what the run before has answered on the same day.
+fn run(owner: &AsOwner, batch: u32, horizon: &Horizon, before: Value) -> Result<Value> {
     // First, because activity stays until it is counted.
-    let mut done = Done {
-        rollup: rollup::roll_up(batch, now.saturating_add(RUN_FOR))?,
-        ..Done::default()
-    };
-    done.more = done.rollup.more;
-    let horizon = Horizon {
-        now,
-        sessions_before: now.saturating_sub(guc::session_retention_micros()),
-    };
+    let rollup = rollup::roll_up(batch, horizon)?;
+    let mut deleter = Deleter::new(owner, horizon, batch as usize)?;
     // Each step is a subtransaction, so that one that meets a lock undoes only itself.
-    let purged = unless_busy(&owner, || {
-        JOIN_CREATES.execute(&owner, &[])?;
-        let sessions = purge::sessions(&owner, &horizon, batch)?;
-        let users = purge::users(&owner, &horizon, batch)?;
-        Ok((sessions, users))
-    })?;
+    let joined = unless_busy(owner, || JOIN_CREATES.execute(owner, &[]))?.is_some();
     let busy = || Purged {
         rows: 0,
         more: true,
     };
-    let (sessions, users) = purged.unwrap_or_else(|| (busy(), busy()));
-    done.sessions = sessions.rows;
-    done.users = users.rows;
-    done.more |= sessions.more || users.more;
-    let keys = unless_busy(&owner, || {
-        let keys = purge::keys(&owner, &horizon, sessions.rows > 0 && !sessions.more)?;
-        Ok((keys, purge::api_keys(&owner, &horizon)?))
-    })?;
-    done.more |= keys.is_none();
-    (done.keys, done.api_keys) = keys.unwrap_or_default();
-    done.activity = purge_activity::activity(&owner, &horizon, batch)?;
-    done.more |= done.activity.more;
-    Ok(done)
+    let (mut sessions, mut users) = (busy(), busy());
+    if joined {
+        sessions = purge::sessions(&mut deleter)?;
+    }
+    let sessions_kept = before["sessions_kept"].as_u64().unwrap_or(0) + deleter.kept;
+    deleter.kept = 0;
+    if joined {
+        users = purge::users(&mut deleter)?;
+    }
+    // A key that retired goes once no session is left that needs it, which only a purge can change.
+    let freed = sessions.rows > 0 && !sessions.more && horizon.has_seconds();
+    let keys = purge::keys(&mut deleter, freed)?;
+    let api_keys = purge::api_keys(&mut deleter)?;
+    let activity = purge_activity::activity(owner, horizon, batch)?;
+    let mut kept_for = deleter.kept_for;
+    if sessions_kept > 0 {
+        let known = before["kept_for"].as_array().into_iter().flatten();
+        kept_for.extend(known.filter_map(|table| table.as_str().map(str::to_owned)));
+    }
+    let more = rollup.more
+        || sessions.more
+        || users.more
+        || deleter.more
+        || keys.is_none()
+        || activity.more;
+    let (held_by, held_since) = rollup.held_by.unzip();
+    Ok(json!({
+        "activity_rolled_up": rollup.rows,
+        "rollup_busy": rollup.busy,
+        "activity_waiting": rollup.waiting,
+        "held_by": held_by,
+        "held_since": held_since.flatten(),
+        "sessions_purged": sessions.rows,
+        "sessions_kept": sessions_kept,
+        "users_purged": users.rows,
+        "keys_purged": keys.unwrap_or(0),
+        "api_keys_purged": api_keys,
+        "other_rows_kept": deleter.kept,
+        "kept_for": kept_for,
+        "activity_months": activity.months,
+        "activity_skipped": activity.skipped,
+        "activity_purged": activity.rows,
+        "more": more,
+    }))
 }

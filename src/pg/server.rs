@@ -54,6 +54,25 @@ pub fn ensure_memory(bytes: usize) {
     unsafe { pg_sys::pfree(pg_sys::palloc(bytes)) }
 }
 
+/// The number of `STATEMENT_TIMEOUT` among the server's timers.
+const STATEMENT_TIMEOUT: c_int = 3;
+
+/// The timers that cancel a statement; from PostgreSQL 17 on `TRANSACTION_TIMEOUT` too.
+#[cfg(any(feature = "pg15", feature = "pg16"))]
+const TIMEOUTS: [c_int; 1] = [STATEMENT_TIMEOUT];
+#[cfg(not(any(feature = "pg15", feature = "pg16")))]
+const TIMEOUTS: [c_int; 2] = [STATEMENT_TIMEOUT, 8];
+
+/// When the running statement, or its transaction, is going to be cancelled because it takes too long; `None` if it
+/// never is.
+pub fn cancelled_at() -> Option<pg_sys::TimestampTz> {
+    let running = TIMEOUTS.into_iter().filter_map(|timeout| {
+        // SAFETY: reads the state of one of the server's own timers, which every backend has.
+        unsafe { raw::get_timeout_active(timeout).then(|| raw::get_timeout_finish_time(timeout)) }
+    });
+    running.min()
+}
+
 /// The object ids of a relation and of all that inherits from it, each of the latter locked.
 ///
 /// # Safety
@@ -76,9 +95,6 @@ pub unsafe fn has_superclass(relation: pg_sys::Oid) -> bool {
     // SAFETY: by this function's own contract; an error passes the boundary as a panic.
     unsafe { pg_guard_ffi_boundary(|| raw::has_superclass(relation)) }
 }
-
-/// The number of `STATEMENT_TIMEOUT`.
-const STATEMENT_TIMEOUT: c_int = 3;
 
 /// Lets the statement timeout cancel the current statement when `choose` says (`None`: never), which is
 /// given when it does so now. Returns that.

@@ -38,9 +38,14 @@ impl Setting {
         }
     }
 
-    /// A lock is waited for only for a moment: behind who waits for a table others queue up.
+    /// A lock is waited for only for a moment: behind a call that waits for a table others queue up.
     pub fn short_lock_timeout() -> Self {
         Setting::set(c"lock_timeout", c"200ms")
+    }
+
+    /// A lock is waited for longer than the server's own cleaning takes to give way (`deadlock_timeout`, 1 s).
+    pub fn long_lock_timeout() -> Self {
+        Setting::set(c"lock_timeout", c"2s")
     }
 
     /// Statements are not compiled. What users are called is kept out of the statistics, so the planner

@@ -126,7 +126,7 @@ pub fn count(
         deadline.end();
         Ok(Ok(counted))
     };
-    recovering(owner, work, |code| match code {
+    recovering(owner, work, |code, _| match code {
         // The transaction is lost, or the caller cancelled it.
         PgSqlErrorCode::ERRCODE_T_R_SERIALIZATION_FAILURE => None,
         PgSqlErrorCode::ERRCODE_QUERY_CANCELED => {

@@ -42,6 +42,7 @@ const VIEWS: &[(Level, &[&str])] = &[(
         "signing_key_status",
         "refresh_reuse",
         "api_key_usage",
+        "stat_maintenance",
     ],
 )];
 

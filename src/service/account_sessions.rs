@@ -14,6 +14,7 @@ use crate::service::keys::key_ring;
 use crate::session::{Span, check_components, check_identifier, resolve_components};
 use crate::tables::activity::Origin;
 use crate::tables::scopes;
+use crate::tables::session_users;
 use crate::tables::sessions::create::{self as stored, Kind, NewSession};
 use crate::token::{KeyError, OpaqueFamily, Purpose, opaque};
 
@@ -46,6 +47,10 @@ pub struct Request<'a> {
     pub env: Option<&'a str>,
     /// How long it lives: more than nothing, at most [`MAX_LIFE`].
     pub expires_in: &'a Interval,
+    /// For whom it is: 1 to 255 characters.
+    pub identifier: Option<&'a str>,
+    /// Where the request came from.
+    pub origin: Origin<'a>,
 }
 
 /// An account session that was created.
@@ -64,9 +69,14 @@ pub struct AccountSession {
 /// `CREATE_FAILED` for arguments that are not valid, and where no component would be enabled;
 /// `SCOPE_NOT_FOUND` for an unknown component; those of [`caller::Caller::env`]; `JWT_NOT_AVAILABLE`.
 pub fn create(request: Request<'_>) -> Result<AccountSession> {
+    // Deleting an environment keeps creates out by this lock: what is found now stays until this transaction ends.
+    session_users::lock_table()?;
     let caller = caller::caller()?;
     caller.full()?;
     check_identifier("account", request.account).coded(CODE)?;
+    if let Some(identifier) = request.identifier {
+        check_identifier("identifier", identifier).coded(CODE)?;
+    }
     let env = caller.env(request.product, request.env, CODE)?;
     let now = clock::now();
     let expires_at = expiry(request.expires_in, now)?;
@@ -98,6 +108,7 @@ pub fn create(request: Request<'_>) -> Result<AccountSession> {
             session_id,
             kind: Kind::Account {
                 scopes: enabled.map(|(name, _)| name.clone()).collect(),
+                identifier: request.identifier,
             },
             env_id: env.env_id,
             subject: request.account,
@@ -105,7 +116,10 @@ pub fn create(request: Request<'_>) -> Result<AccountSession> {
             token_expires_at: expires_at,
             expires_at,
             key_number: number.cast_signed(),
-            origin: Origin::of_key(caller.api_key_id()),
+            origin: Origin {
+                api_key_id: caller.api_key_id(),
+                ..request.origin
+            },
         },
     )?;
     let components: Map<_, _> = components

@@ -87,21 +87,27 @@ pub fn caller() -> Result<Caller> {
         .hint("Present a key with SET LOCAL dialstack_sessions.api_key, or let an administrator call dialstack.grant_access()."))
 }
 
+/// A caller whose role has level `server`, held to the API key that it presents, if any.
+///
+/// # Errors
+/// `API_KEY_INVALID`; `PERMISSION_DENIED` for a publishable key.
+pub fn narrowed() -> Result<Caller> {
+    let caller = presented_key()?.map_or(Caller::Server, Caller::Key);
+    caller.full()?;
+    Ok(caller)
+}
+
 /// Holds the caller to the API key that it presents, if any, where its role alone would allow more.
 /// Returns the key's id.
 ///
 /// # Errors
 /// `API_KEY_INVALID`; `PERMISSION_DENIED` for a publishable key, or one of another environment.
 pub fn narrow(env_id: i32) -> Result<Option<Uuid>> {
-    match presented_key()? {
-        None => Ok(None),
-        Some(key) if key.env.env_id != env_id => Err(other_env()),
-        Some(key) => {
-            let api_key_id = key.api_key_id;
-            Caller::Key(key).full()?;
-            Ok(Some(api_key_id))
-        }
+    let caller = narrowed()?;
+    if caller.key().is_some_and(|key| key.env.env_id != env_id) {
+        return Err(other_env());
     }
+    Ok(caller.api_key_id())
 }
 
 /// Environments of one product.
@@ -134,14 +140,9 @@ pub fn envs(product: &str, env: Option<&str>) -> Result<Envs> {
         return Ok(Envs::one(&env));
     }
     configuration::product_id(product)?;
-    match presented_key()? {
+    match narrowed()?.key() {
         None => envs_of(product),
-        Some(key) if key.env.product != product => Err(other_env()),
-        Some(key) => {
-            let envs = Envs::one(&key.env);
-            Caller::Key(key).full()?;
-            Ok(envs)
-        }
+        Some(key) => Ok(Envs::one(key.env_if(Some(product), None)?.as_ref())),
     }
 }
 
@@ -167,7 +168,29 @@ fn other_env() -> Error {
     .hint("Leave product and env out, or present the key that is for them.")
 }
 
+impl PresentedKey {
+    /// Its environment.
+    ///
+    /// # Errors
+    /// `PERMISSION_DENIED` where another one is named.
+    fn env_if(&self, product: Option<&str>, env: Option<&str>) -> Result<Rc<Env>> {
+        if self.env.is(product, env) {
+            Ok(self.env.clone())
+        } else {
+            Err(other_env())
+        }
+    }
+}
+
 impl Caller {
+    /// The API key, if the caller presents one.
+    pub fn key(&self) -> Option<&PresentedKey> {
+        match self {
+            Caller::Key(key) => Some(key),
+            Caller::Server => None,
+        }
+    }
+
     /// Refuses publishable keys.
     pub fn full(&self) -> Result<()> {
         match self {
@@ -193,10 +216,7 @@ impl Caller {
 
     /// The id of the API key, if the caller has one.
     pub fn api_key_id(&self) -> Option<Uuid> {
-        match self {
-            Caller::Key(key) => Some(key.api_key_id),
-            Caller::Server => None,
-        }
+        self.key().map(|key| key.api_key_id)
     }
 
     /// The environment meant: the key's own, or the one named; without names the only one there is.
@@ -206,17 +226,30 @@ impl Caller {
     /// `ENV_NOT_FOUND`; `code` where several are meant.
     pub fn env(&self, product: Option<&str>, env: Option<&str>, code: Code) -> Result<Rc<Env>> {
         match self {
-            Caller::Key(key) => {
-                let same = product.is_none_or(|product| product == key.env.product)
-                    && env.is_none_or(|env| env == key.env.env);
-                if same {
-                    Ok(key.env.clone())
-                } else {
-                    Err(other_env())
-                }
-            }
+            Caller::Key(key) => key.env_if(product, env),
             Caller::Server => only_env(product, env, code),
         }
+    }
+
+    /// The environment of what is named by its id: `None` unless it has the names that are given, and is the key's.
+    ///
+    /// # Errors
+    /// `PERMISSION_DENIED` where another environment than the key's is named; `PRODUCT_NOT_FOUND`, `ENV_NOT_FOUND`.
+    pub fn env_of(
+        &self,
+        env_id: i32,
+        product: Option<&str>,
+        env: Option<&str>,
+    ) -> Result<Option<Rc<Env>>> {
+        match (self.key(), product, env) {
+            (Some(key), ..) => drop(key.env_if(product, env)?),
+            (None, Some(product), Some(env)) => drop(configuration::env(product, env)?),
+            (None, Some(product), None) => drop(configuration::product_id(product)?),
+            (None, None, _) => {}
+        }
+        let is_keys = self.key().is_none_or(|key| key.env.env_id == env_id);
+        let found = configuration::env_by_id(env_id)?;
+        Ok(found.filter(|found| is_keys && found.is(product, env)))
     }
 }
 

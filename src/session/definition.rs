@@ -3,7 +3,7 @@
 mod fields;
 
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::period::{Period, Span};
 use super::problem::Problem;
@@ -17,6 +17,8 @@ pub const MAX_DEFINITION_NAME: usize = 200;
 pub const MAX_DESCRIPTION: usize = 2_000;
 /// Most sessions that a definition can allow a user.
 pub const MAX_SESSIONS: i32 = 10_000;
+/// Most paths of session data that access tokens carry in the clear.
+pub const MAX_PUBLIC_CLAIMS: usize = 32;
 /// Default of `refresh_expiry`, in days.
 pub const DEFAULT_REFRESH_DAYS: i32 = 30;
 /// Default of `reuse_interval`.
@@ -90,6 +92,8 @@ macro_rules! definition_fields {
             reuse_interval: Span,
             /// Whether each verification leaves an activity row.
             log_verify: bool,
+            /// Paths of the session data that access tokens carry in the clear, each as a selector names one.
+            public_claims: Vec<String>,
         }
     };
 }
@@ -138,6 +142,17 @@ impl Definition {
     /// ISO 8601, which PostgreSQL reads under every `IntervalStyle`.
     pub fn to_json(&self) -> Value {
         json!(self)
+    }
+
+    /// What of the session data access tokens carry in the clear, nested as it is there.
+    pub fn public_claims(&self, data: &Value) -> Map<String, Value> {
+        let mut claims = Map::new();
+        for path in &self.public_claims {
+            if let Ok(selector) = Selector::parse_any(path) {
+                selector.copy(data, &mut claims);
+            }
+        }
+        claims
     }
 
     /// Life of an access token.

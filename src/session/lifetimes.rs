@@ -14,6 +14,8 @@ pub struct Bounds {
     pub token: i64,
     /// When the refresh token's own time is over.
     pub refresh: i64,
+    /// Whether that was asked for of this very session: then no token lives longer.
+    pub of_session: bool,
     /// The end that the session has already; none for a new one.
     pub so_far: Option<i64>,
     /// `idle_timeout` from now.
@@ -35,7 +37,10 @@ impl Bounds {
     /// A token that was asked to live longer than the refresh token takes its session along, and a session
     /// that was extended stays so; but neither goes beyond `idle` and `max`.
     pub fn lifetimes(&self) -> Lifetimes {
-        let mut session = self.refresh.max(self.token);
+        let mut session = self.refresh;
+        if !self.of_session {
+            session = session.max(self.token);
+        }
         session = session.max(self.so_far.unwrap_or(session));
         for cap in [self.idle, self.max].into_iter().flatten() {
             session = session.min(cap);
@@ -55,6 +60,7 @@ mod tests {
     const BOUNDS: Bounds = Bounds {
         token: 900 * SECOND,
         refresh: 3600 * SECOND,
+        of_session: false,
         so_far: None,
         idle: None,
         max: None,
@@ -76,6 +82,17 @@ mod tests {
     fn a_token_that_lives_longer_takes_its_session_along() {
         let token = 7200 * SECOND;
         assert_eq!(ends(Bounds { token, ..BOUNDS }), (7200, 7200));
+    }
+
+    #[test]
+    fn a_token_does_not_outlive_a_session_whose_end_was_asked_for() {
+        let token = 7200 * SECOND;
+        let bounds = Bounds {
+            token,
+            of_session: true,
+            ..BOUNDS
+        };
+        assert_eq!(ends(bounds), (3600, 3600));
     }
 
     #[test]

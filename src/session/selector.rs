@@ -3,7 +3,7 @@
 use std::fmt;
 
 use serde::{Serialize, Serializer};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::name::check_identifier;
 use super::problem::{Problem, shown};
@@ -84,14 +84,8 @@ impl Selector {
     /// # Errors
     /// Names the path, never a value.
     pub fn select(&self, data: &Value) -> Result<String, Problem> {
-        let mut at = data;
-        for key in &self.path {
-            // `get` of anything but an object is None too.
-            at = at
-                .as_object()
-                .and_then(|fields| fields.get(key))
-                .ok_or_else(|| self.problem("selects nothing in the session data"))?;
-        }
+        let at = self.find(data);
+        let at = at.ok_or_else(|| self.problem("selects nothing in the session data"))?;
         let identifier = match at {
             Value::String(text) => text.clone(),
             Value::Bool(flag) => flag.to_string(),
@@ -107,6 +101,30 @@ impl Selector {
         };
         check_identifier("identifier", &identifier).map_err(|p| p.with_detail(self.place()))?;
         Ok(identifier)
+    }
+
+    fn find<'a>(&self, data: &'a Value) -> Option<&'a Value> {
+        let mut keys = self.path.iter();
+        // `get` of anything but an object is None too.
+        keys.try_fold(data, |at, key| at.as_object()?.get(key))
+    }
+
+    /// Copies what it selects in `data`, if that is there, to the same place in `to`.
+    pub fn copy(&self, data: &Value, to: &mut Map<String, Value>) {
+        let (Some((last, outer)), Some(found)) = (self.path.split_last(), self.find(data)) else {
+            return;
+        };
+        let mut place = to;
+        for key in outer {
+            let field = place
+                .entry(key)
+                .or_insert_with(|| Value::Object(Map::new()));
+            match field {
+                Value::Object(fields) => place = fields,
+                _ => return,
+            }
+        }
+        place.insert(last.clone(), found.clone());
     }
 
     fn problem(&self, what: &str) -> Problem {
@@ -142,6 +160,26 @@ mod tests {
 
     fn stored(text: &str) -> Selector {
         Selector::parse_stored(text).unwrap()
+    }
+
+    #[test]
+    fn what_is_copied_stays_where_it_is_in_the_data() {
+        let data = json!({"role": "admin", "plan": {"name": "pro", "seats": 5}, "secret": 1});
+        let copied = |paths: &[&str]| {
+            let mut to = Map::new();
+            for path in paths {
+                Selector::parse_any(path).unwrap().copy(&data, &mut to);
+            }
+            Value::Object(to)
+        };
+        assert_eq!(copied(&["role"]), json!({"role": "admin"}));
+        assert_eq!(
+            copied(&["plan.name", "role", "nothing", "role.inner"]),
+            json!({"plan": {"name": "pro"}, "role": "admin"})
+        );
+        for paths in [["plan", "plan.name"], ["plan.name", "plan"]] {
+            assert_eq!(copied(&paths), json!({"plan": {"name": "pro", "seats": 5}}));
+        }
     }
 
     #[test]

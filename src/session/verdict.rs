@@ -12,6 +12,8 @@ text_enum! {
     /// Why a token is refused, as the column `reason` says it. The order is the order in which they
     /// are checked.
     pub enum Reason {
+        /// No token was given: NULL or an empty text.
+        Missing = "missing",
         /// Malformed, forged, of an unknown key or session: indistinguishable on purpose.
         Invalid = "invalid",
         /// Of another product, environment or tag than was asked for.
@@ -62,8 +64,8 @@ pub struct Expected<'a> {
 /// Judges the session of an authentic token at the time `now` (µs).
 ///
 /// # Errors
-/// The first reason in the order of [`Reason`]; never [`Reason::Invalid`], which is for a token
-/// that names no session.
+/// The first reason in the order of [`Reason`]; never [`Reason::Missing`] or [`Reason::Invalid`], which are for
+/// what names no session.
 pub fn judge(facts: &Facts<'_>, expected: &Expected<'_>, now: i64) -> Result<(), Reason> {
     let belongs = [
         (expected.product, facts.product),
@@ -244,11 +246,20 @@ mod tests {
     #[test]
     fn reasons_are_ordered_and_named() {
         use Reason::*;
-        let all = [Invalid, Mismatch, Revoked, Reused, Expired, ScopeDisabled];
+        let all = [
+            Missing,
+            Invalid,
+            Mismatch,
+            Revoked,
+            Reused,
+            Expired,
+            ScopeDisabled,
+        ];
         assert!(all.is_sorted());
         assert_eq!(
             all.map(Reason::as_str),
             [
+                "missing",
                 "invalid",
                 "mismatch",
                 "revoked",

@@ -35,6 +35,7 @@ table! {
         on_limit: Text,
         reuse_interval: Span,
         log_verify: Bool,
+        public_claims: Texts,
         created_at: Timestamptz,
         updated_at: Timestamptz,
     }
@@ -90,6 +91,7 @@ column! {
     Option<Span>: Option<Interval>, get, |interval| Ok(interval.as_ref().map(clock::span));
     OnLimit: String, required, |on_limit| OnLimit::read(&on_limit);
     bool: bool, required, Ok;
+    Vec<String>: Vec<String>, required, Ok;
 }
 
 macro_rules! declare {
@@ -156,6 +158,18 @@ pub fn by_id(definition_id: i32) -> Result<Option<(i32, Stored)>> {
 pub fn by_tag(product_id: &ProductId, tag: &str) -> Result<Option<(i32, Stored)>> {
     let product_id = Uuid::from_bytes(*product_id);
     scan::first_by(&BY_TAG, (&product_id, tag), scanned)
+}
+
+/// The numbers of a product's definitions, in their latest committed state. Reads all definitions.
+pub fn ids(product_id: &ProductId) -> Result<Vec<i32>> {
+    let mut ids = Vec::new();
+    scan::each(|row: &Row<'_, Definitions>| {
+        let is_its = row.get(Definitions::product_id)?.as_bytes() == product_id;
+        ids.extend(is_its.then_some(row.get(Definitions::definition_id)?));
+        Ok(true)
+    })?;
+    ids.sort_unstable();
+    Ok(ids)
 }
 
 /// A stored definition as administrators see it.

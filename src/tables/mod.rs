@@ -10,6 +10,7 @@ pub mod revocations;
 pub mod scopes;
 pub mod session_users;
 pub mod sessions;
+pub mod signing_algorithm;
 pub mod signing_keys;
 
 use crate::pg::relcache::Declared;

@@ -11,7 +11,8 @@ macro_rules! revocation {
         revocation!(
             "sessions",
             "definition_id, CASE WHEN definition_id IS NULL THEN 'account' ELSE 'user' END AS kind, \
-             subject, ip, user_agent",
+             coalesce(identifier, subject) AS subject, \
+             CASE WHEN definition_id IS NULL THEN subject END AS account, ip, user_agent",
             $condition
         )
     };
@@ -19,7 +20,7 @@ macro_rules! revocation {
         revocation!(
             "client_sessions",
             "NULL::integer AS definition_id, 'client' AS kind, NULL::text AS subject, \
-             NULL::inet AS ip, NULL::text AS user_agent",
+             NULL::text AS account, NULL::inet AS ip, NULL::text AS user_agent",
             $condition
         )
     };
@@ -37,10 +38,10 @@ macro_rules! revocation {
                  logged AS ( \
                      INSERT INTO dialstack.activity \
                          (at, month, session_id, api_key_id, env_id, definition_id, kind, \
-                          operation, status, reason, subject, ip, user_agent, latency_us, \
+                          operation, status, reason, subject, account, ip, user_agent, latency_us, \
                           session_created_at, expires_before) \
                      SELECT $1, extract(month FROM $1 AT TIME ZONE 'UTC'), session_id, $9, env_id, \
-                            definition_id, kind, $4, $5, $2, subject, coalesce($6, ip), \
+                            definition_id, kind, $4, $5, $2, subject, account, coalesce($6, ip), \
                             coalesce($7, user_agent), $8, created_at, expires_at \
                        FROM revoked) \
                  SELECT count(*), ARRAY(SELECT session_id FROM revoked LIMIT $10) FROM revoked"

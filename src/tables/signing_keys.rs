@@ -1,13 +1,11 @@
 //! The table `signing_keys`: the key ring, each key wrapped by the root key.
 
-use pgrx::datum::TimestampWithTimeZone;
-
 use crate::error::Result;
 use crate::pg::clock::{Micros, timestamptz};
 use crate::pg::datum::json::JsonText;
 use crate::pg::roles::AsOwner;
 use crate::pg::scan;
-use crate::pg::statements::{Columns, Statement, bind};
+use crate::pg::statements::{Statement, bind};
 use crate::pg::table::{table, unreadable};
 use crate::token::{Algorithm, KeyState, Purpose};
 
@@ -22,13 +20,14 @@ table! {
         wrapped: Bytea,
         public_jwk: Jsonb null,
         created_at: Timestamptz,
+        active_at: Timestamptz,
         retired_at: Timestamptz null,
         revoked_at: Timestamptz null,
     }
 }
 
-/// A key as the ring needs it.
-pub struct WrappedKey {
+/// A key as its row has it.
+pub struct Key {
     /// Key id.
     pub kid: String,
     /// Its number in opaque tokens and sealed data, from 1.
@@ -41,14 +40,24 @@ pub struct WrappedKey {
     pub state: KeyState,
     /// The key, encrypted with the root key.
     pub wrapped: Vec<u8>,
+    /// The public part of an asymmetric key.
+    pub public_jwk: Option<JsonText>,
+    /// When it was made.
+    pub created_at: Micros,
+    /// From when on it makes tokens.
+    pub active_at: Micros,
+    /// When a newer key took over.
+    pub retired_at: Option<Micros>,
+    /// When it was revoked.
+    pub revoked_at: Option<Micros>,
 }
 
 /// All keys, in their latest committed state or as this transaction has changed them.
-pub fn all() -> Result<Vec<WrappedKey>> {
+pub fn all() -> Result<Vec<Key>> {
     let mut keys = Vec::new();
     scan::each(|row| {
         let alg = row.get(SigningKeys::alg)?;
-        keys.push(WrappedKey {
+        keys.push(Key {
             kid: row.get(SigningKeys::kid)?,
             number: row.get(SigningKeys::key_number)?.unsigned_abs(),
             purpose: Purpose::parse(&row.get(SigningKeys::purpose)?)
@@ -57,43 +66,15 @@ pub fn all() -> Result<Vec<WrappedKey>> {
             state: KeyState::parse(&row.get(SigningKeys::state)?)
                 .ok_or_else(|| unreadable(SigningKeys::state))?,
             wrapped: row.get(SigningKeys::wrapped)?,
+            public_jwk: row.get(SigningKeys::public_jwk)?,
+            created_at: row.get(SigningKeys::created_at)?,
+            active_at: row.get(SigningKeys::active_at)?,
+            retired_at: row.get(SigningKeys::retired_at)?,
+            revoked_at: row.get(SigningKeys::revoked_at)?,
         });
         Ok(true)
     })?;
     Ok(keys)
-}
-
-/// A key as administrators see it.
-pub struct KeyRow {
-    /// Key id.
-    pub kid: String,
-    /// Its number in opaque tokens and sealed data.
-    pub key_number: i32,
-    /// `jwt`, `seal` or `token`.
-    pub purpose: String,
-    /// Signature algorithm of a `jwt` key.
-    pub alg: Option<String>,
-    /// `active`, `retired` or `revoked`.
-    pub state: String,
-    /// When it was made.
-    pub created_at: TimestampWithTimeZone,
-    /// When a newer key took over.
-    pub retired_at: Option<TimestampWithTimeZone>,
-    /// When it was revoked.
-    pub revoked_at: Option<TimestampWithTimeZone>,
-}
-
-fn key_row(row: &Columns<'_, '_>) -> Result<KeyRow> {
-    Ok(KeyRow {
-        kid: row.required(1)?,
-        key_number: row.required(2)?,
-        purpose: row.required(3)?,
-        alg: row.get(4)?,
-        state: row.required(5)?,
-        created_at: row.required(6)?,
-        retired_at: row.get(7)?,
-        revoked_at: row.get(8)?,
-    })
 }
 
 /// One change of the ring at a time; readers go on. Not by a lock of its own table: VACUUM and REINDEX CONCURRENTLY,
@@ -105,35 +86,21 @@ static LOCK: Statement =
 static LOCK_TABLE: Statement =
     Statement::new("LOCK TABLE dialstack.signing_keys IN ROW EXCLUSIVE MODE");
 
+/// Also those that were pending and have taken over since.
 static RETIRE: Statement = Statement::new(
     "UPDATE dialstack.signing_keys SET state = 'retired', retired_at = $2 \
-          WHERE purpose = $1 AND state = 'active' RETURNING alg",
+          WHERE purpose = $1 AND (state = 'active' OR state = 'pending' AND active_at <= $2)",
 );
 
 static INSERT: Statement = Statement::new(
     "INSERT INTO dialstack.signing_keys \
-              (kid, key_number, purpose, alg, state, wrapped, public_jwk, created_at) \
-          VALUES ($1, $7, $2, $3, 'active', $4, $5, $6) \
-          RETURNING kid, key_number, purpose, alg, state, created_at, retired_at, revoked_at",
+              (kid, key_number, purpose, alg, state, wrapped, public_jwk, created_at, active_at) \
+          VALUES ($1, $7, $2, $3, CASE WHEN $8 > $6 THEN 'pending' ELSE 'active' END, $4, $5, $6, $8)",
 );
 
 static REVOKE: Statement = Statement::new(
     "UPDATE dialstack.signing_keys \
-             SET state = 'revoked', revoked_at = coalesce(revoked_at, $2) WHERE kid = $1 \
-          RETURNING kid, key_number, purpose, alg, state, created_at, retired_at, revoked_at",
-);
-
-static STATE: Statement =
-    Statement::new("SELECT purpose, state FROM dialstack.signing_keys WHERE kid = $1");
-
-static LIST: Statement = Statement::new(
-    "SELECT kid, key_number, purpose, alg, state, created_at, retired_at, revoked_at \
-            FROM dialstack.signing_keys ORDER BY key_number",
-);
-
-static PUBLIC: Statement = Statement::new(
-    "SELECT public_jwk FROM dialstack.signing_keys \
-           WHERE state <> 'revoked' AND public_jwk IS NOT NULL ORDER BY key_number DESC",
+             SET state = 'revoked', revoked_at = coalesce(revoked_at, $2) WHERE kid = $1",
 );
 
 static REWRAP: Statement =
@@ -147,11 +114,10 @@ pub fn lock(owner: &AsOwner) -> Result<()> {
     LOCK_TABLE.execute(owner, &[]).map(|_| ())
 }
 
-/// Retires the active key of a purpose. Returns its algorithm, if it has one.
-pub fn retire(owner: &AsOwner, purpose: Purpose, now: Micros) -> Result<Option<String>> {
+/// Retires the active key of a purpose.
+pub fn retire(owner: &AsOwner, purpose: Purpose, now: Micros) -> Result<()> {
     let arguments = [bind(purpose.as_str()), bind(timestamptz(now))];
-    let retired = RETIRE.write(owner, &arguments, |row| row.get::<String>(1))?;
-    Ok(retired.into_iter().flatten().next())
+    RETIRE.execute(owner, &arguments).map(|_| ())
 }
 
 /// A key about to be stored.
@@ -170,10 +136,12 @@ pub struct NewKey<'a> {
     pub public_jwk: Option<JsonText>,
     /// When it is made.
     pub now: Micros,
+    /// From when on it makes tokens; until then it is pending.
+    pub active_at: Micros,
 }
 
-/// Stores a key, active.
-pub fn insert(owner: &AsOwner, key: NewKey<'_>) -> Result<Option<KeyRow>> {
+/// Stores a key.
+pub fn insert(owner: &AsOwner, key: NewKey<'_>) -> Result<()> {
     let arguments = [
         bind(key.kid),
         bind(key.purpose.as_str()),
@@ -182,32 +150,15 @@ pub fn insert(owner: &AsOwner, key: NewKey<'_>) -> Result<Option<KeyRow>> {
         bind(key.public_jwk),
         bind(timestamptz(key.now)),
         bind(key.number),
+        bind(timestamptz(key.active_at)),
     ];
-    Ok(INSERT.write(owner, &arguments, key_row)?.into_iter().next())
-}
-
-/// Purpose and state of the key with this id.
-pub fn state(owner: &AsOwner, kid: &str) -> Result<Option<(String, String)>> {
-    let known = STATE.write(owner, &[bind(kid)], |row| {
-        Ok((row.required(1)?, row.required(2)?))
-    })?;
-    Ok(known.into_iter().next())
+    INSERT.execute(owner, &arguments).map(|_| ())
 }
 
 /// Marks a key as revoked.
-pub fn revoke(owner: &AsOwner, kid: &str, now: Micros) -> Result<Option<KeyRow>> {
-    let rows = REVOKE.write(owner, &[bind(kid), bind(timestamptz(now))], key_row)?;
-    Ok(rows.into_iter().next())
-}
-
-/// Every key, revoked ones too, oldest first.
-pub fn list() -> Result<Vec<KeyRow>> {
-    LIST.read(&AsOwner::enter()?, &[], key_row)
-}
-
-/// The public parts of the keys that are not revoked, newest first, as JSON text.
-pub fn public() -> Result<Vec<JsonText>> {
-    PUBLIC.read(&AsOwner::enter()?, &[], |row| row.required(1))
+pub fn revoke(owner: &AsOwner, kid: &str, now: Micros) -> Result<()> {
+    let arguments = [bind(kid), bind(timestamptz(now))];
+    REVOKE.execute(owner, &arguments).map(|_| ())
 }
 
 /// Replaces the wrapped form of a key; `false` if there is none with that id.

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::primitives::parse_object;
@@ -30,9 +31,11 @@ pub struct AccessClaims {
     pub expires_at: i64,
     /// Unique to the token.
     pub token_id: Uuid,
+    /// What of the session data everybody may read who sees the token.
+    pub public: Map<String, Value>,
 }
 
-/// The claims on the wire (RFC 9068, section 2.2, and `sid`, `tag`, `dat`).
+/// The claims on the wire (RFC 9068, section 2.2, and `sid`, `tag`, `dat`, `public`).
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Wire<'a> {
@@ -57,6 +60,8 @@ struct Wire<'a> {
     jti: Cow<'a, str>,
     #[serde(borrow)]
     dat: Cow<'a, str>,
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    public: Map<String, Value>,
 }
 
 /// Writes the payload. Refuses claims that [`read`] would refuse.
@@ -82,6 +87,7 @@ pub(super) fn write(
         nbf: 0,
         jti: claims.token_id.to_string().into(),
         dat: dat.into(),
+        public: claims.public.clone(),
     };
     serde_json::to_vec(&wire).map_err(|_| KeyError::Encoding)
 }
@@ -118,6 +124,7 @@ pub(super) fn read(
         product: wire.client_id.into_owned(),
         tag: wire.tag.into_owned(),
         subject: wire.sub.into_owned(),
+        public: wire.public,
     };
     if !is_name(&claims.product) {
         return Err(Rejected::Claim("client_id"));

@@ -49,12 +49,21 @@ text_enum! {
 text_enum! {
     /// Where a key is in its life.
     pub enum KeyState {
+        /// Is published, and signs later. Verifies.
+        Pending = "pending",
         /// Makes tokens and verifies them.
         Active = "active",
         /// Verifies only.
         Retired = "retired",
         /// Neither.
         Revoked = "revoked",
+    }
+}
+
+impl KeyState {
+    /// Whether it makes tokens, now or later.
+    pub fn may_sign(self) -> bool {
+        matches!(self, Self::Pending | Self::Active)
     }
 }
 

@@ -199,7 +199,7 @@ def test_a_key_that_ends_while_it_is_in_use_is_refused(admin, place, reader, kin
 
     change(admin, place, key.api_key_id)
 
-    with pytest.raises(errors.InvalidAuthorizationSpecification, match="^API_KEY_INVALID"):
+    with pytest.raises(errors.InsufficientPrivilege, match="^API_KEY_INVALID"):
         call(reader, "client_session_create", user_identifier_key="u")
 
 

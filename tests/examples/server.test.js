@@ -136,7 +136,7 @@ describe('creating a session', { timeout: 180_000 }, () => {
       const answer = await owner.post(SESSION, { accountId: 'acct_north' })
       assertRefused(answer, 500, 'internal_error')
       assert.doesNotMatch(answer.body.error, /key/i)
-      assert.match(misled.output, /^POST \/api\/dialstack\/session failed: (API_KEY_INVALID 28000|PERMISSION_DENIED 42501)$/m)
+      assert.match(misled.output, /^POST \/api\/dialstack\/session failed: (API_KEY_INVALID 42501|PERMISSION_DENIED 42501)$/m)
     })
   }
 
@@ -164,7 +164,7 @@ describe('creating a session', { timeout: 180_000 }, () => {
     try {
       await client.query("SELECT set_config('dialstack_sessions.api_key', $1, false)", [secret])
       const create = client.query("SELECT client_secret FROM dialstack.account_session_create(account => 'acct_north')")
-      await assert.rejects(create, { code: '28000', message: /^API_KEY_INVALID: / })
+      await assert.rejects(create, { code: '42501', message: /^API_KEY_INVALID: / })
     } finally {
       await client.end()
     }

@@ -48,7 +48,7 @@ class Actions:
         statement = "SELECT * FROM dialstack.session_use(%s, %s)"
         if session is None:
             failure = self.fails(
-                client, psycopg.errors.InvalidAuthorizationSpecification, statement, [token, local]
+                client, psycopg.errors.InsufficientPrivilege, statement, [token, local]
             )
             assert failure.diag.message_detail == f"reason: {reason}"
             return
@@ -182,7 +182,7 @@ class Actions:
         session, reason = self.model.verdict(client, client.token)
         if session is None and reason not in ("revoked", "reused"):
             self.fails(
-                client, psycopg.errors.InvalidAuthorizationSpecification,
+                client, psycopg.errors.InsufficientPrivilege,
                 "SELECT dialstack.session_end()",
             )  # fmt: skip
             return

@@ -210,7 +210,7 @@ RUBBISH = {
 def test_rubbish_is_invalid(world, visitor, name):
     keep_presenting(visitor, RUBBISH[name])
     assert (world.seen(visitor), error(visitor)) == (NOTHING, "invalid")
-    with pytest.raises(errors.InvalidAuthorizationSpecification, match="^VERIFY_FAILED"):
+    with pytest.raises(errors.InsufficientPrivilege, match="^VERIFY_FAILED"):
         call(visitor, "session_use", token=RUBBISH[name], is_local=False)
     # The connection is fine.
     keep_presenting(visitor, world.token("account"))

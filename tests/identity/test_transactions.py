@@ -140,9 +140,9 @@ def test_session_use_of_a_bad_token_changes_nothing(world, visitor, tokens):
     keep_presenting(visitor, tokens[1])
     for bad in ("rubbish", "", None, tokens[2][:-1]):
         for is_local in (True, False):
-            with pytest.raises(errors.InvalidAuthorizationSpecification, match="^VERIFY_FAILED"):
+            with pytest.raises(errors.InsufficientPrivilege, match="^VERIFY_FAILED"):
                 call(visitor, "session_use", token=bad, is_local=is_local)
-    with pytest.raises(errors.InvalidAuthorizationSpecification, match="^VERIFY_FAILED"):
+    with pytest.raises(errors.InsufficientPrivilege, match="^VERIFY_FAILED"):
         call(visitor, "session_use", token=tokens[2], is_local=None)
     assert shown(world, visitor) == {1}
 
@@ -298,7 +298,7 @@ def test_session_end_is_undone_with_its_transaction(world, visitor):
 def test_session_end_without_a_good_token_is_an_error(world, visitor):
     for token in ("", "rubbish"):
         keep_presenting(visitor, token)
-        with pytest.raises(errors.InvalidAuthorizationSpecification, match="^VERIFY_FAILED"):
+        with pytest.raises(errors.InsufficientPrivilege, match="^VERIFY_FAILED"):
             visitor.execute("SELECT dialstack.session_end()")
 
 
@@ -351,5 +351,5 @@ def test_a_request_without_a_token_is_nobodys(world, visitor, tokens, headers):
 def test_a_request_with_a_bad_token_is_refused(visitor, headers):
     with visitor.transaction(force_rollback=True):
         visitor.execute("SELECT set_config('request.headers', %s, true)", [headers])
-        with pytest.raises(errors.InvalidAuthorizationSpecification, match="^VERIFY_FAILED"):
+        with pytest.raises(errors.InsufficientPrivilege, match="^VERIFY_FAILED"):
             visitor.execute("SELECT dialstack.postgrest_pre_request()")

@@ -6,7 +6,7 @@ import time
 import pytest
 from conftest import maintain
 from psycopg import errors
-from support.service import REPEATABLE_READ, Background, call, refresh, value, verify
+from support.service import REPEATABLE_READ, Background, await_lock, call, refresh, value, verify
 
 # Far longer than a run needs that waits only for a moment, far shorter than a wait for somebody.
 SOON = 10
@@ -175,16 +175,23 @@ def test_the_deletion_of_an_environment_is_not_waited_for(admin, connect, shop, 
     assert maintain(admin)["sessions_purged"] == 5
 
 
+def cancel_waiting(observer, connection):
+    """Cancels what the connection runs, while it waits for a lock."""
+    await_lock(observer, connection)
+    observer.execute("SELECT pg_cancel_backend(%s)", [connection.info.backend_pid])
+
+
 def test_a_run_that_is_cancelled_leaves_everything_as_it_was(admin, connect, past):
     dead = past.dead(5)
     busy = past.activity(months=6)
     holder = connect()
+    admin.execute("SET lock_timeout = '9s'")
     with holder.transaction():
         holder.execute(f"SELECT count(*) FROM dialstack.activity_{busy[-2:]}")
-        admin.execute("SET statement_timeout = '100ms'; SET lock_timeout = '9s'")
+        run = Background(maintain, admin)
+        cancel_waiting(connect(), admin)
         with pytest.raises(errors.QueryCanceled):
-            maintain(admin)
-        admin.execute("SET statement_timeout = '60s'")
+            run.result()
     assert past.left(dead) == dead
     row = admin.execute(
         "SELECT current_user AS who, current_setting('lock_timeout') AS waits,"
@@ -201,8 +208,8 @@ def test_a_block_that_catches_its_end_goes_on_in_its_own_subtransaction(admin, c
     admin.execute("CREATE TABLE IF NOT EXISTS public.went_on (what text)")
     with holder.transaction():
         holder.execute(f"SELECT count(*) FROM dialstack.activity_{busy[-2:]}")
-        admin.execute("SET statement_timeout = '100ms'")
-        admin.execute(
+        run = Background(
+            admin.execute,
             """
             DO $$
             BEGIN
@@ -215,9 +222,10 @@ def test_a_block_that_catches_its_end_goes_on_in_its_own_subtransaction(admin, c
                 END;
                 INSERT INTO public.went_on VALUES ('after');
             END $$
-            """
+            """,
         )
-        admin.execute("SET statement_timeout = '60s'")
+        cancel_waiting(connect(), admin)
+        run.result()
     went_on = [row.what for row in admin.execute("SELECT what FROM public.went_on")]
     assert went_on == ["before", "caught", "after"]
     assert past.left(dead) == dead

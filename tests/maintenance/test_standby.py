@@ -8,7 +8,7 @@ from support.service import call, until, value, verify
 
 @pytest.fixture(scope="module")
 def standby():
-    standby = Cluster.clone("standby", Cluster.given())
+    standby = Cluster.clone("standby", Cluster.given(), max_prepared_transactions=4)
     yield standby
     standby.destroy()
 

@@ -49,7 +49,7 @@ class Client:
                 self._do("SELECT 1 / 0")
             if ending == "refusal":
                 self._do("SELECT * FROM dialstack.session_use('nonsense')")
-        except (errors.DivisionByZero, errors.InvalidAuthorizationSpecification):
+        except (errors.DivisionByZero, errors.InsufficientPrivilege):
             ending = "rollback"
         except errors.InvalidSqlStatementName:
             self._do("ROLLBACK")

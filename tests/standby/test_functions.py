@@ -156,9 +156,10 @@ def test_what_a_definition_wants_logged_is_silently_not_logged(pair, shop):
 def test_a_bad_token_is_an_answer(pair, tenants):
     connection = pair.connect()
     good = tenants.all[0].tokens["user"]
-    for bad in ("", "x", good[:-3], "rt_live_x", "cs_live_x", "a" * 9000):
+    assert call(connection, "session_verify", token="").reason == "missing"
+    for bad in ("x", good[:-3], "rt_live_x", "cs_live_x", "a" * 9000):
         assert call(connection, "session_verify", token=bad).reason == "invalid"
-        with pytest.raises(errors.InvalidAuthorizationSpecification) as refused:
+        with pytest.raises(errors.InsufficientPrivilege) as refused:
             call(connection, "session_require", token=bad)
         assert refused.value.diag.message_primary.startswith("VERIFY_FAILED")
     assert service.verify(connection, good, product="another").reason == "mismatch"

@@ -90,7 +90,7 @@ def test_session_use_works_where_nothing_can_be_written(tenants, reader, kind):
 
 
 def test_a_token_that_is_not_good_opens_nothing(tenants, reader):
-    with pytest.raises(errors.InvalidAuthorizationSpecification):
+    with pytest.raises(errors.InsufficientPrivilege):
         call(reader, "session_use", token="nonsense")
     with reader.transaction():
         present(reader, tenants.all[0].tokens["user"][:-2])

@@ -82,7 +82,7 @@ _OBJECTS = """
       FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid AND d.deptype = 'e'
      WHERE e.extname = 'dialstack_sessions'
     UNION ALL
-    SELECT 'rollup state', s::text, NULL, NULL FROM dialstack.rollup_state AS s
+    SELECT 'rollup state', concat(s.xid, ' ', s.activity_id), NULL, NULL FROM dialstack.rollup_state AS s
 """
 
 

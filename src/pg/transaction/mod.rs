@@ -1,5 +1,6 @@
 //! What the running transaction allows.
 
+pub mod patience;
 pub mod subtransaction;
 
 use pgrx::{PgXactCallbackEvent, pg_sys, register_xact_callback};

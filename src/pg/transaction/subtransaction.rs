@@ -3,7 +3,7 @@
 use std::panic::AssertUnwindSafe;
 
 use pgrx::pg_sys::panic::CaughtError;
-use pgrx::{PgSqlErrorCode, PgTryBuilder, pg_sys};
+use pgrx::{PgSqlErrorCode, PgSqlErrorCode as S, PgTryBuilder, pg_sys};
 
 use crate::error::Result;
 use crate::pg::roles::AsOwner;
@@ -59,11 +59,11 @@ impl Subtransaction {
 }
 
 /// Does the work in a subtransaction. If it fails, its writes are undone; `instead` may return something
-/// instead of the server's error, by its code, and the transaction goes on.
+/// instead of the server's error, by its code and message, and the transaction goes on.
 pub fn recovering<T>(
     _owner: &AsOwner,
     work: impl FnOnce() -> Result<T>,
-    instead: impl Fn(PgSqlErrorCode) -> Option<Result<T>>,
+    instead: impl Fn(PgSqlErrorCode, &str) -> Option<Result<T>>,
 ) -> Result<T> {
     let inner = Subtransaction::begin();
     let failed = AssertUnwindSafe((&inner, instead));
@@ -78,30 +78,63 @@ pub fn recovering<T>(
     .catch_others(move |cause| {
         let AssertUnwindSafe((inner, instead)) = &failed;
         inner.rollback();
-        code(&cause)
-            .and_then(instead)
-            .unwrap_or_else(|| cause.rethrow())
+        let answer = match &cause {
+            CaughtError::PostgresError(report) | CaughtError::ErrorReport(report) => {
+                instead(report.sql_error_code(), report.message())
+            }
+            CaughtError::RustPanic { .. } => None,
+        };
+        answer.unwrap_or_else(|| cause.rethrow())
     })
     .execute()
+}
+
+/// What came of work that was tried.
+pub enum Tried<T> {
+    /// It is done.
+    Done(T),
+    /// A lock was not to be had at once: the work is undone.
+    Busy,
+    /// A constraint forbids it: the work is undone. With the server's message.
+    Forbidden(String),
+}
+
+/// Does the work in a subtransaction, waiting for no lock longer than a moment.
+pub fn attempt<T>(owner: &AsOwner, work: impl FnOnce() -> Result<T>) -> Result<Tried<T>> {
+    let patiently = || {
+        let _patience = Setting::short_lock_timeout();
+        work().map(Tried::Done)
+    };
+    recovering(owner, patiently, |code, message| match code {
+        S::ERRCODE_LOCK_NOT_AVAILABLE => Some(Ok(Tried::Busy)),
+        // What a foreign key of somebody else does: refuse, or change rows there that may not change so.
+        S::ERRCODE_FOREIGN_KEY_VIOLATION
+        | S::ERRCODE_RESTRICT_VIOLATION
+        | S::ERRCODE_NOT_NULL_VIOLATION
+        | S::ERRCODE_CHECK_VIOLATION
+        | S::ERRCODE_UNIQUE_VIOLATION => Some(Ok(Tried::Forbidden(message.to_owned()))),
+        _ => None,
+    })
 }
 
 /// Does the work in a subtransaction, waiting for no lock longer than a moment. `None` where one was
 /// not to be had: the work is then undone, and the transaction goes on.
 pub fn unless_busy<T>(owner: &AsOwner, work: impl FnOnce() -> Result<T>) -> Result<Option<T>> {
-    let patiently = || {
-        let _patience = Setting::short_lock_timeout();
-        work().map(Some)
-    };
-    recovering(owner, patiently, |code| {
-        (code == PgSqlErrorCode::ERRCODE_LOCK_NOT_AVAILABLE).then_some(Ok(None))
-    })
+    unless_locked(owner, Setting::short_lock_timeout, work)
 }
 
-fn code(cause: &CaughtError) -> Option<PgSqlErrorCode> {
-    match cause {
-        CaughtError::PostgresError(report) | CaughtError::ErrorReport(report) => {
-            Some(report.sql_error_code())
-        }
-        CaughtError::RustPanic { .. } => None,
-    }
+/// Does the work in a subtransaction under a `lock_timeout`. `None` where that ended it: the work is then undone,
+/// and the transaction goes on.
+pub fn unless_locked<T>(
+    owner: &AsOwner,
+    patience: fn() -> Setting,
+    work: impl FnOnce() -> Result<T>,
+) -> Result<Option<T>> {
+    let patiently = || {
+        let _patience = patience();
+        work().map(Some)
+    };
+    recovering(owner, patiently, |code, _| {
+        (code == S::ERRCODE_LOCK_NOT_AVAILABLE).then_some(Ok(None))
+    })
 }

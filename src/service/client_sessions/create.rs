@@ -16,6 +16,7 @@ use crate::tables::activity::Origin;
 use crate::tables::api_keys;
 use crate::tables::client_sessions::change::{self, Grants, NewClient};
 use crate::tables::client_sessions::list::{self, ClientSession};
+use crate::tables::session_users;
 use crate::token::api_key::ApiKeyKind;
 use crate::token::{KeyError, Purpose};
 
@@ -58,6 +59,8 @@ pub enum IfExists {
 /// publishable key may not do; those of [`Call::new`]; `CONFLICT` where the transaction's snapshot is too old to show
 /// the session of the key.
 pub fn create(place: Place<'_>, request: Request<'_>, if_exists: IfExists) -> Result<Sessions> {
+    // Deleting an environment keeps creates out by this lock: what is found now stays until this transaction ends.
+    session_users::lock_table()?;
     let call = Call::new(place, CODE)?;
     let wanted = Wanted {
         key: request.user_identifier_key,

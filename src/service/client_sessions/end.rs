@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use super::{Call, Place, conflict, gone, not_found};
+use super::{Call, Place, conflict, gone};
 use crate::error::{Code, Result};
 use crate::guc;
 use crate::pg::datum::uuid::{pg_uuid, uuid};
@@ -15,21 +15,16 @@ use crate::tables::client_sessions::{self, change};
 
 const CODE: Code = Code::RevokeFailed;
 
-/// The call, and the id of a client session of its environment, dead or alive.
+/// The call, and the id of a client session, dead or alive.
 fn known(place: Place<'_>, id: Option<pgrx::Uuid>) -> Result<(Call, Uuid)> {
-    let session_id = uuid(required(id, "client_session_id", CODE)?);
-    let call = Call::full(place, CODE)?;
-    let row = client_sessions::by_id(&session_id)?;
-    if row.is_some_and(|row| row.env_id == call.env.env_id) {
-        return Ok((call, session_id));
-    }
-    Err(not_found())
+    let id = required(id, "client_session_id", CODE)?;
+    Ok((Call::of_named(place, Some(id), CODE)?, uuid(id)))
 }
 
 /// Revokes a client session. Idempotent.
 ///
 /// # Errors
-/// `SESSION_NOT_FOUND`; `REVOKE_FAILED` for NULL; those of [`Call::full`]; `CONFLICT`.
+/// `SESSION_NOT_FOUND`; `REVOKE_FAILED` for NULL; those of [`Call::of_named`]; `CONFLICT`.
 pub fn revoke(place: Place<'_>, client_session_id: Option<pgrx::Uuid>) -> Result<()> {
     let (call, session_id) = known(place, client_session_id)?;
     let which = Which::Client {

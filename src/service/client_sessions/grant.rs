@@ -11,7 +11,7 @@ const CODE: Code = Code::CreateFailed;
 /// Adds to what a living client session reaches.
 ///
 /// # Errors
-/// `CREATE_FAILED` where nothing is granted, or too much; `SESSION_NOT_FOUND`; those of [`Call::full`]; `CONFLICT`.
+/// `CREATE_FAILED` where nothing is granted, or too much; `SESSION_NOT_FOUND`; those of [`Call::of_named`]; `CONFLICT`.
 pub fn grant(
     place: Place<'_>,
     named: Named<'_>,
@@ -24,7 +24,7 @@ pub fn grant(
         connect_webview_ids,
         user_identity_ids,
     )?;
-    let call = Call::full(place, CODE)?;
+    let call = Call::of_named(place, named.client_session_id, CODE)?;
     if grants.is_empty() {
         return Err(Error::new(CODE, "nothing is granted")
             .hint("Give connected_account_ids, connect_webview_ids or user_identity_ids."));

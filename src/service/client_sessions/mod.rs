@@ -19,8 +19,8 @@ use crate::service::caller::{self, Caller};
 use crate::service::keys::key_ring;
 use crate::service::setup::configuration::Env;
 use crate::session::check_identifier;
-use crate::tables::client_sessions::change::Grants;
 use crate::tables::client_sessions::list::{self, ClientSession};
+use crate::tables::client_sessions::{self, change::Grants};
 use crate::token::{KeyError, KeyRing, OpaqueFamily, opaque, sealed};
 
 /// Most ids of one kind that a client session may reach.
@@ -85,6 +85,25 @@ impl Call {
         let call = Call::new(place, code)?;
         call.caller.full()?;
         Ok(call)
+    }
+
+    /// As [`Call::full`], for a session that may be named by its id, which needs no place.
+    ///
+    /// # Errors
+    /// `SESSION_NOT_FOUND` for the id of a session that is not of the place.
+    fn of_named(place: Place<'_>, id: Option<pgrx::Uuid>, code: Code) -> Result<Self> {
+        let Some(id) = id else {
+            return Call::full(place, code);
+        };
+        let caller = caller::caller()?;
+        caller.full()?;
+        let row = client_sessions::by_id(&uuid(id))?.ok_or_else(not_found)?;
+        let env = caller.env_of(row.env_id, place.product, place.env)?;
+        Ok(Call {
+            caller,
+            env: env.ok_or_else(not_found)?,
+            now: clock::now(),
+        })
     }
 
     /// All forms in which a user_identifier_key may be stored; the first is the one for a new session. None for a

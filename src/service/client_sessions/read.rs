@@ -17,13 +17,13 @@ const CODE: Code = Code::ListFailed;
 /// One living client session; without a name that of the current token.
 ///
 /// # Errors
-/// `SESSION_NOT_FOUND`; `VERIFY_FAILED` where a good token is needed; those of [`Call::full`].
+/// `SESSION_NOT_FOUND`; `VERIFY_FAILED` where a good token is needed; those of [`Call::of_named`].
 pub fn get(place: Place<'_>, named: Named<'_>) -> Result<Sessions> {
     let none = named.client_session_id.is_none() && named.user_identifier_key.is_none();
     let (call, named) = if none {
         own(place)?
     } else {
-        (Call::full(place, CODE)?, named)
+        (Call::of_named(place, named.client_session_id, CODE)?, named)
     };
     let session = call.find(&AsOwner::enter()?, named, CODE)?;
     Ok(call.one(session))

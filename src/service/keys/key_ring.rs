@@ -1,33 +1,43 @@
 //! The key ring of this instance: reading it, and changing it.
 
 use std::cell::{Cell, RefCell};
+use std::cmp::Reverse;
 use std::rc::Rc;
 
+use pgrx::datum::TimestampWithTimeZone;
 use serde_json::Value;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use crate::error::{Code, Error, Result};
 use crate::pg::cache::{Remembered, read_stable};
-use crate::pg::clock::{self, Micros};
+use crate::pg::clock::{self, Micros, timestamptz};
 use crate::pg::datum::json::JsonText;
 use crate::pg::roles::AsOwner;
 use crate::pg::{random, relcache, server};
 use crate::service::keys::root_key::{self, NewRoot};
 use crate::service::revocation::revocations::conflict;
+use crate::session::Span;
 use crate::tables::instance::{self, Instance};
-use crate::tables::signing_keys::{self, NewKey};
-pub use crate::tables::signing_keys::{KeyRow, list};
+use crate::tables::signing_algorithm;
+use crate::tables::signing_keys::{self, Key, NewKey};
 use crate::token::root_key::{RootKey, unwrap, wrap};
 use crate::token::{
-    Algorithm, InstanceId, KeyEntry, KeyError, KeyRing, Material, Purpose, Rejected, Secret,
-    check_material, public_jwk, sealed,
+    Algorithm, InstanceId, KeyEntry, KeyError, KeyRing, KeyState, Material, Purpose, Rejected,
+    Secret, check_material, public_jwk, sealed,
 };
 
 thread_local! {
     /// When the ring was last read because of an unknown key.
     static LAST_MISS: Cell<Micros> = const { Cell::new(Micros::MIN) };
-    static RING: RefCell<Remembered<(), Rc<KeyRing>>> = RefCell::default();
+    static RING: RefCell<Remembered<(), Ring>> = RefCell::default();
+}
+
+/// The key ring, and until when: a pending key takes over then.
+#[derive(Clone)]
+struct Ring {
+    ring: Rc<KeyRing>,
+    until: Option<Micros>,
 }
 
 /// The key ring as it is now.
@@ -35,8 +45,9 @@ thread_local! {
 /// # Errors
 /// `JWT_NOT_AVAILABLE` when the ring can't be opened, or this database is a copy of another.
 pub fn ring() -> Result<Rc<KeyRing>> {
-    match RING.with_borrow(|ring| ring.find(&(), relcache::configuration_epoch())) {
-        Some(ring) => Ok(ring),
+    let known = RING.with_borrow(|ring| ring.find(&(), relcache::configuration_epoch()));
+    match known.filter(|known| known.until.is_none_or(|until| clock::now() < until)) {
+        Some(known) => Ok(known.ring),
         None => reload(),
     }
 }
@@ -77,22 +88,46 @@ fn reload() -> Result<Rc<KeyRing>> {
     // its invalidation arrives. The second one finds both as they are now.
     let read = |_| load().or_else(|_| load());
     let (epoch, ring) = read_stable(relcache::configuration_epoch, read)?;
-    let ring = Rc::new(ring);
     RING.with_borrow_mut(|remembered| remembered.insert((), ring.clone(), epoch));
-    Ok(ring)
+    Ok(ring.ring)
 }
 
-fn load() -> Result<KeyRing> {
+fn load() -> Result<Ring> {
     let instance = this_instance()?;
     if instance.database != server::current_database() {
         return Err(Error::new(Code::JwtNotAvailable, "this database is a copy of another")
             .detail("The tokens of the original are not accepted here.")
             .hint("Run SELECT * FROM dialstack.instance_reset() to give the copy its own identity and keys."));
     }
-    Ok(KeyRing::new(
-        instance.id,
-        entries(&root_key::of(&instance)?)?,
-    )?)
+    let (keys, until) = keys()?;
+    let ring = KeyRing::new(instance.id, entries(&root_key::of(&instance)?, keys)?)?;
+    Ok(Ring {
+        ring: Rc::new(ring),
+        until,
+    })
+}
+
+/// All keys in the states that they have now, and when the next pending one takes over.
+fn keys() -> Result<(Vec<Key>, Option<Micros>)> {
+    let (mut keys, now) = (signing_keys::all()?, clock::now());
+    keys.sort_by_key(|key| (key.active_at, key.number));
+    for n in (0..keys.len()).rev() {
+        let (before, rest) = keys.split_at_mut(n);
+        let key = &mut rest[0];
+        if key.state != KeyState::Pending || key.active_at > now {
+            continue;
+        }
+        key.state = KeyState::Active;
+        let is_superseded = |old: &&mut Key| old.purpose == key.purpose && old.state.may_sign();
+        for old in before.iter_mut().filter(is_superseded) {
+            old.state = KeyState::Retired;
+            old.retired_at = Some(key.active_at);
+        }
+    }
+    let pending = keys.iter().filter(|key| key.state == KeyState::Pending);
+    let until = pending.map(|key| key.active_at).min();
+    keys.sort_by_key(|key| key.number);
+    Ok((keys, until))
 }
 
 /// The row of this database.
@@ -108,9 +143,9 @@ fn this_instance() -> Result<Instance> {
     })
 }
 
-/// All keys, unwrapped.
-fn entries(root: &RootKey) -> Result<Vec<KeyEntry>> {
-    let unwrapped = signing_keys::all()?.into_iter().map(|key| {
+/// The keys, unwrapped.
+fn entries(root: &RootKey, keys: Vec<Key>) -> Result<Vec<KeyEntry>> {
+    let unwrapped = keys.into_iter().map(|key| {
         Ok(KeyEntry {
             material: unwrap(root, &key.kid, &key.wrapped)?,
             kid: key.kid,
@@ -125,68 +160,141 @@ fn entries(root: &RootKey) -> Result<Vec<KeyEntry>> {
 
 /// The public keys that verify tokens, newest first (RFC 7517, section 5).
 pub fn public_keys() -> Result<Vec<Value>> {
-    let texts = signing_keys::public()?;
+    let mut keys = signing_keys::all()?;
+    keys.retain(|key| key.state != KeyState::Revoked);
+    keys.sort_by_key(|key| Reverse(key.number));
+    let texts = keys.iter().filter_map(|key| key.public_jwk.as_ref());
     let parse = |text: &JsonText| text.parse().map_err(|_| KeyError::Encoding.into());
-    texts.iter().map(parse).collect()
+    texts.map(parse).collect()
 }
 
-/// Makes a new active key of this purpose; the one that was active retires. Without an algorithm a `jwt` key gets
-/// that of its predecessor, or HS256.
-pub fn rotate(purpose: Purpose, alg: Option<Algorithm>) -> Result<KeyRow> {
+/// A key as administrators see it.
+pub struct KeyRow {
+    pub kid: String,
+    pub key_number: i32,
+    pub purpose: String,
+    pub alg: Option<String>,
+    pub state: String,
+    pub created_at: TimestampWithTimeZone,
+    pub active_at: TimestampWithTimeZone,
+    pub retired_at: Option<TimestampWithTimeZone>,
+    pub revoked_at: Option<TimestampWithTimeZone>,
+}
+
+/// Every key, revoked ones too, oldest first.
+pub fn list() -> Result<Vec<KeyRow>> {
+    let row = |key: Key| KeyRow {
+        kid: key.kid,
+        key_number: key.number.cast_signed(),
+        purpose: key.purpose.as_str().to_owned(),
+        alg: key.alg.map(|alg| alg.as_str().to_owned()),
+        state: key.state.as_str().to_owned(),
+        created_at: timestamptz(key.created_at),
+        active_at: timestamptz(key.active_at),
+        retired_at: key.retired_at.map(timestamptz),
+        revoked_at: key.revoked_at.map(timestamptz),
+    };
+    Ok(keys()?.0.into_iter().map(row).collect())
+}
+
+/// The key with this id, as [`list`] shows it.
+fn listed(kid: &str) -> Result<KeyRow> {
+    let found = list()?.into_iter().find(|key| key.kid == kid);
+    found.ok_or_else(conflict)
+}
+
+/// Makes a new key of this purpose, active at once or after the time to publish it first. The one that was active
+/// retires when it takes over. Without an algorithm a `jwt` key gets that of its predecessor.
+///
+/// # Errors
+/// `DEFINE_FAILED` for a key to be published of which nothing is.
+pub fn rotate(
+    purpose: Purpose,
+    alg: Option<Algorithm>,
+    publish_first: Option<Span>,
+) -> Result<KeyRow> {
     let owner = AsOwner::enter()?;
     signing_keys::lock(&owner)?;
     // Read under the lock: a rotation of the root key that was waited for has replaced it.
     let root = root_key::of(&this_instance()?)?;
-    make_active(&owner, &root, purpose, alg)
+    let kid = add(&owner, &root, purpose, alg, publish_first)?;
+    if let Some(alg) = alg {
+        signing_algorithm::configure(&owner, alg)?;
+    }
+    listed(&kid)
 }
 
-fn make_active(
+/// Makes a key of the configured algorithm, unless the key that signs, or will, has it.
+pub fn follow_configured() -> Result<()> {
+    let owner = AsOwner::enter()?;
+    signing_keys::lock(&owner)?;
+    let Some(alg) = signing_algorithm::configured(&owner)? else {
+        return Ok(());
+    };
+    let has_it =
+        |key: &Key| key.purpose == Purpose::Jwt && key.state.may_sign() && key.alg == Some(alg);
+    if keys()?.0.iter().any(has_it) {
+        return Ok(());
+    }
+    let root = root_key::of(&this_instance()?)?;
+    add(&owner, &root, Purpose::Jwt, Some(alg), None).map(|_| ())
+}
+
+/// Adds a key to the ring and returns its id.
+fn add(
     owner: &AsOwner,
     root: &RootKey,
     purpose: Purpose,
     alg: Option<Algorithm>,
-) -> Result<KeyRow> {
+    publish_first: Option<Span>,
+) -> Result<String> {
     let now = clock::now();
-    let predecessor = signing_keys::retire(owner, purpose, now)?;
-    let alg = (purpose == Purpose::Jwt).then(|| {
-        alg.or_else(|| predecessor.as_deref().and_then(Algorithm::parse))
-            .unwrap_or(Algorithm::Hs256)
-    });
-    insert(owner, root, purpose, alg, now)
-}
-
-fn insert(
-    owner: &AsOwner,
-    root: &RootKey,
-    purpose: Purpose,
-    alg: Option<Algorithm>,
-    now: Micros,
-) -> Result<KeyRow> {
+    let (keys, _) = keys()?;
+    let signs = |key: &&Key| key.purpose == purpose && key.state == KeyState::Active;
+    let alg = match purpose {
+        Purpose::Jwt => alg
+            .or_else(|| keys.iter().find(signs).and_then(|key| key.alg))
+            .or(signing_algorithm::configured(owner)?)
+            .or(Some(Algorithm::Hs256)),
+        Purpose::Seal | Purpose::Token => None,
+    };
+    let active_at = match publish_first {
+        None => {
+            signing_keys::retire(owner, purpose, now)?;
+            now
+        }
+        Some(_) if matches!(alg, None | Some(Algorithm::Hs256)) => {
+            return Err(
+                Error::new(Code::DefineFailed, "such a key is never published")
+                    .detail("Only EdDSA and ES256 have public keys.")
+                    .hint("Leave publish_first out, or give an alg that has them."),
+            );
+        }
+        Some(span) => clock::add(now, &span, Code::DefineFailed)?,
+    };
+    // After the highest, in the latest state: the lock keeps others from taking the number.
+    let highest = keys.iter().map(|key| key.number).max();
+    let number = highest.unwrap_or(0).cast_signed() + 1;
     let material = new_material(purpose, alg)?;
     let kid = random::uuid()?.simple().to_string();
     let public = match alg {
         Some(alg) => public_jwk(&kid, alg, &material)?,
         None => None,
     };
-    let stored = signing_keys::insert(
+    signing_keys::insert(
         owner,
         NewKey {
             kid: &kid,
-            number: next_number()?,
+            number,
             purpose,
             alg,
             wrapped: wrap(root, &kid, random::bytes()?, &material),
             public_jwk: public.map(|jwk| JsonText::of(&jwk)),
             now,
+            active_at,
         },
     )?;
-    stored.ok_or_else(|| KeyError::Unavailable(purpose).into())
-}
-
-/// The number after the highest, in the latest state: the lock keeps others from taking it.
-fn next_number() -> Result<i32> {
-    let highest = signing_keys::all()?.into_iter().map(|key| key.number).max();
-    Ok(highest.unwrap_or(0).cast_signed() + 1)
+    Ok(kid)
 }
 
 /// Random bytes that make a good key: nearly all do for any algorithm.
@@ -206,14 +314,15 @@ fn new_material(purpose: Purpose, alg: Option<Algorithm>) -> Result<Material> {
 pub fn revoke(kid: &str) -> Result<Option<KeyRow>> {
     let owner = AsOwner::enter()?;
     signing_keys::lock(&owner)?;
-    let Some((purpose, state)) = signing_keys::state(&owner, kid)? else {
+    let Some(key) = keys()?.0.into_iter().find(|key| key.kid == kid) else {
         return Ok(None);
     };
-    if let (Some(purpose), "active") = (Purpose::parse(&purpose), state.as_str()) {
+    if key.state == KeyState::Active {
         let root = root_key::of(&this_instance()?)?;
-        make_active(&owner, &root, purpose, None)?;
+        add(&owner, &root, key.purpose, key.alg, None)?;
     }
-    signing_keys::revoke(&owner, kid, clock::now())
+    signing_keys::revoke(&owner, kid, clock::now())?;
+    listed(kid).map(Some)
 }
 
 /// Wraps the ring with another root key: with the first of the file where one is set, else with a new one in the
@@ -224,7 +333,7 @@ pub fn rotate_root() -> Result<&'static str> {
     let instance = this_instance()?;
     let old = root_key::of(&instance)?;
     let new = NewRoot::make()?;
-    for entry in entries(&old)? {
+    for entry in entries(&old, signing_keys::all()?)? {
         let wrapped = wrap(new.key(), &entry.kid, random::bytes()?, &entry.material);
         if !signing_keys::rewrap(&owner, &entry.kid, wrapped)? {
             return Err(conflict());
@@ -242,8 +351,8 @@ pub fn reset(owner: &AsOwner) -> Result<Uuid> {
     let now = clock::now();
     signing_keys::delete_all(owner)?;
     new.store(owner, InstanceId(*id.as_bytes()), now)?;
-    insert(owner, new.key(), Purpose::Jwt, Some(Algorithm::Hs256), now)?;
-    insert(owner, new.key(), Purpose::Seal, None, now)?;
-    insert(owner, new.key(), Purpose::Token, None, now)?;
+    for purpose in [Purpose::Jwt, Purpose::Seal, Purpose::Token] {
+        add(owner, new.key(), purpose, None, None)?;
+    }
     Ok(id)
 }

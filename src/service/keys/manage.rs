@@ -1,12 +1,13 @@
 //! What administrators do with signing keys and API keys.
 
-use pgrx::datum::TimestampWithTimeZone;
+use pgrx::datum::{Interval, TimestampWithTimeZone};
 
 use crate::error::{Code, Coded, Error, Result};
 use crate::pg::clock;
 use crate::pg::datum::uuid::{pg_uuid, uuid};
 use crate::pg::random;
 use crate::pg::roles::AsOwner;
+use crate::pg::transaction::patience::patiently;
 use crate::service::keys::key_ring::{self, KeyRow};
 use crate::service::required;
 use crate::service::revocation::revocations::{self, Which};
@@ -19,11 +20,17 @@ use crate::token::{Algorithm, KeyError, Purpose};
 /// Longest display name of an API key, in characters.
 const MAX_NAME: usize = 200;
 
-/// Makes a new active key for a purpose; `alg` is the current one's where it is left out.
+/// Makes a new active key for a purpose; `alg` is the current one's where it is left out. With `publish_first` it is
+/// published that long before it signs.
 ///
 /// # Errors
-/// `DEFINE_FAILED` for an unknown purpose or algorithm, and for an algorithm where none is used.
-pub fn rotate(purpose: Option<&str>, alg: Option<&str>) -> Result<KeyRow> {
+/// `DEFINE_FAILED` for an unknown purpose or algorithm, for an algorithm where none is used, and for a time to publish
+/// first that is not positive, or where nothing is published.
+pub fn rotate(
+    purpose: Option<&str>,
+    alg: Option<&str>,
+    publish_first: Option<Interval>,
+) -> Result<KeyRow> {
     let purpose = required(purpose, "purpose", Code::DefineFailed)?;
     let purpose = Purpose::parse(purpose)
         .ok_or_else(|| Problem::not_one_of("purpose", Purpose::TEXTS))
@@ -42,37 +49,50 @@ pub fn rotate(purpose: Option<&str>, alg: Option<&str>) -> Result<KeyRow> {
                 .coded(Code::DefineFailed)?,
         ),
     };
-    key_ring::rotate(purpose, alg)
+    let publish_first = publish_first.as_ref().map(clock::span);
+    if publish_first.is_some_and(|span| !span.is_positive() || !span.is_within_a_century()) {
+        return Err(Error::new(
+            Code::DefineFailed,
+            "publish_first is not a time before which a key can be published",
+        )
+        .hint("Give a positive interval, longer than verifiers cache the key set."));
+    }
+    key_ring::rotate(purpose, alg, publish_first)
 }
 
 /// Revokes a key for good, and the sessions whose tokens only it could make.
 ///
 /// # Errors
-/// `REVOKE_FAILED` for an unknown key id.
+/// `REVOKE_FAILED` for an unknown key id; that of [`patiently`].
 pub fn revoke(kid: Option<&str>) -> Result<KeyRow> {
     let kid = required(kid, "kid", Code::RevokeFailed)?;
-    let key = key_ring::revoke(kid)?.ok_or_else(|| {
-        Error::new(Code::RevokeFailed, "there is no key with that id")
-            .hint("dialstack.signing_key_list() shows the keys.")
-    })?;
-    if key.purpose == Purpose::Token.as_str() {
-        // Opaque tokens are derived from the key anew whenever they are shown: without it, their sessions are over.
-        let which = Which::Key(key.key_number);
-        let cause = revocations::KEY_REVOKED;
-        revocations::revoke(&AsOwner::enter()?, &which, cause, clock::now())?;
-    }
-    Ok(key)
+    let owner = AsOwner::enter()?;
+    patiently(&owner, || {
+        let key = key_ring::revoke(kid)?.ok_or_else(|| {
+            Error::new(Code::RevokeFailed, "there is no key with that id")
+                .hint("dialstack.signing_key_list() shows the keys.")
+        })?;
+        if key.purpose == Purpose::Token.as_str() {
+            // Opaque tokens are derived from the key anew whenever they are shown: without it, their sessions are
+            // over.
+            let which = Which::Key(key.key_number);
+            revocations::revoke(&owner, &which, revocations::KEY_REVOKED, clock::now())?;
+        }
+        Ok(key)
+    })
 }
 
 /// Gives the database a new identity and new keys, and revokes every session; returns the id.
 ///
 /// # Errors
-/// Those of making keys.
+/// Those of making keys; that of [`patiently`].
 pub fn reset() -> Result<pgrx::Uuid> {
     let owner = AsOwner::enter()?;
-    let cause = revocations::INSTANCE_RESET;
-    revocations::revoke(&owner, &Which::All, cause, clock::now())?;
-    Ok(pg_uuid(&key_ring::reset(&owner)?))
+    patiently(&owner, || {
+        let cause = revocations::INSTANCE_RESET;
+        revocations::revoke(&owner, &Which::All, cause, clock::now())?;
+        Ok(pg_uuid(&key_ring::reset(&owner)?))
+    })
 }
 
 /// An API key that was just made, shown this once.

@@ -1,4 +1,4 @@
-//! Ending user sessions: one, or those of a user.
+//! Ending sessions: one of any family, or those of a user.
 
 use uuid::Uuid;
 
@@ -6,116 +6,176 @@ use crate::error::{Code, Coded, Error, Result};
 use crate::pg::clock;
 use crate::pg::datum::uuid::uuid;
 use crate::pg::roles::AsOwner;
+use crate::service::caller::{self, Caller};
+use crate::service::required;
 use crate::service::revocation::revocations::{self, Cause, Which};
 use crate::service::setup::configuration;
-use crate::service::{caller, required};
 use crate::session::check_identifier;
 use crate::tables::activity::Origin;
 use crate::tables::session_users::UserKey;
-use crate::tables::sessions;
+use crate::tables::sessions::SessionRow;
+use crate::tables::{client_sessions, definitions, sessions};
 
 const CODE: Code = Code::RevokeFailed;
 
-/// The definition in one environment whose sessions are meant, and the API key that the caller presents.
-struct Place {
-    env_id: i32,
-    definition_id: i32,
-    api_key_id: Option<Uuid>,
-}
+/// Product, environment and tag, as far as the caller names them.
+type Place<'a> = [Option<&'a str>; 3];
 
-impl Place {
-    fn new([product, env, tag]: [Option<&str>; 3]) -> Result<Self> {
-        let product = required(product, "product", CODE)?;
-        let env = required(env, "env", CODE)?;
-        let tag = required(tag, "tag", CODE)?;
-        let env = configuration::env(product, env)?;
-        Ok(Place {
-            env_id: env.env_id,
-            api_key_id: caller::narrow(env.env_id)?,
-            definition_id: configuration::definition(&env.product_id, tag)?.definition_id,
-        })
-    }
-
-    fn cause(&self) -> Cause<'static> {
-        revocations::REVOKED.by(Origin::of_key(self.api_key_id))
-    }
-}
-
-/// Revokes one session, or all of a user; returns how many.
+/// Revokes one session of any family, or all user sessions of a user; returns how many.
 ///
 /// # Errors
-/// `REVOKE_FAILED` unless exactly one of `session_id` and `identifier` is given; `PRODUCT_NOT_FOUND`,
-/// `ENV_NOT_FOUND`, `DEFINITION_NOT_FOUND`; those of [`caller::narrow`]; `CONFLICT`.
+/// `REVOKE_FAILED` where neither `session_id` nor `identifier` is given; `SESSION_NOT_FOUND` for a session that is
+/// not of that place and that user; `PRODUCT_NOT_FOUND`, `ENV_NOT_FOUND`, `DEFINITION_NOT_FOUND`; those of
+/// [`caller::narrow`]; `CONFLICT`.
 pub fn revoke(
-    place: [Option<&str>; 3],
+    place: Place<'_>,
     session_id: Option<pgrx::Uuid>,
     identifier: Option<&str>,
 ) -> Result<i64> {
-    let place = Place::new(place)?;
+    if let Some(identifier) = identifier {
+        check_identifier("identifier", identifier).coded(CODE)?;
+    }
     match (session_id, identifier) {
-        (Some(session_id), None) => revoke_one(&place, uuid(session_id)),
-        (None, Some(identifier)) => revoke_user(&place, identifier, None),
-        (given, _) => {
-            let which = if given.is_some() {
-                "both are given"
-            } else {
-                "neither is given"
-            };
-            Err(Error::new(
-                CODE,
-                "exactly one of session_id and identifier is required",
-            )
-            .detail(format!("Here {which}."))
-            .hint("Name the session to revoke one, or the identifier to revoke all of a user."))
-        }
+        (Some(session_id), _) => revoke_one(place, &uuid(session_id), identifier),
+        (None, Some(identifier)) => revoke_user(place, identifier, None),
+        (None, None) => Err(Error::new(CODE, "session_id or identifier is required")
+            .hint("Name the session to revoke one, or the identifier to revoke all of a user.")),
     }
 }
 
 /// Revokes all sessions of a user but the one that is named; returns how many.
 ///
 /// # Errors
-/// As [`revoke`].
+/// `REVOKE_FAILED` for what is NULL; those of [`revoke`].
 pub fn revoke_all(
-    place: [Option<&str>; 3],
+    place: Place<'_>,
     identifier: Option<&str>,
     except: Option<pgrx::Uuid>,
 ) -> Result<i64> {
-    let place = Place::new(place)?;
+    for (given, name) in place.into_iter().zip(["product", "env", "tag"]) {
+        required(given, name, CODE)?;
+    }
     let identifier = required(identifier, "identifier", CODE)?;
-    revoke_user(&place, identifier, except.map(uuid))
+    check_identifier("identifier", identifier).coded(CODE)?;
+    revoke_user(place, identifier, except.map(uuid))
 }
 
-fn revoke_one(place: &Place, session_id: Uuid) -> Result<i64> {
-    let (env_id, definition_id) = (place.env_id, place.definition_id);
-    let which = Which::One {
-        session_id,
-        env_id,
-        definition_id: Some(definition_id),
-    };
-    let now = clock::now();
-    let revoked = revocations::revoke(&AsOwner::enter()?, &which, place.cause(), now)?;
-    if revoked == 0 {
-        // The statement's snapshot may be older than the session.
-        let still_lives = sessions::by_id(&session_id)?.is_some_and(|row| {
-            row.env_id == env_id && row.definition_id == Some(definition_id) && row.lives(now)
-        });
-        if still_lives {
+/// A session of any family as its table has it, dead or alive.
+pub struct Stored {
+    /// Its id.
+    pub session_id: Uuid,
+    /// The number of its environment.
+    pub env_id: i32,
+    /// Whether it is neither revoked nor at its end.
+    lives: bool,
+    /// Its row; none: a client session.
+    row: Option<SessionRow>,
+}
+
+impl Stored {
+    /// The session with this id.
+    pub fn find(session_id: &Uuid) -> Result<Option<Self>> {
+        let now = clock::now();
+        if let Some(row) = sessions::by_id(session_id)? {
+            return Ok(Some(Stored {
+                session_id: *session_id,
+                env_id: row.env_id,
+                lives: row.lives(now),
+                row: Some(row),
+            }));
+        }
+        Ok(client_sessions::by_id(session_id)?.map(|row| Stored {
+            session_id: *session_id,
+            env_id: row.env_id,
+            lives: row.lives(now),
+            row: None,
+        }))
+    }
+
+    /// Revokes it; returns how many sessions that ended: 0 where it is dead already.
+    ///
+    /// # Errors
+    /// `CONFLICT` where the transaction's snapshot does not show it as it is.
+    pub fn end(&self, cause: Cause<'_>) -> Result<i64> {
+        let (session_id, env_id) = (self.session_id, self.env_id);
+        let which = match &self.row {
+            Some(row) => Which::One {
+                session_id,
+                env_id,
+                definition_id: row.definition_id,
+            },
+            None => Which::Client { session_id, env_id },
+        };
+        let revoked = revocations::revoke(&AsOwner::enter()?, &which, cause, clock::now())?;
+        if revoked == 0 && Stored::find(&session_id)?.is_some_and(|stored| stored.lives) {
             return Err(revocations::conflict());
+        }
+        Ok(count(revoked))
+    }
+}
+
+fn revoke_one(place: Place<'_>, session_id: &Uuid, identifier: Option<&str>) -> Result<i64> {
+    let [product, env, tag] = place;
+    if let (Some(product), Some(tag)) = (product, tag) {
+        configuration::definition(&configuration::product_id(product)?, tag)?;
+    }
+    let caller = caller::narrowed()?;
+    let not_found = || {
+        Error::new(Code::SessionNotFound, "there is no such session")
+            .detail("No session has that id and belongs to what else was named.")
+            .hint(
+                "Name the session alone, or check where it belongs with dialstack.session_info().",
+            )
+    };
+    let stored = Stored::find(session_id)?.ok_or_else(not_found)?;
+    let is_there = caller.env_of(stored.env_id, product, env)?.is_some();
+    let row = stored.row.as_ref();
+    let definition = match row.and_then(|row| row.definition_id) {
+        Some(id) => configuration::definition_by_id(id)?,
+        None => None,
+    };
+    let has_tag = tag.is_none_or(|tag| definition.is_some_and(|it| it.definition.tag == tag));
+    let is_users = identifier.is_none_or(|named| row.is_some_and(|row| row.user() == Some(named)));
+    if is_there && has_tag && is_users {
+        stored.end(cause(&caller))
+    } else {
+        Err(not_found())
+    }
+}
+
+/// Revokes the user's sessions in each environment and definition that is meant, in one order, so that two such calls
+/// do not wait for each other.
+fn revoke_user(place: Place<'_>, identifier: &str, except: Option<Uuid>) -> Result<i64> {
+    let [product, env, tag] = place;
+    let caller = caller::narrowed()?;
+    let product = product.or(caller.key().map(|key| key.env.product.as_str()));
+    let product = required(product, "product", CODE)?;
+    let env = env.or(caller.key().map(|key| key.env.env.as_str()));
+    let mut env_ids = caller::envs(product, env)?.ids;
+    env_ids.sort_unstable();
+    let product_id = configuration::product_id(product)?;
+    let definition_ids = match tag {
+        Some(tag) => vec![configuration::definition(&product_id, tag)?.definition_id],
+        None => definitions::ids(&product_id)?,
+    };
+    let owner = AsOwner::enter()?;
+    let mut revoked = 0;
+    for env_id in env_ids {
+        for &definition_id in &definition_ids {
+            let user = UserKey {
+                env_id,
+                definition_id,
+                identifier,
+            };
+            let which = Which::User { user, except };
+            revoked += revocations::revoke(&owner, &which, cause(&caller), clock::now())?;
         }
     }
     Ok(count(revoked))
 }
 
-fn revoke_user(place: &Place, identifier: &str, except: Option<Uuid>) -> Result<i64> {
-    check_identifier("identifier", identifier).coded(CODE)?;
-    let user = UserKey {
-        env_id: place.env_id,
-        definition_id: place.definition_id,
-        identifier,
-    };
-    let which = Which::User { user, except };
-    let revoked = revocations::revoke(&AsOwner::enter()?, &which, place.cause(), clock::now())?;
-    Ok(count(revoked))
+fn cause(caller: &Caller) -> Cause<'static> {
+    revocations::REVOKED.by(Origin::of_key(caller.api_key_id()))
 }
 
 fn count(revoked: u64) -> i64 {

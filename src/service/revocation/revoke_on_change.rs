@@ -9,6 +9,7 @@ use crate::pg::catalog::table::is_indexable;
 use crate::pg::clock;
 use crate::pg::roles::{AsOwner, AsRole};
 use crate::pg::statements::{Statement, bind};
+use crate::pg::transaction::patience::patiently;
 use crate::pg::triggers::{Answer, Change, Event};
 use crate::service::caller::{Level, role_has_level};
 use crate::service::revocation::revocations::{self, Which};
@@ -33,7 +34,7 @@ pub const ANY_TAG: &str = "";
 /// # Errors
 /// `REVOKE_FAILED` for a call that is not a trigger's, and for a trigger that is not of a kind that
 /// this can serve; `PERMISSION_DENIED` where the table's owner has no access of level `server`;
-/// `PRODUCT_NOT_FOUND`, `ENV_NOT_FOUND`, `DEFINITION_NOT_FOUND`.
+/// `PRODUCT_NOT_FOUND`, `ENV_NOT_FOUND`, `DEFINITION_NOT_FOUND`; for TRUNCATE those of [`patiently`].
 pub fn revoke_on_change(call: pg_sys::FunctionCallInfo) -> Result<Answer> {
     let change = Change::of(call).ok_or_else(|| {
         refused("revoke_on_change() was not called by a trigger")
@@ -76,10 +77,8 @@ fn revoke(change: &Change<'_>) -> Result<()> {
                 key_column(change, column)?;
             }
             for definition_id in definitions(&env, tag)? {
-                run(&Which::Tag {
-                    env_id: env.env_id,
-                    definition_id,
-                })?;
+                let which = Which::Tag { env_id: env.env_id, definition_id };
+                patiently(&AsOwner::enter()?, || run(&which))?;
             }
             Ok(())
         }

@@ -40,6 +40,14 @@ pub struct Env {
     pub mode: Mode,
 }
 
+impl Env {
+    /// Whether it has these names, as far as they are given.
+    pub fn is(&self, product: Option<&str>, env: Option<&str>) -> bool {
+        product.is_none_or(|product| product == self.product)
+            && env.is_none_or(|env| env == self.env)
+    }
+}
+
 /// A definition as it is stored.
 pub struct StoredDefinition {
     /// Its number.

@@ -8,6 +8,7 @@ use crate::pg::datum::json::JsonText;
 use crate::pg::datum::jsonb::{Bounds, Jsonb};
 use crate::pg::roles::AsOwner;
 use crate::pg::server::ensure_memory;
+use crate::pg::transaction::patience::patiently;
 use crate::service::required;
 use crate::service::revocation::revocations::{self, Which};
 use crate::service::setup::configuration;
@@ -162,24 +163,22 @@ pub fn update(
 /// Deletes a definition, revokes its sessions, and returns what it was.
 ///
 /// # Errors
-/// `REGISTER_FAILED` for NULL; `PRODUCT_NOT_FOUND`, `DEFINITION_NOT_FOUND`.
+/// `REGISTER_FAILED` for NULL; `PRODUCT_NOT_FOUND`, `DEFINITION_NOT_FOUND`; that of [`patiently`].
 pub fn delete(product: Option<&str>, tag: Option<&str>) -> Result<DefinitionRow> {
     let code = Code::RegisterFailed;
     let product_id = product_id(product, code)?;
     let tag = required(tag, "tag", code)?;
     let stored = configuration::definition(&product_id, tag)?;
     let owner = AsOwner::enter()?;
-    // Sessions before the definition: the order in which creates take their locks.
-    let which = Which::Definition(stored.definition_id);
-    revocations::revoke(
-        &owner,
-        &which,
-        revocations::DEFINITION_DELETED,
-        clock::now(),
-    )?;
-    let row = definitions::lock(&owner, &product_id, tag)?.ok_or_else(|| not_found(tag))?;
-    definitions::delete(&owner, &product_id, tag)?;
-    Ok(row)
+    patiently(&owner, || {
+        // Sessions before the definition: the order in which creates take their locks.
+        let which = Which::Definition(stored.definition_id);
+        let cause = revocations::DEFINITION_DELETED;
+        revocations::revoke(&owner, &which, cause, clock::now())?;
+        let row = definitions::lock(&owner, &product_id, tag)?.ok_or_else(|| not_found(tag))?;
+        definitions::delete(&owner, &product_id, tag)?;
+        Ok(row)
+    })
 }
 
 /// All definitions of a product.

@@ -3,6 +3,7 @@
 use crate::error::{Code, Coded, Error, Result};
 use crate::pg::clock;
 use crate::pg::roles::AsOwner;
+use crate::pg::transaction::patience::patiently;
 use crate::service::revocation::revocations::{self, Which};
 use crate::service::setup::configuration;
 use crate::session::problem::shown;
@@ -120,11 +121,13 @@ pub fn create_env(product: &str, env: &str, live: bool) -> Result<()> {
 ///
 /// # Errors
 /// `PRODUCT_NOT_FOUND`, `ENV_NOT_FOUND`; `CONFLICT` where the transaction's snapshot is too old to
-/// show the environment or one of the sessions.
+/// show the environment or one of the sessions; that of [`patiently`].
 pub fn delete_env(product: &str, env: &str) -> Result<()> {
     let env_id = configuration::env(product, env)?.env_id;
     let owner = AsOwner::enter()?;
-    let cause = revocations::ENV_DELETED;
-    revocations::revoke(&owner, &Which::Env(env_id), cause, clock::now())?;
-    products::delete_env(&owner, env_id)
+    patiently(&owner, || {
+        let cause = revocations::ENV_DELETED;
+        revocations::revoke(&owner, &Which::Env(env_id), cause, clock::now())?;
+        products::delete_env(&owner, env_id)
+    })
 }

@@ -3,6 +3,7 @@
 use crate::error::{Code, Coded, Error, Result};
 use crate::pg::roles::AsOwner;
 use crate::pg::transaction;
+use crate::pg::transaction::patience::patiently;
 use crate::service::revocation::revocations::conflict;
 use crate::service::setup::products;
 use crate::session::problem::shown;
@@ -39,16 +40,20 @@ pub fn create(product: Option<&str>, scope: &str, description: &str) -> Result<(
 ///
 /// # Errors
 /// `SCOPE_NOT_FOUND`; `CONFLICT` where the transaction's snapshot is too old to show one of the
-/// sessions; those of [`products::named_or_only`].
+/// sessions; those of [`products::named_or_only`] and of [`patiently`].
 pub fn delete(product: Option<&str>, scope: &str) -> Result<()> {
     let product_id = products::named_or_only(product, Code::DefineFailed)?;
     let owner = AsOwner::enter()?;
-    scopes::lock(&owner)?;
-    if !scopes::delete(&owner, &product_id, scope)? {
+    patiently(&owner, || delete_from(&owner, &product_id, scope))
+}
+
+fn delete_from(owner: &AsOwner, product_id: &ProductId, scope: &str) -> Result<()> {
+    scopes::lock(owner)?;
+    if !scopes::delete(owner, product_id, scope)? {
         return Err(not_found(scope).hint("Check the spelling; names are case-sensitive."));
     }
-    let env_ids = env_ids(&product_id)?;
-    scopes::take_away(&owner, &env_ids, scope)?;
+    let env_ids = env_ids(product_id)?;
+    scopes::take_away(owner, &env_ids, scope)?;
     // At READ COMMITTED the statement saw every session.
     let holds = |row: &SessionRow| {
         row.revoke_reason.is_none()

@@ -15,7 +15,9 @@ use crate::service::keys::key_ring;
 use crate::service::revocation::revocations::{self, Which};
 use crate::service::setup::configuration;
 use crate::service::user_sessions::session_data::SessionData;
-use crate::service::user_sessions::tokens::{Issue, Tokens, check_against, issue, lifetimes};
+use crate::service::user_sessions::tokens::{
+    Asked, Issue, Tokens, check_against, issue, lifetimes,
+};
 use crate::session::{Definition, Room, room};
 use crate::tables::activity::Origin;
 use crate::tables::session_users::{self, UserKey};
@@ -36,6 +38,8 @@ pub struct Create<'a> {
     pub origin: Origin<'a>,
     /// How long the first access token lives; absent: as the definition says.
     pub expires_in: Option<Interval>,
+    /// How long the session lives without a refresh; absent: as the definition says.
+    pub session_expires_in: Option<Interval>,
 }
 
 /// Creates a session and makes its first tokens.
@@ -62,14 +66,11 @@ pub fn create(call: &Create<'_>) -> Result<Tokens> {
     make_room(&owner, &definition.definition, user, api_key_id)?;
 
     let now = clock::now();
-    let expires_in = call.expires_in.as_ref();
-    let lifetimes = lifetimes(
-        &definition.definition,
-        now,
-        None,
-        expires_in,
-        Code::CreateFailed,
-    )?;
+    let asked = Asked {
+        token: call.expires_in.as_ref(),
+        session: call.session_expires_in.as_ref(),
+    };
+    let ends = lifetimes(&definition.definition, now, None, asked, Code::CreateFailed)?;
     let ring = key_ring::ring()?;
     let session_id = random::uuid()?;
     let (key_number, sealed_data) = data.seal(&ring, session_id)?;
@@ -78,12 +79,13 @@ pub fn create(call: &Create<'_>) -> Result<Tokens> {
         kind: Kind::User {
             definition_id: definition.definition_id,
             sealed_data: &sealed_data,
+            expires_in: call.session_expires_in,
         },
         env_id: env.env_id,
         subject: &checked.identifier,
         now,
-        token_expires_at: lifetimes.token,
-        expires_at: lifetimes.session,
+        token_expires_at: ends.token,
+        expires_at: ends.session,
         key_number: key_number.cast_signed(),
         origin: Origin {
             api_key_id,
@@ -102,13 +104,13 @@ pub fn create(call: &Create<'_>) -> Result<Tokens> {
     issue(&Issue {
         ring: &present,
         env: &env,
-        tag: &definition.definition.tag,
+        definition: &definition.definition,
         identifier: &checked.identifier,
         session_id,
         generation: 0,
         data: &checked.text,
         now,
-        expires_at: lifetimes.token,
+        ends,
     })
 }
 

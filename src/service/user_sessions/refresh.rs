@@ -10,7 +10,7 @@ use crate::service::keys::key_ring;
 use crate::service::revocation::revocations::{self, Which};
 use crate::service::setup::configuration::{Env, StoredDefinition};
 use crate::service::user_sessions::session_data::SessionData;
-use crate::service::user_sessions::tokens::{Issue, Tokens, issue, lifetimes};
+use crate::service::user_sessions::tokens::{Asked, Issue, Tokens, issue, lifetimes};
 use crate::service::verification::named_session::{NamedSession, Of, OfUser};
 use crate::service::verification::verdict;
 use crate::session::{Decision, Expected, Lifetimes, Reason, Rotation, decide};
@@ -23,7 +23,14 @@ use crate::token::Mode;
 /// What a refresh comes to.
 pub enum Refreshed {
     /// New tokens, or the current ones again.
-    Tokens(Tokens),
+    Tokens {
+        /// The tokens.
+        tokens: Tokens,
+        /// The user.
+        identifier: String,
+        /// The session's data, as it is now.
+        data: SessionData,
+    },
     /// None.
     Refused(Reason),
 }
@@ -41,8 +48,8 @@ pub fn refresh(
 ) -> Result<Refreshed> {
     // Read before any lock, so that callers who wait for each other are judged by when they came.
     let now = clock::now();
-    let Some(presented) = refresh_token else {
-        return Ok(Refreshed::Refused(Reason::Invalid));
+    let Some(presented) = refresh_token.filter(|token| !token.is_empty()) else {
+        return Ok(Refreshed::Refused(Reason::Missing));
     };
     let Ok(presented) = verdict::authenticate_refresh(presented)? else {
         return Ok(Refreshed::Refused(Reason::Invalid));
@@ -83,15 +90,19 @@ pub fn refresh(
                     origin,
                 };
                 if rotate(&step)? {
-                    return session.tokens(&row, next, now, ends.token);
+                    return session.tokens(row, next, now, ends);
                 }
             }
             Decision::Repeat => {
                 if let Some(user) = user_to_note(&row) {
                     activity::note(&row.session_id, user, "refresh", None, now, origin)?;
                 }
-                let expires_at = session.lifetimes(&row, now)?.token.min(row.expires_at);
-                return session.tokens(&row, row.generation, now, expires_at);
+                let ends = Lifetimes {
+                    token: session.lifetimes(&row, now)?.token.min(row.expires_at),
+                    session: row.expires_at,
+                };
+                let generation = row.generation;
+                return session.tokens(row, generation, now, ends);
             }
             Decision::Reused => {
                 if end_family(&row, now, origin)? {
@@ -146,29 +157,37 @@ impl Refreshable {
     /// The ends that a refresh now gives.
     fn lifetimes(&self, row: &SessionRow, now: Micros) -> Result<Lifetimes> {
         let code = Code::RefreshFailed;
-        lifetimes(&self.stored.definition, now, Some(row), None, code)
+        let asked = Asked {
+            token: None,
+            session: row.expires_in.as_ref(),
+        };
+        lifetimes(&self.stored.definition, now, Some(row), asked, code)
     }
 
     /// The tokens of a generation, made with the present keys: what went before may have waited.
     fn tokens(
-        &self,
-        row: &SessionRow,
+        self,
+        row: SessionRow,
         generation: u32,
         now: Micros,
-        expires_at: Micros,
+        ends: Lifetimes,
     ) -> Result<Refreshed> {
-        issue(&Issue {
+        let tokens = issue(&Issue {
             ring: &*key_ring::ring()?,
             env: &self.env,
-            tag: &self.stored.definition.tag,
+            definition: &self.stored.definition,
             identifier: &row.subject,
             session_id: row.session_id,
             generation,
             data: &self.data.text().compact(),
             now,
-            expires_at,
+            ends,
+        })?;
+        Ok(Refreshed::Tokens {
+            tokens,
+            identifier: row.subject,
+            data: self.data,
         })
-        .map(Refreshed::Tokens)
     }
 }
 

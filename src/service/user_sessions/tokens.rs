@@ -1,6 +1,7 @@
 //! Issuing tokens, and what sessions and their tokens are made from: checked data, lifetimes, claims.
 
 use pgrx::datum::Interval;
+use serde_json::Map;
 use uuid::Uuid;
 
 use crate::error::{self, Code, Coded, Error};
@@ -35,8 +36,17 @@ pub fn check_against(stored: &StoredDefinition, data: &JsonText) -> error::Resul
     Ok(CheckedData { text, identifier })
 }
 
+/// How long a token, and a session without a refresh, live where the definition is not to say that.
+#[derive(Clone, Copy, Default)]
+pub struct Asked<'a> {
+    /// The access token that is made now.
+    pub token: Option<&'a Interval>,
+    /// The session.
+    pub session: Option<&'a Interval>,
+}
+
 /// When the tokens of a session that is created or refreshed now expire, and the session. `before` is the row of
-/// one that is refreshed; `expires_in` takes the place of the definition's expiry.
+/// one that is refreshed.
 ///
 /// # Errors
 /// `code` for times beyond what a timestamp can hold, and for a token that would be dead at once.
@@ -44,15 +54,19 @@ pub fn lifetimes(
     definition: &Definition,
     now: Micros,
     before: Option<&SessionRow>,
-    expires_in: Option<&Interval>,
+    asked: Asked<'_>,
     code: Code,
 ) -> error::Result<Lifetimes> {
     let after = |at, span: Span| clock::add(at, &span, code);
-    let token = match expires_in {
+    let token = match asked.token {
         None => after(now, definition.access_span().coded(code)?)?,
-        Some(interval) => after(now, expiry_span(interval)?)?,
+        Some(interval) => after(now, expiry_span(interval, "expires_in")?)?,
     };
-    if token <= now {
+    let refresh = match asked.session {
+        None => after(now, definition.refresh_span().coded(code)?)?,
+        Some(interval) => after(now, expiry_span(interval, "session_expires_in")?)?,
+    };
+    if token.min(refresh) <= now {
         return Err(
             Error::new(code, "the token would be dead before it is used")
                 .hint("Give an interval whose parts are all positive."),
@@ -62,7 +76,8 @@ pub fn lifetimes(
     let cap = |from, span: Option<Span>| span.map(|span| after(from, span)).transpose();
     let bounds = Bounds {
         token,
-        refresh: after(now, definition.refresh_span().coded(code)?)?,
+        refresh,
+        of_session: asked.session.is_some(),
         so_far: before.map(|row| row.expires_at),
         idle: cap(now, definition.idle_timeout)?,
         max: cap(created_at, definition.max_lifetime)?,
@@ -70,15 +85,15 @@ pub fn lifetimes(
     Ok(bounds.lifetimes())
 }
 
-/// `expires_in` as a span that makes sense for a token.
-fn expiry_span(interval: &Interval) -> error::Result<Span> {
+/// An argument as a span that makes sense for a token or a session.
+fn expiry_span(interval: &Interval, name: &'static str) -> error::Result<Span> {
     let span = clock::span(interval);
     if span.is_positive() && span.is_within_a_century() {
         return Ok(span);
     }
     Err(Error::new(
         Code::CreateFailed,
-        "expires_in is not a time that a token can live",
+        format!("{name} is not a time that a token can live"),
     )
     .hint("Give a positive interval of at most 100 years, or leave it out."))
 }
@@ -93,6 +108,8 @@ pub struct Tokens {
     pub expires_at: Micros,
     /// The session.
     pub session_id: Uuid,
+    /// When the session ends unless it is refreshed.
+    pub session_expires_at: Micros,
 }
 
 /// What tokens are made of.
@@ -101,8 +118,8 @@ pub struct Issue<'a> {
     pub ring: &'a KeyRing,
     /// The session's environment.
     pub env: &'a Env,
-    /// The tag of its definition.
-    pub tag: &'a str,
+    /// Its definition.
+    pub definition: &'a Definition,
     /// The user.
     pub identifier: &'a str,
     /// The session.
@@ -113,8 +130,8 @@ pub struct Issue<'a> {
     pub data: &'a str,
     /// When the access token is issued.
     pub now: Micros,
-    /// When the access token expires, on a full second.
-    pub expires_at: Micros,
+    /// When the access token and the session expire, on full seconds.
+    pub ends: Lifetimes,
 }
 
 /// Makes an access token and a refresh token.
@@ -122,21 +139,30 @@ pub struct Issue<'a> {
 /// # Errors
 /// `JWT_NOT_AVAILABLE` without an active key.
 pub fn issue(of: &Issue<'_>) -> error::Result<Tokens> {
+    let public = match &of.definition.public_claims[..] {
+        [] => Map::new(),
+        _ => {
+            let data = serde_json::from_str(of.data).unwrap_or_default();
+            of.definition.public_claims(&data)
+        }
+    };
     let claims = AccessClaims {
         product: of.env.product.clone(),
         env: of.env.env.clone(),
-        tag: of.tag.to_owned(),
+        tag: of.definition.tag.clone(),
         subject: of.identifier.to_owned(),
         session_id: of.session_id,
         issued_at: clock::unix_seconds(of.now),
-        expires_at: clock::unix_seconds(of.expires_at),
+        expires_at: clock::unix_seconds(of.ends.token),
         token_id: random::uuid()?,
+        public,
     };
     Ok(Tokens {
         token: access::issue(of.ring, &claims, of.data.as_bytes(), &random::bytes()?)?,
         refresh_token: refresh::issue(of.ring, of.env.mode, of.session_id, of.generation)?,
-        expires_at: of.expires_at,
+        expires_at: of.ends.token,
         session_id: of.session_id,
+        session_expires_at: of.ends.session,
     })
 }
 
@@ -153,13 +179,16 @@ pub fn check_token_size(
     issue(&Issue {
         ring,
         env: &env,
-        tag: &stored.definition.tag,
+        definition: &stored.definition,
         identifier: &data.identifier,
         session_id: row.session_id,
         generation: row.generation,
         data: &data.text,
         now: row.created_at,
-        expires_at: row.expires_at,
+        ends: Lifetimes {
+            token: row.expires_at,
+            session: row.expires_at,
+        },
     })
     .map(|_| ())
 }

@@ -34,7 +34,7 @@ pub fn introspect(token: Option<&str>) -> Result<Value> {
         "exp": clock::unix_seconds(session.expires_at()),
         "iat": clock::unix_seconds(session.created_at),
     });
-    if let Some(subject) = session.identifier().or(session.account()) {
+    if let Some(subject) = session.account().or(session.identifier()) {
         answer["sub"] = json!(subject);
     }
     if let Some(tag) = session.tag() {
@@ -85,12 +85,8 @@ pub fn explain(token: Option<&str>) -> Result<Vec<Step>> {
 
 fn checks(token: Option<&str>) -> Result<Vec<(&'static str, bool, String)>> {
     let mut steps = Vec::new();
-    let Some(token) = token else {
-        return Ok(vec![(
-            "form",
-            false,
-            "no token was given (NULL)".to_owned(),
-        )]);
+    let Some(token) = token.filter(|token| !token.is_empty()) else {
+        return Ok(vec![("form", false, "no token was given".to_owned())]);
     };
     let now = clock::now();
     let authentic = match verdict::authenticate(token, now)? {

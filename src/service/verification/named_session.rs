@@ -47,8 +47,8 @@ pub struct NamedSession {
 pub enum Of {
     /// User sessions.
     User(OfUser),
-    /// Account sessions: the account.
-    Account(String),
+    /// Account sessions: the account, and for whom it was made, if that was said.
+    Account(String, Option<String>),
     /// Client sessions.
     Client(OfClient),
 }
@@ -89,7 +89,7 @@ impl NamedSession {
                 identifier: row.subject.clone(),
                 data: SessionData::of(row)?,
             }),
-            None => Of::Account(row.subject.clone()),
+            None => Of::Account(row.subject.clone(), row.identifier.clone()),
         };
         Ok(NamedSession {
             session_id: row.session_id,
@@ -145,7 +145,7 @@ impl NamedSession {
     pub fn family(&self) -> Family {
         match self.of {
             Of::User(_) => Family::User,
-            Of::Account(_) => Family::Account,
+            Of::Account(..) => Family::Account,
             Of::Client(_) => Family::Client,
         }
     }
@@ -153,7 +153,7 @@ impl NamedSession {
     fn of_user(&self) -> Option<&OfUser> {
         match &self.of {
             Of::User(of) => Some(of),
-            Of::Account(_) | Of::Client(_) => None,
+            Of::Account(..) | Of::Client(_) => None,
         }
     }
 
@@ -173,11 +173,11 @@ impl NamedSession {
         self.of_user()?.data.as_ref()
     }
 
-    /// Identifier of the user, or user_identifier_key; not for account sessions.
+    /// Identifier of the user, or for whom an account session was made, or user_identifier_key.
     pub fn identifier(&self) -> Option<&str> {
         match &self.of {
             Of::User(of) => Some(&of.identifier),
-            Of::Account(_) => None,
+            Of::Account(_, identifier) => identifier.as_deref(),
             Of::Client(of) => of.user_identifier_key.as_ref().map(|key| key.as_str()),
         }
     }
@@ -195,7 +195,7 @@ impl NamedSession {
     /// The account; account sessions only.
     pub fn account(&self) -> Option<&str> {
         match &self.of {
-            Of::Account(account) => Some(account),
+            Of::Account(account, _) => Some(account),
             Of::User(_) | Of::Client(_) => None,
         }
     }
@@ -204,7 +204,7 @@ impl NamedSession {
     pub fn client(&self) -> Option<&OfClient> {
         match &self.of {
             Of::Client(of) => Some(of),
-            Of::User(_) | Of::Account(_) => None,
+            Of::User(_) | Of::Account(..) => None,
         }
     }
 

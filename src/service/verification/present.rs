@@ -8,16 +8,14 @@ use zeroize::Zeroizing;
 
 use crate::error::{Code, Error, Result};
 use crate::guc;
-use crate::pg::clock::{self, Micros};
-use crate::pg::roles::AsOwner;
+use crate::pg::clock;
 use crate::pg::transaction;
 use crate::service::required;
-use crate::service::revocation::revocations::{self, Which};
-use crate::service::verification::verdict::{self, LiveSession, Verdict};
+use crate::service::revocation::revocations;
+use crate::service::revocation::revoke::Stored;
+use crate::service::verification::verdict::{self, LiveSession};
 use crate::service::verification::verify::{require, verify_failed};
 use crate::session::{Expected, Reason};
-use crate::tables::{client_sessions, sessions};
-use crate::token::Family;
 
 /// Most bytes of a request's headers, as JSON.
 const MAX_HEADERS: usize = 256 * 1024;
@@ -51,52 +49,28 @@ pub fn clear() {
     guc::set_token("", false);
 }
 
-/// Revokes the session of the presented token; returns how many sessions that ended, 0 or 1.
+/// Revokes the session of a token, else of the presented one; returns how many sessions that ended, 0 or 1. An access
+/// token may have expired, and a refresh token do: whoever logs out may have nothing else left.
 ///
 /// # Errors
-/// `VERIFY_FAILED` where no token is presented, or one that is neither good nor of a revoked session; `CONFLICT`.
-pub fn end() -> Result<i64> {
-    let Some(token) = guc::token() else {
-        return Err(
-            Error::new(Code::VerifyFailed, "no session token is presented")
-                .hint("Present one with dialstack.session_use()."),
-        );
-    };
-    let now = clock::now();
-    let live = match verdict::verify(&token, &Expected::default())? {
-        Verdict::Live(live) => live,
-        // Already ended.
-        Verdict::Refused {
-            reason: Reason::Revoked | Reason::Reused,
-            ..
-        } => return Ok(0),
-        Verdict::Refused { reason, .. } => return Err(verify_failed(reason)),
-    };
-    let session = &live.session;
-    let (session_id, env_id) = (session.session_id, session.env_id);
-    let which = match session.family() {
-        Family::Client => Which::Client { session_id, env_id },
-        Family::User | Family::Account => Which::One {
-            session_id,
-            env_id,
-            definition_id: session.user().map(|user| user.definition_id),
-        },
-    };
-    let owner = AsOwner::enter()?;
-    let revoked = revocations::revoke(&owner, &which, revocations::REVOKED, now)?;
-    if revoked == 0 && lives(session.family(), &session_id, now)? {
-        return Err(revocations::conflict());
-    }
-    Ok(i64::try_from(revoked).unwrap_or(i64::MAX))
+/// `VERIFY_FAILED` where there is no token, or none that names a session; `CONFLICT`.
+pub fn end(token: Option<&str>) -> Result<i64> {
+    let presented = guc::token().filter(|_| token.is_none());
+    let token = token.or(presented.as_ref().map(|token| token.as_str()));
+    let token = token.filter(|token| !token.is_empty());
+    let token = token.ok_or_else(|| verify_failed(Reason::Missing))?;
+    let session_id = named_by(token)?.ok_or_else(|| verify_failed(Reason::Invalid))?;
+    let stored = Stored::find(&session_id)?.ok_or_else(|| verify_failed(Reason::Invalid))?;
+    stored.end(revocations::REVOKED)
 }
 
-fn lives(family: Family, session_id: &Uuid, now: Micros) -> Result<bool> {
-    Ok(match family {
-        Family::Client => client_sessions::by_id(session_id)?.is_some_and(|row| row.lives(now)),
-        Family::User | Family::Account => {
-            sessions::by_id(session_id)?.is_some_and(|row| row.lives(now))
-        }
-    })
+/// The session that an authentic token names, whether it may still be used or not.
+fn named_by(token: &str) -> Result<Option<Uuid>> {
+    if let Some(found) = verdict::named_session(token, clock::now())? {
+        return Ok(Some(found.session.session_id));
+    }
+    let refresh = verdict::authenticate_refresh(token)?;
+    Ok(refresh.ok().map(|token| token.session_id))
 }
 
 /// Presents the session token of the request that PostgREST handles, or none.

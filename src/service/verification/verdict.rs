@@ -36,6 +36,12 @@ pub enum Verdict {
 }
 
 impl Verdict {
+    /// What is said where no token is given.
+    pub const MISSING: Verdict = Verdict::Refused {
+        reason: Reason::Missing,
+        session: None,
+    };
+
     /// What is said of anything that names no session.
     pub const INVALID: Verdict = Verdict::Refused {
         reason: Reason::Invalid,

@@ -7,15 +7,15 @@ use crate::service::verification::verdict::{self, LiveSession, Verdict};
 use crate::session::{Expected, Reason};
 use crate::tables::activity::{self, Origin};
 
-/// The verdict on a token; NULL is a token that is not valid.
+/// The verdict on a token.
 ///
 /// # Errors
 /// `JWT_NOT_AVAILABLE` when no token can be verified at all.
 pub fn verify(token: Option<&str>, expected: Expected<'_>) -> Result<Verdict> {
     let began = clock::now();
     let verdict = match token {
-        Some(token) => verdict::verify(token, &expected)?,
-        None => Verdict::INVALID,
+        Some(token) if !token.is_empty() => verdict::verify(token, &expected)?,
+        _ => Verdict::MISSING,
     };
     log(&verdict, began)?;
     Ok(verdict)
@@ -55,6 +55,7 @@ pub fn require(token: Option<&str>, expected: Expected<'_>) -> Result<LiveSessio
 /// The error for a token that is refused.
 pub fn verify_failed(reason: Reason) -> Error {
     let (message, hint) = match reason {
+        Reason::Missing => ("there is no token", "Sign in, and present the token."),
         Reason::Invalid => ("the token is not valid", "Sign in again."),
         Reason::Mismatch => (
             "the token belongs to another product, environment or definition",

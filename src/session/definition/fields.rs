@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::{
     DEFAULT_REFRESH_DAYS, DEFAULT_REUSE_INTERVAL, Definition, MAX_DEFINITION_NAME, MAX_DESCRIPTION,
-    MAX_REUSE_INTERVAL, MAX_SESSIONS, OnLimit, SelectorForm,
+    MAX_PUBLIC_CLAIMS, MAX_REUSE_INTERVAL, MAX_SESSIONS, OnLimit, SelectorForm,
 };
 use crate::session::name::{check_label, check_name, check_text};
 use crate::session::period::{MAX_SPAN_MICROS, Period, Span};
@@ -85,6 +85,7 @@ impl<'a> Fields<'a> {
             on_limit,
             reuse_interval: self.reuse_interval()?,
             log_verify: self.boolean("log_verify")?.unwrap_or(false),
+            public_claims: self.paths("public_claims")?,
         })
     }
 
@@ -116,6 +117,23 @@ impl<'a> Fields<'a> {
                     .ok_or_else(|| wrong(key, "must be true or false"))
             })
             .transpose()
+    }
+
+    fn paths(&self, key: &'static str) -> Result<Vec<String>, Problem> {
+        let Some(value) = self.any(key)? else {
+            return Ok(Vec::new());
+        };
+        let path = |path: &Value| {
+            let text = path.as_str()?;
+            Selector::parse_any(text).ok().map(|_| text.to_owned())
+        };
+        let paths = value.as_array().map(|paths| paths.iter().map(path));
+        let paths = paths.and_then(|paths| paths.collect::<Option<Vec<_>>>());
+        let paths = paths.filter(|paths| paths.len() <= MAX_PUBLIC_CLAIMS);
+        paths.ok_or_else(|| {
+            wrong(key, &format!("must be an array of at most {MAX_PUBLIC_CLAIMS} paths"))
+                .with_hint("A path is a field of the session data such as \"role\", or \"plan.name\" for a nested one.")
+        })
     }
 
     fn integer(&self, key: &'static str) -> Result<Option<i32>, Problem> {

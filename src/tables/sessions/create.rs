@@ -1,6 +1,7 @@
 //! Storing a new user or account session: one statement that also counts it in the user's row and notes it
 //! in the activity.
 
+use pgrx::datum::Interval;
 use uuid::Uuid;
 
 use crate::error::Result;
@@ -41,18 +42,22 @@ pub enum Kind<'a> {
         definition_id: i32,
         /// The data, encrypted.
         sealed_data: &'a [u8],
+        /// How long it lives without a refresh, where its definition is not to say that.
+        expires_in: Option<Interval>,
     },
     /// Account sessions.
     Account {
         /// The scopes that it holds.
         scopes: Vec<String>,
+        /// For whom it is, if that was said.
+        identifier: Option<&'a str>,
     },
 }
 
 /// `$first` is a part of the WITH before the session. Only account sessions keep the API key in their row; only
 /// of user sessions the activity has the end, because dashboards count those alone.
 macro_rules! insert {
-    ($first:literal, $kind:literal, $api_key_id:literal, $expires_after:literal) => {
+    ($first:literal, $kind:literal, $account:literal, $api_key_id:literal, $expires_after:literal) => {
         Statement::new(concat!(
                 "WITH ",
                 $first,
@@ -60,16 +65,18 @@ macro_rules! insert {
                      INSERT INTO dialstack.sessions \
                          (session_id, created_at, token_expires_at, expires_at, last_seen_at, \
                           env_id, definition_id, key_number, purge_after, subject, scopes, \
-                          sealed_data, ip, user_agent, api_key_id) \
-                     VALUES ($1, $2, $3, $4, $2, $5, $6, $7, $8, $9, $10, $11, $12, $13, ",
+                          sealed_data, ip, user_agent, expires_in, identifier, api_key_id) \
+                     VALUES ($1, $2, $3, $4, $2, $5, $6, $7, $8, $9, $10, $11, $12, $13, $17, $18, ",
                 $api_key_id,
                 ")) \
                  INSERT INTO dialstack.activity \
                      (at, month, session_id, api_key_id, env_id, definition_id, kind, operation, \
-                      status, subject, ip, user_agent, latency_us, expires_after) \
+                      status, subject, account, ip, user_agent, latency_us, expires_after) \
                  VALUES ($2, $14, $1, $16, $5, $6, '",
                 $kind,
-                "', 'create', 'success', $9, $12, $13, $15, ",
+                "', 'create', 'success', coalesce($18, $9), ",
+                $account,
+                ", $12, $13, $15, ",
                 $expires_after,
                 ")"
             ))
@@ -87,10 +94,11 @@ static INSERT_USER: Statement = insert!(
                  total_sessions = u.total_sessions + 1), ",
     "user",
     "NULL",
+    "NULL",
     "$4"
 );
 
-static INSERT_ACCOUNT: Statement = insert!("", "account", "$16", "NULL");
+static INSERT_ACCOUNT: Statement = insert!("", "account", "$9", "$16", "NULL");
 
 /// Stores a session. For a user session this waits for other calls that create or revoke sessions of the
 /// same user.
@@ -98,12 +106,19 @@ static INSERT_ACCOUNT: Statement = insert!("", "account", "$16", "NULL");
 /// # Errors
 /// 40001 where the transaction's snapshot is older than the user's row (REPEATABLE READ and above).
 pub fn insert(owner: &AsOwner, session: NewSession<'_>) -> Result<()> {
-    let (statement, definition_id, sealed_data, scopes) = match session.kind {
+    let (statement, definition_id, sealed_data, scopes, expires_in, identifier) = match session.kind
+    {
         Kind::User {
             definition_id,
             sealed_data,
-        } => (&INSERT_USER, Some(definition_id), Some(sealed_data), None),
-        Kind::Account { scopes } => (&INSERT_ACCOUNT, None, None, Some(scopes)),
+            expires_in,
+        } => {
+            let (of, data) = (Some(definition_id), Some(sealed_data));
+            (&INSERT_USER, of, data, None, expires_in, None)
+        }
+        Kind::Account { scopes, identifier } => {
+            (&INSERT_ACCOUNT, None, None, Some(scopes), None, identifier)
+        }
     };
     let arguments = [
         bind(pg_uuid(&session.session_id)),
@@ -122,6 +137,8 @@ pub fn insert(owner: &AsOwner, session: NewSession<'_>) -> Result<()> {
         bind(clock::utc_month(session.now)),
         bind(clock::latency(session.now)),
         bind(session.origin.api_key_id.as_ref().map(pg_uuid)),
+        bind(expires_in),
+        bind(identifier),
     ];
     statement.execute(owner, &arguments).map(|_| ())
 }

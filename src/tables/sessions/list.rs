@@ -46,7 +46,7 @@ fn listed(row: &Columns<'_, '_>) -> Result<Listed> {
 
 macro_rules! columns {
     () => {
-        "s.session_id, s.subject, s.created_at, \
+        "s.session_id, coalesce(s.identifier, s.subject), s.created_at, \
          least(s.expires_at, coalesce(s.revoked_at, s.expires_at)), \
          s.revoked_at IS NULL AND s.expires_at > $1, s.last_seen_at, s.ip, s.user_agent"
     };
@@ -188,13 +188,13 @@ static INFO: Statement = Statement::new(concat!(
     columns!(),
     ", s.kind, p.product, e.env, d.tag, s.generation, s.revoked_at, s.revoke_reason, s.scopes, \
            env_id, s.sealed_key \
-           FROM (SELECT session_id, env_id, definition_id, subject, created_at, expires_at, \
+           FROM (SELECT session_id, env_id, definition_id, subject, identifier, created_at, expires_at, \
                         last_seen_at, ip, user_agent, generation, revoked_at, revoke_reason, scopes, \
                         CASE WHEN definition_id IS NULL THEN 'account' ELSE 'user' END AS kind, \
                         NULL::bytea AS sealed_key \
                    FROM dialstack.sessions \
                   UNION ALL \
-                 SELECT session_id, env_id, NULL, NULL, created_at, expires_at, created_at, NULL, \
+                 SELECT session_id, env_id, NULL, NULL, NULL, created_at, expires_at, created_at, NULL, \
                         NULL, 0, revoked_at, revoke_reason, NULL, 'client', sealed_key \
                    FROM dialstack.client_sessions) s \
            LEFT JOIN (dialstack.environments e JOIN dialstack.products p USING (product_id)) \

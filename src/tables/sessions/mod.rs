@@ -6,7 +6,7 @@ pub mod create;
 pub mod list;
 pub mod refresh;
 
-use pgrx::datum::Date;
+use pgrx::datum::{Date, Interval};
 use uuid::Uuid;
 
 use crate::error::Result;
@@ -37,6 +37,8 @@ table! {
         ip: Address null,
         user_agent: Text null,
         api_key_id: Uuid null,
+        expires_in: Span null,
+        identifier: Text null,
     }
     indexes { BY_ID: (Uuid) = c"sessions_pkey" (session_id), }
 }
@@ -72,6 +74,10 @@ pub struct SessionRow {
     pub scopes: Option<Vec<String>>,
     /// Its data, encrypted.
     pub sealed_data: Option<Vec<u8>>,
+    /// How long it lives without a refresh, where its definition is not to say that.
+    pub expires_in: Option<Interval>,
+    /// For whom an account session was made, if that was said.
+    pub identifier: Option<String>,
     /// Whether this version of the row was made by the running transaction.
     pub in_progress: bool,
 }
@@ -84,6 +90,14 @@ impl SessionRow {
             && self.revoke_reason == other.revoke_reason
             && self.key_number == other.key_number
             && self.sealed_data == other.sealed_data
+    }
+
+    /// The user; of an account session for whom it was made, if that was said.
+    pub fn user(&self) -> Option<&str> {
+        match self.definition_id {
+            Some(_) => Some(&self.subject),
+            None => self.identifier.as_deref(),
+        }
     }
 
     /// Whether it is neither revoked nor at its end.
@@ -114,6 +128,8 @@ fn read(row: &Row<'_, Sessions>) -> Result<SessionRow> {
         ),
         scopes: row.get(Sessions::scopes)?,
         sealed_data: row.get(Sessions::sealed_data)?,
+        expires_in: row.get(Sessions::expires_in)?,
+        identifier: row.get(Sessions::identifier)?,
         in_progress: row.in_progress(),
     })
 }

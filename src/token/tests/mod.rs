@@ -95,6 +95,7 @@ fn claims() -> AccessClaims {
         issued_at: ISSUED,
         expires_at: ISSUED + 3600,
         token_id: TOKEN_ID,
+        public: serde_json::Map::new(),
     }
 }
 

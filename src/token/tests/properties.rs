@@ -22,6 +22,7 @@ prop_compose! {
             product, env, tag, subject, issued_at,
             session_id: Uuid::from_u128(session),
             token_id: Uuid::from_u128(token),
+            public: serde_json::Map::new(),
             expires_at: issued_at + life,
         }
     }

@@ -56,11 +56,25 @@ SELECT label, t.verdict(token) FROM (VALUES (1, 'as a test token', replace(:'cli
 SELECT ok, reason FROM dialstack.session_refresh(:'client_secret');
 SELECT t.code(format('SELECT * FROM dialstack.session_update_data(%L, %L)', :'session_id', '{"userId": "u"}'));
 SELECT t.code(format('SELECT * FROM dialstack.session_extend(%L, %L)', :'session_id', '1 day'));
-SELECT dialstack.session_revoke('acc', 'production', 'web', session_id => :'session_id') AS revoked, dialstack.session_revoke_all('acc', 'production', 'web', 'acct_2') AS revoked_all;
+SELECT t.code(format('SELECT dialstack.session_revoke(''acc'', ''production'', ''web'', session_id => %L)', :'session_id')) AS revoked, dialstack.session_revoke_all('acc', 'production', 'web', 'acct_2') AS revoked_all;
 SELECT t.code(format('SELECT dialstack.client_session_revoke(%L, %L, %L)', :'session_id', 'acc', 'production'));
 SELECT t.code(format('SELECT dialstack.client_session_delete(%L, %L, %L)', :'session_id', 'acc', 'production'));
 SELECT count(*) FROM dialstack.client_session_list(client_session_id => :'session_id', product => 'acc', env => 'production');
 SELECT t.verdict(:'client_secret');
+-- For whom it was made, and from where: in what verifying says, in lists and in the activity; never the current user of a policy.
+SELECT client_secret FROM dialstack.account_session_create('acct_for', NULL, 'acc', 'production', identifier => 'ann', ip => '192.0.2.7', user_agent => 'Browser') \gset for_
+SELECT kind, identifier, account, session_id FROM dialstack.session_verify(:'for_client_secret') \gset for_
+SELECT :'for_kind' AS kind, :'for_identifier' AS identifier, :'for_account' AS account;
+SELECT kind, identifier, ip, user_agent FROM dialstack.session_info(:'for_session_id');
+SELECT identifier, ip, user_agent FROM dialstack.active_sessions WHERE session_id = :'for_session_id';
+BEGIN;
+SELECT valid FROM dialstack.session_use(:'for_client_secret');
+SELECT dialstack.current_identifier() IS NULL AS no_user, dialstack.current_account() AS account;
+ROLLBACK;
+SELECT t.kind(format('SELECT dialstack.session_revoke(session_id => %L, identifier => %L)', :'for_session_id', 'bob')) AS not_his, dialstack.session_revoke(session_id => :'for_session_id', identifier => 'ann') AS hers;
+SELECT operation, identifier, detail, ip, user_agent FROM dialstack.session_activity_logs('acc', env => 'production', identifier => 'ann') WHERE session_id = :'for_session_id' ORDER BY activity_id;
+SELECT t.code(format('SELECT * FROM dialstack.account_session_create(%L, NULL, %L, %L, identifier => %L)', 'acct_for', 'acc', 'production', identifier)) FROM unnest(ARRAY['', repeat('x', 256)]) AS identifier;
+
 -- Its environment's end is its own.
 SELECT client_secret, expires_at FROM dialstack.account_session_create('acct_3', NULL, 'acc2', 'staging') \gset gone_
 SELECT dialstack.env_delete('acc2', 'staging');
@@ -103,7 +117,7 @@ SELECT left(client_secret, 8), account_id, expires_at BETWEEN now() + interval '
 \set VERBOSITY default
 SELECT account_id FROM dialstack.session_create('acct_1');
 -- Both give the same columns.
-SELECT pg_get_function_result('dialstack.session_create(text,jsonb)'::regprocedure) = pg_get_function_result('dialstack.account_session_create(text,jsonb,text,text,interval)'::regprocedure) AS same;
+SELECT pg_get_function_result('dialstack.session_create(text,jsonb)'::regprocedure) = pg_get_function_result('dialstack.account_session_create(text,jsonb,text,text,interval,text,inet,text)'::regprocedure) AS same;
 ROLLBACK;
 SET client_min_messages = warning;
 

@@ -71,7 +71,7 @@ SELECT dialstack.session_revoke('logs', 'staging', 'web', session_id => :'sessio
 SET dialstack_sessions.api_key = :'publishable';
 SELECT t.code($$SELECT * FROM dialstack.session_activity_logs('logs')$$);
 RESET dialstack_sessions.api_key;
-SELECT kind, operation, detail = jsonb_build_object('api_key_id', :'api_key_id') AS detail FROM dialstack.session_activity_logs('logs', env => 'staging', per_page => 8);
+SELECT kind, operation, detail ->> 'api_key_id' = :'api_key_id' AS key, detail ->> 'account' AS account FROM dialstack.session_activity_logs('logs', env => 'staging', per_page => 8);
 -- A client session whose token's key is revoked while it is asked for: the revocation is a row too.
 SELECT client_session_id FROM dialstack.client_session_create('key-3', product => 'logs', env => 'staging') \gset
 SELECT kid AS revoked_kid FROM dialstack.signing_key_list() WHERE purpose = 'token' AND state = 'active' \gset

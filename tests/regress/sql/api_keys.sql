@@ -116,7 +116,7 @@ SELECT t.error($$SELECT * FROM dialstack.client_session_list(env => 'staging')$$
 SELECT api_key FROM dialstack.api_key_create('key2', 'staging') \gset key2_
 SET dialstack_sessions.api_key = :'key2_api_key';
 SET dialstack_sessions.token = :'client_token';
-SELECT split_part(t.code('SELECT * FROM dialstack.client_session_get()'), ':', 1) = ANY ('{42501 PERMISSION_DENIED,28000 VERIFY_FAILED}') AS refused;
+SELECT split_part(t.code('SELECT * FROM dialstack.client_session_get()'), ':', 1) = ANY ('{42501 PERMISSION_DENIED,42501 VERIFY_FAILED}') AS refused;
 SET dialstack_sessions.api_key = 'rubbish';
 SELECT t.code('SELECT * FROM dialstack.client_session_get()') AS with_a_bad_key;
 RESET dialstack_sessions.token;

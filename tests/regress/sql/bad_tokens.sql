@@ -7,7 +7,7 @@ CREATE FUNCTION t.flips(token text) RETURNS SETOF text LANGUAGE sql AS $$
      WHERE ascii(substr(token, n, 1)) # (1 << bit) > 0;
 $$;
 CREATE FUNCTION t.cuts(token text) RETURNS SETOF text LANGUAGE sql AS $$
-    SELECT left(token, n) FROM generate_series(0, length(token) - 1) n
+    SELECT left(token, n) FROM generate_series(1, length(token) - 1) n
     UNION ALL SELECT right(token, n) FROM generate_series(1, length(token) - 1) n;
 $$;
 CREATE FUNCTION t.accepts(token text) RETURNS text LANGUAGE plpgsql AS $$

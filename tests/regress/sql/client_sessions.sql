@@ -172,6 +172,16 @@ SELECT t.cli(format('delete(%L)', :'deleted_client_session_id')) AS twice, t.cli
 SELECT t.code(format('SELECT dialstack.client_session_%s(%L, %L, %L)', f, :'full_client_session_id', product, env)) FROM unnest('{revoke,delete}'::text[]) AS f, (VALUES ('cli', 'staging'), ('cli2', 'production')) AS p (product, env);
 SELECT t.verdict(:'full_token') AS still_there;
 
+-- An id needs no place, whatever the number of environments; what is given must match.
+SELECT client_session_id, token FROM dialstack.client_session_create('placeless', product => 'cli2', env => 'production') \gset placeless_
+SELECT (SELECT token = :'placeless_token' FROM dialstack.client_session_get(:'placeless_client_session_id')) AS got,
+       (SELECT cardinality(connected_account_ids) FROM dialstack.client_session_grant_access(:'placeless_client_session_id', connected_account_ids => t.ids(1))) AS granted;
+SELECT call, place, t.code(format('SELECT dialstack.client_session_%s(%L%s, %s)', call, :'placeless_client_session_id',
+    CASE call WHEN 'grant_access' THEN ', connected_account_ids => t.ids(1)' ELSE '' END, place))
+  FROM unnest('{get,grant_access,revoke,delete}'::text[]) AS call, unnest(ARRAY[$$product => 'cli'$$, $$env => 'staging'$$, $$product => 'nope'$$]) AS place;
+SELECT dialstack.client_session_revoke(:'placeless_client_session_id'), t.verdict(:'placeless_token') AS revoked;
+SELECT dialstack.client_session_delete(:'placeless_client_session_id'), t.verdict(:'placeless_token') AS deleted;
+
 -- An expired one is not listed, got or granted anything; the next call with its key makes another, and the old token says what happened.
 SELECT client_session_id, token FROM dialstack.client_session_create('late', t.ids(1), product => 'cli', env => 'production') \gset late_
 SELECT t.age(:'late_client_session_id', '400 days');

@@ -162,3 +162,22 @@ SELECT set_config('request.headers', 'junk', true);
 SELECT t.error($$SELECT dialstack.postgrest_pre_request()$$);
 COMMIT;
 SELECT dialstack.session_clear();
+
+-- session_end(token): an expired access token will do, a refresh token, a superseded one; the presented token is then left alone.
+SELECT token, refresh_token, session_id FROM dialstack.session_create('who', 'production', 'web', '{"userId": "leaver"}') \gset a_
+SELECT token, refresh_token, session_id FROM dialstack.session_create('who', 'production', 'web', '{"userId": "leaver"}') \gset b_
+SELECT token, refresh_token, session_id FROM dialstack.session_create('who', 'production', 'web', '{"userId": "leaver"}') \gset c_
+SELECT token, refresh_token, session_id FROM dialstack.session_create('who', 'production', 'web', '{"userId": "leaver"}', expires_in => '1 second') \gset d_
+SELECT token AS present FROM dialstack.session_create('who', 'production', 'web', '{"userId": "leaver"}') \gset
+SELECT ok FROM dialstack.session_refresh(:'c_refresh_token');
+SELECT pg_sleep(2.1);
+SELECT t.verdict(:'d_token') AS d;
+BEGIN;
+SELECT valid FROM dialstack.session_use(:'present');
+SELECT dialstack.session_end(:'a_token') AS access, dialstack.session_end(:'b_refresh_token') AS refresh, dialstack.session_end(:'c_refresh_token') AS superseded, dialstack.session_end(:'d_token') AS expired;
+SELECT dialstack.session_end(:'d_token') AS expired, dialstack.session_end(:'b_refresh_token') AS refresh;
+SELECT array_agg(revoke_reason) FROM unnest(ARRAY[:'a_session_id', :'b_session_id', :'c_session_id', :'d_session_id']::uuid[]) AS id, dialstack.session_info(id);
+SELECT dialstack.current_identifier() AS still_there, dialstack.session_end() AS presented;
+COMMIT;
+SELECT label, t.error(format('SELECT dialstack.session_end(%s)', argument))
+  FROM (VALUES (1, 'nothing is presented', ''), (2, 'empty', ''''''), (3, 'rubbish', '''x'''), (4, 'cut', quote_literal(left(:'a_refresh_token', -1)))) AS c (n, label, argument) ORDER BY n;

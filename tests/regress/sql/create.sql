@@ -108,3 +108,30 @@ SELECT ok, reason FROM dialstack.session_refresh(:'refresh_token');
 BEGIN READ ONLY;
 SELECT count(*) FROM dialstack.session_create('create', 'production', 'web', '{"userId": "u"}');
 ROLLBACK;
+
+-- How long this one session lives without a refresh: "remember me", or the opposite. Within max_lifetime, and kept by refreshes.
+CREATE FUNCTION t.lives(session_expires_in interval, tag text = 'web', expires_in interval = NULL) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    made record; info record; first interval;
+BEGIN
+    SELECT * INTO made FROM dialstack.session_create('create', 'production', tag, '{"userId": "remembered"}', expires_in => lives.expires_in, session_expires_in => lives.session_expires_in);
+    SELECT * INTO info FROM dialstack.session_info(made.session_id);
+    ASSERT info.end_at = made.session_expires_at;
+    first := date_trunc('minute', info.end_at - info.start_at);
+    -- As if that had been so long ago, but without the end of before, which a refresh does not shorten.
+    UPDATE dialstack.sessions s SET created_at = created_at - interval '4 minutes', expires_at = clock_timestamp() + interval '1 minute' WHERE s.session_id = made.session_id;
+    SELECT * INTO made FROM dialstack.session_refresh(made.refresh_token);
+    RETURN format('%s, refreshed %s, its token %s', first, date_trunc('minute', made.session_expires_at - clock_timestamp() + interval '1 second'),
+        CASE WHEN made.expires_at = made.session_expires_at THEN 'as long' ELSE 'shorter' END);
+END
+$$;
+SELECT t.lives(NULL) AS as_defined;
+SELECT t.lives('90 days') AS longer;
+SELECT t.lives('2 hours') AS shorter;
+SELECT t.lives('5 minutes') AS shorter_than_the_token;
+SELECT expires_at = session_expires_at AS token_does_not_outlive_it
+  FROM dialstack.session_create('create', 'production', 'web', '{"userId": "remembered"}', expires_in => '5 hours', session_expires_in => '2 hours');
+SELECT tag FROM dialstack.definition_create('create', 'capped', 'Capped', '', '{}', '$Session{userId}', 15, 'minutes', max_lifetime => '1 day');
+SELECT t.lives('90 days', 'capped') AS capped;
+SELECT t.code(format('SELECT * FROM dialstack.session_create(%L, %L, %L, %L, session_expires_in => %L)', 'create', 'production', 'web', '{"userId": "u"}', session_expires_in))
+  FROM unnest(ARRAY['0', '-1 hour', '101 years', '1 month -32 days']) AS session_expires_in;

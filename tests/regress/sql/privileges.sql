@@ -67,7 +67,7 @@ REVOKE pg_read_all_data, pg_write_all_data FROM regress_nobody;
 
 -- Granted functions do their work as the owner, and only that.
 GRANT USAGE ON SCHEMA dialstack TO regress_nobody;
-GRANT EXECUTE ON FUNCTION dialstack.session_verify, dialstack.session_create(text, text, text, jsonb, inet, text, interval), dialstack.session_refresh, dialstack.session_list, dialstack.session_revoke_all TO regress_nobody;
+GRANT EXECUTE ON FUNCTION dialstack.session_verify, dialstack.session_create(text, text, text, jsonb, inet, text, interval, interval), dialstack.session_refresh, dialstack.session_list, dialstack.session_revoke_all TO regress_nobody;
 GRANT EXECUTE ON FUNCTION t.verdict TO regress_nobody;
 SET ROLE regress_nobody;
 SET search_path = t, pg_temp;

@@ -196,3 +196,13 @@ SELECT count(*) FROM dialstack.session_update_data(:'session_id', '{"userId": "a
 SELECT t.reads_again(:'token') AS after_data;
 UPDATE dialstack.sessions SET revoked_at = now() WHERE session_id = :'session_id';
 SELECT t.reads_again(:'token') AS after_revocation, t.reads_again(:'token') AS again;
+
+-- Both say when the session ends; a refresh also whose it is, and its data as it is now.
+SELECT token, refresh_token, session_id, session_expires_at FROM dialstack.session_create('ref', 'production', 'web', '{"userId": "ends", "cart": 1}') \gset ends_
+SELECT end_at = :'ends_session_expires_at' AS as_created FROM dialstack.session_info(:'ends_session_id');
+SELECT count(*) FROM dialstack.session_update_data(:'ends_session_id', '{"userId": "ends", "cart": 2}');
+SELECT identifier, data, session_expires_at = end_at AS as_listed, expires_at < session_expires_at AS token_first
+  FROM dialstack.session_refresh(:'ends_refresh_token') r, LATERAL (SELECT end_at FROM dialstack.session_info(r.session_id)) i;
+-- Repeated within the reuse interval: the same.
+SELECT identifier, data, session_expires_at = end_at AS as_listed
+  FROM dialstack.session_refresh(:'ends_refresh_token') r, LATERAL (SELECT end_at FROM dialstack.session_info(r.session_id)) i;

@@ -23,18 +23,64 @@ SELECT revoked_at = :'then' AS unchanged, end_at = revoked_at AS ended_then FROM
 -- Only where it belongs.
 SELECT session_id FROM t.rev WHERE label = 'ann 2' \gset
 SELECT tag FROM dialstack.definition_create('rev', 'app', 'App', '', '{}', '$Session{userId}', 1, 'hours');
-SELECT dialstack.session_revoke('rev', 'staging', 'web', session_id => :'session_id') AS other_env,
-       dialstack.session_revoke('rev', 'production', 'app', session_id => :'session_id') AS other_tag,
-       dialstack.session_revoke('rev', 'production', 'web', session_id => '00000000-0000-0000-0000-000000000000') AS unknown;
+SELECT place, t.code(format('SELECT dialstack.session_revoke(%s, session_id => %L)', place, :'session_id')) FROM unnest(ARRAY[
+    $$'rev', 'staging', 'web'$$, $$'rev', 'production', 'app'$$, $$env => 'staging'$$, $$tag => 'app'$$, $$product => 'nope'$$,
+    $$'rev', 'nope'$$, $$'rev', tag => 'nope'$$, $$identifier => 'bob'$$, $$identifier => ''$$]) AS place;
+SELECT t.error($$SELECT dialstack.session_revoke(session_id => '00000000-0000-0000-0000-000000000000')$$);
 -- All of a user, by the identifier; other users, and the same in another environment, stay.
 SELECT dialstack.session_revoke(product => 'rev', env => 'production', tag => 'web', identifier => 'ann');
 SELECT * FROM t.rev_verdicts;
 SELECT dialstack.session_revoke('rev', 'production', 'web', identifier => 'ann') AS again, dialstack.session_revoke('rev', 'production', 'web', identifier => 'nobody') AS unknown;
 -- An unknown user is not remembered by asking.
 SELECT count(*) FROM dialstack.session_users WHERE identifier = 'nobody';
--- Both or neither.
+-- One of the two is needed.
 SELECT t.error($$SELECT dialstack.session_revoke('rev', 'production', 'web')$$);
-SELECT t.error($$SELECT dialstack.session_revoke('rev', 'production', 'web', session_id => '00000000-0000-0000-0000-000000000000', identifier => 'ann')$$);
+SELECT t.code($$SELECT dialstack.session_revoke(identifier => 'ann')$$);
+-- The id alone is enough; with an identifier, the session must be that user's.
+SELECT count(t.rev('by id ' || n, 'production', 'gil')) FROM generate_series(1, 2) n;
+SELECT session_id FROM t.rev WHERE label = 'by id 1' \gset
+SELECT dialstack.session_revoke(session_id => :'session_id', identifier => 'gil') AS his,
+       dialstack.session_revoke(session_id => :'session_id') AS dead_already;
+SELECT dialstack.session_revoke(session_id => session_id) AS by_id, t.verdict(token) FROM t.rev WHERE label = 'by id 2';
+-- Of any family, unless a tag or an identifier says that a user session is meant.
+SELECT * FROM dialstack.account_session_create('acct_rev', NULL, 'rev', 'production') \gset account_
+SELECT * FROM dialstack.client_session_create('key_rev', product => 'rev', env => 'production') \gset client_
+SELECT session_id AS account_id FROM dialstack.session_verify(:'account_client_secret') \gset
+SELECT named, t.kind(format('SELECT dialstack.session_revoke(%s, session_id => %L)', named, id))
+  FROM unnest(ARRAY[$$'rev', 'production', 'web'$$, $$env => 'staging'$$, $$identifier => 'acct_rev'$$, $$identifier => 'key_rev'$$]) AS named,
+       unnest(ARRAY[:'account_id', :'client_client_session_id']::uuid[]) AS id;
+SELECT dialstack.session_revoke('rev', 'production', session_id => :'account_id') AS account, dialstack.session_revoke(session_id => :'client_client_session_id') AS client,
+       dialstack.session_revoke(session_id => :'account_id') AS account_again, dialstack.session_revoke(session_id => :'client_client_session_id') AS client_again;
+SELECT t.verdict(:'account_client_secret') AS account, t.verdict(:'client_token') AS client;
+-- Without a tag in all definitions, without an environment in all of the product.
+CREATE FUNCTION t.hal() RETURNS bigint LANGUAGE sql AS $$
+    SELECT count(*) FROM unnest(ARRAY['production', 'staging']) AS env, unnest(ARRAY['web', 'app']) AS tag,
+        LATERAL dialstack.session_create('rev', env, tag, '{"userId": "hal"}');
+$$;
+SELECT t.hal(), t.rev('not hal', 'production', 'not hal');
+SELECT dialstack.session_revoke('rev', 'production', identifier => 'hal') AS definitions, dialstack.session_revoke('rev', tag => 'web', identifier => 'hal') AS other_environment,
+       dialstack.session_revoke('rev', identifier => 'hal') AS the_last, dialstack.session_revoke('rev', identifier => 'hal') AS none_left;
+SELECT t.hal(), dialstack.session_revoke('rev', identifier => 'hal') AS everywhere, verdict AS somebody_else FROM t.rev_verdicts WHERE label = 'not hal';
+SELECT dialstack.session_revoke('rev', identifier => 'nobody') AS revoked;
+SELECT count(*) AS remembered FROM dialstack.session_users WHERE identifier = 'nobody';
+-- With an API key, in the key's environment: others are not found, or refused where they are named.
+SELECT api_key AS secret FROM dialstack.api_key_create('rev', 'production') \gset
+SELECT api_key AS publishable FROM dialstack.api_key_create('rev', 'production', 'publishable') \gset
+SELECT t.hal();
+SELECT session_id AS other_id FROM dialstack.session_create('rev', 'staging', 'web', '{"userId": "ivy"}') \gset
+SELECT session_id AS own_id FROM dialstack.session_create('rev', 'production', 'web', '{"userId": "ivy"}') \gset
+BEGIN;
+SELECT set_config('dialstack_sessions.api_key', :'secret', true) <> '' AS presented;
+SELECT t.code(format('SELECT dialstack.session_revoke(session_id => %L)', :'other_id'));
+SELECT t.code(format('SELECT dialstack.session_revoke(''rev'', ''staging'', session_id => %L)', :'own_id'));
+SELECT dialstack.session_revoke(identifier => 'hal') AS in_its_environment, dialstack.session_revoke(session_id => :'own_id') AS own;
+SELECT DISTINCT api_key_id IS NOT NULL AS named FROM dialstack.activity WHERE operation = 'revoke' AND subject IN ('hal', 'ivy') AND at >= now();
+-- An extension says so too.
+SELECT count(*) FROM dialstack.session_create('rev', 'production', 'web', '{"userId": "jan"}') AS created, LATERAL dialstack.session_extend(created.session_id, '1 day');
+SELECT operation, api_key_id IS NOT NULL AS named FROM dialstack.activity WHERE subject = 'jan' ORDER BY activity_id;
+SELECT set_config('dialstack_sessions.api_key', :'publishable', true) <> '' AS presented;
+SELECT t.code(format('SELECT dialstack.session_revoke(session_id => %L)', :'own_id'));
+ROLLBACK;
 
 -- session_revoke_all: all but one, for a change of the password.
 SELECT count(t.rev('cat ' || n, 'production', 'cat')) FROM generate_series(1, 4) n;

@@ -28,7 +28,7 @@ SELECT dialstack.session_revoke('people', 'production', 'web', identifier => 'us
 SELECT t.user_of('user-02');
 -- As if all of this had been so long ago.
 CREATE FUNCTION t.age_user(identifier text, by interval) RETURNS void LANGUAGE sql AS $$
-    SELECT t.age(session_id, by) FROM dialstack.sessions WHERE subject = identifier;
+    SELECT t.age(session_id, by) FROM dialstack.sessions WHERE subject = age_user.identifier;
     UPDATE dialstack.session_users u SET first_seen = first_seen - by, last_seen = last_seen - by WHERE u.identifier = age_user.identifier;
 $$;
 SELECT t.age_user('user-03', '29 days');

@@ -1,0 +1,125 @@
+//! Deleting rows that tables of the application may reference.
+
+use std::collections::BTreeSet;
+
+use crate::error::Result;
+use crate::maintenance::horizon::Horizon;
+use crate::pg::roles::AsOwner;
+use crate::pg::statements::{Statement, bind};
+use crate::pg::transaction::subtransaction::{Tried, attempt};
+
+/// Whether a foreign key to one of our tables may be checked as late as at commit, when all would be undone.
+static DEFERRABLE: Statement = Statement::new(
+    "SELECT EXISTS (SELECT FROM pg_constraint c JOIN pg_class r ON r.oid = c.confrelid \
+                     WHERE c.contype = 'f' AND c.condeferrable \
+                       AND r.relnamespace = 'dialstack'::regnamespace)",
+);
+
+static CHECK_NOW: Statement = Statement::new("SET CONSTRAINTS ALL IMMEDIATE");
+
+/// The table that a message of the server blames, in whatever language: by the names of table and constraint. A
+/// cascade may have ended at a table that references ours through others.
+static BLAMED: Statement = Statement::new(
+    "SELECT r.oid::regclass::text \
+       FROM pg_constraint c JOIN pg_class r ON r.oid = c.conrelid JOIN pg_class o ON o.oid = c.confrelid \
+      WHERE c.contype = 'f' AND strpos($1, r.relname) > 0 \
+        AND (strpos($1, c.conname) > 0 OR o.relnamespace = 'dialstack'::regnamespace) \
+      ORDER BY strpos($1, c.conname) > 0 DESC, length(c.conname) + length(r.relname) DESC LIMIT 1",
+);
+
+/// What came of a deletion.
+#[derive(Default)]
+pub struct Deleted {
+    /// Rows that went.
+    pub rows: u64,
+    /// Rows that are not due yet after all.
+    pub postponed: u64,
+}
+
+/// Deletes rows, and notes those that can't be deleted.
+pub struct Deleter<'run> {
+    /// Our owner, who deletes.
+    pub owner: &'run AsOwner,
+    /// What may go, and the time that there is for it.
+    pub horizon: &'run Horizon,
+    /// Most rows that one statement deletes.
+    pub batch: usize,
+    deferrable: bool,
+    /// The message about the last row that had to stay: that of the next one is often the same.
+    message: String,
+    /// How many rows had to stay.
+    pub kept: u64,
+    /// Tables that reference them.
+    pub kept_for: BTreeSet<String>,
+    /// Whether something was left because a lock was not to be had, or for lack of time.
+    pub more: bool,
+}
+
+impl<'run> Deleter<'run> {
+    /// A deleter that has deleted nothing yet.
+    pub fn new(owner: &'run AsOwner, horizon: &'run Horizon, batch: usize) -> Result<Self> {
+        let deferrable = DEFERRABLE.read(owner, &[], |row| row.required::<bool>(1))?;
+        Ok(Deleter {
+            owner,
+            horizon,
+            batch,
+            deferrable: deferrable.contains(&true),
+            message: String::new(),
+            kept: 0,
+            kept_for: BTreeSet::new(),
+            more: false,
+        })
+    }
+
+    /// Deletes the rows with these keys in a subtransaction. Those that can't be deleted because of a constraint
+    /// are found by halves, and handed to `keep`. `delete` locks what it deletes: two locks of a row, in two
+    /// subtransactions, would cost far more.
+    pub fn delete<K>(
+        &mut self,
+        keys: &[K],
+        delete: &impl Fn(&[K]) -> Result<Deleted>,
+        keep: &mut impl FnMut(&K),
+    ) -> Result<Deleted> {
+        if keys.is_empty() {
+            return Ok(Deleted::default());
+        }
+        let tried = attempt(self.owner, || {
+            let deleted = delete(keys)?;
+            if self.deferrable {
+                CHECK_NOW.execute(self.owner, &[])?;
+            }
+            Ok(deleted)
+        })?;
+        match (tried, keys) {
+            (Tried::Done(deleted), _) => Ok(deleted),
+            (Tried::Forbidden(message), [key]) => {
+                self.note(message)?;
+                keep(key);
+                Ok(Deleted::default())
+            }
+            (Tried::Forbidden(_), _) if !self.horizon.is_late() => {
+                let (first, second) = keys.split_at(keys.len() / 2);
+                let first = self.delete(first, delete, keep)?;
+                let second = self.delete(second, delete, keep)?;
+                Ok(Deleted {
+                    rows: first.rows + second.rows,
+                    postponed: first.postponed + second.postponed,
+                })
+            }
+            _ => {
+                self.more = true;
+                Ok(Deleted::default())
+            }
+        }
+    }
+
+    fn note(&mut self, message: String) -> Result<()> {
+        self.kept += 1;
+        if self.message != message {
+            let blamed = BLAMED.read(self.owner, &[bind(&*message)], |row| row.required(1))?;
+            self.kept_for.extend(blamed);
+            self.message = message;
+        }
+        Ok(())
+    }
+}

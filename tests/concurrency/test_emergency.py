@@ -1,0 +1,93 @@
+"""Calls for emergencies end soon, whoever is idle, and keep nobody from logging in meanwhile."""
+
+import pytest
+from psycopg import errors
+from support.service import Background, await_lock, call, refresh, value, verify
+
+EMERGENCIES = {
+    "instance_reset": lambda shop: {},
+    "env_delete": lambda shop: {"product": shop.product, "env": shop.env},
+    "definition_delete": lambda shop: {"product": shop.product, "tag": shop.tag},
+}
+
+
+def check_gives_up(admin, connect, shop, holder, function, arguments):
+    """Calls a function while `holder` holds what it needs, and others log in."""
+    caller, client = connect(), connect()
+    waiting = Background(lambda: call(caller, function, **arguments))
+    logged_in = []
+    while not waiting.done():
+        logged_in.append(shop.create(client, user=f"user-{len(logged_in)}"))
+
+    with pytest.raises(errors.LockNotAvailable, match="^LOCK_NOT_AVAILABLE: ") as refused:
+        waiting.result()
+
+    assert f"process {holder.info.backend_pid} (idle in transaction" in refused.value.diag.message_hint
+    assert len(logged_in) > 3
+    assert all(verify(admin, session.token).valid for session in logged_in)
+
+
+@pytest.mark.parametrize("function", EMERGENCIES)
+def test_an_idle_client_that_has_refreshed_is_named(admin, connect, shop, function):
+    session, holder = shop.create(admin), connect()
+    arguments = EMERGENCIES[function](shop)
+    with holder.transaction(force_rollback=True):
+        assert refresh(holder, session.refresh_token).ok
+        check_gives_up(admin, connect, shop, holder, function, arguments)
+
+    call(admin, function, **arguments)
+    assert not verify(admin, session.token).valid
+
+
+def test_an_idle_client_that_has_logged_in_is_named(admin, connect, shop):
+    holder = connect()
+    arguments = EMERGENCIES["env_delete"](shop)
+    with holder.transaction():
+        session = shop.create(holder)
+        check_gives_up(admin, connect, shop, holder, "env_delete", arguments)
+
+    call(admin, "env_delete", **arguments)
+    assert verify(admin, session.token).reason == "revoked"
+
+
+def test_what_waits_for_a_moment_is_done(admin, connect, shop):
+    holder, caller = connect(), connect()
+    with holder.transaction():
+        session = shop.create(holder)
+        waiting = Background(
+            lambda: call(caller, "env_delete", product=shop.product, env=shop.env)
+        )
+        holder.execute("SELECT pg_sleep(1)")
+    waiting.result()
+    assert verify(admin, session.token).reason == "revoked"
+
+
+@pytest.mark.parametrize("function", ["account_session_create", "client_session_create"])
+def test_a_session_of_another_family_that_is_being_created_dies_too(
+    admin, connect, shop, function
+):
+    creating, deleting = connect(), connect()
+    place = {"product": shop.product, "env": shop.env}
+    first = {"account": "acct_1"} if function == "account_session_create" else {"user_identifier_key": "key"}
+    with creating.transaction():
+        made = call(creating, function, **first, **place)
+        waiting = Background(lambda: call(deleting, "env_delete", **place))
+        await_lock(admin, deleting)
+    waiting.result()
+
+    assert verify(admin, getattr(made, "client_secret", None) or made.token).reason == "revoked"
+    for table in ("sessions", "client_sessions"):
+        left = f"SELECT count(*) FROM dialstack.{table} WHERE revoked_at IS NULL AND NOT EXISTS (SELECT FROM dialstack.environments e WHERE e.env_id = {table}.env_id)"
+        assert value(admin, left) == 0
+
+
+def test_deleting_a_scope_does_not_wait_for_ever_either(admin, connect, shop):
+    holder = connect()
+    with holder.transaction():
+        call(holder, "account_session_create", account="acct_1", product=shop.product, env=shop.env)
+        with pytest.raises(errors.LockNotAvailable, match="^LOCK_NOT_AVAILABLE: ") as refused:
+            call(admin, "scope_delete", scope="call_logs", product=shop.product)
+    assert f"process {holder.info.backend_pid} " in refused.value.diag.message_hint
+    call(admin, "scope_delete", scope="call_logs", product=shop.product)
+    left = "SELECT count(*) FROM dialstack.scopes JOIN dialstack.products USING (product_id) WHERE product = %s AND scope = 'call_logs'"
+    assert value(admin, left, shop.product) == 0
