@@ -434,17 +434,23 @@ COMMENT ON INDEX dialstack.activity_xid IS 'finds what is not rolled up yet';
 -- Like all state they are in no logical dump.
 
 CREATE TABLE dialstack.rollup_state (
-    singleton   boolean NOT NULL DEFAULT true,
-    xid         xid8    NOT NULL,
-    activity_id bigint  NOT NULL,
+    singleton   boolean     NOT NULL DEFAULT true,
+    xid         xid8        NOT NULL,
+    activity_id bigint      NOT NULL,
+    ran_at      timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    took        interval,
+    done        jsonb,
     CONSTRAINT rollup_state_pkey PRIMARY KEY (singleton),
     CONSTRAINT rollup_state_singleton_check CHECK (singleton)
 );
 INSERT INTO dialstack.rollup_state (xid, activity_id) VALUES ('0', 0);
-COMMENT ON TABLE dialstack.rollup_state IS 'how far the activity is rolled up; one row';
+COMMENT ON TABLE dialstack.rollup_state IS 'how far the activity is rolled up, and what maintain() did last; one row';
 COMMENT ON COLUMN dialstack.rollup_state.singleton IS 'always true: there is one row';
 COMMENT ON COLUMN dialstack.rollup_state.xid IS 'transaction of the last row of activity that is rolled up';
 COMMENT ON COLUMN dialstack.rollup_state.activity_id IS 'number of that row; rows count by transaction, then by number';
+COMMENT ON COLUMN dialstack.rollup_state.ran_at IS 'when maintain() began last; before that the installation';
+COMMENT ON COLUMN dialstack.rollup_state.took IS 'how long that lasted';
+COMMENT ON COLUMN dialstack.rollup_state.done IS 'what it answered';
 
 -- The metrics are those of src/maintenance/rollup/changes.sql.
 CREATE TABLE dialstack.activity_rollup (
@@ -847,6 +853,34 @@ COMMENT ON COLUMN dialstack.api_key_usage.expires_at IS 'when it expires; null: 
 COMMENT ON COLUMN dialstack.api_key_usage.revoked_at IS 'when it was revoked';
 COMMENT ON COLUMN dialstack.api_key_usage.uses IS 'operations that were done with it';
 COMMENT ON COLUMN dialstack.api_key_usage.last_used_at IS 'the latest of them';
+
+CREATE VIEW dialstack.stat_maintenance AS
+SELECT CASE WHEN r.done IS NOT NULL THEN r.ran_at END AS last_run_at, r.took AS duration,
+       (r.done OPERATOR(pg_catalog.->>) 'more')::boolean AS more,
+       (r.done OPERATOR(pg_catalog.->>) 'activity_rolled_up')::bigint AS activity_rolled_up,
+       (r.done OPERATOR(pg_catalog.->>) 'activity_waiting')::bigint AS activity_waiting,
+       r.done OPERATOR(pg_catalog.->>) 'held_by' AS held_by,
+       (r.done OPERATOR(pg_catalog.->>) 'held_since')::pg_catalog.timestamptz AS held_since,
+       (r.done OPERATOR(pg_catalog.->>) 'sessions_purged')::bigint AS sessions_purged,
+       (r.done OPERATOR(pg_catalog.->>) 'sessions_kept')::bigint AS sessions_kept,
+       (r.done OPERATOR(pg_catalog.->>) 'other_rows_kept')::bigint AS other_rows_kept,
+       ARRAY(SELECT t.name
+               FROM pg_catalog.jsonb_array_elements_text(
+                        r.done OPERATOR(pg_catalog.->) 'kept_for') AS t (name)) AS kept_for
+  FROM dialstack.rollup_state r
+ WHERE dialstack.access_admin();
+COMMENT ON VIEW dialstack.stat_maintenance IS 'the last run of maintain(): when, how long, what it did and what held it back; one row';
+COMMENT ON COLUMN dialstack.stat_maintenance.last_run_at IS 'when it began; null: there was none yet';
+COMMENT ON COLUMN dialstack.stat_maintenance.duration IS 'how long it lasted';
+COMMENT ON COLUMN dialstack.stat_maintenance.more IS 'whether it left something to do';
+COMMENT ON COLUMN dialstack.stat_maintenance.activity_rolled_up IS 'rows of activity that it rolled up';
+COMMENT ON COLUMN dialstack.stat_maintenance.activity_waiting IS 'rows of activity that it left, counted up to 100,000';
+COMMENT ON COLUMN dialstack.stat_maintenance.held_by IS 'the transaction because of which they wait, in any database of the server';
+COMMENT ON COLUMN dialstack.stat_maintenance.held_since IS 'when that began; null where the owner of the extension may not see it';
+COMMENT ON COLUMN dialstack.stat_maintenance.sessions_purged IS 'sessions that it deleted';
+COMMENT ON COLUMN dialstack.stat_maintenance.sessions_kept IS 'sessions that were due on that day (UTC) and that a table of the application keeps from being deleted';
+COMMENT ON COLUMN dialstack.stat_maintenance.other_rows_kept IS 'users and keys that a table of the application keeps from being deleted';
+COMMENT ON COLUMN dialstack.stat_maintenance.kept_for IS 'those tables';
 
 CREATE FUNCTION dialstack.follow_signing_algorithm() RETURNS trigger LANGUAGE c AS 'MODULE_PATHNAME', 'follow_signing_algorithm_wrapper';
 

@@ -45,7 +45,8 @@
 //! - claims, no others, each once: `iss` = `urn:uuid:` + the instance in lower case with hyphens;
 //!   `client_id` = product; `aud` = product + `/` + environment, a string; `sub` = identifier;
 //!   `sid` and `jti`: UUIDs in lower case with hyphens; `tag`; `iat`, `exp`, and optionally `nbf`:
-//!   whole Unix seconds without fraction or exponent, from 0 to 253402300799; `dat`.
+//!   whole Unix seconds without fraction or exponent, from 0 to 253402300799; `dat`; and, where the definition
+//!   names `public_claims`, `public`: an object of those parts of the session data, nested as they are there.
 //! - `dat`: a compact JWE (RFC 7516, section 7.1) with the header
 //!   `{"alg":"A256KW","enc":"A256GCM","kid":…}`, no other member, of the session data, which is
 //!   JSON text in UTF-8 of at most 3500 bytes. `kid` is the `seal` key's; the associated data is

@@ -15,6 +15,7 @@ from support.service import (
     info,
     refresh,
     retrying,
+    revoke_active_key,
     together,
     until,
     value,
@@ -60,19 +61,19 @@ def test_a_hundred_connections_that_refresh_one_token_all_get_the_same_next_one(
 
 def test_a_hundred_connections_that_come_in_waves_all_get_the_same_next_one(admin, shop):
     session = shop.create(admin)
-    answered, news = [], threading.Condition()
+    answered, changed = [], threading.Condition()
 
     def tab(number):
         # Each wave of 20 comes while half of the one before still waits for its answer.
         earlier = max(0, number // 20 * 20 - 10)
 
         def work(connection):
-            with news:
-                assert news.wait_for(lambda: len(answered) >= earlier, PATIENCE)
+            with changed:
+                assert changed.wait_for(lambda: len(answered) >= earlier, PATIENCE)
             answer = refresh(connection, session.refresh_token)
-            with news:
+            with changed:
                 answered.append(answer)
-                news.notify_all()
+                changed.notify_all()
 
         return work
 
@@ -261,11 +262,6 @@ def test_a_refresh_that_waits_hands_out_a_token_that_is_good(admin, connect, sho
         revoke_active_key(admin, "jwt")
 
     assert verify(admin, waiting.result().token).valid
-
-
-def revoke_active_key(admin, purpose):
-    query = "SELECT kid FROM dialstack.signing_keys WHERE purpose = %s AND state = 'active'"
-    call(admin, "signing_key_revoke", kid=value(admin, query, purpose))
 
 
 def updates(connection):

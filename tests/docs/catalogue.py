@@ -122,7 +122,7 @@ def reasons():
 def revoke_reasons():
     """What session_info() can say about a revoked session."""
     places = {
-        "service/revocations.rs": r'reason: "(\w+)"',
+        "service/revocation/revocations.rs": r'reason: "(\w+)"',
         "session/verdict.rs": r'const REVOKED_\w+: &str = "(\w+)"',
     }
     return {

@@ -44,8 +44,25 @@ def test_the_configuration_is_restored_as_it_was_and_no_state(original, copy):
 def test_a_dump_of_a_restored_database_restores_as_well(original, copy, restored, elsewhere):
     second = restored(elsewhere.dump(dbname="first_copy"))
 
-    assert configured(second) == configured(original.connection)
+    assert configured(second) == configured(copy)
     assert verify(second, original.shop.create(second).token).valid
+
+
+@pytest.mark.parametrize("options", [[], ["--inserts"]])
+def test_a_copy_signs_with_the_algorithm_of_the_original(original, restored, options):
+    chosen = "SELECT * FROM dialstack.signing_key_rotate('jwt', 'ES256')"
+    original.connection.execute(chosen)
+    copy = restored(original.cluster.dump(*options, dbname="original"))
+
+    query = "SELECT alg FROM dialstack.signing_key_list() WHERE purpose = 'jwt' AND state = 'active'"
+    assert value(copy, query) == "ES256"
+    original_keys, keys = (
+        {key["kid"] for key in value(connection, "SELECT dialstack.jwks()")["keys"]}
+        for connection in (original.connection, copy)
+    )
+    assert keys and original_keys and not keys & original_keys
+    session = original.shop.create(copy)
+    assert verify(copy, session.token).valid
 
 
 @pytest.mark.parametrize("options", [[], ["--data-only"], ["--inserts"], ["--schema-only"]])

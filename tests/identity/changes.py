@@ -1,12 +1,18 @@
 """All that ends a session, or takes it away from its tenant."""
 
 import pytest
-from support.service import call, refresh, value, value_of
+from support.service import call, refresh, revoke_active_key, value, value_of
 from world import KINDS_OF_TRANSACTION, keep_presenting, present
 
-KINDS = pytest.mark.parametrize(
-    "isolation, read_only", KINDS_OF_TRANSACTION.values(), ids=KINDS_OF_TRANSACTION
-)
+
+def _kinds(*names):
+    kinds = [KINDS_OF_TRANSACTION[name] for name in names]
+    return pytest.mark.parametrize("isolation, read_only", kinds, ids=names)
+
+
+KINDS = _kinds(*KINDS_OF_TRANSACTION)
+# The least and the most that a transaction binds itself to.
+EXTREMES = _kinds("read_committed", "serializable_read_only")
 
 
 class Tenant:
@@ -102,13 +108,7 @@ def definition_delete(admin, tenant):
 
 
 def signing_key_revoke(admin, tenant):
-    purpose = "jwt" if tenant.family == "user" else "token"
-    kid = value(
-        admin,
-        "SELECT kid FROM dialstack.signing_key_list() WHERE purpose = %s AND state = 'active'",
-        purpose,
-    )
-    call(admin, "signing_key_revoke", kid=kid)
+    revoke_active_key(admin, "jwt" if tenant.family == "user" else "token")
     return "invalid"
 
 
@@ -119,37 +119,43 @@ def instance_reset(admin, tenant):
 
 def two_in_a_row(admin, tenant):
     """Of two changes before the next statement, both count."""
-    admin.execute(
-        "UPDATE dialstack.sessions SET expires_at = now() WHERE session_id = %s", [tenant.id]
-    )
-    admin.execute(
-        "UPDATE dialstack.sessions SET revoked_at = now(), revoke_reason = 'x' "
-        "WHERE session_id = %s",
-        [tenant.id],
-    )
-    return "revoked"
+    DIRECT["update_expired"](admin, tenant)
+    return DIRECT["update_revoked"](admin, tenant)
 
 
 def prepared_transaction(admin, tenant):
-    """Revoked by a transaction that is prepared first, and committed by whom it may concern."""
+    """Revoked by a transaction that is prepared first, and committed by anybody."""
     with admin.transaction():
-        admin.execute(
-            "UPDATE dialstack.sessions SET revoked_at = now(), revoke_reason = 'x' "
-            "WHERE session_id = %s",
-            [tenant.id],
-        )
+        reason = DIRECT["update_revoked"](admin, tenant)
         admin.execute("PREPARE TRANSACTION 'revocation'")
     admin.execute("COMMIT PREPARED 'revocation'")
-    return "revoked"
+    return reason
 
 
-def by_hand(statement, reason):
+def where_ordinary_triggers_are_off(admin, tenant):
+    with admin.transaction():
+        admin.execute("SET LOCAL session_replication_role = replica")
+        reason = DIRECT["update_revoked"](admin, tenant)
+        admin.execute("SET LOCAL session_replication_role = origin")
+    return reason
+
+
+def update_signing_keys(admin, tenant):
+    """A direct write that leaves no key to sign with, and another key after it."""
+    with admin.transaction():
+        admin.execute(
+            "UPDATE dialstack.signing_keys SET state = 'revoked', revoked_at = now() "
+            "WHERE purpose = 'jwt' AND state = 'active'"
+        )
+        call(admin, "signing_key_rotate")
+    return "invalid"
+
+
+def direct(statement, reason):
+    """A direct write of an administrator, in psql."""
+
     def change(admin, tenant):
-        arguments = {
-            "id": tenant.id,
-            "product": tenant.world.product,
-            "env": tenant.world.env,
-        }
+        arguments = {**tenant.world.shop.place, "id": tenant.id}
         there = statement.replace("dialstack.sessions", tenant.table)
         assert admin.execute(there, arguments).rowcount != 0
         return reason
@@ -162,33 +168,46 @@ OF_ENV = (
     "AND e.env = %(env)s"
 )
 
-BY_HAND = {
-    "update_revoked": by_hand(
+DIRECT = {
+    "update_revoked": direct(
         "UPDATE dialstack.sessions SET revoked_at = now(), revoke_reason = 'fraud' "
         "WHERE session_id = %(id)s",
         "revoked",
     ),
-    "update_expired": by_hand(
+    "update_expired": direct(
         "UPDATE dialstack.sessions SET expires_at = now() WHERE session_id = %(id)s", "expired"
     ),
-    "delete": by_hand("DELETE FROM dialstack.sessions WHERE session_id = %(id)s", "invalid"),
-    "delete_env": by_hand(
+    "delete": direct("DELETE FROM dialstack.sessions WHERE session_id = %(id)s", "invalid"),
+    "delete_env": direct(
         "DELETE FROM dialstack.environments e USING " + OF_ENV.removeprefix("FROM "), "revoked"
     ),
-    "delete_product": by_hand(
+    "rename_env": direct(
+        "UPDATE dialstack.environments e SET env = 'elsewhere' " + OF_ENV, "invalid"
+    ),
+    "delete_definition": direct(
+        "DELETE FROM dialstack.session_definitions d USING dialstack.products p WHERE d.tag = %(tag)s "
+        "AND p.product_id = d.product_id AND p.product = %(product)s",
+        "revoked",
+    ),
+    "delete_product": direct(
         "DELETE FROM dialstack.products WHERE product = %(product)s", "revoked"
     ),
-    "merge": by_hand(
+    "merge": direct(
         "MERGE INTO dialstack.sessions s USING (VALUES (%(id)s::uuid)) v (id) "
         "ON s.session_id = v.id WHEN MATCHED THEN DELETE",
         "invalid",
     ),
-    "insert_on_conflict": by_hand(
+    "insert_on_conflict": direct(
         "INSERT INTO dialstack.sessions SELECT * FROM dialstack.sessions WHERE session_id = %(id)s "
         "ON CONFLICT (session_id) DO UPDATE SET revoked_at = now(), revoke_reason = 'x'",
         "revoked",
     ),
 }
+
+# A client secret names neither its environment nor a definition.
+OF_ANY_SESSION = [
+    change for name, change in DIRECT.items() if name not in ("rename_env", "delete_definition")
+]
 
 CHANGES = {
     "user": [
@@ -206,7 +225,9 @@ CHANGES = {
         instance_reset,
         two_in_a_row,
         prepared_transaction,
-        *BY_HAND.values(),
+        where_ordinary_triggers_are_off,
+        update_signing_keys,
+        *DIRECT.values(),
     ],
     "client": [
         client_session_revoke,
@@ -215,12 +236,13 @@ CHANGES = {
         env_delete,
         signing_key_revoke,
         instance_reset,
-        *BY_HAND.values(),
+        where_ordinary_triggers_are_off,
+        *OF_ANY_SESSION,
     ],
-    "account": [session_end, env_delete, signing_key_revoke, instance_reset, *BY_HAND.values()],
+    "account": [session_end, env_delete, signing_key_revoke, instance_reset, *OF_ANY_SESSION],
 }
 
-_names = {change: name for name, change in BY_HAND.items()}
+_names = {change: name for name, change in DIRECT.items()}
 
 ALL_CASES = {
     (family, change): f"{family}-{_names.get(change, change.__name__)}"
@@ -228,16 +250,11 @@ ALL_CASES = {
     for change in changes
 }
 
-CASES = pytest.mark.parametrize("family, change", ALL_CASES, ids=ALL_CASES.values())
+def _cases(but=()):
+    cases = {case: name for case, name in ALL_CASES.items() if case[1] not in but}
+    return pytest.mark.parametrize("family, change", cases, ids=cases.values())
 
 
-# Those that commit by themselves aside.
-UNDOABLE = pytest.mark.parametrize(
-    "family, change",
-    [case for case in ALL_CASES if case[1] not in (two_in_a_row, prepared_transaction)],
-    ids=[
-        name
-        for case, name in ALL_CASES.items()
-        if case[1] not in (two_in_a_row, prepared_transaction)
-    ],
-)
+CASES = _cases()
+# Without those that commit by themselves.
+UNDOABLE = _cases(but=(two_in_a_row, prepared_transaction))

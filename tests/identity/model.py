@@ -11,7 +11,7 @@ from uuid import UUID
 
 @dataclass(frozen=True)
 class Session:
-    """A session. `revoked` is the reason that is told; env and definition are numbers of ours."""
+    """A session. `revoked` is the reason that a verdict gives; env and definition are numbers of ours."""
 
     id: UUID
     kind: str
@@ -103,7 +103,7 @@ class Model:
         self.set(client, ("session", session.id), replace(session, **changes))
 
     def revoke(self, client, reason, meant):
-        """Revokes the living ones that are meant; tells how many."""
+        """Revokes the living ones that are meant; returns how many."""
         meant = [
             session
             for session in self.all(client, "session").values()

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta, timezone
 import pytest
 from changes import KINDS, Tenant
 from psycopg import errors
-from support.service import REPEATABLE_READ, SERIALIZABLE, call, value
+from support.service import REPEATABLE_READ, SERIALIZABLE, call, value, verify
 from world import FAMILIES, NOTHING, error, present, uuid
 
 
@@ -59,6 +59,7 @@ def test_new_data_and_a_new_expiry_appear_at_the_next_statement(
             data=json.dumps({"userId": "user_1", "plan": "gold"}),
         )
         assert value(visitor, "SELECT dialstack.current_data() ->> 'plan'") == "gold"
+        assert verify(visitor, session.token).data["plan"] == "gold"
 
         # Ended, and given more time.
         admin.execute(

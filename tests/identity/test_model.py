@@ -1,7 +1,7 @@
 """Random interleavings over several connections: the helpers always equal a plain model.
 
 Two players in databases of their own, so that both cores are busy. DSS_MODEL_STEPS says how many
-steps they take together, DSS_MODEL_SEED repeats a run.
+steps they take together (each run takes another seed, so that runs add up), DSS_MODEL_SEED repeats a run.
 """
 
 import os
@@ -15,7 +15,7 @@ from player import Player
 from psycopg import sql
 from support.service import call
 
-STEPS = int(os.environ.get("DSS_MODEL_STEPS", "100000"))
+STEPS = int(os.environ.get("DSS_MODEL_STEPS", "20000"))
 SEED = int(os.environ.get("DSS_MODEL_SEED", random.SystemRandom().randrange(10**6)))
 PLAYERS = 2
 CLIENTS = 6
@@ -35,7 +35,7 @@ def databases(admin, roles, connect):
         admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
-def tell(player, entry):
+def shown(player, entry):
     number, statement, arguments = entry
     if isinstance(statement, sql.Composable):
         statement = statement.as_string(player.connections[0])
@@ -43,7 +43,7 @@ def tell(player, entry):
 
 
 def play(seed, steps, database):
-    """Plays a game; tells what was done where it was lost."""
+    """Plays a game; shows what was done where it was lost."""
     player = Player(seed, CLIENTS, dbname=database)
     began = time.monotonic()
     step = 0
@@ -52,7 +52,7 @@ def play(seed, steps, database):
             player.step()
             step += 1
     except BaseException as lost:
-        trace = "\n".join(tell(player, entry) for entry in player.trace)
+        trace = "\n".join(shown(player, entry) for entry in player.trace)
         lost.add_note(f"seed {seed}, step {step}; before it:\n{trace}")
         raise
     finally:

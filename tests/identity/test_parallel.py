@@ -4,14 +4,7 @@ import json
 
 import pytest
 from psycopg import errors
-from support.service import (
-    READ_COMMITTED,
-    REPEATABLE_READ,
-    SERIALIZABLE,
-    call,
-    force_parallel,
-    value,
-)
+from support.service import READ_COMMITTED, SERIALIZABLE, call, force_parallel, value
 from world import NOTHING, keep_presenting, present, uuid
 
 PARALLEL = (
@@ -23,14 +16,13 @@ PARALLEL = (
 )
 
 
-
 def go_parallel(connection):
     force_parallel(connection)
     for setting in PARALLEL:
         connection.execute(setting)
 
 
-BIG = 20_000
+BIG = 4_000
 
 # Bare and wrapped, compared with text and with uuid[].
 TABLES = ("of_account", "of_account_bare", "of_account_scoped", "of_connected_bare", "of_identity")
@@ -52,9 +44,7 @@ def big(admin, world):
     return world
 
 
-@pytest.fixture(
-    params=[READ_COMMITTED, REPEATABLE_READ, SERIALIZABLE], ids=lambda i: i.name.lower()
-)
+@pytest.fixture(params=[READ_COMMITTED, SERIALIZABLE], ids=lambda i: i.name.lower())
 def visitor(visit, request):
     visitor = visit(isolation=request.param)
     go_parallel(visitor)
@@ -268,12 +258,12 @@ def test_every_helper_answers_in_a_worker(big, visitor):
     keep_presenting(visitor, big.token("account"))
     plan = value(visitor, f"EXPLAIN (ANALYZE, FORMAT json) {ask}")
     assert workers(plan[0]["Plan"]) >= 2
-    (told,) = (row[0] for row in visitor.execute(ask))
+    (parallel,) = (row[0] for row in visitor.execute(ask))
     force_parallel(visitor, on=False)
     visitor.execute("SET max_parallel_workers_per_gather = 0")
     (serial,) = (row[0] for row in visitor.execute(ask))
-    assert told == serial
-    assert "acct_1" in told
+    assert parallel == serial
+    assert "acct_1" in parallel
 
 
 def test_require_scope_fails_in_a_worker_with_its_own_error(big, visitor):
@@ -283,20 +273,3 @@ def test_require_scope_fails_in_a_worker_with_its_own_error(big, visitor):
             f"SELECT tenant FROM {big.schema}.of_account_bare "
             "WHERE dialstack.require_scope('voicemails') IS NOT NULL"
         )
-
-
-def test_an_index_on_a_wrapped_helper_is_built_in_parallel(big, superuser):
-    """Nobody should; but who claims that it is immutable breaks nothing but his index."""
-    token = big.token("account")
-    superuser.execute(
-        f"CREATE FUNCTION {big.schema}.mine(text) RETURNS boolean LANGUAGE sql "
-        "IMMUTABLE PARALLEL SAFE AS 'SELECT $1 = dialstack.current_account()'"
-    )
-    superuser.execute("SET max_parallel_maintenance_workers = 2")
-    keep_presenting(superuser, token)
-    superuser.execute(
-        f"CREATE INDEX ON {big.schema}.of_account (({big.schema}.mine(account)), account)"
-    )
-    superuser.execute(f"REINDEX TABLE {big.schema}.of_account")
-    superuser.execute("SET ROLE visitor")
-    assert by_workers(superuser, big, "of_account") == {1}

@@ -1,4 +1,4 @@
-"""Changing roles, resetting, hiding and impersonating names: none of it changes who is there."""
+"""Changing roles, resetting, hiding and impersonating names: none of it changes the current session."""
 
 import itertools
 
@@ -198,17 +198,17 @@ def test_nothing_can_be_put_into_our_schema(visitor):
 
 
 def test_a_condition_of_the_visitor_is_shown_no_hidden_row(world, visitor):
-    """A cheap function that tells what it is given runs after the policy."""
+    """A cheap function that shows what it is given runs after the policy."""
     notices = []
     visitor.add_notice_handler(lambda notice: notices.append(notice.message_primary))
     visitor.execute(
-        "CREATE FUNCTION pg_temp.tell(anyelement) RETURNS boolean LANGUAGE plpgsql "
-        "COST 0.0000001 AS $$ BEGIN RAISE NOTICE 'told %', $1; RETURN true; END $$"
+        "CREATE FUNCTION pg_temp.show(anyelement) RETURNS boolean LANGUAGE plpgsql "
+        "COST 0.0000001 AS $$ BEGIN RAISE NOTICE 'given %', $1; RETURN true; END $$"
     )
     keep_presenting(visitor, world.token("account", 2))
     for table in ("of_account", "of_account_bare", "of_account_scoped"):
-        visitor.execute(f"SELECT * FROM {world.schema}.{table} WHERE pg_temp.tell(account)")
-    assert set(notices) == {"told acct_2"}
+        visitor.execute(f"SELECT * FROM {world.schema}.{table} WHERE pg_temp.show(account)")
+    assert set(notices) == {"given acct_2"}
 
 
 def test_rows_of_others_can_be_neither_written_nor_made(world, visitor):

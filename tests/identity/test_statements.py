@@ -89,15 +89,12 @@ FUNCTIONS = {
 }
 
 
-@pytest.mark.parametrize("function", FUNCTIONS)
-def test_a_function_asks_anew(visitor, table, tokens, function):
-    result = "TABLE (n int)" if function == "plpgsql_cursor" else "SETOF int"
-    visitor.execute(
-        f"CREATE FUNCTION pg_temp.rows() RETURNS {result} "
-        + FUNCTIONS[function].format(table=table)
-    )
-    ask = "SELECT * FROM pg_temp.rows()"
-    each_in_turn(visitor, tokens, lambda: tenants(visitor, ask), rows)
+def test_a_function_asks_anew(visitor, table, tokens):
+    for name, function in FUNCTIONS.items():
+        result = "TABLE (n int)" if name == "plpgsql_cursor" else "SETOF int"
+        visitor.execute(f"CREATE FUNCTION pg_temp.{name}() RETURNS {result} {function.format(table=table)}")
+        ask = f"SELECT * FROM pg_temp.{name}()"
+        each_in_turn(visitor, tokens, lambda: tenants(visitor, ask), rows)
 
 
 @pytest.mark.parametrize("volatility", ["STABLE", "VOLATILE"])
@@ -136,10 +133,10 @@ QUERIES = {
 }
 
 
-@pytest.mark.parametrize("query", QUERIES)
-def test_a_query_asks_anew(visitor, table, tokens, query):
-    visitor.execute(f"PREPARE rows AS {QUERIES[query].format(table=table)}")
-    each_in_turn(visitor, tokens, lambda: tenants(visitor, "EXECUTE rows"), rows)
+def test_a_query_asks_anew(visitor, table, tokens):
+    for name, query in QUERIES.items():
+        visitor.execute(f"PREPARE q_{name} AS {query.format(table=table)}")
+        each_in_turn(visitor, tokens, lambda: tenants(visitor, f"EXECUTE q_{name}"), rows)
 
 
 # As (SELECT …) each is shown or touches what the identity owns.
@@ -153,15 +150,14 @@ WRITES = {
 }
 
 
-@pytest.mark.parametrize("query", WRITES)
-def test_a_write_touches_what_the_identity_owns(visitor, table, tokens, query):
-    visitor.execute(f"PREPARE rows AS {WRITES[query].format(table=table)}")
-
+def test_a_write_touches_what_the_identity_owns(visitor, table, tokens):
     def ask():
         with visitor.transaction(force_rollback=True):
-            return tenants(visitor, "EXECUTE rows")
+            return tenants(visitor, f"EXECUTE w_{name}")
 
-    each_in_turn(visitor, tokens, ask, rows)
+    for name, query in WRITES.items():
+        visitor.execute(f"PREPARE w_{name} AS {query.format(table=table)}")
+        each_in_turn(visitor, tokens, ask, rows)
 
 
 def test_merge_touches_what_the_identity_owns(visitor, table, tokens):
@@ -340,12 +336,12 @@ def test_every_helper_follows_a_changed_token_in_one_statement_of_the_client(
     use = "SELECT set_config('dialstack_sessions.token', '{}', false)"
     ask = "SELECT dialstack.current_account()"
     cursor = visitor.execute("; ".join(f"{use.format(tokens[n])}; {ask}" for n in (1, 2, 3)))
-    told = []
+    answers = []
     while True:
-        told.append(cursor.fetchone()[0])
+        answers.append(cursor.fetchone()[0])
         if not cursor.nextset():
             break
-    assert told[1::2] == ["acct_1", "acct_2", "acct_3"]
+    assert answers[1::2] == ["acct_1", "acct_2", "acct_3"]
     row = visitor.execute(
         sql.SQL(
             "SELECT dialstack.current_account() AS before, "

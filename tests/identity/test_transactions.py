@@ -125,7 +125,7 @@ def test_a_token_set_before_the_library_was_loaded_behaves_the_same(world, visit
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_session_use_tells_who_it_is(world, visitor, family):
+def test_session_use_returns_the_session(world, visitor, family):
     token = world.token(family, 2)
     with visitor.transaction():
         row = call(visitor, "session_use", token=token)
@@ -262,19 +262,19 @@ def test_a_session_made_in_a_block_that_fails_is_forgotten_in_the_same_statement
         RETURNS text[] LANGUAGE plpgsql AS $$
         DECLARE
             token text;
-            told text[];
+            answers text[];
         BEGIN
             BEGIN
                 token := (SELECT client_secret FROM dialstack.account_session_create(
                     'acct_1', product => $1, env => $2));
                 PERFORM set_config('dialstack_sessions.token', token, false);
-                told := ARRAY[dialstack.current_account()];
+                answers := ARRAY[dialstack.current_account()];
                 RAISE division_by_zero;
             EXCEPTION WHEN division_by_zero THEN
             END;
-            told := told || dialstack.current_session_error();
+            answers := answers || dialstack.current_session_error();
             PERFORM set_config('dialstack_sessions.token', token, false);
-            RETURN told || dialstack.current_account() || dialstack.current_session_error();
+            RETURN answers || dialstack.current_account() || dialstack.current_session_error();
         END $$"""
     )
     query = "SELECT pg_temp.attempt(%s, %s)"
@@ -303,7 +303,7 @@ def test_session_end_without_a_good_token_is_an_error(world, visitor):
 
 
 def test_in_the_statement_that_revokes_the_answer_is_one(world, connect):
-    """A statement that changes sessions by hand and asks in the same breath."""
+    """A statement that changes sessions directly and asks in the same breath."""
     connection = connect()
     session = world.user_session(1)
     keep_presenting(connection, session.token)
@@ -314,42 +314,3 @@ def test_in_the_statement_that_revokes_the_answer_is_one(world, connect):
     ).fetchone()
     assert asked[0] == "user_1"
     assert error(connection) == "revoked"
-
-
-# PostgREST: BEGIN READ ONLY, the role and the headers, the pre-request function.
-
-
-@pytest.mark.parametrize("header", ["Bearer {}", "bearer {}", "BEARER  {} "])
-def test_postgrest_presents_the_bearer_token(world, connect, tokens, header):
-    connection = connect()
-    connection.read_only = True
-    for n in (1, 2):
-        with connection.transaction():
-            connection.execute("SELECT set_config('role', 'visitor', true)")
-            headers = f'{{"authorization": "{header.format(tokens[n])}"}}'
-            connection.execute("SELECT set_config('request.headers', %s, true)", [headers])
-            connection.execute("SELECT dialstack.postgrest_pre_request()")
-            assert shown(world, connection) == {n}
-        connection.execute("SET ROLE visitor")
-        assert shown(world, connection) == set()
-        connection.execute("RESET ROLE")
-
-
-@pytest.mark.parametrize(
-    "headers", [None, "", "{}", '{"authorization": "Basic YTpi"}', '{"authorization": "Bearer"}']
-)
-def test_a_request_without_a_token_is_nobodys(world, visitor, tokens, headers):
-    keep_presenting(visitor, tokens[1])
-    with visitor.transaction():
-        if headers is not None:
-            visitor.execute("SELECT set_config('request.headers', %s, true)", [headers])
-        visitor.execute("SELECT dialstack.postgrest_pre_request()")
-        assert (shown(world, visitor), error(visitor)) == (set(), None)
-
-
-@pytest.mark.parametrize("headers", ['{"authorization": "Bearer x"}', "[", "1 2"])
-def test_a_request_with_a_bad_token_is_refused(visitor, headers):
-    with visitor.transaction(force_rollback=True):
-        visitor.execute("SELECT set_config('request.headers', %s, true)", [headers])
-        with pytest.raises(errors.InsufficientPrivilege, match="^VERIFY_FAILED"):
-            visitor.execute("SELECT dialstack.postgrest_pre_request()")

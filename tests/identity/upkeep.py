@@ -1,4 +1,4 @@
-"""What an administrator may do next, by function and by hand."""
+"""What an administrator may do next, by function and by direct write."""
 
 from places import ENVS, PRODUCT, ROLE, SCOPES, TAGS, definition
 
@@ -12,41 +12,41 @@ def table_of(session):
 class Upkeep:
     """More actions of a Player."""
 
-    # By hand, as an administrator does it in psql
+    # Direct writes of an administrator in psql
 
-    def _by_hand(self, client, statement):
+    def _direct_write(self, client, statement):
         """Whether the row was changed: an old snapshot may not show it."""
         cursor = self.run(client, f"RESET ROLE; {statement}; SET ROLE {ROLE}")
         cursor.nextset()
         assert cursor.rowcount == 1 or client.in_transaction
         return cursor.rowcount == 1
 
-    def expire_by_hand(self, client):
+    def expire_directly(self, client):
         session = self.any_session(client)
         if session is None:
             return False
-        if self._by_hand(
+        if self._direct_write(
             client,
             f"UPDATE {table_of(session)} SET expires_at = '2020-01-01' "
             f"WHERE session_id = '{session.id}'",
         ):
             self.model.change(client, session, expired=True)
 
-    def delete_by_hand(self, client):
+    def delete_directly(self, client):
         session = self.any_session(client, living=False)
         if session is None:
             return False
-        if self._by_hand(
+        if self._direct_write(
             client, f"DELETE FROM {table_of(session)} WHERE session_id = '{session.id}'"
         ):
             self.model.set(client, ("session", session.id), None)
 
-    def scopes_by_hand(self, client):
+    def scopes_directly(self, client):
         session = self.any_session(client, "account")
         if session is None:
             return False
         scopes = tuple(sorted(self.random.sample(SCOPES, self.random.randrange(1, 3))))
-        if self._by_hand(
+        if self._direct_write(
             client,
             f"UPDATE dialstack.sessions SET scopes = '{{{','.join(scopes)}}}' "
             f"WHERE session_id = '{session.id}'",
@@ -122,7 +122,7 @@ class Upkeep:
             self._activate(client, purpose, successor)
         self.model.set(client, ("key", kid), (purpose, "revoked"))
 
-    def purge_keys_by_hand(self, client):
+    def purge_keys_directly(self, client):
         """Revoked or gone is the same to a token."""
         if not self.take(client, ("keys", 0)):
             return False

@@ -15,16 +15,24 @@ from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from jwcrypto import jwk
 from support.formats import Mint, Ring, b64, compact_json, other_signature, sha256_hmac, unb64
-from support.service import Shop, call, info, value, verify
+from support.service import Shop, call, info, refresh, value, verify
 
 ALGORITHMS = pytest.mark.parametrize("alg", ["HS256", "EdDSA", "ES256"])
 
 
-def assert_invalid(admin, token):
+def is_invalid(admin, token):
     answer = verify(admin, token)
-    assert (answer.valid, answer.reason) == (False, "invalid")
-    # Nothing is told about the session.
-    assert set(answer[2:]) == {None}
+    # Nothing is shown of the session.
+    return answer[:2] == (False, "invalid") and set(answer[2:]) == {None}
+
+
+def assert_invalid(admin, *tokens):
+    assert [token for token in tokens if not is_invalid(admin, token)] == []
+
+
+def assert_all_invalid(admin, tokens):
+    """`tokens` are pairs: what is wrong, and the token."""
+    assert [what for what, token in tokens if not is_invalid(admin, token)] == []
 
 
 @ALGORITHMS
@@ -35,64 +43,39 @@ def test_the_unchanged_token_passes(admin, shop, session, signed_with, alg):
     assert verify(admin, mint.by_library()).valid
 
 
-HEADERS = {
-    "alg_none": {"alg": "none"},
-    "alg_none_in_capitals": {"alg": "NONE"},
-    "alg_missing": {"alg": ...},
-    "alg_null": {"alg": None},
-    "alg_empty": {"alg": ""},
-    "alg_list": {"alg": ["HS256"]},
-    "alg_in_small_letters": {"alg": "hs256"},
-    "alg_hs384": {"alg": "HS384"},
-    "alg_rs256": {"alg": "RS256"},
-    "alg_of_another_key": {"alg": "EdDSA"},
-    "typ_jwt": {"typ": "JWT"},
-    "typ_missing": {"typ": ...},
-    "typ_null": {"typ": None},
-    "typ_in_capitals": {"typ": "AT+JWT"},
-    "typ_long_form": {"typ": "application/at+jwt"},
-    "typ_of_a_logout_token": {"typ": "logout+jwt"},
-    "kid_missing": {"kid": ...},
-    "kid_null": {"kid": None},
-    "kid_number": {"kid": 1},
-    "kid_empty": {"kid": ""},
-    "kid_unknown": {"kid": "0" * 32},
-    "kid_path": {"kid": "../../dev/null"},
-    "kid_sql": {"kid": "' OR state = 'active"},
-    "crit": {"crit": ["exp"]},
-    "crit_empty": {"crit": []},
-    "crit_b64": {"crit": ["b64"], "b64": True},
-    "b64_false": {"b64": False},
-    "zip": {"zip": "DEF"},
-    "jku": {"jku": "https://attacker.example/keys"},
-    "jwk": {"jwk": {"kty": "oct", "k": "AAAA"}},
-    "x5u": {"x5u": "https://attacker.example/cert"},
-    "x5c": {"x5c": []},
-    "x5t": {"x5t": "AAAA"},
-    "cty": {"cty": "JWT"},
-    "unknown_member": {"note": "hello"},
+# `...` leaves a member out.
+MEMBERS = {
+    "alg": ["none", "NONE", ..., None, "", ["HS256"], "hs256", "HS384", "RS256", "EdDSA"],
+    "typ": ["JWT", ..., None, "AT+JWT", "application/at+jwt", "logout+jwt"],
+    "kid": [..., None, 1, "", "0" * 32, "../../dev/null", "' OR state = 'active"],
+    "crit": [["exp"], []],
+    "b64": [False],
+    "zip": ["DEF"],
+    "jku": ["https://attacker.example/keys"],
+    "jwk": [{"kty": "oct", "k": "AAAA"}],
+    "x5u": ["https://attacker.example/cert"],
+    "x5c": [[]],
+    "x5t": ["AAAA"],
+    "cty": ["JWT"],
+    "unknown": ["hello"],
 }
 
 
-@pytest.mark.parametrize("header", HEADERS)
-def test_a_header_that_is_not_exactly_ours_is_refused(admin, mint, header):
-    assert_invalid(admin, mint.token(header=HEADERS[header]))
+def test_a_header_that_is_not_exactly_ours_is_refused(admin, mint):
+    headers = [{name: member} for name, members in MEMBERS.items() for member in members]
+    headers.append({"crit": ["b64"], "b64": True})
+    assert_all_invalid(admin, ((header, mint.token(header)) for header in headers))
 
 
-@pytest.mark.parametrize("purpose", ["seal", "token"])
-def test_a_key_of_another_purpose_signs_nothing(admin, mint, ring, purpose):
-    key = ring.active(purpose)
-    assert_invalid(admin, mint.token({"kid": key.kid}, sign=sha256_hmac(key.material)))
+def test_a_key_of_another_purpose_signs_nothing(admin, mint, ring):
+    for key in (ring.active("seal"), ring.active("token")):
+        assert_invalid(admin, mint.token({"kid": key.kid}, sign=sha256_hmac(key.material)))
 
 
-@pytest.mark.parametrize("alg", ["none", "HS256"])
-def test_a_token_without_a_signature_is_refused(admin, mint, alg):
-    head, payload, _ = mint.token({"alg": alg}).split(".")
-    assert_invalid(admin, f"{head}.{payload}.")
-    assert_invalid(admin, f"{head}.{payload}")
-
-
-def test_an_unsigned_token_with_an_empty_key_is_refused(admin, mint):
+def test_a_token_without_a_signature_is_refused(admin, mint):
+    for alg in ("none", "HS256"):
+        head, payload, _ = mint.token({"alg": alg}).split(".")
+        assert_invalid(admin, f"{head}.{payload}.", f"{head}.{payload}")
     assert_invalid(admin, mint.token(sign=sha256_hmac(b"")))
 
 
@@ -108,10 +91,7 @@ def public_forms(key):
     public = key.jwk.get_op_key("verify")
     yield "der", public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     yield "pem", public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-    yield (
-        "pem stripped",
-        public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).strip(),
-    )
+    yield "pem stripped", public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).strip()
     yield "x", unb64(key.jwk.export_public(as_dict=True)["x"])
     yield "x as text", key.jwk.export_public(as_dict=True)["x"].encode()
     if key.alg == "ES256":
@@ -120,8 +100,7 @@ def public_forms(key):
 
 
 @pytest.mark.parametrize("alg", ["EdDSA", "ES256"])
-@pytest.mark.parametrize("claimed", ["HS256", None], ids=["claims_hs256", "claims_its_own"])
-def test_the_public_key_is_no_hmac_secret(admin, shop, session, signed_with, alg, claimed):
+def test_the_public_key_is_no_hmac_secret(admin, shop, session, signed_with, alg):
     signed_with(alg)
     mint = Mint(Ring(admin), shop, session)
     published = [
@@ -130,13 +109,9 @@ def test_the_public_key_is_no_hmac_secret(admin, shop, session, signed_with, alg
     secrets = dict(public_forms(mint.key))
     secrets["jwk as published"] = json.dumps(published[0]).encode()
 
-    accepted = [
-        form
-        for form, secret in secrets.items()
-        if verify(admin, mint.token({"alg": claimed or alg}, sign=sha256_hmac(secret))).valid
-    ]
-
-    assert accepted == []
+    for claimed in ("HS256", alg):
+        forged = ((form, mint.token({"alg": claimed}, sign=sha256_hmac(secrets[form]))) for form in secrets)
+        assert_all_invalid(admin, forged)
 
 
 def test_an_algorithm_confusion_with_another_public_key_type_is_refused(
@@ -152,7 +127,7 @@ def test_an_algorithm_confusion_with_another_public_key_type_is_refused(
     assert_invalid(admin, eddsa.token({"kid": es256.key.kid, "alg": "ES256"}))
 
 
-def test_a_blank_or_der_encoded_ecdsa_signature_is_refused(admin, shop, session, signed_with):
+def test_an_ecdsa_signature_has_one_spelling_and_is_not_blank(admin, shop, session, signed_with):
     signed_with("ES256")
     mint = Mint(Ring(admin), shop, session)
 
@@ -161,16 +136,11 @@ def test_a_blank_or_der_encoded_ecdsa_signature_is_refused(admin, shop, session,
         numbers = (int.from_bytes(half, "big") for half in (raw[:32], raw[32:]))
         return encode_dss_signature(*numbers)
 
+    assert verify(admin, mint.token()).valid
+    assert_invalid(admin, mint.token(sign=lambda text: other_signature(mint.sign(text))))
     assert_invalid(admin, mint.token(sign=lambda text: bytes(64)))
     assert_invalid(admin, mint.token(sign=lambda text: b"\0" * 31 + b"\1" + b"\0" * 31 + b"\1"))
     assert_invalid(admin, mint.token(sign=der))
-
-
-def test_the_other_ecdsa_signature_of_a_token_is_refused(admin, shop, session, signed_with):
-    signed_with("ES256")
-    mint = Mint(Ring(admin), shop, session)
-    assert verify(admin, mint.token()).valid
-    assert_invalid(admin, mint.token(sign=lambda text: other_signature(mint.sign(text))))
 
 
 def test_the_attackers_own_key_inside_the_header_is_not_asked(admin, shop, session, signed_with):
@@ -202,66 +172,48 @@ RAW_HEADERS = {
 }
 
 
-@pytest.mark.parametrize("header", RAW_HEADERS)
-def test_a_header_that_is_no_plain_object_is_refused(admin, mint, header):
-    raw = RAW_HEADERS[header].replace(b"KID", mint.key.kid.encode())
-    assert_invalid(admin, mint.raw(raw, compact_json(mint.claims)))
+def test_a_header_that_is_no_plain_object_is_refused(admin, mint):
+    kid, claims = mint.key.kid.encode(), compact_json(mint.claims)
+    headers = ((what, header.replace(b"KID", kid)) for what, header in RAW_HEADERS.items())
+    assert_all_invalid(admin, ((what, mint.raw(header, claims)) for what, header in headers))
 
 
 CLAIMS = ["iss", "aud", "client_id", "sub", "sid", "tag", "iat", "exp", "jti", "dat"]
 
 
-@pytest.mark.parametrize("claim", CLAIMS)
-def test_a_token_without_a_claim_is_refused(admin, mint, claim):
-    assert_invalid(admin, mint.token(claims={claim: ...}))
+WRONG = [..., None, True, [], {}, "", 1.5]
 
 
-@pytest.mark.parametrize("claim", CLAIMS)
-@pytest.mark.parametrize(
-    "wrong", [None, True, [], {}, "", 1.5], ids=["null", "bool", "list", "object", "empty", "1.5"]
-)
-def test_a_claim_of_a_wrong_type_is_refused(admin, mint, claim, wrong):
-    assert_invalid(admin, mint.token(claims={claim: wrong}))
+def test_a_token_without_a_claim_or_with_one_of_a_wrong_type_is_refused(admin, mint):
+    cases = [(claim, wrong) for claim in CLAIMS for wrong in (*WRONG, [mint.claims[claim]])]
+    cases += [(claim, 1) for claim in CLAIMS if claim not in ("iat", "exp")]
+    cases += [(claim, str(int(time.time()) - 5)) for claim in ("iat", "exp", "nbf")]
+    assert_all_invalid(admin, ((case, mint.token(claims=dict([case]))) for case in cases))
 
 
-@pytest.mark.parametrize("claim", [name for name in CLAIMS if name not in ("iat", "exp")])
-def test_a_text_claim_in_a_list_or_as_a_number_is_refused(admin, mint, claim):
-    assert_invalid(admin, mint.token(claims={claim: [mint.claims[claim]]}))
-    assert_invalid(admin, mint.token(claims={claim: 1}))
-
-
-@pytest.mark.parametrize("claim", ["iat", "exp", "nbf"])
-@pytest.mark.parametrize("number", ["-1", "1e10", "4102444800.0", "253402300800", "1" + "0" * 30])
-def test_a_time_that_is_no_plain_number_of_seconds_is_refused(admin, mint, claim, number):
-    claims = {**mint.claims, claim: "TIME"}
-    payload = compact_json(claims).replace(b'"TIME"', number.encode())
-    assert_invalid(admin, mint.raw(compact_json(mint.header), payload))
-
-
-@pytest.mark.parametrize("claim", ["iat", "exp", "nbf"])
-def test_a_time_as_text_is_refused(admin, mint, claim):
-    assert_invalid(admin, mint.token(claims={claim: str(int(time.time()) - 5)}))
-
-
-@pytest.mark.parametrize("claim", CLAIMS)
-def test_a_claim_that_comes_twice_is_refused(admin, mint, claim):
-    payload = compact_json(mint.claims)
-    again = compact_json({claim: mint.claims[claim]})
+def test_a_time_that_is_no_plain_number_of_seconds_is_refused(admin, mint):
     header = compact_json(mint.header)
-    assert_invalid(admin, mint.raw(header, payload[:-1] + b"," + again[1:]))
-    assert_invalid(admin, mint.raw(header, again[:-1] + b"," + payload[1:]))
+    for claim in ("iat", "exp", "nbf"):
+        payload = compact_json({**mint.claims, claim: "TIME"})
+        for number in (b"-1", b"1e10", b"4102444800.0", b"253402300800", b"1" + b"0" * 30):
+            assert_invalid(admin, mint.raw(header, payload.replace(b'"TIME"', number)))
+
+
+def test_a_claim_that_comes_twice_is_refused(admin, mint):
+    header, payload = compact_json(mint.header), compact_json(mint.claims)
+    for claim in CLAIMS:
+        again = compact_json({claim: mint.claims[claim]})
+        for twice in (payload[:-1] + b"," + again[1:], again[:-1] + b"," + payload[1:]):
+            assert_invalid(admin, mint.raw(header, twice))
 
 
 def test_a_claim_we_do_not_know_is_refused(admin, mint):
     assert_invalid(admin, mint.token(claims={"admin": True}))
 
 
-def test_another_issuer_is_refused(admin, mint):
-    assert_invalid(admin, mint.token(claims={"iss": f"urn:uuid:{uuid.uuid4()}"}))
-
-
-def test_our_issuer_spelt_another_way_is_refused(admin, mint):
-    for issuer in (mint.ring.issuer.upper(), mint.ring.issuer[9:], mint.ring.issuer + "/"):
+def test_another_issuer_or_ours_spelt_another_way_is_refused(admin, mint):
+    ours = mint.ring.issuer
+    for issuer in (f"urn:uuid:{uuid.uuid4()}", ours.upper(), ours[9:], ours + "/"):
         assert_invalid(admin, mint.token(claims={"iss": issuer}))
 
 
@@ -313,14 +265,10 @@ def server_time(admin):
     return value(admin, "SELECT extract(epoch FROM clock_timestamp())::float8")
 
 
-def test_a_token_that_expired_a_second_ago_has_expired(admin, mint):
-    answer = verify(admin, mint.token(claims={"exp": int(server_time(admin)) - 1}))
-    assert (answer.valid, answer.reason) == (False, "expired")
-
-
 def test_a_token_expires_at_its_second_and_not_after_it(admin, mint):
-    answer = verify(admin, mint.token(claims={"exp": int(server_time(admin))}))
-    assert (answer.valid, answer.reason) == (False, "expired")
+    for ago in (0, 1):
+        answer = verify(admin, mint.token(claims={"exp": int(server_time(admin)) - ago}))
+        assert (answer.valid, answer.reason) == (False, "expired")
 
 
 def test_a_token_that_is_not_valid_yet_is_refused(admin, mint):
@@ -351,12 +299,7 @@ def payloads(mint):
 
 def test_a_payload_that_is_no_plain_object_is_refused(admin, mint):
     header = compact_json(mint.header)
-    accepted = [
-        what
-        for what, payload in payloads(mint)
-        if verify(admin, mint.raw(header, payload))[:2] != (False, "invalid")
-    ]
-    assert accepted == []
+    assert_all_invalid(admin, ((what, mint.raw(header, payload)) for what, payload in payloads(mint)))
 
 
 def misshapen(mint):
@@ -368,7 +311,6 @@ def misshapen(mint):
     yield "two parts", f"{head}.{payload}"
     yield "one part", head
     yield "only dots", ".."
-    yield "empty", ""
     yield "blank", " "
     yield "space before", " " + good
     yield "line end after", good + "\n"
@@ -377,10 +319,7 @@ def misshapen(mint):
     yield "empty tag", ":" + good
     yield "another tag", "mobile:" + good
     yield "two tags", "web:web:" + good
-    yield (
-        "flattened json",
-        json.dumps({"protected": head, "payload": payload, "signature": signature}),
-    )
+    yield "flattened json", json.dumps({"protected": head, "payload": payload, "signature": signature})
     yield "percent encoded", good.replace(".", "%2E")
     yield "its own data", mint.claims["dat"]
 
@@ -415,10 +354,7 @@ def misshapen(mint):
 
 def test_a_token_of_another_shape_is_refused(admin, mint):
     assert verify(admin, mint.token()).valid
-    accepted = [
-        what for what, token in misshapen(mint) if verify(admin, token)[:2] != (False, "invalid")
-    ]
-    assert accepted == []
+    assert_all_invalid(admin, misshapen(mint))
 
 
 def of_length(mint, length):
@@ -448,8 +384,11 @@ def test_ten_megabytes_are_refused_without_ado(admin, mint):
         assert_invalid(admin, token)
 
 
-def test_no_token_is_an_answer_too(admin):
-    assert_invalid(admin, None)
+@pytest.mark.parametrize("token", [None, ""])
+def test_no_token_is_an_answer_too(admin, token):
+    answer = verify(admin, token)
+    assert (answer.valid, answer.reason) == (False, "missing")
+    assert refresh(admin, token)[:2] == (False, "missing")
 
 
 def test_refused_tokens_change_nothing(admin, mint, session):

@@ -85,6 +85,24 @@ def test_the_claims_say_what_the_format_promises(admin, shop, ring):
     }
 
 
+def test_a_gateway_reads_the_public_claims_without_a_key_of_ours(admin, shop, signed_with):
+    signed_with("ES256")
+    changes = json.dumps({"public_claims": ["role", "plan.name", "absent"]})
+    call(admin, "definition_update", product=shop.product, tag=shop.tag, changes=changes)
+    data = {"role": "admin", "plan": {"name": "pro", "price": 9}, "secret": "s3cret"}
+    session = shop.create(admin, **data)
+    published = jwk.JWKSet.from_json(json.dumps(value(admin, "SELECT dialstack.jwks()")))
+
+    received = jws.JWS()
+    received.deserialize(session.token)
+    received.verify(published.get_key(received.jose_header["kid"]))
+
+    claims = json.loads(received.payload)
+    assert claims["public"] == {"role": "admin", "plan": {"name": "pro"}}
+    assert claims["iss"] == value(admin, "SELECT dialstack.issuer()")
+    assert verify(admin, session.token).data == {"userId": "user_456", **data}
+
+
 def test_a_library_opens_the_session_data_inside_our_access_token(admin, shop, ring):
     session = shop.create(admin, "user_456", name="Zoë", roles=["a", "b"], nested={"n": 1.5})
 
@@ -252,7 +270,6 @@ def altered_refresh_tokens(ring, session):
     yield "one byte less", prefix + b64(sealed[:-1])
     yield "with a line end", good + "\n"
     yield "twice", good + good
-    yield "empty", ""
     yield "prefix only", prefix
     yield "very long", prefix + "A" * 10_000_000
     yield "an access token", session.token
@@ -274,27 +291,14 @@ def test_we_refuse_every_alteration_of_a_refresh_token(admin, ring, session):
     assert refresh(admin, session.refresh_token).ok
 
 
-@pytest.mark.parametrize("prefix", ["cs_live_", "cs_test_", "cst_live_", "cst_test_"])
-def test_an_authentic_token_of_another_family_does_not_open_a_user_session(
-    admin, ring, session, prefix
-):
-    token = ring.make_opaque_token(prefix, session.session_id)
-
-    assert verify(admin, token).reason == "invalid"
-    assert refresh(admin, token).reason == "invalid"
+def test_an_authentic_token_of_another_family_does_not_open_a_user_session(admin, ring, session):
+    for prefix in ("cs_live_", "cs_test_", "cst_live_", "cst_test_"):
+        token = ring.make_opaque_token(prefix, session.session_id)
+        assert verify(admin, token).reason == refresh(admin, token).reason == "invalid"
 
 
 def test_a_refresh_token_is_no_access_token(admin, session):
     assert verify(admin, session.refresh_token).reason == "invalid"
-
-
-def test_the_data_in_a_refreshed_token_is_the_newest(admin, session, ring):
-    data = '{"userId": "user_456", "plan": "gold"}'
-    call(admin, "session_update_data", session_id=session.session_id, data=data)
-
-    token = refresh(admin, session.refresh_token).token
-
-    assert json.loads(ring.open_dat(claims_of(token)["dat"])) == json.loads(data)
 
 
 def test_a_changed_dat_does_not_open(session, ring):

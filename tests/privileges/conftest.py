@@ -1,4 +1,4 @@
-"""Roles of each access level, and the functions of the catalogue."""
+"""Roles of each access level."""
 
 import pytest
 from support import service
@@ -10,27 +10,6 @@ ROLES = ["nothing", *LEVELS]
 
 def role(level):
     return f"role_{level}"
-
-
-def functions():
-    """Every function of the extension: its name, and a call of it with NULL for each argument."""
-    with service.connect() as connection:
-        connection.execute("CREATE EXTENSION IF NOT EXISTS dialstack_sessions")
-        query = """
-            SELECT concat(proname, '/', pronargs) AS name,
-                   format('SELECT * FROM dialstack.%I(%s)', proname,
-                          (SELECT string_agg('NULL::' || type::regtype, ', ')
-                             FROM unnest(proargtypes) AS type)) AS call
-              FROM pg_proc
-             WHERE pronamespace = 'dialstack'::regnamespace AND prorettype <> 'trigger'::regtype
-             ORDER BY 1"""
-        return connection.execute(query).fetchall()
-
-
-def pytest_generate_tests(metafunc):
-    if "function" in metafunc.fixturenames:
-        every = functions()
-        metafunc.parametrize("function", every, ids=[function.name for function in every])
 
 
 @pytest.fixture(scope="session")

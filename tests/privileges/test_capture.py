@@ -240,38 +240,36 @@ def test_plans_that_a_hostile_path_has_made_serve_an_honest_one(traveller):
     tour.take(visit)
 
 
-@pytest.mark.parametrize(
-    "setting",
-    [
-        "standard_conforming_strings = off",
-        "transform_null_equals = on",
-        "quote_all_identifiers = on",
-        "DateStyle = 'German, DMY'",
-        "IntervalStyle = sql_standard",
-        "TimeZone = 'Pacific/Kiritimati'",
-        "bytea_output = escape",
-        "row_security = off",
-        "session_replication_role = replica",
-        "extra_float_digits = -15",
-        "plan_cache_mode = force_generic_plan",
-        "default_transaction_isolation = serializable",
-        "check_function_bodies = off",
-        "array_nulls = off",
-        "client_min_messages = debug5",
-        "search_path = ''",
-        "search_path = dialstack",
-        "search_path = no_such_schema",
-    ],
-)
-def test_no_setting_of_a_caller_changes_what_functions_do(installed, connect, setting):
+UNUSUAL = """
+    SET standard_conforming_strings = off;
+    SET transform_null_equals = on;
+    SET quote_all_identifiers = on;
+    SET DateStyle = 'German, DMY';
+    SET IntervalStyle = sql_standard;
+    SET TimeZone = 'Pacific/Kiritimati';
+    SET bytea_output = escape;
+    SET row_security = off;
+    SET session_replication_role = replica;
+    SET extra_float_digits = -15;
+    SET plan_cache_mode = force_generic_plan;
+    SET default_transaction_isolation = serializable;
+    SET check_function_bodies = off;
+    SET array_nulls = off;
+    SET client_min_messages = debug5;
+    SET search_path = {path};
+"""
+
+
+@pytest.mark.parametrize("path", ["''", "dialstack", "no_such_schema"])
+def test_no_setting_of_a_caller_changes_what_functions_do(installed, connect, path):
     connection = connect()
     connection.execute("DO $$ BEGIN CREATE ROLE tourist; EXCEPTION WHEN duplicate_object THEN END $$")
     tour.prepare(connection)
-    connection.execute(f"SET {setting}")
+    connection.execute(UNUSUAL.format(path=path))
     visit, _ = tourist(connection)
-    told = set()
-    connection.add_notice_handler(lambda n: told.add((n.severity_nonlocalized, n.sqlstate)))
+    notices = set()
+    connection.add_notice_handler(lambda n: notices.add((n.severity_nonlocalized, n.sqlstate)))
 
     tour.take(visit)
 
-    assert {one for one in told if one[0] == "WARNING"} == {("WARNING", "01P01")}
+    assert {one for one in notices if one[0] == "WARNING"} == {("WARNING", "01P01")}

@@ -1,26 +1,22 @@
 """An opaque token with a wrong MAC is refused without touching a table."""
 
-import base64
 import json
 
 import pytest
+from support.formats import b64, unb64
 from support.service import call, verify
 
 
 def unpack(token):
     prefix = token[: token.index("_live_") + len("_live_")]
     text = token[len(prefix) :]
-    return prefix, bytearray(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
-
-
-def pack(prefix, body):
-    return prefix + base64.urlsafe_b64encode(bytes(body)).decode().rstrip("=")
+    return prefix, bytearray(unb64(text))
 
 
 def flipped(token, at):
     prefix, body = unpack(token)
     body[at] ^= 1
-    return pack(prefix, body)
+    return prefix + b64(body)
 
 
 def blocks(connection, token):
@@ -81,7 +77,7 @@ def test_a_token_that_names_an_unknown_key_touches_no_buffer(loaded, token):
 
 
 def test_a_good_token_does_touch_some(loaded, token):
-    # Else the measurement would tell nothing.
+    # Else the measurement would show nothing.
     loaded.execute("SET dialstack_sessions.verdict_cache_size = 0")
     assert blocks(loaded, token) > 0
     loaded.execute("RESET dialstack_sessions.verdict_cache_size")

@@ -1,7 +1,5 @@
 """Every pair of product, environment and kind of key, over every function that a key opens."""
 
-import itertools
-
 import pytest
 from conftest import LEVELS
 from psycopg import Error
@@ -37,7 +35,7 @@ def stage(installed):
         for place in PLACES:
             call(admin, "env_create", **place, live=place["env"] == "production")
             keys = {kind: call(admin, "api_key_create", **place, kind=kind).api_key for kind in KINDS}
-            # The same keys everywhere, so that only the place tells the sessions apart.
+            # The same keys everywhere, so that the sessions differ in their place only.
             session = call(admin, "client_session_create", user_identifier_key="ours", **place)
             present(admin, keys["publishable"])
             call(admin, "client_session_create", user_identifier_key="browser")
@@ -98,10 +96,11 @@ PUBLISHABLE = {
 
 @pytest.mark.parametrize("level", [*LEVELS, "superuser"])
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("own, other", list(itertools.product(PLACES, PLACES)), ids=ids)
+@pytest.mark.parametrize("other", PLACES, ids=ids)
 def test_a_key_opens_what_its_kind_allows_in_its_own_place_alone(
-    act_as, admin, stage, level, kind, own, other
+    act_as, admin, stage, level, kind, other
 ):
+    own = PLACES[0]
     connection = admin if level == "superuser" else act_as(level)
     present(connection, stage[ids(own)][0][kind])
     expected, found = {}, {}

@@ -1,6 +1,5 @@
 """A users table that arrives by logical replication revokes where it arrives."""
 
-import os
 
 import pytest
 from support.cluster import Cluster

@@ -74,16 +74,26 @@ def use_file(cluster, file):
         set_path("")
 
 
+@pytest.fixture(scope="session")
+def furnished(cluster):
+    """A database to copy, whose extension was created while no file was set; the shop in it."""
+    cluster.create_database("house")
+    with cluster.connect("house") as connection:
+        connection.execute("CREATE EXTENSION dialstack_sessions")
+        return Shop.make(connection)
+
+
 class House:
     """A database of a test's own, with a living session and two open connections."""
 
-    def __init__(self, cluster, name):
+    def __init__(self, cluster, name, shop):
         self.cluster, self.name = cluster, name
-        cluster.create_database(name)
+        with cluster.connect() as admin:
+            admin.execute(f"CREATE DATABASE {name} TEMPLATE house")
         self.old = cluster.connect(name)
-        self.old.execute("CREATE EXTENSION dialstack_sessions")
-        self.shop = Shop.make(self.old)
-        self.session = self.shop.create(self.old)
+        # A copy has to become an instance of its own.
+        call(self.old, "instance_reset")
+        self.shop, self.session = shop, shop.create(self.old)
         self._opened = [self.old]
 
     def connect(self, **parameters):
@@ -117,10 +127,8 @@ class House:
 
 
 @pytest.fixture
-def house(cluster):
-    """In row mode: no file is set when the extension is created."""
-    house = House(cluster, f"house_{next(_numbers)}")
+def house(cluster, furnished):
+    """In row mode."""
+    house = House(cluster, f"house_{next(_numbers)}", furnished)
     yield house
     house.close()
-    with cluster.connect() as admin:
-        admin.execute(f"DROP DATABASE {house.name}")

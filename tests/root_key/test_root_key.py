@@ -202,83 +202,31 @@ def test_a_file_of_roots_may_be_readable_to_the_servers_group(house, file, use_f
 SENTINEL = "this-is-no-key-but-could-be-a-secret"
 
 
-def missing(file, good):
-    file.remove()
-
-
 def a_directory(file, good):
     file.remove()
     as_server("mkdir", "-m", "700", file.path)
-
-
-def unreadable(file, good):
-    file.write(good, mode="000")
-
-
-def readable_to_the_world(file, good):
-    file.write(good, mode="604")
-
-
-def readable_to_the_group(file, good):
-    file.write(good, mode="640")
-
-
-def writable_to_the_world(file, good):
-    file.write(good, mode="602")
-
-
-def empty(file, good):
-    file.write_text("")
-
-
-def comments_only(file, good):
-    file.write("# nothing here", "")
 
 
 def garbage(file, good):
     file.write(SENTINEL)
 
 
-def garbage_after_the_key(file, good):
-    file.write(good, SENTINEL)
-
-
-def a_key_too_short(file, good):
-    file.write(good.hex()[:-2])
-
-
-def a_key_too_long(file, good):
-    file.write(good.hex() + "00")
-
-
-def half_a_digit_missing(file, good):
-    file.write(good.hex()[:-1])
-
-
-def two_keys_in_a_line(file, good):
-    file.write(f"{good.hex()} {good.hex()}")
-
-
-BAD = [
-    missing,
-    a_directory,
-    unreadable,
-    readable_to_the_world,
-    readable_to_the_group,
-    writable_to_the_world,
-    empty,
-    comments_only,
-    garbage,
-    garbage_after_the_key,
-    a_key_too_short,
-    a_key_too_long,
-    half_a_digit_missing,
-    two_keys_in_a_line,
-]
-
-
-def wrong_key(file, good):
-    file.write(file.new_key())
+BAD = {
+    "missing": lambda file, good: file.remove(),
+    "a directory": a_directory,
+    "unreadable": lambda file, good: file.write(good, mode="000"),
+    "readable to the world": lambda file, good: file.write(good, mode="604"),
+    "readable to the group": lambda file, good: file.write(good, mode="640"),
+    "writable to the world": lambda file, good: file.write(good, mode="602"),
+    "empty": lambda file, good: file.write_text(""),
+    "comments only": lambda file, good: file.write("# nothing here", ""),
+    "garbage": garbage,
+    "garbage after the key": lambda file, good: file.write(good, SENTINEL),
+    "a key too short": lambda file, good: file.write(good.hex()[:-2]),
+    "a key too long": lambda file, good: file.write(good.hex() + "00"),
+    "half a digit missing": lambda file, good: file.write(good.hex()[:-1]),
+    "two keys in a line": lambda file, good: file.write(f"{good.hex()} {good.hex()}"),
+}
 
 
 def assert_not_available(file, use):
@@ -287,12 +235,15 @@ def assert_not_available(file, use):
     diag = refused.value.diag
     assert diag.message_primary.startswith("JWT_NOT_AVAILABLE: ")
     assert diag.message_hint
-    told = " ".join(filter(None, (diag.message_primary, diag.message_detail, diag.message_hint)))
-    assert [text for text in file.texts if text.lower() in told.lower()] == []
+    message = " ".join(filter(None, (diag.message_primary, diag.message_detail, diag.message_hint)))
+    assert [text for text in file.texts if text.lower() in message.lower()] == []
     return diag
 
 
-@pytest.mark.parametrize("spoil", [*BAD, wrong_key])
+SPOILT = {**BAD, "another key": lambda file, good: file.write(file.new_key())}
+
+
+@pytest.mark.parametrize("spoil", SPOILT.values(), ids=SPOILT)
 def test_without_the_root_key_nothing_goes_and_nothing_is_replaced(house, file, use_file, spoil):
     # Given a ring that the key in the file opens
     good = in_file(house, file, use_file)
@@ -302,7 +253,7 @@ def test_without_the_root_key_nothing_goes_and_nothing_is_replaced(house, file, 
     # When the file is spoilt
     spoil(file, good)
 
-    # Then every use of a key tells so, and what to do
+    # Then every use of a key says so, and what to do
     for use in (
         lambda c: verify(c, house.session.token),
         lambda c: refresh(c, house.session.refresh_token),
@@ -320,14 +271,15 @@ def test_without_the_root_key_nothing_goes_and_nothing_is_replaced(house, file, 
     assert refresh(house.connect(), house.session.refresh_token).ok
 
 
-@pytest.mark.parametrize("spoil", BAD)
-def test_the_root_key_does_not_leave_the_row_for_a_file_of_no_use(house, file, use_file, spoil):
+def test_the_root_key_does_not_leave_the_row_for_a_file_of_no_use(house, file, use_file):
     file.texts.append(SENTINEL)
-    spoil(file, file.new_key())
     use_file(house.old)
     before = (house.row, house.wrapped)
 
-    assert_not_available(file, lambda: rotate(house.old))
+    for spoil in BAD.values():
+        file.remove()
+        spoil(file, file.new_key())
+        assert_not_available(file, lambda: rotate(house.old))
 
     assert (house.row, house.wrapped) == before
     house.assert_all_is_well()

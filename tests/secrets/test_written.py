@@ -1,7 +1,7 @@
 """What the server writes down of the extension's own doing shows no secret.
 
-What a client writes into its own statement, or binds to it, is the client's: those entries are told
-apart by a mark in its statements. Whatever has no mark is ours.
+What a client writes into its own statement, or binds to it, is the client's: those entries are found
+by a mark in its statements. Whatever has no mark is ours.
 """
 
 import re

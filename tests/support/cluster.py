@@ -27,7 +27,7 @@ def _options(settings):
 
 
 class Cluster:
-    """A private cluster, by the variables that scripts/cluster tells of it."""
+    """A private cluster, by the variables that scripts/cluster prints."""
 
     def __init__(self, variables, name=None):
         self.host, self.port = variables["PGHOST"], variables["PGPORT"]

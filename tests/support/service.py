@@ -66,6 +66,16 @@ def info(connection, session_id):
     return call(connection, "session_info", session_id=session_id)
 
 
+def active_key(connection, purpose):
+    """The kid of the key that signs or seals new things."""
+    query = "SELECT kid FROM dialstack.signing_key_list() WHERE purpose = %s AND state = 'active'"
+    return value(connection, query, purpose)
+
+
+def revoke_active_key(connection, purpose):
+    call(connection, "signing_key_revoke", kid=active_key(connection, purpose))
+
+
 @dataclass(frozen=True)
 class Shop:
     """A product with one environment and one definition, whose users are `{"userId": …}`."""

@@ -48,7 +48,7 @@ pub static NOT_BOUND: Weakness = weakness!(
     Error,
     "Give product, env and tag to the helper: what is an account in one product is somebody else in another."
 );
-/// A policy of which nobody knows what it does.
+/// A policy that is nested too deeply to be judged.
 pub static TOO_DEEP: Weakness = weakness!(
     "too_deep",
     Warning,
@@ -127,7 +127,7 @@ pub static PLACE_GONE: Weakness = weakness!(
     Warning,
     "Create it again, or call dialstack.protect_table() with another."
 );
-/// A table that a role which the application may connect as owns.
+/// A table whose owner is not bound, where a role that logs in has the owner's rights.
 pub static OWNER_NOT_BOUND: Weakness = weakness!(
     "owner_not_bound",
     Error,
@@ -139,7 +139,7 @@ pub static FOREIGN_PART: Weakness = weakness!(
     Warning,
     "Grant nobody privileges on it: only queries of the whole table are bound."
 );
-/// A table that nobody may look at now.
+/// A table that is locked, so that it was not looked at.
 pub static BUSY: Weakness = weakness!("busy", Info, "Call dialstack.policy_lint() again later.");
 /// A table of devices that can't be counted.
 pub static NOT_COUNTED: Weakness = weakness!(
@@ -147,7 +147,7 @@ pub static NOT_COUNTED: Weakness = weakness!(
     Warning,
     "Let the owner read the table in a moment: check its privileges, indexes and locks. Until then device_count is null."
 );
-/// A table whose owner is not bound.
+/// A table whose owner is not bound, where no role logs in with the owner's rights.
 pub static NOT_FORCED: Weakness = weakness!(
     "not_forced",
     Info,

@@ -3,7 +3,7 @@ SELECT t.product('acc');
 SELECT t.product('acc2');
 
 -- A client secret, when it expires, whose it is, and every known component with whether it is enabled.
-SELECT client_secret, expires_at, account_id, components FROM dialstack.account_session_create(account => 'acct_01h2xcejqtf2nbrexx3vqjhp41', product => 'acc', env => 'production') \gset
+SELECT client_secret, expires_at, account_id, components FROM dialstack.account_session_create(account => 'acct_blue_lamp_0000000000000007', product => 'acc', env => 'production') \gset
 SELECT :'client_secret' ~ '^cs_live_[A-Za-z0-9_-]{70}$' AS client_secret, :'account_id' AS account_id,
        :'expires_at'::timestamptz BETWEEN now() + interval '59 minutes 50 seconds' AND now() + interval '1 hour 1 second' AS one_hour;
 -- Absent: all are enabled.

@@ -22,7 +22,7 @@ SELECT client_session_id <> :'client_session_id' AS another FROM dialstack.clien
 -- With all of it. third_party_account_ids is another name; the order given is kept, repetitions are not.
 SELECT client_session_id, token, user_identifier_key, t.ns(connected_account_ids) AS accounts, t.ns(third_party_account_ids) AS third_party, t.ns(connect_webview_ids) AS webviews, t.ns(user_identity_ids) AS identities,
        expires_at - now() BETWEEN interval '1 day 59 minutes' AND interval '1 day 1 hour' AS expires_at, expires_at AS expires
-  FROM dialstack.client_session_create(user_identifier_key => 'internal-user-id-1', connected_account_ids => t.ids(3, 1, 3, 2, 1), connect_webview_ids => t.ids(9, 8, 9),
+  FROM dialstack.client_session_create(user_identifier_key => 'key-of-user-no-001', connected_account_ids => t.ids(3, 1, 3, 2, 1), connect_webview_ids => t.ids(9, 8, 9),
        user_identity_ids => t.ids(7, 7), expires_at => now() + interval '1 day 1 hour', product => 'cli', env => 'production') \gset full_
 SELECT :'full_user_identifier_key' AS key, :'full_accounts' AS accounts, :'full_third_party' AS third_party, :'full_webviews' AS webviews, :'full_identities' AS identities, :'full_expires_at' AS expires_at;
 -- The prefix tells live from test.
@@ -30,22 +30,22 @@ SELECT left(token, 9) FROM dialstack.client_session_create(product => 'cli', env
 -- The key of a living session returns that session unchanged, whatever else is given.
 SELECT count(*) AS rows FROM dialstack.client_sessions \gset before_
 SELECT client_session_id = :'full_client_session_id' AS same, token = :'full_token' AS same_token, expires_at = :'full_expires' AS same_expiry, t.ns(connected_account_ids) AS accounts, t.ns(connect_webview_ids) AS webviews, t.ns(user_identity_ids) AS identities
-  FROM dialstack.client_session_create('internal-user-id-1', t.ids(4), t.ids(4), t.ids(4), now() + interval '2 days', 'cli', 'production');
+  FROM dialstack.client_session_create('key-of-user-no-001', t.ids(4), t.ids(4), t.ids(4), now() + interval '2 days', 'cli', 'production');
 SELECT count(*) - :before_rows AS made FROM dialstack.client_sessions;
 -- A key belongs to one environment; its case counts, and so does each blank.
-SELECT client_session_id <> :'full_client_session_id' AS another FROM unnest(ARRAY['internal-user-id-1 ', 'Internal-user-id-1', ' internal-user-id-1', '%', '_']) AS key, dialstack.client_session_create(key, product => 'cli', env => 'production');
-SELECT client_session_id <> :'full_client_session_id' AS another FROM dialstack.client_session_create('internal-user-id-1', product => 'cli', env => 'staging');
-SELECT client_session_id <> :'full_client_session_id' AS another FROM dialstack.client_session_create('internal-user-id-1', product => 'cli2', env => 'production');
+SELECT client_session_id <> :'full_client_session_id' AS another FROM unnest(ARRAY['key-of-user-no-001 ', 'Key-of-user-no-001', ' key-of-user-no-001', '%', '_']) AS key, dialstack.client_session_create(key, product => 'cli', env => 'production');
+SELECT client_session_id <> :'full_client_session_id' AS another FROM dialstack.client_session_create('key-of-user-no-001', product => 'cli', env => 'staging');
+SELECT client_session_id <> :'full_client_session_id' AS another FROM dialstack.client_session_create('key-of-user-no-001', product => 'cli2', env => 'production');
 -- An account session of that name is no client session.
 SELECT count(*) FROM dialstack.account_session_create('an-account', NULL, 'cli', 'production');
 SELECT user_identifier_key FROM dialstack.client_session_create('an-account', product => 'cli', env => 'production');
 
 -- client_session_get_or_create: the same, but an expiry that is given replaces the old one.
 SELECT client_session_id = :'full_client_session_id' AS same, token = :'full_token' AS same_token, expires_at = :'full_expires' AS same_expiry, t.ns(connected_account_ids) AS accounts
-  FROM dialstack.client_session_get_or_create('internal-user-id-1', t.ids(4), product => 'cli', env => 'production');
+  FROM dialstack.client_session_get_or_create('key-of-user-no-001', t.ids(4), product => 'cli', env => 'production');
 SELECT client_session_id = :'full_client_session_id' AS same, token = :'full_token' AS same_token, expires_at - now() BETWEEN interval '59 minutes' AND interval '1 hour' AS replaced
-  FROM dialstack.client_session_get_or_create('internal-user-id-1', expires_at => now() + interval '1 hour', product => 'cli', env => 'production');
-SELECT expires_at - now() BETWEEN interval '2 days 23 hours' AND interval '3 days' AS replaced FROM dialstack.client_session_get_or_create('internal-user-id-1', expires_at => now() + interval '3 days', product => 'cli', env => 'production');
+  FROM dialstack.client_session_get_or_create('key-of-user-no-001', expires_at => now() + interval '1 hour', product => 'cli', env => 'production');
+SELECT expires_at - now() BETWEEN interval '2 days 23 hours' AND interval '3 days' AS replaced FROM dialstack.client_session_get_or_create('key-of-user-no-001', expires_at => now() + interval '3 days', product => 'cli', env => 'production');
 SELECT expires_at - now() BETWEEN interval '2 days 23 hours' AND interval '3 days' AS it_stays, purge_after > current_date + 30 AS kept_for_long FROM dialstack.client_sessions WHERE session_id = :'full_client_session_id';
 SELECT expires_at - now() BETWEEN interval '2 days 23 hours' AND interval '3 days' AS verified FROM dialstack.session_verify(:'full_token');
 SELECT expires_at - now() > interval '364 days' AS created, t.ns(connected_account_ids) AS accounts FROM dialstack.client_session_get_or_create('internal-user-id-2', t.ids(5), product => 'cli', env => 'production');
@@ -63,8 +63,8 @@ SELECT t.verdict(replace(:'full_token', 'cst_', 'cs_')) AS as_client_secret, t.v
 -- client_session_get: by id, by key, by both where they agree.
 SELECT client_session_id = :'full_client_session_id' AS same, token = :'full_token' AS same_token, user_identifier_key, t.ns(connected_account_ids) AS accounts, t.ns(third_party_account_ids) AS third_party, t.ns(connect_webview_ids) AS webviews, t.ns(user_identity_ids) AS identities
   FROM dialstack.client_session_get(client_session_id => :'full_client_session_id', product => 'cli', env => 'production');
-SELECT client_session_id = :'full_client_session_id' AS by_key FROM dialstack.client_session_get(user_identifier_key => 'internal-user-id-1', product => 'cli', env => 'production');
-SELECT client_session_id = :'full_client_session_id' AS by_both FROM dialstack.client_session_get(:'full_client_session_id', 'internal-user-id-1', 'cli', 'production');
+SELECT client_session_id = :'full_client_session_id' AS by_key FROM dialstack.client_session_get(user_identifier_key => 'key-of-user-no-001', product => 'cli', env => 'production');
+SELECT client_session_id = :'full_client_session_id' AS by_both FROM dialstack.client_session_get(:'full_client_session_id', 'key-of-user-no-001', 'cli', 'production');
 SELECT t.cli(format('get(%L, %L)', :'full_client_session_id', 'internal-user-id-2')) AS of_another, t.cli(format('get(%L)', t.id(1))) AS unknown_id, t.cli('get(user_identifier_key => ''nobody'')') AS unknown_key, t.cli('get(user_identifier_key => '''')') AS empty_key;
 SELECT t.code(format('SELECT * FROM dialstack.client_session_get(%L, product => %L, env => %L)', :'full_client_session_id', product, env)) FROM (VALUES ('cli', 'staging'), ('cli2', 'production'), ('cli', 'nope'), ('nope', 'production')) AS p (product, env);
 SELECT t.code($$SELECT * FROM dialstack.client_session_get('not-a-uuid', product => 'cli', env => 'production')$$);

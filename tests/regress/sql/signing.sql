@@ -61,7 +61,7 @@ SELECT alg, state FROM dialstack.signing_key_list() WHERE purpose = 'jwt' ORDER 
 SELECT dialstack.issuer() = 'urn:uuid:' || instance_id AS issuer FROM dialstack.instance;
 -- public_claims: what a definition names of the data is in the token in the clear, and nothing else.
 CREATE FUNCTION claims(token text) RETURNS jsonb LANGUAGE sql AS $$ SELECT header(split_part(token, '.', 2)) $$;
-SELECT public_claims FROM dialstack.definition_create('shop', 'open', 'Open', '', '{}', 'userId', 1, 'hours', public_claims => ARRAY['role', 'plan.name', '$Session{plan}{seats}', 'absent']);
+SELECT public_claims FROM dialstack.definition_create('shop', 'open', 'Open', '', '{}', '$Session{userId}', 1, 'hours', public_claims => ARRAY['role', 'plan.name', '$Session{plan}{seats}', 'absent']);
 SELECT token, refresh_token FROM dialstack.session_create('shop', 'production', 'open', '{"userId": "u", "role": "admin", "plan": {"name": "pro", "seats": 5, "price": 9}}') \gset
 SELECT claims(:'token') -> 'public' AS public, valid, data FROM dialstack.session_verify(:'token');
 SELECT public_claims FROM dialstack.definition_update('shop', 'open', '{"public_claims": ["role"]}');

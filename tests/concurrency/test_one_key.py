@@ -3,31 +3,23 @@
 from uuid import UUID
 
 import pytest
+from conftest import LEVELS
 from psycopg import errors
-from support.service import (
-    READ_COMMITTED,
-    REPEATABLE_READ,
-    SERIALIZABLE,
-    Background,
-    await_lock,
-    call,
-    retrying,
-    together,
-    value,
-    verify,
-)
+from support.service import Background, await_lock, call, retrying, together, value, verify
 
-LEVELS = pytest.mark.parametrize(
-    "isolation",
-    [READ_COMMITTED, REPEATABLE_READ, SERIALIZABLE],
-    ids=["read_committed", "repeatable_read", "serializable"],
-)
 CALLERS = 100
 
 
-@pytest.fixture
-def place(shop):
-    return {"product": shop.product, "env": shop.env}
+def _by_key(function):
+    return lambda connection, **more: call(
+        connection, function, **{"user_identifier_key": "u", **more}
+    )
+
+
+create = _by_key("client_session_create")
+get_or_create = _by_key("client_session_get_or_create")
+get = _by_key("client_session_get")
+grant = _by_key("client_session_grant_access")
 
 
 def living(admin, place):
@@ -47,14 +39,7 @@ def ids(numbers):
 
 @LEVELS
 def test_a_hundred_parallel_get_or_create_make_one_session(admin, place, isolation):
-    def get_or_create(connection):
-        return retrying(
-            lambda: call(
-                connection, "client_session_get_or_create", user_identifier_key="u", **place
-            )
-        )
-
-    rows = together([get_or_create] * CALLERS, isolation)
+    rows = together([lambda c: retrying(lambda: get_or_create(c, **place))] * CALLERS, isolation)
 
     assert len({row.client_session_id for row in rows}) == 1
     assert len({row.token for row in rows}) == 1
@@ -65,38 +50,33 @@ def test_a_hundred_parallel_get_or_create_make_one_session(admin, place, isolati
 def test_a_hundred_parallel_publishable_keys_make_one_session(admin, place):
     key = call(admin, "api_key_create", kind="publishable", **place).api_key
 
-    def get_or_create(connection):
+    def with_key(connection):
         connection.execute("SELECT set_config('dialstack_sessions.api_key', %s, false)", [key])
-        return call(connection, "client_session_get_or_create", user_identifier_key="u")
+        return get_or_create(connection)
 
-    rows = together([get_or_create] * CALLERS)
+    rows = together([with_key] * CALLERS)
 
     assert len({row.token for row in rows}) == 1
     assert living(admin, place) == 1
 
 
 def test_create_and_get_or_create_of_one_key_make_one_session(place, admin):
-    def with_function(name):
-        return lambda connection: call(connection, name, user_identifier_key="u", **place)
-
-    works = ["client_session_create", "client_session_get_or_create"] * 20
-    rows = together(map(with_function, works))
+    works = [lambda c: create(c, **place), lambda c: get_or_create(c, **place)]
+    rows = together(works * 20)
 
     assert len({row.client_session_id for row in rows}) == 1
     assert living(admin, place) == 1
 
 
 def test_callers_who_find_an_expired_session_make_one_new_one(admin, place):
-    old = call(admin, "client_session_create", user_identifier_key="u", **place)
+    old = create(admin, **place)
     admin.execute(
         "UPDATE dialstack.client_sessions SET expires_at = now() - interval '1 minute' "
         "WHERE session_id = %s",
         [old.client_session_id],
     )
 
-    rows = together(
-        [lambda c: call(c, "client_session_get_or_create", user_identifier_key="u", **place)] * 40
-    )
+    rows = together([lambda c: get_or_create(c, **place)] * 40)
 
     assert {row.client_session_id for row in rows} != {old.client_session_id}
     assert len({row.client_session_id for row in rows}) == 1
@@ -106,49 +86,41 @@ def test_callers_who_find_an_expired_session_make_one_new_one(admin, place):
 
 def test_keys_of_two_environments_do_not_wait_for_each_other(admin, connect, place):
     call(admin, "env_create", product=place["product"], env="staging")
-    other = {**place, "env": "staging"}
     first, second = connect(), connect()
     with first.transaction():
-        call(first, "client_session_create", user_identifier_key="u", **place)
+        create(first, **place)
         second.execute("SET lock_timeout = '1s'")
-        assert call(second, "client_session_create", user_identifier_key="u", **other)
+        assert create(second, **{**place, "env": "staging"})
 
 
-def test_who_waits_for_a_creation_that_is_undone_creates(admin, connect, place):
+def test_a_caller_that_waits_for_a_creation_that_is_undone_creates(admin, connect, place):
     first, second = connect(), connect()
     with first.transaction(force_rollback=True):
-        undone = call(first, "client_session_create", user_identifier_key="u", **place)
-        waiting = Background(
-            lambda: call(second, "client_session_create", user_identifier_key="u", **place)
-        )
+        undone = create(first, **place)
+        waiting = Background(lambda: create(second, **place))
         await_lock(admin, second)
 
-    made = waiting.result()
-    assert made.client_session_id != undone.client_session_id
+    assert waiting.result().client_session_id != undone.client_session_id
     assert living(admin, place) == 1
 
 
-def test_who_waits_for_a_creation_gets_what_it_made(admin, connect, place):
+def test_a_caller_that_waits_for_a_creation_gets_what_it_made(admin, connect, place):
     first, second = connect(), connect()
     with first.transaction():
-        made = call(first, "client_session_create", user_identifier_key="u", **place)
-        waiting = Background(
-            lambda: call(second, "client_session_get_or_create", user_identifier_key="u", **place)
-        )
+        made = create(first, **place)
+        waiting = Background(lambda: get_or_create(second, **place))
         await_lock(admin, second)
 
     assert waiting.result().token == made.token
 
 
 @pytest.mark.parametrize("ended", ["client_session_revoke", "client_session_delete"])
-def test_who_waits_for_the_end_of_a_session_makes_a_new_one(admin, connect, place, ended):
-    old = call(admin, "client_session_create", user_identifier_key="u", **place)
+def test_a_caller_that_waits_for_the_end_of_a_session_makes_a_new_one(admin, connect, place, ended):
+    old = create(admin, **place)
     first, second = connect(), connect()
     with first.transaction():
         call(first, ended, client_session_id=old.client_session_id, **place)
-        waiting = Background(
-            lambda: call(second, "client_session_get_or_create", user_identifier_key="u", **place)
-        )
+        waiting = Background(lambda: get_or_create(second, **place))
         await_lock(admin, second)
 
     made = waiting.result()
@@ -160,80 +132,51 @@ def test_who_waits_for_the_end_of_a_session_makes_a_new_one(admin, connect, plac
 
 @LEVELS
 def test_parallel_grants_lose_nothing(admin, place, isolation):
-    call(admin, "client_session_create", user_identifier_key="u", **place)
+    create(admin, **place)
 
     def granting(number):
-        def grant(connection):
-            return retrying(
-                lambda: call(
-                    connection,
-                    "client_session_grant_access",
-                    user_identifier_key="u",
-                    connected_account_ids=ids([number, 999]),
-                    connect_webview_ids=ids([number]),
-                    user_identity_ids=ids([number % 5]),
-                    **place,
-                )
-            )
-
-        return grant
+        more = {
+            "connected_account_ids": ids([number, 999]),
+            "connect_webview_ids": ids([number]),
+            "user_identity_ids": ids([number % 5]),
+        }
+        return lambda connection: retrying(lambda: grant(connection, **more, **place))
 
     together(map(granting, range(1, 41)), isolation)
 
-    row = call(admin, "client_session_get", user_identifier_key="u", **place)
+    row = get(admin, **place)
     assert sorted(row.connected_account_ids) == ids([*range(1, 41), 999])
     assert sorted(row.connect_webview_ids) == ids(range(1, 41))
     assert sorted(row.user_identity_ids) == ids(range(5))
 
 
 def test_parallel_grants_keep_the_limit(admin, place):
-    call(
-        admin,
-        "client_session_create",
-        user_identifier_key="u",
-        connected_account_ids=ids(range(1, 996)),
-        **place,
-    )
+    create(admin, connected_account_ids=ids(range(1, 996)), **place)
 
     def granting(number):
-        def grant(connection):
+        def attempt(connection):
             try:
-                call(
-                    connection,
-                    "client_session_grant_access",
-                    user_identifier_key="u",
-                    connected_account_ids=ids([2000 + number]),
-                    **place,
-                )
+                grant(connection, connected_account_ids=ids([2000 + number]), **place)
                 return True
             except errors.InvalidParameterValue:
                 return False
 
-        return grant
+        return attempt
 
     granted = together(map(granting, range(20)))
 
     assert granted.count(True) == 5
-    row = call(admin, "client_session_get", user_identifier_key="u", **place)
-    assert len(row.connected_account_ids) == 1000
+    assert len(get(admin, **place).connected_account_ids) == 1000
 
 
 def test_a_publishable_key_does_not_get_what_was_granted_while_it_waited(admin, connect, place):
     key = call(admin, "api_key_create", kind="publishable", **place).api_key
     browser, backend = connect(), connect()
     browser.execute("SELECT set_config('dialstack_sessions.api_key', %s, false)", [key])
-    call(browser, "client_session_create", user_identifier_key="u")
+    create(browser)
     with backend.transaction():
-        call(
-            backend,
-            "client_session_grant_access",
-            user_identifier_key="u",
-            connected_account_ids=ids([1]),
-            **place,
-        )
-        waiting = Background(
-            lambda: call(browser, "client_session_get_or_create", user_identifier_key="u")
-        )
+        grant(backend, connected_account_ids=ids([1]), **place)
+        waiting = Background(get_or_create, browser)
         await_lock(admin, browser)
 
     with pytest.raises(errors.InsufficientPrivilege, match="^PERMISSION_DENIED"):
@@ -241,23 +184,10 @@ def test_a_publishable_key_does_not_get_what_was_granted_while_it_waited(admin, 
 
 
 def test_grants_creations_and_ends_at_once_leave_one_living_session_at_most(admin, place):
-    def get_or_create(connection):
-        row = call(connection, "client_session_get_or_create", user_identifier_key="u", **place)
-        return row.client_session_id
-
-    def grant(connection):
-        return call(
-            connection,
-            "client_session_grant_access",
-            user_identifier_key="u",
-            connected_account_ids=ids([1]),
-            **place,
-        ).client_session_id
-
     def ending(function):
         def end(connection):
-            row = call(connection, "client_session_get", user_identifier_key="u", **place)
-            call(connection, function, client_session_id=row.client_session_id, **place)
+            session_id = get(connection, **place).client_session_id
+            call(connection, function, client_session_id=session_id, **place)
 
         return end
 
@@ -272,30 +202,28 @@ def test_grants_creations_and_ends_at_once_leave_one_living_session_at_most(admi
 
         return run
 
-    works = [get_or_create, grant, ending("client_session_revoke"), ending("client_session_delete")]
+    works = [
+        lambda c: get_or_create(c, **place),
+        lambda c: grant(c, connected_account_ids=ids([1]), **place),
+        ending("client_session_revoke"),
+        ending("client_session_delete"),
+    ]
     together([repeatedly(work) for work in works * 5])
 
     assert living(admin, place) <= 1
-    last = call(admin, "client_session_get_or_create", user_identifier_key="u", **place)
-    assert verify(admin, last.token).valid
+    assert verify(admin, get_or_create(admin, **place).token).valid
     assert living(admin, place) == 1
 
 
 def test_many_revocations_of_one_session_are_one(admin, place):
-    row = call(admin, "client_session_create", user_identifier_key="u", **place)
+    row = create(admin, **place)
+    session_id = row.client_session_id
 
-    together(
-        [lambda c: call(c, "client_session_revoke", client_session_id=row.client_session_id, **place)]
-        * 20
-    )
+    together([lambda c: call(c, "client_session_revoke", client_session_id=session_id, **place)] * 20)
 
     assert verify(admin, row.token).reason == "revoked"
-    revocations = value(
-        admin,
-        "SELECT count(*) FROM dialstack.activity WHERE session_id = %s AND operation = 'revoke'",
-        row.client_session_id,
-    )
-    assert revocations == 1
+    revocations = "SELECT count(*) FROM dialstack.activity WHERE session_id = %s AND operation = 'revoke'"
+    assert value(admin, revocations, session_id) == 1
 
 
 def test_a_scope_that_is_deleted_while_a_session_is_created_is_gone_from_it(admin, connect, place):
