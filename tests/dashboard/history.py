@@ -71,9 +71,11 @@ class Writer:
         )
 
     def revoke(self):
-        session_id = self.pick()[0]
-        if session_id:
-            call(self.connection, "session_revoke", **self.place(), session_id=session_id)
+        # A rollback may have taken it away.
+        self.connection.execute(
+            "SELECT dialstack.session_revoke(session_id => session_id) FROM dialstack.sessions WHERE session_id = %s",
+            [self.pick()[0]],
+        )
 
     def revoke_user(self):
         user = self.random.choice(self.users)

@@ -1,4 +1,4 @@
-"""Maintenance beside itself, beside full load, and the dashboard of a standby."""
+"""Maintenance beside itself, and beside full load."""
 
 import random
 import threading
@@ -6,12 +6,9 @@ import time
 from datetime import datetime, timedelta, timezone
 
 import naive
-import pytest
 from history import Writer
-from psycopg import errors
-from support.cluster import Cluster
-from support.service import REPEATABLE_READ, call, until, value
-from test_exact import ask, check
+from support.service import REPEATABLE_READ, call
+from test_exact import check
 
 DAY = timedelta(days=1)
 ZONE = naive.Zone("Europe/Berlin", "day")
@@ -89,34 +86,3 @@ def test_the_dashboard_is_exact_beside_full_load(connect, busy_shop):
     check(reader, busy_shop, None, ZONE, now - 2 * DAY, now)
     # Or it proved nothing.
     assert sum(rolled_up) > 50
-
-
-def test_a_standby_tells_the_same(admin, connect, busy_shop):
-    busy_shop.create(admin)
-    call(admin, "maintain")
-    standby = Cluster.clone("dashboard", Cluster.given())
-    try:
-        with standby.connect(isolation=REPEATABLE_READ) as reader:
-            zone, now = naive.Zone("UTC", "hour"), datetime.now(timezone.utc)
-            busy_shop.create(admin, "behind the mark")
-            busy_shop.revoke_all(admin)
-
-            def replayed():
-                return value(reader, "SELECT count(*) FROM dialstack.activity") == value(
-                    admin, "SELECT count(*) FROM dialstack.activity"
-                )
-
-            for _ in range(2):
-                until(replayed, "the standby to catch up")
-                check(reader, busy_shop, None, zone, now - DAY, now)
-                assert ask(reader, busy_shop, None, zone, now, now)["totalSessions"] == 2
-                call(admin, "maintain")
-                until(
-                    lambda: value(reader, "SELECT xid::text FROM dialstack.rollup_state")
-                    == value(admin, "SELECT xid::text FROM dialstack.rollup_state"),
-                    "the standby to catch up",
-                )
-            with pytest.raises(errors.ReadOnlySqlTransaction):
-                call(reader, "maintain")
-    finally:
-        standby.destroy()

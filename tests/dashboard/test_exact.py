@@ -67,7 +67,7 @@ def check_any(reader, shop, chance):
     check(reader, shop, chance.choice([None, *ENVS]), zone, first, last)
 
 
-@pytest.mark.parametrize("seed", range(int(os.environ.get("DSS_SEEDS", "6"))))
+@pytest.mark.parametrize("seed", range(int(os.environ.get("DSS_SEEDS", "4"))))
 def test_a_random_history(admin, connect, busy_shop, seed):
     chance = random.Random(seed)
     reader = connect(isolation=REPEATABLE_READ)
@@ -106,9 +106,9 @@ def everything(connection, shop):
             "start_at => now() - interval '80 days', time_zone => %s)",
             *(shop.product, shop.tag, env, group_by, zone),
         )
-        for env in (None, *ENVS)
+        for env in (None, ENVS[0])
         for group_by in ("hour", "day", "week", "month")
-        for zone in ("UTC", "Australia/Lord_Howe", "America/New_York")
+        for zone in ("Australia/Lord_Howe", "America/New_York")
     ]
 
 

@@ -17,6 +17,9 @@ class Original:
         self.connection.execute("CREATE EXTENSION dialstack_sessions")
         self.shop = Shop.make(self.connection, max_sessions=9, idle_timeout="1 day")
         call(self.connection, "env_create", product=self.shop.product, env="staging", live=False)
+        # Not the scopes that every product begins with.
+        call(self.connection, "product_create", product="fax-only", scopes=["fax"])
+        call(self.connection, "scope_delete", scope="ai_agent", product=self.shop.product)
         # A number that was given out and is gone must not come again.
         call(self.connection, "env_create", product=self.shop.product, env="gone")
         call(self.connection, "env_delete", product=self.shop.product, env="gone")
@@ -77,8 +80,8 @@ def restored(elsewhere):
     """Restores a dump into a new database of the other cluster, and connects to it."""
     opened = []
 
-    def restore(dump, dbname=None):
-        dbname = dbname or f"copy_{next(_numbers)}"
+    def restore(dump):
+        dbname = f"copy_{next(_numbers)}"
         elsewhere.create_database(dbname)
         elsewhere.restore(dump, dbname)
         opened.append(elsewhere.connect(dbname))

@@ -1,37 +1,8 @@
-"""Copies that are no logical dumps: of the files, and of a database as a template."""
+"""Copies of a database as a template."""
 
 import pytest
 from psycopg import errors
-from support.cluster import Cluster
-from support.service import Shop, call, refresh, until, value, verify
-
-
-@pytest.fixture(scope="module")
-def copy(original):
-    """A physical copy, made with pg_basebackup and still a standby."""
-    cluster = Cluster.clone("base", original.cluster)
-    yield cluster
-    cluster.destroy()
-
-
-def test_a_physical_copy_carries_everything(original, copy):
-    # First a standby, where verifying is all that can be done.
-    with copy.connect("original") as connection:
-        assert value(connection, "SELECT pg_is_in_recovery()")
-        answer = verify(connection, original.refreshed.token)
-        assert (answer.valid, answer.data["note"]) == (True, "private")
-
-        # Then a server of its own.
-        assert value(connection, "SELECT pg_promote(true, 60)")
-        until(lambda: not value(connection, "SELECT pg_is_in_recovery()"), "the promotion")
-
-        for table in ("instance", "signing_keys", "sessions", "session_definitions"):
-            query = f"SELECT * FROM dialstack.{table} ORDER BY 1"
-            mine, theirs = (c.execute(query).fetchall() for c in (connection, original.connection))
-            assert mine == theirs != []
-        assert verify(connection, original.refreshed.token).valid
-        assert refresh(connection, original.refreshed.refresh_token).ok
-        assert verify(connection, original.shop.create(connection).token).valid
+from support.service import Shop, call, refresh, verify
 
 
 @pytest.fixture

@@ -34,6 +34,13 @@ def guarded():
 
 
 @pytest.fixture
+def role(elsewhere):
+    """The role that a table is open to."""
+    with elsewhere.connect() as connection:
+        connection.execute("CREATE ROLE only_here")
+
+
+@pytest.fixture
 def copy(guarded, elsewhere):
     """Dumps the database and restores it in the other cluster, with these options."""
     cluster, _, _ = guarded
@@ -88,10 +95,8 @@ def test_where_a_role_is_missing_every_table_is_still_known(guarded, copy):
 
 
 @pytest.mark.parametrize("missing", TABLES)
-def test_where_a_table_is_missing_the_others_are_still_known(guarded, copy, elsewhere, missing):
+def test_where_a_table_is_missing_the_others_are_still_known(guarded, role, copy, missing):
     _, original, shop = guarded
-    with elsewhere.connect() as connection:
-        connection.execute("CREATE ROLE only_here")
     restored = copy(dump=["-T", missing], restore=["-1"])
 
     assert known(restored) == {table: of for table, of in known(original).items() if table != missing}
@@ -99,10 +104,8 @@ def test_where_a_table_is_missing_the_others_are_still_known(guarded, copy, else
     assert weaknesses(restored) == set()
 
 
-def test_a_table_that_is_renamed_keeps_what_is_known_of_it(guarded, copy, elsewhere):
+def test_a_table_that_is_renamed_keeps_what_is_known_of_it(guarded, role, copy):
     _, original, shop = guarded
-    with elsewhere.connect() as connection:
-        connection.execute("CREATE ROLE only_here")
     restored = copy()
     restored.execute("CREATE SCHEMA things; ALTER TABLE locks RENAME TO bolts; ALTER TABLE bolts SET SCHEMA things")
 
@@ -121,19 +124,15 @@ def restored_as_it_was(guarded, restored):
     )
 
 
-def test_restored_a_section_at_a_time(guarded, copy, elsewhere):
-    with elsewhere.connect() as connection:
-        connection.execute("CREATE ROLE only_here")
+def test_restored_a_section_at_a_time(guarded, role, copy):
     for section in ("pre-data", "data", "post-data"):
         restored = copy(restore=[f"--section={section}"])
     assert restored_as_it_was(guarded, restored)
 
 
 @pytest.mark.parametrize("more", [[], ["-1"]], ids=["each", "at_once"])
-def test_restored_over_what_is_there(guarded, copy, elsewhere, more):
+def test_restored_over_what_is_there(guarded, role, copy, more):
     _, _, shop = guarded
-    with elsewhere.connect() as connection:
-        connection.execute("CREATE ROLE only_here")
     before = copy()
     token = shop.create(before).token
     assert verify(before, token).valid

@@ -37,8 +37,8 @@ export async function restoreMembers() {
 /** Revokes every session of an account. */
 export function revokeSessions(account) {
   return query(
-    `UPDATE dialstack.sessions SET revoked_at = now(), revoke_reason = 'revoked'
-      WHERE kind = 'account' AND subject = $1 AND revoked_at IS NULL`, [account])
+    `SELECT dialstack.session_revoke(session_id => session_id) FROM dialstack.sessions
+      WHERE definition_id IS NULL AND subject = $1 AND revoked_at IS NULL`, [account])
 }
 
 const servers = []

@@ -115,15 +115,6 @@ def test_it_is_undone_with_the_transaction(admin, cron):
     assert jobs(admin) == []
 
 
-def test_it_is_an_administrators(admin, cron, connect):
-    admin.execute("CREATE ROLE backend LOGIN; SELECT dialstack.grant_access('backend', 'server')")
-    with pytest.raises(errors.InsufficientPrivilege):
-        schedule(connect(user="backend"))
-    with pytest.raises(errors.InsufficientPrivilege):
-        call(connect(user="backend"), "maintain")
-    admin.execute("DROP OWNED BY backend; DROP ROLE backend")
-
-
 def test_where_it_is_missing_the_hint_says_what_to_do(admin):
     admin.execute("DROP EXTENSION IF EXISTS pg_cron")
     with pytest.raises(errors.ObjectNotInPrerequisiteState, match="^CRON_NOT_AVAILABLE: ") as refused:

@@ -66,7 +66,7 @@ def test_traffic_is_served_just_so_with_a_reset_after_each_transaction(start_poo
     pooler = start_pooler(
         pool_mode="transaction", server_reset_query="DISCARD ALL", server_reset_query_always=1
     )
-    clients = traffic.run(pooler, tenants, clients=20, reads=4_000)
+    clients = traffic.run(pooler, tenants, clients=20, reads=1_000)
     assert [wrong for client in clients for wrong in client.wrong] == []
 
 

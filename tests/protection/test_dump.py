@@ -1,4 +1,4 @@
-"""Protected tables in dumps, copies and on a standby."""
+"""Protected tables in dumps."""
 
 import pytest
 from psycopg import errors
@@ -97,36 +97,11 @@ def test_the_copy_is_protected_for_its_own_sessions(original, copy):
     copy.execute("RESET ROLE")
 
 
-def test_protecting_again_changes_nothing_in_the_copy(original, copy):
-    _, _, shop = original
-    before = policies(copy)
-    call(copy, "protect_table", relation="shop.calls", column_name="account", product=shop.product,
-         env=shop.env, by="connected_account", device=True)
-    assert policies(copy) == before
-
-
 def test_the_copy_unprotects_to_what_was_before(copy):
     for table in (TABLES[0], "shop.calls"):
         call(copy, "unprotect_table", relation=table)
     assert policies(copy) == []
     assert secured(copy) == [('Or"ders; --', False, False), ("calls", False, False), ("calls_1", True, True)]
-
-
-def test_a_standby_lints_and_does_not_protect(original):
-    cluster, connection, shop = original
-    standby = Cluster.clone("protection", cluster)
-    try:
-        with standby.connect("protected") as copy:
-            query = "SELECT * FROM dialstack.policy_lint() ORDER BY 1::text, 2, 4"
-            assert copy.execute(query).fetchall() == connection.execute(query).fetchall() != []
-            for statement in (
-                f"SELECT dialstack.protect_table('shop.calls', 'account', '{shop.product}', '{shop.env}')",
-                "SELECT dialstack.unprotect_table('shop.calls')",
-            ):
-                with pytest.raises(errors.ReadOnlySqlTransaction):
-                    copy.execute(statement)
-    finally:
-        standby.destroy()
 
 
 def test_the_extension_goes_only_with_the_policies_and_leaves_the_tables_closed(original, copy):

@@ -2,10 +2,8 @@
 
 import pytest
 from psycopg import errors
+from support.levels import LEVELS, OLD_SNAPSHOTS
 from support.service import (
-    READ_COMMITTED,
-    REPEATABLE_READ,
-    SERIALIZABLE,
     Background,
     await_lock,
     retrying,
@@ -13,16 +11,6 @@ from support.service import (
     value,
     verify,
 )
-
-LEVELS = pytest.mark.parametrize(
-    "isolation",
-    [READ_COMMITTED, REPEATABLE_READ, SERIALIZABLE],
-    ids=["read_committed", "repeatable_read", "serializable"],
-)
-OLD_SNAPSHOTS = pytest.mark.parametrize(
-    "isolation", [REPEATABLE_READ, SERIALIZABLE], ids=["repeatable_read", "serializable"]
-)
-
 
 @pytest.fixture
 def users(admin, shop):

@@ -48,8 +48,6 @@ def test_a_group_does_not_query_as_itself_because_a_role_made_it(admin, connect,
 
 
 def test_a_setting_that_is_misspelt_is_refused(admin):
-    if admin.info.server_version < 150000:
-        pytest.skip("no prefix is reserved before PostgreSQL 15")
     # The first call loads the library.
     assert value(admin, "SELECT dialstack.current_account()") is None
     with pytest.raises(errors.InvalidName, match="sesion_retention"):

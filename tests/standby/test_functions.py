@@ -67,7 +67,7 @@ def ask(connection, function, arguments):
     return connection.execute(f"SELECT * FROM dialstack.{name}({named})", arguments).fetchall()
 
 
-def told(answer):
+def comparable(answer):
     """What can be compared: rows, or what an error says."""
     return answer.diag.message_primary if isinstance(answer, psycopg.Error) else answer
 
@@ -86,7 +86,7 @@ class Both:
         here = self._ask(self.pair.admin, function, arguments)
         if function in READING:
             # By the same clock, but not at the same time.
-            agrees = told(there) == told(here) or (
+            agrees = comparable(there) == comparable(here) or (
                 function == "session_explain" and isinstance(there, list)
             )
         else:
@@ -151,6 +151,33 @@ def test_what_a_definition_wants_logged_is_silently_not_logged(pair, shop):
     pair.catch_up()
     assert value(connection, count, session.session_id) == 1
     assert value(pair.admin, count, session.session_id) == 1
+
+
+def test_the_dashboard_counts_what_is_rolled_up_and_what_is_not(pair, shop):
+    query = "SELECT dialstack.session_dashboard(%s, %s, end_at => %s)"
+    arguments = shop.product, shop.tag, value(pair.admin, "SELECT now()")
+    shop.create(pair.admin)
+    call(pair.admin, "maintain")
+    shop.create(pair.admin, "behind the mark")
+    shop.revoke_all(pair.admin)
+    connection = pair.connect()
+    for _ in range(2):
+        pair.catch_up()
+        answer = value(connection, query, *arguments)
+        assert answer == value(pair.admin, query, *arguments)
+        assert (answer["totalSessions"], answer["revokedSessions"]) == (2, 1)
+        call(pair.admin, "maintain")
+
+
+def test_users_are_shown_and_verification_works_in_a_read_only_transaction(pair, shop):
+    token = shop.create(pair.admin, "ann").token
+    pair.catch_up()
+    connection, of = pair.connect(), {"product": shop.product, "tag": shop.tag}
+    with connection.transaction():
+        connection.execute("SET TRANSACTION READ ONLY")
+        assert call(connection, "session_users", **of).identifier == "ann"
+        assert value(connection, "SELECT count(*) FROM dialstack.active_sessions") >= 1
+        assert service.verify(connection, token).valid
 
 
 def test_a_bad_token_is_an_answer(pair, tenants):

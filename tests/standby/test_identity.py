@@ -4,7 +4,8 @@ import json
 
 import pytest
 from psycopg import errors
-from support.service import REPEATABLE_READ, call, force_parallel, value
+from support.levels import STANDBY_LEVELS
+from support.service import call, force_parallel, value
 from support.tenants import KINDS, READER, ROWS, owners, present
 
 EVERY = pytest.mark.parametrize("kind", KINDS)
@@ -128,10 +129,9 @@ def test_a_request_presents_its_token(tenants, reader):
 
 
 @EVERY
-@pytest.mark.parametrize("isolation", ["read_committed", "repeatable_read"])
+@STANDBY_LEVELS
 def test_parallel_workers_have_the_same_identity(pair, tenants, kind, isolation):
-    parameters = {"isolation": REPEATABLE_READ} if isolation == "repeatable_read" else {}
-    reader = pair.connect(user=READER, **parameters)
+    reader = pair.connect(user=READER, isolation=isolation)
     force_parallel(reader)
     for setting in (
         "parallel_setup_cost = 0",

@@ -1,19 +1,15 @@
 """Keys that come and go on the primary come and go on the standby."""
 
-import pytest
-from support.service import READ_COMMITTED, REPEATABLE_READ, Shop, call, value, verify
+from support.levels import STANDBY_LEVELS
+from support.service import Shop, call, value, verify
 from support.tenants import present
-
-LEVELS = pytest.mark.parametrize(
-    "isolation", [READ_COMMITTED, REPEATABLE_READ], ids=["read_committed", "repeatable_read"]
-)
 
 
 def identifier(connection):
     return value(connection, "SELECT dialstack.current_identifier()")
 
 
-@LEVELS
+@STANDBY_LEVELS
 def test_tokens_of_new_keys_are_good_and_those_of_revoked_keys_are_not(apart, isolation):
     # Given a transaction on the standby that has verified a token
     shop = Shop.make(apart.admin)
@@ -43,7 +39,7 @@ def test_tokens_of_new_keys_are_good_and_those_of_revoked_keys_are_not(apart, is
         assert verify(reader, new.token).valid
 
 
-@LEVELS
+@STANDBY_LEVELS
 def test_a_new_root_key_in_the_row_arrives(apart, isolation):
     session = Shop.make(apart.admin).create(apart.admin)
     apart.catch_up()
@@ -56,7 +52,7 @@ def test_a_new_root_key_in_the_row_arrives(apart, isolation):
     assert verify(apart.connect(), session.token).valid
 
 
-@LEVELS
+@STANDBY_LEVELS
 def test_after_a_reset_every_token_is_dead(apart, isolation):
     session = Shop.make(apart.admin).create(apart.admin)
     apart.catch_up()

@@ -6,6 +6,7 @@ Each connection has asked before, so that it is its remembered verdict that has 
 import uuid
 
 import pytest
+from support.levels import STANDBY_LEVELS
 from support.service import (
     READ_COMMITTED,
     REPEATABLE_READ,
@@ -18,10 +19,6 @@ from support.service import (
     verify,
 )
 from support.tenants import KINDS, READER, ROWS, TABLES, owners, present
-
-LEVELS = pytest.mark.parametrize(
-    "isolation", [READ_COMMITTED, REPEATABLE_READ], ids=["read_committed", "repeatable_read"]
-)
 
 
 @pytest.fixture
@@ -97,7 +94,7 @@ def delete_by_hand(admin, shop, session):
     return "invalid"
 
 
-@LEVELS
+@STANDBY_LEVELS
 @pytest.mark.parametrize(
     "change",
     [
@@ -119,7 +116,7 @@ def test_a_dead_session_is_dead_at_the_next_statement(pair, shop, session, reade
     assert verify(reader, session.token).reason == reason
 
 
-@LEVELS
+@STANDBY_LEVELS
 @pytest.mark.parametrize("kind", KINDS)
 def test_rows_vanish_with_the_session(pair, tenants, isolation, kind):
     # Given a tenant of this test's own
@@ -140,7 +137,7 @@ def test_rows_vanish_with_the_session(pair, tenants, isolation, kind):
         assert owners(reader, kind) == []
 
 
-@LEVELS
+@STANDBY_LEVELS
 def test_what_is_granted_appears(pair, tenants, isolation):
     first, second = tenants.all[0], tenants.all[1]
     place = {"product": tenants.shop.product, "env": tenants.shop.env}
@@ -162,7 +159,7 @@ def test_what_is_granted_appears(pair, tenants, isolation):
             assert len(owners(reader, "client")) == (known + 1) * ROWS
 
 
-@LEVELS
+@STANDBY_LEVELS
 def test_data_and_end_are_those_of_now(pair, session, reader):
     data = '{"userId": "user_456", "note": "new"}'
     call(pair.admin, "session_update_data", session_id=session.session_id, data=data)
@@ -184,7 +181,7 @@ def test_a_refresh_arrives(pair, shop, session):
     assert info(connection, session.session_id).generation == 1
 
 
-@LEVELS
+@STANDBY_LEVELS
 def test_nothing_that_was_rolled_back_arrives(pair, shop, session, reader):
     with pair.admin.transaction(force_rollback=True):
         shop.revoke(pair.admin, session.session_id)

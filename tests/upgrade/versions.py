@@ -28,7 +28,7 @@ ADDED = {
     "granted privilege": "GRANT SELECT ON dialstack.made_up TO pg_monitor",
     "constraint": "ALTER TABLE dialstack.made_up ADD CONSTRAINT made_up_check CHECK (id > 0)",
     "default": "ALTER TABLE dialstack.products ALTER name SET DEFAULT ''",
-    "scope": "INSERT INTO dialstack.scopes (scope, description, built_in) VALUES ('made_up', '', true)",
+    "row": "UPDATE dialstack.rollup_state SET activity_id = 1",
     "dump": "SELECT pg_catalog.pg_extension_config_dump('dialstack.made_up', '')",
 }
 # Those that no other statement needs.
