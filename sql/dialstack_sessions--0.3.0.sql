@@ -208,6 +208,7 @@ CREATE TABLE dialstack.sessions (
     last_seen_at     timestamptz NOT NULL,
     rotated_at       timestamptz,
     revoked_at       timestamptz,
+    authenticated_at timestamptz,
     env_id           integer     NOT NULL,
     definition_id    integer,
     generation       integer     NOT NULL DEFAULT 0,
@@ -239,6 +240,7 @@ COMMENT ON COLUMN dialstack.sessions.token_expires_at IS 'when the latest access
 COMMENT ON COLUMN dialstack.sessions.expires_at IS 'when the session ends unless it is refreshed';
 COMMENT ON COLUMN dialstack.sessions.last_seen_at IS 'creation or last refresh';
 COMMENT ON COLUMN dialstack.sessions.rotated_at IS 'last rotation of the refresh token';
+COMMENT ON COLUMN dialstack.sessions.authenticated_at IS 'when the user proved again who they are; null: at creation';
 COMMENT ON COLUMN dialstack.sessions.revoked_at IS 'when it was revoked';
 COMMENT ON COLUMN dialstack.sessions.env_id IS 'its environment';
 COMMENT ON COLUMN dialstack.sessions.definition_id IS 'its definition; null: an account session';
@@ -373,7 +375,7 @@ COMMENT ON COLUMN dialstack.activity.definition_id IS 'its definition; user sess
 COMMENT ON COLUMN dialstack.activity.latency_us IS 'microseconds inside the database until the row was written';
 COMMENT ON COLUMN dialstack.activity.month IS 'UTC month of at, 1 to 12; the partition';
 COMMENT ON COLUMN dialstack.activity.kind IS 'user, account or client';
-COMMENT ON COLUMN dialstack.activity.operation IS 'create, verify, refresh, extend, revoke, delete, grant, reuse or evict';
+COMMENT ON COLUMN dialstack.activity.operation IS 'create, verify, refresh, extend, reauthenticate, revoke, delete, grant, reuse or evict';
 COMMENT ON COLUMN dialstack.activity.status IS 'success or fail';
 COMMENT ON COLUMN dialstack.activity.reason IS 'why it failed, or why a session was revoked';
 COMMENT ON COLUMN dialstack.activity.subject IS 'identifier, or the account of an account session that was made for nobody in particular; null for client sessions';
@@ -562,7 +564,9 @@ CREATE TYPE dialstack.session_verdict AS (
     expires_at timestamptz,
     product    text,
     env        text,
-    tag        text
+    tag        text,
+    created_at       timestamptz,
+    authenticated_at timestamptz
 );
 COMMENT ON TYPE dialstack.session_verdict IS 'whether a token is good, and whose session it is';
 COMMENT ON COLUMN dialstack.session_verdict.valid IS 'whether the token is good';
@@ -577,6 +581,8 @@ COMMENT ON COLUMN dialstack.session_verdict.expires_at IS 'when the access token
 COMMENT ON COLUMN dialstack.session_verdict.product IS 'product of the session';
 COMMENT ON COLUMN dialstack.session_verdict.env IS 'environment of the session';
 COMMENT ON COLUMN dialstack.session_verdict.tag IS 'definition of a user session';
+COMMENT ON COLUMN dialstack.session_verdict.created_at IS 'when the session was created';
+COMMENT ON COLUMN dialstack.session_verdict.authenticated_at IS 'when the user proved last who they are: at creation, or at the last session_reauthenticate()';
 
 CREATE FUNCTION dialstack.current_account() RETURNS text LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'current_account_wrapper';
 
@@ -616,6 +622,16 @@ CREATE FUNCTION dialstack.device_table() RETURNS trigger LANGUAGE c VOLATILE PAR
 
 CREATE FUNCTION dialstack.revoke_on_change() RETURNS trigger LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'revoke_on_change_wrapper';
 
+CREATE  FUNCTION dialstack."current_authentication_age"() RETURNS interval /* Result < Option < Interval > > */
+STRICT STABLE PARALLEL SAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'current_authentication_age_wrapper';
+
+CREATE  FUNCTION dialstack."current_session_age"() RETURNS interval /* Result < Option < Interval > > */
+STRICT STABLE PARALLEL SAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'current_session_age_wrapper';
+
 CREATE  FUNCTION dialstack."instance_reset"() RETURNS uuid /* Result < pgrx :: Uuid > */
 STRICT VOLATILE PARALLEL UNSAFE 
 LANGUAGE c /* Rust */
@@ -631,6 +647,16 @@ CREATE  FUNCTION dialstack."session_extend"(
 VOLATILE PARALLEL UNSAFE 
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'session_extend_wrapper';
+
+CREATE  FUNCTION dialstack."session_reauthenticate"(
+	"session_id" uuid /* Option < pgrx :: Uuid > */
+) RETURNS TABLE (
+	"session_id" uuid,  /* pgrx :: Uuid */
+	"authenticated_at" timestamp with time zone  /* TimestampWithTimeZone */
+)
+VOLATILE PARALLEL UNSAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'session_reauthenticate_wrapper';
 
 CREATE  FUNCTION dialstack."session_update_data"(
 	"session_id" uuid, /* Option < pgrx :: Uuid > */
@@ -672,6 +698,16 @@ CREATE  FUNCTION dialstack."issuer"() RETURNS TEXT /* Result < String > */
 STRICT STABLE PARALLEL SAFE 
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'issuer_wrapper';
+
+CREATE  FUNCTION dialstack."product_list"() RETURNS TABLE (
+	"product" TEXT,  /* String */
+	"product_id" uuid,  /* pgrx :: Uuid */
+	"name" TEXT,  /* String */
+	"created_at" timestamp with time zone  /* TimestampWithTimeZone */
+)
+STRICT VOLATILE PARALLEL UNSAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'product_list_wrapper';
 
 CREATE  FUNCTION dialstack."access_admin"() RETURNS bool /* bool */
 IMMUTABLE STRICT PARALLEL SAFE 
@@ -898,7 +934,7 @@ BEGIN
             -- No backend remembers a new session: no INSERT. Of the columns, those that verdicts depend on;
             -- expires_at of sessions has its own trigger below.
             ('sessions',            'UPDATE OF session_id, env_id, definition_id, subject, identifier, created_at, '
-                                    'revoked_at, revoke_reason, scopes, sealed_data, key_number '
+                                    'revoked_at, revoke_reason, scopes, sealed_data, key_number, authenticated_at '
                                     'OR DELETE OR TRUNCATE'),
             ('client_sessions',     'UPDATE OF session_id, env_id, created_at, expires_at, revoked_at, '
                                     'revoke_reason, sealed_key, connected_account_ids, user_identity_ids '
@@ -948,6 +984,16 @@ CREATE FUNCTION dialstack.account_session_create(
     user_agent text DEFAULT NULL)
 RETURNS TABLE (client_secret text, expires_at timestamptz, account_id text, components jsonb)
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'account_session_create_wrapper';
+
+CREATE  FUNCTION dialstack."account_session_revoke"(
+	"account" TEXT, /* Option < & str > */
+	"product" TEXT DEFAULT NULL, /* Option < & str > */
+	"env" TEXT DEFAULT NULL, /* Option < & str > */
+	"reason" TEXT DEFAULT 'revoked' /* Option < & str > */
+) RETURNS bigint /* Result < i64 > */
+VOLATILE PARALLEL UNSAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'account_session_revoke_wrapper';
 
 CREATE  FUNCTION dialstack."api_key_create"(
 	"product" TEXT, /* Option < & str > */
@@ -1123,7 +1169,8 @@ AS 'MODULE_PATHNAME', 'client_session_list_wrapper';
 CREATE  FUNCTION dialstack."client_session_revoke"(
 	"client_session_id" uuid, /* Option < pgrx :: Uuid > */
 	"product" TEXT DEFAULT NULL, /* Option < & str > */
-	"env" TEXT DEFAULT NULL /* Option < & str > */
+	"env" TEXT DEFAULT NULL, /* Option < & str > */
+	"reason" TEXT DEFAULT 'revoked' /* Option < & str > */
 ) RETURNS VOID /* Result < () > */
 VOLATILE PARALLEL UNSAFE 
 LANGUAGE c /* Rust */
@@ -1309,6 +1356,18 @@ VOLATILE PARALLEL UNSAFE
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'env_delete_wrapper';
 
+CREATE  FUNCTION dialstack."env_list"(
+	"product" TEXT DEFAULT NULL /* Option < & str > */
+) RETURNS TABLE (
+	"product" TEXT,  /* String */
+	"env" TEXT,  /* String */
+	"live" bool,  /* bool */
+	"created_at" timestamp with time zone  /* TimestampWithTimeZone */
+)
+VOLATILE PARALLEL UNSAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'env_list_wrapper';
+
 CREATE FUNCTION dialstack.grant_access(role regrole, access text) RETURNS void LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'grant_access_wrapper';
 
 CREATE  FUNCTION dialstack."has_scope"(
@@ -1345,6 +1404,13 @@ CREATE  FUNCTION dialstack."product_create"(
 VOLATILE PARALLEL UNSAFE 
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'product_create_wrapper';
+
+CREATE  FUNCTION dialstack."product_delete"(
+	"product" TEXT /* Option < & str > */
+) RETURNS VOID /* Result < () > */
+VOLATILE PARALLEL UNSAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'product_delete_wrapper';
 
 CREATE FUNCTION dialstack.protect_table(relation regclass, column_name name, product text DEFAULT NULL, env text DEFAULT NULL, by text DEFAULT 'account', tag text DEFAULT NULL, scope text DEFAULT NULL, device boolean DEFAULT false, open_to regrole[] DEFAULT '{}', force boolean DEFAULT false) RETURNS void LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'protect_table_wrapper';
 
@@ -1388,6 +1454,18 @@ VOLATILE PARALLEL UNSAFE
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'scope_delete_wrapper';
 
+CREATE  FUNCTION dialstack."scope_list"(
+	"product" TEXT DEFAULT NULL /* Option < & str > */
+) RETURNS TABLE (
+	"product" TEXT,  /* String */
+	"scope" TEXT,  /* String */
+	"description" TEXT,  /* String */
+	"created_at" timestamp with time zone  /* TimestampWithTimeZone */
+)
+VOLATILE PARALLEL UNSAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'scope_list_wrapper';
+
 CREATE  FUNCTION dialstack."session_activity_logs"(
 	"product" TEXT, /* Option < & str > */
 	"tag" TEXT DEFAULT NULL, /* Option < & str > */
@@ -1420,6 +1498,26 @@ CREATE  FUNCTION dialstack."session_activity_logs"(
 VOLATILE PARALLEL UNSAFE 
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'session_activity_logs_wrapper';
+
+CREATE  FUNCTION dialstack."session_count"(
+	"product" TEXT DEFAULT NULL, /* Option < & str > */
+	"env" TEXT DEFAULT NULL, /* Option < & str > */
+	"tag" TEXT DEFAULT NULL, /* Option < & str > */
+	"kind" TEXT DEFAULT NULL, /* Option < & str > */
+	"identifier" TEXT DEFAULT NULL, /* Option < & str > */
+	"account" TEXT DEFAULT NULL, /* Option < & str > */
+	"ip" TEXT DEFAULT NULL, /* Option < & str > */
+	"user_agent" TEXT DEFAULT NULL, /* Option < & str > */
+	"api_key_id" uuid DEFAULT NULL, /* Option < pgrx :: Uuid > */
+	"key_number" INT DEFAULT NULL, /* Option < i32 > */
+	"created_before" timestamp with time zone DEFAULT NULL, /* Option < TimestampWithTimeZone > */
+	"created_after" timestamp with time zone DEFAULT NULL, /* Option < TimestampWithTimeZone > */
+	"seen_before" timestamp with time zone DEFAULT NULL, /* Option < TimestampWithTimeZone > */
+	"active_only" bool DEFAULT true /* Option < bool > */
+) RETURNS bigint /* Result < i64 > */
+VOLATILE PARALLEL UNSAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'session_count_wrapper';
 
 CREATE FUNCTION dialstack.session_create(
     product text, env text, tag text, data jsonb, ip inet DEFAULT NULL, user_agent text DEFAULT NULL,
@@ -1495,6 +1593,46 @@ VOLATILE PARALLEL RESTRICTED
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'session_explain_wrapper';
 
+CREATE  FUNCTION dialstack."session_find"(
+	"product" TEXT DEFAULT NULL, /* Option < & str > */
+	"env" TEXT DEFAULT NULL, /* Option < & str > */
+	"tag" TEXT DEFAULT NULL, /* Option < & str > */
+	"kind" TEXT DEFAULT NULL, /* Option < & str > */
+	"identifier" TEXT DEFAULT NULL, /* Option < & str > */
+	"account" TEXT DEFAULT NULL, /* Option < & str > */
+	"ip" TEXT DEFAULT NULL, /* Option < & str > */
+	"user_agent" TEXT DEFAULT NULL, /* Option < & str > */
+	"api_key_id" uuid DEFAULT NULL, /* Option < pgrx :: Uuid > */
+	"key_number" INT DEFAULT NULL, /* Option < i32 > */
+	"created_before" timestamp with time zone DEFAULT NULL, /* Option < TimestampWithTimeZone > */
+	"created_after" timestamp with time zone DEFAULT NULL, /* Option < TimestampWithTimeZone > */
+	"seen_before" timestamp with time zone DEFAULT NULL, /* Option < TimestampWithTimeZone > */
+	"active_only" bool DEFAULT true, /* Option < bool > */
+	"after" uuid DEFAULT NULL, /* Option < pgrx :: Uuid > */
+	"per_page" INT DEFAULT 100 /* Option < i32 > */
+) RETURNS TABLE (
+	"session_id" uuid,  /* pgrx :: Uuid */
+	"kind" TEXT,  /* String */
+	"product" TEXT,  /* Option < String > */
+	"env" TEXT,  /* Option < String > */
+	"tag" TEXT,  /* Option < String > */
+	"identifier" TEXT,  /* Option < String > */
+	"account" TEXT,  /* Option < String > */
+	"created_at" timestamp with time zone,  /* TimestampWithTimeZone */
+	"last_seen_at" timestamp with time zone,  /* TimestampWithTimeZone */
+	"expires_at" timestamp with time zone,  /* TimestampWithTimeZone */
+	"active" bool,  /* bool */
+	"revoked_at" timestamp with time zone,  /* Option < TimestampWithTimeZone > */
+	"revoke_reason" TEXT,  /* Option < String > */
+	"ip" inet,  /* Option < Inet > */
+	"user_agent" TEXT,  /* Option < String > */
+	"api_key_id" uuid,  /* Option < pgrx :: Uuid > */
+	"key_number" INT  /* i32 */
+)
+VOLATILE PARALLEL UNSAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'session_find_wrapper';
+
 CREATE  FUNCTION dialstack."session_list"(
 	"product" TEXT, /* Option < & str > */
 	"env" TEXT, /* Option < & str > */
@@ -1557,7 +1695,7 @@ AS 'MODULE_PATHNAME', 'session_register_wrapper';
 
 CREATE FUNCTION dialstack.session_require(
     token text, product text DEFAULT NULL, env text DEFAULT NULL, tag text DEFAULT NULL,
-    scope text DEFAULT NULL)
+    scope text DEFAULT NULL, max_age interval DEFAULT NULL)
 RETURNS dialstack.session_verdict LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'session_require_wrapper';
 
@@ -1566,7 +1704,8 @@ CREATE  FUNCTION dialstack."session_revoke"(
 	"env" TEXT DEFAULT NULL, /* Option < & str > */
 	"tag" TEXT DEFAULT NULL, /* Option < & str > */
 	"session_id" uuid DEFAULT NULL, /* Option < pgrx :: Uuid > */
-	"identifier" TEXT DEFAULT NULL /* Option < & str > */
+	"identifier" TEXT DEFAULT NULL, /* Option < & str > */
+	"reason" TEXT DEFAULT 'revoked' /* Option < & str > */
 ) RETURNS bigint /* Result < i64 > */
 VOLATILE PARALLEL UNSAFE 
 LANGUAGE c /* Rust */
@@ -1577,11 +1716,34 @@ CREATE  FUNCTION dialstack."session_revoke_all"(
 	"env" TEXT, /* Option < & str > */
 	"tag" TEXT, /* Option < & str > */
 	"identifier" TEXT, /* Option < & str > */
-	"except_session_id" uuid DEFAULT NULL /* Option < pgrx :: Uuid > */
+	"except_session_id" uuid DEFAULT NULL, /* Option < pgrx :: Uuid > */
+	"reason" TEXT DEFAULT 'revoked' /* Option < & str > */
 ) RETURNS bigint /* Result < i64 > */
 VOLATILE PARALLEL UNSAFE 
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'session_revoke_all_wrapper';
+
+CREATE  FUNCTION dialstack."session_revoke_where"(
+	"product" TEXT DEFAULT NULL, /* Option < & str > */
+	"env" TEXT DEFAULT NULL, /* Option < & str > */
+	"tag" TEXT DEFAULT NULL, /* Option < & str > */
+	"kind" TEXT DEFAULT NULL, /* Option < & str > */
+	"identifier" TEXT DEFAULT NULL, /* Option < & str > */
+	"account" TEXT DEFAULT NULL, /* Option < & str > */
+	"ip" TEXT DEFAULT NULL, /* Option < & str > */
+	"user_agent" TEXT DEFAULT NULL, /* Option < & str > */
+	"api_key_id" uuid DEFAULT NULL, /* Option < pgrx :: Uuid > */
+	"key_number" INT DEFAULT NULL, /* Option < i32 > */
+	"created_before" timestamp with time zone DEFAULT NULL, /* Option < TimestampWithTimeZone > */
+	"created_after" timestamp with time zone DEFAULT NULL, /* Option < TimestampWithTimeZone > */
+	"seen_before" timestamp with time zone DEFAULT NULL, /* Option < TimestampWithTimeZone > */
+	"dry_run" bool DEFAULT true, /* Option < bool > */
+	"reason" TEXT DEFAULT 'revoked', /* Option < & str > */
+	"everything" bool DEFAULT false /* Option < bool > */
+) RETURNS bigint /* Result < i64 > */
+VOLATILE PARALLEL UNSAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'session_revoke_where_wrapper';
 
 CREATE FUNCTION dialstack.session_use(token text, is_local boolean DEFAULT true) RETURNS dialstack.session_verdict LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'session_use_wrapper';
 
@@ -1632,7 +1794,7 @@ AS 'MODULE_PATHNAME', 'session_users_wrapper';
 
 CREATE FUNCTION dialstack.session_verify(
     token text, product text DEFAULT NULL, env text DEFAULT NULL, tag text DEFAULT NULL,
-    scope text DEFAULT NULL)
+    scope text DEFAULT NULL, max_age interval DEFAULT NULL)
 RETURNS dialstack.session_verdict LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'session_verify_wrapper';
 
@@ -1678,6 +1840,28 @@ CREATE  FUNCTION dialstack."token_introspect"(
 VOLATILE PARALLEL RESTRICTED 
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'token_introspect_wrapper';
+
+CREATE  FUNCTION dialstack."user_erase"(
+	"product" TEXT, /* Option < & str > */
+	"identifier" TEXT, /* Option < & str > */
+	"env" TEXT DEFAULT NULL, /* Option < & str > */
+	"tag" TEXT DEFAULT NULL /* Option < & str > */
+) RETURNS jsonb /* Result < JsonText > */
+VOLATILE PARALLEL UNSAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'user_erase_wrapper';
+
+CREATE  FUNCTION dialstack."user_export"(
+	"product" TEXT, /* Option < & str > */
+	"identifier" TEXT, /* Option < & str > */
+	"env" TEXT DEFAULT NULL, /* Option < & str > */
+	"tag" TEXT DEFAULT NULL, /* Option < & str > */
+	"page" INT DEFAULT 1, /* Option < i32 > */
+	"per_page" INT DEFAULT 100 /* Option < i32 > */
+) RETURNS jsonb /* Result < JsonText > */
+VOLATILE PARALLEL UNSAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'user_export_wrapper';
 
 CREATE  FUNCTION dialstack."uuid_or_null"(
 	"text" TEXT /* & str */

@@ -31,6 +31,7 @@ fn person<'a>(
     Ok(Person {
         env_ids,
         definition_ids,
+        account_sessions: tag.is_none(),
         identifier,
     })
 }

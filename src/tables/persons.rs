@@ -18,6 +18,8 @@ pub struct Person<'a> {
     pub definition_ids: Vec<i32>,
     /// The identifier.
     pub identifier: &'a str,
+    /// Whether account sessions that were made for the person are meant too.
+    pub account_sessions: bool,
 }
 
 /// Those of the product, and deleted ones of which there is activity.
@@ -52,7 +54,7 @@ macro_rules! users {
 macro_rules! sessions {
     () => {
         "env_id = ANY ($1) AND (definition_id = ANY ($2) AND subject = $3 \
-         OR definition_id IS NULL AND identifier = $3)"
+         OR $4 AND definition_id IS NULL AND identifier = $3)"
     };
 }
 
@@ -60,7 +62,7 @@ macro_rules! sessions {
 macro_rules! activity {
     () => {
         "env_id = ANY ($1) AND subject = $3 \
-         AND (definition_id = ANY ($2) OR kind = 'account' AND account <> subject)"
+         AND (definition_id = ANY ($2) OR $4 AND kind = 'account' AND account <> subject)"
     };
 }
 
@@ -121,7 +123,7 @@ macro_rules! named {
             $condition,
             " ORDER BY ",
             $order,
-            " LIMIT $4 OFFSET $5) x \
+            " LIMIT $5 OFFSET $6) x \
                JOIN (SELECT env_id, env FROM dialstack.environments) e USING (env_id) \
                LEFT JOIN (SELECT definition_id, tag FROM dialstack.session_definitions) d \
                       USING (definition_id) \
@@ -233,6 +235,7 @@ impl<'a> Person<'a> {
             bind(self.env_ids.clone()),
             bind(self.definition_ids.clone()),
             bind(self.identifier),
+            bind(self.account_sessions),
         ]
     }
 

@@ -10,6 +10,9 @@ SELECT who, session_id, token, refresh_token
 SELECT dialstack.session_revoke('persons', 'production', 'web', session_id => session_id) FROM t.persons WHERE n = 2;
 SELECT ok FROM t.persons, dialstack.session_refresh(persons.refresh_token) WHERE n = 1;
 SELECT dialstack.session_update_data(session_id, data => jsonb_build_object('userId', who)) IS NOT NULL AS updated FROM t.persons WHERE n = 4;
+SELECT count(client_secret) AS created
+  FROM (VALUES ('acct_1', 'eve@example.com'), ('acct_1', 'fay'), ('acct_2', NULL)) AS v (account, who),
+       dialstack.account_session_create(account, product => 'persons', env => 'production', identifier => who, ip => '203.0.113.77', user_agent => 'EveBrowser/' || who);
 
 -- Export: users, sessions with their data, activity; each list by pages.
 SELECT e ->> 'identifier' AS identifier, e -> 'totalUsers' AS users, e -> 'totalSessions' AS sessions, e -> 'totalActivity' AS activity,
