@@ -32,11 +32,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             continue;
         }
         let sql = entity.to_sql(&schema)?;
-        let lines: Vec<_> = sql
-            .trim()
-            .lines()
-            .skip_while(|line| is_origin(line))
-            .collect();
+        let lines: Vec<_> = sql.trim().lines().skip_while(|line| is_origin(line)).collect();
         if !lines.is_empty() {
             print!("\n{}\n", lines.join("\n").trim());
         }
@@ -80,13 +76,8 @@ fn ordered<'a>(schema: &'a PgrxSql<'a>) -> Result<Vec<&'a SqlGraphEntity<'a>>, B
 /// True for the comments above a statement that say which line of the source it comes from and what it
 /// requires: with them, each change of the source would be a change of the script.
 fn is_origin(line: &str) -> bool {
-    [
-        "-- src/",
-        "-- requires:",
-        "--   ",
-        "-- dialstack_sessions::",
-    ]
-    .iter()
-    .any(|start| line.starts_with(start))
+    ["-- src/", "-- requires:", "--   ", "-- dialstack_sessions::"]
+        .iter()
+        .any(|start| line.starts_with(start))
         || ["-- bootstrap", "-- finalize"].contains(&line)
 }

@@ -82,16 +82,11 @@ impl Code {
     /// The SQLSTATE that goes with it.
     pub const fn sqlstate(self) -> PgSqlErrorCode {
         match self {
-            Code::ProductNotFound
-            | Code::EnvNotFound
-            | Code::DefinitionNotFound
-            | Code::ScopeNotFound => S::ERRCODE_UNDEFINED_OBJECT,
-            Code::SessionNotFound | Code::UserNotFound | Code::ApiKeyNotFound => {
-                S::ERRCODE_NO_DATA_FOUND
+            Code::ProductNotFound | Code::EnvNotFound | Code::DefinitionNotFound | Code::ScopeNotFound => {
+                S::ERRCODE_UNDEFINED_OBJECT
             }
-            Code::JwtNotAvailable | Code::CronNotAvailable => {
-                S::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE
-            }
+            Code::SessionNotFound | Code::UserNotFound | Code::ApiKeyNotFound => S::ERRCODE_NO_DATA_FOUND,
+            Code::JwtNotAvailable | Code::CronNotAvailable => S::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
             Code::CreateFailed
             | Code::ListFailed
             | Code::FetchUsersFailed
@@ -122,9 +117,9 @@ impl Code {
     const fn http_sqlstate(self) -> Option<[u8; 5]> {
         match self {
             Code::VerifyFailed | Code::ApiKeyInvalid => Some(UNAUTHORIZED),
-            Code::ScopeDisabled
-            | Code::PermissionDenied
-            | Code::PublishableKeyMustCreateEmptySession => Some(*b"PT403"),
+            Code::ScopeDisabled | Code::PermissionDenied | Code::PublishableKeyMustCreateEmptySession => {
+                Some(*b"PT403")
+            }
             Code::ProductNotFound
             | Code::EnvNotFound
             | Code::DefinitionNotFound
@@ -155,21 +150,13 @@ pub type Result<T> = std::result::Result<T, Error>;
 impl Error {
     /// An error that says `message` after its code.
     pub fn new(code: Code, message: impl Into<String>) -> Self {
-        let problem = Problem {
-            message: message.into(),
-            detail: None,
-            hint: None,
-        };
+        let problem = Problem { message: message.into(), detail: None, hint: None };
         Self::from_problem(code, problem)
     }
 
     /// A problem of the pure half with its code.
     pub fn from_problem(code: Code, problem: Problem) -> Self {
-        Error {
-            code,
-            problem,
-            http_sqlstate: code.http_sqlstate(),
-        }
+        Error { code, problem, http_sqlstate: code.http_sqlstate() }
     }
 
     /// For a caller without a good token, whatever the code: HTTP status 401.
@@ -233,11 +220,7 @@ fn capped(mut text: String) -> String {
 
 impl From<Error> for ErrorReport {
     fn from(error: Error) -> Self {
-        let Error {
-            code,
-            problem,
-            http_sqlstate,
-        } = error;
+        let Error { code, problem, http_sqlstate } = error;
         let message = capped(format!("{}: {}", code.as_str(), problem.message));
         let mut report = ErrorReport::new(code.sqlstate(), message, "dialstack_sessions");
         if let Some(detail) = problem.detail {

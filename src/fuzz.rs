@@ -38,8 +38,7 @@ pub fn mutated() -> impl Strategy<Value = Changes> {
         Change::Cut,
         Change::Repeat,
     ]);
-    prop::collection::vec((change, any::<prop::sample::Index>(), any::<u8>()), 0..6)
-        .prop_map(Changes)
+    prop::collection::vec((change, any::<prop::sample::Index>(), any::<u8>()), 0..6).prop_map(Changes)
 }
 
 impl Changes {

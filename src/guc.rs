@@ -150,10 +150,7 @@ fn presented(setting: &GucSetting<Option<CString>>) -> Option<Zeroizing<String>>
         (!text.is_null()).then(|| CStr::from_ptr(text))?
     };
     // What is too long or not UTF-8 is no key and no token of ours, and is not copied.
-    let text = text
-        .to_str()
-        .ok()
-        .filter(|text| text.len() <= MAX_TOKEN_BYTES);
+    let text = text.to_str().ok().filter(|text| text.len() <= MAX_TOKEN_BYTES);
     let text = Zeroizing::new(text.unwrap_or("?").to_owned());
     // A setting that was set locally reads '' afterwards.
     (!text.is_empty()).then_some(text)
@@ -176,11 +173,7 @@ pub fn set_token(token: &str, is_local: bool) {
     // Neither SQL text nor JSON headers that reach us hold a NUL; what does is no token of ours.
     let value = CString::new(token).unwrap_or_default();
     let value = Zeroizing::new(value.into_bytes_with_nul());
-    let action = if is_local {
-        GucAction::GUC_ACTION_LOCAL
-    } else {
-        GucAction::GUC_ACTION_SET
-    };
+    let action = if is_local { GucAction::GUC_ACTION_LOCAL } else { GucAction::GUC_ACTION_SET };
     // SAFETY: NUL-terminated name and value, which the call copies. Set in one of several processes, it would
     // say something else there than in the others.
     unsafe {
@@ -219,8 +212,7 @@ const MAX_METHOD: usize = 64;
 
 /// True while PostgREST handles a request: it sets `request.method` for each transaction.
 pub fn in_http_request() -> bool {
-    foreign(c"request.method", MAX_METHOD)
-        .is_ok_and(|method| method.is_some_and(|it| !it.is_empty()))
+    foreign(c"request.method", MAX_METHOD).is_ok_and(|method| method.is_some_and(|it| !it.is_empty()))
 }
 
 /// Path of the root key file, if one is set.

@@ -39,36 +39,12 @@ pub mod token;
 mod dialstack {}
 
 extension_sql_file!("../sql/10_schema.sql", name = "schema", bootstrap);
-extension_sql_file!(
-    "../sql/20_configuration.sql",
-    name = "configuration",
-    requires = ["schema"]
-);
-extension_sql_file!(
-    "../sql/30_state.sql",
-    name = "state",
-    requires = ["configuration"]
-);
-extension_sql_file!(
-    "../sql/40_activity.sql",
-    name = "activity",
-    requires = ["state"]
-);
-extension_sql_file!(
-    "../sql/45_rollup.sql",
-    name = "rollup",
-    requires = ["activity"]
-);
-extension_sql_file!(
-    "../sql/50_scopes.sql",
-    name = "scopes",
-    requires = ["activity"]
-);
-extension_sql_file!(
-    "../sql/60_verdict.sql",
-    name = "verdict",
-    requires = ["schema"]
-);
+extension_sql_file!("../sql/20_configuration.sql", name = "configuration", requires = ["schema"]);
+extension_sql_file!("../sql/30_state.sql", name = "state", requires = ["configuration"]);
+extension_sql_file!("../sql/40_activity.sql", name = "activity", requires = ["state"]);
+extension_sql_file!("../sql/45_rollup.sql", name = "rollup", requires = ["activity"]);
+extension_sql_file!("../sql/50_scopes.sql", name = "scopes", requires = ["activity"]);
+extension_sql_file!("../sql/60_verdict.sql", name = "verdict", requires = ["schema"]);
 extension_sql_file!(
     "../sql/80_invalidation.sql",
     name = "invalidation",

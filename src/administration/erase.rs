@@ -25,11 +25,7 @@ pub fn erase(place: [Option<&str>; 3], identifier: Option<&str>) -> Result<JsonT
     let mut revoked = 0;
     // Revoking locks the user until the transaction ends: no session is created meanwhile.
     for (env_id, definition_id) in persons::places(&owner, &person)? {
-        let user = UserKey {
-            env_id,
-            definition_id,
-            identifier: person.identifier,
-        };
+        let user = UserKey { env_id, definition_id, identifier: person.identifier };
         let which = Which::User { user, except: None };
         revoked += revocations::revoke(&owner, &which, revocations::ERASED, clock::now())?;
     }

@@ -28,18 +28,10 @@ fn person<'a>(
         Some(tag) => vec![configuration::definition(&product_id, tag)?.definition_id],
         None => persons::definition_ids(owner, &product_id, &env_ids, identifier)?,
     };
-    Ok(Person {
-        env_ids,
-        definition_ids,
-        account_sessions: tag.is_none(),
-        identifier,
-    })
+    Ok(Person { env_ids, definition_ids, account_sessions: tag.is_none(), identifier })
 }
 
 fn unknown() -> Error {
-    Error::new(
-        Code::UserNotFound,
-        "nothing is held of a user with that identifier",
-    )
-    .hint("dialstack.session_users() lists those that there are; identifiers are case-sensitive.")
+    Error::new(Code::UserNotFound, "nothing is held of a user with that identifier")
+        .hint("dialstack.session_users() lists those that there are; identifiers are case-sensitive.")
 }

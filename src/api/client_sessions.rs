@@ -45,15 +45,10 @@ fn rows(found: Sessions) -> error::Result<Vec<ClientRow>> {
     Ok(found.sessions.into_iter().map(row).collect())
 }
 
-fn row(
-    workspace_id: pgrx::Uuid,
-    session: Session,
-    devices: Option<&HashMap<Uuid, i64>>,
-) -> ClientRow {
+fn row(workspace_id: pgrx::Uuid, session: Session, devices: Option<&HashMap<Uuid, i64>>) -> ClientRow {
     let stored = session.stored;
     let accounts = stored.grants.connected_account_ids;
-    let count =
-        |devices: &HashMap<Uuid, i64>| accounts.iter().filter_map(|id| devices.get(id)).sum();
+    let count = |devices: &HashMap<Uuid, i64>| accounts.iter().filter_map(|id| devices.get(id)).sum();
     let pg = |ids: &[Uuid]| ids.iter().map(pg_uuid).collect::<Vec<_>>();
     ClientRow {
         workspace_id,

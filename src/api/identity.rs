@@ -39,17 +39,12 @@ macro_rules! helpers {
 }
 
 /// Answers by the current session; NULL without one.
-fn of_live(
-    answer: fn(&LiveSession) -> Option<pg_sys::Datum>,
-) -> impl Fn(&Standing) -> Option<pg_sys::Datum> {
+fn of_live(answer: fn(&LiveSession) -> Option<pg_sys::Datum>) -> impl Fn(&Standing) -> Option<pg_sys::Datum> {
     move |standing| standing.live().and_then(answer)
 }
 
 /// Answers by the current session if it belongs to the place; else NULL.
-fn of_live_at(
-    place: &Place<'_>,
-    answer: fn(&LiveSession) -> Option<pg_sys::Datum>,
-) -> Result<Value> {
+fn of_live_at(place: &Place<'_>, answer: fn(&LiveSession) -> Option<pg_sys::Datum>) -> Result<Value> {
     let answer = |live: &LiveSession| place.holds(live).then(|| answer(live)).flatten();
     Ok(Value(identity::with_live(answer)?))
 }
@@ -63,9 +58,7 @@ fn account(live: &LiveSession) -> Option<pg_sys::Datum> {
 }
 
 fn connected_accounts(live: &LiveSession) -> Option<pg_sys::Datum> {
-    live.session
-        .client()
-        .map(|of| of.connected_account_ids.datum())
+    live.session.client().map(|of| of.connected_account_ids.datum())
 }
 
 fn user_identities(live: &LiveSession) -> Option<pg_sys::Datum> {

@@ -204,11 +204,8 @@ const MAX_OPEN_TO: usize = 100;
 /// The names of the roles that see every row, each once.
 fn roles(given: Array<'_, pg_sys::Oid>) -> error::Result<Vec<String>> {
     if given.len() > MAX_OPEN_TO {
-        return Err(
-            Error::new(CODE, "open_to names too many roles").hint(format!(
-                "Name at most {MAX_OPEN_TO}; members of a role are let through with it."
-            )),
-        );
+        return Err(Error::new(CODE, "open_to names too many roles")
+            .hint(format!("Name at most {MAX_OPEN_TO}; members of a role are let through with it.")));
     }
     let mut roles = Vec::with_capacity(given.len());
     for role in given.iter() {

@@ -148,10 +148,7 @@ pub fn list(call: &Asked<'_>) -> Result<(Vec<Logged>, Option<i64>)> {
     let page = Page::new(call.page, call.per_page).coded(CODE)?;
     let product = required(call.product, "product", CODE)?;
     let with_total = required(call.with_total, "with_total", CODE)?;
-    if call
-        .status
-        .is_some_and(|status| !matches!(status, "success" | "fail"))
-    {
+    if call.status.is_some_and(|status| !matches!(status, "success" | "fail")) {
         return Err(Error::new(CODE, "the status is not known")
             .hint("A status is success or fail; leave it out for both."));
     }
@@ -160,10 +157,7 @@ pub fn list(call: &Asked<'_>) -> Result<(Vec<Logged>, Option<i64>)> {
     }
     check_range(call.start_at, call.end_at)?;
     let env_ids = caller::envs(product, call.env)?.ids;
-    let definition_id = call
-        .tag
-        .map(|tag| definition_id(product, tag))
-        .transpose()?;
+    let definition_id = call.tag.map(|tag| definition_id(product, tag)).transpose()?;
     let filter = Filter {
         env_ids,
         definition_id,
@@ -178,10 +172,7 @@ pub fn list(call: &Asked<'_>) -> Result<(Vec<Logged>, Option<i64>)> {
 }
 
 /// Refuses infinite moments, and a range that ends before it begins.
-fn check_range(
-    start_at: Option<TimestampWithTimeZone>,
-    end_at: Option<TimestampWithTimeZone>,
-) -> Result<()> {
+fn check_range(start_at: Option<TimestampWithTimeZone>, end_at: Option<TimestampWithTimeZone>) -> Result<()> {
     for (name, at) in [("start_at", start_at), ("end_at", end_at)] {
         if at.is_some_and(|at| at.is_infinity() || at.is_neg_infinity()) {
             return Err(Error::new(CODE, format!("{name} must be a moment in time"))
@@ -190,8 +181,7 @@ fn check_range(
     }
     match (start_at.map(clock::micros), end_at.map(clock::micros)) {
         (Some(start), Some(end)) if end < start => {
-            Err(Error::new(CODE, "end_at is before start_at")
-                .hint("Give the earlier moment as start_at."))
+            Err(Error::new(CODE, "end_at is before start_at").hint("Give the earlier moment as start_at."))
         }
         _ => Ok(()),
     }
@@ -212,10 +202,7 @@ impl Filter<'_> {
         let mut arguments = vec![
             bind(self.env_ids.clone()),
             bind(start_at.unwrap_or_else(TimestampWithTimeZone::negative_infinity)),
-            bind(
-                self.end_at
-                    .unwrap_or_else(TimestampWithTimeZone::positive_infinity),
-            ),
+            bind(self.end_at.unwrap_or_else(TimestampWithTimeZone::positive_infinity)),
             bind(self.definition_id),
             bind(self.status),
         ];
@@ -229,24 +216,14 @@ impl Filter<'_> {
 fn page_of(filter: &Filter<'_>, page: &Page) -> Result<Vec<Logged>> {
     let mut arguments = filter.arguments();
     arguments.extend([bind(page.limit), bind(page.offset)]);
-    let statement = if filter.identifier.is_some() {
-        &LIST_OF_USER
-    } else {
-        &LIST
-    };
+    let statement = if filter.identifier.is_some() { &LIST_OF_USER } else { &LIST };
     let _plain = Setting::no_jit();
     statement.read(&AsOwner::enter()?, &arguments, logged)
 }
 
 fn count(filter: &Filter<'_>) -> Result<i64> {
-    let statement = if filter.identifier.is_some() {
-        &COUNT_OF_USER
-    } else {
-        &COUNT
-    };
+    let statement = if filter.identifier.is_some() { &COUNT_OF_USER } else { &COUNT };
     let _plain = Setting::no_jit();
-    let counts = statement.read(&AsOwner::enter()?, &filter.arguments(), |row| {
-        row.required::<i64>(1)
-    })?;
+    let counts = statement.read(&AsOwner::enter()?, &filter.arguments(), |row| row.required::<i64>(1))?;
     Ok(counts.into_iter().sum())
 }

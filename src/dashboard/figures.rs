@@ -67,10 +67,7 @@ impl<'a> Asked<'a> {
             None => time_zone::of_session().into(),
         };
         time_zone::check(&time_zone, &[first, last, now])?;
-        Ok(Range {
-            periods: periods(group_by, first, last, &time_zone),
-            time_zone,
-        })
+        Ok(Range { periods: periods(group_by, first, last, &time_zone), time_zone })
     }
 }
 
@@ -108,8 +105,7 @@ pub fn sessions(asked: &Asked<'_>) -> Result<JsonText> {
     let owner = AsOwner::enter_by_index()?;
     let answers = SESSIONS.read(&owner, &arguments, |row| row.required(1))?;
     answers.into_iter().next().ok_or_else(|| {
-        Error::new(Code::Conflict, "the definition changed meanwhile")
-            .hint("Retry the transaction.")
+        Error::new(Code::Conflict, "the definition changed meanwhile").hint("Retry the transaction.")
     })
 }
 
@@ -123,11 +119,7 @@ pub fn user(asked: &Asked<'_>, identifier: Option<&str>) -> Result<JsonText> {
     let place = asked.place()?;
     let range = asked.range(clock::now())?;
     let owner = AsOwner::enter_by_index()?;
-    let key = [
-        bind(place.envs.ids.clone()),
-        bind(place.definition_id),
-        bind(identifier),
-    ];
+    let key = [bind(place.envs.ids.clone()), bind(place.definition_id), bind(identifier)];
     let known = KNOWN.read(&owner, &key, |row| row.required::<bool>(1))?;
     let mut answers = Vec::new();
     if known.contains(&true) {
@@ -141,10 +133,7 @@ pub fn user(asked: &Asked<'_>, identifier: Option<&str>) -> Result<JsonText> {
         answers = USER.read(&owner, &arguments, |row| row.required(1))?;
     }
     answers.into_iter().next().ok_or_else(|| {
-        Error::new(
-            Code::UserNotFound,
-            "nobody with that identifier ever had a session there",
-        )
-        .hint("dialstack.session_users() lists the users; identifiers are case-sensitive.")
+        Error::new(Code::UserNotFound, "nobody with that identifier ever had a session there")
+            .hint("dialstack.session_users() lists the users; identifiers are case-sensitive.")
     })
 }

@@ -16,18 +16,10 @@ pub struct Place {
 ///
 /// # Errors
 /// `code` for what is NULL; those of [`caller::envs`]; `DEFINITION_NOT_FOUND`.
-pub fn place(
-    product: Option<&str>,
-    tag: Option<&str>,
-    env: Option<&str>,
-    code: Code,
-) -> Result<Place> {
+pub fn place(product: Option<&str>, tag: Option<&str>, env: Option<&str>, code: Code) -> Result<Place> {
     let product = required(product, "product", code)?;
     let tag = required(tag, "tag", code)?;
-    Ok(Place {
-        envs: caller::envs(product, env)?,
-        definition_id: definition_id(product, tag)?,
-    })
+    Ok(Place { envs: caller::envs(product, env)?, definition_id: definition_id(product, tag)? })
 }
 
 /// The number of a product's definition.

@@ -129,10 +129,7 @@ pub fn list(
 ///
 /// # Errors
 /// `USER_NOT_FOUND`; `FETCH_USER_DETAILS_FAILED` for bad arguments; those of [`place`].
-pub fn details(
-    [product, tag, env]: [Option<&str>; 3],
-    identifier: Option<&str>,
-) -> Result<JsonText> {
+pub fn details([product, tag, env]: [Option<&str>; 3], identifier: Option<&str>) -> Result<JsonText> {
     let code = Code::FetchUserDetailsFailed;
     let identifier = required(identifier, "identifier", code)?;
     let users = place(product, tag, env, code)?;
@@ -140,9 +137,8 @@ pub fn details(
     let now = clock::now();
     let found = find(&users, identifier, now)?;
     let summary = summary(&found)?.ok_or_else(|| {
-        Error::new(Code::UserNotFound, "there is no user with that identifier").hint(
-            "dialstack.session_users() lists those that there are; identifiers are case-sensitive.",
-        )
+        Error::new(Code::UserNotFound, "there is no user with that identifier")
+            .hint("dialstack.session_users() lists those that there are; identifiers are case-sensitive.")
     })?;
     let sessions = sessions(&users, identifier, now)?;
     let sessions = sessions.iter().map(with_data);
@@ -150,10 +146,7 @@ pub fn details(
     let latest = sessions.first().map_or("null", |(_, data)| data.as_str());
     let shown: Vec<&str> = sessions.iter().map(|(shown, _)| shown.as_str()).collect();
     // Put together as text, so that a number in the data keeps its digits.
-    Ok(JsonText(format!(
-        r#"{summary}, "sessions": [{}], "latestSessionData": {latest}}}"#,
-        shown.join(", ")
-    )))
+    Ok(JsonText(format!(r#"{summary}, "sessions": [{}], "latestSessionData": {latest}}}"#, shown.join(", "))))
 }
 
 /// The sums over a user's rows, one an environment: a JSON object without its closing brace.
@@ -161,21 +154,16 @@ fn summary(found: &[User]) -> Result<Option<String>> {
     let Some(first) = found.first() else {
         return Ok(None);
     };
-    let at = |at: &User,
-              moment: fn(&User) -> TimestampWithTimeZone|
-     -> (Micros, TimestampWithTimeZone) { (clock::micros(moment(at)), moment(at)) };
-    let moments =
-        |moment: fn(&User) -> TimestampWithTimeZone| found.iter().map(move |user| at(user, moment));
+    let at = |at: &User, moment: fn(&User) -> TimestampWithTimeZone| -> (Micros, TimestampWithTimeZone) {
+        (clock::micros(moment(at)), moment(at))
+    };
+    let moments = |moment: fn(&User) -> TimestampWithTimeZone| found.iter().map(move |user| at(user, moment));
     let first_seen = moments(|user| user.first_seen).min_by_key(|(micros, _)| *micros);
     let last_seen = moments(|user| user.last_seen).max_by_key(|(micros, _)| *micros);
     let sum = |count: fn(&User) -> i64| found.iter().map(count).sum::<i64>();
     let active = sum(|user| user.active_sessions);
     let lately = found.iter().any(|user| user.status != "expired");
-    let env = if found.len() == 1 {
-        json!(first.env)
-    } else {
-        Value::Null
-    };
+    let env = if found.len() == 1 { json!(first.env) } else { Value::Null };
     let time = |at: Option<(Micros, TimestampWithTimeZone)>| match at {
         Some((_, at)) => json_of(at),
         None => Ok("null".to_owned()),
@@ -289,8 +277,6 @@ static JSON_OF: Statement = Statement::new("SELECT to_json($1)::text");
 
 /// A moment as `to_json` writes it: ISO 8601, in the time zone of the session.
 fn json_of(at: TimestampWithTimeZone) -> Result<String> {
-    let texts = JSON_OF.read(&AsOwner::enter()?, &[bind(at)], |row| {
-        row.required::<String>(1)
-    })?;
+    let texts = JSON_OF.read(&AsOwner::enter()?, &[bind(at)], |row| row.required::<String>(1))?;
     Ok(texts.into_iter().collect())
 }

@@ -69,16 +69,10 @@ pub fn schedule(cron: Option<&str>) -> Result<i64> {
 
 fn not_available(owner: &AsOwner, cron: &str) -> Result<Error> {
     let rows = ELSEWHERE.read(owner, &[bind(cron)], |row| {
-        Ok((
-            row.get::<String>(1)?,
-            row.required::<String>(2)?,
-            row.required::<String>(3)?,
-        ))
+        Ok((row.get::<String>(1)?, row.required::<String>(2)?, row.required::<String>(3)?))
     })?;
-    let error = Error::new(
-        Code::CronNotAvailable,
-        "the extension pg_cron, 1.4 or later, is not in this database",
-    );
+    let error =
+        Error::new(Code::CronNotAvailable, "the extension pg_cron, 1.4 or later, is not in this database");
     Ok(match rows.into_iter().next() {
         Some((Some(home), statement, here)) if home != here => error
             .detail(format!("pg_cron works in the database {home:?} of this server."))

@@ -135,9 +135,7 @@ fn purge(deleter: &mut Deleter<'_>, table: &'static Sessions, purged: &mut Purge
     let mut is_first = true;
     loop {
         let arguments = [bind(timestamptz(horizon.now)), bind(WINDOW)];
-        let due = table
-            .due
-            .read(owner, &arguments, |row| row.required::<pgrx::Uuid>(1))?;
+        let due = table.due.read(owner, &arguments, |row| row.required::<pgrx::Uuid>(1))?;
         let mut settled = 0;
         for ids in due.chunks(deleter.batch) {
             if horizon.is_late() && !is_first {
@@ -236,9 +234,7 @@ static FORGET_USERS: Statement = Statement::new(
 pub fn users(deleter: &mut Deleter<'_>) -> Result<Purged> {
     let owner = deleter.owner;
     let mut purged = Purged::default();
-    let orphaned = ORPHANED.read(owner, &[], |row| {
-        Ok((row.required::<i32>(1)?, row.required::<i32>(2)?))
-    })?;
+    let orphaned = ORPHANED.read(owner, &[], |row| Ok((row.required::<i32>(1)?, row.required::<i32>(2)?)))?;
     let limit = i64::try_from(deleter.batch).unwrap_or(i64::MAX);
     for (env_id, definition_id) in orphaned {
         let mut last = String::new();
@@ -307,10 +303,7 @@ struct OldKey {
 pub fn keys(deleter: &mut Deleter<'_>, purged: bool) -> Result<Option<u64>> {
     let (owner, horizon) = (deleter.owner, deleter.horizon);
     let retired_before = horizon.dead_before().saturating_sub(COMMIT_WITHIN);
-    let arguments = [
-        bind(timestamptz(horizon.dead_before())),
-        bind(timestamptz(retired_before)),
-    ];
+    let arguments = [bind(timestamptz(horizon.dead_before())), bind(timestamptz(retired_before))];
     let old = || {
         OLD_KEYS.read(owner, &arguments, |row| {
             Ok(OldKey {
@@ -331,8 +324,7 @@ pub fn keys(deleter: &mut Deleter<'_>, purged: bool) -> Result<Option<u64>> {
     let mut gone = 0;
     for key in old()?.into_iter().filter(wanted) {
         if key.revoked || !is_needed(owner, &key)? {
-            let delete =
-                |kid: &[String]| deleted(DELETE_KEY.execute(owner, &[bind(kid.to_vec())])?);
+            let delete = |kid: &[String]| deleted(DELETE_KEY.execute(owner, &[bind(kid.to_vec())])?);
             gone += deleter.delete(&[key.kid], &delete, &mut |_| ())?.rows;
         }
     }
@@ -367,7 +359,6 @@ pub fn api_keys(deleter: &mut Deleter<'_>) -> Result<u64> {
     let owner = deleter.owner;
     let arguments = [bind(timestamptz(deleter.horizon.dead_before()))];
     let old = OLD_API_KEYS.read(owner, &arguments, |row| row.required::<pgrx::Uuid>(1))?;
-    let delete =
-        |ids: &[pgrx::Uuid]| deleted(DELETE_API_KEYS.execute(owner, &[bind(ids.to_vec())])?);
+    let delete = |ids: &[pgrx::Uuid]| deleted(DELETE_API_KEYS.execute(owner, &[bind(ids.to_vec())])?);
     Ok(deleter.delete(&old, &delete, &mut |_| ())?.rows)
 }

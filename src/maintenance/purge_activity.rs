@@ -30,27 +30,27 @@ macro_rules! partition {
             truncate: Statement::new(concat!("TRUNCATE dialstack.", $table)),
             // A skip scan over the environments: where nothing is old, it costs two look-ups each.
             delete: Statement::new(concat!(
-                    "WITH RECURSIVE envs (env_id) AS ( \
+                "WITH RECURSIVE envs (env_id) AS ( \
                          SELECT min(env_id) FROM dialstack.",
-                    $table,
-                    " UNION ALL \
+                $table,
+                " UNION ALL \
                          SELECT (SELECT min(a.env_id) FROM dialstack.",
-                    $table,
-                    " a WHERE a.env_id > e.env_id) FROM envs e WHERE e.env_id IS NOT NULL), \
+                $table,
+                " a WHERE a.env_id > e.env_id) FROM envs e WHERE e.env_id IS NOT NULL), \
                      old AS ( \
                          SELECT a.place FROM envs e CROSS JOIN LATERAL ( \
                              SELECT a.ctid AS place FROM dialstack.",
-                    $table,
-                    " a WHERE a.env_id = e.env_id AND a.at < $1 \
+                $table,
+                " a WHERE a.env_id = e.env_id AND a.at < $1 \
                                 AND (a.xid, a.activity_id) <= ( \
                                         SELECT r.xid, r.activity_id FROM dialstack.rollup_state r) \
                               ORDER BY a.at \
                               LIMIT $2 FOR UPDATE SKIP LOCKED) a \
                           LIMIT $2) \
                      DELETE FROM dialstack.",
-                    $table,
-                    " WHERE ctid = ANY (ARRAY(SELECT place FROM old))"
-                )),
+                $table,
+                " WHERE ctid = ANY (ARRAY(SELECT place FROM old))"
+            )),
         }
     };
 }
@@ -106,10 +106,7 @@ fn months(owner: &AsOwner, horizon: &Horizon) -> Result<Vec<Month>> {
         bind(timestamptz(horizon.seen)),
     ];
     let months = MONTHS.read(owner, &arguments, |row| {
-        let moment = |column| {
-            row.required::<TimestampWithTimeZone>(column)
-                .map(clock::micros)
-        };
+        let moment = |column| row.required::<TimestampWithTimeZone>(column).map(clock::micros);
         let number = row.required::<i16>(1)?;
         let index = usize::try_from(number - 1).ok();
         let Some(partition) = index.and_then(|index| PARTITIONS.get(index)) else {
@@ -167,12 +164,7 @@ pub fn activity(owner: &AsOwner, horizon: &Horizon, batch: u32) -> Result<Purged
 
 /// Empties a partition of which everything is old.
 fn empty(owner: &AsOwner, month: Month, purged: &mut PurgedActivity) -> Result<()> {
-    let Partition {
-        any,
-        lock,
-        truncate,
-        ..
-    } = month.partition;
+    let Partition { any, lock, truncate, .. } = month.partition;
     let emptied = unless_busy(owner, || {
         if any.read(owner, &[], |_| Ok(()))?.is_empty() {
             return Ok(false);

@@ -101,10 +101,7 @@ impl<'run> Deleter<'run> {
                 let (first, second) = keys.split_at(keys.len() / 2);
                 let first = self.delete(first, delete, keep)?;
                 let second = self.delete(second, delete, keep)?;
-                Ok(Deleted {
-                    rows: first.rows + second.rows,
-                    postponed: first.postponed + second.postponed,
-                })
+                Ok(Deleted { rows: first.rows + second.rows, postponed: first.postponed + second.postponed })
             }
             _ => {
                 self.more = true;

@@ -16,17 +16,13 @@ use crate::pg::statements::{Statement, bind};
 /// CTEs that make changes of what is counted from the CTE `uncounted`.
 macro_rules! changes {
     () => {
-        include_str!(concat!(
-            env!("CARGO_MANIFEST_DIR"),
-            "/src/maintenance/rollup/changes.sql"
-        ))
+        include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/maintenance/rollup/changes.sql"))
     };
 }
 pub(crate) use changes;
 
 /// One session at a time rolls up. What the step then reads is what the step before it left.
-static LOCK: Statement =
-    Statement::new("SELECT 1 FROM dialstack.rollup_state FOR UPDATE SKIP LOCKED");
+static LOCK: Statement = Statement::new("SELECT 1 FROM dialstack.rollup_state FOR UPDATE SKIP LOCKED");
 
 static STEP: Statement = Statement::new(concat!(
     include_str!("rollup/step.sql"),
@@ -123,12 +119,7 @@ static HOLDER: Statement = Statement::new(
 );
 /// Takes a person out of what is counted of users, until the transaction ends with everyone else's rolling up kept out.
 /// The person's rows in `session_users` must still be there.
-pub fn forget_user(
-    owner: &AsOwner,
-    env_ids: &[i32],
-    definition_ids: &[i32],
-    identifier: &str,
-) -> Result<()> {
+pub fn forget_user(owner: &AsOwner, env_ids: &[i32], definition_ids: &[i32], identifier: &str) -> Result<()> {
     LOCK_AND_WAIT.execute(owner, &[])?;
     let arguments = [
         bind(env_ids.to_vec()),
@@ -166,10 +157,7 @@ pub fn roll_up(batch: u32, horizon: &Horizon) -> Result<Counts> {
     let limit = i64::from(batch);
     loop {
         let arguments = [bind(limit), bind(timestamptz(horizon.seen))];
-        let rows: i64 = STEP
-            .write(&owner, &arguments, |row| row.required::<i64>(1))?
-            .into_iter()
-            .sum();
+        let rows: i64 = STEP.write(&owner, &arguments, |row| row.required::<i64>(1))?.into_iter().sum();
         counts.rows += rows.unsigned_abs();
         if rows < limit {
             break;

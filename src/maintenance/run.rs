@@ -21,8 +21,7 @@ use crate::service::required;
 const MAX_BATCH: u32 = 100_000;
 
 /// Creates write it; a deletion of an environment keeps everybody out.
-static JOIN_CREATES: Statement =
-    Statement::new("LOCK TABLE dialstack.session_users IN ROW EXCLUSIVE MODE");
+static JOIN_CREATES: Statement = Statement::new("LOCK TABLE dialstack.session_users IN ROW EXCLUSIVE MODE");
 
 static LAST: Statement = Statement::new("SELECT ran_at, done FROM dialstack.rollup_state");
 
@@ -41,23 +40,17 @@ pub fn maintain(batch: Option<i32>) -> Result<Value> {
     let rows = u32::try_from(batch).ok();
     let rows = rows.filter(|rows| (1..=MAX_BATCH).contains(rows));
     let rows = rows.ok_or_else(|| {
-        Error::new(
-            Code::DefineFailed,
-            format!("batch must be from 1 to {MAX_BATCH}"),
-        )
-        .hint("A batch is how many rows are deleted by one statement; 1000 is good.")
+        Error::new(Code::DefineFailed, format!("batch must be from 1 to {MAX_BATCH}"))
+            .hint("A batch is how many rows are deleted by one statement; 1000 is good.")
     })?;
     let owner = AsOwner::enter()?;
-    let last = LAST.read(&owner, &[], |row| {
-        Ok((clock::micros(row.required(1)?), row.get::<JsonText>(2)?))
-    })?;
+    let last =
+        LAST.read(&owner, &[], |row| Ok((clock::micros(row.required(1)?), row.get::<JsonText>(2)?)))?;
     let (ran_at, before) = last.into_iter().next().unwrap_or((Micros::MIN, None));
     let horizon = Horizon::new(ran_at);
     // Sessions that can't be deleted are looked at once a day: the answer is about the whole day.
     let is_today = clock::utc_date(ran_at) == clock::utc_date(horizon.now);
-    let before = before
-        .filter(|_| is_today)
-        .and_then(|done| done.parse().ok());
+    let before = before.filter(|_| is_today).and_then(|done| done.parse().ok());
     let done = run(&owner, rows, &horizon, before.unwrap_or_default())?;
     if done["rollup_busy"] == false {
         let arguments = [bind(timestamptz(horizon.now)), bind(JsonText::of(&done))];
@@ -73,10 +66,7 @@ fn run(owner: &AsOwner, batch: u32, horizon: &Horizon, before: Value) -> Result<
     let mut deleter = Deleter::new(owner, horizon, batch as usize)?;
     // Each step is a subtransaction, so that one that meets a lock undoes only itself.
     let joined = unless_busy(owner, || JOIN_CREATES.execute(owner, &[]))?.is_some();
-    let busy = || Purged {
-        rows: 0,
-        more: true,
-    };
+    let busy = || Purged { rows: 0, more: true };
     let (mut sessions, mut users) = (busy(), busy());
     if joined {
         sessions = purge::sessions(&mut deleter)?;
@@ -96,12 +86,7 @@ fn run(owner: &AsOwner, batch: u32, horizon: &Horizon, before: Value) -> Result<
         let known = before["kept_for"].as_array().into_iter().flatten();
         kept_for.extend(known.filter_map(|table| table.as_str().map(str::to_owned)));
     }
-    let more = rollup.more
-        || sessions.more
-        || users.more
-        || deleter.more
-        || keys.is_none()
-        || activity.more;
+    let more = rollup.more || sessions.more || users.more || deleter.more || keys.is_none() || activity.more;
     let (held_by, held_since) = rollup.held_by.unzip();
     Ok(json!({
         "activity_rolled_up": rollup.rows,

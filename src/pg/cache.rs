@@ -13,10 +13,7 @@ use crate::pg::relcache;
 ///
 /// # Errors
 /// Those of `read`; `JWT_NOT_AVAILABLE` where the extension's tables are not there.
-pub fn read_stable<T>(
-    epoch: impl Fn() -> u64,
-    mut read: impl FnMut(u64) -> Result<T>,
-) -> Result<(u64, T)> {
+pub fn read_stable<T>(epoch: impl Fn() -> u64, mut read: impl FnMut(u64) -> Result<T>) -> Result<(u64, T)> {
     // Looked up first: from here on only invalidations that matter advance the epoch.
     relcache::watch()?;
     loop {
@@ -37,10 +34,7 @@ pub struct Remembered<K, V> {
 
 impl<K, V> Default for Remembered<K, V> {
     fn default() -> Self {
-        Remembered {
-            epoch: 0,
-            values: HashMap::new(),
-        }
+        Remembered { epoch: 0, values: HashMap::new() }
     }
 }
 
@@ -50,10 +44,7 @@ impl<K: Hash + Eq, V: Clone> Remembered<K, V> {
 
     /// What is remembered of this key under this epoch.
     pub fn find(&self, key: &K, epoch: u64) -> Option<V> {
-        self.values
-            .get(key)
-            .filter(|_| self.epoch == epoch)
-            .cloned()
+        self.values.get(key).filter(|_| self.epoch == epoch).cloned()
     }
 
     /// Remembers a value that was read under this epoch, and forgets what was read under another.
@@ -67,26 +58,4 @@ impl<K: Hash + Eq, V: Clone> Remembered<K, V> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_value_is_good_under_its_own_epoch_only() {
-        let mut remembered = Remembered::default();
-        remembered.insert("a", 1, 7);
-        assert_eq!(remembered.find(&"a", 7), Some(1));
-        assert_eq!(remembered.find(&"a", 8), None);
-        remembered.insert("b", 2, 8);
-        assert_eq!(remembered.find(&"a", 8), None);
-        assert_eq!(remembered.find(&"b", 8), Some(2));
-    }
-
-    #[test]
-    fn it_holds_a_bounded_number() {
-        let mut remembered = Remembered::default();
-        for n in 0..=Remembered::<usize, ()>::MOST {
-            remembered.insert(n, (), 1);
-        }
-        assert_eq!(remembered.values.len(), 1);
-    }
-}
+mod tests;

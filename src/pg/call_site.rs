@@ -100,8 +100,8 @@ unsafe fn remembered<V: Validity>(call: pg_sys::FunctionCallInfo) -> Option<Opti
         }
         let site: *const Site<V> = (*function).fn_extra.cast();
         bare::AcceptInvalidationMessages();
-        let began = bare::GetCurrentStatementStartTimestamp()
-            .max(bare::GetCurrentTransactionStartTimestamp());
+        let began =
+            bare::GetCurrentStatementStartTimestamp().max(bare::GetCurrentTransactionStartTimestamp());
         (*site).validity.holds_at(began).then_some((*site).answer)
     }
 }

@@ -30,26 +30,19 @@ pub fn now() -> Micros {
 
 /// Microseconds since a call began, as activity keeps them.
 pub fn latency(began: Micros) -> i32 {
-    i32::try_from(now().saturating_sub(began))
-        .unwrap_or(i32::MAX)
-        .max(0)
+    i32::try_from(now().saturating_sub(began)).unwrap_or(i32::MAX).max(0)
 }
 
 /// When the running statement or its transaction began, whichever is later: inside a procedure the statement's
 /// start stands still over a COMMIT.
 pub fn began() -> Micros {
     // SAFETY: reads variables of the backend.
-    unsafe {
-        pg_sys::GetCurrentStatementStartTimestamp()
-            .max(pg_sys::GetCurrentTransactionStartTimestamp())
-    }
+    unsafe { pg_sys::GetCurrentStatementStartTimestamp().max(pg_sys::GetCurrentTransactionStartTimestamp()) }
 }
 
 /// The month of a moment in UTC, 1 to 12.
 pub fn utc_month(at: Micros) -> i16 {
-    let days = at
-        .div_euclid(DAY)
-        .saturating_add(i64::from(pg_sys::POSTGRES_EPOCH_JDATE));
+    let days = at.div_euclid(DAY).saturating_add(i64::from(pg_sys::POSTGRES_EPOCH_JDATE));
     let (mut year, mut month, mut day) = (0, 0, 0);
     // SAFETY: writes the three numbers; any day has some.
     unsafe {
@@ -71,9 +64,7 @@ pub fn unix_seconds(at: Micros) -> i64 {
 
 /// The moment of a Unix time. Saturates.
 pub fn from_unix_seconds(seconds: i64) -> Micros {
-    seconds
-        .saturating_sub(UNIX_OFFSET_SECONDS)
-        .saturating_mul(SECOND)
+    seconds.saturating_sub(UNIX_OFFSET_SECONDS).saturating_mul(SECOND)
 }
 
 /// The moment a span later, by PostgreSQL's calendar in UTC.
@@ -81,29 +72,19 @@ pub fn from_unix_seconds(seconds: i64) -> Micros {
 /// # Errors
 /// `code` when the result is beyond what a timestamp holds.
 pub fn add(at: Micros, span: &Span, code: Code) -> Result<Micros> {
-    let interval = pg_sys::Interval {
-        time: span.micros,
-        day: span.days,
-        month: span.months,
-    };
+    let interval = pg_sys::Interval { time: span.micros, day: span.days, month: span.months };
     PgTryBuilder::new(|| {
         // SAFETY: timestamp_pl_interval takes a timestamp by value and a pointer to an interval.
         let sum = unsafe {
             pgrx::direct_function_call_as_datum(
                 pg_sys::timestamp_pl_interval,
-                &[
-                    Some(pg_sys::Datum::from(at)),
-                    Some(pg_sys::Datum::from(&raw const interval)),
-                ],
+                &[Some(pg_sys::Datum::from(at)), Some(pg_sys::Datum::from(&raw const interval))],
             )
         };
         Ok(sum.map_or(at, |datum| datum.value() as i64))
     })
     .catch_when(PgSqlErrorCode::ERRCODE_DATETIME_FIELD_OVERFLOW, |_| {
-        Err(
-            Error::new(code, "the expiry is beyond what a timestamp can hold")
-                .hint("Choose a shorter time."),
-        )
+        Err(Error::new(code, "the expiry is beyond what a timestamp can hold").hint("Choose a shorter time."))
     })
     .execute()
 }
@@ -111,8 +92,7 @@ pub fn add(at: Micros, span: &Span, code: Code) -> Result<Micros> {
 /// An SQL `timestamptz` of this moment.
 pub fn timestamptz(at: Micros) -> TimestampWithTimeZone {
     // A value out of the type's range can't come from the clock plus at most a century.
-    TimestampWithTimeZone::try_from(at)
-        .unwrap_or_else(|_| TimestampWithTimeZone::positive_infinity())
+    TimestampWithTimeZone::try_from(at).unwrap_or_else(|_| TimestampWithTimeZone::positive_infinity())
 }
 
 /// The same in the server's own form.
@@ -127,11 +107,7 @@ pub fn micros(at: TimestampWithTimeZone) -> Micros {
 
 /// An SQL `interval` as a span.
 pub fn span(interval: &Interval) -> Span {
-    Span {
-        months: interval.months(),
-        days: interval.days(),
-        micros: interval.micros(),
-    }
+    Span { months: interval.months(), days: interval.days(), micros: interval.micros() }
 }
 
 /// Reads an interval as PostgreSQL writes and accepts it (`2 hours`, `PT2H`).

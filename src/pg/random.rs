@@ -46,11 +46,8 @@ fn draw(into: &mut [u8; POOL]) -> Result<()> {
     if unsafe { pg_sys::pg_strong_random(into.as_mut_ptr().cast(), POOL) } {
         return Ok(());
     }
-    Err(Error::new(
-        Code::JwtNotAvailable,
-        "the server could not get random bytes",
-    )
-    .hint("Check that the operating system's random device works."))
+    Err(Error::new(Code::JwtNotAvailable, "the server could not get random bytes")
+        .hint("Check that the operating system's random device works."))
 }
 
 /// A fresh random UUID (version 4).

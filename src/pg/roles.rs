@@ -44,11 +44,7 @@ impl AsRole {
             set_for_this_level(c"search_path", SEARCH_PATH);
             level
         };
-        AsRole {
-            caller,
-            security_context,
-            settings_level,
-        }
+        AsRole { caller, security_context, settings_level }
     }
 }
 
@@ -84,12 +80,7 @@ impl AsOwner {
     /// As [`AsOwner::enter`].
     pub fn enter_by_index() -> Result<Self> {
         let owner = Self::enter()?;
-        for setting in [
-            c"enable_seqscan",
-            c"enable_hashjoin",
-            c"enable_mergejoin",
-            c"jit",
-        ] {
+        for setting in [c"enable_seqscan", c"enable_hashjoin", c"enable_mergejoin", c"jit"] {
             // SAFETY: inside the level that `enter` began; they are switches that everybody may set.
             unsafe { set_for_this_level(setting, c"off") };
         }

@@ -77,14 +77,9 @@ pub fn cancelled_at() -> Option<pg_sys::TimestampTz> {
 ///
 /// # Safety
 /// Inside a transaction; the relation itself is locked.
-pub unsafe fn find_all_inheritors(
-    parent: pg_sys::Oid,
-    lock_mode: pg_sys::LOCKMODE,
-) -> *mut pg_sys::List {
+pub unsafe fn find_all_inheritors(parent: pg_sys::Oid, lock_mode: pg_sys::LOCKMODE) -> *mut pg_sys::List {
     // SAFETY: by this function's own contract; an error passes the boundary as a panic.
-    unsafe {
-        pg_guard_ffi_boundary(|| raw::find_all_inheritors(parent, lock_mode, std::ptr::null_mut()))
-    }
+    unsafe { pg_guard_ffi_boundary(|| raw::find_all_inheritors(parent, lock_mode, std::ptr::null_mut())) }
 }
 
 /// Whether a relation inherits from another, or is its partition.
@@ -127,12 +122,7 @@ pub unsafe fn policy_oid(relation: pg_sys::Oid, policy: *const c_char) -> pg_sys
 ///
 /// # Safety
 /// Both are values of a type that is kept in this way, and neither is NULL.
-pub unsafe fn datum_image_eq(
-    one: pg_sys::Datum,
-    other: pg_sys::Datum,
-    by_value: bool,
-    length: i16,
-) -> bool {
+pub unsafe fn datum_image_eq(one: pg_sys::Datum, other: pg_sys::Datum, by_value: bool, length: i16) -> bool {
     // SAFETY: by this function's own contract; an error passes the boundary as a panic.
     unsafe { pg_guard_ffi_boundary(|| raw::datum_image_eq(one, other, by_value, length.into())) }
 }
@@ -142,9 +132,10 @@ pub unsafe fn datum_image_eq(
 /// pgrx raises it, and while it does so the server calls the error context callbacks, of which this adds one.
 pub fn raise_as(report: ErrorReport, state: [u8; 5]) -> ! {
     // As MAKE_SQLSTATE does it: six bits a character.
-    let code = state.iter().rev().fold(0, |code: usize, character| {
-        (code << 6) | usize::from(character.wrapping_sub(b'0') & 0x3F)
-    });
+    let code = state
+        .iter()
+        .rev()
+        .fold(0, |code: usize, character| (code << 6) | usize::from(character.wrapping_sub(b'0') & 0x3F));
     // SAFETY: a plain list of the backend. The entry lies in memory of the transaction, which outlives the error:
     // to catch it is to set the list back to what it was, and only then does the transaction end.
     unsafe {

@@ -49,14 +49,9 @@ impl Statement {
         }
         let types: Vec<Oid> = types.collect();
         let of_parameters: Vec<PgOid> = types.iter().copied().map(PgOid::from).collect();
-        let prepared = client
-            .prepare_mut(self.0, &of_parameters)
-            .map_err(spi_failed)?;
+        let prepared = client.prepare_mut(self.0, &of_parameters).map_err(spi_failed)?;
         // Kept for the life of the backend: there are as many as there are constants.
-        let plan: &'static Plan = Box::leak(Box::new(Plan {
-            prepared: prepared.keep(),
-            types,
-        }));
+        let plan: &'static Plan = Box::leak(Box::new(Plan { prepared: prepared.keep(), types }));
         PLANS.with_borrow_mut(|plans| plans.insert(address, plan));
         Ok(&plan.prepared)
     }
@@ -71,10 +66,7 @@ impl Statement {
         must_be_able_to_write();
         Spi::connect_mut(|client| {
             let plan = self.plan(client, arguments)?;
-            rows(
-                client.update(plan, None, arguments).map_err(spi_failed)?,
-                read,
-            )
+            rows(client.update(plan, None, arguments).map_err(spi_failed)?, read)
         })
     }
 
@@ -87,10 +79,7 @@ impl Statement {
     ) -> Result<Vec<T>> {
         Spi::connect(|client| {
             let plan = self.plan(client, arguments)?;
-            rows(
-                client.select(plan, None, arguments).map_err(spi_failed)?,
-                read,
-            )
+            rows(client.select(plan, None, arguments).map_err(spi_failed)?, read)
         })
     }
 
@@ -118,10 +107,7 @@ pub(crate) fn must_be_able_to_write() {
     }
 }
 
-fn rows<T>(
-    mut table: SpiTupleTable<'_>,
-    read: impl Fn(&Columns<'_, '_>) -> Result<T>,
-) -> Result<Vec<T>> {
+fn rows<T>(mut table: SpiTupleTable<'_>, read: impl Fn(&Columns<'_, '_>) -> Result<T>) -> Result<Vec<T>> {
     let count = table.len();
     let mut values = Vec::with_capacity(count);
     for _ in 0..count {
@@ -149,12 +135,9 @@ impl Columns<'_, '_> {
     /// The value of a column that is declared NOT NULL.
     pub fn required<T: FromDatum + IntoDatum>(&self, ordinal: usize) -> Result<T> {
         self.get(ordinal)?.ok_or_else(|| {
-            Error::new(
-                Code::JwtNotAvailable,
-                "a table of the extension holds an unexpected NULL",
-            )
-            .detail(format!("Column {ordinal} of a row that was read."))
-            .hint("Restore the table's NOT NULL constraints; they are part of the extension.")
+            Error::new(Code::JwtNotAvailable, "a table of the extension holds an unexpected NULL")
+                .detail(format!("Column {ordinal} of a row that was read."))
+                .hint("Restore the table's NOT NULL constraints; they are part of the extension.")
         })
     }
 }

@@ -189,9 +189,7 @@ pub trait Table: Sized + 'static {
 
     /// The error of a column that the extension did not make so.
     fn altered(column: i16, what: &str) -> Error {
-        let declared = usize::try_from(column - 1)
-            .ok()
-            .and_then(|n| Self::COLUMNS.get(n));
+        let declared = usize::try_from(column - 1).ok().and_then(|n| Self::COLUMNS.get(n));
         let name = declared.map_or(c"?", |declared| declared.name);
         Self::relation().altered(&format!("Column {} {what}.", name.to_string_lossy()))
     }
@@ -214,10 +212,7 @@ impl<R, T, N> Copy for Column<R, T, N> {}
 impl<R: Table, T: SqlType, N> Column<R, T, N> {
     /// The column with this number, counted from 1. Only [`table!`] calls this: it knows type and number.
     pub const fn declared(number: i16) -> Self {
-        Column {
-            number,
-            of: PhantomData,
-        }
+        Column { number, of: PhantomData }
     }
 
     /// Its number, counted from 1.
@@ -232,22 +227,14 @@ impl<R: Table, T: SqlType, N> Column<R, T, N> {
 
     /// A value to insert into the column; `None` is NULL.
     pub fn set(self, value: impl Into<Option<T::Value>>) -> Assignment<R> {
-        Assignment {
-            number: self.number,
-            value: value.into().and_then(T::write),
-            of: PhantomData,
-        }
+        Assignment { number: self.number, value: value.into().and_then(T::write), of: PhantomData }
     }
 }
 
 impl<R: Table, N> Column<R, Bytea, N> {
     /// Bytes to insert into the column, without a copy that nobody wipes; `None` is NULL.
     pub fn set_bytes(self, bytes: Option<&[u8]>) -> Assignment<R> {
-        Assignment {
-            number: self.number,
-            value: bytes.and_then(IntoDatum::into_datum),
-            of: PhantomData,
-        }
+        Assignment { number: self.number, value: bytes.and_then(IntoDatum::into_datum), of: PhantomData }
     }
 }
 
@@ -269,11 +256,7 @@ pub struct Index<R, C> {
 impl<R: Table, C> Index<R, C> {
     /// The index of this name. Only [`table!`] calls this.
     pub const fn declared(name: &'static CStr, columns: &'static [i16]) -> Self {
-        Index {
-            relation: Relation::new(name),
-            columns,
-            of: PhantomData,
-        }
+        Index { relation: Relation::new(name), columns, of: PhantomData }
     }
 }
 
@@ -318,10 +301,7 @@ fn equals(slot: &mut pg_sys::ScanKeyData, column: i16, function: u32, value: pg_
 
 /// The error of a value that cannot be what the table's own code has written.
 pub fn unreadable<R: Table, T, N>(column: Column<R, T, N>) -> Error {
-    R::altered(
-        column.number,
-        "holds a value that the extension does not know",
-    )
+    R::altered(column.number, "holds a value that the extension does not know")
 }
 
 /// Declares a table of the extension.

@@ -30,11 +30,8 @@ pub fn of_session() -> String {
 pub fn check(name: &str, moments: &[Micros]) -> Result<()> {
     for moment in moments {
         let offset = offset(name, *moment).ok_or_else(|| {
-            Error::new(
-                Code::FetchDashboardFailed,
-                "the server does not know the time zone",
-            )
-            .hint("Give a name like UTC or Europe/Berlin; the view pg_timezone_names lists them.")
+            Error::new(Code::FetchDashboardFailed, "the server does not know the time zone")
+                .hint("Give a name like UTC or Europe/Berlin; the view pg_timezone_names lists them.")
         })?;
         if *moment >= 0 && offset % QUARTER != 0 {
             return Err(Error::new(

@@ -32,8 +32,7 @@ pub struct Answer(pg_sys::Datum);
 unsafe impl SqlTranslatable for Answer {
     const TYPE_IDENT: &'static str = pgrx::pgrx_resolved_type!(Answer);
     const TYPE_ORIGIN: TypeOrigin = TypeOrigin::External;
-    const ARGUMENT_SQL: Result<SqlMappingRef, ArgumentError> =
-        Ok(SqlMappingRef::literal("trigger"));
+    const ARGUMENT_SQL: Result<SqlMappingRef, ArgumentError> = Ok(SqlMappingRef::literal("trigger"));
     const RETURN_SQL: Result<ReturnsRef, ReturnsError> =
         Ok(ReturnsRef::One(SqlMappingRef::literal("trigger")));
 }
@@ -89,10 +88,7 @@ impl Change<'_> {
                 table: table.rd_id,
                 owner: table.rd_rel.as_ref()?.relowner,
                 trigger,
-                next_version: data
-                    .tg_trigtuple
-                    .as_ref()
-                    .and_then(|row| Some(row.t_data.as_ref()?.t_ctid)),
+                next_version: data.tg_trigtuple.as_ref().and_then(|row| Some(row.t_data.as_ref()?.t_ctid)),
                 arguments: arguments.collect(),
                 watched,
                 columns: PgTupleDesc::from_pg_unchecked(table.rd_att),
@@ -123,11 +119,10 @@ impl Change<'_> {
     /// Whether the deleted row lives on in another partition: an UPDATE moved it there. Known only after
     /// the deletion, when the server has marked the row that it left behind.
     pub fn moved_away(&self) -> bool {
-        self.next_version
-            .is_some_and(|pg_sys::ItemPointerData { ip_blkid, ip_posid }| {
-                u32::from(ip_posid) == pg_sys::MovedPartitionsOffsetNumber
-                    && (ip_blkid.bi_hi, ip_blkid.bi_lo) == (u16::MAX, u16::MAX)
-            })
+        self.next_version.is_some_and(|pg_sys::ItemPointerData { ip_blkid, ip_posid }| {
+            u32::from(ip_posid) == pg_sys::MovedPartitionsOffsetNumber
+                && (ip_blkid.bi_hi, ip_blkid.bi_lo) == (u16::MAX, u16::MAX)
+        })
     }
 
     /// What happened.
@@ -150,8 +145,7 @@ impl Change<'_> {
 
     /// The number of a column of the table, from 1; `None` if it has none of that name.
     pub fn column(&self, name: &str) -> Option<i32> {
-        let named =
-            |column: &pg_sys::FormData_pg_attribute| !column.attisdropped && column.name() == name;
+        let named = |column: &pg_sys::FormData_pg_attribute| !column.attisdropped && column.name() == name;
         let index = self.columns.iter().position(named)?;
         i32::try_from(index + 1).ok()
     }
@@ -163,8 +157,7 @@ impl Change<'_> {
 
     /// Whether a column is not stored, but computed whenever it is read (PostgreSQL 18).
     pub fn is_virtual(&self, column: i32) -> bool {
-        self.attribute(column)
-            .is_some_and(|it| it.attgenerated.cast_unsigned() == b'v')
+        self.attribute(column).is_some_and(|it| it.attgenerated.cast_unsigned() == b'v')
     }
 
     /// Whether the new value of a column is computed after the triggers that fire BEFORE the change.
@@ -227,9 +220,7 @@ impl Change<'_> {
 
     /// Whether the update changed any column of the row.
     pub fn row_differs(&self) -> bool {
-        (1..)
-            .take(self.columns.len())
-            .any(|column| self.differs(column))
+        (1..).take(self.columns.len()).any(|column| self.differs(column))
     }
 
     /// True if an update gave a column another value.

@@ -23,12 +23,7 @@ pub enum By {
 
 impl By {
     /// All of them.
-    pub const ALL: [By; 4] = [
-        By::Account,
-        By::ConnectedAccount,
-        By::Identifier,
-        By::UserIdentity,
-    ];
+    pub const ALL: [By; 4] = [By::Account, By::ConnectedAccount, By::Identifier, By::UserIdentity];
 
     /// The word in SQL.
     pub const fn as_str(self) -> &'static str {
@@ -88,11 +83,7 @@ impl Sessions<'_> {
         let bound = bound.join(", ");
         let helper = format!("{}({bound})", self.by.helper());
         let type_name = column.column_type.as_sql();
-        let left = if column.exact {
-            column.name.clone()
-        } else {
-            format!("{}::{type_name}", column.name)
-        };
+        let left = if column.exact { column.name.clone() } else { format!("{}::{type_name}", column.name) };
         let right = match (self.by.is_list(), column.column_type) {
             (true, ColumnType::Text) => {
                 format!("ANY ((SELECT {helper}::pg_catalog.text[])::pg_catalog.text[])")
@@ -122,16 +113,9 @@ impl Sessions<'_> {
         }
         Err(Error::new(
             Code::ProtectFailed,
-            format!(
-                "column {} of {} has the wrong type",
-                shown(&column.name),
-                shown(&table.name)
-            ),
+            format!("column {} of {} has the wrong type", shown(&column.name), shown(&table.name)),
         )
-        .detail(format!(
-            "By {}, it is compared with UUIDs.",
-            self.by.as_str()
-        ))
+        .detail(format!("By {}, it is compared with UUIDs.", self.by.as_str()))
         .hint("The column must be of type uuid, text or varchar."))
     }
 }

@@ -60,10 +60,7 @@ pub struct DeviceTable {
 
 /// The tables of an environment, or of all.
 pub fn tables(owner: &AsOwner, env: Option<&Env>) -> Result<Vec<DeviceTable>> {
-    let arguments = [
-        bind(env.map(|env| env.product.as_str())),
-        bind(env.map(|env| env.env.as_str())),
-    ];
+    let arguments = [bind(env.map(|env| env.product.as_str())), bind(env.map(|env| env.env.as_str()))];
     TABLES.read(owner, &arguments, |row| {
         Ok(DeviceTable {
             oid: row.required(1)?,
@@ -76,11 +73,7 @@ pub fn tables(owner: &AsOwner, env: Option<&Env>) -> Result<Vec<DeviceTable>> {
 }
 
 /// Devices by connected account, of the accounts given; `None` where a table can't be counted.
-pub fn by_account(
-    owner: &AsOwner,
-    env: &Env,
-    accounts: &[Uuid],
-) -> Result<Option<HashMap<Uuid, i64>>> {
+pub fn by_account(owner: &AsOwner, env: &Env, accounts: &[Uuid]) -> Result<Option<HashMap<Uuid, i64>>> {
     let mut counts = HashMap::new();
     if accounts.is_empty() {
         return Ok(Some(counts));
@@ -129,9 +122,7 @@ pub fn count(
     recovering(owner, work, |code, _| match code {
         // The transaction is lost, or the caller cancelled it.
         PgSqlErrorCode::ERRCODE_T_R_SERIALIZATION_FAILURE => None,
-        PgSqlErrorCode::ERRCODE_QUERY_CANCELED => {
-            deadline.is_over().then_some(Ok(Err(Uncountable::Slow)))
-        }
+        PgSqlErrorCode::ERRCODE_QUERY_CANCELED => deadline.is_over().then_some(Ok(Err(Uncountable::Slow))),
         code => Some(Ok(Err(Uncountable::Failed(code)))),
     })
 }
@@ -139,12 +130,7 @@ pub fn count(
 /// One grouped query, as the table's owner. The text holds only names that the catalogue quoted;
 /// the accounts are bound.
 fn count_one(table: &DeviceTable, accounts: &[String]) -> Result<Vec<(String, i64)>> {
-    let DeviceTable {
-        name,
-        column,
-        column_type,
-        ..
-    } = table;
+    let DeviceTable { name, column, column_type, .. } = table;
     let sql = format!(
         "SELECT d.{column}::pg_catalog.text, pg_catalog.count(*) FROM {name} d \
           WHERE d.{column} OPERATOR(pg_catalog.=) ANY ($1::pg_catalog.{column_type}[]) \
@@ -158,15 +144,10 @@ fn count_one(table: &DeviceTable, accounts: &[String]) -> Result<Vec<(String, i6
     };
     Spi::connect(|client| {
         let argument: DatumWithOid<'_> = accounts.to_vec().into();
-        let rows = client
-            .select(sql.as_str(), None, &[argument])
-            .map_err(failed)?;
+        let rows = client.select(sql.as_str(), None, &[argument]).map_err(failed)?;
         rows.map(|row| {
             let account = row.get::<String>(1).map_err(failed)?.unwrap_or_default();
-            Ok((
-                account,
-                row.get::<i64>(2).map_err(failed)?.unwrap_or_default(),
-            ))
+            Ok((account, row.get::<i64>(2).map_err(failed)?.unwrap_or_default()))
         })
         .collect()
     })

@@ -101,26 +101,19 @@ pub fn unprotect_table(relation: pg_sys::Oid) -> Result<()> {
 fn check(wanted: &Protection<'_>) -> Result<()> {
     let by = wanted.by;
     if wanted.device && by != By::ConnectedAccount {
-        return Err(
-            Error::new(CODE, "devices are counted by their connected account")
-                .hint("Set by => 'connected_account', or leave device out."),
-        );
+        return Err(Error::new(CODE, "devices are counted by their connected account")
+            .hint("Set by => 'connected_account', or leave device out."));
     }
     let product_id = wanted.env.product_id;
     if let Some(tag) = wanted.tag {
         configuration::definition(&product_id, tag)?;
         if by != By::Identifier {
-            return Err(Error::new(
-                CODE,
-                format!("by {}, no session would reach the table", by.as_str()),
-            )
-            .detail("Only user sessions have a tag; they have an identifier and none of the rest.")
-            .hint("Leave tag out, or set by => 'identifier'."));
+            return Err(Error::new(CODE, format!("by {}, no session would reach the table", by.as_str()))
+                .detail("Only user sessions have a tag; they have an identifier and none of the rest.")
+                .hint("Leave tag out, or set by => 'identifier'."));
         }
     }
-    wanted
-        .scope
-        .map_or(Ok(()), |scope| scopes::check(&product_id, scope))
+    wanted.scope.map_or(Ok(()), |scope| scopes::check(&product_id, scope))
 }
 
 /// Writes our policies on one table, in place of those that were there.
@@ -217,15 +210,9 @@ fn check_alone(table: &Table) -> Result<()> {
     if others.is_empty() {
         return Ok(());
     }
-    Err(Error::new(
-        CODE,
-        format!("{} has other permissive policies", shown(&table.name)),
-    )
-    .detail(format!(
-        "What one of them lets through stays visible: {}.",
-        others.join(", ")
-    ))
-    .hint("Drop them, or make them restrictive."))
+    Err(Error::new(CODE, format!("{} has other permissive policies", shown(&table.name)))
+        .detail(format!("What one of them lets through stays visible: {}.", others.join(", ")))
+        .hint("Drop them, or make them restrictive."))
 }
 
 /// How row-level security stands on a table, and its policies where it is on.
@@ -236,10 +223,7 @@ fn row_security(table: &Table) -> (RowSecurity, Vec<Policy>) {
 
 /// `ALTER TABLE … ROW LEVEL SECURITY`
 fn switch(table: &Table, what: &'static str) -> Result<()> {
-    run(&format!(
-        "ALTER TABLE {} {what} ROW LEVEL SECURITY",
-        table.name
-    ))
+    run(&format!("ALTER TABLE {} {what} ROW LEVEL SECURITY", table.name))
 }
 
 fn drop_policy(table: &Table, policy: &'static str) -> Result<()> {

@@ -78,11 +78,7 @@ impl Registration {
                 .detail(error.to_string())
                 .hint("Give names that are valid UTF-8.")
         })?;
-        run(&format!(
-            "COMMENT ON POLICY {ACCESS} ON {} IS {}",
-            table.name,
-            quote_literal(comment)
-        ))
+        run(&format!("COMMENT ON POLICY {ACCESS} ON {} IS {}", table.name, quote_literal(comment)))
     }
 }
 

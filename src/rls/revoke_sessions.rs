@@ -51,11 +51,7 @@ pub fn on(relation: pg_sys::Oid, wanted: &Revocation<'_>) -> Result<()> {
     let family = table::lock(relation, CODE)?;
     let table = &family.table;
     let columns = wanted.columns.as_deref().unwrap_or_default();
-    for column in columns
-        .iter()
-        .map(String::as_str)
-        .chain([wanted.identifier])
-    {
+    for column in columns.iter().map(String::as_str).chain([wanted.identifier]) {
         check_column(table, column)?;
     }
     for one in family.all() {
@@ -68,17 +64,9 @@ pub fn on(relation: pg_sys::Oid, wanted: &Revocation<'_>) -> Result<()> {
     let place = [&wanted.env.product, &wanted.env.env, tag].map(quote_literal);
     let place = place.join(", ");
     let any = [ANY_COLUMN.to_owned()];
-    let columns = if wanted.columns.is_some() {
-        columns
-    } else {
-        &any
-    };
+    let columns = if wanted.columns.is_some() { columns } else { &any };
     let named: Vec<String> = columns.iter().map(quote_literal).collect();
-    let arguments = format!(
-        "{place}, {}, {}",
-        quote_literal(wanted.identifier),
-        named.join(", ")
-    );
+    let arguments = format!("{place}, {}, {}", quote_literal(wanted.identifier), named.join(", "));
     let create = |table: &Table, name, events, level, arguments: &str| {
         run(&format!(
             "CREATE TRIGGER {name} AFTER {events} ON {} FOR EACH {level} \
@@ -88,9 +76,7 @@ pub fn on(relation: pg_sys::Oid, wanted: &Revocation<'_>) -> Result<()> {
     };
     // A partition gets its own with that of the whole; a table that inherits does not.
     let is_partitioned = family.is_partitioned;
-    let for_rows = family
-        .all()
-        .take(if is_partitioned { 1 } else { usize::MAX });
+    let for_rows = family.all().take(if is_partitioned { 1 } else { usize::MAX });
     for one in for_rows {
         if wanted.on_delete {
             create(one, ROWS, "UPDATE OR DELETE", "ROW", &arguments)?;

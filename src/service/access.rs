@@ -24,10 +24,7 @@ pub struct Function {
 impl Function {
     fn comment(&self) -> String {
         let lines = self.documentation.iter().map(|line| line.trim());
-        lines
-            .take_while(|line| !line.is_empty())
-            .collect::<Vec<_>>()
-            .join(" ")
+        lines.take_while(|line| !line.is_empty()).collect::<Vec<_>>().join(" ")
     }
 }
 
@@ -37,13 +34,7 @@ pub type Functions = [&'static [Function]];
 /// The views for administrators, with the lowest level that may read them.
 const VIEWS: &[(Level, &[&str])] = &[(
     Level::Admin,
-    &[
-        "active_sessions",
-        "signing_key_status",
-        "refresh_reuse",
-        "api_key_usage",
-        "stat_maintenance",
-    ],
+    &["active_sessions", "signing_key_status", "refresh_reuse", "api_key_usage", "stat_maintenance"],
 )];
 
 /// GRANT takes no parameters, so the catalogue writes the statement: it quotes names as it must.
@@ -124,27 +115,15 @@ pub fn grant(role: Option<pg_sys::Oid>, access: Option<&str>, functions: &Functi
 ///
 /// # Errors
 /// `DEFINE_FAILED` for an unknown level or role.
-pub fn revoke(
-    role: Option<pg_sys::Oid>,
-    access: Option<&str>,
-    functions: &Functions,
-) -> Result<()> {
+pub fn revoke(role: Option<pg_sys::Oid>, access: Option<&str>, functions: &Functions) -> Result<()> {
     let (owner, role, level) = begin(role, access)?;
     let markers = MARKERS.read(&owner, &[bind(role)], |row| row.required::<String>(1))?;
-    let granted = |level: &Level| {
-        markers
-            .iter()
-            .any(|marker| level.marker().to_str() == Ok(marker.as_str()))
-    };
+    let granted = |level: &Level| markers.iter().any(|marker| level.marker().to_str() == Ok(marker.as_str()));
     if !granted(&level) {
         return Ok(());
     }
     run(&owner, &REVOKE, &[bind(role)])?;
-    for kept in Level::ALL
-        .iter()
-        .copied()
-        .filter(|kept| *kept != level && granted(kept))
-    {
+    for kept in Level::ALL.iter().copied().filter(|kept| *kept != level && granted(kept)) {
         grant_level(&owner, role, kept, functions)?;
     }
     Ok(())
@@ -171,11 +150,7 @@ pub fn list(functions: &Functions) -> Result<Vec<Listed>> {
     let comments: Vec<String> = all().map(Function::comment).collect();
     let arguments = [bind(symbols), bind(levels), bind(comments)];
     LIST.read(&AsOwner::enter()?, &arguments, |row| {
-        Ok(Listed {
-            function: row.required(1)?,
-            access: row.get(2)?,
-            description: row.required(3)?,
-        })
+        Ok(Listed { function: row.required(1)?, access: row.get(2)?, description: row.required(3)? })
     })
 }
 
@@ -196,12 +171,7 @@ fn begin(role: Option<pg_sys::Oid>, access: Option<&str>) -> Result<(AsOwner, pg
 }
 
 /// Grants the functions and views of the level and of those below, and the level's own marker.
-fn grant_level(
-    owner: &AsOwner,
-    role: pg_sys::Oid,
-    level: Level,
-    functions: &Functions,
-) -> Result<()> {
+fn grant_level(owner: &AsOwner, role: pg_sys::Oid, level: Level, functions: &Functions) -> Result<()> {
     let allowed = |lowest: Level| lowest <= level;
     let symbols: Vec<&str> = functions
         .iter()
@@ -216,19 +186,11 @@ fn grant_level(
         .flat_map(|(_, names)| names.iter().copied())
         .collect();
     let marker = level.marker().to_string_lossy();
-    run(
-        owner,
-        &GRANT,
-        &[bind(symbols), bind(role), bind(&*marker), bind(views)],
-    )
+    run(owner, &GRANT, &[bind(symbols), bind(role), bind(&*marker), bind(views)])
 }
 
 /// Runs the statements that a statement returns.
-fn run(
-    owner: &AsOwner,
-    text: &Statement,
-    arguments: &[pgrx::datum::DatumWithOid<'_>],
-) -> Result<()> {
+fn run(owner: &AsOwner, text: &Statement, arguments: &[pgrx::datum::DatumWithOid<'_>]) -> Result<()> {
     for statement in text.read(owner, arguments, |row| row.required::<String>(1))? {
         Spi::connect_mut(|client| client.update(statement.as_str(), None, &[]).map(|_| ()))
             .map_err(failed)?;

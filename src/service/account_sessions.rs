@@ -21,11 +21,7 @@ use crate::token::{KeyError, OpaqueFamily, Purpose, opaque};
 const CODE: Code = Code::CreateFailed;
 
 /// Longest life of an account or client session: ten years.
-pub const MAX_LIFE: Span = Span {
-    months: 120,
-    days: 0,
-    micros: 0,
-};
+pub const MAX_LIFE: Span = Span { months: 120, days: 0, micros: 0 };
 
 /// What `components` may amount to: a kilobyte for each of the scopes that a product usually has, and more.
 const COMPONENTS: Bounds = Bounds {
@@ -80,27 +76,15 @@ pub fn create(request: Request<'_>) -> Result<AccountSession> {
     let env = caller.env(request.product, request.env, CODE)?;
     let now = clock::now();
     let expires_at = expiry(request.expires_in, now)?;
-    let given = request
-        .components
-        .map(|given| given.parse(&COMPONENTS))
-        .transpose()
-        .coded(CODE)?;
+    let given = request.components.map(|given| given.parse(&COMPONENTS)).transpose().coded(CODE)?;
     let known = scopes::names(&AsOwner::enter()?, &env.product_id)?;
     check_components(given.as_ref(), &known).coded(Code::ScopeNotFound)?;
     let components = resolve_components(given.as_ref(), &known).coded(CODE)?;
     // Reading the scopes may have waited for a lock: take the key ring only now.
     let ring = key_ring::ring()?;
-    let number = ring
-        .active_number(Purpose::Token)
-        .ok_or(KeyError::Unavailable(Purpose::Token))?;
+    let number = ring.active_number(Purpose::Token).ok_or(KeyError::Unavailable(Purpose::Token))?;
     let session_id = random::uuid()?;
-    let client_secret = opaque::issue(
-        &ring,
-        OpaqueFamily::ClientSecret,
-        env.mode,
-        Some(number),
-        session_id,
-    )?;
+    let client_secret = opaque::issue(&ring, OpaqueFamily::ClientSecret, env.mode, Some(number), session_id)?;
     let enabled = components.iter().filter(|(_, enabled)| *enabled);
     stored::insert(
         &AsOwner::enter()?,
@@ -116,32 +100,20 @@ pub fn create(request: Request<'_>) -> Result<AccountSession> {
             token_expires_at: expires_at,
             expires_at,
             key_number: number.cast_signed(),
-            origin: Origin {
-                api_key_id: caller.api_key_id(),
-                ..request.origin
-            },
+            origin: Origin { api_key_id: caller.api_key_id(), ..request.origin },
         },
     )?;
-    let components: Map<_, _> = components
-        .into_iter()
-        .map(|(name, enabled)| (name, json!({ "enabled": enabled })))
-        .collect();
-    Ok(AccountSession {
-        client_secret,
-        expires_at,
-        components: JsonText::of(&Value::Object(components)),
-    })
+    let components: Map<_, _> =
+        components.into_iter().map(|(name, enabled)| (name, json!({ "enabled": enabled }))).collect();
+    Ok(AccountSession { client_secret, expires_at, components: JsonText::of(&Value::Object(components)) })
 }
 
 fn expiry(expires_in: &Interval, now: Micros) -> Result<Micros> {
     let span = clock::span(expires_in);
     let end = clock::add(now, &span, CODE)?;
     if !span.is_positive() || end <= now || end > clock::add(now, &MAX_LIFE, CODE)? {
-        return Err(Error::new(
-            CODE,
-            "expires_in is not a time that an account session can live",
-        )
-        .hint("Give a positive interval of at most ten years, or leave it out for one hour."));
+        return Err(Error::new(CODE, "expires_in is not a time that an account session can live")
+            .hint("Give a positive interval of at most ten years, or leave it out for one hour."));
     }
     Ok(clock::ceil_to_second(end))
 }

@@ -58,17 +58,13 @@ fn presented_key() -> Result<Option<PresentedKey>> {
     if row.expires_at.is_some_and(|at| at <= clock::now()) {
         return Err(key_invalid("It has expired."));
     }
-    let env = configuration::env_by_id(row.env_id)?
-        .ok_or_else(|| key_invalid("Its environment was deleted."))?;
+    let env =
+        configuration::env_by_id(row.env_id)?.ok_or_else(|| key_invalid("Its environment was deleted."))?;
     // The prefix is part of what was hashed, so these hold unless somebody edited the table.
     if row.kind != presented.kind || env.mode != presented.mode {
         return Err(unknown());
     }
-    Ok(Some(PresentedKey {
-        api_key_id: row.api_key_id,
-        kind: row.kind,
-        env,
-    }))
+    Ok(Some(PresentedKey { api_key_id: row.api_key_id, kind: row.kind, env }))
 }
 
 /// The caller.
@@ -117,10 +113,8 @@ pub fn narrow(env_id: i32) -> Result<Option<Uuid>> {
 pub fn without_key() -> Result<()> {
     match presented_key()? {
         None => Ok(()),
-        Some(_) => Err(
-            Error::new(Code::PermissionDenied, "an API key does not allow this")
-                .hint("Set dialstack_sessions.api_key to '', and call it as an administrator."),
-        ),
+        Some(_) => Err(Error::new(Code::PermissionDenied, "an API key does not allow this")
+            .hint("Set dialstack_sessions.api_key to '', and call it as an administrator.")),
     }
 }
 
@@ -135,10 +129,7 @@ pub struct Envs {
 
 impl Envs {
     fn one(env: &Env) -> Self {
-        Envs {
-            ids: vec![env.env_id],
-            names: vec![env.env.clone()],
-        }
+        Envs { ids: vec![env.env_id], names: vec![env.env.clone()] }
     }
 }
 
@@ -175,11 +166,8 @@ fn envs_of(product: &str) -> Result<Envs> {
 }
 
 fn other_env() -> Error {
-    Error::new(
-        Code::PermissionDenied,
-        "the API key is for another product or environment",
-    )
-    .hint("Leave product and env out, or present the key that is for them.")
+    Error::new(Code::PermissionDenied, "the API key is for another product or environment")
+        .hint("Leave product and env out, or present the key that is for them.")
 }
 
 impl PresentedKey {
@@ -188,11 +176,7 @@ impl PresentedKey {
     /// # Errors
     /// `PERMISSION_DENIED` where another one is named.
     fn env_if(&self, product: Option<&str>, env: Option<&str>) -> Result<Rc<Env>> {
-        if self.env.is(product, env) {
-            Ok(self.env.clone())
-        } else {
-            Err(other_env())
-        }
+        if self.env.is(product, env) { Ok(self.env.clone()) } else { Err(other_env()) }
     }
 }
 
@@ -208,10 +192,7 @@ impl Caller {
     /// Refuses publishable keys.
     pub fn full(&self) -> Result<()> {
         match self {
-            Caller::Key(PresentedKey {
-                kind: ApiKeyKind::Publishable,
-                ..
-            }) => Err(Error::new(
+            Caller::Key(PresentedKey { kind: ApiKeyKind::Publishable, .. }) => Err(Error::new(
                 Code::PermissionDenied,
                 "a publishable key may only create empty client sessions",
             )
@@ -249,12 +230,7 @@ impl Caller {
     ///
     /// # Errors
     /// `PERMISSION_DENIED` where another environment than the key's is named; `PRODUCT_NOT_FOUND`, `ENV_NOT_FOUND`.
-    pub fn env_of(
-        &self,
-        env_id: i32,
-        product: Option<&str>,
-        env: Option<&str>,
-    ) -> Result<Option<Rc<Env>>> {
+    pub fn env_of(&self, env_id: i32, product: Option<&str>, env: Option<&str>) -> Result<Option<Rc<Env>>> {
         match (self.key(), product, env) {
             (Some(key), ..) => drop(key.env_if(product, env)?),
             (None, Some(product), Some(env)) => drop(configuration::env(product, env)?),
@@ -295,27 +271,22 @@ pub fn only_env(product: Option<&str>, env: Option<&str>, code: Code) -> Result<
         [(env_id, _)] => configuration::env_by_id(*env_id)?.ok_or_else(no_env),
         [] => Err(no_env()),
         several => {
-            let mut names: Vec<String> = several
-                .iter()
-                .map(|(_, [product, env])| format!("{env} of {product}"))
-                .take(10)
-                .collect();
+            let mut names: Vec<String> =
+                several.iter().map(|(_, [product, env])| format!("{env} of {product}")).take(10).collect();
             if several.len() > names.len() {
                 names.push("and more".to_owned());
             }
-            Err(Error::new(
-                code,
-                "product and env are needed: there are several environments",
-            )
-            .detail(format!("There are {}.", names.join(", ")))
-            .hint("Name both, or present an API key, which is for one."))
+            Err(Error::new(code, "product and env are needed: there are several environments")
+                .detail(format!("There are {}.", names.join(", ")))
+                .hint("Name both, or present an API key, which is for one."))
         }
     }
 }
 
 fn no_env() -> Error {
-    Error::new(Code::EnvNotFound, "there is no such environment")
-        .hint("Create a product and an environment with dialstack.product_create() and dialstack.env_create().")
+    Error::new(Code::EnvNotFound, "there is no such environment").hint(
+        "Create a product and an environment with dialstack.product_create() and dialstack.env_create().",
+    )
 }
 
 text_enum! {
@@ -359,11 +330,9 @@ pub fn role_has_level(role: pg_sys::Oid, level: Level) -> Result<bool> {
     let mut has = false;
     for marked in Level::ALL.iter().filter(|marked| **marked >= level) {
         has |= may_execute(role, marked.marker()).ok_or_else(|| {
-            Error::new(
-                Code::JwtNotAvailable,
-                "the functions of the extension are not in this database",
+            Error::new(Code::JwtNotAvailable, "the functions of the extension are not in this database").hint(
+                "Run CREATE EXTENSION dialstack_sessions, or ALTER EXTENSION dialstack_sessions UPDATE.",
             )
-            .hint("Run CREATE EXTENSION dialstack_sessions, or ALTER EXTENSION dialstack_sessions UPDATE.")
         })?;
     }
     Ok(has)

@@ -102,11 +102,10 @@ impl<'a> Filter<'a> {
                 check_identifier("account", account).coded(CODE)?;
                 Ok(Subject::Account(account))
             }
-            (Some(_), Some(_)) => Err(Error::new(
-                CODE,
-                "identifier and account are both given, and no session has both",
-            )
-            .hint("Name the user or the account.")),
+            (Some(_), Some(_)) => {
+                Err(Error::new(CODE, "identifier and account are both given, and no session has both")
+                    .hint("Name the user or the account."))
+            }
         }
     }
 
@@ -125,11 +124,8 @@ impl<'a> Filter<'a> {
         match self.env {
             Some(env) if env_ids.is_empty() => {
                 check_name("env", env).coded(CODE)?;
-                Err(Error::new(
-                    Code::EnvNotFound,
-                    "no product has an environment of that name",
-                )
-                .hint("dialstack.env_list() shows those that there are; names are case-sensitive."))
+                Err(Error::new(Code::EnvNotFound, "no product has an environment of that name")
+                    .hint("dialstack.env_list() shows those that there are; names are case-sensitive."))
             }
             _ => Ok(Some(env_ids)),
         }
@@ -149,11 +145,8 @@ impl<'a> Filter<'a> {
         match self.tag {
             Some(tag) if definition_ids.is_empty() => {
                 check_name("tag", tag).coded(CODE)?;
-                Err(Error::new(
-                    Code::DefinitionNotFound,
-                    "no product has a session definition with that tag",
-                )
-                .hint("dialstack.definition_list() shows those of a product; tags are case-sensitive."))
+                Err(Error::new(Code::DefinitionNotFound, "no product has a session definition with that tag")
+                    .hint("dialstack.definition_list() shows those of a product; tags are case-sensitive."))
             }
             _ => Ok(Some(definition_ids)),
         }
@@ -187,9 +180,8 @@ fn place_of(session_id: Uuid) -> Result<(Micros, Uuid)> {
         None => client_sessions::by_id(&session_id)?.map(|row| row.created_at),
     };
     let created_at = created_at.ok_or_else(|| {
-        Error::new(Code::SessionNotFound, "after is the id of no session").hint(
-            "Give the last session_id of the page before; start again where it has been purged.",
-        )
+        Error::new(Code::SessionNotFound, "after is the id of no session")
+            .hint("Give the last session_id of the page before; start again where it has been purged.")
     })?;
     Ok((created_at, session_id))
 }
@@ -232,10 +224,8 @@ pub fn revoke(filter: &Filter<'_>, how: &Revocation<'_>) -> Result<i64> {
         return session_sets::count(&matching, true, now);
     }
     if filter.is_empty() && !everything {
-        return Err(
-            Error::new(code, "the filter is empty: it means every session")
-                .hint("Name what to revoke, or add everything => true."),
-        );
+        return Err(Error::new(code, "the filter is empty: it means every session")
+            .hint("Name what to revoke, or add everything => true."));
     }
     let which = Which::Matching(&matching);
     let revoked = revocations::revoke(&AsOwner::enter()?, &which, cause, now)?;

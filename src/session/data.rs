@@ -22,16 +22,12 @@ pub fn check_data(data: &Value, json_bytes: usize) -> Result<(), Problem> {
         return Err(no_object());
     }
     if json_bytes > MAX_DATA_BYTES {
-        return Err(Problem::new(format!(
-            "session data is larger than {MAX_DATA_BYTES} bytes"
-        ))
-        .with_detail(format!("It has {json_bytes} bytes as JSON text."))
-        .with_hint(TOO_LARGE_HINT));
+        return Err(Problem::new(format!("session data is larger than {MAX_DATA_BYTES} bytes"))
+            .with_detail(format!("It has {json_bytes} bytes as JSON text."))
+            .with_hint(TOO_LARGE_HINT));
     }
     if deeper_than(data, MAX_DATA_DEPTH) {
-        return Err(Problem::new(format!(
-            "session data is nested deeper than {MAX_DATA_DEPTH} levels"
-        )));
+        return Err(Problem::new(format!("session data is nested deeper than {MAX_DATA_DEPTH} levels")));
     }
     Ok(())
 }
@@ -56,36 +52,4 @@ pub(crate) fn deeper_than(value: &Value, levels: usize) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    fn nested(levels: usize) -> Value {
-        (1..levels).fold(json!({}), |inner, _| json!({ "a": inner }))
-    }
-
-    #[test]
-    fn an_object_is_accepted() {
-        assert_eq!(check_data(&json!({"userId": "1"}), 14), Ok(()));
-        assert_eq!(check_data(&json!({}), 2), Ok(()));
-    }
-
-    #[test]
-    fn anything_but_an_object_is_refused() {
-        for data in [json!(null), json!([]), json!("x"), json!(1), json!(true)] {
-            assert!(check_data(&data, 4).is_err(), "{data}");
-        }
-    }
-
-    #[test]
-    fn the_size_is_bounded() {
-        assert_eq!(check_data(&json!({}), MAX_DATA_BYTES), Ok(()));
-        assert!(check_data(&json!({}), MAX_DATA_BYTES + 1).is_err());
-    }
-
-    #[test]
-    fn the_nesting_is_bounded() {
-        assert_eq!(check_data(&nested(MAX_DATA_DEPTH), 1), Ok(()));
-        assert!(check_data(&nested(MAX_DATA_DEPTH + 1), 1).is_err());
-    }
-}
+mod tests;

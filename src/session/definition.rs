@@ -180,11 +180,9 @@ impl Definition {
         ];
         for (key, span) in others {
             if span.is_some_and(|span| span.approx_micros() < access) {
-                return Err(
-                    Problem::new(format!("{key} must not be shorter than expiry"))
-                        .with_detail("A month counts as 30 days here, a day as 24 hours.")
-                        .with_hint("Lengthen it, or shorten expiry."),
-                );
+                return Err(Problem::new(format!("{key} must not be shorter than expiry"))
+                    .with_detail("A month counts as 30 days here, a day as 24 hours.")
+                    .with_hint("Lengthen it, or shorten expiry."));
             }
         }
         Ok(())
@@ -224,10 +222,7 @@ fn deref<'a>(root: &'a Value, mut at: &'a Value) -> &'a Value {
     for _ in 0..super::schema::MAX_SCHEMA_DEPTH {
         // Types beside the reference count first.
         let reference = at.get("$ref").filter(|_| at.get("properties").is_none());
-        match reference
-            .and_then(Value::as_str)
-            .and_then(|r| resolve(root, r))
-        {
+        match reference.and_then(Value::as_str).and_then(|r| resolve(root, r)) {
             Some(target) => at = target,
             None => break,
         }

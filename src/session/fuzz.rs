@@ -8,15 +8,8 @@ use serde_json::Value;
 use super::*;
 use crate::fuzz::{config, mutated};
 
-const SELECTORS: &[&str] = &[
-    "$Session{userId}",
-    "$Session{details}{email}",
-    "userId",
-    "a.b.c",
-];
-const PERIODS: &[&str] = &[
-    "seconds", "mins", "hour", "days", "weeks", "months", "years",
-];
+const SELECTORS: &[&str] = &["$Session{userId}", "$Session{details}{email}", "userId", "a.b.c"];
+const PERIODS: &[&str] = &["seconds", "mins", "hour", "days", "weeks", "months", "years"];
 const SCHEMAS: &[&str] = &[
     r#"{}"#,
     r#"{"userId": "user_456", "details": {"age": 30, "tags": ["a"]}}"#,

@@ -48,11 +48,7 @@ impl Period {
             let plural = period.as_str();
             plural == long || plural.strip_suffix('s') == Some(long)
         };
-        Self::ALL
-            .iter()
-            .copied()
-            .find(is)
-            .ok_or_else(|| Problem::not_one_of("period", Self::TEXTS))
+        Self::ALL.iter().copied().find(is).ok_or_else(|| Problem::not_one_of("period", Self::TEXTS))
     }
 
     /// `count` of this period, where `count` is at least 1 and the whole at most 100 years.
@@ -61,10 +57,7 @@ impl Period {
     /// Says which of the two bounds is broken.
     pub fn span(self, count: i32) -> Result<Span, Problem> {
         if count < 1 {
-            return Err(Problem::new(format!(
-                "a number of {} must be at least 1",
-                self.as_str()
-            )));
+            return Err(Problem::new(format!("a number of {} must be at least 1", self.as_str())));
         }
         let n = i64::from(count);
         // (months, days, seconds) of one period, and the most of them in 100 years.
@@ -78,17 +71,10 @@ impl Period {
             Self::Years => (12, 0, 0, 100),
         };
         if n > most {
-            return Err(Problem::new(format!(
-                "{count} {} are longer than 100 years",
-                self.as_str()
-            )));
+            return Err(Problem::new(format!("{count} {} are longer than 100 years", self.as_str())));
         }
         // Bounded by `most`, so none of the products overflows.
-        Ok(Span {
-            months: months * count,
-            days: days * count,
-            micros: seconds * n * MICROS_PER_SECOND,
-        })
+        Ok(Span { months: months * count, days: days * count, micros: seconds * n * MICROS_PER_SECOND })
     }
 }
 
@@ -115,11 +101,7 @@ impl Span {
     /// A span of so many seconds, with nothing in its calendar parts.
     pub const fn seconds(seconds: i32) -> Self {
         // An i32 of seconds is far below i64::MAX microseconds.
-        Self {
-            months: 0,
-            days: 0,
-            micros: seconds as i64 * MICROS_PER_SECOND,
-        }
+        Self { months: 0, days: 0, micros: seconds as i64 * MICROS_PER_SECOND }
     }
 
     /// The length in microseconds as PostgreSQL compares intervals: a month is 30 days, a day 24
@@ -173,10 +155,7 @@ fn time_part(micros: i64) -> String {
     let seconds = seconds % 60;
     if fraction != 0 {
         let fraction = format!("{fraction:06}");
-        text.push_str(&format!(
-            "{sign}{seconds}.{}S",
-            fraction.trim_end_matches('0')
-        ));
+        text.push_str(&format!("{sign}{seconds}.{}S", fraction.trim_end_matches('0')));
     } else if seconds != 0 || text.is_empty() {
         text.push_str(&format!("{sign}{seconds}S"));
     }
@@ -184,160 +163,4 @@ fn time_part(micros: i64) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_period_reads_its_own_name_and_the_singular() {
-        for &period in Period::ALL {
-            assert_eq!(Period::read(period.as_str()), Ok(period));
-            assert_eq!(
-                Period::read(period.as_str().trim_end_matches('s')),
-                Ok(period)
-            );
-        }
-    }
-
-    #[test]
-    fn short_forms_are_read_and_written_long() {
-        for (short, long) in [("secs", "seconds"), ("sec", "seconds"), ("mins", "minutes")] {
-            assert_eq!(Period::read(short).map(Period::as_str), Ok(long));
-        }
-        assert_eq!(Period::read("min"), Ok(Period::Minutes));
-    }
-
-    #[test]
-    fn other_words_are_refused_with_the_list() {
-        for text in ["", "Hours", "fortnights", " days", "m"] {
-            let problem = Period::read(text).unwrap_err();
-            assert!(
-                problem.hint.is_some_and(|h| h.contains("weeks")),
-                "{text:?}"
-            );
-        }
-    }
-
-    #[test]
-    fn a_span_keeps_calendar_parts_apart() {
-        assert_eq!(
-            Period::Years.span(2),
-            Ok(Span {
-                months: 24,
-                days: 0,
-                micros: 0
-            })
-        );
-        assert_eq!(
-            Period::Weeks.span(2),
-            Ok(Span {
-                months: 0,
-                days: 14,
-                micros: 0
-            })
-        );
-        assert_eq!(Period::Minutes.span(2), Ok(Span::seconds(120)));
-    }
-
-    #[test]
-    fn a_span_is_at_least_one_and_at_most_a_hundred_years() {
-        for &period in Period::ALL {
-            assert!(period.span(0).is_err());
-            assert!(period.span(i32::MIN).is_err());
-            assert!(period.span(1).is_ok());
-        }
-        assert!(Period::Years.span(100).is_ok());
-        assert!(Period::Years.span(101).is_err());
-        assert!(Period::Months.span(1201).is_err());
-        assert!(Period::Days.span(36_526).is_err());
-        assert!(Period::Hours.span(i32::MAX).is_err());
-        // i32::MAX seconds are 68 years.
-        assert!(Period::Seconds.span(i32::MAX).is_ok());
-    }
-
-    #[test]
-    fn the_approximate_length_is_postgresqls_and_saturates() {
-        let span = Span {
-            months: 1,
-            days: 1,
-            micros: 1,
-        };
-        assert_eq!(span.approx_micros(), 31 * MICROS_PER_DAY + 1);
-        let longest = Span {
-            months: i32::MAX,
-            days: i32::MAX,
-            micros: i64::MAX,
-        };
-        assert_eq!(longest.approx_micros(), i64::MAX);
-        let shortest = Span {
-            months: i32::MIN,
-            days: i32::MIN,
-            micros: i64::MIN,
-        };
-        assert_eq!(shortest.approx_micros(), i64::MIN);
-    }
-
-    #[test]
-    fn positive_is_decided_on_the_whole() {
-        assert!(
-            Span {
-                months: 1,
-                days: -29,
-                micros: 0
-            }
-            .is_positive()
-        );
-        assert!(
-            !Span {
-                months: 1,
-                days: -30,
-                micros: 0
-            }
-            .is_positive()
-        );
-        assert!(!Span::default().is_positive());
-    }
-
-    #[test]
-    fn spans_are_written_as_iso_8601() {
-        let cases = [
-            (Span::default(), "PT0S"),
-            (Span::seconds(30), "PT30S"),
-            (Span::seconds(3_600), "PT1H"),
-            (
-                Span {
-                    months: 14,
-                    days: 3,
-                    micros: 3_723_000_500,
-                },
-                "P14M3DT1H2M3.0005S",
-            ),
-            (
-                Span {
-                    months: 1,
-                    days: -1,
-                    micros: -1_500_000,
-                },
-                "P1M-1DT-1.5S",
-            ),
-            (
-                Span {
-                    months: 0,
-                    days: 0,
-                    micros: -500_000,
-                },
-                "PT-0.5S",
-            ),
-            (
-                Span {
-                    months: 0,
-                    days: 7,
-                    micros: 0,
-                },
-                "P7D",
-            ),
-        ];
-        for (span, text) in cases {
-            assert_eq!(span.to_iso8601(), text);
-        }
-    }
-}
+mod tests;

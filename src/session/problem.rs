@@ -22,11 +22,7 @@ pub struct Problem {
 impl Problem {
     /// A problem of which there is nothing more to say than the message.
     pub fn new(message: impl Into<String>) -> Self {
-        Self {
-            message: message.into(),
-            detail: None,
-            hint: None,
-        }
+        Self { message: message.into(), detail: None, hint: None }
     }
 
     /// The argument `what` is none of these texts.
@@ -67,32 +63,10 @@ pub(crate) fn shown(text: &str) -> String {
             out.push('…');
             break;
         }
-        if c.is_control() {
-            out.extend(c.escape_default())
-        } else {
-            out.push(c)
-        }
+        if c.is_control() { out.extend(c.escape_default()) } else { out.push(c) }
     }
     out
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_problem_displays_its_message_only() {
-        let problem = Problem::new("expiry is wrong")
-            .with_detail("d")
-            .with_hint("h");
-        assert_eq!(problem.to_string(), "expiry is wrong");
-        assert_eq!(problem.detail.as_deref(), Some("d"));
-        assert_eq!(problem.hint.as_deref(), Some("h"));
-    }
-
-    #[test]
-    fn repeated_text_is_cut_and_stays_on_one_line() {
-        assert_eq!(shown("a\nb"), "a\\nb");
-        assert_eq!(shown(&"x".repeat(5000)).chars().count(), SHOWN_CHARS + 1);
-    }
-}
+mod tests;

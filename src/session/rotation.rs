@@ -52,13 +52,8 @@ pub fn decide(r: &Rotation) -> Decision {
     // presented < stored, so the difference is at least 1.
     let is_previous = r.stored - r.presented == 1;
     let in_time = r.waited
-        || r.rotated_at
-            .is_some_and(|at| r.now.abs_diff(at) < r.reuse_interval.max(0).unsigned_abs());
-    if is_previous && r.reuse_interval > 0 && in_time {
-        Decision::Repeat
-    } else {
-        Decision::Reused
-    }
+        || r.rotated_at.is_some_and(|at| r.now.abs_diff(at) < r.reuse_interval.max(0).unsigned_abs());
+    if is_previous && r.reuse_interval > 0 && in_time { Decision::Repeat } else { Decision::Reused }
 }
 
 #[cfg(test)]

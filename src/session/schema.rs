@@ -78,20 +78,14 @@ impl CompiledSchema {
         guard::check_size(schema)?;
         let guard::Cost { weight, patterns } = guard::check(schema)?;
         let share = (MAX_PATTERNS_BYTES / patterns.max(1)).min(MAX_PATTERN_BYTES);
-        let limits = move || {
-            PatternOptions::regex()
-                .size_limit(share)
-                .dfa_size_limit(share)
-        };
+        let limits = move || PatternOptions::regex().size_limit(share).dfa_size_limit(share);
         jsonschema::options()
             .offline()
             .should_validate_formats(true)
             .with_pattern_options(limits())
             .with_keyword("pattern", move |_, pattern, _| {
                 let alone = json!({ "pattern": pattern });
-                let options = jsonschema::options()
-                    .offline()
-                    .with_pattern_options(limits());
+                let options = jsonschema::options().offline().with_pattern_options(limits());
                 match options.build(&alone) {
                     Ok(validator) => Ok(Box::new(Pattern { validator, pause })),
                     Err(error) => Err(error.to_owned()),
@@ -151,8 +145,7 @@ impl<'i> Keyword<'i> for Pattern {
 }
 
 fn invalid(error: &ValidationError<'_>) -> Problem {
-    let problem =
-        Problem::new("schema is not a valid JSON Schema").with_detail(wording::violation(error));
+    let problem = Problem::new("schema is not a valid JSON Schema").with_detail(wording::violation(error));
     if error.kind().keyword() == "format" {
         return problem.with_hint(
             "A pattern must be a regular expression without look-around and backreferences, \

@@ -15,52 +15,15 @@ pub struct Validity {
 
 impl Validity {
     /// Holds for nothing.
-    pub const NEVER: Validity = Validity {
-        token_changes: 0,
-        epoch: 0,
-        from: 0,
-        until: 0,
-    };
+    pub const NEVER: Validity = Validity { token_changes: 0, epoch: 0, from: 0, until: 0 };
 
     /// Whether the answer may be used under the same token and epoch, at the moment `began`: the later of the
     /// statement's and the transaction's start, so that within a statement the answer is one, and inside a
     /// procedure a session that has expired is over after the next COMMIT.
     pub const fn holds(&self, token_changes: u64, epoch: u64, began: i64) -> bool {
-        self.token_changes == token_changes
-            && self.epoch == epoch
-            && self.from <= began
-            && began < self.until
+        self.token_changes == token_changes && self.epoch == epoch && self.from <= began && began < self.until
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const ANSWER: Validity = Validity {
-        token_changes: 3,
-        epoch: 7,
-        from: 100,
-        until: 200,
-    };
-
-    #[test]
-    fn an_answer_holds_from_its_first_moment_until_the_expiry() {
-        for (began, holds) in [(99, false), (100, true), (199, true), (200, false)] {
-            assert_eq!(ANSWER.holds(3, 7, began), holds, "{began}");
-        }
-    }
-
-    #[test]
-    fn another_token_or_epoch_ends_it() {
-        assert!(!ANSWER.holds(4, 7, 150));
-        assert!(!ANSWER.holds(3, 8, 150));
-    }
-
-    #[test]
-    fn never_holds_at_no_moment() {
-        for began in [i64::MIN, 0, i64::MAX] {
-            assert!(!Validity::NEVER.holds(0, 0, began));
-        }
-    }
-}
+mod tests;

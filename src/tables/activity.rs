@@ -24,27 +24,16 @@ pub struct Origin<'a> {
 
 impl Origin<'_> {
     /// Nothing is known.
-    pub const UNKNOWN: Origin<'static> = Origin {
-        ip: None,
-        user_agent: None,
-        api_key_id: None,
-    };
+    pub const UNKNOWN: Origin<'static> = Origin { ip: None, user_agent: None, api_key_id: None };
 
     /// From this user, as the application says.
     pub fn of_user<'a>(ip: Option<&'a Inet>, user_agent: Option<&'a str>) -> Origin<'a> {
-        Origin {
-            ip,
-            user_agent: user_agent.map(cut_user_agent),
-            api_key_id: None,
-        }
+        Origin { ip, user_agent: user_agent.map(cut_user_agent), api_key_id: None }
     }
 
     /// From a caller with this API key, if any.
     pub const fn of_key(api_key_id: Option<Uuid>) -> Origin<'static> {
-        Origin {
-            api_key_id,
-            ..Origin::UNKNOWN
-        }
+        Origin { api_key_id, ..Origin::UNKNOWN }
     }
 }
 
@@ -97,15 +86,7 @@ pub fn note_refused_refresh(
     origin: Origin<'_>,
 ) -> Result<()> {
     let statement = &NOTE_REFUSED_REFRESH;
-    add(
-        statement,
-        session_id,
-        user,
-        "refresh",
-        Some(reason),
-        began,
-        origin,
-    )
+    add(statement, session_id, user, "refresh", Some(reason), began, origin)
 }
 
 fn add(
@@ -130,7 +111,5 @@ fn add(
         bind(origin.user_agent),
         bind(clock::latency(began)),
     ];
-    statement
-        .execute(&AsOwner::enter()?, &arguments)
-        .map(|_| ())
+    statement.execute(&AsOwner::enter()?, &arguments).map(|_| ())
 }

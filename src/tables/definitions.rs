@@ -224,11 +224,7 @@ pub fn upsert(owner: &AsOwner, product_id: &ProductId, definition: &Definition) 
 }
 
 /// The definitions of a product, or the one with this tag.
-pub fn list(
-    owner: &AsOwner,
-    product_id: &ProductId,
-    tag: Option<&str>,
-) -> Result<Vec<DefinitionRow>> {
+pub fn list(owner: &AsOwner, product_id: &ProductId, tag: Option<&str>) -> Result<Vec<DefinitionRow>> {
     SELECT.read(owner, &[bind(uuid(product_id)), bind(tag)], read_row)
 }
 

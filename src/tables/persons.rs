@@ -37,11 +37,7 @@ pub fn definition_ids(
     env_ids: &[i32],
     identifier: &str,
 ) -> Result<Vec<i32>> {
-    let arguments = [
-        bind(pgrx::Uuid::from_bytes(*product_id)),
-        bind(env_ids.to_vec()),
-        bind(identifier),
-    ];
+    let arguments = [bind(pgrx::Uuid::from_bytes(*product_id)), bind(env_ids.to_vec()), bind(identifier)];
     DEFINITIONS.read(owner, &arguments, |row| row.required(1))
 }
 
@@ -73,15 +69,11 @@ static PLACES: Statement = Statement::new(concat!(
     " ORDER BY env_id, definition_id"
 ));
 
-static DELETE_SESSIONS: Statement = Statement::new(concat!(
-    "DELETE FROM dialstack.sessions WHERE ",
-    sessions!()
-));
+static DELETE_SESSIONS: Statement =
+    Statement::new(concat!("DELETE FROM dialstack.sessions WHERE ", sessions!()));
 
-static DELETE_USERS: Statement = Statement::new(concat!(
-    "DELETE FROM dialstack.session_users WHERE ",
-    users!()
-));
+static DELETE_USERS: Statement =
+    Statement::new(concat!("DELETE FROM dialstack.session_users WHERE ", users!()));
 
 /// The rows stay: they count in the totals.
 static EMPTY_ACTIVITY: Statement = Statement::new(concat!(
@@ -91,9 +83,7 @@ static EMPTY_ACTIVITY: Statement = Statement::new(concat!(
 
 /// The environments and definitions that know the person, in the order in which users are locked.
 pub fn places(owner: &AsOwner, person: &Person<'_>) -> Result<Vec<(i32, i32)>> {
-    PLACES.write(owner, &person.bound(), |row| {
-        Ok((row.required(1)?, row.required(2)?))
-    })
+    PLACES.write(owner, &person.bound(), |row| Ok((row.required(1)?, row.required(2)?)))
 }
 
 /// Deletes the person's sessions; returns how many.
@@ -186,11 +176,7 @@ pub struct Counts {
 pub fn count(owner: &AsOwner, person: &Person<'_>) -> Result<Counts> {
     let _plain = Setting::no_jit();
     let counts = COUNT.read(owner, &person.bound(), |row| {
-        Ok(Counts {
-            users: row.required(1)?,
-            sessions: row.required(2)?,
-            activity: row.required(3)?,
-        })
+        Ok(Counts { users: row.required(1)?, sessions: row.required(2)?, activity: row.required(3)? })
     })?;
     Ok(counts.into_iter().next().unwrap_or_default())
 }

@@ -99,8 +99,7 @@ static INSERT_ENV: Statement = Statement::new(
           ON CONFLICT (product_id, env) DO NOTHING",
 );
 
-static DELETE_ENV: Statement =
-    Statement::new("DELETE FROM dialstack.environments WHERE env_id = $1");
+static DELETE_ENV: Statement = Statement::new("DELETE FROM dialstack.environments WHERE env_id = $1");
 
 /// Stores a product and returns its id; `None` if the name is taken.
 pub fn insert(owner: &AsOwner, product: &str, name: &str) -> Result<Option<ProductId>> {
@@ -130,11 +129,7 @@ pub fn env_ids(product_id: &ProductId) -> Result<Vec<i32>> {
 
 /// Stores an environment; `false` if the product has one of that name.
 pub fn insert_env(owner: &AsOwner, product_id: &ProductId, env: &str, live: bool) -> Result<bool> {
-    let arguments = [
-        bind(pgrx::Uuid::from_bytes(*product_id)),
-        bind(env),
-        bind(live),
-    ];
+    let arguments = [bind(pgrx::Uuid::from_bytes(*product_id)), bind(env), bind(live)];
     Ok(INSERT_ENV.execute(owner, &arguments)? == 1)
 }
 
@@ -145,11 +140,8 @@ pub fn insert_env(owner: &AsOwner, product_id: &ProductId, env: &str, live: bool
 pub fn delete_env(owner: &AsOwner, env_id: i32) -> Result<()> {
     let deleted = DELETE_ENV.execute(owner, &[bind(env_id)])?;
     if deleted == 0 && transaction::has_old_snapshot() {
-        return Err(Error::new(
-            Code::Conflict,
-            "the environment was created after this transaction began",
-        )
-        .hint("Retry the transaction."));
+        return Err(Error::new(Code::Conflict, "the environment was created after this transaction began")
+            .hint("Retry the transaction."));
     }
     Ok(())
 }
@@ -166,9 +158,8 @@ pub struct ListedProduct {
     pub created_at: TimestampWithTimeZone,
 }
 
-static LIST: Statement = Statement::new(
-    "SELECT product, product_id, name, created_at FROM dialstack.products ORDER BY product",
-);
+static LIST: Statement =
+    Statement::new("SELECT product, product_id, name, created_at FROM dialstack.products ORDER BY product");
 
 /// All products, by name.
 pub fn list(owner: &AsOwner) -> Result<Vec<ListedProduct>> {
@@ -213,13 +204,10 @@ pub fn list_envs(owner: &AsOwner, product_id: Option<&ProductId>) -> Result<Vec<
     })
 }
 
-static DELETE_PRODUCT: Statement =
-    Statement::new("DELETE FROM dialstack.products WHERE product_id = $1");
+static DELETE_PRODUCT: Statement = Statement::new("DELETE FROM dialstack.products WHERE product_id = $1");
 
 /// Deletes a product with all that is configured of it.
 pub fn delete(owner: &AsOwner, product_id: &ProductId) -> Result<()> {
     let product_id = pgrx::Uuid::from_bytes(*product_id);
-    DELETE_PRODUCT
-        .execute(owner, &[bind(product_id)])
-        .map(|_| ())
+    DELETE_PRODUCT.execute(owner, &[bind(product_id)]).map(|_| ())
 }

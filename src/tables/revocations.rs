@@ -27,15 +27,15 @@ macro_rules! revocation {
     };
     ($table:literal, $of_family:literal, $condition:expr) => {
         Statement::new(concat!(
-                "WITH revoked AS ( \
+            "WITH revoked AS ( \
                      UPDATE dialstack.",
-                $table,
-                " SET revoked_at = $1, revoke_reason = $2, purge_after = $3 \
+            $table,
+            " SET revoked_at = $1, revoke_reason = $2, purge_after = $3 \
                       WHERE revoked_at IS NULL AND expires_at > $1 AND ",
-                $condition,
-                " RETURNING session_id, env_id, created_at, expires_at, ",
-                $of_family,
-                "), \
+            $condition,
+            " RETURNING session_id, env_id, created_at, expires_at, ",
+            $of_family,
+            "), \
                  logged AS ( \
                      INSERT INTO dialstack.activity \
                          (at, month, session_id, api_key_id, env_id, definition_id, kind, \
@@ -46,7 +46,7 @@ macro_rules! revocation {
                             coalesce($7, user_agent), $8, created_at, expires_at \
                        FROM revoked) \
                  SELECT count(*), ARRAY(SELECT session_id FROM revoked LIMIT $10) FROM revoked"
-            ))
+        ))
     };
 }
 
@@ -65,8 +65,7 @@ pub static USER: Statement = revocation!(
 );
 
 /// All of an account: environment, account.
-pub static ACCOUNT: Statement =
-    revocation!("env_id = $11 AND definition_id IS NULL AND subject = $12");
+pub static ACCOUNT: Statement = revocation!("env_id = $11 AND definition_id IS NULL AND subject = $12");
 
 /// Account sessions whose secret was made with a key: its number.
 pub static KEY: Statement = revocation!("key_number = $11 AND definition_id IS NULL");
@@ -95,9 +94,7 @@ pub static ALL_CLIENTS: Statement = revocation!(client "true");
 /// The parameters of a filter, in the order of `Matching::arguments`.
 macro_rules! of_set {
     ($conditions:ident) => {
-        $conditions!(
-            "$11", "$12", "$13", "$14", "$15", "$16", "$17", "$18", "$19", "$20", "$21"
-        )
+        $conditions!("$11", "$12", "$13", "$14", "$15", "$16", "$17", "$18", "$19", "$20", "$21")
     };
 }
 

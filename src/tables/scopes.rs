@@ -25,9 +25,8 @@ static TAKE_AWAY: Statement = Statement::new(
            WHERE revoked_at IS NULL AND env_id = ANY ($2) AND $1 = ANY (scopes)",
 );
 
-static NAMES: Statement = Statement::new(
-    "SELECT scope FROM dialstack.scopes WHERE product_id = $1 ORDER BY created_at, scope",
-);
+static NAMES: Statement =
+    Statement::new("SELECT scope FROM dialstack.scopes WHERE product_id = $1 ORDER BY created_at, scope");
 
 /// Stores scopes, each a name and a description, and returns how many are new.
 pub fn insert(owner: &AsOwner, product_id: &ProductId, scopes: &[(&str, &str)]) -> Result<u64> {
@@ -49,9 +48,7 @@ pub fn delete(owner: &AsOwner, product_id: &ProductId, scope: &str) -> Result<bo
 
 /// Takes a scope away from the sessions of these environments that are not revoked.
 pub fn take_away(owner: &AsOwner, env_ids: &[i32], scope: &str) -> Result<()> {
-    TAKE_AWAY
-        .execute(owner, &[bind(scope), bind(env_ids.to_vec())])
-        .map(|_| ())
+    TAKE_AWAY.execute(owner, &[bind(scope), bind(env_ids.to_vec())]).map(|_| ())
 }
 
 /// The names of a product's scopes, in the order of their creation.

@@ -386,14 +386,10 @@ static DEFINITIONS: Statement = Statement::new(
 
 /// The environments of a product, or of all, with that name, or with any.
 pub fn env_ids(product: Option<&str>, env: Option<&str>) -> Result<Vec<i32>> {
-    ENVS.read(&AsOwner::enter()?, &[bind(product), bind(env)], |row| {
-        row.required(1)
-    })
+    ENVS.read(&AsOwner::enter()?, &[bind(product), bind(env)], |row| row.required(1))
 }
 
 /// The definitions of a product, or of all, with that tag, or with any.
 pub fn definition_ids(product: Option<&str>, tag: Option<&str>) -> Result<Vec<i32>> {
-    DEFINITIONS.read(&AsOwner::enter()?, &[bind(product), bind(tag)], |row| {
-        row.required(1)
-    })
+    DEFINITIONS.read(&AsOwner::enter()?, &[bind(product), bind(tag)], |row| row.required(1))
 }

@@ -39,11 +39,7 @@ pub struct UserKey<'a> {
 impl<'a> UserKey<'a> {
     /// The key and more as parameters.
     fn bound<const N: usize>(self, more: [DatumWithOid<'a>; N]) -> Vec<DatumWithOid<'a>> {
-        let key = [
-            bind(self.env_id),
-            bind(self.definition_id),
-            bind(self.identifier),
-        ];
+        let key = [bind(self.env_id), bind(self.definition_id), bind(self.identifier)];
         key.into_iter().chain(more).collect()
     }
 }
@@ -94,9 +90,7 @@ pub fn lock_table() -> Result<()> {
 /// session.
 pub fn lock(owner: &AsOwner, user: UserKey<'_>, now: Micros) -> Result<()> {
     lock_table()?;
-    LOCK_USER
-        .execute(owner, &user.bound([bind(timestamptz(now))]))
-        .map(|_| ())
+    LOCK_USER.execute(owner, &user.bound([bind(timestamptz(now))])).map(|_| ())
 }
 
 /// How many living sessions the user has. Exact after [`lock`], until the transaction ends.

@@ -83,8 +83,7 @@ static LOCK: Statement =
     Statement::new("LOCK TABLE dialstack.verdict_invalidation IN SHARE ROW EXCLUSIVE MODE");
 
 /// The table before its indexes, as REINDEX takes them.
-static LOCK_TABLE: Statement =
-    Statement::new("LOCK TABLE dialstack.signing_keys IN ROW EXCLUSIVE MODE");
+static LOCK_TABLE: Statement = Statement::new("LOCK TABLE dialstack.signing_keys IN ROW EXCLUSIVE MODE");
 
 /// Also those that were pending and have taken over since.
 static RETIRE: Statement = Statement::new(
@@ -103,8 +102,7 @@ static REVOKE: Statement = Statement::new(
              SET state = 'revoked', revoked_at = coalesce(revoked_at, $2) WHERE kid = $1",
 );
 
-static REWRAP: Statement =
-    Statement::new("UPDATE dialstack.signing_keys SET wrapped = $2 WHERE kid = $1");
+static REWRAP: Statement = Statement::new("UPDATE dialstack.signing_keys SET wrapped = $2 WHERE kid = $1");
 
 static DELETE_KEYS: Statement = Statement::new("DELETE FROM dialstack.signing_keys");
 

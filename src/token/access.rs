@@ -53,29 +53,20 @@ pub(super) fn authenticate(ring: &KeyRing, text: &str, now: i64) -> Result<Opene
         return Err(Rejected::TooLong);
     }
     // A colon further on is no tag's, and no token has one.
-    let colon = text
-        .bytes()
-        .take(MAX_NAME_BYTES + 1)
-        .position(|byte| byte == b':');
+    let colon = text.bytes().take(MAX_NAME_BYTES + 1).position(|byte| byte == b':');
     let (tag, token) = match colon {
         Some(at) => (Some(&text[..at]), &text[at + 1..]),
         None => (None, text),
     };
     if tag.is_some_and(|tag| !is_name(tag)) {
-        return Err(Rejected::Malformed(
-            "what stands before the colon is no tag",
-        ));
+        return Err(Rejected::Malformed("what stands before the colon is no tag"));
     }
     let (key_number, payload) = jws::verify(ring, token)?;
     let (claims, _) = claims::read(ring.instance(), &payload, now)?;
     if tag.is_some_and(|tag| tag != claims.tag) {
         return Err(Rejected::Claim("tag is not the one before the colon"));
     }
-    Ok(Opened {
-        key_number,
-        claims,
-        payload,
-    })
+    Ok(Opened { key_number, claims, payload })
 }
 
 /// The session data that an access token carries, as it was when the token was made; for
@@ -83,16 +74,9 @@ pub(super) fn authenticate(ring: &KeyRing, text: &str, now: i64) -> Result<Opene
 ///
 /// # Errors
 /// As [`super::authenticate`]; [`Rejected::UnknownKey`] also when the seal key is gone.
-pub fn open_data(
-    ring: &KeyRing,
-    presented: &str,
-    now: i64,
-) -> Result<Zeroizing<Vec<u8>>, Rejected> {
+pub fn open_data(ring: &KeyRing, presented: &str, now: i64) -> Result<Zeroizing<Vec<u8>>, Rejected> {
     let payload = authenticate(ring, presented, now)?.payload;
     let (_, dat) = claims::read(ring.instance(), &payload, now)?;
-    let key = ring
-        .seal
-        .by_kid(&jwe::key_id(&dat)?)
-        .ok_or(Rejected::UnknownKey)?;
+    let key = ring.seal.by_kid(&jwe::key_id(&dat)?).ok_or(Rejected::UnknownKey)?;
     jwe::decrypt(&key.keys.dat, &dat)
 }

@@ -80,22 +80,15 @@ impl fmt::Debug for PresentedApiKey {
 
 /// Reads a presented API key. `None` if it has not exactly the form that [`make`] gives.
 pub fn parse(presented: &str) -> Option<PresentedApiKey> {
-    let ((kind, mode), text) = ALL.into_iter().find_map(|(kind, mode)| {
-        Some(((kind, mode), presented.strip_prefix(prefix(kind, mode))?))
-    })?;
+    let ((kind, mode), text) = ALL
+        .into_iter()
+        .find_map(|(kind, mode)| Some(((kind, mode), presented.strip_prefix(prefix(kind, mode))?)))?;
     fixed_from_base64url::<32>(text).map(Zeroizing::new)?;
-    Some(PresentedApiKey {
-        kind,
-        mode,
-        hash: Sha256::digest(presented).into(),
-    })
+    Some(PresentedApiKey { kind, mode, hash: Sha256::digest(presented).into() })
 }
 
 /// The last four characters, by which a person recognises the key.
 pub fn hint(text: &ApiKeyText) -> &str {
     let text = text.expose();
-    text.len()
-        .checked_sub(4)
-        .and_then(|start| text.get(start..))
-        .unwrap_or_default()
+    text.len().checked_sub(4).and_then(|start| text.get(start..)).unwrap_or_default()
 }

@@ -42,11 +42,7 @@ pub struct AuthenticToken {
 ///
 /// # Errors
 /// A [`Rejected`] that says why not.
-pub fn authenticate(
-    presented: &str,
-    ring: &KeyRing,
-    now_unix: i64,
-) -> Result<AuthenticToken, Rejected> {
+pub fn authenticate(presented: &str, ring: &KeyRing, now_unix: i64) -> Result<AuthenticToken, Rejected> {
     if presented.len() > MAX_TOKEN_BYTES {
         return Err(Rejected::TooLong);
     }

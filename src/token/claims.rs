@@ -65,11 +65,7 @@ struct Wire<'a> {
 }
 
 /// Writes the payload. Refuses claims that [`read`] would refuse.
-pub(super) fn write(
-    instance: InstanceId,
-    claims: &AccessClaims,
-    dat: &str,
-) -> Result<Vec<u8>, KeyError> {
+pub(super) fn write(instance: InstanceId, claims: &AccessClaims, dat: &str) -> Result<Vec<u8>, KeyError> {
     let time = |seconds| to_wire_time(seconds).ok_or(KeyError::Encoding);
     let names = [&claims.product, &claims.env, &claims.tag];
     if !names.into_iter().all(|name| is_name(name)) || !is_subject(&claims.subject) {
@@ -100,9 +96,8 @@ pub(super) fn read(
     payload: &[u8],
     now: i64,
 ) -> Result<(AccessClaims, Cow<'_, str>), Rejected> {
-    let wire: Wire<'_> = parse_object(payload).ok_or(Rejected::Claim(
-        "not an object of exactly the expected claims, once each, of their types",
-    ))?;
+    let wire: Wire<'_> = parse_object(payload)
+        .ok_or(Rejected::Claim("not an object of exactly the expected claims, once each, of their types"))?;
     if !instance.is_issuer(&wire.iss) {
         return Err(Rejected::WrongInstance);
     }
@@ -148,9 +143,7 @@ pub(super) const MAX_NAME_BYTES: usize = 63;
 /// `tag:jwt` can be taken apart in one way only.
 pub(super) fn is_name(text: &str) -> bool {
     (1..=MAX_NAME_BYTES).contains(&text.len())
-        && text
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
 }
 
 /// NUL has no place in a PostgreSQL text.
@@ -165,9 +158,7 @@ fn canonical_uuid(text: &str) -> Option<Uuid> {
 }
 
 fn to_wire_time(seconds: i64) -> Option<u64> {
-    u64::try_from(seconds)
-        .ok()
-        .filter(|seconds| *seconds <= MAX_TIME)
+    u64::try_from(seconds).ok().filter(|seconds| *seconds <= MAX_TIME)
 }
 
 fn from_wire_time(seconds: u64) -> Option<i64> {

@@ -20,11 +20,7 @@ pub(super) struct Header {
 
 /// The header of every token that a key signs, in base64url.
 pub(super) fn write(alg: &str, kid: &str) -> Result<String, KeyError> {
-    let header = Header {
-        alg: alg.to_owned(),
-        typ: TYP.to_owned(),
-        kid: kid.to_owned(),
-    };
+    let header = Header { alg: alg.to_owned(), typ: TYP.to_owned(), kid: kid.to_owned() };
     let header = serde_json::to_vec(&header).map_err(|_| KeyError::Encoding)?;
     Ok(to_base64url(header))
 }

@@ -6,8 +6,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::primitives::{
-    NONCE, TAG, fixed_from_base64url, from_base64url, gcm_open, gcm_seal, parse_object,
-    to_base64url,
+    NONCE, TAG, fixed_from_base64url, from_base64url, gcm_open, gcm_seal, parse_object, to_base64url,
 };
 use super::{KeyError, Rejected, Secret};
 
@@ -32,34 +31,22 @@ struct Header {
 ///
 /// # Errors
 /// [`KeyError::Encoding`] if it cannot be written, which no plaintext of a session reaches.
-pub fn encrypt(
-    kek: &Secret<32>,
-    kid: &str,
-    plaintext: &[u8],
-    random: &[u8; 44],
-) -> Result<String, KeyError> {
+pub fn encrypt(kek: &Secret<32>, kid: &str, plaintext: &[u8], random: &[u8; 44]) -> Result<String, KeyError> {
     let content_key = Secret::<32>::fill_with(|out| out.copy_from_slice(&random[..32]));
     let nonce: [u8; NONCE] = std::array::from_fn(|index| random[32 + index]);
 
-    let header = Header {
-        alg: ALG.to_owned(),
-        enc: ENC.to_owned(),
-        kid: kid.to_owned(),
-    };
+    let header = Header { alg: ALG.to_owned(), enc: ENC.to_owned(), kid: kid.to_owned() };
     let header = to_base64url(serde_json::to_vec(&header).map_err(|_| KeyError::Encoding)?);
     let mut wrapped = [0; WRAPPED_KEY];
     KekAes256::from(*kek.expose())
         .wrap(content_key.expose(), &mut wrapped)
         .map_err(|_| KeyError::Encoding)?;
-    let sealed =
-        gcm_seal(&content_key, &nonce, header.as_bytes(), plaintext).ok_or(KeyError::Encoding)?;
+    let sealed = gcm_seal(&content_key, &nonce, header.as_bytes(), plaintext).ok_or(KeyError::Encoding)?;
     let (_, body) = sealed.split_at(NONCE);
     let (ciphertext, tag) = body.split_at(body.len() - TAG);
 
     let parts = [wrapped.as_slice(), &nonce, ciphertext, tag];
-    Ok(parts
-        .into_iter()
-        .fold(header, |token, part| token + "." + &to_base64url(part)))
+    Ok(parts.into_iter().fold(header, |token, part| token + "." + &to_base64url(part)))
 }
 
 /// The five parts of a compact JWE.
@@ -77,13 +64,7 @@ fn split(token: &str) -> Result<Parts<'_>, Rejected> {
     }
     let parts: Vec<&str> = token.splitn(6, '.').collect();
     match parts.as_slice() {
-        &[header, wrapped, nonce, ciphertext, tag] => Ok(Parts {
-            header,
-            wrapped,
-            nonce,
-            ciphertext,
-            tag,
-        }),
+        &[header, wrapped, nonce, ciphertext, tag] => Ok(Parts { header, wrapped, nonce, ciphertext, tag }),
         _ => Err(Rejected::Malformed("not five parts")),
     }
 }
@@ -95,9 +76,8 @@ pub(super) fn key_id(token: &str) -> Result<String, Rejected> {
 
 fn read_header(header: &str) -> Result<Header, Rejected> {
     let json = from_base64url(header).ok_or(NOT_BASE64)?;
-    let header: Header = parse_object(&json).ok_or(Rejected::Header(
-        "not an object of exactly the strings alg, enc and kid",
-    ))?;
+    let header: Header = parse_object(&json)
+        .ok_or(Rejected::Header("not an object of exactly the strings alg, enc and kid"))?;
     if header.alg != ALG || header.enc != ENC {
         return Err(Rejected::Header("not A256KW with A256GCM"));
     }

@@ -28,21 +28,15 @@ fn lower_of_two(alg: Algorithm, signature: &str) -> Option<String> {
         return None;
     }
     let signature = Signature::from_slice(&from_base64url(signature)?).ok()?;
-    signature
-        .normalize_s()
-        .map(|lower| to_base64url(lower.to_bytes()))
+    signature.normalize_s().map(|lower| to_base64url(lower.to_bytes()))
 }
 
 /// Checks header and signature; returns the number of the key and the payload, which is authentic.
 ///
 /// The key comes from `kid`, the algorithm from the key; the header's `alg` must agree.
 pub(super) fn verify(ring: &KeyRing, token: &str) -> Result<(u32, Vec<u8>), Rejected> {
-    let (signing_input, signature) = token
-        .rsplit_once('.')
-        .ok_or(Rejected::Malformed("not three parts"))?;
-    let (header, payload) = signing_input
-        .split_once('.')
-        .ok_or(Rejected::Malformed("not three parts"))?;
+    let (signing_input, signature) = token.rsplit_once('.').ok_or(Rejected::Malformed("not three parts"))?;
+    let (header, payload) = signing_input.split_once('.').ok_or(Rejected::Malformed("not three parts"))?;
     if payload.contains('.') {
         return Err(Rejected::Malformed("not three parts"));
     }
@@ -67,9 +61,8 @@ fn key_of<'a>(ring: &'a KeyRing, header: &str) -> Result<&'a RingKey<JwtKey>, Re
         return Ok(key);
     }
     let json = from_base64url(header).ok_or(Rejected::Malformed("a part is not base64url"))?;
-    let header: Header = parse_object(&json).ok_or(Rejected::Header(
-        "not an object of exactly the strings alg, typ and kid",
-    ))?;
+    let header: Header = parse_object(&json)
+        .ok_or(Rejected::Header("not an object of exactly the strings alg, typ and kid"))?;
     if header.typ != TYP {
         return Err(Rejected::Header("typ is not at+jwt"));
     }

@@ -132,11 +132,7 @@ pub(super) struct Shelf<K> {
 
 impl<K> Shelf<K> {
     const fn empty(purpose: Purpose) -> Self {
-        Self {
-            purpose,
-            active: None,
-            keys: Vec::new(),
-        }
+        Self { purpose, active: None, keys: Vec::new() }
     }
 
     fn put(&mut self, state: KeyState, key: RingKey<K>) -> Result<(), KeyError> {
@@ -149,9 +145,7 @@ impl<K> Shelf<K> {
 
     /// The key that makes what is new.
     pub(super) fn active(&self) -> Result<&RingKey<K>, KeyError> {
-        self.active
-            .and_then(|index| self.keys.get(index))
-            .ok_or(KeyError::Unavailable(self.purpose))
+        self.active.and_then(|index| self.keys.get(index)).ok_or(KeyError::Unavailable(self.purpose))
     }
 
     /// All keys, the active one first.
@@ -214,31 +208,17 @@ impl KeyRing {
     }
 
     fn add(&mut self, entry: KeyEntry) -> Result<(), KeyError> {
-        let KeyEntry {
-            number,
-            kid,
-            purpose,
-            alg,
-            state,
-            material,
-        } = entry;
+        let KeyEntry { number, kid, purpose, alg, state, material } = entry;
         if kid.is_empty() || kid.len() > 64 || !kid.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(KeyError::Inconsistent(
-                "a key id is not 1-64 visible ASCII characters",
-            ));
+            return Err(KeyError::Inconsistent("a key id is not 1-64 visible ASCII characters"));
         }
         check_material(purpose, alg, &material)?;
         // The salt binds every subkey to the instance.
         let prk = || extract(&self.instance.0, &material);
         match (purpose, alg) {
-            (Purpose::Jwt, Some(alg)) => self.jwt.put(
-                state,
-                RingKey {
-                    number,
-                    keys: jwt_key(alg, &kid, &material)?,
-                    kid,
-                },
-            ),
+            (Purpose::Jwt, Some(alg)) => {
+                self.jwt.put(state, RingKey { number, keys: jwt_key(alg, &kid, &material)?, kid })
+            }
             (Purpose::Jwt, None) => Err(ALG_MISSING),
             (Purpose::Seal, _) => {
                 let prk = prk();
@@ -251,10 +231,8 @@ impl KeyRing {
             }
             (Purpose::Token, _) => {
                 let prk = prk();
-                let keys = TokenKey {
-                    refresh: expand(&prk, &[INFO_REFRESH]),
-                    opaque: expand(&prk, &[INFO_OPAQUE]),
-                };
+                let keys =
+                    TokenKey { refresh: expand(&prk, &[INFO_REFRESH]), opaque: expand(&prk, &[INFO_OPAQUE]) };
                 self.token.put(state, RingKey { number, kid, keys })
             }
         }
@@ -292,10 +270,9 @@ const ALG_MISSING: KeyError = KeyError::Inconsistent("a jwt key without an algor
 /// Prepares the keys in the forms that `jsonwebtoken` takes.
 fn jwt_key(alg: Algorithm, kid: &str, material: &Material) -> Result<JwtKey, KeyError> {
     let (encoding, decoding) = match alg {
-        Algorithm::Hs256 => (
-            EncodingKey::from_secret(material.expose()),
-            DecodingKey::from_secret(material.expose()),
-        ),
+        Algorithm::Hs256 => {
+            (EncodingKey::from_secret(material.expose()), DecodingKey::from_secret(material.expose()))
+        }
         Algorithm::EdDsa => {
             let key = SigningKey::from_bytes(material.expose());
             let der = key.to_pkcs8_der().map_err(|_| KeyError::Material)?;
@@ -306,18 +283,10 @@ fn jwt_key(alg: Algorithm, kid: &str, material: &Material) -> Result<JwtKey, Key
             let key = p256_key(material)?;
             let der = key.to_pkcs8_der().map_err(|_| KeyError::Material)?;
             let point = key.public_key().to_encoded_point(false);
-            (
-                EncodingKey::from_ec_der(der.as_bytes()),
-                DecodingKey::from_ec_der(point.as_bytes()),
-            )
+            (EncodingKey::from_ec_der(der.as_bytes()), DecodingKey::from_ec_der(point.as_bytes()))
         }
     };
-    Ok(JwtKey {
-        alg,
-        header: super::header::write(alg.as_str(), kid)?,
-        encoding,
-        decoding,
-    })
+    Ok(JwtKey { alg, header: super::header::write(alg.as_str(), kid)?, encoding, decoding })
 }
 
 /// Refuses a scalar of zero or not below the order of the group.
@@ -331,11 +300,7 @@ fn p256_key(material: &Material) -> Result<p256::SecretKey, KeyError> {
 /// [`KeyError::Material`] for 32 zero bytes, or an ES256 scalar of zero or not below the order of
 /// the group; [`KeyError::Inconsistent`] when `alg` is absent for purpose `jwt` or present for
 /// another.
-pub fn check_material(
-    purpose: Purpose,
-    alg: Option<Algorithm>,
-    material: &Material,
-) -> Result<(), KeyError> {
+pub fn check_material(purpose: Purpose, alg: Option<Algorithm>, material: &Material) -> Result<(), KeyError> {
     if material.is_zero() {
         return Err(KeyError::Material);
     }
@@ -344,9 +309,9 @@ pub fn check_material(
         (Purpose::Jwt, Some(Algorithm::Es256)) => p256_key(material).map(drop),
         (Purpose::Jwt, Some(Algorithm::Hs256 | Algorithm::EdDsa)) => Ok(()),
         (Purpose::Seal | Purpose::Token, None) => Ok(()),
-        (Purpose::Seal | Purpose::Token, Some(_)) => Err(KeyError::Inconsistent(
-            "an algorithm on a key that signs no access token",
-        )),
+        (Purpose::Seal | Purpose::Token, Some(_)) => {
+            Err(KeyError::Inconsistent("an algorithm on a key that signs no access token"))
+        }
     }
 }
 
@@ -355,11 +320,7 @@ pub fn check_material(
 ///
 /// # Errors
 /// [`KeyError::Material`] as [`check_material`].
-pub fn public_jwk(
-    kid: &str,
-    alg: Algorithm,
-    material: &Material,
-) -> Result<Option<Value>, KeyError> {
+pub fn public_jwk(kid: &str, alg: Algorithm, material: &Material) -> Result<Option<Value>, KeyError> {
     check_material(Purpose::Jwt, Some(alg), material)?;
     let mut jwk = match alg {
         Algorithm::Hs256 => return Ok(None),

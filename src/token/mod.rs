@@ -94,9 +94,7 @@ use crate::text_enum::text_enum;
 pub use access::AccessClaims;
 pub use authentic::{AuthenticToken, Family, authenticate};
 pub use error::{KeyError, Rejected};
-pub use key_ring::{
-    Algorithm, KeyEntry, KeyRing, KeyState, Material, Purpose, check_material, public_jwk,
-};
+pub use key_ring::{Algorithm, KeyEntry, KeyRing, KeyState, Material, Purpose, check_material, public_jwk};
 pub use opaque::OpaqueFamily;
 pub use refresh::RefreshToken;
 pub use root_key::RootKey;

@@ -51,10 +51,7 @@ pub fn issue(
 ) -> Result<String, KeyError> {
     let key = match key_number {
         None => ring.token.active()?,
-        Some(number) => ring
-            .token
-            .by_number(number)
-            .ok_or(KeyError::Unavailable(Purpose::Token))?,
+        Some(number) => ring.token.by_number(number).ok_or(KeyError::Unavailable(Purpose::Token))?,
     };
     let prefix = prefix(family, mode);
     let mac = mac(&key.keys, prefix, ring.instance(), key.number, session_id).finalize();
@@ -76,42 +73,20 @@ pub(super) struct Opened {
 pub(super) fn authenticate(ring: &KeyRing, presented: &str) -> Result<Opened, Rejected> {
     let ((family, mode), text) = ALL
         .into_iter()
-        .find_map(|(family, mode)| {
-            Some((
-                (family, mode),
-                presented.strip_prefix(prefix(family, mode))?,
-            ))
-        })
+        .find_map(|(family, mode)| Some(((family, mode), presented.strip_prefix(prefix(family, mode))?)))
         .ok_or(Rejected::Malformed("not the token of a session"))?;
-    let body: [u8; BODY] = fixed_from_base64url(text).ok_or(Rejected::Malformed(
-        "not base64url of the length of an opaque token",
-    ))?;
+    let body: [u8; BODY] = fixed_from_base64url(text)
+        .ok_or(Rejected::Malformed("not base64url of the length of an opaque token"))?;
     let [n0, n1, n2, n3, rest @ ..] = &body;
     let key_number = u32::from_be_bytes([*n0, *n1, *n2, *n3]);
-    let (session_id, presented_mac) = rest
-        .split_first_chunk()
-        .ok_or(Rejected::Malformed("too short"))?;
+    let (session_id, presented_mac) = rest.split_first_chunk().ok_or(Rejected::Malformed("too short"))?;
     let session_id = Uuid::from_bytes(*session_id);
 
-    let key = ring
-        .token
-        .by_number(key_number)
-        .ok_or(Rejected::UnknownKey)?;
-    mac(
-        &key.keys,
-        prefix(family, mode),
-        ring.instance(),
-        key_number,
-        session_id,
-    )
-    .verify_slice(presented_mac)
-    .map_err(|_| Rejected::BadSignature)?;
-    Ok(Opened {
-        family,
-        mode,
-        session_id,
-        key_number,
-    })
+    let key = ring.token.by_number(key_number).ok_or(Rejected::UnknownKey)?;
+    mac(&key.keys, prefix(family, mode), ring.instance(), key_number, session_id)
+        .verify_slice(presented_mac)
+        .map_err(|_| Rejected::BadSignature)?;
+    Ok(Opened { family, mode, session_id, key_number })
 }
 
 /// Only the prefix varies in length, and it comes first: no two inputs are the same bytes.

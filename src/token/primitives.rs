@@ -61,15 +61,7 @@ pub(super) fn gcm_seal(
     plaintext: &[u8],
 ) -> Option<Vec<u8>> {
     let cipher = Aes256Gcm::new(key.expose().into());
-    let ciphertext = cipher
-        .encrypt(
-            nonce.into(),
-            Payload {
-                msg: plaintext,
-                aad,
-            },
-        )
-        .ok()?;
+    let ciphertext = cipher.encrypt(nonce.into(), Payload { msg: plaintext, aad }).ok()?;
     Some([nonce.as_slice(), &ciphertext].concat())
 }
 
@@ -77,30 +69,14 @@ pub(super) fn gcm_seal(
 pub(super) fn gcm_open(key: &Secret<32>, aad: &[u8], sealed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     let (nonce, ciphertext) = sealed.split_first_chunk::<NONCE>()?;
     let cipher = Aes256Gcm::new(key.expose().into());
-    let plaintext = cipher
-        .decrypt(
-            nonce.into(),
-            Payload {
-                msg: ciphertext,
-                aad,
-            },
-        )
-        .ok()?;
+    let plaintext = cipher.decrypt(nonce.into(), Payload { msg: ciphertext, aad }).ok()?;
     Some(Zeroizing::new(plaintext))
 }
 
 /// Ciphertext ‖ tag by AES-256-GCM-SIV with a nonce of zeros: the same for the same arguments, always. The nonce may
 /// be constant because GCM-SIV (RFC 8452, section 1) then reveals equality only. `None` only past 64 GiB.
 pub(super) fn siv_seal(key: &Secret<32>, aad: &[u8], plaintext: &[u8]) -> Option<Vec<u8>> {
-    Aes256GcmSiv::new(key.expose().into())
-        .encrypt(
-            &Nonce::default(),
-            Payload {
-                msg: plaintext,
-                aad,
-            },
-        )
-        .ok()
+    Aes256GcmSiv::new(key.expose().into()).encrypt(&Nonce::default(), Payload { msg: plaintext, aad }).ok()
 }
 
 /// Opens what [`siv_seal`] made. `None` when anything differs.

@@ -33,21 +33,14 @@ const fn prefix(mode: Mode) -> &'static str {
 ///
 /// # Errors
 /// [`KeyError::Unavailable`] without an active `token` key.
-pub fn issue(
-    ring: &KeyRing,
-    mode: Mode,
-    session_id: Uuid,
-    generation: u32,
-) -> Result<String, KeyError> {
+pub fn issue(ring: &KeyRing, mode: Mode, session_id: Uuid, generation: u32) -> Result<String, KeyError> {
     let key = ring.token.active()?;
     let mut plain = [0; PLAIN];
     plain[..16].copy_from_slice(session_id.as_bytes());
     plain[16..].copy_from_slice(&generation.to_be_bytes());
     let aad = associated_data(mode, ring.instance(), key.number);
-    let body =
-        siv_seal(&key.keys.refresh, &aad, &plain).ok_or(KeyError::Unavailable(Purpose::Token))?;
-    Ok(prefix(mode).to_owned()
-        + &to_base64url([&key.number.to_be_bytes(), body.as_slice()].concat()))
+    let body = siv_seal(&key.keys.refresh, &aad, &plain).ok_or(KeyError::Unavailable(Purpose::Token))?;
+    Ok(prefix(mode).to_owned() + &to_base64url([&key.number.to_be_bytes(), body.as_slice()].concat()))
 }
 
 /// Opens a token that [`issue`] made with a key that is active or retired.
@@ -60,21 +53,16 @@ pub fn authenticate(ring: &KeyRing, presented: &str) -> Result<RefreshToken, Rej
         .into_iter()
         .find_map(|mode| Some((mode, presented.strip_prefix(prefix(mode))?)))
         .ok_or(Rejected::Malformed("not a refresh token"))?;
-    let body: [u8; BODY] = fixed_from_base64url(text).ok_or(Rejected::Malformed(
-        "not base64url of the length of a refresh token",
-    ))?;
+    let body: [u8; BODY] = fixed_from_base64url(text)
+        .ok_or(Rejected::Malformed("not base64url of the length of a refresh token"))?;
     let [n0, n1, n2, n3, sealed @ ..] = &body;
     let number = u32::from_be_bytes([*n0, *n1, *n2, *n3]);
     let key = ring.token.by_number(number).ok_or(Rejected::UnknownKey)?;
 
     let aad = associated_data(mode, ring.instance(), number);
     let plain = siv_open(&key.keys.refresh, &aad, sealed).ok_or(Rejected::BadSignature)?;
-    let (session_id, generation) = plain
-        .split_first_chunk()
-        .ok_or(Rejected::Malformed("too short"))?;
-    let generation = generation
-        .try_into()
-        .map_err(|_| Rejected::Malformed("too short"))?;
+    let (session_id, generation) = plain.split_first_chunk().ok_or(Rejected::Malformed("too short"))?;
+    let generation = generation.try_into().map_err(|_| Rejected::Malformed("too short"))?;
     Ok(RefreshToken {
         mode,
         session_id: Uuid::from_bytes(*session_id),
@@ -83,10 +71,5 @@ pub fn authenticate(ring: &KeyRing, presented: &str) -> Result<RefreshToken, Rej
 }
 
 fn associated_data(mode: Mode, instance: InstanceId, key_number: u32) -> Vec<u8> {
-    [
-        prefix(mode).as_bytes(),
-        &instance.0,
-        &key_number.to_be_bytes(),
-    ]
-    .concat()
+    [prefix(mode).as_bytes(), &instance.0, &key_number.to_be_bytes()].concat()
 }

@@ -57,11 +57,7 @@ impl RootKey {
 }
 
 fn from_hex(text: &str) -> Option<Zeroizing<Vec<u8>>> {
-    let digit = |byte: u8| {
-        char::from(byte)
-            .to_digit(16)
-            .and_then(|value| u8::try_from(value).ok())
-    };
+    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|value| u8::try_from(value).ok());
     text.as_bytes()
         .chunks_exact(2)
         .map(|pair| Some(digit(pair[0])? << 4 | digit(pair[1])?))
@@ -70,24 +66,15 @@ fn from_hex(text: &str) -> Option<Zeroizing<Vec<u8>>> {
 }
 
 fn from_any_base64(text: &str) -> Option<Zeroizing<Vec<u8>>> {
-    URL_SAFE_NO_PAD
-        .decode(text)
-        .or_else(|_| STANDARD_NO_PAD.decode(text))
-        .ok()
-        .map(Zeroizing::new)
+    URL_SAFE_NO_PAD.decode(text).or_else(|_| STANDARD_NO_PAD.decode(text)).ok().map(Zeroizing::new)
 }
 
 /// Wraps the material of the key `kid`: nonce (12 bytes) ‖ ciphertext (32) ‖ tag (16).
 ///
 /// `nonce` must be random. `kid` is authenticated, so a row cannot be passed off as another.
 pub fn wrap(root: &RootKey, kid: &str, nonce: [u8; NONCE], material: &Material) -> Vec<u8> {
-    gcm_seal(
-        &root.subkey(INFO_WRAP),
-        &nonce,
-        kid.as_bytes(),
-        material.expose(),
-    )
-    .expect("32 bytes are below the limit of AES-GCM")
+    gcm_seal(&root.subkey(INFO_WRAP), &nonce, kid.as_bytes(), material.expose())
+        .expect("32 bytes are below the limit of AES-GCM")
 }
 
 /// Undoes [`wrap`].

@@ -25,8 +25,7 @@ pub fn seal(
 ) -> Result<(u32, Vec<u8>), KeyError> {
     let key = ring.seal.active()?;
     let subkey = session_key(&key.keys, session_id);
-    let sealed =
-        gcm_seal(&subkey, &nonce, session_id.as_bytes(), plaintext).ok_or(KeyError::TooLarge)?;
+    let sealed = gcm_seal(&subkey, &nonce, session_id.as_bytes(), plaintext).ok_or(KeyError::TooLarge)?;
     Ok((key.number, sealed))
 }
 
@@ -40,16 +39,8 @@ pub fn open(
     session_id: Uuid,
     sealed: &[u8],
 ) -> Result<Zeroizing<Vec<u8>>, Rejected> {
-    let key = ring
-        .seal
-        .by_number(key_number)
-        .ok_or(Rejected::UnknownKey)?;
-    gcm_open(
-        &session_key(&key.keys, session_id),
-        session_id.as_bytes(),
-        sealed,
-    )
-    .ok_or(Rejected::BadSignature)
+    let key = ring.seal.by_number(key_number).ok_or(Rejected::UnknownKey)?;
+    gcm_open(&session_key(&key.keys, session_id), session_id.as_bytes(), sealed).ok_or(Rejected::BadSignature)
 }
 
 /// All forms in which a `user_identifier_key` of this environment may be stored: one for each `seal` key of the ring.
@@ -65,12 +56,8 @@ pub fn identifier_key_forms(
 ) -> Result<Vec<Vec<u8>>, KeyError> {
     let form = |key: &RingKey<SealKey>| {
         let aad = associated_data(key.number, env_id);
-        let sealed = siv_seal(
-            &key.keys.identifier_key,
-            &aad,
-            user_identifier_key.as_bytes(),
-        )
-        .ok_or(KeyError::Unavailable(Purpose::Seal))?;
+        let sealed = siv_seal(&key.keys.identifier_key, &aad, user_identifier_key.as_bytes())
+            .ok_or(KeyError::Unavailable(Purpose::Seal))?;
         Ok([key.number.to_be_bytes().as_slice(), &sealed].concat())
     };
     ring.seal.active_first()?.map(form).collect()
@@ -81,14 +68,8 @@ pub fn identifier_key_forms(
 /// # Errors
 /// [`Rejected::Malformed`] for less than a key number, [`Rejected::UnknownKey`], or [`Rejected::BadSignature`] for
 /// another environment or altered bytes.
-pub fn open_identifier_key(
-    ring: &KeyRing,
-    env_id: i32,
-    form: &[u8],
-) -> Result<Zeroizing<String>, Rejected> {
-    let (number, sealed) = form
-        .split_first_chunk()
-        .ok_or(Rejected::Malformed("too short"))?;
+pub fn open_identifier_key(ring: &KeyRing, env_id: i32, form: &[u8]) -> Result<Zeroizing<String>, Rejected> {
+    let (number, sealed) = form.split_first_chunk().ok_or(Rejected::Malformed("too short"))?;
     let number = u32::from_be_bytes(*number);
     let key = ring.seal.by_number(number).ok_or(Rejected::UnknownKey)?;
     let aad = associated_data(number, env_id);

@@ -107,8 +107,7 @@ impl StoredExpression {
             );
             pg_sys::addNSItemToQuery(state, entry, false, true, true);
             let mode = pg_sys::RawParseMode::RAW_PARSE_DEFAULT;
-            let parsed =
-                PgList::<pg_sys::RawStmt>::from_pg(pg_sys::raw_parser(select.as_ptr(), mode));
+            let parsed = PgList::<pg_sys::RawStmt>::from_pg(pg_sys::raw_parser(select.as_ptr(), mode));
             let statement = parsed.get_ptr(0).map(|raw| (*raw).stmt);
             let made = statement
                 .and_then(|statement| Node(statement.as_ref()?).cast())
@@ -123,9 +122,7 @@ impl StoredExpression {
                     made
                 });
             pg_sys::free_parsestate(state);
-            made.is_some_and(|made| {
-                pg_sys::equal(made.cast(), pg_sys::stringToNode(self.0.as_ptr()))
-            })
+            made.is_some_and(|made| pg_sys::equal(made.cast(), pg_sys::stringToNode(self.0.as_ptr())))
         }
     }
 }
@@ -207,9 +204,7 @@ impl<'tree> Node<'tree> {
         // SAFETY: called with such lists alone; they hold nodes, which live as long as this one does.
         unsafe {
             let list = PgList::<pg_sys::Node>::from_pg(list);
-            list.iter_ptr()
-                .filter_map(|node| node.as_ref().map(Node))
-                .collect()
+            list.iter_ptr().filter_map(|node| node.as_ref().map(Node)).collect()
         }
     }
 
@@ -227,21 +222,13 @@ impl<'tree> Node<'tree> {
     /// What it is.
     pub fn kind(self) -> Kind<'tree> {
         if let Some(call) = self.cast::<pg_sys::FuncExpr>() {
-            return Kind::Call {
-                function: call.funcid,
-                arguments: self.members(call.args),
-            };
+            return Kind::Call { function: call.funcid, arguments: self.members(call.args) };
         }
         if let Some(var) = self.cast::<pg_sys::Var>() {
-            return Kind::Column {
-                number: var.varattno,
-                levels_up: var.varlevelsup,
-            };
+            return Kind::Column { number: var.varattno, levels_up: var.varlevelsup };
         }
         if let Some(constant) = self.cast::<pg_sys::Const>() {
-            return Kind::Constant {
-                is_null: constant.constisnull,
-            };
+            return Kind::Constant { is_null: constant.constisnull };
         }
         if let Some(query) = self.cast::<pg_sys::Query>() {
             use pg_sys::RTEKind::{RTE_FUNCTION, RTE_RESULT, RTE_VALUES};
@@ -249,26 +236,16 @@ impl<'tree> Node<'tree> {
                 let kind = entry.cast().map(|it: &pg_sys::RangeTblEntry| it.rtekind);
                 matches!(kind, Some(RTE_FUNCTION | RTE_VALUES | RTE_RESULT))
             };
-            return Kind::Query {
-                reads_tables: !self.members(query.rtable).into_iter().all(is_none),
-            };
+            return Kind::Query { reads_tables: !self.members(query.rtable).into_iter().all(is_none) };
         }
-        let operator = self
-            .cast()
-            .map(|op: &pg_sys::OpExpr| (op.opno, op.inputcollid, op.args));
-        let operator = operator.or_else(|| {
-            self.cast()
-                .map(|op: &pg_sys::ScalarArrayOpExpr| (op.opno, op.inputcollid, op.args))
-        });
+        let operator = self.cast().map(|op: &pg_sys::OpExpr| (op.opno, op.inputcollid, op.args));
+        let operator = operator
+            .or_else(|| self.cast().map(|op: &pg_sys::ScalarArrayOpExpr| (op.opno, op.inputcollid, op.args)));
         let Some((operator, collation, arguments)) = operator else {
             return Kind::Other;
         };
         match <[Node<'tree>; 2]>::try_from(self.members(arguments)) {
-            Ok(sides) => Kind::Comparison {
-                operator,
-                collation,
-                sides,
-            },
+            Ok(sides) => Kind::Comparison { operator, collation, sides },
             Err(_) => Kind::Other,
         }
     }

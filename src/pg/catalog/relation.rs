@@ -47,11 +47,7 @@ impl OpenRelation {
             if !wait && !pg_sys::ConditionalLockRelationOid(relation, LOCK) {
                 return None;
             }
-            let lock = if wait {
-                LOCK
-            } else {
-                pg_sys::NoLock as pg_sys::LOCKMODE
-            };
+            let lock = if wait { LOCK } else { pg_sys::NoLock as pg_sys::LOCKMODE };
             pg_sys::try_relation_open(relation, lock)
         };
         NonNull::new(opened).map(OpenRelation)
@@ -83,10 +79,7 @@ impl OpenRelation {
             };
             let list = PgList::<pg_sys::RowSecurityPolicy>::from_pg(description.policies);
             let policies = list.iter_ptr().filter_map(|policy| {
-                Some(Policy {
-                    name: copied((*policy).policy_name)?,
-                    permissive: (*policy).permissive,
-                })
+                Some(Policy { name: copied((*policy).policy_name)?, permissive: (*policy).permissive })
             });
             (row_security, policies.collect())
         }

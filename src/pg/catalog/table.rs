@@ -82,9 +82,7 @@ fn facts(relation: pg_sys::Oid) -> Option<Facts> {
     // SAFETY: syscache look-ups, which answer NULL, NUL or InvalidOid for what is not there. Who owns
     // it is asked only if it was found just before; an ordinary error is raised if it is gone now.
     unsafe {
-        let schema = copied(pg_sys::get_namespace_name(pg_sys::get_rel_namespace(
-            relation,
-        )))?;
+        let schema = copied(pg_sys::get_namespace_name(pg_sys::get_rel_namespace(relation)))?;
         let name = copied(pg_sys::get_rel_name(relation))?;
         let caller = pg_sys::GetUserId();
         #[cfg(feature = "pg15")]
@@ -113,20 +111,13 @@ fn checked(relation: pg_sys::Oid, code: Code) -> Result<Table> {
         return Err(refused("there is no such table".to_owned())
             .hint("Check the spelling, and whether it was dropped."));
     };
-    let table = Table {
-        oid: relation,
-        name: quote_qualified_identifier(&facts.schema, &facts.name),
-    };
+    let table = Table { oid: relation, name: quote_qualified_identifier(&facts.schema, &facts.name) };
     let label = shown(&table.name);
     if relation.to_u32() < FIRST_OF_USERS || facts.schema == "pg_catalog" {
-        return Err(
-            refused(format!("{label} belongs to the system")).hint("Name a table of your own.")
-        );
+        return Err(refused(format!("{label} belongs to the system")).hint("Name a table of your own."));
     }
     if facts.schema == "dialstack" {
-        return Err(
-            refused(format!("{label} belongs to the extension")).hint("Name a table of your own.")
-        );
+        return Err(refused(format!("{label} belongs to the extension")).hint("Name a table of your own."));
     }
     let what = match facts.kind {
         b'r' | b'p' => None,
@@ -136,10 +127,8 @@ fn checked(relation: pg_sys::Oid, code: Code) -> Result<Table> {
         _ => Some("no table"),
     };
     if let Some(what) = what {
-        return Err(
-            refused(format!("{label} is {what}, which this does not serve"))
-                .hint("Name the tables that hold the rows."),
-        );
+        return Err(refused(format!("{label} is {what}, which this does not serve"))
+            .hint("Name the tables that hold the rows."));
     }
     if facts.persistence == b't' {
         return Err(refused(format!("{label} is a temporary table"))
@@ -232,23 +221,17 @@ pub fn column(table: &Table, name: &CStr) -> Result<Column> {
         let name = quote_identifier(name.to_string_lossy());
         format!("column {} of {}", shown(&name), shown(&table.name))
     };
-    let (mut column_type, mut modifier, mut collation) =
-        (pg_sys::InvalidOid, 0, pg_sys::InvalidOid);
+    let (mut column_type, mut modifier, mut collation) = (pg_sys::InvalidOid, 0, pg_sys::InvalidOid);
     // SAFETY: syscache look-ups; `name` ends with a NUL. The type is asked for only of a column that is
     // there; its name is a copy in the current memory context.
     let (base, deterministic, type_name) = unsafe {
         let number = pg_sys::get_attnum(table.oid, name.as_ptr());
         if number <= 0 {
-            return Err(refused(format!("there is no {}", label()))
-                .hint("Name a column that holds whose row it is."));
+            return Err(
+                refused(format!("there is no {}", label())).hint("Name a column that holds whose row it is.")
+            );
         }
-        pg_sys::get_atttypetypmodcoll(
-            table.oid,
-            number,
-            &mut column_type,
-            &mut modifier,
-            &mut collation,
-        );
+        pg_sys::get_atttypetypmodcoll(table.oid, number, &mut column_type, &mut modifier, &mut collation);
         let deterministic =
             collation == pg_sys::InvalidOid || pg_sys::get_collation_isdeterministic(collation);
         let type_name = copied(pg_sys::format_type_be(column_type));
@@ -286,9 +269,8 @@ pub fn policy(table: &Table, name: &str) -> Option<Found> {
     // with NULL. The comment is a copy in the current memory context.
     unsafe {
         let policy = server::policy_oid(table.oid, name.as_ptr());
-        (policy != pg_sys::InvalidOid).then(|| Found {
-            comment: copied(pg_sys::GetComment(policy, server::POLICY_RELATION, 0)),
-        })
+        (policy != pg_sys::InvalidOid)
+            .then(|| Found { comment: copied(pg_sys::GetComment(policy, server::POLICY_RELATION, 0)) })
     }
 }
 

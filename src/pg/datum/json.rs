@@ -57,11 +57,7 @@ impl JsonText {
 }
 
 impl FromDatum for JsonText {
-    unsafe fn from_polymorphic_datum(
-        datum: pg_sys::Datum,
-        is_null: bool,
-        _: pg_sys::Oid,
-    ) -> Option<Self> {
+    unsafe fn from_polymorphic_datum(datum: pg_sys::Datum, is_null: bool, _: pg_sys::Oid) -> Option<Self> {
         if is_null {
             return None;
         }
@@ -83,10 +79,7 @@ impl IntoDatum for JsonText {
         let text = CString::new(self.0).ok()?;
         // SAFETY: jsonb_in reads the C string and returns a palloc'ed jsonb.
         unsafe {
-            pgrx::direct_function_call_as_datum(
-                pg_sys::jsonb_in,
-                &[Some(pg_sys::Datum::from(text.as_ptr()))],
-            )
+            pgrx::direct_function_call_as_datum(pg_sys::jsonb_in, &[Some(pg_sys::Datum::from(text.as_ptr()))])
         }
     }
 
@@ -100,8 +93,7 @@ unsafe impl SqlTranslatable for JsonText {
     const TYPE_IDENT: &'static str = pgrx::pgrx_resolved_type!(JsonText);
     const TYPE_ORIGIN: TypeOrigin = TypeOrigin::External;
     const ARGUMENT_SQL: Result<SqlMappingRef, ArgumentError> = Ok(SqlMappingRef::literal("jsonb"));
-    const RETURN_SQL: Result<ReturnsRef, ReturnsError> =
-        Ok(ReturnsRef::One(SqlMappingRef::literal("jsonb")));
+    const RETURN_SQL: Result<ReturnsRef, ReturnsError> = Ok(ReturnsRef::One(SqlMappingRef::literal("jsonb")));
 }
 
 // SAFETY: returns the datum that IntoDatum made, or NULL.
@@ -116,28 +108,4 @@ unsafe impl BoxRet for JsonText {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_blanks_between_the_parts_go() {
-        for (text, compact) in [
-            (
-                r#"{"a": [1, 2.50, "b c"], "d": {}}"#,
-                r#"{"a":[1,2.50,"b c"],"d":{}}"#,
-            ),
-            (
-                r#" {"\" x": "\\", "y z": " "} "#,
-                r#"{"\" x":"\\","y z":" "}"#,
-            ),
-            ("{\n\t\"ä ö\": \"ß\u{a0} \"\r}", "{\"ä ö\":\"ß\u{a0} \"}"),
-            (
-                r#"{"a\\": "b", "c": "d\\\" e"}"#,
-                r#"{"a\\":"b","c":"d\\\" e"}"#,
-            ),
-            ("", ""),
-        ] {
-            assert_eq!(JsonText(text.to_owned()).compact(), compact);
-        }
-    }
-}
+mod tests;

@@ -51,17 +51,10 @@ pub enum Unfit {
 
 impl Unfit {
     fn problem(self, bounds: &Bounds) -> Problem {
-        let Bounds {
-            what,
-            bytes,
-            depth,
-            hint,
-        } = bounds;
+        let Bounds { what, bytes, depth, hint } = bounds;
         match self {
             Unfit::Malformed => Problem::new(format!("{what} is not a jsonb value")),
-            Unfit::TooLarge => {
-                Problem::new(format!("{what} is larger than {bytes} bytes")).with_hint(*hint)
-            }
+            Unfit::TooLarge => Problem::new(format!("{what} is larger than {bytes} bytes")).with_hint(*hint),
             Unfit::TooDeep => Problem::new(format!("{what} is nested deeper than {depth} levels")),
         }
     }
@@ -143,9 +136,7 @@ impl Walk {
         levels: usize,
     ) -> Result<(), Unfit> {
         let (_, rest) = container.split_at_checked(WORD).ok_or(Unfit::Malformed)?;
-        let (entries, values) = rest
-            .split_at_checked(count.saturating_mul(WORD))
-            .ok_or(Unfit::Malformed)?;
+        let (entries, values) = rest.split_at_checked(count.saturating_mul(WORD)).ok_or(Unfit::Malformed)?;
         let (entries, _) = entries.as_chunks::<WORD>();
         let mut begin = 0_usize;
         for (n, entry) in entries.iter().enumerate() {
@@ -257,11 +248,7 @@ pub struct Jsonb<'a> {
 
 impl Jsonb<'_> {
     /// Hands the content to `read` if it keeps its bounds.
-    fn bounded<T>(
-        &self,
-        bounds: &Bounds,
-        read: impl FnOnce(Kind, &[u8]) -> T,
-    ) -> Result<T, Problem> {
+    fn bounded<T>(&self, bounds: &Bounds, read: impl FnOnce(Kind, &[u8]) -> T) -> Result<T, Problem> {
         let checked = |content: &[u8]| Ok(read(check(content, bounds)?, content));
         // SAFETY: a jsonb argument that is not NULL, as its constructors promise. Its size is known before it is
         // fetched or decompressed.
@@ -302,16 +289,11 @@ unsafe impl SqlTranslatable for Jsonb<'_> {
     const TYPE_IDENT: &'static str = pgrx::pgrx_resolved_type!(Jsonb<'static>);
     const TYPE_ORIGIN: TypeOrigin = TypeOrigin::External;
     const ARGUMENT_SQL: Result<SqlMappingRef, ArgumentError> = Ok(SqlMappingRef::literal("jsonb"));
-    const RETURN_SQL: Result<ReturnsRef, ReturnsError> =
-        Ok(ReturnsRef::One(SqlMappingRef::literal("jsonb")));
+    const RETURN_SQL: Result<ReturnsRef, ReturnsError> = Ok(ReturnsRef::One(SqlMappingRef::literal("jsonb")));
 }
 
 impl FromDatum for Jsonb<'_> {
-    unsafe fn from_polymorphic_datum(
-        datum: pg_sys::Datum,
-        is_null: bool,
-        _: pg_sys::Oid,
-    ) -> Option<Self> {
+    unsafe fn from_polymorphic_datum(datum: pg_sys::Datum, is_null: bool, _: pg_sys::Oid) -> Option<Self> {
         let lives = PhantomData;
         (!is_null).then_some(Jsonb { datum, lives })
     }

@@ -23,8 +23,7 @@ pub struct Value(pub Option<pg_sys::Datum>);
 unsafe impl SqlTranslatable for Value {
     const TYPE_IDENT: &'static str = pgrx::pgrx_resolved_type!(Value);
     const TYPE_ORIGIN: TypeOrigin = TypeOrigin::External;
-    const ARGUMENT_SQL: Result<SqlMappingRef, ArgumentError> =
-        Ok(SqlMappingRef::literal("anyelement"));
+    const ARGUMENT_SQL: Result<SqlMappingRef, ArgumentError> = Ok(SqlMappingRef::literal("anyelement"));
     const RETURN_SQL: Result<ReturnsRef, ReturnsError> =
         Ok(ReturnsRef::One(SqlMappingRef::literal("anyelement")));
 }
@@ -129,9 +128,8 @@ unsafe fn description(fcinfo: &mut FcInfo<'_>) -> pg_sys::TupleDesc {
         let info: *mut pg_sys::ReturnSetInfo = (*call).resultinfo.cast();
         if !info.is_null() && (*info).type_ == pg_sys::NodeTag::T_ReturnSetInfo {
             let expected = (*info).expectedDesc;
-            let named = |desc: pg_sys::TupleDesc| {
-                (*desc).tdtypeid != pg_sys::RECORDOID || (*desc).tdtypmod >= 0
-            };
+            let named =
+                |desc: pg_sys::TupleDesc| (*desc).tdtypeid != pg_sys::RECORDOID || (*desc).tdtypmod >= 0;
             if !expected.is_null() && named(expected) {
                 return expected;
             }

@@ -13,11 +13,7 @@ impl Varlena {
 }
 
 impl FromDatum for Varlena {
-    unsafe fn from_polymorphic_datum(
-        datum: pg_sys::Datum,
-        is_null: bool,
-        _: pg_sys::Oid,
-    ) -> Option<Self> {
+    unsafe fn from_polymorphic_datum(datum: pg_sys::Datum, is_null: bool, _: pg_sys::Oid) -> Option<Self> {
         // SAFETY: the caller passes a datum of a type of variable length, and this one is not NULL.
         (!is_null).then(|| unsafe { with_content(datum, |content| Varlena(content.into())) })
     }

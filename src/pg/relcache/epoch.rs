@@ -23,11 +23,7 @@ pub struct Epochs {
 impl Epochs {
     /// Nothing was received yet.
     pub const fn new() -> Self {
-        Epochs {
-            received: AtomicU64::new(1),
-            verdicts: AtomicU64::new(1),
-            configuration: AtomicU64::new(1),
-        }
+        Epochs { received: AtomicU64::new(1), verdicts: AtomicU64::new(1), configuration: AtomicU64::new(1) }
     }
 
     /// Counts an invalidation.
@@ -61,31 +57,4 @@ impl Epochs {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn state(epochs: &Epochs) -> (u64, u64, u64) {
-        (epochs.received(), epochs.verdicts(), epochs.configuration())
-    }
-
-    #[test]
-    fn an_invalidation_of_no_concern_leaves_verdicts_and_configuration() {
-        let epochs = Epochs::new();
-        epochs.advance(Received::Other);
-        assert_eq!(state(&epochs), (2, 1, 1));
-    }
-
-    #[test]
-    fn a_revocation_leaves_the_configuration() {
-        let epochs = Epochs::new();
-        epochs.advance(Received::Verdict);
-        assert_eq!(state(&epochs), (2, 2, 1));
-    }
-
-    #[test]
-    fn a_change_of_the_configuration_makes_verdicts_be_read_again() {
-        let epochs = Epochs::new();
-        epochs.advance(Received::Configuration);
-        assert_eq!(state(&epochs), (2, 2, 2));
-    }
-}
+mod tests;

@@ -32,11 +32,7 @@ pub struct Relation {
 impl Relation {
     /// The relation of this name in schema `dialstack`.
     pub const fn new(name: &'static CStr) -> Self {
-        Relation {
-            name,
-            id: AtomicU32::new(0),
-            checked: AtomicBool::new(false),
-        }
+        Relation { name, id: AtomicU32::new(0), checked: AtomicBool::new(false) }
     }
 
     /// Its object id.
@@ -56,10 +52,7 @@ impl Relation {
             // SAFETY: NUL-terminated names; both look-ups answer InvalidOid for what is missing.
             let (schema, id) = unsafe {
                 let schema = pg_sys::get_namespace_oid(c"dialstack".as_ptr(), true);
-                (
-                    schema,
-                    pg_sys::get_relname_relid(self.name.as_ptr(), schema),
-                )
+                (schema, pg_sys::get_relname_relid(self.name.as_ptr(), schema))
             };
             // An invalidation that was received meanwhile may be of this very id.
             if EPOCHS.received() != before {
@@ -203,11 +196,8 @@ pub fn owner() -> Result<pg_sys::Oid> {
 
 /// The error of a database without the extension's tables.
 fn missing() -> Error {
-    Error::new(
-        Code::JwtNotAvailable,
-        "the tables of the extension are not in this database",
-    )
-    .hint("Run CREATE EXTENSION dialstack_sessions in this database.")
+    Error::new(Code::JwtNotAvailable, "the tables of the extension are not in this database")
+        .hint("Run CREATE EXTENSION dialstack_sessions in this database.")
 }
 
 /// Makes every backend, at commit, read again what it remembers: verdicts and, where `changed` is a table of
@@ -219,11 +209,7 @@ pub fn invalidate(changed: pg_sys::Oid) -> Result<()> {
     let verdicts = VERDICT_INVALIDATION.oid()?;
     // SAFETY: the id was just looked up; a relation dropped meanwhile raises an ordinary error.
     unsafe { pg_sys::CacheInvalidateRelcacheByRelid(verdicts) };
-    for relation in DECLARED
-        .get()
-        .iter()
-        .flat_map(|declared| &declared.configuration)
-    {
+    for relation in DECLARED.get().iter().flat_map(|declared| &declared.configuration) {
         if relation.oid()? == changed {
             // SAFETY: a table whose trigger is running or whose row was just written exists.
             unsafe { pg_sys::CacheInvalidateRelcacheByRelid(changed) };

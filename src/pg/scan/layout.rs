@@ -93,21 +93,12 @@ pub fn check_index<R: Table, C>(index: &Index<R, C>, locked: pg_sys::Oid) -> Res
                 && keys == index.columns.len()
                 && (*row).indkey.values.as_slice(keys) == index.columns
                 && pg_sys::RelationGetIndexPredicate(relation).is_null()
-                && index
-                    .columns
-                    .iter()
-                    .enumerate()
-                    .all(compares_like_its_column)
+                && index.columns.iter().enumerate().all(compares_like_its_column)
         }
     };
     let is_index = |entry: &Entry| entry.has_kind(pg_sys::RELKIND_INDEX);
-    if Entry::of(locked)
-        .filter(is_index)
-        .is_some_and(|entry| fits(&entry))
-    {
+    if Entry::of(locked).filter(is_index).is_some_and(|entry| fits(&entry)) {
         return Ok(());
     }
-    Err(index
-        .relation
-        .altered("It is no valid index over the columns of its declaration."))
+    Err(index.relation.altered("It is no valid index over the columns of its declaration."))
 }

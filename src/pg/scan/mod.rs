@@ -63,10 +63,7 @@ impl<R: Table> OpenTable<R> {
         let oid = lock_table::<R>(mode)?;
         // SAFETY: it exists, and can't be dropped while it is locked.
         let relation = unsafe { pg_sys::table_open(oid, pg_sys::NoLock as i32) };
-        Ok(OpenTable {
-            relation,
-            of: PhantomData,
-        })
+        Ok(OpenTable { relation, of: PhantomData })
     }
 }
 
@@ -88,9 +85,7 @@ struct LockedIndex(pg_sys::Oid);
 impl LockedIndex {
     fn lock<R: Table, C>(index: &Index<R, C>) -> Result<Self> {
         let locked = LockedIndex(lock(&index.relation, pg_sys::AccessShareLock)?);
-        index
-            .relation
-            .check_once(|| layout::check_index(index, locked.0))?;
+        index.relation.check_once(|| layout::check_index(index, locked.0))?;
         Ok(locked)
     }
 }
@@ -115,11 +110,7 @@ struct Scan<R> {
 
 impl<R: Table> Scan<R> {
     /// Begins a scan for the rows that match all keys.
-    fn begin(
-        table: OpenTable<R>,
-        index: Option<LockedIndex>,
-        keys: &mut [pg_sys::ScanKeyData],
-    ) -> Self {
+    fn begin(table: OpenTable<R>, index: Option<LockedIndex>, keys: &mut [pg_sys::ScanKeyData]) -> Self {
         // SAFETY: table and index are locked, were checked and belong together; the scan copies the keys,
         // and the caller keeps what they point to until the scan has ended.
         let running = unsafe {
@@ -132,11 +123,7 @@ impl<R: Table> Scan<R> {
                 keys.as_mut_ptr(),
             )
         };
-        Scan {
-            running,
-            _index: index,
-            table,
-        }
+        Scan { running, _index: index, table }
     }
 
     /// The next row.
@@ -196,16 +183,11 @@ impl<R: Table> Row<'_, R> {
     ///
     /// # Errors
     /// `JWT_NOT_AVAILABLE` for a NULL in a column that is declared NOT NULL.
-    pub fn get<T: SqlType, N: Nullability>(
-        &self,
-        column: Column<R, T, N>,
-    ) -> Result<N::Read<T::Value>> {
+    pub fn get<T: SqlType, N: Nullability>(&self, column: Column<R, T, N>) -> Result<N::Read<T::Value>> {
         let n = usize::from(column.number().unsigned_abs()) - 1;
         // SAFETY: the scan holds the row, and the table was checked to have that column with that type.
         let value = unsafe { T::read(self.values[n], self.nulls[n]) };
-        N::read(value, || {
-            R::altered(column.number(), "holds a NULL that it can't hold")
-        })
+        N::read(value, || R::altered(column.number(), "holds a NULL that it can't hold"))
     }
 }
 
@@ -224,10 +206,7 @@ fn each_by<R: Table, C: IndexKeys>(
     run(Scan::begin(table, Some(locked), keys.as_mut()), visit)
 }
 
-fn run<R: Table>(
-    mut scan: Scan<R>,
-    mut visit: impl FnMut(&Row<'_, R>) -> Result<bool>,
-) -> Result<()> {
+fn run<R: Table>(mut scan: Scan<R>, mut visit: impl FnMut(&Row<'_, R>) -> Result<bool>) -> Result<()> {
     while let Some(row) = scan.next() {
         if !visit(&row)? {
             break;

@@ -134,7 +134,5 @@ pub fn unless_locked<T>(
         let _patience = patience();
         work().map(Some)
     };
-    recovering(owner, patiently, |code, _| {
-        (code == S::ERRCODE_LOCK_NOT_AVAILABLE).then_some(Ok(None))
-    })
+    recovering(owner, patiently, |code, _| (code == S::ERRCODE_LOCK_NOT_AVAILABLE).then_some(Ok(None)))
 }

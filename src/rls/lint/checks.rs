@@ -6,9 +6,9 @@ use pgrx::pg_sys;
 
 use super::Finding;
 use super::weakness::{
-    FOREIGN_PART, MISSING_EXECUTE, MISSING_USAGE, NOT_FORCED, OTHER_PERMISSIVE_POLICY,
-    OWNER_NOT_BOUND, PARTITION_UNPROTECTED, POLICY_MISSING, ROW_SECURITY_OFF,
-    UNRESTRICTED_PRIVILEGE, VIEW_BYPASSES_POLICIES, Weakness,
+    FOREIGN_PART, MISSING_EXECUTE, MISSING_USAGE, NOT_FORCED, OTHER_PERMISSIVE_POLICY, OWNER_NOT_BOUND,
+    PARTITION_UNPROTECTED, POLICY_MISSING, ROW_SECURITY_OFF, UNRESTRICTED_PRIVILEGE, VIEW_BYPASSES_POLICIES,
+    Weakness,
 };
 use crate::error::Result;
 use crate::pg::roles::AsOwner;
@@ -142,7 +142,7 @@ static VIEWS: Statement = check!(
 macro_rules! with_querying {
     ($statement:literal) => {
         Statement::new(concat!(
-                "WITH querying (policy, relation, role) AS ( \
+            "WITH querying (policy, relation, role) AS ( \
                      SELECT p.oid, p.polrelid, r.oid \
                        FROM pg_catalog.pg_policy p \
                        JOIN pg_catalog.pg_class c ON c.oid = p.polrelid \
@@ -172,8 +172,8 @@ macro_rules! with_querying {
                                          WHERE m.roleid = r.oid \
                                            AND NOT pg_has_role(m.member, r.oid, 'USAGE') \
                                            AND to_jsonb(m) -> 'set_option' IS DISTINCT FROM 'false'))) ",
-                $statement
-            ))
+            $statement
+        ))
     };
 }
 
@@ -230,10 +230,8 @@ macro_rules! unforced {
     };
 }
 
-static UNFORCED: Statement = unforced!(
-    "format('Its owner %I sees and changes every row.', o.rolname)",
-    "login.roles IS NULL"
-);
+static UNFORCED: Statement =
+    unforced!("format('Its owner %I sees and changes every row.', o.rolname)", "login.roles IS NULL");
 
 static UNBOUND: Statement = unforced!(
     "format('A connection of %s sees and changes every row.', login.roles)",
@@ -245,9 +243,7 @@ static UNBOUND: Statement = unforced!(
 /// # Errors
 /// None but those of reading the catalogue.
 pub fn unbound_owner(owner: &AsOwner, relation: pg_sys::Oid) -> Result<Option<String>> {
-    let found = UNBOUND.read(owner, &[], |row| {
-        Ok((row.required::<pg_sys::Oid>(1)?, row.required(3)?))
-    })?;
+    let found = UNBOUND.read(owner, &[], |row| Ok((row.required::<pg_sys::Oid>(1)?, row.required(3)?)))?;
     let details = found.into_iter().filter(|(oid, _)| *oid == relation);
     Ok(details.map(|(_, detail): (_, String)| detail).next())
 }

@@ -74,8 +74,7 @@ impl Helper {
             let argument = arguments.get(at).map(|it| it.without_relabelling().kind());
             matches!(argument, Some(Kind::Constant { is_null: false }))
         };
-        self.product()
-            .is_some_and(|product| is_written(product) && is_written(product + 1))
+        self.product().is_some_and(|product| is_written(product) && is_written(product + 1))
     }
 }
 
@@ -117,24 +116,13 @@ impl Reading<'_> {
     fn visit(&mut self, node: Node<'_>, query: Option<bool>) {
         let mut inner = query;
         match node.kind() {
-            Kind::Call {
-                function,
-                arguments,
-            } => self.call(function, &arguments, query),
-            Kind::Comparison {
-                operator,
-                collation,
-                sides: [left, right],
-            } if query.is_none() => {
+            Kind::Call { function, arguments } => self.call(function, &arguments, query),
+            Kind::Comparison { operator, collation, sides: [left, right] } if query.is_none() => {
                 for (side, other) in [(left, right), (right, left)] {
                     if let Some(column) = own_column(side)
                         && self.calls_helper(other)
                     {
-                        let comparison = Comparison {
-                            column,
-                            operator,
-                            collation,
-                        };
+                        let comparison = Comparison { column, operator, collation };
                         add(&mut self.uses.comparisons, comparison);
                     }
                 }
@@ -179,18 +167,13 @@ fn looks_outside(node: Node<'_>, depth: u32) -> bool {
         Kind::Query { .. } => depth + 1,
         _ => depth,
     };
-    node.children()
-        .into_iter()
-        .any(|it| looks_outside(it, depth))
+    node.children().into_iter().any(|it| looks_outside(it, depth))
 }
 
 /// The number of the column that a node is, of the policy's own table.
 fn own_column(node: Node<'_>) -> Option<i16> {
     match node.without_relabelling().kind() {
-        Kind::Column {
-            number,
-            levels_up: 0,
-        } if number > 0 => Some(number),
+        Kind::Column { number, levels_up: 0 } if number > 0 => Some(number),
         _ => None,
     }
 }
@@ -231,16 +214,8 @@ pub fn findings(owner: &AsOwner) -> Result<Vec<Finding>> {
     Ok(found)
 }
 
-fn of_policy(
-    owner: &AsOwner,
-    policy: &Policy,
-    helpers: &Helpers,
-    found: &mut Vec<Finding>,
-) -> Result<()> {
-    let mut reading = Reading {
-        helpers,
-        uses: Uses::default(),
-    };
+fn of_policy(owner: &AsOwner, policy: &Policy, helpers: &Helpers, found: &mut Vec<Finding>) -> Result<()> {
+    let mut reading = Reading { helpers, uses: Uses::default() };
     let mut too_deep = false;
     let mut read = |expression: &Option<StoredExpression>| {
         if let Some(expression) = expression {
@@ -260,11 +235,7 @@ fn of_policy(
             detail,
         });
     };
-    let Uses {
-        not_wrapped,
-        not_bound,
-        ..
-    } = reading.uses;
+    let Uses { not_wrapped, not_bound, .. } = reading.uses;
     if too_deep {
         let detail = "It is too deep or too long to be read.";
         add(&TOO_DEEP, detail.to_owned());
@@ -294,9 +265,6 @@ fn of_policy(
 }
 
 fn called(helpers: &[String], how: &str) -> String {
-    let names: Vec<String> = helpers
-        .iter()
-        .map(|name| format!("dialstack.{name}()"))
-        .collect();
+    let names: Vec<String> = helpers.iter().map(|name| format!("dialstack.{name}()")).collect();
     format!("It calls {} {how}.", names.join(", "))
 }

@@ -6,9 +6,7 @@ use std::ffi::CString;
 use pgrx::PgSqlErrorCode;
 
 use super::Finding;
-use super::weakness::{
-    BUSY, NOT_COUNTED, NOT_REGISTERED, PLACE_GONE, POLICY_CHANGED, ROLE_GONE, Weakness,
-};
+use super::weakness::{BUSY, NOT_COUNTED, NOT_REGISTERED, PLACE_GONE, POLICY_CHANGED, ROLE_GONE, Weakness};
 use crate::error::Result;
 use crate::pg::catalog::expression::StoredExpression;
 use crate::pg::catalog::relation::OpenRelation;
@@ -86,12 +84,7 @@ impl Protected {
         policy: &'static str,
         detail: impl Into<String>,
     ) -> Finding {
-        Finding {
-            relation: self.table.oid,
-            policy: Some(policy.to_owned()),
-            weakness,
-            detail: detail.into(),
-        }
+        Finding { relation: self.table.oid, policy: Some(policy.to_owned()), weakness, detail: detail.into() }
     }
 
     /// Whether the policy is the one that `protect_table` would make of the registration today. The table
@@ -103,9 +96,7 @@ impl Protected {
         };
         let condition = registration.sessions().condition(&column);
         let is = |stored: &Option<StoredExpression>| {
-            stored
-                .as_ref()
-                .is_some_and(|stored| stored.is(table, &condition))
+            stored.as_ref().is_some_and(|stored| stored.is(table, &condition))
         };
         self.for_everything && self.conditions.iter().all(is)
     }
@@ -127,10 +118,8 @@ impl Protected {
             let detail = "By its comment the owner is bound, but row-level security is not forced.";
             found.push(self.finding(&POLICY_CHANGED, ACCESS, detail));
         }
-        let is_registered = |role: &Option<String>| {
-            role.as_ref()
-                .is_some_and(|role| registration.open_to.contains(role))
-        };
+        let is_registered =
+            |role: &Option<String>| role.as_ref().is_some_and(|role| registration.open_to.contains(role));
         if !self.open_to.iter().all(is_registered) {
             let detail = "It lets other roles through than those of open_to.";
             found.push(self.finding(&POLICY_CHANGED, OPEN, detail));
@@ -142,10 +131,7 @@ impl Protected {
 pub fn findings(owner: &AsOwner) -> Result<Vec<Finding>> {
     let tables = POLICIES.read(owner, &[], |row| {
         Ok(Protected {
-            table: Table {
-                oid: row.required(1)?,
-                name: row.required(2)?,
-            },
+            table: Table { oid: row.required(1)?, name: row.required(2)? },
             comment: row.get(3)?,
             conditions: [row.get(4)?, row.get(5)?],
             for_everything: row.required(6)?,
@@ -160,8 +146,7 @@ pub fn findings(owner: &AsOwner) -> Result<Vec<Finding>> {
     let mut gone = HashMap::new();
     for table in &tables {
         let Some(comment) = &table.comment else {
-            let detail =
-                "The comment is missing in which protect_table() says how it was protected.";
+            let detail = "The comment is missing in which protect_table() says how it was protected.";
             found.push(table.finding(&NOT_REGISTERED, ACCESS, detail));
             continue;
         };
@@ -181,10 +166,7 @@ pub fn findings(owner: &AsOwner) -> Result<Vec<Finding>> {
             }
         }
         for detail in what_is_gone(owner, &registration, &mut gone)? {
-            found.push(Finding {
-                policy: None,
-                ..table.finding(&PLACE_GONE, ACCESS, detail)
-            });
+            found.push(Finding { policy: None, ..table.finding(&PLACE_GONE, ACCESS, detail) });
         }
     }
     Ok(found)
@@ -207,12 +189,7 @@ pub fn uncounted(owner: &AsOwner) -> Result<Vec<Finding>> {
                 format!("Looking at it fails with SQLSTATE {}.", sqlstate(code))
             }
         };
-        found.push(Finding {
-            relation: table.oid,
-            policy: None,
-            weakness: &NOT_COUNTED,
-            detail,
-        });
+        found.push(Finding { relation: table.oid, policy: None, weakness: &NOT_COUNTED, detail });
     }
     Ok(found)
 }
@@ -223,12 +200,7 @@ fn what_is_gone(
     of: &Registration,
     known: &mut HashMap<[Option<String>; 4], Vec<String>>,
 ) -> Result<Vec<String>> {
-    let place = [
-        Some(of.product.clone()),
-        Some(of.env.clone()),
-        of.tag.clone(),
-        of.scope.clone(),
-    ];
+    let place = [Some(of.product.clone()), Some(of.env.clone()), of.tag.clone(), of.scope.clone()];
     if let Some(details) = known.get(&place) {
         return Ok(details.clone());
     }

@@ -34,11 +34,7 @@ pub struct Weakness {
 
 macro_rules! weakness {
     ($name:literal, $severity:ident, $hint:literal) => {
-        Weakness {
-            name: $name,
-            severity: Severity::$severity,
-            hint: $hint,
-        }
+        Weakness { name: $name, severity: Severity::$severity, hint: $hint }
     };
 }
 
@@ -49,11 +45,8 @@ pub static NOT_BOUND: Weakness = weakness!(
     "Give product, env and tag to the helper: what is an account in one product is somebody else in another."
 );
 /// A policy that is nested too deeply to be judged.
-pub static TOO_DEEP: Weakness = weakness!(
-    "too_deep",
-    Warning,
-    "Write it in fewer levels: it was not judged."
-);
+pub static TOO_DEEP: Weakness =
+    weakness!("too_deep", Warning, "Write it in fewer levels: it was not judged.");
 /// A helper that is called for each row.
 pub static NOT_WRAPPED: Weakness = weakness!(
     "not_wrapped",
@@ -61,11 +54,8 @@ pub static NOT_WRAPPED: Weakness = weakness!(
     "Write (SELECT dialstack.helper(…)) around the call, so that a statement makes it once."
 );
 /// A column without an index that the comparison could use.
-pub static NO_INDEX: Weakness = weakness!(
-    "no_index",
-    Warning,
-    "Create an index that begins with the column."
-);
+pub static NO_INDEX: Weakness =
+    weakness!("no_index", Warning, "Create an index that begins with the column.");
 
 /// Policies that are not applied.
 pub static ROW_SECURITY_OFF: Weakness = weakness!(
@@ -122,11 +112,8 @@ pub static MISSING_USAGE: Weakness = weakness!(
     "SELECT dialstack.grant_access(role, 'client'), if the role shall present tokens with session_use()."
 );
 /// A table that no session reaches any more.
-pub static PLACE_GONE: Weakness = weakness!(
-    "place_gone",
-    Warning,
-    "Create it again, or call dialstack.protect_table() with another."
-);
+pub static PLACE_GONE: Weakness =
+    weakness!("place_gone", Warning, "Create it again, or call dialstack.protect_table() with another.");
 /// A table whose owner is not bound, where a role that logs in has the owner's rights.
 pub static OWNER_NOT_BOUND: Weakness = weakness!(
     "owner_not_bound",

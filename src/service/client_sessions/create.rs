@@ -23,11 +23,7 @@ use crate::token::{KeyError, Purpose};
 const CODE: Code = Code::CreateFailed;
 
 /// How long a client session lives unless `expires_at` is given.
-const DEFAULT_LIFE: Span = Span {
-    months: 12,
-    days: 0,
-    micros: 0,
-};
+const DEFAULT_LIFE: Span = Span { months: 12, days: 0, micros: 0 };
 
 /// What a client session is created from.
 pub struct Request<'a> {
@@ -115,11 +111,8 @@ fn end(expires_at: Option<TimestampWithTimeZone>, now: Micros) -> Result<Option<
         return Ok(None);
     };
     if at <= now || at > clock::add(now, &MAX_LIFE, CODE)? {
-        return Err(Error::new(
-            CODE,
-            "expires_at is not a time that a client session can end",
-        )
-        .hint("Give a time to come within ten years, or leave it out for one year."));
+        return Err(Error::new(CODE, "expires_at is not a time that a client session can end")
+            .hint("Give a time to come within ten years, or leave it out for one year."));
     }
     Ok(Some(at))
 }
@@ -181,11 +174,8 @@ fn reuse(
     }
     if let (IfExists::MoveExpiry, Some(at)) = (if_exists, wanted.expires_at) {
         if publishable {
-            return Err(Error::new(
-                Code::PermissionDenied,
-                "a publishable key does not change an expiry",
-            )
-            .hint("Leave expires_at out."));
+            return Err(Error::new(Code::PermissionDenied, "a publishable key does not change an expiry")
+                .hint("Leave expires_at out."));
         }
         change::set_expiry(owner, &session_id, at)?;
         stored.expires_at = clock::timestamptz(at);
@@ -220,9 +210,8 @@ fn insert(
         Some(at) => at,
         None => clock::ceil_to_second(clock::add(call.now, &DEFAULT_LIFE, CODE)?),
     };
-    let number = key_ring::ring()?
-        .active_number(Purpose::Token)
-        .ok_or(KeyError::Unavailable(Purpose::Token))?;
+    let number =
+        key_ring::ring()?.active_number(Purpose::Token).ok_or(KeyError::Unavailable(Purpose::Token))?;
     let session_id = random::uuid()?;
     let new = NewClient {
         session_id,

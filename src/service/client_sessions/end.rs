@@ -26,16 +26,9 @@ fn known(place: Place<'_>, id: Option<pgrx::Uuid>) -> Result<(Call, Uuid)> {
 /// # Errors
 /// `SESSION_NOT_FOUND`; `REVOKE_FAILED` for NULL and a reason that is not valid; those of [`Call::of_named`];
 /// `CONFLICT`.
-pub fn revoke(
-    place: Place<'_>,
-    client_session_id: Option<pgrx::Uuid>,
-    reason: Option<&str>,
-) -> Result<()> {
+pub fn revoke(place: Place<'_>, client_session_id: Option<pgrx::Uuid>, reason: Option<&str>) -> Result<()> {
     let (call, session_id) = known(place, client_session_id)?;
-    let which = Which::Client {
-        session_id,
-        env_id: call.env.env_id,
-    };
+    let which = Which::Client { session_id, env_id: call.env.env_id };
     let cause = revocations::because(reason)?.by(Origin::of_key(call.caller.api_key_id()));
     let revoked = revocations::revoke(&AsOwner::enter()?, &which, cause, call.now)?;
     let row = client_sessions::by_id(&session_id)?;

@@ -19,11 +19,7 @@ pub fn grant(
     connect_webview_ids: Ids<'_>,
     user_identity_ids: Ids<'_>,
 ) -> Result<Sessions> {
-    let grants = grants(
-        connected_account_ids,
-        connect_webview_ids,
-        user_identity_ids,
-    )?;
+    let grants = grants(connected_account_ids, connect_webview_ids, user_identity_ids)?;
     let call = Call::of_named(place, named.client_session_id, CODE)?;
     if grants.is_empty() {
         return Err(Error::new(CODE, "nothing is granted")
@@ -33,10 +29,7 @@ pub fn grant(
     change::lock_table()?;
     let id = call.find(&owner, named, CODE)?.stored.session_id;
     change::lock(&owner, &id)?;
-    let named = Named {
-        client_session_id: Some(pg_uuid(&id)),
-        user_identifier_key: None,
-    };
+    let named = Named { client_session_id: Some(pg_uuid(&id)), user_identifier_key: None };
     let before = call.find(&owner, named, CODE)?.stored.grants;
     for ((name, new), (_, old)) in grants.kinds().into_iter().zip(before.kinds()) {
         let added = new.iter().filter(|id| !old.contains(id)).count();

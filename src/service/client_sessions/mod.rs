@@ -73,11 +73,7 @@ impl Call {
     fn new(place: Place<'_>, code: Code) -> Result<Self> {
         let caller = caller::caller()?;
         let env = caller.env(place.product, place.env, code)?;
-        Ok(Call {
-            caller,
-            env,
-            now: clock::now(),
-        })
+        Ok(Call { caller, env, now: clock::now() })
     }
 
     /// A call that publishable keys may not make.
@@ -99,11 +95,7 @@ impl Call {
         caller.full()?;
         let row = client_sessions::by_id(&uuid(id))?.ok_or_else(not_found)?;
         let env = caller.env_of(row.env_id, place.product, place.env)?;
-        Ok(Call {
-            caller,
-            env: env.ok_or_else(not_found)?,
-            now: clock::now(),
-        })
+        Ok(Call { caller, env: env.ok_or_else(not_found)?, now: clock::now() })
     }
 
     /// All forms in which a user_identifier_key may be stored; the first is the one for a new session. None for a
@@ -149,11 +141,7 @@ impl Call {
             Some(form) => key_ring::open_identifier_key(self.env.env_id, form)?,
             None => None,
         };
-        Ok(Some(Session {
-            stored,
-            token,
-            user_identifier_key,
-        }))
+        Ok(Some(Session { stored, token, user_identifier_key }))
     }
 
     /// One living session.
@@ -173,10 +161,8 @@ impl Call {
             }
             (None, Some(forms)) => list::by_key(owner, env_id, forms, self.now)?,
             (None, None) => {
-                return Err(
-                    Error::new(code, "client_session_id or user_identifier_key is needed")
-                        .hint("Name the session by one of the two."),
-                );
+                return Err(Error::new(code, "client_session_id or user_identifier_key is needed")
+                    .hint("Name the session by one of the two."));
             }
         };
         let session = found.map(|stored| self.session(stored)).transpose()?;
@@ -184,10 +170,7 @@ impl Call {
     }
 
     fn one(self, session: Session) -> Sessions {
-        Sessions {
-            env: self.env,
-            sessions: vec![session],
-        }
+        Sessions { env: self.env, sessions: vec![session] }
     }
 }
 
@@ -211,8 +194,7 @@ fn ids(given: Ids<'_>, name: &'static str) -> Result<Vec<Uuid>> {
     let mut ids = Vec::with_capacity(given.len());
     for id in given.iter() {
         let id = uuid(id.ok_or_else(|| {
-            Error::new(Code::CreateFailed, format!("{name} holds a null"))
-                .hint("Leave the nulls out.")
+            Error::new(Code::CreateFailed, format!("{name} holds a null")).hint("Leave the nulls out.")
         })?);
         if !ids.contains(&id) {
             ids.push(id);
@@ -225,37 +207,22 @@ fn check_size(count: usize, name: &'static str) -> Result<()> {
     if count <= MAX_GRANTS {
         return Ok(());
     }
-    Err(Error::new(
-        Code::CreateFailed,
-        format!("{name} would hold too many ids"),
-    )
-    .hint(format!(
-        "A client session reaches at most {MAX_GRANTS} of a kind."
-    )))
+    Err(Error::new(Code::CreateFailed, format!("{name} would hold too many ids"))
+        .hint(format!("A client session reaches at most {MAX_GRANTS} of a kind.")))
 }
 
 fn not_found() -> Error {
-    Error::new(
-        Code::SessionNotFound,
-        "there is no such living client session",
-    )
-    .hint("dialstack.client_session_list() shows those of an environment.")
+    Error::new(Code::SessionNotFound, "there is no such living client session")
+        .hint("dialstack.client_session_list() shows those of an environment.")
 }
 
 /// The error for a session that ended during the call.
 fn gone() -> Error {
-    if transaction::has_old_snapshot() {
-        conflict()
-    } else {
-        not_found()
-    }
+    if transaction::has_old_snapshot() { conflict() } else { not_found() }
 }
 
 /// The error for a session that the transaction's snapshot does not show as it is.
 fn conflict() -> Error {
-    Error::new(
-        Code::Conflict,
-        "a session of this key was made after this transaction began",
-    )
-    .hint("Retry the transaction.")
+    Error::new(Code::Conflict, "a session of this key was made after this transaction began")
+        .hint("Retry the transaction.")
 }

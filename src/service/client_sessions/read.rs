@@ -20,22 +20,15 @@ const CODE: Code = Code::ListFailed;
 /// `SESSION_NOT_FOUND`; `VERIFY_FAILED` where a good token is needed; those of [`Call::of_named`].
 pub fn get(place: Place<'_>, named: Named<'_>) -> Result<Sessions> {
     let none = named.client_session_id.is_none() && named.user_identifier_key.is_none();
-    let (call, named) = if none {
-        own(place)?
-    } else {
-        (Call::of_named(place, named.client_session_id, CODE)?, named)
-    };
+    let (call, named) =
+        if none { own(place)? } else { (Call::of_named(place, named.client_session_id, CODE)?, named) };
     let session = call.find(&AsOwner::enter()?, named, CODE)?;
     Ok(call.one(session))
 }
 
 /// The session of the current token: what a user's own connection may see without an API key.
 fn own(place: Place<'_>) -> Result<(Call, Named<'static>)> {
-    let expected = Expected {
-        product: place.product,
-        env: place.env,
-        ..Expected::default()
-    };
+    let expected = Expected { product: place.product, env: place.env, ..Expected::default() };
     let verdict = match guc::token() {
         Some(token) => verdict::verify(&token, &expected)?,
         None => {
@@ -45,25 +38,16 @@ fn own(place: Place<'_>) -> Result<(Call, Named<'static>)> {
         }
     };
     let Verdict::Live(live) = verdict else {
-        return Err(Error::new(
-            Code::VerifyFailed,
-            "the presented session token is not good",
-        )
-        .hint("dialstack.session_verify() tells the reason."));
+        return Err(Error::new(Code::VerifyFailed, "the presented session token is not good")
+            .hint("dialstack.session_verify() tells the reason."));
     };
     caller::narrow(live.session.env_id)?;
     if live.session.family() != Family::Client {
         return Err(not_found());
     }
-    let call = Call {
-        caller: Caller::Server,
-        env: live.env,
-        now: clock::now(),
-    };
-    let named = Named {
-        client_session_id: Some(pg_uuid(&live.session.session_id)),
-        user_identifier_key: None,
-    };
+    let call = Call { caller: Caller::Server, env: live.env, now: clock::now() };
+    let named =
+        Named { client_session_id: Some(pg_uuid(&live.session.session_id)), user_identifier_key: None };
     Ok((call, named))
 }
 
@@ -85,10 +69,7 @@ pub struct List<'a> {
 pub fn list(list: &List<'_>) -> Result<(Sessions, i64)> {
     let page = Page::new(list.page, list.per_page).coded(CODE)?;
     let call = Call::full(list.place, CODE)?;
-    let key_forms = list
-        .named
-        .user_identifier_key
-        .map(|key| call.key_forms(key));
+    let key_forms = list.named.user_identifier_key.map(|key| call.key_forms(key));
     let filter = Filter {
         session_id: list.named.client_session_id.map(uuid),
         key_forms: key_forms.transpose()?,

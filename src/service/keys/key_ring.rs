@@ -23,8 +23,8 @@ use crate::tables::signing_algorithm;
 use crate::tables::signing_keys::{self, Key, NewKey};
 use crate::token::root_key::{RootKey, unwrap, wrap};
 use crate::token::{
-    Algorithm, InstanceId, KeyEntry, KeyError, KeyRing, KeyState, Material, Purpose, Rejected,
-    Secret, check_material, public_jwk, sealed,
+    Algorithm, InstanceId, KeyEntry, KeyError, KeyRing, KeyState, Material, Purpose, Rejected, Secret,
+    check_material, public_jwk, sealed,
 };
 
 thread_local! {
@@ -97,14 +97,13 @@ fn load() -> Result<Ring> {
     if instance.database != server::current_database() {
         return Err(Error::new(Code::JwtNotAvailable, "this database is a copy of another")
             .detail("The tokens of the original are not accepted here.")
-            .hint("Run SELECT * FROM dialstack.instance_reset() to give the copy its own identity and keys."));
+            .hint(
+                "Run SELECT * FROM dialstack.instance_reset() to give the copy its own identity and keys.",
+            ));
     }
     let (keys, until) = keys()?;
     let ring = KeyRing::new(instance.id, entries(&root_key::of(&instance)?, keys)?)?;
-    Ok(Ring {
-        ring: Rc::new(ring),
-        until,
-    })
+    Ok(Ring { ring: Rc::new(ring), until })
 }
 
 /// All keys in the states that they have now, and when the next pending one takes over.
@@ -133,13 +132,8 @@ fn keys() -> Result<(Vec<Key>, Option<Micros>)> {
 /// The row of this database.
 fn this_instance() -> Result<Instance> {
     instance::read()?.ok_or_else(|| {
-        Error::new(
-            Code::JwtNotAvailable,
-            "this database has no instance identity",
-        )
-        .hint(
-            "Run SELECT * FROM dialstack.instance_reset() to make one; tokens of before are dead.",
-        )
+        Error::new(Code::JwtNotAvailable, "this database has no instance identity")
+            .hint("Run SELECT * FROM dialstack.instance_reset() to make one; tokens of before are dead.")
     })
 }
 
@@ -208,11 +202,7 @@ fn listed(kid: &str) -> Result<KeyRow> {
 ///
 /// # Errors
 /// `DEFINE_FAILED` for a key to be published of which nothing is.
-pub fn rotate(
-    purpose: Purpose,
-    alg: Option<Algorithm>,
-    publish_first: Option<Span>,
-) -> Result<KeyRow> {
+pub fn rotate(purpose: Purpose, alg: Option<Algorithm>, publish_first: Option<Span>) -> Result<KeyRow> {
     let owner = AsOwner::enter()?;
     signing_keys::lock(&owner)?;
     // Read under the lock: a rotation of the root key that was waited for has replaced it.
@@ -231,8 +221,7 @@ pub fn follow_configured() -> Result<()> {
     let Some(alg) = signing_algorithm::configured(&owner)? else {
         return Ok(());
     };
-    let has_it =
-        |key: &Key| key.purpose == Purpose::Jwt && key.state.may_sign() && key.alg == Some(alg);
+    let has_it = |key: &Key| key.purpose == Purpose::Jwt && key.state.may_sign() && key.alg == Some(alg);
     if keys()?.0.iter().any(has_it) {
         return Ok(());
     }
@@ -264,11 +253,9 @@ fn add(
             now
         }
         Some(_) if matches!(alg, None | Some(Algorithm::Hs256)) => {
-            return Err(
-                Error::new(Code::DefineFailed, "such a key is never published")
-                    .detail("Only EdDSA and ES256 have public keys.")
-                    .hint("Leave publish_first out, or give an alg that has them."),
-            );
+            return Err(Error::new(Code::DefineFailed, "such a key is never published")
+                .detail("Only EdDSA and ES256 have public keys.")
+                .hint("Leave publish_first out, or give an alg that has them."));
         }
         Some(span) => clock::add(now, &span, Code::DefineFailed)?,
     };

@@ -26,11 +26,7 @@ const MAX_NAME: usize = 200;
 /// # Errors
 /// `DEFINE_FAILED` for an unknown purpose or algorithm, for an algorithm where none is used, and for a time to publish
 /// first that is not positive, or where nothing is published.
-pub fn rotate(
-    purpose: Option<&str>,
-    alg: Option<&str>,
-    publish_first: Option<Interval>,
-) -> Result<KeyRow> {
+pub fn rotate(purpose: Option<&str>, alg: Option<&str>, publish_first: Option<Interval>) -> Result<KeyRow> {
     let purpose = required(purpose, "purpose", Code::DefineFailed)?;
     let purpose = Purpose::parse(purpose)
         .ok_or_else(|| Problem::not_one_of("purpose", Purpose::TEXTS))
@@ -38,10 +34,8 @@ pub fn rotate(
     let alg = match alg {
         None => None,
         Some(_) if purpose != Purpose::Jwt => {
-            return Err(
-                Error::new(Code::DefineFailed, "only jwt keys have an algorithm")
-                    .hint("Leave alg out for the purposes seal and token."),
-            );
+            return Err(Error::new(Code::DefineFailed, "only jwt keys have an algorithm")
+                .hint("Leave alg out for the purposes seal and token."));
         }
         Some(alg) => Some(
             Algorithm::parse(alg)
@@ -142,10 +136,7 @@ pub fn create_api_key(
         expires_at,
     };
     api_keys::insert(&AsOwner::enter()?, key, now)?;
-    Ok(NewKey {
-        api_key_id: pg_uuid(&api_key_id),
-        api_key: text.expose().to_owned(),
-    })
+    Ok(NewKey { api_key_id: pg_uuid(&api_key_id), api_key: text.expose().to_owned() })
 }
 
 /// The API keys of an environment, each with a hint only.
@@ -168,8 +159,6 @@ pub fn revoke_api_key(api_key_id: Option<pgrx::Uuid>) -> Result<()> {
     if api_keys::revoke(&AsOwner::enter()?, &id)? {
         return Ok(());
     }
-    Err(
-        Error::new(Code::ApiKeyNotFound, "there is no API key with that id")
-            .hint("dialstack.api_key_list() shows the keys of an environment."),
-    )
+    Err(Error::new(Code::ApiKeyNotFound, "there is no API key with that id")
+        .hint("dialstack.api_key_list() shows the keys of an environment."))
 }

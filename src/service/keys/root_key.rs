@@ -30,9 +30,7 @@ pub fn of(instance: &Instance) -> Result<RootKey> {
                     .hint("Set dialstack_sessions.root_key_file to the file that holds the root key and reload the configuration."));
         }
     };
-    let found = candidates
-        .into_iter()
-        .find(|root| fingerprint(root).as_slice() == instance.fingerprint);
+    let found = candidates.into_iter().find(|root| fingerprint(root).as_slice() == instance.fingerprint);
     found.ok_or_else(|| {
             Error::new(Code::JwtNotAvailable, "the root key does not open the key ring")
                 .hint("Put the root key that wrapped the ring back into dialstack_sessions.root_key_file. If it is lost, dialstack.instance_reset() makes a new ring; every token of before is then dead.")
@@ -102,25 +100,18 @@ fn read(path: &Path) -> Result<Vec<RootKey>> {
         .custom_flags(libc::O_NONBLOCK)
         .open(path)
         .map_err(|error| unreadable(&error.to_string()))?;
-    let metadata = file
-        .metadata()
-        .map_err(|error| unreadable(&error.to_string()))?;
+    let metadata = file.metadata().map_err(|error| unreadable(&error.to_string()))?;
     if !metadata.is_file() {
         return Err(unreadable("it is not a regular file"));
     }
     // The rule of the server's own TLS key: ours and for us alone, or root's and for our group.
     let forbidden = if metadata.uid() == 0 { 0o037 } else { 0o077 };
     if metadata.mode() & forbidden != 0 {
-        return Err(
-            unreadable("others than the server's user may read or write it").hint(
-                "Make the file 0600 and owned by the server's user, or 0640 and owned by root.",
-            ),
-        );
+        return Err(unreadable("others than the server's user may read or write it")
+            .hint("Make the file 0600 and owned by the server's user, or 0640 and owned by root."));
     }
     let mut text = Zeroizing::new(String::new());
-    file.take(MAX_BYTES)
-        .read_to_string(&mut text)
-        .map_err(|error| unreadable(&error.to_string()))?;
+    file.take(MAX_BYTES).read_to_string(&mut text).map_err(|error| unreadable(&error.to_string()))?;
     let keys: Vec<RootKey> = text
         .lines()
         .map(str::trim)

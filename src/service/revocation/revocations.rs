@@ -105,51 +105,24 @@ pub fn because(reason: Option<&str>) -> Result<Cause<'_>> {
 }
 
 /// A caller asked for it.
-pub const REVOKED: Cause<'_> = Cause {
-    reason: "revoked",
-    operation: "revoke",
-    status: "success",
-    origin: Origin::UNKNOWN,
-};
+pub const REVOKED: Cause<'_> =
+    Cause { reason: "revoked", operation: "revoke", status: "success", origin: Origin::UNKNOWN };
 /// A newer session took its place.
-pub const EVICTED: Cause<'_> = Cause {
-    reason: "evicted",
-    operation: "evict",
-    status: "success",
-    origin: Origin::UNKNOWN,
-};
+pub const EVICTED: Cause<'_> =
+    Cause { reason: "evicted", operation: "evict", status: "success", origin: Origin::UNKNOWN };
 /// An old refresh token was presented.
-pub const REUSED: Cause<'_> = Cause {
-    reason: REVOKED_FOR_REUSE,
-    operation: "reuse",
-    status: "fail",
-    origin: Origin::UNKNOWN,
-};
+pub const REUSED: Cause<'_> =
+    Cause { reason: REVOKED_FOR_REUSE, operation: "reuse", status: "fail", origin: Origin::UNKNOWN };
 /// The key that it depends on was revoked.
-pub const KEY_REVOKED: Cause<'_> = Cause {
-    reason: "key_revoked",
-    ..REVOKED
-};
+pub const KEY_REVOKED: Cause<'_> = Cause { reason: "key_revoked", ..REVOKED };
 /// The person was erased.
-pub const ERASED: Cause<'_> = Cause {
-    reason: "erased",
-    ..REVOKED
-};
+pub const ERASED: Cause<'_> = Cause { reason: "erased", ..REVOKED };
 /// Its environment was deleted.
-pub const ENV_DELETED: Cause<'_> = Cause {
-    reason: "env_deleted",
-    ..REVOKED
-};
+pub const ENV_DELETED: Cause<'_> = Cause { reason: "env_deleted", ..REVOKED };
 /// Its definition was deleted.
-pub const DEFINITION_DELETED: Cause<'_> = Cause {
-    reason: "definition_deleted",
-    ..REVOKED
-};
+pub const DEFINITION_DELETED: Cause<'_> = Cause { reason: "definition_deleted", ..REVOKED };
 /// The instance got a new identity.
-pub const INSTANCE_RESET: Cause<'_> = Cause {
-    reason: "instance_reset",
-    ..REVOKED
-};
+pub const INSTANCE_RESET: Cause<'_> = Cause { reason: "instance_reset", ..REVOKED };
 
 /// Revokes the living sessions among those meant, and returns how many. Idempotent.
 pub fn revoke(owner: &AsOwner, which: &Which<'_>, cause: Cause<'_>, now: Micros) -> Result<u64> {
@@ -166,34 +139,24 @@ pub fn revoke(owner: &AsOwner, which: &Which<'_>, cause: Cause<'_>, now: Micros)
         bind(notified()),
     ];
     match which {
-        Which::One {
-            session_id,
-            env_id,
-            definition_id,
-        } => {
+        Which::One { session_id, env_id, definition_id } => {
             // A refresh that is not committed yet may be giving it more time: wait for it.
             lock(owner, session_id)?;
-            arguments.extend([
-                bind(pg_uuid(session_id)),
-                bind(*env_id),
-                bind(*definition_id),
-            ]);
+            arguments.extend([bind(pg_uuid(session_id)), bind(*env_id), bind(*definition_id)]);
             run(owner, &[&sql::ONE], &arguments)
         }
-        Which::User { user, except } => {
-            session_users::with_locked(owner, *user, now, |unrevoked| {
-                if unrevoked == 0 {
-                    return Ok(0);
-                }
-                arguments.extend([
-                    bind(user.env_id),
-                    bind(user.definition_id),
-                    bind(user.identifier),
-                    bind(except.as_ref().map(pg_uuid)),
-                ]);
-                run(owner, &[&sql::USER], &arguments)
-            })
-        }
+        Which::User { user, except } => session_users::with_locked(owner, *user, now, |unrevoked| {
+            if unrevoked == 0 {
+                return Ok(0);
+            }
+            arguments.extend([
+                bind(user.env_id),
+                bind(user.definition_id),
+                bind(user.identifier),
+                bind(except.as_ref().map(pg_uuid)),
+            ]);
+            run(owner, &[&sql::USER], &arguments)
+        }),
         Which::Client { session_id, env_id } => {
             client_sessions::change::lock(owner, session_id)?;
             arguments.extend([bind(pg_uuid(session_id)), bind(*env_id)]);
@@ -214,14 +177,9 @@ pub fn revoke(owner: &AsOwner, which: &Which<'_>, cause: Cause<'_>, now: Micros)
         }
         Which::Definition(definition_id) => {
             arguments.push(bind(*definition_id));
-            revoke_many(owner, &[&sql::DEFINITION], &arguments, now, |_, of| {
-                of == Some(*definition_id)
-            })
+            revoke_many(owner, &[&sql::DEFINITION], &arguments, now, |_, of| of == Some(*definition_id))
         }
-        Which::Tag {
-            env_id,
-            definition_id,
-        } => {
+        Which::Tag { env_id, definition_id } => {
             arguments.extend([bind(*env_id), bind(*definition_id)]);
             revoke_many(owner, &[&sql::TAG], &arguments, now, |env, of| {
                 env == *env_id && of == Some(*definition_id)
@@ -290,9 +248,6 @@ fn revoke_many(
 
 /// A living session that the transaction's snapshot does not show as it is.
 pub fn conflict() -> Error {
-    Error::new(
-        Code::Conflict,
-        "a session changed after this transaction began",
-    )
-    .hint("Retry the transaction.")
+    Error::new(Code::Conflict, "a session changed after this transaction began")
+        .hint("Retry the transaction.")
 }

@@ -60,12 +60,7 @@ pub fn revoke_all(
     }
     let identifier = required(identifier, "identifier", CODE)?;
     check_identifier("identifier", identifier).coded(CODE)?;
-    revoke_user(
-        place,
-        identifier,
-        except.map(uuid),
-        revocations::because(reason)?,
-    )
+    revoke_user(place, identifier, except.map(uuid), revocations::because(reason)?)
 }
 
 /// A session of any family as its table has it, dead or alive.
@@ -107,11 +102,7 @@ impl Stored {
     pub fn end(&self, cause: Cause<'_>) -> Result<i64> {
         let (session_id, env_id) = (self.session_id, self.env_id);
         let which = match &self.row {
-            Some(row) => Which::One {
-                session_id,
-                env_id,
-                definition_id: row.definition_id,
-            },
+            Some(row) => Which::One { session_id, env_id, definition_id: row.definition_id },
             None => Which::Client { session_id, env_id },
         };
         let revoked = revocations::revoke(&AsOwner::enter()?, &which, cause, clock::now())?;
@@ -136,9 +127,7 @@ fn revoke_one(
     let not_found = || {
         Error::new(Code::SessionNotFound, "there is no such session")
             .detail("No session has that id and belongs to what else was named.")
-            .hint(
-                "Name the session alone, or check where it belongs with dialstack.session_info().",
-            )
+            .hint("Name the session alone, or check where it belongs with dialstack.session_info().")
     };
     let stored = Stored::find(session_id)?.ok_or_else(not_found)?;
     let is_there = caller.env_of(stored.env_id, product, env)?.is_some();
@@ -158,12 +147,7 @@ fn revoke_one(
 
 /// Revokes the user's sessions in each environment and definition that is meant, in one order, so that two such calls
 /// do not wait for each other.
-fn revoke_user(
-    place: Place<'_>,
-    identifier: &str,
-    except: Option<Uuid>,
-    cause: Cause<'_>,
-) -> Result<i64> {
+fn revoke_user(place: Place<'_>, identifier: &str, except: Option<Uuid>, cause: Cause<'_>) -> Result<i64> {
     let [product, env, tag] = place;
     let caller = caller::narrowed()?;
     let cause = cause.by(Origin::of_key(caller.api_key_id()));
@@ -181,11 +165,7 @@ fn revoke_user(
     let mut revoked = 0;
     for env_id in env_ids {
         for &definition_id in &definition_ids {
-            let user = UserKey {
-                env_id,
-                definition_id,
-                identifier,
-            };
+            let user = UserKey { env_id, definition_id, identifier };
             let which = Which::User { user, except };
             revoked += revocations::revoke(&owner, &which, cause, clock::now())?;
         }

@@ -121,9 +121,7 @@ fn definitions(env: &Env, tag: &str) -> Result<Vec<i32>> {
     if tag == ANY_TAG {
         return definitions::numbers(&AsOwner::enter()?, &env.product_id);
     }
-    Ok(vec![
-        configuration::definition(&env.product_id, tag)?.definition_id,
-    ])
+    Ok(vec![configuration::definition(&env.product_id, tag)?.definition_id])
 }
 
 /// Whether the change of a row is one that ends the user's sessions.
@@ -141,13 +139,12 @@ fn is_meant(change: &Change<'_>, key: i32, columns: &[String]) -> Result<bool> {
     Ok(match change.event() {
         Event::UpdateRow if any => change.row_differs(),
         Event::UpdateRow => {
-            if watched
-                .iter()
-                .any(|column| change.is_computed_later(*column))
-            {
+            if watched.iter().any(|column| change.is_computed_later(*column)) {
                 return Err(refused("a generated column gets its new value after this trigger")
                     .detail("Whether it changes is not known to a trigger that fires BEFORE.")
-                    .hint("Create the trigger AFTER UPDATE, or let dialstack.revoke_sessions_on() create it."));
+                    .hint(
+                        "Create the trigger AFTER UPDATE, or let dialstack.revoke_sessions_on() create it.",
+                    ));
             }
             watched.iter().any(|column| change.differs(*column))
         }

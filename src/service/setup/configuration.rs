@@ -43,8 +43,7 @@ pub struct Env {
 impl Env {
     /// Whether it has these names, as far as they are given.
     pub fn is(&self, product: Option<&str>, env: Option<&str>) -> bool {
-        product.is_none_or(|product| product == self.product)
-            && env.is_none_or(|env| env == self.env)
+        product.is_none_or(|product| product == self.product) && env.is_none_or(|env| env == self.env)
     }
 }
 
@@ -66,10 +65,7 @@ impl StoredDefinition {
         };
         SCHEMAS.with_borrow_mut(|schemas| {
             let of_this = |known: &Known| known.definition_id == self.definition_id;
-            let known = schemas
-                .iter()
-                .position(of_this)
-                .map(|at| schemas.remove(at));
+            let known = schemas.iter().position(of_this).map(|at| schemas.remove(at));
             let known = match known.filter(|known| known.source == *source) {
                 Some(known) => known,
                 None => Known {
@@ -133,8 +129,9 @@ fn remember<K: Hash + Eq, V: Clone>(
 /// `PRODUCT_NOT_FOUND`.
 pub fn product_id(product: &str) -> Result<ProductId> {
     products::id(product)?.ok_or_else(|| {
-        Error::new(Code::ProductNotFound, format!("there is no product {:?}", shown(product)))
-            .hint("Create it with dialstack.product_create(), or check the spelling; names are case-sensitive.")
+        Error::new(Code::ProductNotFound, format!("there is no product {:?}", shown(product))).hint(
+            "Create it with dialstack.product_create(), or check the spelling; names are case-sensitive.",
+        )
     })
 }
 
@@ -158,9 +155,7 @@ fn with_product(row: EnvRow) -> Result<Option<Rc<Env>>> {
 
 /// The environment with this number; `None` once it is deleted.
 pub fn env_by_id(env_id: i32) -> Result<Option<Rc<Env>>> {
-    remember(&ENVS, env_id, |env_id| {
-        products::env_by_id(*env_id)?.map_or(Ok(None), with_product)
-    })
+    remember(&ENVS, env_id, |env_id| products::env_by_id(*env_id)?.map_or(Ok(None), with_product))
 }
 
 /// The environment of that name.
@@ -173,17 +168,17 @@ pub fn env(product: &str, env: &str) -> Result<Rc<Env>> {
     remember(&ENV_NAMES, names, |(product, env)| {
         let row = products::env_by_name(&product_id(product)?, env)?;
         row.map_or(Ok(None), with_product)?.ok_or_else(|| {
-            Error::new(Code::EnvNotFound, format!("product {:?} has no environment {:?}", shown(product), shown(env)))
-                .hint("Create it with dialstack.env_create(), or check the spelling; names are case-sensitive.")
+            Error::new(
+                Code::EnvNotFound,
+                format!("product {:?} has no environment {:?}", shown(product), shown(env)),
+            )
+            .hint("Create it with dialstack.env_create(), or check the spelling; names are case-sensitive.")
         })
     })
 }
 
 fn stored((definition_id, stored): (i32, Stored)) -> Result<Rc<StoredDefinition>> {
-    Ok(Rc::new(StoredDefinition {
-        definition_id,
-        definition: stored.definition()?,
-    }))
+    Ok(Rc::new(StoredDefinition { definition_id, definition: stored.definition()? }))
 }
 
 /// The definition with this number; `None` once it is deleted.

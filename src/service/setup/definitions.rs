@@ -74,11 +74,7 @@ fn product_id(product: Option<&str>, code: Code) -> Result<ProductId> {
 }
 
 /// Stores a definition and returns it as it is stored.
-fn store(
-    owner: &AsOwner,
-    product_id: &ProductId,
-    definition: &Definition,
-) -> Result<DefinitionRow> {
+fn store(owner: &AsOwner, product_id: &ProductId, definition: &Definition) -> Result<DefinitionRow> {
     definitions::upsert(owner, product_id, definition)?;
     let row = definitions::lock(owner, product_id, &definition.tag)?;
     row.ok_or_else(|| not_found(&definition.tag))
@@ -87,10 +83,7 @@ fn store(
 fn not_found(tag: &str) -> Error {
     Error::new(
         Code::DefinitionNotFound,
-        format!(
-            "the product has no session definition with tag {:?}",
-            shown(tag)
-        ),
+        format!("the product has no session definition with tag {:?}", shown(tag)),
     )
     .hint("dialstack.definition_list() shows the definitions of a product.")
 }
@@ -106,10 +99,8 @@ pub fn register(product: Option<&str>, definition: Option<Jsonb<'_>>) -> Result<
     let fields = definition.parse(&DEFINITION).coded(code)?;
     let named = fields.get("product").filter(|named| !named.is_null());
     if named.is_some_and(|named| named.as_str() != product) {
-        return Err(
-            Error::new(code, "the definition was made for another product")
-                .hint("Register it with the product it names, or define it for this one."),
-        );
+        return Err(Error::new(code, "the definition was made for another product")
+            .hint("Register it with the product it names, or define it for this one."));
     }
     let definition = validate(&fields, SelectorForm::Stored, code)?;
     store(&AsOwner::enter()?, &product_id, &definition)
@@ -119,11 +110,7 @@ pub fn register(product: Option<&str>, definition: Option<Jsonb<'_>>) -> Result<
 ///
 /// # Errors
 /// `REGISTER_FAILED` for changes that are not valid; `PRODUCT_NOT_FOUND`, `DEFINITION_NOT_FOUND`.
-pub fn update(
-    product: Option<&str>,
-    tag: Option<&str>,
-    changes: Option<Jsonb<'_>>,
-) -> Result<DefinitionRow> {
+pub fn update(product: Option<&str>, tag: Option<&str>, changes: Option<Jsonb<'_>>) -> Result<DefinitionRow> {
     let code = Code::RegisterFailed;
     let product_id = product_id(product, code)?;
     let tag = required(tag, "tag", code)?;
@@ -133,20 +120,11 @@ pub fn update(
         return Err(Error::new(code, "changes must be a JSON object")
             .hint("Pass the fields to change, for example {\"expiry\": 2}."));
     };
-    if changes
-        .get("tag")
-        .is_some_and(|new| new.as_str() != Some(tag))
-    {
-        return Err(
-            Error::new(code, "the tag of a definition can't change").hint(
-                "Register a definition under the new tag; sessions of the old one stay with it.",
-            ),
-        );
+    if changes.get("tag").is_some_and(|new| new.as_str() != Some(tag)) {
+        return Err(Error::new(code, "the tag of a definition can't change")
+            .hint("Register a definition under the new tag; sessions of the old one stay with it."));
     }
-    if changes
-        .get("product")
-        .is_some_and(|new| new.as_str() != product)
-    {
+    if changes.get("product").is_some_and(|new| new.as_str() != product) {
         return Err(Error::new(code, "the product of a definition can't change")
             .hint("Define and register it for the other product."));
     }

@@ -40,22 +40,16 @@ pub fn create(
     check_label("name", name, MAX_PRODUCT_NAME).coded(CODE)?;
     let scopes = match scopes {
         Some(names) if names.len() > MAX_SCOPES => {
-            return Err(
-                Error::new(CODE, "scopes holds too many names").hint(format!(
-                    "Give at most {MAX_SCOPES}; scope_create() adds more."
-                )),
-            );
+            return Err(Error::new(CODE, "scopes holds too many names")
+                .hint(format!("Give at most {MAX_SCOPES}; scope_create() adds more.")));
         }
         Some(names) => names.iter().map(described).collect::<Result<_>>()?,
         None => BUILT_IN.to_vec(),
     };
     let owner = AsOwner::enter()?;
     let product_id = products::insert(&owner, product, name)?.ok_or_else(|| {
-        Error::new(
-            CODE,
-            format!("there is already a product {:?}", shown(product)),
-        )
-        .hint("Choose another name, or use the existing product.")
+        Error::new(CODE, format!("there is already a product {:?}", shown(product)))
+            .hint("Choose another name, or use the existing product.")
     })?;
     scopes::insert(&owner, &product_id, &scopes)?;
     Ok(product_id)
@@ -63,8 +57,7 @@ pub fn create(
 
 /// A scope of that name, with its description.
 fn described(name: Option<&str>) -> Result<(&str, &str)> {
-    let name =
-        name.ok_or_else(|| Error::new(CODE, "scopes holds a null").hint("Leave the nulls out."))?;
+    let name = name.ok_or_else(|| Error::new(CODE, "scopes holds a null").hint("Leave the nulls out."))?;
     check_name("scope", name).coded(CODE)?;
     let built_in = BUILT_IN.into_iter().find(|(built_in, _)| *built_in == name);
     Ok(built_in.unwrap_or((name, "")))
@@ -88,11 +81,9 @@ pub fn named_or_only(product: Option<&str>, code: Code) -> Result<ProductId> {
             if names.len() > MAX_LISTED {
                 names[MAX_LISTED] = "…";
             }
-            Err(
-                Error::new(code, "product is needed: there are several products")
-                    .detail(format!("The products are: {}.", names.join(", ")))
-                    .hint("Name one of them: product => '…'."),
-            )
+            Err(Error::new(code, "product is needed: there are several products")
+                .detail(format!("The products are: {}.", names.join(", ")))
+                .hint("Name one of them: product => '…'."))
         }
     }
 }
@@ -107,15 +98,8 @@ pub fn create_env(product: &str, env: &str, live: bool) -> Result<()> {
     if products::insert_env(&AsOwner::enter()?, &product_id, env, live)? {
         return Ok(());
     }
-    Err(Error::new(
-        CODE,
-        format!(
-            "product {:?} already has an environment {:?}",
-            shown(product),
-            shown(env)
-        ),
-    )
-    .hint("Choose another name, or use the existing environment."))
+    Err(Error::new(CODE, format!("product {:?} already has an environment {:?}", shown(product), shown(env)))
+        .hint("Choose another name, or use the existing environment."))
 }
 
 /// Deletes an environment and revokes its sessions.

@@ -29,11 +29,8 @@ pub fn create(product: Option<&str>, scope: &str, description: &str) -> Result<(
     if scopes::insert(&AsOwner::enter()?, &product_id, &[(scope, description)])? == 1 {
         return Ok(());
     }
-    Err(Error::new(
-        code,
-        format!("the product already has a scope {:?}", shown(scope)),
-    )
-    .hint("Choose another name, or use the existing scope."))
+    Err(Error::new(code, format!("the product already has a scope {:?}", shown(scope)))
+        .hint("Choose another name, or use the existing scope."))
 }
 
 /// Deletes a scope of the product named, or of the only one, and takes it away from the product's
@@ -76,16 +73,12 @@ pub fn check(product_id: &ProductId, scope: &str) -> Result<()> {
     if names.iter().any(|name| name == scope) {
         return Ok(());
     }
-    Err(not_found(scope).hint(
-        "Create it with dialstack.scope_create(), or check the spelling; names are case-sensitive.",
-    ))
+    Err(not_found(scope)
+        .hint("Create it with dialstack.scope_create(), or check the spelling; names are case-sensitive."))
 }
 
 fn not_found(scope: &str) -> Error {
-    Error::new(
-        Code::ScopeNotFound,
-        format!("the product has no scope {:?}", shown(scope)),
-    )
+    Error::new(Code::ScopeNotFound, format!("the product has no scope {:?}", shown(scope)))
 }
 
 /// The scopes of the product named, or of all.

@@ -50,11 +50,8 @@ fn lock_living(
         None => None,
     };
     let (Some(row), Some(stored)) = (row, stored) else {
-        return Err(Error::new(
-            Code::SessionNotFound,
-            "there is no living user session with that id",
-        )
-        .hint("dialstack.session_info() shows whether it was revoked or has expired."));
+        return Err(Error::new(Code::SessionNotFound, "there is no living user session with that id")
+            .hint("dialstack.session_info() shows whether it was revoked or has expired."));
     };
     Ok((row, stored, api_key_id))
 }
@@ -72,11 +69,9 @@ pub fn update_data(session_id: Option<pgrx::Uuid>, data: Option<Jsonb<'_>>) -> R
     let data = SessionData::of_argument(data)?;
     let checked = tokens::check_against(&stored, &data.text())?;
     if row.subject != checked.identifier {
-        return Err(
-            Error::new(code, "the data names another user than the session's")
-                .detail(format!("The selector is {}.", stored.definition.selector))
-                .hint("Keep the identifier, or create a session for the other user."),
-        );
+        return Err(Error::new(code, "the data names another user than the session's")
+            .detail(format!("The selector is {}.", stored.definition.selector))
+            .hint("Keep the identifier, or create a session for the other user."));
     }
     let ring = key_ring::ring()?;
     tokens::check_token_size(&ring, &row, &stored, &checked)?;
@@ -85,10 +80,7 @@ pub fn update_data(session_id: Option<pgrx::Uuid>, data: Option<Jsonb<'_>>) -> R
     if !change::set_data(&owner, &row.session_id, sealed_data, number)? {
         return Err(revocations::conflict());
     }
-    Ok(Changed {
-        session_id: pg_uuid(&row.session_id),
-        expires_at: timestamptz(row.expires_at),
-    })
+    Ok(Changed { session_id: pg_uuid(&row.session_id), expires_at: timestamptz(row.expires_at) })
 }
 
 /// Moves the end of a living session, at most to what the definition's `max_lifetime` and `idle_timeout` allow.
@@ -100,10 +92,8 @@ pub fn extend(session_id: Option<pgrx::Uuid>, by: Option<Interval>) -> Result<Ch
     let code = Code::RefreshFailed;
     let by = clock::span(&required(by, "by", code)?);
     if !by.is_positive() || !by.is_within_a_century() {
-        return Err(
-            Error::new(code, "by is not a time that a session can be extended by")
-                .hint("Give a positive interval of at most 100 years."),
-        );
+        return Err(Error::new(code, "by is not a time that a session can be extended by")
+            .hint("Give a positive interval of at most 100 years."));
     }
     let now = clock::now();
     let owner = AsOwner::enter()?;
@@ -111,22 +101,18 @@ pub fn extend(session_id: Option<pgrx::Uuid>, by: Option<Interval>) -> Result<Ch
     // A session ends on a full second.
     let mut expires_at = clock::ceil_to_second(clock::add(row.expires_at, &by, code)?);
     if expires_at <= row.expires_at {
-        return Err(
-            Error::new(code, "by would not make the session last longer")
-                .hint("Give an interval whose parts are all positive."),
-        );
+        return Err(Error::new(code, "by would not make the session last longer")
+            .hint("Give an interval whose parts are all positive."));
     }
     if expires_at.saturating_sub(now) > MAX_SPAN_MICROS {
         return Err(
-            Error::new(code, "the session would end more than 100 years from now")
-                .hint("Extend it by less."),
+            Error::new(code, "the session would end more than 100 years from now").hint("Extend it by less.")
         );
     }
     let refreshed_at = row.rotated_at.unwrap_or(row.created_at);
-    for (from, cap) in [
-        (row.created_at, stored.definition.max_lifetime),
-        (refreshed_at, stored.definition.idle_timeout),
-    ] {
+    for (from, cap) in
+        [(row.created_at, stored.definition.max_lifetime), (refreshed_at, stored.definition.idle_timeout)]
+    {
         if let Some(cap) = cap {
             let end = clock::ceil_to_second(clock::add(from, &cap, code)?);
             expires_at = expires_at.min(end.max(row.expires_at));
@@ -135,10 +121,7 @@ pub fn extend(session_id: Option<pgrx::Uuid>, by: Option<Interval>) -> Result<Ch
     if !change::extend(&owner, &row, expires_at, now, api_key_id)? {
         return Err(revocations::conflict());
     }
-    Ok(Changed {
-        session_id: pg_uuid(&row.session_id),
-        expires_at: timestamptz(expires_at),
-    })
+    Ok(Changed { session_id: pg_uuid(&row.session_id), expires_at: timestamptz(expires_at) })
 }
 
 /// Notes that the user of a living session has proved again who they are, by a password for example.
@@ -152,8 +135,5 @@ pub fn reauthenticate(session_id: Option<pgrx::Uuid>) -> Result<Reauthenticated>
     if !change::reauthenticate(&owner, &row.session_id, now, api_key_id)? {
         return Err(revocations::conflict());
     }
-    Ok(Reauthenticated {
-        session_id: pg_uuid(&row.session_id),
-        authenticated_at: timestamptz(now),
-    })
+    Ok(Reauthenticated { session_id: pg_uuid(&row.session_id), authenticated_at: timestamptz(now) })
 }

@@ -15,9 +15,7 @@ use crate::service::keys::key_ring;
 use crate::service::revocation::revocations::{self, Which};
 use crate::service::setup::configuration;
 use crate::service::user_sessions::session_data::SessionData;
-use crate::service::user_sessions::tokens::{
-    Asked, Issue, Tokens, check_against, issue, lifetimes,
-};
+use crate::service::user_sessions::tokens::{Asked, Issue, Tokens, check_against, issue, lifetimes};
 use crate::session::{Definition, Room, room};
 use crate::tables::activity::Origin;
 use crate::tables::session_users::{self, UserKey};
@@ -66,10 +64,7 @@ pub fn create(call: &Create<'_>) -> Result<Tokens> {
     make_room(&owner, &definition.definition, user, api_key_id)?;
 
     let now = clock::now();
-    let asked = Asked {
-        token: call.expires_in.as_ref(),
-        session: call.session_expires_in.as_ref(),
-    };
+    let asked = Asked { token: call.expires_in.as_ref(), session: call.session_expires_in.as_ref() };
     let ends = lifetimes(&definition.definition, now, None, asked, Code::CreateFailed)?;
     let ring = key_ring::ring()?;
     let session_id = random::uuid()?;
@@ -87,10 +82,7 @@ pub fn create(call: &Create<'_>) -> Result<Tokens> {
         token_expires_at: ends.token,
         expires_at: ends.session,
         key_number: key_number.cast_signed(),
-        origin: Origin {
-            api_key_id,
-            ..call.origin
-        },
+        origin: Origin { api_key_id, ..call.origin },
     };
     stored::insert(&owner, session)?;
 
@@ -132,11 +124,8 @@ fn make_room(
         Room::Free => Ok(()),
         Room::Evict(count) => {
             for session_id in session_users::oldest(owner, user, now, count)? {
-                let which = Which::One {
-                    session_id,
-                    env_id: user.env_id,
-                    definition_id: Some(user.definition_id),
-                };
+                let which =
+                    Which::One { session_id, env_id: user.env_id, definition_id: Some(user.definition_id) };
                 let cause = revocations::EVICTED.by(Origin::of_key(api_key_id));
                 revocations::revoke(owner, &which, cause, now)?;
             }

@@ -41,11 +41,7 @@ pub enum Refreshed {
 /// `REFRESH_FAILED` for an expiry beyond what a timestamp can hold; 40001 where the session was changed after the
 /// transaction's snapshot (REPEATABLE READ and above). A bad or reused token is an answer, because an error would
 /// roll back the revocation that a reused one causes.
-pub fn refresh(
-    refresh_token: Option<&str>,
-    expected: Expected<'_>,
-    origin: Origin<'_>,
-) -> Result<Refreshed> {
+pub fn refresh(refresh_token: Option<&str>, expected: Expected<'_>, origin: Origin<'_>) -> Result<Refreshed> {
     // Read before any lock, so that callers who wait for each other are judged by when they came.
     let now = clock::now();
     let Some(presented) = refresh_token.filter(|token| !token.is_empty()) else {
@@ -59,10 +55,7 @@ pub fn refresh(
         let Some(row) = sessions::by_id(&presented.session_id)? else {
             return Ok(Refreshed::Refused(Reason::Invalid));
         };
-        if before
-            .as_ref()
-            .is_some_and(|before| row.is_same_step(before))
-        {
+        if before.as_ref().is_some_and(|before| row.is_same_step(before)) {
             // A write found the row otherwise than it is: the transaction's snapshot is older than the row.
             return Err(revocations::conflict());
         }
@@ -140,12 +133,7 @@ fn refreshable(
             Ok(()),
             NamedSession {
                 env: Some(env),
-                of:
-                    Of::User(OfUser {
-                        definition: Some(stored),
-                        data: Some(data),
-                        ..
-                    }),
+                of: Of::User(OfUser { definition: Some(stored), data: Some(data), .. }),
                 ..
             },
         ) => Ok(Refreshable { env, stored, data }),
@@ -157,21 +145,12 @@ impl Refreshable {
     /// The ends that a refresh now gives.
     fn lifetimes(&self, row: &SessionRow, now: Micros) -> Result<Lifetimes> {
         let code = Code::RefreshFailed;
-        let asked = Asked {
-            token: None,
-            session: row.expires_in.as_ref(),
-        };
+        let asked = Asked { token: None, session: row.expires_in.as_ref() };
         lifetimes(&self.stored.definition, now, Some(row), asked, code)
     }
 
     /// The tokens of a generation, made with the present keys: what went before may have waited.
-    fn tokens(
-        self,
-        row: SessionRow,
-        generation: u32,
-        now: Micros,
-        ends: Lifetimes,
-    ) -> Result<Refreshed> {
+    fn tokens(self, row: SessionRow, generation: u32, now: Micros, ends: Lifetimes) -> Result<Refreshed> {
         let tokens = issue(&Issue {
             ring: &*key_ring::ring()?,
             env: &self.env,
@@ -183,22 +162,15 @@ impl Refreshable {
             now,
             ends,
         })?;
-        Ok(Refreshed::Tokens {
-            tokens,
-            identifier: row.subject,
-            data: self.data,
-        })
+        Ok(Refreshed::Tokens { tokens, identifier: row.subject, data: self.data })
     }
 }
 
 /// Revokes the session of an old refresh token, one copy of which somebody has stolen; `false` if it was not
 /// there to be revoked any more.
 fn end_family(row: &SessionRow, now: Micros, origin: Origin<'_>) -> Result<bool> {
-    let which = Which::One {
-        session_id: row.session_id,
-        env_id: row.env_id,
-        definition_id: row.definition_id,
-    };
+    let which =
+        Which::One { session_id: row.session_id, env_id: row.env_id, definition_id: row.definition_id };
     let owner = AsOwner::enter()?;
     let reused = revocations::REUSED.by(origin);
     Ok(revocations::revoke(&owner, &which, reused, now)? == 1)
@@ -215,9 +187,5 @@ fn refuse(row: &SessionRow, reason: Reason, now: Micros, origin: Origin<'_>) -> 
 /// The session's user, where something can be written.
 fn user_to_note(row: &SessionRow) -> Option<UserKey<'_>> {
     let definition_id = row.definition_id.filter(|_| transaction::can_write())?;
-    Some(UserKey {
-        env_id: row.env_id,
-        definition_id,
-        identifier: &row.subject,
-    })
+    Some(UserKey { env_id: row.env_id, definition_id, identifier: &row.subject })
 }

@@ -67,10 +67,8 @@ pub fn lifetimes(
         Some(interval) => after(now, expiry_span(interval, "session_expires_in")?)?,
     };
     if token.min(refresh) <= now {
-        return Err(
-            Error::new(code, "the token would be dead before it is used")
-                .hint("Give an interval whose parts are all positive."),
-        );
+        return Err(Error::new(code, "the token would be dead before it is used")
+            .hint("Give an interval whose parts are all positive."));
     }
     let created_at = before.map_or(now, |row| row.created_at);
     let cap = |from, span: Option<Span>| span.map(|span| after(from, span)).transpose();
@@ -91,11 +89,8 @@ fn expiry_span(interval: &Interval, name: &'static str) -> error::Result<Span> {
     if span.is_positive() && span.is_within_a_century() {
         return Ok(span);
     }
-    Err(Error::new(
-        Code::CreateFailed,
-        format!("{name} is not a time that a token can live"),
-    )
-    .hint("Give a positive interval of at most 100 years, or leave it out."))
+    Err(Error::new(Code::CreateFailed, format!("{name} is not a time that a token can live"))
+        .hint("Give a positive interval of at most 100 years, or leave it out."))
 }
 
 /// A session's tokens.
@@ -185,10 +180,7 @@ pub fn check_token_size(
         generation: row.generation,
         data: &data.text,
         now: row.created_at,
-        ends: Lifetimes {
-            token: row.expires_at,
-            session: row.expires_at,
-        },
+        ends: Lifetimes { token: row.expires_at, session: row.expires_at },
     })
     .map(|_| ())
 }

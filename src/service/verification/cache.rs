@@ -73,10 +73,7 @@ pub fn find(token: &str, epoch: u64) -> Option<Rc<NamedSession>> {
     let tail = tail(token)?;
     CACHE.with_borrow_mut(|cache| {
         if cache.epoch != epoch || size == 0 {
-            *cache = Cache {
-                epoch,
-                ..Cache::default()
-            };
+            *cache = Cache { epoch, ..Cache::default() };
         }
         let is_it = |remembered: &&Remembered| *remembered.token == token;
         if let Some(remembered) = cache.young.get(&tail).filter(is_it) {
@@ -98,10 +95,7 @@ pub fn remember(token: &str, epoch: u64, session: &Rc<NamedSession>) {
     };
     CACHE.with_borrow_mut(|cache| {
         if cache.epoch == epoch && size > 0 {
-            let remembered = Remembered {
-                token: Zeroizing::new(token.to_owned()),
-                session: session.clone(),
-            };
+            let remembered = Remembered { token: Zeroizing::new(token.to_owned()), session: session.clone() };
             cache.insert(tail, remembered, size);
         }
     });

@@ -44,11 +44,7 @@ pub fn introspect(token: Option<&str>) -> Result<Value> {
     if let Some(scopes) = &session.scopes {
         answer["scope"] = json!(scopes.join(" "));
     }
-    if let Ok(AuthenticToken {
-        access: Some(claims),
-        ..
-    }) = verdict::authenticate(token, clock::now())?
-    {
+    if let Ok(AuthenticToken { access: Some(claims), .. }) = verdict::authenticate(token, clock::now())? {
         answer["iat"] = json!(claims.issued_at);
         answer["jti"] = json!(claims.token_id.to_string());
     }
@@ -73,14 +69,7 @@ pub struct Step {
 /// `JWT_NOT_AVAILABLE` when no token can be verified at all.
 pub fn explain(token: Option<&str>) -> Result<Vec<Step>> {
     let steps = checks(token)?.into_iter().zip(1..);
-    Ok(steps
-        .map(|((checked, passed, detail), step)| Step {
-            step,
-            checked,
-            passed,
-            detail,
-        })
-        .collect())
+    Ok(steps.map(|((checked, passed, detail), step)| Step { step, checked, passed, detail }).collect())
 }
 
 fn checks(token: Option<&str>) -> Result<Vec<(&'static str, bool, String)>> {
@@ -97,32 +86,16 @@ fn checks(token: Option<&str>) -> Result<Vec<(&'static str, bool, String)>> {
         }
     };
     let family = authentic.family.as_str();
-    steps.push((
-        "form",
-        true,
-        format!("a token of the {family} session family"),
-    ));
-    steps.push((
-        "signature",
-        true,
-        format!("made here with key number {}", authentic.key_number),
-    ));
+    steps.push(("form", true, format!("a token of the {family} session family")));
+    steps.push(("signature", true, format!("made here with key number {}", authentic.key_number)));
     let Some((session, _)) = verdict::session_of(&authentic)? else {
-        steps.push((
-            "session",
-            false,
-            "its session's row is gone: deleted or purged".to_owned(),
-        ));
+        steps.push(("session", false, "its session's row is gone: deleted or purged".to_owned()));
         return Ok(steps);
     };
     steps.push(("session", true, format!("session {}", session.session_id)));
     steps.push(match &session.env {
         Some(env) => ("environment", true, format!("{}/{}", env.product, env.env)),
-        None => (
-            "environment",
-            false,
-            "its environment was deleted".to_owned(),
-        ),
+        None => ("environment", false, "its environment was deleted".to_owned()),
     });
     if let Of::User(of) = &session.of {
         steps.push(match &of.definition {
@@ -138,11 +111,7 @@ fn checks(token: Option<&str>) -> Result<Vec<(&'static str, bool, String)>> {
         let at = clock::from_unix_seconds(claims.expires_at);
         steps.push(("token expiry", now < at, expiry("the token", at, now)));
     }
-    steps.push((
-        "session expiry",
-        now < session.ends_at,
-        expiry("the session", session.ends_at, now),
-    ));
+    steps.push(("session expiry", now < session.ends_at, expiry("the session", session.ends_at, now)));
     if let Of::User(of) = &session.of {
         let detail = match of.data {
             Some(_) => "its data can be decrypted",
@@ -153,9 +122,7 @@ fn checks(token: Option<&str>) -> Result<Vec<(&'static str, bool, String)>> {
     let verdict = verdict::verify(token, &Expected::default())?;
     steps.push(match verdict {
         Verdict::Live(_) => ("verdict", true, "accepted".to_owned()),
-        Verdict::Refused { reason, .. } => {
-            ("verdict", false, format!("refused: {}", reason.as_str()))
-        }
+        Verdict::Refused { reason, .. } => ("verdict", false, format!("refused: {}", reason.as_str())),
     });
     Ok(steps)
 }

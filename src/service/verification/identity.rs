@@ -76,43 +76,22 @@ pub fn with_validity<T>(answer: impl FnOnce(&Standing) -> T) -> Result<(T, Valid
 }
 
 fn read(epoch: u64, began: Micros) -> Result<(Validity, Standing)> {
-    let validity = Validity {
-        token_changes: guc::token_changes(),
-        epoch,
-        from: Micros::MIN,
-        until: Micros::MAX,
-    };
+    let validity =
+        Validity { token_changes: guc::token_changes(), epoch, from: Micros::MIN, until: Micros::MAX };
     let Some(token) = guc::token() else {
         return Ok((validity, Standing::Nobody));
     };
     // For this statement alone, unless more is known.
-    let now_only = Validity {
-        from: began,
-        until: began.saturating_add(1),
-        ..validity
-    };
+    let now_only = Validity { from: began, until: began.saturating_add(1), ..validity };
     let Some(found) = verdict::named_session(&token, clock::now())? else {
         return Ok((now_only, Standing::Refused(Reason::Invalid)));
     };
-    let Found {
-        session,
-        epoch,
-        settled,
-    } = found;
+    let Found { session, epoch, settled } = found;
     Ok(match Verdict::of(&session, &Expected::default(), began) {
-        Verdict::Refused { reason, .. } => {
-            (Validity { epoch, ..now_only }, Standing::Refused(reason))
-        }
+        Verdict::Refused { reason, .. } => (Validity { epoch, ..now_only }, Standing::Refused(reason)),
         Verdict::Live(live) if settled => {
             let until = session.expires_at();
-            (
-                Validity {
-                    epoch,
-                    until,
-                    ..validity
-                },
-                Standing::Live(live),
-            )
+            (Validity { epoch, until, ..validity }, Standing::Live(live))
         }
         Verdict::Live(live) => (Validity { epoch, ..now_only }, Standing::Live(live)),
     })
@@ -147,9 +126,7 @@ pub fn holds_scope(live: &LiveSession, scope: Option<&str>) -> bool {
 /// `SCOPE_DISABLED`; those of [`with`].
 pub fn require_scope(scope: Option<&str>) -> Result<()> {
     let missing = |detail: String, hint| {
-        Error::new(Code::ScopeDisabled, "the session does not hold the scope")
-            .detail(detail)
-            .hint(hint)
+        Error::new(Code::ScopeDisabled, "the session does not hold the scope").detail(detail).hint(hint)
     };
     let refused = with(|standing| match standing {
         Standing::Live(live) if holds_scope(live, scope) => None,
@@ -158,18 +135,12 @@ pub fn require_scope(scope: Option<&str>) -> Result<()> {
             "Create the session with that scope enabled.",
         )),
         Standing::Nobody => Some(
-            missing(
-                "No session token is presented.".to_owned(),
-                "Present one with dialstack.session_use().",
-            )
-            .unauthorized(),
+            missing("No session token is presented.".to_owned(), "Present one with dialstack.session_use().")
+                .unauthorized(),
         ),
         Standing::Refused(reason) => Some(
-            missing(
-                format!("The presented token is refused: {}.", reason.as_str()),
-                "Sign in again.",
-            )
-            .unauthorized(),
+            missing(format!("The presented token is refused: {}.", reason.as_str()), "Sign in again.")
+                .unauthorized(),
         ),
     })?;
     refused.map_or(Ok(()), Err)

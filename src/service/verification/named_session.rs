@@ -168,8 +168,7 @@ impl NamedSession {
 
     /// The definition's tag; user sessions only.
     pub fn tag(&self) -> Option<&str> {
-        self.definition()
-            .map(|stored| stored.definition.tag.as_str())
+        self.definition().map(|stored| stored.definition.tag.as_str())
     }
 
     /// The data, as it is now; user sessions only.
@@ -214,8 +213,7 @@ impl NamedSession {
 
     /// When the token expires, or the session ends, whichever is first.
     pub fn expires_at(&self) -> Micros {
-        self.token_expires_at
-            .map_or(self.ends_at, |at| at.min(self.ends_at))
+        self.token_expires_at.map_or(self.ends_at, |at| at.min(self.ends_at))
     }
 
     /// Whether the session may be used for what is expected at this time.
@@ -237,10 +235,7 @@ impl NamedSession {
             env,
             tag: self.tag().or(claim(2)),
             // What belongs to a deleted environment or definition is dead, whatever its row says.
-            revoked: self
-                .revoke_reason
-                .as_deref()
-                .or(orphaned.then_some("revoked")),
+            revoked: self.revoke_reason.as_deref().or(orphaned.then_some("revoked")),
             expires_at: self.ends_at,
             token_expires_at: self.token_expires_at,
             scopes: self.scopes.as_deref(),

@@ -99,11 +99,9 @@ pub fn pre_request() -> Result<()> {
 /// `Authorization` may hold a token of another service, or else `Authorization: Bearer` (RFC 6750, section 2.1).
 fn request_token(headers: &str) -> Result<Option<Zeroizing<String>>> {
     let Ok(Json::Object(headers)) = serde_json::from_str(headers) else {
-        return Err(Error::new(
-            Code::VerifyFailed,
-            "the setting request.headers is not a JSON object",
-        )
-        .hint("PostgREST sets it; else set it to an object of header names, in lower case, and values."));
+        return Err(Error::new(Code::VerifyFailed, "the setting request.headers is not a JSON object").hint(
+            "PostgREST sets it; else set it to an object of header names, in lower case, and values.",
+        ));
     };
     let header = |name| headers.get(name).and_then(Json::as_str).map(str::trim);
     let token = match header("x-session-token") {
@@ -115,7 +113,5 @@ fn request_token(headers: &str) -> Result<Option<Zeroizing<String>>> {
 
 fn bearer_token(header: &str) -> Option<&str> {
     let (scheme, token) = header.split_once(' ')?;
-    scheme
-        .eq_ignore_ascii_case("bearer")
-        .then_some(token.trim_start())
+    scheme.eq_ignore_ascii_case("bearer").then_some(token.trim_start())
 }

@@ -37,24 +37,15 @@ pub enum Verdict {
 
 impl Verdict {
     /// What is said where no token is given.
-    pub const MISSING: Verdict = Verdict::Refused {
-        reason: Reason::Missing,
-        session: None,
-    };
+    pub const MISSING: Verdict = Verdict::Refused { reason: Reason::Missing, session: None };
 
     /// What is said of anything that names no session.
-    pub const INVALID: Verdict = Verdict::Refused {
-        reason: Reason::Invalid,
-        session: None,
-    };
+    pub const INVALID: Verdict = Verdict::Refused { reason: Reason::Invalid, session: None };
 
     /// What is said of a session at this time.
     pub fn of(session: &Rc<NamedSession>, expected: &Expected<'_>, now: Micros) -> Self {
         match (session.judge(expected, now), &session.env) {
-            (Ok(()), Some(env)) => Verdict::Live(LiveSession {
-                session: session.clone(),
-                env: env.clone(),
-            }),
+            (Ok(()), Some(env)) => Verdict::Live(LiveSession { session: session.clone(), env: env.clone() }),
             (judged, _) => Verdict::Refused {
                 reason: judged.err().unwrap_or(Reason::Invalid),
                 session: Some(session.clone()),
@@ -64,18 +55,13 @@ impl Verdict {
 }
 
 /// Decides whether this instance made the access token or opaque token.
-pub fn authenticate(
-    presented: &str,
-    now: Micros,
-) -> Result<std::result::Result<AuthenticToken, Rejected>> {
+pub fn authenticate(presented: &str, now: Micros) -> Result<std::result::Result<AuthenticToken, Rejected>> {
     let now = clock::unix_seconds(now);
     key_ring::with(|ring| token::authenticate(presented, ring, now))
 }
 
 /// Decides whether this instance made the refresh token.
-pub fn authenticate_refresh(
-    presented: &str,
-) -> Result<std::result::Result<RefreshToken, Rejected>> {
+pub fn authenticate_refresh(presented: &str) -> Result<std::result::Result<RefreshToken, Rejected>> {
     key_ring::with(|ring| token::refresh::authenticate(ring, presented))
 }
 
@@ -105,11 +91,7 @@ pub struct Found {
 pub fn named_session(presented: &str, now: Micros) -> Result<Option<Found>> {
     let epoch = relcache::epoch();
     if let Some(session) = cache::find(presented, epoch) {
-        return Ok(Some(Found {
-            session,
-            epoch,
-            settled: true,
-        }));
+        return Ok(Some(Found { session, epoch, settled: true }));
     }
     let (epoch, read) = read_stable(relcache::epoch, |_| match authenticate(presented, now)? {
         Ok(token) => look_up(&token),
@@ -123,11 +105,7 @@ pub fn named_session(presented: &str, now: Micros) -> Result<Option<Found>> {
     if settled {
         cache::remember(presented, epoch, &session);
     }
-    Ok(Some(Found {
-        session,
-        epoch,
-        settled,
-    }))
+    Ok(Some(Found { session, epoch, settled }))
 }
 
 /// What the tables say of an authentic token, and whether others see the same.

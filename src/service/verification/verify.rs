@@ -39,11 +39,7 @@ pub fn since(max_age: Option<&Interval>) -> Result<Option<Micros>> {
         )
         .hint("Give a positive interval of at most 100 years."));
     }
-    let ago = Span {
-        months: -span.months,
-        days: -span.days,
-        micros: -span.micros,
-    };
+    let ago = Span { months: -span.months, days: -span.days, micros: -span.micros };
     clock::add(clock::now(), &ago, Code::VerifyFailed).map(Some)
 }
 
@@ -51,10 +47,7 @@ pub fn since(max_age: Option<&Interval>) -> Result<Option<Micros>> {
 fn log(verdict: &Verdict, began: Micros) -> Result<()> {
     let (session, refused) = match verdict {
         Verdict::Live(live) => (&live.session, None),
-        Verdict::Refused {
-            reason,
-            session: Some(session),
-        } => (session, Some(reason.as_str())),
+        Verdict::Refused { reason, session: Some(session) } => (session, Some(reason.as_str())),
         Verdict::Refused { session: None, .. } => return Ok(()),
     };
     let (Some(stored), Some(user)) = (session.definition(), session.user()) else {
@@ -93,16 +86,13 @@ pub fn verify_failed(reason: Reason) -> Error {
             "Sign in again; somebody may have copied a refresh token.",
         ),
         Reason::Expired => ("the token has expired", "Refresh it or sign in again."),
-        Reason::ScopeDisabled => (
-            "the session does not hold the scope",
-            "Create the session with that scope enabled.",
-        ),
+        Reason::ScopeDisabled => {
+            ("the session does not hold the scope", "Create the session with that scope enabled.")
+        }
         Reason::Stale => (
             "the user has not signed in lately enough",
             "Ask for the password again, and call dialstack.session_reauthenticate().",
         ),
     };
-    Error::new(Code::VerifyFailed, message)
-        .detail(format!("reason: {}", reason.as_str()))
-        .hint(hint)
+    Error::new(Code::VerifyFailed, message).detail(format!("reason: {}", reason.as_str())).hint(hint)
 }

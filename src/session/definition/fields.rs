@@ -29,18 +29,13 @@ impl<'a> Fields<'a> {
         v: &'a Value,
         parse_interval: &'a dyn Fn(&str) -> Option<Span>,
     ) -> Result<Self, Problem> {
-        let given = v
-            .as_object()
-            .ok_or_else(|| Problem::new("a definition must be a JSON object"))?;
+        let given = v.as_object().ok_or_else(|| Problem::new("a definition must be a JSON object"))?;
         for key in given.keys() {
             if key != IGNORED && !Definition::FIELDS.contains(&key.as_str()) {
                 return Err(unknown(key));
             }
         }
-        Ok(Self {
-            given,
-            parse_interval,
-        })
+        Ok(Self { given, parse_interval })
     }
 
     /// Reads each field by its own rule; the rules between them are the caller's.
@@ -62,13 +57,9 @@ impl<'a> Fields<'a> {
         let (refresh_expiry, refresh_period) = self.refresh(expiry, period)?;
         let max_sessions = self.integer("max_sessions")?;
         if max_sessions.is_some_and(|n| !(1..=MAX_SESSIONS).contains(&n)) {
-            return Err(Problem::new(format!(
-                "max_sessions must be from 1 to {MAX_SESSIONS}"
-            )));
+            return Err(Problem::new(format!("max_sessions must be from 1 to {MAX_SESSIONS}")));
         }
-        let on_limit = self
-            .text("on_limit")?
-            .map_or(Ok(OnLimit::EvictOldest), OnLimit::read)?;
+        let on_limit = self.text("on_limit")?.map_or(Ok(OnLimit::EvictOldest), OnLimit::read)?;
         Ok(Definition {
             tag: tag.to_owned(),
             name: name.to_owned(),
@@ -104,19 +95,12 @@ impl<'a> Fields<'a> {
 
     fn text(&self, key: &'static str) -> Result<Option<&'a str>, Problem> {
         let value = self.any(key)?;
-        value
-            .map(|v| v.as_str().ok_or_else(|| wrong(key, "must be a string")))
-            .transpose()
+        value.map(|v| v.as_str().ok_or_else(|| wrong(key, "must be a string"))).transpose()
     }
 
     fn boolean(&self, key: &'static str) -> Result<Option<bool>, Problem> {
         let value = self.any(key)?;
-        value
-            .map(|v| {
-                v.as_bool()
-                    .ok_or_else(|| wrong(key, "must be true or false"))
-            })
-            .transpose()
+        value.map(|v| v.as_bool().ok_or_else(|| wrong(key, "must be true or false"))).transpose()
     }
 
     fn paths(&self, key: &'static str) -> Result<Vec<String>, Problem> {
@@ -131,8 +115,9 @@ impl<'a> Fields<'a> {
         let paths = paths.and_then(|paths| paths.collect::<Option<Vec<_>>>());
         let paths = paths.filter(|paths| paths.len() <= MAX_PUBLIC_CLAIMS);
         paths.ok_or_else(|| {
-            wrong(key, &format!("must be an array of at most {MAX_PUBLIC_CLAIMS} paths"))
-                .with_hint("A path is a field of the session data such as \"role\", or \"plan.name\" for a nested one.")
+            wrong(key, &format!("must be an array of at most {MAX_PUBLIC_CLAIMS} paths")).with_hint(
+                "A path is a field of the session data such as \"role\", or \"plan.name\" for a nested one.",
+            )
         })
     }
 
@@ -176,30 +161,19 @@ impl<'a> Fields<'a> {
     }
 
     fn reuse_interval(&self) -> Result<Span, Problem> {
-        let span = self
-            .interval("reuse_interval")?
-            .unwrap_or(DEFAULT_REUSE_INTERVAL);
+        let span = self.interval("reuse_interval")?.unwrap_or(DEFAULT_REUSE_INTERVAL);
         if !(0..=MAX_REUSE_INTERVAL.approx_micros()).contains(&span.approx_micros()) {
             return Err(wrong("reuse_interval", "must be from 0 to 300 seconds"));
         }
         // In one part, so that it doesn't depend on a calendar.
-        Ok(Span {
-            months: 0,
-            days: 0,
-            micros: span.approx_micros(),
-        })
+        Ok(Span { months: 0, days: 0, micros: span.approx_micros() })
     }
 
     fn refresh(&self, expiry: i32, period: Period) -> Result<(i32, Period), Problem> {
-        match (
-            self.integer("refresh_expiry")?,
-            self.text("refresh_period")?,
-        ) {
+        match (self.integer("refresh_expiry")?, self.text("refresh_period")?) {
             (Some(count), Some(unit)) => {
-                let unit = Period::read(unit).map_err(|problem| Problem {
-                    message: format!("refresh_{problem}"),
-                    ..problem
-                })?;
+                let unit = Period::read(unit)
+                    .map_err(|problem| Problem { message: format!("refresh_{problem}"), ..problem })?;
                 check_lifetime("refresh_expiry", count, unit)?;
                 Ok((count, unit))
             }
@@ -213,9 +187,7 @@ impl<'a> Fields<'a> {
                     (DEFAULT_REFRESH_DAYS, Period::Days)
                 })
             }
-            _ => Err(Problem::new(
-                "refresh_expiry and refresh_period must be given together",
-            )),
+            _ => Err(Problem::new("refresh_expiry and refresh_period must be given together")),
         }
     }
 }
@@ -228,10 +200,7 @@ fn check_lifetime(key: &'static str, count: i32, period: Period) -> Result<(), P
     if count < 1 {
         return Err(wrong(key, "must be at least 1"));
     }
-    period
-        .span(count)
-        .map(|_| ())
-        .map_err(|problem| wrong(key, "is too long").with_detail(problem.message))
+    period.span(count).map(|_| ()).map_err(|problem| wrong(key, "is too long").with_detail(problem.message))
 }
 
 /// Seconds as a span; none if they are more than 100 years either way.
@@ -239,28 +208,19 @@ fn from_seconds(seconds: f64) -> Option<Span> {
     let micros = (seconds * 1e6).round();
     // Far inside of i64; NaN is not contained.
     let most = MAX_SPAN_MICROS as f64;
-    (-most..=most).contains(&micros).then_some(Span {
-        months: 0,
-        days: 0,
-        micros: micros as i64,
-    })
+    (-most..=most).contains(&micros).then_some(Span { months: 0, days: 0, micros: micros as i64 })
 }
 
 fn unknown(key: &str) -> Problem {
-    let near = Definition::FIELDS
-        .iter()
-        .map(|known| (distance(key, known), known))
-        .min();
+    let near = Definition::FIELDS.iter().map(|known| (distance(key, known), known)).min();
     let hint = match near {
         Some((edits, known)) if edits <= NEAR.min(known.len() / 2) => {
             format!("Perhaps \"{known}\" is meant. ")
         }
         _ => String::new(),
     };
-    Problem::new(format!("a definition has no key \"{}\"", shown(key))).with_hint(format!(
-        "{hint}The keys are: {}.",
-        Definition::FIELDS.join(", ")
-    ))
+    Problem::new(format!("a definition has no key \"{}\"", shown(key)))
+        .with_hint(format!("{hint}The keys are: {}.", Definition::FIELDS.join(", ")))
 }
 
 /// How many letters differ, without regard to case and underscores, so that `idleTimeout` is near
@@ -270,10 +230,7 @@ fn distance(a: &str, b: &str) -> usize {
         return usize::MAX;
     }
     let letters = |text: &str| -> Vec<char> {
-        text.chars()
-            .filter(|c| *c != '_')
-            .flat_map(char::to_lowercase)
-            .collect()
+        text.chars().filter(|c| *c != '_').flat_map(char::to_lowercase).collect()
     };
     let (a, b) = (letters(a), letters(b));
     // Levenshtein's, a row at a time: row[j] is the distance of a's beginning to b[..j].

@@ -13,11 +13,7 @@ fn interval(text: &str) -> Option<Span> {
     let mut span = Span::default();
     for part in date.split_inclusive(char::is_alphabetic) {
         let n: i32 = part[..part.len() - 1].parse().ok()?;
-        if part.ends_with('M') {
-            span.months = n
-        } else {
-            span.days = n
-        }
+        if part.ends_with('M') { span.months = n } else { span.days = n }
     }
     for part in time.split_inclusive(char::is_alphabetic) {
         let n: f64 = part[..part.len() - 1].parse().ok()?;
@@ -57,10 +53,7 @@ fn a_minimal_definition_gets_the_defaults() {
     let d = read(&minimal()).unwrap();
     assert_eq!(d.description, "");
     assert_eq!((d.refresh_expiry, d.refresh_period), (30, Period::Days));
-    assert_eq!(
-        (d.idle_timeout, d.max_lifetime, d.max_sessions),
-        (None, None, None)
-    );
+    assert_eq!((d.idle_timeout, d.max_lifetime, d.max_sessions), (None, None, None));
     assert_eq!(d.on_limit, OnLimit::EvictOldest);
     assert_eq!(d.reuse_interval, Span::seconds(30));
     assert!(!d.log_verify);
@@ -91,26 +84,15 @@ fn each_required_key_is_missed_by_name() {
         let mut v = minimal();
         v.as_object_mut().unwrap().remove(key);
         assert!(refused(v).message.contains(&format!("\"{key}\"")));
-        assert!(
-            refused(with(key, Value::Null))
-                .message
-                .contains(&format!("\"{key}\""))
-        );
+        assert!(refused(with(key, Value::Null)).message.contains(&format!("\"{key}\"")));
     }
 }
 
 #[test]
 fn an_unknown_key_is_refused_with_the_nearest_known_one() {
-    for (key, near) in [
-        ("idleTimeout", "idle_timeout"),
-        ("tagg", "tag"),
-        ("expires", "expiry"),
-    ] {
+    for (key, near) in [("idleTimeout", "idle_timeout"), ("tagg", "tag"), ("expires", "expiry")] {
         let hint = refused(with(key, json!(1))).hint.unwrap();
-        assert!(
-            hint.contains(&format!("Perhaps \"{near}\"")),
-            "{key}: {hint}"
-        );
+        assert!(hint.contains(&format!("Perhaps \"{near}\"")), "{key}: {hint}");
     }
     let hint = refused(with(&"é".repeat(5000), json!(1))).hint.unwrap();
     assert!(hint.starts_with("The keys are"));
@@ -130,19 +112,8 @@ fn only_an_object_is_a_definition() {
 
 #[test]
 fn an_expiry_is_a_positive_integer() {
-    for expiry in [
-        json!(0),
-        json!(-1),
-        json!(1.0),
-        json!("1"),
-        json!(true),
-        json!(1u64 << 40),
-    ] {
-        assert!(
-            refused(with("expiry", expiry))
-                .message
-                .starts_with("expiry ")
-        );
+    for expiry in [json!(0), json!(-1), json!(1.0), json!("1"), json!(true), json!(1u64 << 40)] {
+        assert!(refused(with("expiry", expiry)).message.starts_with("expiry "));
     }
 }
 
@@ -189,18 +160,8 @@ fn intervals_are_texts_or_seconds() {
     assert_eq!(span(json!("2 hours")), Some(Span::seconds(7200)));
     assert_eq!(span(json!(7200)), Some(Span::seconds(7200)));
     assert_eq!(span(json!(7200.5)).unwrap().micros, 7_200_500_000);
-    for value in [
-        json!("soon"),
-        json!(true),
-        json!([1]),
-        json!(0),
-        json!(-7200),
-    ] {
-        assert!(
-            refused(with("idle_timeout", value))
-                .message
-                .starts_with("idle_timeout ")
-        );
+    for value in [json!("soon"), json!(true), json!([1]), json!(0), json!(-7200)] {
+        assert!(refused(with("idle_timeout", value)).message.starts_with("idle_timeout "));
     }
 }
 
@@ -208,11 +169,7 @@ fn intervals_are_texts_or_seconds() {
 fn no_lifetime_is_shorter_than_the_access_tokens() {
     for key in ["idle_timeout", "max_lifetime"] {
         read(&with(key, json!(3600))).unwrap();
-        assert!(
-            refused(with(key, json!(3599)))
-                .message
-                .contains("shorter than expiry")
-        );
+        assert!(refused(with(key, json!(3599))).message.contains("shorter than expiry"));
     }
     let mut v = with("refresh_expiry", json!(59));
     v["refresh_period"] = json!("mins");
@@ -244,11 +201,7 @@ fn the_reuse_interval_is_from_0_to_300_seconds() {
         assert_eq!(d.reuse_interval, Span::seconds(seconds));
     }
     for seconds in [json!(-1), json!(300.1), json!("1 hours")] {
-        assert!(
-            refused(with("reuse_interval", seconds))
-                .message
-                .starts_with("reuse_interval ")
-        );
+        assert!(refused(with("reuse_interval", seconds)).message.starts_with("reuse_interval "));
     }
 }
 
@@ -261,14 +214,8 @@ fn a_selector_must_select_a_primitive_of_the_schema() {
         (json!({"userId": null}), true),
         (json!({"userId": {"type": ["integer", "null"]}}), true),
         (json!({"other": "x"}), true),
-        (
-            json!({"type": "object", "additionalProperties": false}),
-            false,
-        ),
-        (
-            json!({"type": "object", "properties": {"userId": false}}),
-            false,
-        ),
+        (json!({"type": "object", "additionalProperties": false}), false),
+        (json!({"type": "object", "properties": {"userId": false}}), false),
         (
             json!({"$ref": "#/$defs/s",
                 "$defs": {"s": {"properties": {"userId": {"type": "array"}}}}}),
@@ -296,10 +243,7 @@ fn a_selector_must_not_look_into_a_primitive() {
 
 #[test]
 fn an_invalid_schema_is_no_definition() {
-    refused(with(
-        "schema",
-        json!({"type": "object", "properties": {"a": {"type": "text"}}}),
-    ));
+    refused(with("schema", json!({"type": "object", "properties": {"a": {"type": "text"}}})));
 }
 
 proptest! {

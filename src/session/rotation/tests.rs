@@ -4,14 +4,7 @@ use proptest::prelude::*;
 const WINDOW: i64 = 30_000_000;
 
 fn at(presented: u32, stored: u32, rotated_at: Option<i64>, now: i64) -> Rotation {
-    Rotation {
-        presented,
-        stored,
-        rotated_at,
-        now,
-        reuse_interval: WINDOW,
-        waited: false,
-    }
+    Rotation { presented, stored, rotated_at, now, reuse_interval: WINDOW, waited: false }
 }
 
 /// A session's row, and the refresh that the store runs on it.
@@ -24,12 +17,7 @@ struct Row {
 
 impl Row {
     fn new(generation: u32) -> Self {
-        Self {
-            generation,
-            rotated_at: None,
-            revoked: false,
-            steps: 0,
-        }
+        Self { generation, rotated_at: None, revoked: false, steps: 0 }
     }
 
     /// `now` was read before the lock; `locked_at` is when the row was ours.
@@ -55,10 +43,7 @@ fn the_first_refresh_rotates() {
 
 #[test]
 fn the_previous_token_repeats_within_the_interval() {
-    assert_eq!(
-        decide(&at(0, 1, Some(100), 100 + WINDOW - 1)),
-        Decision::Repeat
-    );
+    assert_eq!(decide(&at(0, 1, Some(100), 100 + WINDOW - 1)), Decision::Repeat);
 }
 
 #[test]
@@ -78,24 +63,15 @@ fn a_rotation_in_the_future_is_inside_the_interval_only_if_it_is_near() {
 
 #[test]
 fn without_a_reuse_interval_the_previous_token_is_reuse_at_once() {
-    let r = Rotation {
-        reuse_interval: 0,
-        ..at(0, 1, Some(100), 50)
-    };
+    let r = Rotation { reuse_interval: 0, ..at(0, 1, Some(100), 50) };
     assert_eq!(decide(&r), Decision::Reused);
 }
 
 #[test]
 fn a_caller_that_waited_for_the_rotation_is_not_late() {
-    let late = Rotation {
-        waited: true,
-        ..at(0, 1, Some(100), 100 + 10 * WINDOW)
-    };
+    let late = Rotation { waited: true, ..at(0, 1, Some(100), 100 + 10 * WINDOW) };
     assert_eq!(decide(&late), Decision::Repeat);
-    let off = Rotation {
-        reuse_interval: 0,
-        ..late
-    };
+    let off = Rotation { reuse_interval: 0, ..late };
     assert_eq!(decide(&off), Decision::Reused);
 }
 
@@ -110,12 +86,7 @@ fn the_last_generation_cannot_rotate() {
         assert_eq!(decide(&at(presented, 0, None, 0)), Decision::Exhausted);
     }
     let last = MAX_GENERATION - 1;
-    assert_eq!(
-        decide(&at(last, last, None, 0)),
-        Decision::Rotate {
-            next: MAX_GENERATION
-        }
-    );
+    assert_eq!(decide(&at(last, last, None, 0)), Decision::Rotate { next: MAX_GENERATION });
 }
 
 proptest! {

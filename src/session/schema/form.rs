@@ -7,27 +7,17 @@ use crate::session::problem::{Problem, shown};
 
 type Fields = Map<String, Value>;
 
-const TYPES: [&str; 8] = [
-    "string", "number", "integer", "boolean", "object", "array", "null", "any",
-];
+const TYPES: [&str; 8] = ["string", "number", "integer", "boolean", "object", "array", "null", "any"];
 
-const DRAFTS: [&str; 3] = [
-    DRAFT_2020_12,
-    "https://json-schema.org/draft/2019-09/schema",
-    "http://json-schema.org/draft-07/schema",
-];
+const DRAFTS: [&str; 3] =
+    [DRAFT_2020_12, "https://json-schema.org/draft/2019-09/schema", "http://json-schema.org/draft-07/schema"];
 
 /// Keys that make an object a full schema wherever they stand.
 const MARKS: [&str; 4] = ["$schema", "$ref", "$defs", "$id"];
 
 /// Keywords whose value is a map of schemas.
-const MAPS: [&str; 5] = [
-    "properties",
-    "patternProperties",
-    "definitions",
-    "dependentSchemas",
-    "dependentRequired",
-];
+const MAPS: [&str; 5] =
+    ["properties", "patternProperties", "definitions", "dependentSchemas", "dependentRequired"];
 /// Keywords whose value is an array of schemas, or of names.
 const LISTS: [&str; 4] = ["allOf", "anyOf", "oneOf", "required"];
 
@@ -90,20 +80,13 @@ pub(super) fn to_json_schema(schema: &Value) -> Result<Value, Problem> {
     if describes_other_type(fields) {
         return Err(not_an_object());
     }
-    let mut out = if is_typed(fields)? {
-        typed_object(fields)?
-    } else {
-        sample_object(fields)
-    };
+    let mut out = if is_typed(fields)? { typed_object(fields)? } else { sample_object(fields) };
     out.insert("$schema".into(), DRAFT_2020_12.into());
     Ok(Value::Object(out))
 }
 
 fn is_keyword(key: &str) -> bool {
-    MARKS.contains(&key)
-        || MAPS.contains(&key)
-        || LISTS.contains(&key)
-        || OTHER_KEYWORDS.contains(&key)
+    MARKS.contains(&key) || MAPS.contains(&key) || LISTS.contains(&key) || OTHER_KEYWORDS.contains(&key)
 }
 
 fn is_full(fields: &Fields) -> bool {
@@ -112,22 +95,18 @@ fn is_full(fields: &Fields) -> bool {
     }
     let says_object = fields.get("type").and_then(Value::as_str) == Some("object");
     let only_keywords = fields.keys().all(|key| is_keyword(key));
-    let has_shape = fields
-        .iter()
-        .any(|(key, value)| has_schema_shape(key, value));
+    let has_shape = fields.iter().any(|(key, value)| has_schema_shape(key, value));
     (says_object && (only_keywords || has_shape)) || (only_keywords && has_shape)
 }
 
 /// Whether a keyword has a value that sample data or a typed field of that name would not have.
 fn has_schema_shape(key: &str, value: &Value) -> bool {
     match value {
-        Value::Object(map) if MAPS.contains(&key) => map
-            .values()
-            .all(|v| v.is_object() || v.is_boolean() || v.is_array()),
-        Value::Array(list) if key == "required" => list.iter().all(Value::is_string),
-        Value::Array(list) if LISTS.contains(&key) => {
-            !list.is_empty() && list.iter().all(Value::is_object)
+        Value::Object(map) if MAPS.contains(&key) => {
+            map.values().all(|v| v.is_object() || v.is_boolean() || v.is_array())
         }
+        Value::Array(list) if key == "required" => list.iter().all(Value::is_string),
+        Value::Array(list) if LISTS.contains(&key) => !list.is_empty() && list.iter().all(Value::is_object),
         _ => false,
     }
 }
@@ -153,13 +132,10 @@ fn full(fields: &Fields) -> Result<Value, Problem> {
         None => DRAFT_2020_12,
         Some(Value::String(uri)) => {
             let uri = uri.trim_end_matches('#');
-            DRAFTS
-                .into_iter()
-                .find(|draft| *draft == uri)
-                .ok_or_else(|| {
-                    Problem::new("schema has an unknown \"$schema\"")
-                        .with_hint(format!("Known are: {}.", DRAFTS.join(", ")))
-                })?
+            DRAFTS.into_iter().find(|draft| *draft == uri).ok_or_else(|| {
+                Problem::new("schema has an unknown \"$schema\"")
+                    .with_hint(format!("Known are: {}.", DRAFTS.join(", ")))
+            })?
         }
         Some(_) => return Err(Problem::new("\"$schema\" must be a string")),
     };
@@ -215,9 +191,7 @@ fn names_types(value: &Value) -> bool {
 
 fn is_clearly_typed(value: &Value) -> bool {
     value.as_object().is_some_and(|field| {
-        field
-            .get("type")
-            .is_some_and(|t| t.is_string() || t.is_array())
+        field.get("type").is_some_and(|t| t.is_string() || t.is_array())
             && field.get("required").is_some_and(Value::is_boolean)
             && field.keys().all(|key| is_keyword(key))
     })
@@ -304,9 +278,7 @@ fn sample_object(sample: &Fields) -> Fields {
     let mut out = Map::new();
     out.insert("type".into(), "object".into());
     if !sample.is_empty() {
-        let properties = sample
-            .iter()
-            .map(|(name, value)| (name.clone(), sample_value(value)));
+        let properties = sample.iter().map(|(name, value)| (name.clone(), sample_value(value)));
         out.insert("properties".into(), Value::Object(properties.collect()));
     }
     out

@@ -33,14 +33,8 @@ const ONE: [&str; 12] = [
     "unevaluatedProperties",
 ];
 const LISTS: [&str; 4] = ["allOf", "anyOf", "oneOf", "prefixItems"];
-const MAPS: [&str; 6] = [
-    "$defs",
-    "definitions",
-    "dependencies",
-    "dependentSchemas",
-    "patternProperties",
-    "properties",
-];
+const MAPS: [&str; 6] =
+    ["$defs", "definitions", "dependencies", "dependentSchemas", "patternProperties", "properties"];
 
 /// Bounds the text and the nesting.
 pub(super) fn check_size(schema: &Value) -> Result<(), Problem> {
@@ -50,9 +44,7 @@ pub(super) fn check_size(schema: &Value) -> Result<(), Problem> {
     }
     let bytes = serde_json::to_vec(schema).map_err(|_| Problem::new("schema is not valid JSON"))?;
     if bytes.len() > MAX_SCHEMA_BYTES {
-        return Err(Problem::new(format!(
-            "schema is larger than {MAX_SCHEMA_BYTES} bytes"
-        )));
+        return Err(Problem::new(format!("schema is larger than {MAX_SCHEMA_BYTES} bytes")));
     }
     Ok(())
 }
@@ -67,19 +59,10 @@ pub(super) struct Cost {
 
 /// Bounds the references and what they amount to.
 pub(super) fn check(schema: &Value) -> Result<Cost, Problem> {
-    let mut walk = Walk {
-        root: schema,
-        path: Vec::new(),
-        entered: Vec::new(),
-        weight: 0,
-        patterns: 0,
-        unevaluated: 0,
-    };
+    let mut walk =
+        Walk { root: schema, path: Vec::new(), entered: Vec::new(), weight: 0, patterns: 0, unevaluated: 0 };
     walk.schema(schema, 1)?;
-    Ok(Cost {
-        weight: walk.weight,
-        patterns: walk.patterns,
-    })
+    Ok(Cost { weight: walk.weight, patterns: walk.patterns })
 }
 
 /// What a local reference (`#` or `#/…`) refers to.
@@ -105,9 +88,7 @@ pub(super) fn nodes(value: &Value) -> usize {
 }
 
 fn too_deep() -> Problem {
-    Problem::new(format!(
-        "schema is nested deeper than {MAX_SCHEMA_DEPTH} levels"
-    ))
+    Problem::new(format!("schema is nested deeper than {MAX_SCHEMA_DEPTH} levels"))
 }
 
 struct Walk<'a> {
@@ -178,11 +159,7 @@ impl<'a> Walk<'a> {
         let bounds = [
             (self.weight, MAX_WEIGHT, "values"),
             (self.patterns, MAX_PATTERNS, "patterns"),
-            (
-                self.unevaluated,
-                MAX_UNEVALUATED,
-                "\"unevaluated…\" keywords",
-            ),
+            (self.unevaluated, MAX_UNEVALUATED, "\"unevaluated…\" keywords"),
         ];
         for (count, most, what) in bounds {
             if count > most {
@@ -205,8 +182,7 @@ impl<'a> Walk<'a> {
         // By identity: a reference may lead back to the top, which has one.
         if !std::ptr::eq(at, self.root) && fields.contains_key("$schema") {
             return Err(
-                Problem::new("\"$schema\" is only allowed at the top of a schema")
-                    .with_detail(self.place()),
+                Problem::new("\"$schema\" is only allowed at the top of a schema").with_detail(self.place())
             );
         }
         Ok(())

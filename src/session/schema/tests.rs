@@ -40,36 +40,20 @@ fn what_does_not_describe_an_object_is_refused() {
 #[test]
 fn an_invalid_schema_is_refused_with_its_path() {
     let schema = json!({"type": "object", "properties": {"a": {"type": "text"}}});
-    assert!(
-        refused(schema)
-            .detail
-            .unwrap()
-            .starts_with("/properties/a/type: ")
-    );
+    assert!(refused(schema).detail.unwrap().starts_with("/properties/a/type: "));
     let schema = json!({"type": "object", "properties": {"a": {"minLength": -1}}});
-    assert_eq!(
-        refused(schema).detail.unwrap(),
-        "/properties/a/minLength: must be at least 0"
-    );
+    assert_eq!(refused(schema).detail.unwrap(), "/properties/a/minLength: must be at least 0");
 }
 
 #[test]
 fn references_to_other_documents_are_refused_with_a_hint() {
-    for reference in [
-        "http://example.com/s",
-        "https://x/y#/a",
-        "file:///etc/passwd",
-        "other.json",
-        "#anchor",
-        "",
-    ] {
+    for reference in
+        ["http://example.com/s", "https://x/y#/a", "file:///etc/passwd", "other.json", "#anchor", ""]
+    {
         let schema = json!({"type": "object", "properties": {"a": {"$ref": reference}}});
         let problem = refused(schema);
         assert!(problem.hint.unwrap().contains("$defs"), "{reference}");
-        assert_eq!(
-            problem.detail.unwrap(),
-            "At /properties/a/$ref of the schema."
-        );
+        assert_eq!(problem.detail.unwrap(), "At /properties/a/$ref of the schema.");
     }
 }
 
@@ -77,10 +61,7 @@ fn references_to_other_documents_are_refused_with_a_hint() {
 fn local_references_are_followed() {
     let schema = json!({"type": "object", "properties": {"a": {"$ref": "#/$defs/s"}},
         "$defs": {"s": {"type": "string"}}});
-    assert_eq!(
-        details(schema, json!({"a": 1})),
-        "/a: must be of type \"string\""
-    );
+    assert_eq!(details(schema, json!({"a": 1})), "/a: must be of type \"string\"");
 }
 
 #[test]
@@ -111,10 +92,7 @@ fn references_that_multiply_are_refused() {
     let mut defs = serde_json::Map::new();
     for n in 0..10 {
         let next = json!({"$ref": format!("#/$defs/d{}", n + 1)});
-        defs.insert(
-            format!("d{n}"),
-            json!({"not": next, "if": next, "then": next, "else": next}),
-        );
+        defs.insert(format!("d{n}"), json!({"not": next, "if": next, "then": next, "else": next}));
     }
     defs.insert("d10".into(), json!({}));
     let problem = refused(json!({"$ref": "#/$defs/d0", "$defs": defs}));
@@ -140,26 +118,17 @@ fn patterns_are_bounded_and_without_backtracking() {
     normal(with("^[a-z]+@[a-z]+$"));
     for pattern in ["(?=x)", "(a)\\1", "((\\w{1000}){1000}){1000}", "("] {
         let problem = refused(with(pattern));
-        assert_eq!(
-            problem.message, "schema is not a valid JSON Schema",
-            "{pattern}"
-        );
+        assert_eq!(problem.message, "schema is not a valid JSON Schema", "{pattern}");
     }
-    let many: serde_json::Map<_, _> = (0..65)
-        .map(|n| (format!("f{n}"), json!({"type": "string", "pattern": "a"})))
-        .collect();
+    let many: serde_json::Map<_, _> =
+        (0..65).map(|n| (format!("f{n}"), json!({"type": "string", "pattern": "a"}))).collect();
     assert!(refused(Value::Object(many)).message.contains("patterns"));
 }
 
 #[test]
 fn the_patterns_of_a_schema_are_bounded_together() {
     let with = |count: usize, pattern: &str| {
-        let fields = (0..count).map(|n| {
-            (
-                format!("f{n}"),
-                json!({"type": "string", "pattern": pattern}),
-            )
-        });
+        let fields = (0..count).map(|n| (format!("f{n}"), json!({"type": "string", "pattern": pattern})));
         Value::Object(fields.collect())
     };
     // Some 80 KB compiled: one such pattern is fine, and as many as there may be are too much.
@@ -179,10 +148,7 @@ fn there_is_a_pause_before_each_pattern() {
     let schema = normal(json!({"a": text("^[a-y]+1"), "b": text("[0-9]{2}"), "c": text("x.z")}));
     let pause = || PAUSES.set(PAUSES.get() + 1);
     let schema = CompiledSchema::compile(&schema, pause).unwrap();
-    assert_eq!(
-        schema.check(&json!({"a": "b1", "b": "22", "c": "xyz"})),
-        Ok(())
-    );
+    assert_eq!(schema.check(&json!({"a": "b1", "b": "22", "c": "xyz"})), Ok(()));
     assert_eq!(PAUSES.get(), 3);
 }
 
@@ -190,17 +156,13 @@ fn there_is_a_pause_before_each_pattern() {
 fn a_missing_field_is_told_by_its_own_path() {
     let schema = json!({"details": {"type": "object", "properties": {
         "e/m": {"type": "string", "required": true}}}});
-    assert_eq!(
-        details(schema, json!({"details": {}})),
-        "/details/e~1m: is required"
-    );
+    assert_eq!(details(schema, json!({"details": {}})), "/details/e~1m: is required");
 }
 
 #[test]
 fn at_most_five_violations_are_listed() {
-    let fields: serde_json::Map<_, _> = (0..9)
-        .map(|n| (format!("f{n}"), json!({"type": "string", "required": true})))
-        .collect();
+    let fields: serde_json::Map<_, _> =
+        (0..9).map(|n| (format!("f{n}"), json!({"type": "string", "required": true}))).collect();
     let detail = details(Value::Object(fields), json!({}));
     assert_eq!(detail.lines().count(), 6);
     assert!(detail.ends_with("(and 4 more)"));
@@ -211,19 +173,13 @@ fn nothing_is_listed_where_collecting_would_take_too_much_memory() {
     let rules: Vec<Value> = (0..1000).map(|_| json!({"type": "null"})).collect();
     let schema = json!({"type": "object", "properties": {"a": {"items": {"anyOf": rules}}}});
     let data = json!({"a": vec![1; 1700]});
-    assert_eq!(
-        details(schema, data),
-        "Schema and data are too large to tell where."
-    );
+    assert_eq!(details(schema, data), "Schema and data are too large to tell where.");
 }
 
 #[test]
 fn formats_are_checked() {
     let schema = json!({"email": {"type": "string", "format": "email"}});
-    assert_eq!(
-        details(schema, json!({"email": "x"})),
-        "/email: must have the format \"email\""
-    );
+    assert_eq!(details(schema, json!({"email": "x"})), "/email: must have the format \"email\"");
 }
 
 #[test]
@@ -238,10 +194,7 @@ fn no_rule_tells_the_offending_value() {
     for rule in rules.as_array().unwrap() {
         let schema = json!({"type": "object", "properties": {"a": rule}});
         let detail = details(schema, json!({"a": "s3cret"}));
-        assert!(
-            detail.starts_with("/a: ") && !detail.contains("s3cret"),
-            "{detail}"
-        );
+        assert!(detail.starts_with("/a: ") && !detail.contains("s3cret"), "{detail}");
     }
     let lists = json!([
         {"items": false}, {"maxItems": 1}, {"minItems": 9}, {"uniqueItems": true},
@@ -251,10 +204,7 @@ fn no_rule_tells_the_offending_value() {
     for rule in lists.as_array().unwrap() {
         let schema = json!({"type": "object", "properties": {"a": rule}});
         let detail = details(schema, json!({"a": ["s3cret", "s3cret"]}));
-        assert!(
-            detail.starts_with("/a") && !detail.contains("s3cret"),
-            "{detail}"
-        );
+        assert!(detail.starts_with("/a") && !detail.contains("s3cret"), "{detail}");
     }
     let numbers = json!([{"maximum": 1}, {"exclusiveMaximum": 1}, {"minimum": 1e9},
         {"exclusiveMinimum": 1e9}, {"multipleOf": 5}]);

@@ -18,11 +18,7 @@ pub(super) fn violation(error: &ValidationError<'_>) -> String {
         path.push('/');
         path.push_str(&name.replace('~', "~0").replace('/', "~1"));
     }
-    let place = if path.is_empty() {
-        "(top level)".to_owned()
-    } else {
-        shown(&path)
-    };
+    let place = if path.is_empty() { "(top level)".to_owned() } else { shown(&path) };
     format!("{place}: {}", rule(error.kind()))
 }
 
@@ -51,18 +47,12 @@ fn rule(kind: &Kind) -> String {
         Kind::Contains => "must contain the items that the schema asks for".into(),
         Kind::AdditionalItems { limit } => format!("must have no items after the first {limit}"),
         Kind::AdditionalProperties { unexpected } | Kind::UnevaluatedProperties { unexpected } => {
-            format!(
-                "has properties that the schema does not allow: {}",
-                names(unexpected)
-            )
+            format!("has properties that the schema does not allow: {}", names(unexpected))
         }
         // Here the crate lists the items themselves, which are values.
         Kind::UnevaluatedItems { .. } => "has items that the schema does not allow".into(),
         Kind::PropertyNames { error } => {
-            format!(
-                "has a property name that the schema does not allow: {}",
-                rule(error.kind())
-            )
+            format!("has a property name that the schema does not allow: {}", rule(error.kind()))
         }
         Kind::AnyOf { .. } => "must match one of the alternatives (anyOf)".into(),
         Kind::OneOfNotValid { .. } => "must match one of the alternatives (oneOf)".into(),
@@ -84,15 +74,7 @@ fn types(kind: &TypeKind) -> String {
 }
 
 fn names(unexpected: &[String]) -> String {
-    let listed: Vec<String> = unexpected
-        .iter()
-        .take(MAX_NAMES)
-        .map(|name| shown(name))
-        .collect();
-    let rest = if unexpected.len() > MAX_NAMES {
-        ", …"
-    } else {
-        ""
-    };
+    let listed: Vec<String> = unexpected.iter().take(MAX_NAMES).map(|name| shown(name)).collect();
+    let rest = if unexpected.len() > MAX_NAMES { ", …" } else { "" };
     format!("{}{rest}", listed.join(", "))
 }

@@ -110,9 +110,7 @@ static LOCK_ONE: Statement =
 /// Locks a session's row until the transaction ends, so that what is read next stays true until it is written.
 pub fn lock(owner: &AsOwner, session_id: &Uuid) -> Result<()> {
     lock_table()?;
-    LOCK_ONE
-        .execute(owner, &[bind(pg_uuid(session_id))])
-        .map(|_| ())
+    LOCK_ONE.execute(owner, &[bind(pg_uuid(session_id))]).map(|_| ())
 }
 
 static SET_EXPIRY: Statement = Statement::new(
@@ -122,11 +120,7 @@ static SET_EXPIRY: Statement = Statement::new(
 
 /// Moves the end of a session that is not revoked.
 pub fn set_expiry(owner: &AsOwner, session_id: &Uuid, expires_at: Micros) -> Result<()> {
-    let arguments = [
-        bind(pg_uuid(session_id)),
-        bind(timestamptz(expires_at)),
-        bind(purge_after(expires_at)),
-    ];
+    let arguments = [bind(pg_uuid(session_id)), bind(timestamptz(expires_at)), bind(purge_after(expires_at))];
     SET_EXPIRY.execute(owner, &arguments).map(|_| ())
 }
 
@@ -138,11 +132,7 @@ static FREE_KEY: Statement = Statement::new(
 /// Revokes an expired client session so that its user_identifier_key can be used again. Nobody asked for its end: no
 /// activity.
 pub fn free_key(owner: &AsOwner, session_id: &Uuid, now: Micros) -> Result<()> {
-    let arguments = [
-        bind(pg_uuid(session_id)),
-        bind(timestamptz(now)),
-        bind(REVOKED_AS_EXPIRED),
-    ];
+    let arguments = [bind(pg_uuid(session_id)), bind(timestamptz(now)), bind(REVOKED_AS_EXPIRED)];
     FREE_KEY.execute(owner, &arguments).map(|_| ())
 }
 

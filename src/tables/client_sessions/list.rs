@@ -103,17 +103,8 @@ static BY_KEY: Statement = Statement::new(select_client!(
 ));
 
 /// The living client session with this id.
-pub fn by_id(
-    owner: &AsOwner,
-    env_id: i32,
-    session_id: &Uuid,
-    now: Micros,
-) -> Result<Option<ClientSession>> {
-    let arguments = [
-        bind(env_id),
-        bind(timestamptz(now)),
-        bind(pg_uuid(session_id)),
-    ];
+pub fn by_id(owner: &AsOwner, env_id: i32, session_id: &Uuid, now: Micros) -> Result<Option<ClientSession>> {
+    let arguments = [bind(env_id), bind(timestamptz(now)), bind(pg_uuid(session_id))];
     Ok(BY_ID.read(owner, &arguments, read)?.into_iter().next())
 }
 
@@ -129,17 +120,10 @@ pub fn by_key(
 }
 
 /// The session that holds a user_identifier_key with one of these forms, living or expired, locked.
-pub fn lock_by_key(
-    owner: &AsOwner,
-    env_id: i32,
-    key_forms: Vec<Vec<u8>>,
-) -> Result<Option<ClientSession>> {
+pub fn lock_by_key(owner: &AsOwner, env_id: i32, key_forms: Vec<Vec<u8>>) -> Result<Option<ClientSession>> {
     change::lock_table()?;
     let arguments = [bind(env_id), bind(key_forms)];
-    Ok(LOCK_BY_KEY
-        .write(owner, &arguments, read)?
-        .into_iter()
-        .next())
+    Ok(LOCK_BY_KEY.write(owner, &arguments, read)?.into_iter().next())
 }
 
 /// A list's filters; what is absent does not filter.
@@ -157,10 +141,8 @@ pub struct Filter {
     pub without_key: bool,
 }
 
-static LIST: Statement = Statement::new(select_client!(
-    filtered!(),
-    " ORDER BY created_at DESC, session_id LIMIT $8 OFFSET $9"
-));
+static LIST: Statement =
+    Statement::new(select_client!(filtered!(), " ORDER BY created_at DESC, session_id LIMIT $8 OFFSET $9"));
 
 static COUNT: Statement = Statement::new(concat!("SELECT count(*) ", unrevoked!(), filtered!()));
 
@@ -181,10 +163,7 @@ pub fn list(
         bind(filter.user_identity_id.as_ref().map(pg_uuid)),
         bind(filter.without_key),
     ];
-    let total = COUNT
-        .read(owner, &filters, |row| row.required::<i64>(1))?
-        .into_iter()
-        .sum();
+    let total = COUNT.read(owner, &filters, |row| row.required::<i64>(1))?.into_iter().sum();
     let mut arguments = Vec::from(filters);
     arguments.extend([bind(page.limit), bind(page.offset)]);
     Ok((LIST.read(owner, &arguments, read)?, total))

@@ -56,23 +56,12 @@ pub fn lock_table() -> Result<()> {
 /// written.
 pub fn lock(owner: &AsOwner, session_id: &Uuid) -> Result<()> {
     lock_table()?;
-    LOCK_ONE
-        .execute(owner, &[bind(pg_uuid(session_id))])
-        .map(|_| ())
+    LOCK_ONE.execute(owner, &[bind(pg_uuid(session_id))]).map(|_| ())
 }
 
 /// Replaces a living session's data; `false` if it was revoked meanwhile.
-pub fn set_data(
-    owner: &AsOwner,
-    session_id: &Uuid,
-    sealed_data: Vec<u8>,
-    key_number: i32,
-) -> Result<bool> {
-    let arguments = [
-        bind(pg_uuid(session_id)),
-        bind(sealed_data),
-        bind(key_number),
-    ];
+pub fn set_data(owner: &AsOwner, session_id: &Uuid, sealed_data: Vec<u8>, key_number: i32) -> Result<bool> {
+    let arguments = [bind(pg_uuid(session_id)), bind(sealed_data), bind(key_number)];
     Ok(SET_DATA.execute(owner, &arguments)? == 1)
 }
 

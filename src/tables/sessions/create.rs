@@ -59,27 +59,27 @@ pub enum Kind<'a> {
 macro_rules! insert {
     ($first:literal, $kind:literal, $account:literal, $api_key_id:literal, $expires_after:literal) => {
         Statement::new(concat!(
-                "WITH ",
-                $first,
-                "stored AS ( \
+            "WITH ",
+            $first,
+            "stored AS ( \
                      INSERT INTO dialstack.sessions \
                          (session_id, created_at, token_expires_at, expires_at, last_seen_at, \
                           env_id, definition_id, key_number, purge_after, subject, scopes, \
                           sealed_data, ip, user_agent, expires_in, identifier, api_key_id) \
                      VALUES ($1, $2, $3, $4, $2, $5, $6, $7, $8, $9, $10, $11, $12, $13, $17, $18, ",
-                $api_key_id,
-                ")) \
+            $api_key_id,
+            ")) \
                  INSERT INTO dialstack.activity \
                      (at, month, session_id, api_key_id, env_id, definition_id, kind, operation, \
                       status, subject, account, ip, user_agent, latency_us, expires_after) \
                  VALUES ($2, $14, $1, $16, $5, $6, '",
-                $kind,
-                "', 'create', 'success', coalesce($18, $9), ",
-                $account,
-                ", $12, $13, $15, ",
-                $expires_after,
-                ")"
-            ))
+            $kind,
+            "', 'create', 'success', coalesce($18, $9), ",
+            $account,
+            ", $12, $13, $15, ",
+            $expires_after,
+            ")"
+        ))
     };
 }
 
@@ -106,19 +106,12 @@ static INSERT_ACCOUNT: Statement = insert!("", "account", "$9", "$16", "NULL");
 /// # Errors
 /// 40001 where the transaction's snapshot is older than the user's row (REPEATABLE READ and above).
 pub fn insert(owner: &AsOwner, session: NewSession<'_>) -> Result<()> {
-    let (statement, definition_id, sealed_data, scopes, expires_in, identifier) = match session.kind
-    {
-        Kind::User {
-            definition_id,
-            sealed_data,
-            expires_in,
-        } => {
+    let (statement, definition_id, sealed_data, scopes, expires_in, identifier) = match session.kind {
+        Kind::User { definition_id, sealed_data, expires_in } => {
             let (of, data) = (Some(definition_id), Some(sealed_data));
             (&INSERT_USER, of, data, None, expires_in, None)
         }
-        Kind::Account { scopes, identifier } => {
-            (&INSERT_ACCOUNT, None, None, Some(scopes), None, identifier)
-        }
+        Kind::Account { scopes, identifier } => (&INSERT_ACCOUNT, None, None, Some(scopes), None, identifier),
     };
     let arguments = [
         bind(pg_uuid(&session.session_id)),

@@ -105,32 +105,16 @@ pub struct Filter<'a> {
 pub fn list(filter: &Filter<'_>, page: &Page, now: Micros) -> Result<Vec<Listed>> {
     let _plain = Setting::no_jit();
     let owner = AsOwner::enter()?;
-    let (now, env, definition) = (
-        bind(timestamptz(now)),
-        bind(filter.env_id),
-        bind(filter.definition_id),
-    );
+    let (now, env, definition) = (bind(timestamptz(now)), bind(filter.env_id), bind(filter.definition_id));
     let (limit, offset) = (bind(page.limit), bind(page.offset));
     let active = bind(filter.active_only);
     match filter.identifier {
         Some(identifier) => LIST_OF_USER.read(
             &owner,
-            &[
-                now,
-                env,
-                definition,
-                bind(identifier),
-                active,
-                limit,
-                offset,
-            ],
+            &[now, env, definition, bind(identifier), active, limit, offset],
             listed,
         ),
-        None => LIST_OF_ALL.read(
-            &owner,
-            &[now, env, definition, active, limit, offset],
-            listed,
-        ),
+        None => LIST_OF_ALL.read(&owner, &[now, env, definition, active, limit, offset], listed),
     }
 }
 
@@ -138,20 +122,14 @@ pub fn list(filter: &Filter<'_>, page: &Page, now: Micros) -> Result<Vec<Listed>
 pub fn count(filter: &Filter<'_>, now: Micros) -> Result<i64> {
     let _plain = Setting::no_jit();
     let owner = AsOwner::enter()?;
-    let (now, env, definition) = (
-        bind(timestamptz(now)),
-        bind(filter.env_id),
-        bind(filter.definition_id),
-    );
+    let (now, env, definition) = (bind(timestamptz(now)), bind(filter.env_id), bind(filter.definition_id));
     let active = bind(filter.active_only);
     let counts = match filter.identifier {
         Some(identifier) => {
             let arguments = [now, env, definition, bind(identifier), active];
             COUNT_OF_USER.read(&owner, &arguments, |row| row.required::<i64>(1))?
         }
-        None => COUNT_OF_ALL.read(&owner, &[now, env, definition, active], |row| {
-            row.required::<i64>(1)
-        })?,
+        None => COUNT_OF_ALL.read(&owner, &[now, env, definition, active], |row| row.required::<i64>(1))?,
     };
     Ok(counts.into_iter().sum())
 }

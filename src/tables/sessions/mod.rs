@@ -126,10 +126,7 @@ fn read(row: &Row<'_, Sessions>) -> Result<SessionRow> {
         generation: row.get(Sessions::generation)?.unsigned_abs(),
         key_number: row.get(Sessions::key_number)?.unsigned_abs(),
         subject: row.get(Sessions::subject)?,
-        revoke_reason: reason_of(
-            row.get(Sessions::revoked_at)?,
-            row.get(Sessions::revoke_reason)?,
-        ),
+        revoke_reason: reason_of(row.get(Sessions::revoked_at)?, row.get(Sessions::revoke_reason)?),
         scopes: row.get(Sessions::scopes)?,
         sealed_data: row.get(Sessions::sealed_data)?,
         expires_in: row.get(Sessions::expires_in)?,

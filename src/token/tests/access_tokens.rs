@@ -8,10 +8,7 @@ fn an_issued_token_is_authentic_and_says_what_was_put_in() {
         let ring = ring_of(INSTANCE, alg);
         let token = authenticate(&access_token(&ring), &ring, NOW).expect("authentic");
         assert_eq!(token.family, Family::User);
-        assert_eq!(
-            (token.session_id, token.key_number, token.mode),
-            (SESSION, 1, None)
-        );
+        assert_eq!((token.session_id, token.key_number, token.mode), (SESSION, 1, None));
         assert_eq!(token.access, Some(claims()), "{alg:?}");
     }
 }
@@ -21,12 +18,7 @@ fn the_session_data_is_not_readable_in_the_token_and_opens_with_the_seal_key() {
     let token = access_token(&ring());
     let payload = unb64(token.split('.').nth(1).expect("a payload"));
     assert!(!payload.windows(6).any(|window| window == b"userId"));
-    assert_eq!(
-        access::open_data(&ring(), &token, NOW)
-            .expect("opens")
-            .as_slice(),
-        DATA
-    );
+    assert_eq!(access::open_data(&ring(), &token, NOW).expect("opens").as_slice(), DATA);
 }
 
 #[test]
@@ -36,34 +28,22 @@ fn the_session_data_of_a_retired_seal_key_opens_and_of_a_revoked_one_does_not() 
     let mut all = entries(Algorithm::Hs256, KeyState::Active);
     all[1].state = KeyState::Revoked;
     let ring = KeyRing::new(INSTANCE, all).expect("a ring");
-    assert_eq!(
-        access::open_data(&ring, &token, NOW),
-        Err(Rejected::UnknownKey)
-    );
+    assert_eq!(access::open_data(&ring, &token, NOW), Err(Rejected::UnknownKey));
 }
 
 #[test]
 fn the_form_with_a_tag_is_accepted_when_the_tag_is_the_claims() {
     let token = access_token(&ring());
     assert!(authenticate(&format!("web:{token}"), &ring(), NOW).is_ok());
-    assert!(matches!(
-        refused(&format!("app:{token}")),
-        Rejected::Claim(_)
-    ));
+    assert!(matches!(refused(&format!("app:{token}")), Rejected::Claim(_)));
     for prefix in [":", "web::", "web:web:", " web:", "wéb:"] {
-        assert!(
-            authenticate(&format!("{prefix}{token}"), &ring(), NOW).is_err(),
-            "{prefix}"
-        );
+        assert!(authenticate(&format!("{prefix}{token}"), &ring(), NOW).is_err(), "{prefix}");
     }
 }
 
 #[test]
 fn a_tag_may_look_like_the_prefix_of_an_opaque_token() {
-    let claims = AccessClaims {
-        tag: "cs_live_".into(),
-        ..claims()
-    };
+    let claims = AccessClaims { tag: "cs_live_".into(), ..claims() };
     let token = access::issue(&ring(), &claims, DATA, &RANDOM).expect("a token");
     assert!(authenticate(&format!("cs_live_:{token}"), &ring(), NOW).is_ok());
 }
@@ -101,20 +81,12 @@ fn the_longest_names_fit_with_the_most_data() {
     let ring = ring_of(INSTANCE, Algorithm::Es256);
     let token = access::issue(&ring, &longest, &[b'x'; MAX_DATA_BYTES], &RANDOM).expect("fits");
     let presented = format!("{}:{token}", longest.tag);
-    assert_eq!(
-        authenticate(&presented, &ring, NOW)
-            .expect("authentic")
-            .access,
-        Some(longest)
-    );
+    assert_eq!(authenticate(&presented, &ring, NOW).expect("authentic").access, Some(longest));
 }
 
 #[test]
 fn a_token_that_would_be_refused_for_its_length_is_not_made() {
-    let claims = AccessClaims {
-        subject: "\u{1F600}".repeat(255),
-        ..claims()
-    };
+    let claims = AccessClaims { subject: "\u{1F600}".repeat(255), ..claims() };
     let issued = access::issue(&ring(), &claims, &[b'x'; MAX_DATA_BYTES], &RANDOM);
     assert_eq!(issued, Err(KeyError::TooLarge));
 }
@@ -122,42 +94,15 @@ fn a_token_that_would_be_refused_for_its_length_is_not_made() {
 #[test]
 fn claims_that_would_be_refused_are_not_issued() {
     let bad = [
-        AccessClaims {
-            product: "a/b".into(),
-            ..claims()
-        },
-        AccessClaims {
-            env: String::new(),
-            ..claims()
-        },
-        AccessClaims {
-            tag: "a:b".into(),
-            ..claims()
-        },
-        AccessClaims {
-            tag: "t".repeat(64),
-            ..claims()
-        },
-        AccessClaims {
-            subject: String::new(),
-            ..claims()
-        },
-        AccessClaims {
-            subject: "s".repeat(256),
-            ..claims()
-        },
-        AccessClaims {
-            subject: "a\0b".into(),
-            ..claims()
-        },
-        AccessClaims {
-            issued_at: -1,
-            ..claims()
-        },
-        AccessClaims {
-            expires_at: i64::MAX,
-            ..claims()
-        },
+        AccessClaims { product: "a/b".into(), ..claims() },
+        AccessClaims { env: String::new(), ..claims() },
+        AccessClaims { tag: "a:b".into(), ..claims() },
+        AccessClaims { tag: "t".repeat(64), ..claims() },
+        AccessClaims { subject: String::new(), ..claims() },
+        AccessClaims { subject: "s".repeat(256), ..claims() },
+        AccessClaims { subject: "a\0b".into(), ..claims() },
+        AccessClaims { issued_at: -1, ..claims() },
+        AccessClaims { expires_at: i64::MAX, ..claims() },
     ];
     for claims in bad {
         let issued = access::issue(&ring(), &claims, DATA, &RANDOM);

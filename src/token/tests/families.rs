@@ -48,15 +48,8 @@ fn an_opaque_token_is_authentic_and_says_family_mode_and_session() {
 #[test]
 fn an_opaque_token_can_be_shown_again_after_a_rotation() {
     let before = opaque_token(&ring(), OpaqueFamily::ClientSecret, Mode::Live);
-    let again = |ring: &KeyRing| {
-        opaque::issue(
-            ring,
-            OpaqueFamily::ClientSecret,
-            Mode::Live,
-            Some(3),
-            SESSION,
-        )
-    };
+    let again =
+        |ring: &KeyRing| opaque::issue(ring, OpaqueFamily::ClientSecret, Mode::Live, Some(3), SESSION);
     assert_eq!(again(&rotated(KeyState::Retired)), Ok(before));
     let gone = Err(KeyError::Unavailable(Purpose::Token));
     assert_eq!(again(&rotated(KeyState::Revoked)), gone);
@@ -67,15 +60,8 @@ fn a_refresh_token_is_deterministic_and_says_mode_session_and_generation() {
     for mode in MODES {
         for generation in [0, 1, u32::MAX] {
             let token = refresh::issue(&ring(), mode, SESSION, generation).expect("a token");
-            assert_eq!(
-                refresh::issue(&ring(), mode, SESSION, generation),
-                Ok(token.clone())
-            );
-            let expected = RefreshToken {
-                mode,
-                session_id: SESSION,
-                generation,
-            };
+            assert_eq!(refresh::issue(&ring(), mode, SESSION, generation), Ok(token.clone()));
+            let expected = RefreshToken { mode, session_id: SESSION, generation };
             assert_eq!(refresh::authenticate(&ring(), &token), Ok(expected));
         }
     }
@@ -83,32 +69,16 @@ fn a_refresh_token_is_deterministic_and_says_mode_session_and_generation() {
 
 #[test]
 fn no_family_or_mode_can_be_turned_into_another() {
-    let prefixes = [
-        "cs_live_",
-        "cs_test_",
-        "cst_live_",
-        "cst_test_",
-        "rt_live_",
-        "rt_test_",
-    ];
+    let prefixes = ["cs_live_", "cs_test_", "cst_live_", "cst_test_", "rt_live_", "rt_test_"];
     let refresh_token = refresh::issue(&ring(), Mode::Live, SESSION, 1).expect("a token");
     let mut tokens = session_tokens(&ring());
     tokens.push(refresh_token.clone());
     for token in tokens.iter().filter(|token| !token.contains('.')) {
-        let own = prefixes
-            .into_iter()
-            .find(|prefix| token.starts_with(prefix))
-            .expect("a prefix");
+        let own = prefixes.into_iter().find(|prefix| token.starts_with(prefix)).expect("a prefix");
         for other in prefixes.into_iter().filter(|prefix| *prefix != own) {
             let swapped = token.replacen(own, other, 1);
-            assert!(
-                authenticate(&swapped, &ring(), NOW).is_err(),
-                "{own} as {other}"
-            );
-            assert!(
-                refresh::authenticate(&ring(), &swapped).is_err(),
-                "{own} as {other}"
-            );
+            assert!(authenticate(&swapped, &ring(), NOW).is_err(), "{own} as {other}");
+            assert!(refresh::authenticate(&ring(), &swapped).is_err(), "{own} as {other}");
         }
     }
     assert!(authenticate(&refresh_token, &ring(), NOW).is_err());
@@ -122,19 +92,10 @@ fn no_family_or_mode_can_be_turned_into_another() {
 fn a_refresh_token_of_the_other_mode_is_refused_by_its_tag_not_its_form() {
     let token = refresh::issue(&ring(), Mode::Live, SESSION, 1).expect("a token");
     let swapped = token.replacen("live", "test", 1);
-    assert_eq!(
-        refresh::authenticate(&ring(), &swapped),
-        Err(Rejected::BadSignature)
-    );
+    assert_eq!(refresh::authenticate(&ring(), &swapped), Err(Rejected::BadSignature));
     let token = opaque_token(&ring(), OpaqueFamily::ClientSecret, Mode::Live);
-    assert_eq!(
-        refused(&token.replacen("cs_live", "cst_live", 1)),
-        Rejected::BadSignature
-    );
-    assert_eq!(
-        refused(&token.replacen("cs_live", "cs_test", 1)),
-        Rejected::BadSignature
-    );
+    assert_eq!(refused(&token.replacen("cs_live", "cst_live", 1)), Rejected::BadSignature);
+    assert_eq!(refused(&token.replacen("cs_live", "cs_test", 1)), Rejected::BadSignature);
 }
 
 #[test]
@@ -166,10 +127,7 @@ fn a_token_is_refused_when_any_single_bit_is_flipped() {
     }
     let token = refresh::issue(&ring(), Mode::Live, SESSION, 1).expect("a token");
     for flipped in bit_flips(&token) {
-        assert!(
-            refresh::authenticate(&ring(), &flipped).is_err(),
-            "{flipped}"
-        );
+        assert!(refresh::authenticate(&ring(), &flipped).is_err(), "{flipped}");
     }
 }
 
@@ -187,14 +145,8 @@ fn every_bit_of_an_es256_signature_counts() {
 fn a_token_with_anything_added_is_refused() {
     for token in session_tokens(&ring()) {
         for added in [" ", "=", "A", "AA", "AAAA", "\n", "\0", "."] {
-            assert!(
-                authenticate(&format!("{token}{added}"), &ring(), NOW).is_err(),
-                "{added:?}"
-            );
-            assert!(
-                authenticate(&format!("{added}{token}"), &ring(), NOW).is_err(),
-                "{added:?}"
-            );
+            assert!(authenticate(&format!("{token}{added}"), &ring(), NOW).is_err(), "{added:?}");
+            assert!(authenticate(&format!("{added}{token}"), &ring(), NOW).is_err(), "{added:?}");
         }
     }
 }
@@ -208,15 +160,9 @@ fn tokens_of_another_instance_are_refused_though_the_keys_are_the_same() {
         assert_eq!(refused(&token), Rejected::BadSignature);
     }
     let token = refresh::issue(&other, Mode::Live, SESSION, 1).expect("a token");
-    assert_eq!(
-        refresh::authenticate(&ring(), &token),
-        Err(Rejected::BadSignature)
-    );
+    assert_eq!(refresh::authenticate(&ring(), &token), Err(Rejected::BadSignature));
     let (number, sealed) = sealed::seal(&other, SESSION, [8; 12], DATA).expect("sealed");
-    assert_eq!(
-        sealed::open(&ring(), number, SESSION, &sealed),
-        Err(Rejected::BadSignature)
-    );
+    assert_eq!(sealed::open(&ring(), number, SESSION, &sealed), Err(Rejected::BadSignature));
 }
 
 #[test]
@@ -224,40 +170,24 @@ fn retired_keys_verify_and_revoked_keys_do_not() {
     let (retired, revoked) = (rotated(KeyState::Retired), rotated(KeyState::Revoked));
     for token in session_tokens(&ring()) {
         assert!(authenticate(&token, &retired, NOW).is_ok());
-        assert_eq!(
-            authenticate(&token, &revoked, NOW),
-            Err(Rejected::UnknownKey)
-        );
+        assert_eq!(authenticate(&token, &revoked, NOW), Err(Rejected::UnknownKey));
     }
     let token = refresh::issue(&ring(), Mode::Live, SESSION, 1).expect("a token");
     assert!(refresh::authenticate(&retired, &token).is_ok());
-    assert_eq!(
-        refresh::authenticate(&revoked, &token),
-        Err(Rejected::UnknownKey)
-    );
+    assert_eq!(refresh::authenticate(&revoked, &token), Err(Rejected::UnknownKey));
     let (number, sealed) = sealed::seal(&ring(), SESSION, [8; 12], DATA).expect("sealed");
     assert!(sealed::open(&retired, number, SESSION, &sealed).is_ok());
-    assert_eq!(
-        sealed::open(&revoked, number, SESSION, &sealed),
-        Err(Rejected::UnknownKey)
-    );
+    assert_eq!(sealed::open(&revoked, number, SESSION, &sealed), Err(Rejected::UnknownKey));
 }
 
 #[test]
 fn what_is_new_is_made_with_the_active_key() {
     let ring = rotated(KeyState::Retired);
     for token in session_tokens(&ring) {
-        let number = authenticate(&token, &ring, NOW)
-            .expect("authentic")
-            .key_number;
+        let number = authenticate(&token, &ring, NOW).expect("authentic").key_number;
         assert!([4, 6].contains(&number));
     }
-    assert_eq!(
-        sealed::seal(&ring, SESSION, [8; 12], DATA)
-            .expect("sealed")
-            .0,
-        5
-    );
+    assert_eq!(sealed::seal(&ring, SESSION, [8; 12], DATA).expect("sealed").0, 5);
 }
 
 fn forms(ring: &KeyRing, env_id: i32, key: &str) -> Vec<Vec<u8>> {
@@ -274,10 +204,7 @@ fn a_user_identifier_key_has_one_form_for_each_seal_key_that_is_not_revoked() {
     assert_eq!(after.len(), 2);
     assert_ne!(after[0], before[0]);
     assert_eq!(after[1], before[0]);
-    assert_eq!(
-        forms(&rotated(KeyState::Revoked), 7, "user_456"),
-        [after[0].clone()]
-    );
+    assert_eq!(forms(&rotated(KeyState::Revoked), 7, "user_456"), [after[0].clone()]);
 }
 
 #[test]
@@ -295,19 +222,12 @@ fn other_keys_environments_and_instances_have_other_forms() {
 #[test]
 fn a_sealed_user_identifier_key_opens_in_its_environment_until_its_seal_key_is_revoked() {
     let form = forms(&ring(), 7, "user_456").remove(0);
-    let open = |ring: &KeyRing, env_id| {
-        sealed::open_identifier_key(ring, env_id, &form).map(|key| key.to_string())
-    };
+    let open =
+        |ring: &KeyRing, env_id| sealed::open_identifier_key(ring, env_id, &form).map(|key| key.to_string());
     assert_eq!(open(&ring(), 7).as_deref(), Ok("user_456"));
-    assert_eq!(
-        open(&rotated(KeyState::Retired), 7).as_deref(),
-        Ok("user_456")
-    );
+    assert_eq!(open(&rotated(KeyState::Retired), 7).as_deref(), Ok("user_456"));
     assert_eq!(open(&ring(), 8), Err(Rejected::BadSignature));
-    assert_eq!(
-        open(&rotated(KeyState::Revoked), 7),
-        Err(Rejected::UnknownKey)
-    );
+    assert_eq!(open(&rotated(KeyState::Revoked), 7), Err(Rejected::UnknownKey));
     for length in 0..form.len() {
         assert!(sealed::open_identifier_key(&ring(), 7, &form[..length]).is_err());
     }
@@ -326,10 +246,7 @@ fn sealed_data_opens_for_its_own_session_only() {
     let other = sealed::open(&ring(), number, TOKEN_ID, &sealed);
     assert_eq!(other, Err(Rejected::BadSignature));
     // A key of another purpose is not looked at.
-    assert_eq!(
-        sealed::open(&ring(), 1, SESSION, &sealed),
-        Err(Rejected::UnknownKey)
-    );
+    assert_eq!(sealed::open(&ring(), 1, SESSION, &sealed), Err(Rejected::UnknownKey));
     for length in 0..sealed.len() {
         assert!(sealed::open(&ring(), number, SESSION, &sealed[..length]).is_err());
     }
@@ -347,10 +264,7 @@ fn an_api_key_parses_to_its_kind_mode_and_hash_and_hints_four_characters() {
             let text = api_key::make(kind, mode, [6; 32]);
             let parsed = api_key::parse(text.expose()).expect("an API key");
             assert_eq!((parsed.kind, parsed.mode), (kind, mode));
-            assert_eq!(
-                api_key::hint(&text),
-                &text.expose()[text.expose().len() - 4..]
-            );
+            assert_eq!(api_key::hint(&text), &text.expose()[text.expose().len() - 4..]);
         }
     }
     let text = api_key::make(ApiKeyKind::Secret, Mode::Live, [6; 32]);
@@ -367,12 +281,7 @@ fn what_has_not_the_form_of_an_api_key_is_none() {
         assert!(api_key::parse(&good[..length]).is_none());
     }
     let other_family = good.replacen("sk", "rk", 1);
-    for bad in [
-        format!("{good}A"),
-        format!(" {good}"),
-        format!("{good}="),
-        other_family,
-    ] {
+    for bad in [format!("{good}A"), format!(" {good}"), format!("{good}="), other_family] {
         assert!(api_key::parse(&bad).is_none(), "{bad}");
     }
 }

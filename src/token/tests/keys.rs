@@ -5,8 +5,8 @@ use super::*;
 
 /// The order of the group of P-256 (SEC 2, section 2.4.2).
 const P256_ORDER: [u8; 32] = [
-    0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xbc, 0xe6,
-    0xfa, 0xad, 0xa7, 0x17, 0x9e, 0x84, 0xf3, 0xb9, 0xca, 0xc2, 0xfc, 0x63, 0x25, 0x51,
+    0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xbc, 0xe6, 0xfa,
+    0xad, 0xa7, 0x17, 0x9e, 0x84, 0xf3, 0xb9, 0xca, 0xc2, 0xfc, 0x63, 0x25, 0x51,
 ];
 
 #[test]
@@ -14,10 +14,7 @@ fn a_p256_scalar_of_zero_or_not_below_the_order_is_refused() {
     let check = |bytes| {
         let material = Material::new(bytes);
         let checked = check_material(Purpose::Jwt, Some(Algorithm::Es256), &material);
-        assert_eq!(
-            public_jwk("k", Algorithm::Es256, &material).map(drop),
-            checked
-        );
+        assert_eq!(public_jwk("k", Algorithm::Es256, &material).map(drop), checked);
         checked
     };
     let mut below = P256_ORDER;
@@ -38,10 +35,7 @@ fn material_that_nobody_filled_is_refused_for_every_purpose() {
         (Purpose::Token, None),
     ] {
         assert_eq!(check_material(purpose, alg, &zero), Err(KeyError::Material));
-        assert_eq!(
-            check_material(purpose, alg, &Material::new([1; 32])),
-            Ok(())
-        );
+        assert_eq!(check_material(purpose, alg, &Material::new([1; 32])), Ok(()));
     }
 }
 
@@ -65,30 +59,12 @@ fn a_public_jwk_holds_no_private_member() {
 fn an_inconsistent_ring_is_refused() {
     let active = |number, purpose, alg| entry(number, purpose, alg, KeyState::Active, 1);
     let token = |number| active(number, Purpose::Token, None);
-    let named = |kid: &str| KeyEntry {
-        kid: kid.into(),
-        ..token(1)
-    };
-    let retired = KeyEntry {
-        state: KeyState::Retired,
-        ..token(2)
-    };
+    let named = |kid: &str| KeyEntry { kid: kid.into(), ..token(1) };
+    let retired = KeyEntry { state: KeyState::Retired, ..token(2) };
     for entries in [
         vec![token(1), token(2)],
-        vec![
-            token(1),
-            KeyEntry {
-                number: 1,
-                ..retired.clone()
-            },
-        ],
-        vec![
-            token(1),
-            KeyEntry {
-                kid: "token-1".into(),
-                ..retired
-            },
-        ],
+        vec![token(1), KeyEntry { number: 1, ..retired.clone() }],
+        vec![token(1), KeyEntry { kid: "token-1".into(), ..retired }],
         vec![active(1, Purpose::Jwt, None)],
         vec![active(1, Purpose::Seal, Some(Algorithm::Hs256))],
         vec![named("")],
@@ -109,20 +85,14 @@ fn an_empty_ring_makes_nothing_and_accepts_nothing() {
     assert!(access::issue(&empty, &claims(), DATA, &RANDOM).is_err());
     assert!(refresh::issue(&empty, Mode::Live, SESSION, 1).is_err());
     assert!(sealed::seal(&empty, SESSION, [8; 12], DATA).is_err());
-    assert_eq!(
-        authenticate(&access_token(&ring()), &empty, NOW),
-        Err(Rejected::UnknownKey)
-    );
+    assert_eq!(authenticate(&access_token(&ring()), &empty, NOW), Err(Rejected::UnknownKey));
 }
 
 #[test]
 fn a_ring_knows_its_instance_and_active_keys() {
     let ring = rotated(KeyState::Retired);
     assert_eq!(ring.instance(), INSTANCE);
-    assert_eq!(
-        INSTANCE.issuer(),
-        "urn:uuid:00010203-0405-0607-0809-0a0b0c0d0e0f"
-    );
+    assert_eq!(INSTANCE.issuer(), "urn:uuid:00010203-0405-0607-0809-0a0b0c0d0e0f");
     let numbers = [Purpose::Jwt, Purpose::Seal, Purpose::Token].map(|p| ring.active_number(p));
     assert_eq!(numbers, [Some(4), Some(5), Some(6)]);
 }
@@ -150,23 +120,11 @@ fn a_root_key_is_read_from_hex_and_from_base64() {
 #[test]
 fn what_is_no_root_key_is_refused_without_being_shown() {
     let hex = "ab".repeat(32);
-    for text in [
-        "",
-        "secret",
-        &hex[1..],
-        &format!("{hex}0"),
-        &hex.replacen('a', "g", 1),
-    ] {
+    for text in ["", "secret", &hex[1..], &format!("{hex}0"), &hex.replacen('a', "g", 1)] {
         assert_eq!(RootKey::parse(text), Err(KeyError::Encoding));
     }
     let spare_bit = "A".repeat(42) + "B";
-    for text in [
-        "é".repeat(32),
-        "=".repeat(44),
-        "A".repeat(44),
-        spare_bit,
-        "+_".repeat(21) + "A",
-    ] {
+    for text in ["é".repeat(32), "=".repeat(44), "A".repeat(44), spare_bit, "+_".repeat(21) + "A"] {
         assert_eq!(RootKey::parse(&text), Err(KeyError::Encoding), "{text}");
     }
     assert_eq!(RootKey::parse(&"0".repeat(64)), Err(KeyError::Material));
@@ -178,27 +136,15 @@ fn a_wrapped_key_opens_with_its_root_and_key_id_only() {
     let material = Material::new(JWT_MATERIAL);
     let wrapped = root_key::wrap(&root, "jwt-1", [7; 12], &material);
     assert_eq!(root_key::unwrap(&root, "jwt-1", &wrapped), Ok(material));
-    assert_eq!(
-        root_key::unwrap(&other, "jwt-1", &wrapped),
-        Err(KeyError::Unwrap)
-    );
-    assert_eq!(
-        root_key::unwrap(&root, "jwt-2", &wrapped),
-        Err(KeyError::Unwrap)
-    );
+    assert_eq!(root_key::unwrap(&other, "jwt-1", &wrapped), Err(KeyError::Unwrap));
+    assert_eq!(root_key::unwrap(&root, "jwt-2", &wrapped), Err(KeyError::Unwrap));
     for length in 0..wrapped.len() {
-        assert_eq!(
-            root_key::unwrap(&root, "jwt-1", &wrapped[..length]),
-            Err(KeyError::Unwrap)
-        );
+        assert_eq!(root_key::unwrap(&root, "jwt-1", &wrapped[..length]), Err(KeyError::Unwrap));
     }
     for bit in 0..wrapped.len() * 8 {
         let mut flipped = wrapped.clone();
         flipped[bit / 8] ^= 1 << (bit % 8);
-        assert_eq!(
-            root_key::unwrap(&root, "jwt-1", &flipped),
-            Err(KeyError::Unwrap)
-        );
+        assert_eq!(root_key::unwrap(&root, "jwt-1", &flipped), Err(KeyError::Unwrap));
     }
 }
 
@@ -233,13 +179,7 @@ fn debug_output_of_a_secret_shows_nothing_of_it() {
     ];
     let encoded = b64([171; 32]);
     for output in outputs {
-        for shown in [
-            "171",
-            "ab, ab",
-            "abab",
-            &encoded[..8],
-            &presented.hash[0].to_string(),
-        ] {
+        for shown in ["171", "ab, ab", "abab", &encoded[..8], &presented.hash[0].to_string()] {
             assert!(!output.contains(shown), "{output}");
         }
     }
@@ -247,18 +187,10 @@ fn debug_output_of_a_secret_shows_nothing_of_it() {
 
 #[test]
 fn no_refusal_repeats_any_part_of_the_token() {
-    let marked = forge(
-        r#"{"alg":"HS256","typ":"at+jwt","kid":"jwt-1","MARKER":"MARKER"}"#,
-        payload().to_string(),
-    );
+    let marked =
+        forge(r#"{"alg":"HS256","typ":"at+jwt","kid":"jwt-1","MARKER":"MARKER"}"#, payload().to_string());
     let claimed = forge(header(), r#"{"MARKER":"MARKER"}"#);
-    for token in [
-        marked.as_str(),
-        claimed.as_str(),
-        "MARKER",
-        "MARKER.MARKER.MARKER",
-        "M:A.R.K",
-    ] {
+    for token in [marked.as_str(), claimed.as_str(), "MARKER", "MARKER.MARKER.MARKER", "M:A.R.K"] {
         let refusal = refused(token);
         assert!(!format!("{refusal} {refusal:?}").contains("MARKER"));
     }

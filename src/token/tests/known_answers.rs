@@ -14,27 +14,19 @@ fn matches(key: &DecodingKey, alg: Algorithm, token: &str) -> bool {
 
 #[test]
 fn rfc_7515_a_1_hs256() {
-    let key = unb64(
-        "AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow",
-    );
+    let key = unb64("AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow");
     let token = "eyJ0eXAiOiJKV1QiLA0KICJhbGciOiJIUzI1NiJ9.\
                  eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFt\
                  cGxlLmNvbS9pc19yb290Ijp0cnVlfQ.\
                  dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
-    assert!(matches(
-        &DecodingKey::from_secret(&key),
-        Algorithm::Hs256,
-        token
-    ));
+    assert!(matches(&DecodingKey::from_secret(&key), Algorithm::Hs256, token));
     // … and yet it is no token of ours.
     assert!(matches!(refused(token), Rejected::Header(_)));
 }
 
 #[test]
 fn rfc_7515_a_3_es256() {
-    let scalar: [u8; 32] = unb64("jpsQnnGQmL-YBIffH1136cspYG6-0iY7X1fCE9-E9LI")
-        .try_into()
-        .expect("32 bytes");
+    let scalar: [u8; 32] = unb64("jpsQnnGQmL-YBIffH1136cspYG6-0iY7X1fCE9-E9LI").try_into().expect("32 bytes");
     let token = "eyJhbGciOiJFUzI1NiJ9.\
                  eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFt\
                  cGxlLmNvbS9pc19yb290Ijp0cnVlfQ.\
@@ -65,23 +57,13 @@ fn rfc_7520_4_4_hmac_sha2() {
                    the road, and if you don't keep your feet, there\u{2019}s no knowing where \
                    you might be swept off to.";
     let header = r#"{"alg":"HS256","kid":"018c0ae5-4d9b-471b-bfd6-eef314bc7037"}"#;
-    let token = format!(
-        "{}.{}.s0h6KThzkfBBBkLspW1h84VsJZFTsPPqMDA7g1Md7p0",
-        b64(header),
-        b64(payload)
-    );
-    assert!(matches(
-        &DecodingKey::from_secret(&key),
-        Algorithm::Hs256,
-        &token
-    ));
+    let token = format!("{}.{}.s0h6KThzkfBBBkLspW1h84VsJZFTsPPqMDA7g1Md7p0", b64(header), b64(payload));
+    assert!(matches(&DecodingKey::from_secret(&key), Algorithm::Hs256, &token));
 }
 
 #[test]
 fn rfc_8037_a_1_to_a_5_ed25519() {
-    let seed: [u8; 32] = unb64("nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A")
-        .try_into()
-        .expect("32 bytes");
+    let seed: [u8; 32] = unb64("nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A").try_into().expect("32 bytes");
     let jwk = public_jwk("k", Algorithm::EdDsa, &Material::new(seed)).expect("valid");
     assert_eq!(
         jwk,
@@ -117,20 +99,13 @@ fn rfc_3394_4_6_a256kw() {
         .iter()
         .map(|byte| format!("{byte:02x}"))
         .collect();
-    assert_eq!(
-        wrapped,
-        "28c9f404c4b810f4cbccb35cfb87f8263f5786e2d80ed326cbc7f0e71a99f43bfb988b9b7a02dd21"
-    );
+    assert_eq!(wrapped, "28c9f404c4b810f4cbccb35cfb87f8263f5786e2d80ed326cbc7f0e71a99f43bfb988b9b7a02dd21");
 }
 
 #[test]
 fn the_hs256_secret_is_the_material_itself() {
     let token = access_token(&ring());
-    assert!(matches(
-        &DecodingKey::from_secret(&JWT_MATERIAL),
-        Algorithm::Hs256,
-        &token
-    ));
+    assert!(matches(&DecodingKey::from_secret(&JWT_MATERIAL), Algorithm::Hs256, &token));
     let (input, signature) = token.rsplit_once('.').expect("a JWS");
     let again = crypto::sign(
         input.as_bytes(),
@@ -179,10 +154,7 @@ fn opaque_tokens_are_what_the_documentation_says() {
 #[test]
 fn sealed_data_is_what_the_documentation_says() {
     let expected = "CAgICAgICAgICAgIJfuzbntywkfIp2P80GcUYlRDz37rCZ2vBWVV8zNmuXJ3ZuOzFQ";
-    assert_eq!(
-        sealed::seal(&ring(), SESSION, [8; 12], DATA),
-        Ok((2, unb64(expected)))
-    );
+    assert_eq!(sealed::seal(&ring(), SESSION, [8; 12], DATA), Ok((2, unb64(expected))));
 }
 
 #[test]
@@ -197,35 +169,21 @@ fn a_sealed_user_identifier_key_is_what_the_documentation_says() {
 fn a_wrapped_key_and_a_fingerprint_are_what_the_documentation_says() {
     let root = RootKey::from([9; 32]);
     assert_eq!(
-        b64(root_key::wrap(
-            &root,
-            "jwt-1",
-            [7; 12],
-            &Material::new(JWT_MATERIAL)
-        )),
+        b64(root_key::wrap(&root, "jwt-1", [7; 12], &Material::new(JWT_MATERIAL))),
         "BwcHBwcHBwcHBwcHtcR91AlwvRnS2knA1NQrGmRhvIhqnFRjdmz84LYH5TWQgsYDqD0O1yyY0wMplqvO"
     );
-    assert_eq!(
-        root_key::fingerprint(&root),
-        0xf7c55188ee0e8d5b_u64.to_be_bytes()
-    );
+    assert_eq!(root_key::fingerprint(&root), 0xf7c55188ee0e8d5b_u64.to_be_bytes());
 }
 
 #[test]
 fn an_api_key_is_stored_as_the_sha256_of_its_whole_text() {
     let key = api_key::make(api_key::ApiKeyKind::Secret, Mode::Live, [6; 32]);
-    assert_eq!(
-        key.expose(),
-        "sk_live_BgYGBgYGBgYGBgYGBgYGBgYGBgYGBgYGBgYGBgYGBgY"
-    );
+    assert_eq!(key.expose(), "sk_live_BgYGBgYGBgYGBgYGBgYGBgYGBgYGBgYGBgYGBgYGBgY");
     let hash: String = api_key::parse(key.expose())
         .expect("an API key")
         .hash
         .iter()
         .map(|byte| format!("{byte:02x}"))
         .collect();
-    assert_eq!(
-        hash,
-        "faaf22b57ec5e3bd9389b16d0f7fe16f0a1752c88f2959fac2beca55bf7746c3"
-    );
+    assert_eq!(hash, "faaf22b57ec5e3bd9389b16d0f7fe16f0a1752c88f2959fac2beca55bf7746c3");
 }

@@ -35,22 +35,9 @@ fn unb64(text: &str) -> Vec<u8> {
     URL_SAFE_NO_PAD.decode(text).expect("canonical base64url")
 }
 
-fn entry(
-    number: u32,
-    purpose: Purpose,
-    alg: Option<Algorithm>,
-    state: KeyState,
-    byte: u8,
-) -> KeyEntry {
+fn entry(number: u32, purpose: Purpose, alg: Option<Algorithm>, state: KeyState, byte: u8) -> KeyEntry {
     let kid = format!("{}-{number}", purpose.as_str());
-    KeyEntry {
-        number,
-        kid,
-        purpose,
-        alg,
-        state,
-        material: Material::new([byte; 32]),
-    }
+    KeyEntry { number, kid, purpose, alg, state, material: Material::new([byte; 32]) }
 }
 
 fn entries(alg: Algorithm, state: KeyState) -> Vec<KeyEntry> {
@@ -73,13 +60,7 @@ fn ring() -> KeyRing {
 /// The same keys after a rotation: the old ones in `state`, new ones active.
 fn rotated(state: KeyState) -> KeyRing {
     let mut all = entries(Algorithm::Hs256, state);
-    all.push(entry(
-        4,
-        Purpose::Jwt,
-        Some(Algorithm::EdDsa),
-        KeyState::Active,
-        14,
-    ));
+    all.push(entry(4, Purpose::Jwt, Some(Algorithm::EdDsa), KeyState::Active, 14));
     all.push(entry(5, Purpose::Seal, None, KeyState::Active, 15));
     all.push(entry(6, Purpose::Token, None, KeyState::Active, 16));
     KeyRing::new(INSTANCE, all).expect("a ring")

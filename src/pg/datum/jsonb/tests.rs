@@ -6,12 +6,7 @@ use serde_json::{Map, json};
 use super::*;
 use crate::fuzz::{config, mutated};
 
-const WIDE: Bounds = Bounds {
-    what: "value",
-    bytes: 4_000,
-    depth: 16,
-    hint: "",
-};
+const WIDE: Bounds = Bounds { what: "value", bytes: 4_000, depth: 16, hint: "" };
 
 fn bytes(halves: &[u16]) -> Vec<u8> {
     halves.iter().flat_map(|half| half.to_ne_bytes()).collect()
@@ -23,19 +18,12 @@ fn numeric(is_negative: bool, weight: i16, scale: u16, of_base: &[u16]) -> Vec<u
         let sign = if is_negative { 0x2000 } else { 0 };
         vec![0x8000 | sign | scale << 7 | (weight.cast_unsigned() & 0x7F)]
     } else {
-        vec![
-            if is_negative { 0x4000 } else { 0 } | scale,
-            weight.cast_unsigned(),
-        ]
+        vec![if is_negative { 0x4000 } else { 0 } | scale, weight.cast_unsigned()]
     };
     halves.extend(of_base);
     let content = bytes(&halves);
     let length = u32::try_from(content.len() + WORD).expect("short");
-    let header = if cfg!(target_endian = "little") {
-        length << 2
-    } else {
-        length
-    };
+    let header = if cfg!(target_endian = "little") { length << 2 } else { length };
     [header.to_ne_bytes().as_slice(), &content].concat()
 }
 
@@ -63,10 +51,7 @@ fn entry(value: &Value, begin: usize) -> (u32, Vec<u8>) {
             while of_base.last() == Some(&0) {
                 of_base.pop();
             }
-            (
-                pg_sys::JENTRY_ISNUMERIC,
-                padded(numeric(number < 0, weight, 0, &of_base)),
-            )
+            (pg_sys::JENTRY_ISNUMERIC, padded(numeric(number < 0, weight, 0, &of_base)))
         }
         Value::Array(_) | Value::Object(_) => (pg_sys::JENTRY_ISCONTAINER, padded(made(value))),
     }
@@ -106,20 +91,13 @@ fn made(value: &Value) -> Vec<u8> {
 
 /// An array of one number.
 fn array_of(numeric: &[u8]) -> Vec<u8> {
-    let words = [
-        pg_sys::JB_FARRAY | 1,
-        pg_sys::JENTRY_ISNUMERIC | numeric.len() as u32,
-    ];
+    let words = [pg_sys::JB_FARRAY | 1, pg_sys::JENTRY_ISNUMERIC | numeric.len() as u32];
     let words = words.iter().flat_map(|word| word.to_ne_bytes());
     words.chain(numeric.iter().copied()).collect()
 }
 
 fn check_at(content: &[u8], bytes: usize, depth: usize) -> Result<Kind, Unfit> {
-    let bounds = Bounds {
-        bytes,
-        depth,
-        ..WIDE
-    };
+    let bounds = Bounds { bytes, depth, ..WIDE };
     check(content, &bounds)
 }
 
@@ -144,10 +122,7 @@ fn any_json() -> impl Strategy<Value = Value> {
 fn the_kind_is_that_of_the_outermost_value() {
     for (value, kind) in [
         (json!({}), Kind::Object),
-        (
-            json!({"a": 1, "b": [null, true, false, "x", {"c": {}}]}),
-            Kind::Object,
-        ),
+        (json!({"a": 1, "b": [null, true, false, "x", {"c": {}}]}), Kind::Object),
         (json!([]), Kind::Array),
         (json!("x"), Kind::Scalar),
         (json!(-70_000), Kind::Scalar),
@@ -182,24 +157,12 @@ fn what_is_no_number_of_the_server_is_refused() {
         numeric(false, 0, 0, &[10_000]),
         numeric(false, 0, 0, &[0, 1]),
         numeric(false, 0, 0, &[1])[..7].to_vec(),
-        [8_u32 << 2]
-            .iter()
-            .flat_map(|w| w.to_ne_bytes())
-            .chain(bytes(&[0xC000, 0]))
-            .collect(),
-        [6_u32 << 2]
-            .iter()
-            .flat_map(|w| w.to_ne_bytes())
-            .chain(bytes(&[0]))
-            .collect(),
+        [8_u32 << 2].iter().flat_map(|w| w.to_ne_bytes()).chain(bytes(&[0xC000, 0])).collect(),
+        [6_u32 << 2].iter().flat_map(|w| w.to_ne_bytes()).chain(bytes(&[0])).collect(),
         compressed,
         vec![],
     ] {
-        assert_eq!(
-            check(&array_of(&number), &WIDE),
-            Err(Unfit::Malformed),
-            "{number:?}"
-        );
+        assert_eq!(check(&array_of(&number), &WIDE), Err(Unfit::Malformed), "{number:?}");
     }
 }
 
@@ -238,10 +201,7 @@ fn a_value_that_refers_beyond_its_end_is_refused() {
     ] {
         assert_eq!(word(at, wrong), Err(Unfit::Malformed), "{at} {wrong:x}");
     }
-    assert_eq!(
-        word(0, pg_sys::JB_FOBJECT | pg_sys::JB_CMASK),
-        Err(Unfit::TooLarge)
-    );
+    assert_eq!(word(0, pg_sys::JB_FOBJECT | pg_sys::JB_CMASK), Err(Unfit::TooLarge));
 }
 
 proptest! {
