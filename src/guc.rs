@@ -23,7 +23,7 @@ static ACTIVITY_RETENTION: GucSetting<i32> = GucSetting::<i32>::new(31 * 86_400)
 /// Longest: with a day more, a month and the same of the next year would share a partition.
 const MAX_ACTIVITY_RETENTION: i32 = 334 * 86_400;
 
-/// Whether revocations are told to who listens. A sender waits for all other senders at commit, and
+/// Whether revocations are sent by NOTIFY. A sender waits for all other senders at commit, and
 /// who revokes must not be able to hide it: so for superusers.
 static NOTIFY_REVOCATIONS: GucSetting<bool> = GucSetting::<bool>::new(false);
 
@@ -92,7 +92,7 @@ pub fn register() {
     );
     GucRegistry::define_bool_guc(
         c"dialstack_sessions.notify_revocations",
-        c"Whether each revoked session is told on the channel dialstack_sessions.",
+        c"Whether each revoked session is announced on the channel dialstack_sessions.",
         c"The payload of the notification is the id of the session. It is sent when the transaction commits.",
         &NOTIFY_REVOCATIONS,
         GucContext::Suset,
@@ -237,7 +237,7 @@ pub fn activity_retention_micros() -> i64 {
     i64::from(ACTIVITY_RETENTION.get()) * 1_000_000
 }
 
-/// Whether revocations are told to who listens.
+/// Whether revocations are sent by NOTIFY.
 pub fn notify_revocations() -> bool {
     NOTIFY_REVOCATIONS.get()
 }

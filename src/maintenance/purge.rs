@@ -230,7 +230,7 @@ static FORGET_USERS: Statement = Statement::new(
 );
 
 /// Deletes the users of deleted environments and definitions once they have no session left. All other
-/// users stay: they are what tells how many there ever were, and who comes back.
+/// users stay: only they show how many there ever were, and who comes back.
 pub fn users(deleter: &mut Deleter<'_>) -> Result<Purged> {
     let owner = deleter.owner;
     let mut purged = Purged::default();
@@ -276,7 +276,7 @@ static OLD_KEYS: Statement = Statement::new(
 );
 
 /// Whether a session may depend on a key that retired then: any that was created before, dead ones
-/// too, since their tokens are told apart from forged ones as long as their rows stay.
+/// too, since their tokens differ from forged ones as long as their rows stay.
 static NEEDED: Statement = Statement::new(
     "SELECT EXISTS (SELECT FROM dialstack.sessions WHERE created_at < $1 OR key_number = $2) \
               OR EXISTS (SELECT FROM dialstack.client_sessions \

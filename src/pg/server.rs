@@ -73,6 +73,13 @@ pub fn cancelled_at() -> Option<pg_sys::TimestampTz> {
     running.min()
 }
 
+/// Locks what may be a relation until the transaction ends or it is unlocked. With the lock comes what happened to it
+/// meanwhile: look it up again.
+pub fn lock_relation(relation: pg_sys::Oid, mode: u32) {
+    // SAFETY: an object id can be locked whether or not it still exists.
+    unsafe { pg_sys::LockRelationOid(relation, mode as pg_sys::LOCKMODE) }
+}
+
 /// The object ids of a relation and of all that inherits from it, each of the latter locked.
 ///
 /// # Safety

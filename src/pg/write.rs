@@ -18,9 +18,10 @@ pub fn insert<R: Table>(row: impl IntoIterator<Item = Assignment<R>>) -> Result<
     must_be_able_to_write();
     let table = OpenTable::<R>::open(pg_sys::RowExclusiveLock)?;
     // SAFETY: an open table has a row descriptor, which its lock keeps as it is.
-    let description = unsafe { (*table.relation).rd_att };
-    // SAFETY: the descriptor that was just read.
-    let columns = usize::try_from(unsafe { (*description).natts }).unwrap_or_default();
+    let (description, columns) = unsafe {
+        let description = (*table.relation).rd_att;
+        (description, usize::try_from((*description).natts).unwrap_or_default())
+    };
     let mut values = vec![pg_sys::Datum::null(); columns];
     let mut nulls = vec![true; columns];
     for assignment in row {

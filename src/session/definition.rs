@@ -126,7 +126,7 @@ impl Definition {
     /// ignored.
     ///
     /// # Errors
-    /// Names the key and its rule; an unknown key is told with the nearest known one.
+    /// Names the key and its rule; for an unknown key also the nearest known one.
     pub fn from_json(
         v: &Value,
         form: SelectorForm,

@@ -9,7 +9,7 @@ use pgrx::{memcx, pg_sys};
 
 use super::relation::{OpenRelation, copied};
 use crate::error::{Code, Error, Result};
-use crate::pg::server;
+use crate::pg::server::{self, lock_relation};
 use crate::pg::statements::must_be_able_to_write;
 use crate::session::problem::shown;
 
@@ -169,9 +169,7 @@ pub fn lock(relation: pg_sys::Oid, code: Code) -> Result<Family> {
     // Nobody makes a table wait that is not theirs.
     checked(relation, code)?;
     must_be_able_to_write();
-    // SAFETY: locking an object id is allowed whether or not it still exists; what happened to it
-    // meanwhile is known once the lock is there.
-    unsafe { pg_sys::LockRelationOid(relation, pg_sys::AccessExclusiveLock as i32) };
+    lock_relation(relation, pg_sys::AccessExclusiveLock);
     let table = checked(relation, code)?;
     let (mut parts, mut foreign) = (Vec::new(), Vec::new());
     for part in parts_of(&table, code)? {

@@ -206,14 +206,15 @@ fn missing() -> Error {
 /// # Errors
 /// `JWT_NOT_AVAILABLE` where the extension's tables are not there.
 pub fn invalidate(changed: pg_sys::Oid) -> Result<()> {
-    let verdicts = VERDICT_INVALIDATION.oid()?;
-    // SAFETY: the id was just looked up; a relation dropped meanwhile raises an ordinary error.
-    unsafe { pg_sys::CacheInvalidateRelcacheByRelid(verdicts) };
+    let mut outdated = vec![VERDICT_INVALIDATION.oid()?];
     for relation in DECLARED.get().iter().flat_map(|declared| &declared.configuration) {
         if relation.oid()? == changed {
-            // SAFETY: a table whose trigger is running or whose row was just written exists.
-            unsafe { pg_sys::CacheInvalidateRelcacheByRelid(changed) };
+            outdated.push(changed);
         }
+    }
+    for relation in outdated {
+        // SAFETY: any number may be given; one that is no relation's raises an ordinary error.
+        unsafe { pg_sys::CacheInvalidateRelcacheByRelid(relation) };
     }
     Ok(())
 }

@@ -13,6 +13,7 @@ use pgrx::pg_sys;
 use self::layout::MAX_COLUMNS;
 use crate::error::Result;
 use crate::pg::relcache::Relation;
+use crate::pg::server::lock_relation;
 use crate::pg::statements::must_be_able_to_write;
 use crate::pg::table::{Column, Index, IndexKeys, Nullability, SqlType, Table};
 
@@ -24,9 +25,7 @@ use crate::pg::table::{Column, Index, IndexKeys, Nullability, SqlType, Table};
 fn lock(relation: &Relation, mode: u32) -> Result<pg_sys::Oid> {
     loop {
         let oid = relation.oid()?;
-        // SAFETY: an object id can be locked whether or not it still exists; with the lock come the
-        // invalidations of what happened to it.
-        unsafe { pg_sys::LockRelationOid(oid, mode as i32) };
+        lock_relation(oid, mode);
         if relation.oid()? == oid {
             return Ok(oid);
         }

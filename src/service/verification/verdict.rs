@@ -28,9 +28,9 @@ pub enum Verdict {
     Live(LiveSession),
     /// It is not; of an authentic one the session is known.
     Refused {
-        /// What the caller is told.
+        /// What the caller sees.
         reason: Reason,
-        /// The session, for the log; the caller is not told.
+        /// The session, for the log; the caller does not see it.
         session: Option<Rc<NamedSession>>,
     },
 }
@@ -82,7 +82,7 @@ pub struct Found {
     /// The epoch under which it is so.
     pub epoch: u64,
     /// Whether it stays so until the epoch advances. The row that this very transaction made does
-    /// not: should it roll back, nobody is told.
+    /// not: should it roll back, nothing has changed.
     pub settled: bool,
 }
 
