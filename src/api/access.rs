@@ -4,7 +4,7 @@ use pgrx::pg_sys;
 use pgrx::prelude::*;
 
 use super::CHAPTERS;
-use super::function::{Result, functions};
+use super::{Result, functions};
 use crate::service::access;
 
 functions! { FUNCTIONS;

@@ -6,8 +6,8 @@ use pgrx::datum::TimestampWithTimeZone;
 use pgrx::prelude::*;
 use uuid::Uuid;
 
-use super::function::{Result, functions};
 use super::pg_uuid;
+use super::{Result, functions};
 use crate::error;
 use crate::pg::roles::AsOwner;
 use crate::rls::device_count;

@@ -3,7 +3,7 @@
 use pgrx::datum::{Inet, TimestampWithTimeZone};
 use pgrx::prelude::*;
 
-use super::function::{Result, functions};
+use super::{Result, functions};
 use crate::dashboard::activity_logs::{self, Asked as AskedLogs};
 use crate::dashboard::figures::{self, Asked};
 use crate::dashboard::users;

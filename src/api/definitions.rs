@@ -4,7 +4,7 @@ use pgrx::datum::{Interval, TimestampWithTimeZone};
 use pgrx::prelude::*;
 use serde_json::{Value, json};
 
-use super::function::{Result, functions};
+use super::{Result, functions};
 use crate::error::{Code, Coded};
 use crate::pg::clock;
 use crate::pg::datum::json::JsonText;

@@ -7,9 +7,9 @@
 use pgrx::datum::Interval;
 use pgrx::prelude::*;
 
-use super::function::{Result, functions};
 use super::pg_uuid;
 use super::verify::{VerdictRow, live_row};
+use super::{Result, functions};
 use crate::pg::call_site::remembering;
 use crate::pg::clock::{self, Micros};
 use crate::pg::datum::record::Value;
@@ -31,7 +31,7 @@ macro_rules! helpers {
         pub(super) const $list: &[crate::service::access::Function] = &[$(
             crate::service::access::Function {
                 symbol: concat!($name, "_wrapper"),
-                level: super::function::level!(Client),
+                level: super::level!(Client),
                 documentation: &[$($line),+],
             }
         ),+];

@@ -4,7 +4,7 @@ use pgrx::datum::{Interval, TimestampWithTimeZone};
 use pgrx::prelude::*;
 use serde_json::json;
 
-use super::function::{Result, functions};
+use super::{Result, functions};
 use crate::pg::datum::json::JsonText;
 use crate::service::keys::key_ring;
 use crate::service::keys::manage;

@@ -2,7 +2,7 @@
 
 use pgrx::prelude::*;
 
-use super::function::{Result, functions};
+use super::{Result, functions};
 use crate::maintenance::{cron, run};
 use crate::pg::datum::json::JsonText;
 

@@ -1,4 +1,5 @@
-//! What SQL calls: thin adapters that convert, call and convert back. A file a chapter of the reference.
+//! What SQL calls: thin adapters that convert, call and convert back. A file a chapter of the reference; here is how
+//! functions are declared: each once, with its comment and its access level beside it.
 //!
 //! Each function states its volatility and parallel safety. Every argument may be NULL; what
 //! must not be is refused with the function's own error.
@@ -15,7 +16,6 @@ mod account_sessions;
 mod client_sessions;
 mod dashboard;
 mod definitions;
-mod function;
 mod identity;
 mod keys;
 mod maintenance;
@@ -26,6 +26,8 @@ mod setup;
 mod triggers;
 mod user_sessions;
 mod verify;
+
+use pgrx::pg_sys::panic::ErrorReport;
 
 use crate::pg::datum::uuid::pg_uuid;
 use crate::service::access::Functions;
@@ -50,3 +52,93 @@ const CHAPTERS: &Functions = &[
     maintenance::FUNCTIONS,
     triggers::FUNCTIONS,
 ];
+
+/// What a function returns to the server.
+type Result<T> = std::result::Result<T, ErrorReport>;
+
+/// Declares the SQL functions of a chapter, and lists them in the constant that is named first, for
+/// `grant_access`, `access_list` and the comments that `\df+` shows.
+///
+/// Each function has, in this order: its documentation, whose first paragraph is its comment in SQL; the lowest
+/// access level that may call it (`Internal`: the extension only); the arguments of `pg_extern`; the function. If
+/// pgrx can't write its CREATE FUNCTION, it brings that along as `sql = "…"`.
+///
+/// A function that returns a table says `=> rows { column: Type, … }` where others say `-> Type`. Its body is a
+/// `Vec` of structs, whose fields of those names become the columns (`column in part: Type`: the field of the
+/// field `part`). With `page` instead of `rows` it is a pair of that and the value of one more column, `total`.
+/// `=> rows shared` returns the columns that `rows { … }` lists at the head of the chapter.
+macro_rules! functions {
+    (@all $list:ident $shared:tt $(
+        $(#[doc = $line:literal])+
+        #[level($level:ident)]
+        #[pg_extern($($mark:tt)+)]
+        fn $name:ident $arguments:tt $(-> $returned:ty)? $(=> $kind:ident $columns:tt)? $body:block
+    )+) => {
+        $($crate::api::functions! {
+            @function
+            [$(#[doc = $line])+ #[pg_extern(schema = "dialstack", $($mark)+)]]
+            $name $arguments ($($returned)?) ($($kind $columns)?) $shared $body
+        })+
+
+        pub(super) const $list: &[$crate::service::access::Function] = &[$(
+            $crate::service::access::Function {
+                symbol: concat!(stringify!($name), "_wrapper"),
+                level: $crate::api::level!($level),
+                documentation: &[$($line),+],
+            }
+        ),+];
+    };
+    (@function [$($attributes:tt)+] $name:ident ($($arguments:tt)*) ($($returned:ty)?) () $_:tt $body:block) => {
+        $($attributes)+
+        fn $name($($arguments)*) $(-> $returned)? $body
+    };
+    (@function $attributes:tt $name:ident $arguments:tt () ($kind:ident shared) $shared:tt $body:block) => {
+        $crate::api::functions! {
+            @function $attributes $name $arguments () ($kind $shared) {} $body
+        }
+    };
+    (@function [$($attributes:tt)+] $name:ident ($($arguments:tt)*) ()
+        (rows { $($column:ident $(in $part:ident)?: $type:ty),+ $(,)? }) $_:tt $body:block
+    ) => {
+        $($attributes)+
+        fn $name($($arguments)*) -> $crate::api::Result<
+            ::pgrx::iter::TableIterator<'static, ($(name!($column, $type),)+)>
+        > {
+            let rows: Vec<_> = $body;
+            Ok(::pgrx::iter::TableIterator::new(
+                rows.into_iter().map(|row| ($(row.$($part.)?$column,)+)),
+            ))
+        }
+    };
+    (@function [$($attributes:tt)+] $name:ident ($($arguments:tt)*) ()
+        (page { $($column:ident $(in $part:ident)?: $type:ty),+ $(,)? }) $_:tt $body:block
+    ) => {
+        $($attributes)+
+        fn $name($($arguments)*) -> $crate::api::Result<
+            ::pgrx::iter::TableIterator<'static, ($(name!($column, $type),)+ name!(total, Option<i64>))>
+        > {
+            let (rows, total): (Vec<_>, Option<i64>) = $body;
+            Ok(::pgrx::iter::TableIterator::new(
+                rows.into_iter().map(move |row| ($(row.$($part.)?$column,)+ total)),
+            ))
+        }
+    };
+    ($list:ident; rows $shared:tt $($functions:tt)+) => {
+        $crate::api::functions! { @all $list $shared $($functions)+ }
+    };
+    ($list:ident; $($functions:tt)+) => {
+        $crate::api::functions! { @all $list {} $($functions)+ }
+    };
+}
+
+/// The level of a function; none where it is internal.
+macro_rules! level {
+    (Internal) => {
+        None
+    };
+    ($level:ident) => {
+        Some($crate::service::caller::Level::$level)
+    };
+}
+
+use {functions, level};

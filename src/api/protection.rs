@@ -4,8 +4,8 @@ use std::ffi::CStr;
 
 use pgrx::prelude::*;
 
-use super::function::{Result, functions};
 use super::required;
+use super::{Result, functions};
 use crate::error::{self, Code, Error};
 use crate::pg::catalog::table::role_name;
 use crate::pg::roles::AsOwner;

@@ -3,7 +3,7 @@
 use pgrx::datum::{Inet, TimestampWithTimeZone};
 use pgrx::prelude::*;
 
-use super::function::{Result, functions};
+use super::{Result, functions};
 use crate::administration::{erase, export};
 use crate::pg::datum::json::JsonText;
 use crate::service::session_sets::{self, Filter, Revocation};

@@ -3,7 +3,7 @@
 use pgrx::datum::{Inet, Interval, TimestampWithTimeZone};
 use pgrx::prelude::*;
 
-use super::function::{Result, functions};
+use super::{Result, functions};
 use crate::dashboard::sessions::{self, List};
 use crate::pg::datum::jsonb::Jsonb;
 use crate::service::revocation::revoke;

@@ -3,8 +3,8 @@
 use pgrx::datum::TimestampWithTimeZone;
 use pgrx::prelude::*;
 
-use super::function::{Result, functions};
 use super::required;
+use super::{Result, functions};
 use crate::error::Code;
 use crate::service::setup::products;
 use crate::service::setup::scopes;

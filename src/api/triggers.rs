@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use pgrx::prelude::*;
 
-use super::function::{Result, functions};
+use super::{Result, functions};
 use crate::error::{Code, Error};
 use crate::pg::relcache;
 use crate::pg::triggers::{Change, Event};

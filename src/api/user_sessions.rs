@@ -3,7 +3,7 @@
 use pgrx::datum::{Inet, Interval};
 use pgrx::prelude::*;
 
-use super::function::{Result, functions};
+use super::{Result, functions};
 use super::{pg_uuid, required};
 use crate::error::Code;
 use crate::pg::clock::timestamptz;

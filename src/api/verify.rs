@@ -3,8 +3,8 @@
 use pgrx::datum::Interval;
 use pgrx::prelude::*;
 
-use super::function::{Result, functions};
 use super::pg_uuid;
+use super::{Result, functions};
 use crate::pg::clock::timestamptz;
 use crate::pg::datum::json::JsonText;
 use crate::pg::datum::record::Record;
