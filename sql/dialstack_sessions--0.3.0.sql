@@ -159,7 +159,7 @@ COMMENT ON COLUMN dialstack.instance.singleton IS 'always true: there is one row
 COMMENT ON COLUMN dialstack.instance.instance_id IS 'issuer of every token; another database has another';
 COMMENT ON COLUMN dialstack.instance.database_oid IS 'the database it was made in; in a copy made with TEMPLATE tokens are refused until instance_reset()';
 COMMENT ON COLUMN dialstack.instance.root_key IS 'the root key, unless it lies in the file dialstack_sessions.root_key_file';
-COMMENT ON COLUMN dialstack.instance.root_fingerprint IS 'tells which root key wraps the ring, without revealing it';
+COMMENT ON COLUMN dialstack.instance.root_fingerprint IS 'identifies the root key that wraps the ring, without revealing it';
 COMMENT ON COLUMN dialstack.instance.created_at IS 'when this identity was made';
 
 CREATE TABLE dialstack.signing_keys (
@@ -325,10 +325,10 @@ COMMENT ON COLUMN dialstack.session_users.first_seen IS 'creation of the first s
 COMMENT ON COLUMN dialstack.session_users.last_seen IS 'creation of the latest session, or the last refresh of one that was purged';
 COMMENT ON COLUMN dialstack.session_users.total_sessions IS 'sessions ever created';
 
--- Exists to be invalidated: its relation cache entry carries the news that something that backends
+-- Exists to be invalidated: its relation cache entry carries the message that something that backends
 -- remember has changed. Always empty, read by nobody, so no plan depends on it.
 CREATE TABLE dialstack.verdict_invalidation ();
-COMMENT ON TABLE dialstack.verdict_invalidation IS 'always empty; its invalidation tells backends to forget what they remember';
+COMMENT ON TABLE dialstack.verdict_invalidation IS 'always empty; its invalidation makes backends forget what they remember';
 
 -- Without a policy nobody but the owner reads a row; else pg_read_all_data would read the root key.
 ALTER TABLE dialstack.instance ENABLE ROW LEVEL SECURITY;
