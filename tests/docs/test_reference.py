@@ -185,7 +185,7 @@ def test_the_dashboard_of_a_user_is_described_in_full(answers):
 
 
 # Functions that are coming, which the manual announces.
-COMING = {"account_session_revoke", "session_revoke_where"}
+COMING = set()
 
 
 def test_every_function_that_is_mentioned_exists(database, functions, introspected):
@@ -203,6 +203,8 @@ def test_every_function_that_is_mentioned_exists(database, functions, introspect
     other = {row.name for row in database.execute(query)}
     query = "SELECT attname AS name FROM pg_attribute JOIN pg_class ON attrelid = pg_class.oid WHERE relnamespace = 'dialstack'::regnamespace"
     other |= {row.name for row in database.execute(query)}
+    # A value of the argument `by`.
+    other.add("user_identity")
     other |= catalogue.revoke_reasons() | set(catalogue.reasons()) | introspected | COMING
     other |= {name for name, *_ in catalogue.weaknesses()} | set(catalogue.setting_texts())
     other |= {member for row in rows_of(section_of("maintain"), "member") for member in code(row[0])}
