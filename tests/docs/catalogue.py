@@ -102,7 +102,7 @@ def _code(variant):
 def weaknesses():
     """What policy_lint() can find: (name, severity, meaning, what to do)."""
     pattern = (
-        r'((?:^/// .+\n)+)pub static \w+: Weakness = weakness!\(\s*"(\w+)",\s*(\w+),\s*"([^"]+)"\s*\);'
+        r'((?:^/// .+\n)+)pub static \w+: Weakness =\s*weakness!\(\s*"(\w+)",\s*(\w+),\s*"([^"]+)"\s*\);'
     )
     found = [
         (name, severity.lower(), " ".join(re.findall("/// (.+)", doc)), hint)
