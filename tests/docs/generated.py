@@ -14,6 +14,7 @@ from play import PSQL
 # Of level client, but only with an API key that allows it.
 WITH_KEY = {
     "account_session_create",
+    "account_session_revoke",
     "session_create(account, …)",
     "client_session_create",
     "client_session_get_or_create",
