@@ -172,7 +172,7 @@ def test_a_request_may_do_what_a_client_may_and_no_more(authenticator, tenants, 
         for statement in (
             "SELECT * FROM dialstack.sessions",
             "SELECT * FROM dialstack.session_list('shop', 'production', 'web')",
-            "SELECT * FROM dialstack.jwks()",
+            "SELECT * FROM dialstack.signing_key_list()",
             "SELECT * FROM dialstack.instance",
         ):
             with pytest.raises(errors.InsufficientPrivilege), request.transaction():

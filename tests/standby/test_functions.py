@@ -54,6 +54,7 @@ READING = {
     "access_list",
     "signing_key_list",
     "jwks",
+    "issuer",
     # Without pg_cron it has nothing to write.
     "schedule_maintenance",
 }

@@ -53,8 +53,9 @@ def listed(connection):
 def take(call, role="tourist"):
     """Takes the tour. `call(function, **arguments)` calls and returns the first row, or nothing.
 
-    Functions that share a name are called by it and the number of their arguments, as in `listed()`. `role` is granted access for a moment. Where the call of a function
-    raises an error, `call` decides what becomes of it: schedule_maintenance() finds no pg_cron.
+    Functions that share a name are called by it and the number of their arguments, as in `listed()`. `role` is granted
+    access for a moment. Where the call of a function raises an error, `call` decides what becomes of it:
+    schedule_maintenance() finds no pg_cron.
     Ends with instance_reset().
     """
     made = Made()
@@ -115,7 +116,7 @@ def _user_sessions(call, made, place):
         return row
 
     data = json.dumps({"userId": "user_456", "note": CANARY})
-    session = note(call("session_create/7", **place, data=data, user_agent="a browser"))
+    session = note(call("session_create/8", **place, data=data, user_agent="a browser"))
     other = note(call("session_start", **place, data=data))
     call("session_verify", token=session.token, **place)
     call("session_require", token=session.token)
@@ -207,5 +208,6 @@ def _key_ring(call):
     call("signing_key_list")
     call("signing_key_revoke", kid=key.kid)
     call("jwks")
+    call("issuer")
     call("root_key_rotate")
     call("instance_reset")
