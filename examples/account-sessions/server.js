@@ -181,6 +181,7 @@ app.post('/api/dialstack/session', loggedIn, async (req, res) => {
 })
 
 const REFUSALS = {
+  missing: 'The request has no client secret',
   expired: 'The session has expired',
   revoked: 'The session was revoked',
   mismatch: 'The session belongs to another product or environment',

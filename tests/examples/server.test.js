@@ -184,9 +184,9 @@ describe('using a session', { timeout: 180_000 }, () => {
     assert.deepEqual(answer.body.voicemails.map((mail) => mail.number), ['+1 303 555 0109'])
   })
 
-  it('is refused with 401 without a client secret, also to who is logged in', async () => {
+  it('is refused with 401 missing without a client secret, also to who is logged in', async () => {
     const owner = await loggedIn(server, 'user_owner')
-    assertRefused(await owner.get('/api/call_logs'), 401, 'invalid')
+    assertRefused(await owner.get('/api/call_logs'), 401, 'missing')
   })
 
   it('is refused with 401 invalid for a secret that was forged', async () => {
