@@ -81,6 +81,10 @@ def _set_up(call, product, place):
     call("env_create", **place)
     call("env_create", product=product, env="gone", live=False)
     call("env_delete", product=product, env="gone")
+    call("product_create", product=f"{product}-gone")
+    call("product_delete", product=f"{product}-gone")
+    call("product_list")
+    call("env_list", product=product)
     shape = {
         "product": product,
         "name": "Web",
@@ -99,6 +103,7 @@ def _set_up(call, product, place):
     call("definition_delete", product=product, tag="gone")
     call("scope_create", scope="fax", description="faxes", product=product)
     call("scope_delete", scope="fax", product=product)
+    call("scope_list", product=product)
 
 
 def _keys(call, made, place):
@@ -128,10 +133,16 @@ def _user_sessions(call, made, place):
     call("session_info", session_id=session.session_id)
     call("session_update_data", session_id=session.session_id, data=data)
     call("session_extend", session_id=session.session_id, by=timedelta(hours=1))
+    call("session_reauthenticate", session_id=session.session_id)
+    call("session_find", **place, identifier="user_456")
+    call("session_count", **place)
     _users(call, place)
     _identity(call, session.token, place)
     call("session_revoke", **place, session_id=other.session_id)
     call("session_revoke_all", **place, identifier="user_456")
+    call("session_revoke_where", **place, identifier="user_456", dry_run=False)
+    call("user_export", **place, identifier="user_456")
+    call("user_erase", **place, identifier="user_456")
 
 
 def _users(call, place):
@@ -161,6 +172,8 @@ def _identity(call, token, place):
     call("session_use", token=token, is_local=False)
     for helper in ("session_id", "session_kind", "product", "env", "tag", "scopes", "data", "session_error"):
         call(f"current_{helper}")
+    call("current_session_age")
+    call("current_authentication_age")
     for helper in ("identifier", "account", "connected_accounts", "user_identities"):
         call(f"current_{helper}/0")
         call(f"current_{helper}/3", **place)
@@ -181,6 +194,7 @@ def _account_sessions(call, made, place):
     call("session_clear")
     # Without a place it may fail, where there are several.
     call("session_create/2", account="acct_1")
+    call("account_session_revoke", account="acct_1", **place)
 
 
 def _client_sessions(call, made, place):
