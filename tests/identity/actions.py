@@ -180,13 +180,17 @@ class Actions:
 
     def session_end(self, client):
         session, reason = self.model.verdict(client, client.token)
-        if session is None and reason not in ("revoked", "reused"):
+        id, _ = self.model.tokens.get(client.token.removeprefix("web:"), (None, None))
+        named = self.model.get(client, ("session", id))
+        if named and named.seal_key and not self.model.good_key(client, named.seal_key):
+            return False  # Its data is lost, and it can be ended all the same.
+        if session is None and reason == "invalid":
             self.fails(
                 client, psycopg.errors.InsufficientPrivilege,
                 "SELECT dialstack.session_end()",
             )  # fmt: skip
             return
-        if session and not self.take(client, ("session", session.id)):
+        if (session or reason == "expired") and not self.take(client, ("session", id)):
             return False
         assert self.call(client, "session_end")[0] == (1 if session else 0)
         if session:

@@ -71,6 +71,8 @@ pub struct Stored {
     pub env_id: i32,
     /// Whether it is neither revoked nor at its end.
     lives: bool,
+    /// Whether it is revoked.
+    revoked: bool,
     /// Its row; none: a client session.
     row: Option<SessionRow>,
 }
@@ -84,6 +86,7 @@ impl Stored {
                 session_id: *session_id,
                 env_id: row.env_id,
                 lives: row.lives(now),
+                revoked: row.revoke_reason.is_some(),
                 row: Some(row),
             }));
         }
@@ -91,6 +94,7 @@ impl Stored {
             session_id: *session_id,
             env_id: row.env_id,
             lives: row.lives(now),
+            revoked: row.revoke_reason.is_some(),
             row: None,
         }))
     }
@@ -100,6 +104,10 @@ impl Stored {
     /// # Errors
     /// `CONFLICT` where the transaction's snapshot does not show it as it is.
     pub fn end(&self, cause: Cause<'_>) -> Result<i64> {
+        // Only an end can still move, by a refresh that is not committed yet.
+        if self.revoked {
+            return Ok(0);
+        }
         let (session_id, env_id) = (self.session_id, self.env_id);
         let which = match &self.row {
             Some(row) => Which::One { session_id, env_id, definition_id: row.definition_id },
