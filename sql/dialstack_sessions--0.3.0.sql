@@ -1397,6 +1397,16 @@ STABLE PARALLEL SAFE
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'has_scope_of_wrapper';
 
+CREATE  FUNCTION dialstack."health_check"() RETURNS TABLE (
+	"severity" TEXT,  /* & 'static str */
+	"check" TEXT,  /* & 'static str */
+	"detail" TEXT,  /* String */
+	"hint" TEXT  /* & 'static str */
+)
+STRICT STABLE PARALLEL UNSAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'health_check_wrapper';
+
 CREATE  FUNCTION dialstack."integer_or_null"(
 	"text" TEXT /* & str */
 ) RETURNS INT /* Option < i32 > */
@@ -1879,6 +1889,16 @@ CREATE  FUNCTION dialstack."uuid_or_null"(
 IMMUTABLE STRICT PARALLEL SAFE 
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'uuid_or_null_wrapper';
+
+CREATE  FUNCTION dialstack."version"() RETURNS TABLE (
+	"library" TEXT,  /* & 'static str */
+	"sql" TEXT,  /* String */
+	"postgresql_built_for" TEXT,  /* String */
+	"postgresql" TEXT  /* String */
+)
+STRICT STABLE PARALLEL UNSAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'version_wrapper';
 
 -- What \df+ says of each function: what the source says beside it.
 DO $$
