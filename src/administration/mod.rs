@@ -1,5 +1,7 @@
-//! What administrators do beyond sessions: erasing and exporting what is held of a person.
+//! What administrators do beyond sessions: erasing and exporting what is held of a person; changing an environment that
+//! tables may name.
 
+pub mod env_update;
 pub mod erase;
 pub mod export;
 
