@@ -163,6 +163,7 @@ def _users(call, place):
 
 def _protection(call, place, role):
     call("protect_table", relation=TABLE, column_name="account", **place, open_to=f"{{{role}}}")
+    call("protected_table_list")
     call("policy_lint")
     call("unprotect_table", relation=TABLE)
     call("revoke_sessions_on", relation=TABLE, identifier_column="account", **place)
