@@ -107,3 +107,4 @@ SELECT env, live FROM dialstack.env_list('cfg.new');
 -- What is not valid stays an error.
 SELECT t.code($$SELECT dialstack.product_create('a b', if_not_exists => true)$$), t.code($$SELECT dialstack.env_create('nope', 'production', if_not_exists => true)$$),
        t.code($$SELECT dialstack.product_create('cfg', if_not_exists => NULL)$$), t.code($$SELECT dialstack.env_create('cfg', 'demo', if_not_exists => NULL)$$), t.code($$SELECT dialstack.scope_create('mail', '', 'cfg', if_not_exists => NULL)$$);
+SELECT dialstack.product_delete(product) FROM unnest('{cfg,cfg.new}'::text[]) AS product;

@@ -88,3 +88,4 @@ SET dialstack_sessions.api_key = 'sk_live_x';
 SELECT t.kind('SELECT * FROM dialstack.protected_table_list()');
 RESET dialstack_sessions.api_key;
 DROP SCHEMA eu CASCADE;
+SELECT dialstack.product_delete('eu');
