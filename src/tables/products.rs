@@ -35,6 +35,7 @@ table! {
         env: Text,
         live: Bool,
         created_at: Timestamptz,
+        former_names: Texts,
     }
     indexes {
         ENV_BY_ID: (Int4) = c"environments_pkey" (env_id),
@@ -52,6 +53,8 @@ pub struct EnvRow {
     pub env: String,
     /// Live or test.
     pub live: bool,
+    /// Names that it had before.
+    pub former_names: Vec<String>,
 }
 
 fn env_row(row: &Row<'_, Environments>) -> Result<EnvRow> {
@@ -60,6 +63,7 @@ fn env_row(row: &Row<'_, Environments>) -> Result<EnvRow> {
         product_id: *row.get(Environments::product_id)?.as_bytes(),
         env: row.get(Environments::env)?,
         live: row.get(Environments::live)?,
+        former_names: row.get(Environments::former_names)?,
     })
 }
 
@@ -175,10 +179,14 @@ pub fn set_name(owner: &AsOwner, product_id: &ProductId, name: &str) -> Result<b
     Ok(SET_NAME.execute(owner, &[bind(product_id), bind(name)])? == 1)
 }
 
-static UPDATE_ENV: Statement =
-    Statement::new("UPDATE dialstack.environments SET env = $2, live = $3 WHERE env_id = $1");
+static UPDATE_ENV: Statement = Statement::new(
+    "UPDATE dialstack.environments \
+        SET env = $2, live = $3, \
+            former_names = array_remove(array_append(array_remove(former_names, env), env), $2) \
+      WHERE env_id = $1",
+);
 
-/// Changes an environment; `false` if the transaction's snapshot does not show it.
+/// Changes an environment, whose name so far becomes a former one if it is another; `false` if the transaction's snapshot does not show it.
 pub fn update_env(owner: &AsOwner, env_id: i32, env: &str, live: bool) -> Result<bool> {
     Ok(UPDATE_ENV.execute(owner, &[bind(env_id), bind(env), bind(live)])? == 1)
 }

@@ -163,6 +163,11 @@ def direct(statement, reason):
     return change
 
 
+OF_ENV = (
+    "FROM dialstack.products p WHERE p.product = %(product)s AND p.product_id = e.product_id "
+    "AND e.env = %(env)s"
+)
+
 DIRECT = {
     "update_revoked": direct(
         "UPDATE dialstack.sessions SET revoked_at = now(), revoke_reason = 'fraud' "
@@ -174,9 +179,10 @@ DIRECT = {
     ),
     "delete": direct("DELETE FROM dialstack.sessions WHERE session_id = %(id)s", "invalid"),
     "delete_env": direct(
-        "DELETE FROM dialstack.environments e USING dialstack.products p "
-        "WHERE p.product = %(product)s AND p.product_id = e.product_id AND e.env = %(env)s",
-        "revoked",
+        "DELETE FROM dialstack.environments e USING " + OF_ENV.removeprefix("FROM "), "revoked"
+    ),
+    "rename_env": direct(
+        "UPDATE dialstack.environments e SET env = 'elsewhere' " + OF_ENV, "invalid"
     ),
     "delete_definition": direct(
         "DELETE FROM dialstack.session_definitions d USING dialstack.products p WHERE d.tag = %(tag)s "
@@ -199,7 +205,9 @@ DIRECT = {
 }
 
 # A client secret names neither its environment nor a definition.
-OF_ANY_SESSION = [change for name, change in DIRECT.items() if name != "delete_definition"]
+OF_ANY_SESSION = [
+    change for name, change in DIRECT.items() if name not in ("rename_env", "delete_definition")
+]
 
 CHANGES = {
     "user": [

@@ -137,13 +137,15 @@ impl NamedSession {
         })
     }
 
-    /// False if the token claims another product or tag than its session has. An environment may have been renamed: it
-    /// is the session's.
+    /// False if the token claims another product, environment or tag than its session has. The environment may have had
+    /// the claimed name when the token was made.
     pub fn is_as_claimed(&self) -> bool {
-        let (Some(env), Some([product, _, tag])) = (&self.env, &self.claimed) else {
+        let (Some(env), Some([product, name, tag])) = (&self.env, &self.claimed) else {
             return true;
         };
-        *product == env.product && self.tag().is_none_or(|stored| stored == tag)
+        *product == env.product
+            && (*name == env.env || env.former_names.contains(name))
+            && self.tag().is_none_or(|stored| stored == tag)
     }
 
     /// The family of the session.

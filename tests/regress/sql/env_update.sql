@@ -27,6 +27,12 @@ SELECT dialstack.env_create('eu', 'production');
 SELECT t.verdict(:'token', 'eu', 'production') AS old_name, t.verdict(:'token', 'eu', 'main') AS new_name;
 SELECT token AS other_token FROM dialstack.session_create('eu', 'production', 'web', '{"userId": "bob"}') \gset
 SELECT t.verdict(:'other_token', 'eu', 'production') AS its_own, t.verdict(:'other_token', 'eu', 'main') AS the_renamed;
+-- Back and forth: each name that it had, once.
+BEGIN;
+SELECT dialstack.env_update('eu', 'production', 'second'), dialstack.env_update('eu', 'main', 'production'), dialstack.env_update('eu', 'production', 'main');
+SELECT former_names FROM dialstack.environments JOIN dialstack.products USING (product_id) WHERE product = 'eu' AND env = 'main';
+SELECT t.verdict(:'token', 'eu', 'main') AS renamed_thrice, t.verdict(:'other_token', 'eu', 'second') AS renamed_once;
+ROLLBACK;
 -- Rolled back, it never happened.
 BEGIN;
 SELECT dialstack.env_update('eu', 'main', 'other');
