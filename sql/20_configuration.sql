@@ -17,11 +17,12 @@ COMMENT ON COLUMN dialstack.products.name IS 'display name';
 COMMENT ON COLUMN dialstack.products.created_at IS 'when it was created';
 
 CREATE TABLE dialstack.environments (
-    env_id     integer     NOT NULL GENERATED ALWAYS AS IDENTITY,
-    product_id uuid        NOT NULL,
-    env        text        NOT NULL COLLATE "C",
-    live       boolean     NOT NULL,
-    created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    env_id       integer     NOT NULL GENERATED ALWAYS AS IDENTITY,
+    product_id   uuid        NOT NULL,
+    env          text        NOT NULL COLLATE "C",
+    live         boolean     NOT NULL,
+    created_at   timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    former_names text[]      NOT NULL DEFAULT '{}',
     CONSTRAINT environments_pkey PRIMARY KEY (env_id),
     CONSTRAINT environments_product_id_env_key UNIQUE (product_id, env),
     CONSTRAINT environments_product_id_fkey FOREIGN KEY (product_id)
@@ -34,6 +35,7 @@ COMMENT ON COLUMN dialstack.environments.product_id IS 'the product it belongs t
 COMMENT ON COLUMN dialstack.environments.env IS 'name of the environment in every call';
 COMMENT ON COLUMN dialstack.environments.live IS 'live or test: token prefixes follow it';
 COMMENT ON COLUMN dialstack.environments.created_at IS 'when it was created';
+COMMENT ON COLUMN dialstack.environments.former_names IS 'names that it had before, which access tokens of then claim';
 COMMENT ON SEQUENCE dialstack.environments_env_id_seq IS 'counts environments';
 
 CREATE TABLE dialstack.session_definitions (

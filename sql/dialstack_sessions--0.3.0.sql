@@ -43,11 +43,12 @@ COMMENT ON COLUMN dialstack.products.name IS 'display name';
 COMMENT ON COLUMN dialstack.products.created_at IS 'when it was created';
 
 CREATE TABLE dialstack.environments (
-    env_id     integer     NOT NULL GENERATED ALWAYS AS IDENTITY,
-    product_id uuid        NOT NULL,
-    env        text        NOT NULL COLLATE "C",
-    live       boolean     NOT NULL,
-    created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    env_id       integer     NOT NULL GENERATED ALWAYS AS IDENTITY,
+    product_id   uuid        NOT NULL,
+    env          text        NOT NULL COLLATE "C",
+    live         boolean     NOT NULL,
+    created_at   timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    former_names text[]      NOT NULL DEFAULT '{}',
     CONSTRAINT environments_pkey PRIMARY KEY (env_id),
     CONSTRAINT environments_product_id_env_key UNIQUE (product_id, env),
     CONSTRAINT environments_product_id_fkey FOREIGN KEY (product_id)
@@ -60,6 +61,7 @@ COMMENT ON COLUMN dialstack.environments.product_id IS 'the product it belongs t
 COMMENT ON COLUMN dialstack.environments.env IS 'name of the environment in every call';
 COMMENT ON COLUMN dialstack.environments.live IS 'live or test: token prefixes follow it';
 COMMENT ON COLUMN dialstack.environments.created_at IS 'when it was created';
+COMMENT ON COLUMN dialstack.environments.former_names IS 'names that it had before, which access tokens of then claim';
 COMMENT ON SEQUENCE dialstack.environments_env_id_seq IS 'counts environments';
 
 CREATE TABLE dialstack.session_definitions (
@@ -612,6 +614,11 @@ CREATE  FUNCTION dialstack."session_clear"() RETURNS void
 STRICT VOLATILE PARALLEL UNSAFE 
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'session_clear_wrapper';
+
+CREATE  FUNCTION dialstack."configuration_export"() RETURNS jsonb /* Result < JsonText > */
+STRICT VOLATILE PARALLEL UNSAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'configuration_export_wrapper';
 
 CREATE  FUNCTION dialstack."jwks"() RETURNS jsonb /* Result < JsonText > */
 STRICT VOLATILE PARALLEL UNSAFE 
@@ -1270,6 +1277,19 @@ VOLATILE PARALLEL UNSAFE
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'client_session_revoke_wrapper';
 
+CREATE  FUNCTION dialstack."configuration_apply"(
+	"document" jsonb, /* Option < Jsonb < '_ > > */
+	"dry_run" bool DEFAULT true /* Option < bool > */
+) RETURNS TABLE (
+	"action" TEXT,  /* & 'static str */
+	"object" TEXT,  /* & 'static str */
+	"name" TEXT,  /* String */
+	"change" jsonb  /* JsonText */
+)
+VOLATILE PARALLEL UNSAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'configuration_apply_wrapper';
+
 CREATE FUNCTION dialstack.current_account(product text, env text, tag text DEFAULT NULL) RETURNS text LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'current_account_of_wrapper';
 
 CREATE FUNCTION dialstack.current_connected_accounts(product text, env text, tag text DEFAULT NULL) RETURNS uuid[] LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'current_connected_accounts_of_wrapper';
@@ -1436,7 +1456,8 @@ AS 'MODULE_PATHNAME', 'definition_update_wrapper';
 CREATE  FUNCTION dialstack."env_create"(
 	"product" TEXT, /* Option < & str > */
 	"env" TEXT, /* Option < & str > */
-	"live" bool DEFAULT true /* Option < bool > */
+	"live" bool DEFAULT true, /* Option < bool > */
+	"if_not_exists" bool DEFAULT false /* Option < bool > */
 ) RETURNS VOID /* Result < () > */
 VOLATILE PARALLEL UNSAFE 
 LANGUAGE c /* Rust */
@@ -1461,6 +1482,16 @@ CREATE  FUNCTION dialstack."env_list"(
 VOLATILE PARALLEL UNSAFE 
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'env_list_wrapper';
+
+CREATE  FUNCTION dialstack."env_update"(
+	"product" TEXT, /* Option < & str > */
+	"env" TEXT, /* Option < & str > */
+	"new_name" TEXT DEFAULT NULL, /* Option < & str > */
+	"live" bool DEFAULT NULL /* Option < bool > */
+) RETURNS VOID /* Result < () > */
+VOLATILE PARALLEL UNSAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'env_update_wrapper';
 
 CREATE FUNCTION dialstack.grant_access(role regrole, access text) RETURNS void LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'grant_access_wrapper';
 
@@ -1503,7 +1534,8 @@ CREATE FUNCTION dialstack.policy_lint() RETURNS TABLE (relation regclass, policy
 CREATE  FUNCTION dialstack."product_create"(
 	"product" TEXT, /* Option < & str > */
 	"name" TEXT DEFAULT NULL, /* Option < & str > */
-	"scopes" TEXT[] DEFAULT NULL /* :: std :: option :: Option < Array < '_, & str > > */
+	"scopes" TEXT[] DEFAULT NULL, /* :: std :: option :: Option < Array < '_, & str > > */
+	"if_not_exists" bool DEFAULT false /* Option < bool > */
 ) RETURNS uuid /* Result < pgrx :: Uuid > */
 VOLATILE PARALLEL UNSAFE 
 LANGUAGE c /* Rust */
@@ -1517,6 +1549,8 @@ LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'product_delete_wrapper';
 
 CREATE FUNCTION dialstack.protect_table(relation regclass, column_name name, product text DEFAULT NULL, env text DEFAULT NULL, by text DEFAULT 'account', tag text DEFAULT NULL, scope text DEFAULT NULL, device boolean DEFAULT false, open_to regrole[] DEFAULT '{}', force boolean DEFAULT false) RETURNS void LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'protect_table_wrapper';
+
+CREATE FUNCTION dialstack.protected_table_list() RETURNS TABLE (relation regclass, policy text, column_name text, product text, env text, by text, tag text, scope text, device boolean, open_to text[], force boolean) LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'protected_table_list_wrapper';
 
 CREATE  FUNCTION dialstack."require_scope"(
 	"scope" TEXT /* Option < & str > */
@@ -1544,7 +1578,8 @@ AS 'MODULE_PATHNAME', 'schedule_maintenance_wrapper';
 CREATE  FUNCTION dialstack."scope_create"(
 	"scope" TEXT, /* Option < & str > */
 	"description" TEXT, /* Option < & str > */
-	"product" TEXT DEFAULT NULL /* Option < & str > */
+	"product" TEXT DEFAULT NULL, /* Option < & str > */
+	"if_not_exists" bool DEFAULT false /* Option < bool > */
 ) RETURNS VOID /* Result < () > */
 VOLATILE PARALLEL UNSAFE 
 LANGUAGE c /* Rust */

@@ -1,6 +1,7 @@
-//! What administrators do beyond sessions: erasing and exporting what is held of a person, and the health of the
-//! installation.
+//! What administrators do beyond sessions: erasing and exporting what is held of a person, changing an environment that
+//! tables may name, and the health of the installation.
 
+pub mod env_update;
 pub mod erase;
 pub mod export;
 pub mod health;

@@ -3,6 +3,7 @@
 use std::ffi::CStr;
 
 use pgrx::prelude::*;
+use pgrx::spi::quote_identifier;
 
 use super::required;
 use super::{Result, functions};
@@ -13,8 +14,10 @@ use crate::pg::triggers::Answer;
 use crate::rls::condition::By;
 use crate::rls::lint;
 use crate::rls::protect::{self, Protection};
+use crate::rls::protected;
+use crate::rls::registry::ACCESS;
 use crate::rls::revoke_sessions::{self, Revocation};
-use crate::service::caller::only_env;
+use crate::service::caller::{only_env, without_key};
 use crate::service::revocation::revoke_on_change;
 
 const CODE: Code = Code::ProtectFailed;
@@ -74,6 +77,52 @@ functions! { FUNCTIONS;
     fn unprotect_table(relation: Option<pg_sys::Oid>) -> Result<()> {
         let relation = required(relation, "relation", CODE)?;
         Ok(protect::unprotect_table(relation)?)
+    }
+
+    /// The protected tables, with the arguments that protect_table was called with.
+    ///
+    /// A table whose policy has lost its comment shows none; policy_lint() reports it.
+    #[level(Admin)]
+    #[pg_extern(
+        volatile,
+        parallel_unsafe,
+        sql = "CREATE FUNCTION dialstack.protected_table_list() RETURNS TABLE (relation regclass, policy text, \
+               column_name text, product text, env text, by text, tag text, scope text, device boolean, \
+               open_to text[], force boolean) \
+               LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';"
+    )]
+    fn protected_table_list() -> Result<
+        TableIterator<
+            'static,
+            (
+                name!(relation, pg_sys::Oid),
+                name!(policy, &'static str),
+                name!(column_name, Option<String>),
+                name!(product, Option<String>),
+                name!(env, Option<String>),
+                name!(by, Option<&'static str>),
+                name!(tag, Option<String>),
+                name!(scope, Option<String>),
+                name!(device, bool),
+                name!(open_to, Option<Vec<String>>),
+                name!(force, Option<bool>),
+            ),
+        >,
+    > {
+        without_key()?;
+        let tables = protected::tables(&AsOwner::enter()?)?;
+        Ok(TableIterator::new(tables.into_iter().map(|table| {
+            let Some(of) = table.registration else {
+                return (table.oid, ACCESS, None, None, None, None, None, None, table.device, None, None);
+            };
+            let open_to = of.open_to.iter().map(quote_identifier).collect();
+            let (product, env) = (Some(of.product), Some(of.env));
+            let by = Some(of.by.as_str());
+            (
+                table.oid, ACCESS, Some(of.column), product, env, by, of.tag, of.scope, table.device, Some(open_to),
+                Some(of.force),
+            )
+        })))
     }
 
     /// Trigger function that never runs: its triggers, which protect_table makes, mark tables of devices.

@@ -1,13 +1,15 @@
-//! Products, their environments and their scopes.
+//! Products, their environments and their scopes; the configuration as a document.
 
 use pgrx::datum::TimestampWithTimeZone;
 use pgrx::prelude::*;
 
 use super::required;
 use super::{Result, functions};
+use crate::administration::env_update;
 use crate::error::Code;
-use crate::service::setup::products;
-use crate::service::setup::scopes;
+use crate::pg::datum::json::JsonText;
+use crate::pg::datum::jsonb::Jsonb;
+use crate::service::setup::{document, products, scopes};
 
 const CODE: Code = Code::DefineFailed;
 
@@ -19,9 +21,11 @@ functions! { FUNCTIONS;
         product: Option<&str>,
         name: default!(Option<&str>, "NULL"),
         scopes: default!(Option<Array<'_, &str>>, "NULL"),
+        if_not_exists: default!(Option<bool>, "false"),
     ) -> Result<pgrx::Uuid> {
         let product = required(product, "product", CODE)?;
-        let product_id = products::create(product, name, scopes.as_ref())?;
+        let if_not_exists = required(if_not_exists, "if_not_exists", CODE)?;
+        let product_id = products::create(product, name, scopes.as_ref(), if_not_exists)?;
         Ok(pgrx::Uuid::from_bytes(product_id))
     }
 
@@ -32,11 +36,29 @@ functions! { FUNCTIONS;
         product: Option<&str>,
         env: Option<&str>,
         live: default!(Option<bool>, "true"),
+        if_not_exists: default!(Option<bool>, "false"),
     ) -> Result<()> {
         let product = required(product, "product", CODE)?;
         let env = required(env, "env", CODE)?;
         let live = required(live, "live", CODE)?;
-        Ok(products::create_env(product, env, live)?)
+        let if_not_exists = required(if_not_exists, "if_not_exists", CODE)?;
+        Ok(products::create_env(product, env, live, if_not_exists)?)
+    }
+
+    /// Renames an environment, or makes it live or one for tests; its sessions and tokens stay good.
+    ///
+    /// Refused while a table names it in a policy or trigger, and a change of live while sessions or API keys live.
+    #[level(Admin)]
+    #[pg_extern(volatile, parallel_unsafe)]
+    fn env_update(
+        product: Option<&str>,
+        env: Option<&str>,
+        new_name: default!(Option<&str>, "NULL"),
+        live: default!(Option<bool>, "NULL"),
+    ) -> Result<()> {
+        let product = required(product, "product", CODE)?;
+        let env = required(env, "env", CODE)?;
+        Ok(env_update::update(product, env, new_name, live)?)
     }
 
     /// Deletes an environment and revokes all that lives in it.
@@ -55,10 +77,12 @@ functions! { FUNCTIONS;
         scope: Option<&str>,
         description: Option<&str>,
         product: default!(Option<&str>, "NULL"),
+        if_not_exists: default!(Option<bool>, "false"),
     ) -> Result<()> {
         let scope = required(scope, "scope", CODE)?;
         let description = required(description, "description", CODE)?;
-        Ok(scopes::create(product, scope, description)?)
+        let if_not_exists = required(if_not_exists, "if_not_exists", CODE)?;
+        Ok(scopes::create(product, scope, description, if_not_exists)?)
     }
 
     /// Deletes a scope of a product and takes it away from the product's living sessions.
@@ -113,5 +137,29 @@ functions! { FUNCTIONS;
         created_at: TimestampWithTimeZone,
     } {
         scopes::list(product)?
+    }
+
+    /// Products, scopes, environments and definitions as one document, in a stable order; no secrets and no ids.
+    #[level(Admin)]
+    #[pg_extern(volatile, parallel_unsafe)]
+    fn configuration_export() -> Result<JsonText> {
+        Ok(document::export()?)
+    }
+
+    /// What must change for the configuration to be what a document says; with dry_run false, changes it.
+    ///
+    /// What is not in the document is deleted, and its sessions are revoked.
+    #[level(Admin)]
+    #[pg_extern(volatile, parallel_unsafe)]
+    fn configuration_apply(
+        document: Option<Jsonb<'_>>,
+        dry_run: default!(Option<bool>, "true"),
+    ) => rows {
+        action: &'static str,
+        object: &'static str,
+        name: String,
+        change: JsonText,
+    } {
+        document::apply(document, dry_run)?
     }
 }

@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+pub mod configuration;
 pub mod conversion;
 pub mod data;
 pub mod definition;

@@ -5,6 +5,7 @@ pub mod api_keys;
 pub mod client_sessions;
 pub mod definitions;
 pub mod instance;
+pub mod living;
 pub mod persons;
 pub mod products;
 pub mod revocations;
@@ -32,6 +33,7 @@ pub fn declared() -> Declared {
             sessions::Sessions::relation(),
             client_sessions::ClientSessions::relation(),
             api_keys::ApiKeys::relation(),
+            scopes::Scopes::relation(),
             &sessions::BY_ID.relation,
             &client_sessions::BY_ID.relation,
             &api_keys::BY_ID.relation,

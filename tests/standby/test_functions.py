@@ -20,6 +20,10 @@ READING = {
     "product_list",
     "env_list",
     "scope_list",
+    "configuration_export",
+    # The tour calls it with dry_run.
+    "configuration_apply",
+    "protected_table_list",
     "session_find",
     "session_count",
     "user_export",

@@ -89,6 +89,8 @@ def _set_up(call, product, place):
     call("product_delete", product=f"{product}-gone")
     call("product_list")
     call("env_list", product=product)
+    call("env_create", product=product, env="renamed", if_not_exists=True)
+    call("env_update", product=product, env="renamed", new_name="staging", live=False)
     shape = {
         "product": product,
         "name": "Web",
@@ -108,6 +110,8 @@ def _set_up(call, product, place):
     call("scope_create", scope="fax", description="faxes", product=product)
     call("scope_delete", scope="fax", product=product)
     call("scope_list", product=product)
+    document = call("configuration_export")
+    call("configuration_apply", document=json.dumps(document[0]), dry_run=True)
 
 
 def _keys(call, made, place):
@@ -163,6 +167,7 @@ def _users(call, place):
 
 def _protection(call, place, role):
     call("protect_table", relation=TABLE, column_name="account", **place, open_to=f"{{{role}}}")
+    call("protected_table_list")
     call("policy_lint")
     call("unprotect_table", relation=TABLE)
     call("revoke_sessions_on", relation=TABLE, identifier_column="account", **place)

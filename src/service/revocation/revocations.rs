@@ -190,7 +190,10 @@ pub fn revoke(owner: &AsOwner, which: &Which<'_>, cause: Cause<'_>, now: Micros)
             arguments.extend(filter.arguments());
             match filter.subject {
                 Subject::Any => run(owner, &[&sql::MATCHING, &sql::MATCHING_CLIENTS], &arguments),
-                Subject::Identifier(_) => run(owner, &[&sql::MATCHING_USER], &arguments),
+                Subject::User(_) => run(owner, &[&sql::MATCHING_USER], &arguments),
+                Subject::Identifier(_) => {
+                    run(owner, &[&sql::MATCHING_USER, &sql::MATCHING_FOR_USER], &arguments)
+                }
                 Subject::Account(_) => run(owner, &[&sql::MATCHING_ACCOUNT], &arguments),
             }
         }

@@ -41,7 +41,7 @@ pub struct NamedSession {
     pub of: Of,
     /// When the token expires, where it has an expiry of its own.
     token_expires_at: Option<Micros>,
-    /// Product, environment and tag by the token's own claims.
+    /// Product, environment and tag by the token's own claims: the names of when it was made.
     claimed: Option<[String; 3]>,
 }
 
@@ -137,12 +137,15 @@ impl NamedSession {
         })
     }
 
-    /// False if the token claims another product, environment or tag than its session has.
+    /// False if the token claims another product, environment or tag than its session has. The environment may have had
+    /// the claimed name when the token was made.
     pub fn is_as_claimed(&self) -> bool {
         let (Some(env), Some([product, name, tag])) = (&self.env, &self.claimed) else {
             return true;
         };
-        *product == env.product && *name == env.env && self.tag().is_none_or(|stored| stored == tag)
+        *product == env.product
+            && (*name == env.env || env.former_names.contains(name))
+            && self.tag().is_none_or(|stored| stored == tag)
     }
 
     /// The family of the session.
