@@ -105,8 +105,7 @@ class Node:
             "etcd3": {"hosts": [f"127.0.0.1:{of['client']}" for of in peers.values()]},
             "bootstrap": {
                 "dcs": {
-                    **{"ttl": TTL, "loop_wait": 1, "retry_timeout": 3},
-                    **{"synchronous_mode": os.environ.get("DSS_SYNCHRONOUS", "on") == "on"},
+                    **{"ttl": TTL, "loop_wait": 1, "retry_timeout": 3, "synchronous_mode": True},
                     # A server that died is replaced, not waited for.
                     **{"primary_start_timeout": 0},
                     "postgresql": {"use_pg_rewind": True, "parameters": {"wal_keep_size": "256MB"}},
@@ -202,9 +201,9 @@ class Nodes:
     def healthy(self):
         """Whether all nodes take part, one of them as the standby that commits wait for."""
         found = sorted(self.members().values())
-        return self.leader() is not None and [role for role, state in found] == ["leader", "replica", "sync_standby"] and all(
-            state in ("running", "streaming") for _, state in found
-        )
+        take_part = all(state in ("running", "streaming") for _, state in found)
+        roles = [role for role, _ in found]
+        return self.leader() is not None and take_part and roles == ["leader", "replica", "sync_standby"]
 
     def await_health(self, what):
         self._until(self.healthy, what)
@@ -219,7 +218,7 @@ class Nodes:
             time.sleep(0.1)
 
     def ends_of_logs(self):
-        return "\n".join(f"--- {node.name}\n{node.patroni.log_text()[-3000:]}" for node in self.all)
+        return "\n".join(f"--- {node.name}\n{node.patroni.log_text()[-1000:]}" for node in self.all)
 
     def destroy(self):
         for node in self.all:
