@@ -48,7 +48,7 @@ class Program:
 
     def __init__(self, folder, name, *command):
         self._pidfile, self._log = f"{folder}/{name}.pid", f"{folder}/{name}.log"
-        self._command = command
+        self._command, self._starter = command, None
 
     def start(self):
         # The shell's number is the program's after exec.
@@ -64,7 +64,7 @@ class Program:
         self._starter.wait(service.PATIENCE)
 
     def running(self):
-        return self._starter.poll() is None
+        return self._starter is not None and self._starter.poll() is None
 
     def log_text(self):
         return as_server("cat", self._log, check=False).stdout
