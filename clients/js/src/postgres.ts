@@ -1,0 +1,48 @@
+/** The driver `postgres` (postgres.js) in place of `pg`. */
+
+import { withinTime, type Database, type Queryable } from './database.js'
+
+/** What is used of postgres.js: `Sql` and `TransactionSql` have it. */
+export interface PostgresQueries {
+  unsafe(text: string, values?: any[], options?: { prepare?: boolean }): PromiseLike<readonly any[]>
+}
+export interface PostgresSql<T extends PostgresQueries> extends PostgresQueries {
+  begin(work: (sql: T) => any): Promise<any>
+  end(): Promise<void>
+}
+
+const queryable = (sql: PostgresQueries): Queryable => ({
+  query: async (text, values) => ({ rows: [...(await sql.unsafe(text, values))] }),
+})
+
+/**
+ * `new DialstackSessions({ database: postgresDatabase(postgres()) })`
+ *
+ * @param acquireTimeout how many milliseconds to wait for a free connection
+ */
+export function postgresDatabase<T extends PostgresQueries>(sql: PostgresSql<T>, acquireTimeout = 10_000): Database<T> {
+  return {
+    ...queryable(sql),
+    close: () => sql.end(),
+    transaction<R>(work: (client: T, queryable: Queryable) => Promise<R>): Promise<R> {
+      let isLate = false
+      let done!: Promise<R>
+      const begun = new Promise<T>((resolve, reject) => {
+        done = sql.begin((transaction: T) => {
+          resolve(transaction)
+          // Nobody waits for it any more.
+          if (isLate) throw new Error('too late')
+          return work(transaction, queryable(transaction))
+        }) as Promise<R>
+        done.catch(reject)
+      })
+      return withinTime(acquireTimeout, begun, () => {}).then(() => done, (error) => {
+        isLate = true
+        throw error
+      })
+    },
+  }
+}
+
+/** A transaction of postgres.js for `client.within()`. */
+export const withinPostgres = (sql: PostgresQueries): Queryable => queryable(sql)
