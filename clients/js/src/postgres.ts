@@ -8,6 +8,7 @@ export interface PostgresQueries {
 }
 export interface PostgresSql<T extends PostgresQueries> extends PostgresQueries {
   begin(work: (sql: T) => any): Promise<any>
+  reserve(): Promise<PostgresQueries & { release(): void }>
   end(): Promise<void>
 }
 
@@ -22,7 +23,15 @@ const queryable = (sql: PostgresQueries): Queryable => ({
  */
 export function postgresDatabase<T extends PostgresQueries>(sql: PostgresSql<T>, acquireTimeout = 10_000): Database<T> {
   return {
-    ...queryable(sql),
+    async query(text, values) {
+      // Reserved, because the queue of postgres.js has no end.
+      const connection = await withinTime(acquireTimeout, sql.reserve(), (late) => late.release())
+      try {
+        return await queryable(connection).query(text, values)
+      } finally {
+        connection.release()
+      }
+    },
     close: () => sql.end(),
     transaction<R>(work: (client: T, queryable: Queryable) => Promise<R>): Promise<R> {
       let isLate = false
