@@ -5,10 +5,12 @@ import { execFile } from 'node:child_process'
 import { cpSync, mkdirSync, mkdtempSync, writeFileSync } from 'node:fs'
 import { after, describe, it } from 'node:test'
 import { promisify } from 'node:util'
+import pg from 'pg'
 import { cleanAddress, DialstackSessions } from 'dialstack-sessions'
 import { postgresDatabase } from 'dialstack-sessions/postgres'
+import { withSessions } from 'dialstack-sessions/web'
 import postgres from 'postgres'
-import { assertSafe, client, newUser, place, poolOf, query, rejects } from './support.js'
+import { assertSafe, client, newUser, place, poolOf, query, rejects, SECRET } from './support.js'
 
 const run = promisify(execFile)
 const unhandled = []
@@ -100,13 +102,32 @@ describe('a server that goes away', () => {
     assert.equal((await db.sessions.verify({ token })).valid, true)
   })
 
+  it('by a restart between BEGIN and COMMIT is one too', async () => {
+    const { DSS_CLUSTER, DSS_DATA } = process.env
+    const db = client('web_login')
+    const { token } = await db.sessions.create({ data: { userId: newUser() } })
+    await rejects(db.withToken(token, async () => {
+      await run(DSS_CLUSTER, ['exec', 'pg_ctl', 'restart', '-D', DSS_DATA, '-m', 'fast', '-w', '-l', process.env.DSS_LOG])
+    }), 'CONNECTION_FAILED')
+    assert.equal((await db.sessions.verify({ token })).valid, true)
+    const nobody = new DialstackSessions({ database: postgresDatabase(postgres({ host: process.env.PGHOST, port: Number(process.env.PGPORT), user: 'web_login', database: 'postgres' })), ...place })
+    await rejects(nobody.transaction(async (sql) => {
+      const [{ pid }] = await sql.unsafe('SELECT pg_backend_pid() AS pid')
+      await query('SELECT pg_terminate_backend($1)', [pid])
+      await new Promise((wake) => setTimeout(wake, 100))
+    }), 'CONNECTION_FAILED')
+    await nobody.close()
+  })
+
   it('while a connection is idle harms nobody', async () => {
-    const pool = poolOf('web_login', { max: 2 })
+    // Of an application that does not listen for its pool's errors.
+    const pool = new pg.Pool({ user: 'web_login', max: 2 })
     const db = new DialstackSessions({ pool, ...place })
     await db.sessions.verify({ token: 'x' })
     await query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'web_login'")
     await new Promise((wake) => setTimeout(wake, 100))
     assert.equal((await db.sessions.verify({ token: 'x' })).reason, 'invalid')
+    await db.close()
   })
 })
 
@@ -129,6 +150,16 @@ describe('an address', () => {
 })
 
 describe('an error', () => {
+  it('of a handler goes to the log without a token', async (t) => {
+    const { token } = await login.sessions.create({ data: { userId: newUser() } })
+    const log = t.mock.method(console, 'error', () => {})
+    const handler = withSessions(login, () => login.sessions.create({ data: {}, env: token }))
+    assert.equal((await handler(new Request('https://app.example.com'))).status, 500)
+    const [line] = log.mock.calls[0].arguments
+    assert.match(line, /^ENV_NOT_FOUND/)
+    assert.doesNotMatch(line, SECRET)
+  })
+
   it('shows no token, though the server writes bound values into its own', async () => {
     const { token, refreshToken } = await login.sessions.create({ data: { userId: newUser() } })
     // These fail in the server, with a token bound.

@@ -6,11 +6,14 @@ import { withinTime, type Database, type Queryable } from './database.js'
 export interface PostgresQueries {
   unsafe(text: string, values?: any[], options?: { prepare?: boolean }): PromiseLike<readonly any[]>
 }
-export interface PostgresSql<T extends PostgresQueries> extends PostgresQueries {
-  begin(work: (sql: T) => any): Promise<any>
+export interface PostgresSql extends PostgresQueries {
+  begin(work: (sql: any) => any): Promise<any>
   reserve(): Promise<PostgresQueries & { release(): void }>
   end(): Promise<void>
 }
+
+/** What `begin` gives to its callback: `TransactionSql`. Its other form, with options, is named so that the first is found. */
+type TransactionOf<S> = S extends { begin: { (work: (sql: infer T) => any): any; (options: string, work: (sql: any) => any): any } } ? T : PostgresQueries
 
 const queryable = (sql: PostgresQueries): Queryable => ({
   query: async (text, values) => ({ rows: [...(await sql.unsafe(text, values))] }),
@@ -21,7 +24,8 @@ const queryable = (sql: PostgresQueries): Queryable => ({
  *
  * @param acquireTimeout how many milliseconds to wait for a free connection
  */
-export function postgresDatabase<T extends PostgresQueries>(sql: PostgresSql<T>, acquireTimeout = 10_000): Database<T> {
+export function postgresDatabase<S extends PostgresSql>(sql: S, acquireTimeout = 10_000): Database<TransactionOf<S>> {
+  type T = TransactionOf<S> & PostgresQueries
   return {
     async query(text, values) {
       // Reserved, because the queue of postgres.js has no end.
