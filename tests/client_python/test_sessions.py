@@ -128,6 +128,7 @@ def test_changes_a_session(client):
     assert client.sessions.reauthenticate(created.session_id).authenticated_at > before
     assert client.sessions.verify(created.token, max_age="1 microsecond").reason == "stale"
     assert client.sessions.introspect(created.token)["active"] is True
+    assert all(step.passed for step in client.sessions.explain(created.token))
     assert client.sessions.end(created.token).revoked_count == 1
 
 

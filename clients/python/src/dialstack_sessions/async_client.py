@@ -215,6 +215,7 @@ class AsyncSessions(_Calls):
     extend_session = _method(sessions.extend_session)
     reauthenticate = _method(sessions.reauthenticate)
     introspect = _method(sessions.introspect)
+    explain = _method(sessions.explain)
     define = _method(definitions.define)
     register = _method(definitions.register)
     fetch = _method(definitions.fetch)

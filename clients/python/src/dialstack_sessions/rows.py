@@ -110,6 +110,16 @@ class SessionInfo:
 
 
 @dataclass(frozen=True)
+class ExplainedStep:
+    """A step of a verification, and what it found."""
+
+    step: int
+    checked: str
+    passed: bool
+    detail: str | None
+
+
+@dataclass(frozen=True)
 class SessionExpiry:
     """The session and when its access tokens made from now on, or it itself, end."""
 

@@ -28,7 +28,7 @@ ARGUMENT_TYPES: dict[str, str] = {
         "expires_in session_expires_in max_age by idle_timeout max_lifetime reuse_interval".split(), "interval"
     ),
     **dict.fromkeys("expires_at start_at end_at".split(), "timestamptz"),
-    **dict.fromkeys("active_only with_total log_verify without_user_identifier_key is_local".split(), "boolean"),
+    **dict.fromkeys("active_only log_verify without_user_identifier_key is_local".split(), "boolean"),
     **dict.fromkeys(
         "session_id except_session_id client_session_id connect_webview_id user_identity_id".split(), "uuid"
     ),

@@ -7,6 +7,7 @@ from typing import Any
 from ..figures import from_columns
 from ..rows import (
     CreatedSession,
+    ExplainedStep,
     JsonObject,
     ListedSession,
     Reauthenticated,
@@ -18,7 +19,7 @@ from ..rows import (
     Verdict,
 )
 from ..values import Address, Duration, Id, Json
-from .call import Call, Place, nothing, one, value
+from .call import Call, Place, many, nothing, one, value
 
 
 def start(
@@ -203,6 +204,11 @@ def reauthenticate(place: Place, session_id: Id) -> Call[Reauthenticated]:
 def introspect(place: Place, token: str) -> Call[dict[str, Any]]:
     """What RFC 7662 says of a token."""
     return Call("token_introspect", {"token": token}, value)
+
+
+def explain(place: Place, token: str) -> Call[list[ExplainedStep]]:
+    """Why a token is accepted or refused, step by step. Shows no secret."""
+    return Call("session_explain", {"token": token}, many(ExplainedStep))
 
 
 def present(place: Place, token: str | None) -> Call[Verdict]:
