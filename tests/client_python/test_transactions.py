@@ -147,7 +147,13 @@ def test_on_a_connection_neither_begins_nor_ends(direct, shop, admin, token, not
         connection.rollback()
         with pytest.raises(SessionError) as caught:
             Client(connection).present(token)
-        assert caught.value.code == "TRANSACTION_OPEN"
+        assert caught.value.code == "NO_TRANSACTION"
+        connection.autocommit = True
+        with pytest.raises(SessionError) as caught:
+            client.present(token)
+        assert caught.value.code == "NO_TRANSACTION"
+        with connection.transaction():
+            assert client.present(token).valid
 
 
 def test_a_callable_lends_connections(direct, shop, roles):

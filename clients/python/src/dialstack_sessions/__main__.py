@@ -6,7 +6,6 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from . import _driver  # noqa: F401  # first, for its error
 import psycopg
 
 from .client import Client

@@ -14,7 +14,6 @@ from .calls.call import Call, Place
 from .calls.options import NewAccountSession, NewDefinition, NewSession, describe_create
 from .client import own_signature
 from .connections import Attempt, CallersTransaction, FromWork
-from .errors import SessionError
 from .flights import AsyncFlights
 from .rows import AccountSession, CreatedSession, Definition, Verdict
 
@@ -70,9 +69,9 @@ class AsyncClient:
         """Runs a described call."""
         if call.shared and not isinstance(self._connections, (psycopg.AsyncConnection, CallersTransaction)):
             return await self._flights.share(
-                call.key, lambda: self._retried(lambda attempt: self._call(call, attempt))
+                call.key, lambda: repeated(lambda attempt: self._call(call, attempt))
             )
-        return await self._retried(lambda attempt: self._call(call, attempt))
+        return await repeated(lambda attempt: self._call(call, attempt))
 
     async def with_token(self, token: str | None, work: Callable[[Connection], Awaitable[T]]) -> T:
         """Awaits `work(connection)` in a transaction that presents the token; see `Client.with_token`."""
@@ -84,7 +83,7 @@ class AsyncClient:
                 except Exception as error:
                     raise FromWork(error)
 
-        return await self._retried(attempted)
+        return await repeated(attempted)
 
     @asynccontextmanager
     async def presenting(self, token: str | None) -> AsyncIterator[Connection]:
@@ -103,8 +102,9 @@ class AsyncClient:
 
     async def present(self, token: str | None) -> Verdict:
         """Presents the token for the rest of the transaction; only after `on(connection)`."""
-        if not isinstance(self._connections, CallersTransaction):
-            raise SessionError("TRANSACTION_OPEN", "present() is for client.on(connection)")
+        lent = self._connections
+        if not isinstance(lent, CallersTransaction) or (lent.connection.autocommit and connections.is_idle(lent.connection)):
+            raise connections.no_transaction()
         verdict = await self.run(sessions.present(self.place, token))
         connections.check_place(verdict, self.place)
         return verdict
@@ -135,21 +135,6 @@ class AsyncClient:
                 await self._present_key(lent)
                 return await _fetch(lent, call)
 
-    async def _retried(self, body: Callable[[Attempt], Coroutine[Any, Any, T]]) -> T:
-        attempt = Attempt()
-        while True:
-            attempt.ours = False
-            failure: BaseException
-            try:
-                return await body(attempt)
-            except Exception as error:
-                failure = error
-            pause = attempt.pause(failure)
-            if pause is None:
-                # Outside of the handler, so that the error does not carry the driver's, whose text may show parameters.
-                raise connections.shown(failure)
-            await asyncio.sleep(pause)
-
     async def _lend(self) -> AbstractAsyncContextManager[Lent]:
         source = self._connections
         if isinstance(source, (psycopg.AsyncConnection, CallersTransaction)):
@@ -161,6 +146,23 @@ class AsyncClient:
         if self._api_key is not None:
             cursor = psycopg.AsyncCursor(connection)
             await cursor.execute(connections.PRESENT_KEY, [self._api_key], prepare=False)
+
+
+async def repeated(body: Callable[[Attempt], Coroutine[Any, Any, T]]) -> T:
+    """Calls the body, and again where it met a newer change in a transaction of ours."""
+    attempt = Attempt()
+    while True:
+        attempt.ours = False
+        failure: BaseException
+        try:
+            return await body(attempt)
+        except Exception as error:
+            failure = error
+        pause = attempt.pause(failure)
+        if pause is None:
+            # Outside of the handler, so that the error does not carry the driver's, whose text may show parameters.
+            raise connections.shown(failure)
+        await asyncio.sleep(pause)
 
 
 async def _fetch(connection: Connection, call: Call[T]) -> T:

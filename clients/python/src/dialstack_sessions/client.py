@@ -14,7 +14,6 @@ from .calls import definitions, insight, other_sessions, sessions
 from .calls.call import Call, Place
 from .calls.options import NewAccountSession, NewDefinition, NewSession, describe_create
 from .connections import Attempt, CallersTransaction, FromWork
-from .errors import SessionError
 from .flights import Flights
 from .rows import AccountSession, CreatedSession, Definition, Verdict
 
@@ -70,8 +69,8 @@ class Client:
     def run(self, call: Call[T]) -> T:
         """Runs a described call."""
         if call.shared and not isinstance(self._connections, (psycopg.Connection, CallersTransaction)):
-            return self._flights.share(call.key, lambda: self._retried(lambda attempt: self._call(call, attempt)))
-        return self._retried(lambda attempt: self._call(call, attempt))
+            return self._flights.share(call.key, lambda: repeated(lambda attempt: self._call(call, attempt)))
+        return repeated(lambda attempt: self._call(call, attempt))
 
     def with_token(self, token: str | None, work: Callable[[Connection], T]) -> T:
         """Calls `work(connection)` in a transaction that presents the token, so that row-level security shows what its
@@ -85,7 +84,7 @@ class Client:
                 except Exception as error:
                     raise FromWork(error)
 
-        return self._retried(attempted)
+        return repeated(attempted)
 
     @contextmanager
     def presenting(self, token: str | None) -> Iterator[Connection]:
@@ -104,8 +103,9 @@ class Client:
 
     def present(self, token: str | None) -> Verdict:
         """Presents the token for the rest of the transaction; only after `on(connection)`."""
-        if not isinstance(self._connections, CallersTransaction):
-            raise SessionError("TRANSACTION_OPEN", "present() is for client.on(connection)")
+        lent = self._connections
+        if not isinstance(lent, CallersTransaction) or (lent.connection.autocommit and connections.is_idle(lent.connection)):
+            raise connections.no_transaction()
         verdict = self.run(sessions.present(self.place, token))
         connections.check_place(verdict, self.place)
         return verdict
@@ -135,21 +135,6 @@ class Client:
                 self._present_key(lent)
                 return _fetch(lent, call)
 
-    def _retried(self, body: Callable[[Attempt], T]) -> T:
-        attempt = Attempt()
-        while True:
-            attempt.ours = False
-            failure: BaseException
-            try:
-                return body(attempt)
-            except Exception as error:
-                failure = error
-            pause = attempt.pause(failure)
-            if pause is None:
-                # Outside of the handler, so that the error does not carry the driver's, whose text may show parameters.
-                raise connections.shown(failure)
-            time.sleep(pause)
-
     def _lend(self) -> AbstractContextManager[Connection | CallersTransaction[Connection]]:
         source = self._connections
         if isinstance(source, (psycopg.Connection, CallersTransaction)):
@@ -159,6 +144,23 @@ class Client:
     def _present_key(self, connection: Connection) -> None:
         if self._api_key is not None:
             psycopg.Cursor(connection).execute(connections.PRESENT_KEY, [self._api_key], prepare=False)
+
+
+def repeated(body: Callable[[Attempt], T]) -> T:
+    """Calls the body, and again where it met a newer change in a transaction of ours."""
+    attempt = Attempt()
+    while True:
+        attempt.ours = False
+        failure: BaseException
+        try:
+            return body(attempt)
+        except Exception as error:
+            failure = error
+        pause = attempt.pause(failure)
+        if pause is None:
+            # Outside of the handler, so that the error does not carry the driver's, whose text may show parameters.
+            raise connections.shown(failure)
+        time.sleep(pause)
 
 
 def _fetch(connection: Connection, call: Call[T]) -> T:

@@ -7,7 +7,6 @@ import random
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from . import _driver  # noqa: F401  # first, for its error
 import psycopg
 from psycopg.pq import TransactionStatus
 from psycopg.types.datetime import IntervalLoader, TimestamptzLoader
@@ -69,13 +68,20 @@ class FromWork(Exception):
 
 
 def sqlstate_of(failure: BaseException) -> str | None:
-    """Of our errors, psycopg's, and those that an ORM wrapped around one of psycopg's."""
+    """Of our errors, and of psycopg's."""
     if isinstance(failure, FromWork):
         failure = failure.error
+    if isinstance(failure, SessionError):
+        return failure.sqlstate
+    error = driver_error(failure)
+    return None if error is None else error.sqlstate
+
+
+def driver_error(failure: BaseException) -> psycopg.Error | None:
+    """psycopg's error, also where SQLAlchemy or Django wrapped theirs around it."""
     for error in (failure, getattr(failure, "orig", None), failure.__cause__):
-        state = getattr(error, "sqlstate", None)
-        if isinstance(state, str):
-            return state
+        if isinstance(error, psycopg.Error):
+            return error
     return None
 
 
@@ -83,9 +89,8 @@ def shown(failure: BaseException) -> BaseException:
     """The error that the caller of the client gets."""
     if isinstance(failure, FromWork):
         return failure.error
-    if isinstance(failure, psycopg.Error):
-        return from_driver(failure)
-    return failure
+    error = driver_error(failure)
+    return failure if error is None else from_driver(error)
 
 
 def is_idle(connection: psycopg.Connection[Any] | psycopg.AsyncConnection[Any]) -> bool:
@@ -102,6 +107,14 @@ def transaction_open() -> SessionError:
         "TRANSACTION_OPEN",
         "a token is presented in a transaction that the client begins, and one is open here",
         hint="In a transaction of your own call client.on(connection).present(token).",
+    )
+
+
+def no_transaction() -> SessionError:
+    return SessionError(
+        "NO_TRANSACTION",
+        "a token is presented for a transaction, and there is none",
+        hint="Begin one and call client.on(connection).present(token), or use client.with_token(token, work).",
     )
 
 

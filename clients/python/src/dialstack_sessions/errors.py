@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
 _CODED = re.compile(r"([A-Z][A-Z_]+): (.+)", re.DOTALL)
 
@@ -11,7 +10,7 @@ _CODED = re.compile(r"([A-Z][A-Z_]+): (.+)", re.DOTALL)
 class SessionError(Exception):
     """A call that failed. `code` is for programs; no text of it shows a token, a key or session data.
 
-    Besides the server's codes: `CONNECTION_FAILED`, `POOL_EXHAUSTED`, `TRANSACTION_OPEN`, `BAD_VALUE` (an argument that
+    Besides the server's codes: `CONNECTION_FAILED`, `POOL_EXHAUSTED`, `TRANSACTION_OPEN`, `NO_TRANSACTION`, `BAD_VALUE` (an argument that
     cannot be what it should be, or is missing), `DRIVER_MISSING`, and `DATABASE_ERROR` for all else, where `sqlstate` says more.
     """
 
@@ -55,16 +54,26 @@ class DriverMissing(SessionError, ImportError):
         )
 
 
+_driver_is_missing = False
+try:
+    import psycopg
+except ImportError:
+    _driver_is_missing = True
+if _driver_is_missing:
+    # This is the first module of the package to be imported.
+    raise DriverMissing
+
+
 def bad_value(argument: str, problem: str) -> SessionError:
     """An argument that is refused before anything is sent. The value itself is not shown: it may be a token."""
     return SessionError("BAD_VALUE", f"{argument} {problem}")
 
 
-def from_driver(error: Any) -> SessionError:
+def from_driver(error: psycopg.Error) -> SessionError:
     """What psycopg raised, without its text: that has the server's CONTEXT, which can show bound parameters."""
-    sqlstate: str | None = error.sqlstate
+    sqlstate = error.sqlstate
     diag = error.diag
-    primary: str | None = diag.message_primary
+    primary = diag.message_primary
     if primary is None:
         return _without_server(error)
     if coded := _CODED.fullmatch(primary):
@@ -84,7 +93,7 @@ def from_driver(error: Any) -> SessionError:
     return SessionError("DATABASE_ERROR", primary, hint=diag.message_hint, sqlstate=sqlstate)
 
 
-def _without_server(error: Any) -> SessionError:
+def _without_server(error: psycopg.Error) -> SessionError:
     """What the driver or its pool says itself, without an answer of the server."""
     name = type(error).__name__
     if type(error).__module__.startswith("psycopg_pool") and name in ("PoolTimeout", "TooManyRequests"):
