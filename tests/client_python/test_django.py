@@ -37,24 +37,24 @@ def database(user, name="django"):
 
 
 def index(request):
-    session = request.dialstack
+    session = request.dialstack_session
     return JsonResponse({"in": bool(session), "id": session.identifier, "why": session.reason})
 
 
 def log_in(request):
-    request.dialstack.start({"userId": request.POST["user"]}, client=server())
+    request.dialstack_session.start({"userId": request.POST["user"]}, client=server())
     return HttpResponse("welcome")
 
 
 def log_out(request):
-    request.dialstack.revoke()
+    request.dialstack_session.revoke()
     return HttpResponse("bye")
 
 
 def notes(request):
     from shopapp.models import Note
 
-    with ours().presenting(client(), request.dialstack.token):
+    with ours().presenting(client(), request.dialstack_session.token):
         return JsonResponse(list(Note.objects.values_list("body", flat=True)), safe=False)
 
 

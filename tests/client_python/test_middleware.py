@@ -12,7 +12,7 @@ import pytest
 from conftest import CLIENT, SERVER, SOURCE
 from dialstack_sessions import AsyncClient
 from dialstack_sessions.browser import ACCESS, REFRESH, BrowserRequest
-from dialstack_sessions.starlette import SessionMiddleware, current_session, required_session
+from dialstack_sessions.starlette import SessionMiddleware, browser_session, required_session
 from psycopg_pool import AsyncConnectionPool
 from starlette.applications import Starlette
 from starlette.responses import JSONResponse, PlainTextResponse, StreamingResponse
@@ -425,7 +425,7 @@ def test_fastapi_takes_the_session_as_a_dependency(make_app, wait):
         return session.identifier
 
     @app.post("/login")
-    async def log_in(data: dict, session=fastapi.Depends(current_session)):
+    async def log_in(data: dict, session=fastapi.Depends(browser_session)):
         await session.start(data, client=app.state.log_in)
 
     app.add_middleware(SessionMiddleware, client=app.state.client)
@@ -439,7 +439,7 @@ def test_without_the_middleware_the_session_is_a_plain_error():
     from starlette.requests import HTTPConnection
 
     with pytest.raises(RuntimeError, match="SessionMiddleware"):
-        current_session(HTTPConnection({"type": "http"}))
+        browser_session(HTTPConnection({"type": "http"}))
 
 
 def test_the_place_must_be_known(roles):

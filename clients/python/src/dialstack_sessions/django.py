@@ -52,7 +52,7 @@ def presenting(client: Client, token: str | None, using: str = "default") -> Ite
 
 
 class Session(BrowserSession):
-    """`request.dialstack`: who the request is from."""
+    """`request.dialstack_session`: who the request is from."""
 
     def __init__(self, client: Client, request: BrowserRequest, persistent: bool) -> None:
         super().__init__(client.place, request, persistent)
@@ -73,7 +73,7 @@ class SessionMiddleware:
     """Reads the cookies, verifies, refreshes once where it must, and sets or clears the cookies of the response.
 
     The setting `DIALSTACK_SESSIONS` has `product`, `env` and `tag`, and may have `using` (a database, "default"),
-    `trusted_origins` and `persistent`. `request.dialstack` is the session.
+    `trusted_origins` and `persistent`. `request.dialstack_session` is the session.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
@@ -93,7 +93,7 @@ class SessionMiddleware:
             play(self.client.run, session._authenticating())
         except SessionError as error:
             return _refusal(*unavailable(error))
-        request.dialstack = session  # type: ignore[attr-defined]
+        request.dialstack_session = session  # type: ignore[attr-defined]
         response = self.get_response(request)
         if cookies := session.take_cookies():
             for cookie in cookies:

@@ -78,8 +78,8 @@ class SessionMiddleware:
         await self.app(scope, receive, send_with_cookies)
 
 
-def current_session(connection: HTTPConnection) -> Session:
-    """The session of a request, with its type; in FastAPI `Depends(current_session)`."""
+def browser_session(connection: HTTPConnection) -> Session:
+    """The session of a request, with its type; in FastAPI `Depends(browser_session)`."""
     session = connection.scope.get("session")
     if not isinstance(session, Session):
         raise RuntimeError("SessionMiddleware of dialstack_sessions is not in use")
@@ -87,8 +87,8 @@ def current_session(connection: HTTPConnection) -> Session:
 
 
 def required_session(connection: HTTPConnection) -> Session:
-    """As `current_session`, and 401 where nobody is logged in."""
-    session = current_session(connection)
+    """As `browser_session`, and 401 where nobody is logged in."""
+    session = browser_session(connection)
     if not session:
         raise HTTPException(401, "please log in")
     return session

@@ -128,7 +128,7 @@ def update(place: Place, tag: str, changes: Json, *, product: str | None = None)
 
 
 def delete(place: Place, tag: str, *, product: str | None = None) -> Call[Definition]:
-    """Deletes a definition, and with it its sessions' validity; returns what it was."""
+    """Revokes all sessions of a definition, deletes it, and returns what it was."""
     return Call("definition_delete", _named(place, product, tag), one(Definition))
 
 
