@@ -159,3 +159,27 @@ def notes(admin, shop):
     )
     yield "notes"
     service.call(admin, "unprotect_table", relation="notes")
+
+
+@pytest.fixture
+def make_app(route, shop, wait):
+    """Makes applications that connect as two roles, one of which makes sessions."""
+    from web import application
+
+    pools = []
+
+    def make(middleware=None, **options):
+        app, opened = wait(application(route, shop, middleware or {}, options))
+        pools.extend(opened)
+        return app
+
+    yield make
+    for pool in pools:
+        wait(pool.close())
+
+
+@pytest.fixture
+def browser(make_app, wait):
+    from web import Browser
+
+    return Browser(make_app(), wait)

@@ -236,7 +236,7 @@ def test_threads_that_refresh_one_token_make_one_call(direct, shop, admin, conne
                 thread.start()
             until(lambda: lock_waiters(admin) > 0, "the refresh to wait")
             # Another token is another call, so the pool is not what keeps them apart.
-            assert not client.sessions.refresh("rt_live_x").ok
+            assert not client.at(env=shop.env).sessions.refresh("rt_live_x").ok
             assert lock_waiters(admin) == 1
         for thread in threads:
             thread.join()

@@ -63,7 +63,9 @@ class AsyncClient:
         return self._but(CallersTransaction(connection), self.place)
 
     def _but(self, connections: Connections, place: Place) -> AsyncClient:
-        return AsyncClient(connections, **vars(place), api_key=self._api_key)
+        client = AsyncClient(connections, **vars(place), api_key=self._api_key)
+        client._flights = self._flights
+        return client
 
     async def run(self, call: Call[T]) -> T:
         """Runs a described call."""

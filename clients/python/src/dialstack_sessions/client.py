@@ -36,6 +36,9 @@ class Client:
     `connections` is a connection, a pool of psycopg_pool, or a callable that returns a context manager which lends one
     (`lambda: psycopg.connect(…)`, say). `product`, `env` and `tag` are for calls that do not say their own. `api_key` is
     presented inside the transaction of each call.
+
+    A connection is for one thread, or task, at a time, for a token is presented to all that runs in its transaction: pass a
+    pool where there are several.
     """
 
     def __init__(
@@ -64,7 +67,9 @@ class Client:
         return self._but(CallersTransaction(connection), self.place)
 
     def _but(self, connections: Connections, place: Place) -> Client:
-        return Client(connections, **vars(place), api_key=self._api_key)
+        client = Client(connections, **vars(place), api_key=self._api_key)
+        client._flights = self._flights
+        return client
 
     def run(self, call: Call[T]) -> T:
         """Runs a described call."""

@@ -106,10 +106,11 @@ def _without_server(error: psycopg.Error) -> SessionError:
         return SessionError("BAD_VALUE", "the driver refused a value")
     if name in ("ProgrammingError", "InterfaceError", "NotSupportedError"):
         return SessionError("DATABASE_ERROR", "the driver refused the call")
-    # The driver's text names hosts and users, which belong into the server's own log only.
+    # What libpq says of a connection; there is nothing in it that was bound.
     return SessionError(
         "CONNECTION_FAILED",
         "the connection to the database is lost, or could not be made",
+        detail=str(error).strip() or None,
         hint="If it was lost in a COMMIT, the call may have taken effect.",
         sqlstate=error.sqlstate,
     )
