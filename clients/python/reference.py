@@ -67,7 +67,7 @@ def entry(name: str, function: object) -> str:
 
 
 def members(cls: type) -> list[str]:
-    lines = []
+    lines = [f"- `{name}: {kind}`" for name, kind in vars(cls).get("__annotations__", {}).items() if name[0] != "_"]
     for name, member in vars(cls).items():
         if name.startswith("_"):
             continue

@@ -51,6 +51,10 @@ def log_out(request):
     return HttpResponse("bye")
 
 
+def broken(request):
+    raise LookupError("a bug")
+
+
 def notes(request):
     from shopapp.models import Note
 
@@ -58,7 +62,7 @@ def notes(request):
         return JsonResponse(list(Note.objects.values_list("body", flat=True)), safe=False)
 
 
-urlpatterns = [path("", index), path("login", log_in), path("logout", log_out), path("notes", notes)]
+urlpatterns = [path("", index), path("login", log_in), path("logout", log_out), path("notes", notes), path("broken", broken)]
 
 
 def ours():
@@ -291,6 +295,15 @@ def test_refreshes_and_clears(root, browser):
     call(root, "session_end", token=session.token)
     assert browser.get("/").json()["why"] == "revoked"
     assert browser.cookies["__Host-session"].value == ""
+
+
+def test_a_refresh_is_not_lost_where_the_application_fails(root, browser):
+    session = call(root, "session_create", **PLACE, data='{"userId": "user_1"}')
+    browser.raise_request_exception = False
+    browser.cookies.load({"__Host-refresh": session.refresh_token})
+    assert browser.get("/broken").status_code == 500
+    assert browser.cookies["__Host-refresh"].value not in ("", session.refresh_token)
+    assert browser.get("/").json()["id"] == "user_1"
 
 
 @pytest.mark.parametrize("header", ["__Host-session=ey\0", "__Host-session=a; __Host-session=b", "__Host-refresh=\xff"])

@@ -38,6 +38,21 @@ except ImportError as error:
     assert done.stdout == 'DriverMissing DRIVER_MISSING pip install "psycopg[binary]"\n'
 
 
+def test_connections_of_the_other_kind_are_a_typed_error(direct, roles, wait):
+    async def asynchronous():
+        return AsyncConnectionPool(open=False), await psycopg.AsyncConnection.connect(**direct, user=SERVER)
+
+    pool, connection = wait(asynchronous())
+    for source in (pool, connection):
+        with pytest.raises(SessionError, match="connections are for AsyncClient"):
+            Client(source)
+    wait(connection.close())
+    with psycopg.connect(**direct, user=SERVER) as connection:
+        for source in (ConnectionPool(open=False), connection):
+            with pytest.raises(SessionError, match="connections are for Client"):
+                AsyncClient(source)
+
+
 def test_an_exhausted_pool_is_a_typed_error(direct, shop, roles):
     kwargs = {**direct, "user": SERVER}
     with ConnectionPool(kwargs=kwargs, min_size=1, max_size=1, timeout=0.1, max_waiting=1, open=True) as pool:

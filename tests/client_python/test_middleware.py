@@ -78,6 +78,16 @@ def test_a_refresh_cookie_alone_is_enough(browser, admin, shop):
     assert info(admin, session.session_id).generation == 1
 
 
+def test_a_refresh_is_not_lost_where_the_application_fails(browser, admin, shop):
+    session = shop.create(admin)
+    browser.set(refresh=session.refresh_token)
+    answer = browser.get("/broken")
+    assert answer.status_code == 500 and "a bug" not in answer.text
+    assert browser.jar[REFRESH] != session.refresh_token
+    assert browser.get().json()["id"] == "user_456"
+    assert "set-cookie" not in browser.get("/broken").headers
+
+
 def test_two_tabs_refresh_at_once(browser, admin, shop, wait):
     session = shop.create(admin)
     headers = {**SAME, "cookie": f"{REFRESH}={session.refresh_token}"}

@@ -96,6 +96,12 @@ def test_a_key_is_presented_in_the_transaction_of_each_call(keyed, make_client, 
     assert session.client_secret
 
 
+def test_a_key_is_presented_beside_a_token(keyed, as_work, admin, shop):
+    token = shop.create(admin, "user_1").token
+    query = "SELECT account_id, dialstack.current_identifier() FROM dialstack.account_session_create('acct_1')"
+    assert keyed.with_token(token, as_work(query)) == [("acct_1", "user_1")]
+
+
 def test_a_bad_key_is_a_typed_error_that_does_not_show_it(make_client, route):
     client = make_client(route, user=CLIENT, api_key="sk_live_" + "x" * 43)
     with pytest.raises(SessionError) as caught:

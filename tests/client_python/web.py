@@ -40,6 +40,10 @@ async def too_late(request):
     return StreamingResponse(body())
 
 
+async def broken(request):
+    raise LookupError("a bug")
+
+
 async def notes(request):
     async def mine(connection):
         return await (await connection.execute("SELECT body FROM notes")).fetchall()
@@ -59,6 +63,7 @@ ROUTES = [
     Route("/logout", log_out, methods=["POST"]),
     Route("/late", too_late),
     Route("/notes", notes),
+    Route("/broken", broken),
     WebSocketRoute("/socket", socket),
 ]
 
@@ -68,7 +73,7 @@ class Browser:
 
     def __init__(self, app, wait):
         self.app, self.wait = app, wait
-        self.http = httpx.AsyncClient(transport=httpx.ASGITransport(app, client=("10.0.0.7", 4000)), base_url=HOME)
+        self.http = httpx.AsyncClient(transport=httpx.ASGITransport(app, client=("10.0.0.7", 4000), raise_app_exceptions=False), base_url=HOME)
 
     def visit(self, method, path, **options):
         options.setdefault("headers", SAME)

@@ -13,7 +13,7 @@ from .calls import definitions, insight, other_sessions, sessions
 from .calls.call import Call, Place
 from .calls.options import NewAccountSession, NewDefinition, NewSession, describe_create
 from .client import own_signature
-from .connections import Attempt, CallersTransaction, FromWork
+from .connections import Attempt, CallersTransaction, FromWork, check_kind
 from .flights import AsyncFlights
 from .rows import AccountSession, CreatedSession, Definition, Verdict
 
@@ -46,6 +46,7 @@ class AsyncClient:
         tag: str | None = None,
         api_key: str | None = None,
     ) -> None:
+        check_kind(connections, asynchronous=True)
         self._connections = connections
         self._api_key = api_key
         self._flights = AsyncFlights()

@@ -110,6 +110,11 @@ class BrowserSession:
         """The access token, to be presented to row-level security with `client.with_token`."""
         return self._token
 
+    @property
+    def has_cookies(self) -> bool:
+        """Whether the response must set or clear the cookies."""
+        return bool(self._cookies)
+
     def take_cookies(self) -> list[str]:
         """The Set-Cookie headers that the response needs. An adapter calls it when the response begins."""
         self._sent = True

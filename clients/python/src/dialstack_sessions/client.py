@@ -13,7 +13,7 @@ from . import connections
 from .calls import definitions, insight, other_sessions, sessions
 from .calls.call import Call, Place
 from .calls.options import NewAccountSession, NewDefinition, NewSession, describe_create
-from .connections import Attempt, CallersTransaction, FromWork
+from .connections import Attempt, CallersTransaction, FromWork, check_kind
 from .flights import Flights
 from .rows import AccountSession, CreatedSession, Definition, Verdict
 
@@ -50,6 +50,7 @@ class Client:
         tag: str | None = None,
         api_key: str | None = None,
     ) -> None:
+        check_kind(connections, asynchronous=False)
         self._connections = connections
         self._api_key = api_key
         self._flights = Flights()

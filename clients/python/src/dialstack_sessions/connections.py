@@ -16,7 +16,7 @@ from psycopg.types.string import TextLoader
 from psycopg.types.uuid import UUIDLoader
 
 from .calls.call import Place
-from .errors import SessionError, from_driver
+from .errors import SessionError, bad_value, from_driver
 from .rows import Verdict
 
 ATTEMPTS = 6
@@ -91,6 +91,14 @@ def shown(failure: BaseException) -> BaseException:
         return failure.error
     error = driver_error(failure)
     return failure if error is None else from_driver(error)
+
+
+def check_kind(source: object, asynchronous: bool) -> None:
+    """Connections and pools come in two kinds, and each client takes one of them."""
+    for cls in type(source).__mro__:
+        if cls.__module__.split(".")[0] in ("psycopg", "psycopg_pool") and cls.__name__.startswith("Async") != asynchronous:
+            if cls.__name__.endswith(("Connection", "Pool")) and not cls.__name__.startswith("Base"):
+                raise bad_value("connections", "are for " + ("Client" if asynchronous else "AsyncClient"))
 
 
 def is_idle(connection: psycopg.Connection[Any] | psycopg.AsyncConnection[Any]) -> bool:

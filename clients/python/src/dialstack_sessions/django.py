@@ -111,7 +111,7 @@ def _request(request: HttpRequest) -> BrowserRequest:
         origin=said.get("HTTP_ORIGIN"),
         fetch_site=said.get("HTTP_SEC_FETCH_SITE"),
         cookies=[said.get("HTTP_COOKIE", "")],
-        ip=said.get("REMOTE_ADDR"),
+        ip=said.get("REMOTE_ADDR") or None,
         user_agent=said.get("HTTP_USER_AGENT"),
     )
 

@@ -70,12 +70,23 @@ class SessionMiddleware:
             return await _refuse(scope, send, *unavailable(error))
         scope["session"] = session
 
+        begun = False
+
         async def send_with_cookies(message: Message) -> None:
+            nonlocal begun
             if message["type"] in ("http.response.start", "websocket.accept"):
+                begun = True
                 _add_cookies(message, session.take_cookies())
             await send(message)
 
-        await self.app(scope, receive, send_with_cookies)
+        try:
+            await self.app(scope, receive, send_with_cookies)
+        except Exception:
+            # The framework's own response to this would go out without the cookies, and a browser that misses a refresh
+            # comes back with a token that counts as stolen.
+            if scope["type"] == "http" and not begun and session.has_cookies:
+                await _refuse(scope, send_with_cookies, 500, "Internal Server Error")
+            raise
 
 
 def browser_session(connection: HTTPConnection) -> Session:
@@ -110,7 +121,7 @@ def _request(scope: Message) -> BrowserRequest:
         origin=first("origin"),
         fetch_site=first("sec-fetch-site"),
         cookies=headers.get("cookie", []),
-        ip=client[0] if client else None,
+        ip=(client[0] or None) if client else None,
         user_agent=first("user-agent"),
     )
 
