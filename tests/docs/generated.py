@@ -3,8 +3,10 @@
 A page has such a part between `<!-- generated: NAME -->` and `<!-- end of generated -->`.
 """
 
+import importlib
 import re
 import subprocess
+import sys
 
 import book
 import catalogue
@@ -197,6 +199,12 @@ def token_formats(_):
     return catalogue.formats() + "\n"
 
 
+def client_for_python(_):
+    """The client's calls and results, from its types."""
+    sys.path.insert(0, str(book.ROOT / "clients/python"))
+    return importlib.import_module("reference").reference()
+
+
 PARTS = {
     "levels": levels,
     "settings": settings,
@@ -207,6 +215,7 @@ PARTS = {
     "views": views,
     "recording": recording,
     "token formats": token_formats,
+    "client for python": client_for_python,
 }
 
 

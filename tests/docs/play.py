@@ -110,7 +110,8 @@ class Player:
     def _program(self, kind):
         """The interpreter of a kind of block, and the ending of its files."""
         if kind == "python":
-            return [sys.executable], ".py"
+            client = f"PYTHONPATH={book.ROOT / 'clients/python/src'}"
+            return ["env", client, sys.executable], ".py"
         return ([shutil.which("node")], ".mjs") if has_node(self.work) else (["false"], ".mjs")
 
     def _results(self, page, output):

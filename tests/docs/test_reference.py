@@ -263,7 +263,9 @@ def test_nobody_sees_the_hidden_settings(database):
 
 def test_every_setting_that_is_mentioned_exists():
     mentioned = set(re.findall(r"\bdialstack_sessions\.(?!control\b)([a-z_]+)", WHOLE))
-    assert mentioned == set(catalogue.setting_texts())
+    # The modules of the client for Python have the same name before theirs.
+    modules = {path.stem for path in (ROOT / "clients/python/src/dialstack_sessions").glob("[a-z]*.py")}
+    assert mentioned - modules == set(catalogue.setting_texts())
 
 
 def test_what_needs_a_key_is_what_a_role_without_one_cannot_do(database, functions):

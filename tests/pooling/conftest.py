@@ -4,7 +4,7 @@ import pytest
 from support import service
 from support.tenants import READER, TABLES, Tenants
 
-from pooler import Pooler
+from support.pooler import Pooler
 
 _numbers = itertools.count(1)
 

@@ -1,0 +1,116 @@
+"""One class of errors for every call, with the codes of the manual's page "Errors"."""
+
+from __future__ import annotations
+
+import re
+
+_CODED = re.compile(r"([A-Z][A-Z_]+): (.+)", re.DOTALL)
+
+
+class SessionError(Exception):
+    """A call that failed. `code` is for programs; no text of it shows a token, a key or session data.
+
+    Besides the server's codes: `CONNECTION_FAILED`, `POOL_EXHAUSTED`, `TRANSACTION_OPEN`, `NO_TRANSACTION`, `BAD_VALUE` (an argument that
+    cannot be what it should be, or is missing), `DRIVER_MISSING`, and `DATABASE_ERROR` for all else, where `sqlstate` says more.
+    """
+
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        *,
+        detail: str | None = None,
+        hint: str | None = None,
+        sqlstate: str | None = None,
+    ) -> None:
+        super().__init__(code, message)
+        self.code = code
+        self.message = message
+        self.detail = detail
+        self.hint = hint
+        self.sqlstate = sqlstate
+
+    def __str__(self) -> str:
+        return f"{self.code}: {self.message}"
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.code!r}, {self.message!r})"
+
+    def copy(self) -> SessionError:
+        """The same error for another caller: each needs a traceback of its own."""
+        return SessionError(
+            self.code, self.message, detail=self.detail, hint=self.hint, sqlstate=self.sqlstate
+        )
+
+
+class DriverMissing(SessionError, ImportError):
+    """There is no psycopg, or it finds no libpq."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "DRIVER_MISSING",
+            "the driver psycopg, version 3, cannot be imported",
+            hint='pip install "psycopg[binary]"',
+        )
+
+
+_driver_is_missing = False
+try:
+    import psycopg
+except ImportError:
+    _driver_is_missing = True
+if _driver_is_missing:
+    # This is the first module of the package to be imported.
+    raise DriverMissing
+
+
+def bad_value(argument: str, problem: str) -> SessionError:
+    """An argument that is refused before anything is sent. The value itself is not shown: it may be a token."""
+    return SessionError("BAD_VALUE", f"{argument} {problem}")
+
+
+def from_driver(error: psycopg.Error) -> SessionError:
+    """What psycopg raised, without its text: that has the server's CONTEXT, which can show bound parameters."""
+    sqlstate = error.sqlstate
+    diag = error.diag
+    primary = diag.message_primary
+    if primary is None:
+        return _without_server(error)
+    if coded := _CODED.fullmatch(primary):
+        return SessionError(
+            coded[1], coded[2], detail=diag.message_detail, hint=diag.message_hint, sqlstate=sqlstate
+        )
+    kind = (sqlstate or "")[:2]
+    if sqlstate == "40001":
+        return SessionError("CONFLICT", primary, sqlstate=sqlstate)
+    if kind in ("08", "57") and sqlstate != "57014":
+        return SessionError("CONNECTION_FAILED", primary, sqlstate=sqlstate)
+    if sqlstate == "53300":
+        return SessionError("POOL_EXHAUSTED", primary, sqlstate=sqlstate)
+    if kind == "22":
+        # PostgreSQL's own message quotes the value.
+        return SessionError("BAD_VALUE", f"PostgreSQL refused a value ({sqlstate})", sqlstate=sqlstate)
+    return SessionError("DATABASE_ERROR", primary, hint=diag.message_hint, sqlstate=sqlstate)
+
+
+def _without_server(error: psycopg.Error) -> SessionError:
+    """What the driver or its pool says itself, without an answer of the server."""
+    name = type(error).__name__
+    if type(error).__module__.startswith("psycopg_pool") and name in ("PoolTimeout", "TooManyRequests"):
+        return SessionError(
+            "POOL_EXHAUSTED",
+            "the pool has no free connection",
+            hint="Return connections sooner, or allow the pool more of them.",
+        )
+    if name == "DataError":
+        return SessionError("BAD_VALUE", "the driver refused a value")
+    if name in ("ProgrammingError", "InterfaceError", "NotSupportedError"):
+        return SessionError("DATABASE_ERROR", "the driver refused the call")
+    # What libpq says of a connection; there is nothing in it that was bound.
+    return SessionError(
+        "CONNECTION_FAILED",
+        "the connection to the database is lost, or could not be made",
+        detail=str(error).strip() or None,
+        hint="If it was lost in a COMMIT, the call may have taken effect.",
+        sqlstate=error.sqlstate,
+    )
