@@ -719,10 +719,20 @@ IMMUTABLE STRICT PARALLEL SAFE
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'access_client_wrapper';
 
+CREATE  FUNCTION dialstack."access_monitor"() RETURNS bool /* bool */
+IMMUTABLE STRICT PARALLEL SAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'access_monitor_wrapper';
+
 CREATE  FUNCTION dialstack."access_server"() RETURNS bool /* bool */
 IMMUTABLE STRICT PARALLEL SAFE 
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'access_server_wrapper';
+
+CREATE  FUNCTION dialstack."may_monitor"() RETURNS bool /* bool */
+STRICT STABLE PARALLEL SAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'may_monitor_wrapper';
 
 CREATE  FUNCTION dialstack."maintain"(
 	"batch" INT DEFAULT 1000 /* Option < i32 > */
@@ -770,8 +780,8 @@ STRICT VOLATILE PARALLEL UNSAFE
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'signing_key_list_wrapper';
 
--- What administrators look at in psql. The views read the tables as their owner, past row-level
--- security, and no column is a secret. Each asks for the marker of access level admin: by SELECT alone
+-- What administrators and monitoring look at. The views read the tables as their owner, past row-level
+-- security, and no column is a secret. Each calls a function that the access level allows: by SELECT alone
 -- pg_read_all_data would read them.
 
 CREATE VIEW dialstack.active_sessions WITH (security_barrier) AS
@@ -904,7 +914,7 @@ SELECT CASE WHEN r.done IS NOT NULL THEN r.ran_at END AS last_run_at, r.took AS 
                FROM pg_catalog.jsonb_array_elements_text(
                         r.done OPERATOR(pg_catalog.->) 'kept_for') AS t (name)) AS kept_for
   FROM dialstack.rollup_state r
- WHERE dialstack.access_admin();
+ WHERE dialstack.may_monitor();
 COMMENT ON VIEW dialstack.stat_maintenance IS 'the last run of maintain(): when, how long, what it did and what held it back; one row';
 COMMENT ON COLUMN dialstack.stat_maintenance.last_run_at IS 'when it began; null: there was none yet';
 COMMENT ON COLUMN dialstack.stat_maintenance.duration IS 'how long it lasted';
@@ -1386,6 +1396,16 @@ CREATE  FUNCTION dialstack."has_scope"(
 STABLE PARALLEL SAFE  
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'has_scope_of_wrapper';
+
+CREATE  FUNCTION dialstack."health_check"() RETURNS TABLE (
+	"severity" TEXT,  /* & 'static str */
+	"check" TEXT,  /* & 'static str */
+	"detail" TEXT,  /* String */
+	"hint" TEXT  /* & 'static str */
+)
+STRICT STABLE PARALLEL UNSAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'health_check_wrapper';
 
 CREATE  FUNCTION dialstack."integer_or_null"(
 	"text" TEXT /* & str */
@@ -1869,6 +1889,16 @@ CREATE  FUNCTION dialstack."uuid_or_null"(
 IMMUTABLE STRICT PARALLEL SAFE 
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'uuid_or_null_wrapper';
+
+CREATE  FUNCTION dialstack."version"() RETURNS TABLE (
+	"library" TEXT,  /* & 'static str */
+	"sql" TEXT,  /* String */
+	"postgresql_built_for" TEXT,  /* String */
+	"postgresql" TEXT  /* String */
+)
+STRICT STABLE PARALLEL UNSAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'version_wrapper';
 
 -- What \df+ says of each function: what the source says beside it.
 DO $$
