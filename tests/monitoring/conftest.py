@@ -25,15 +25,17 @@ class Site:
         call(connection, "client_session_create", product=self.shop.product, env=self.shop.env)
         call(connection, "maintain")
 
+    def configure(self, change):
+        self.db.execute(f"ALTER SYSTEM {change}")
+        self.db.execute("SELECT pg_reload_conf()")
+
     def _keep_root_key_in_a_file(self):
         path = f"{Cluster.given().data}/../root.key"
-        as_server("sh", "-c", 'umask 077; od -An -N32 -tx1 /dev/urandom | tr -d " \\n" >"$1"', "sh", path)
-        self.db.execute(f"ALTER SYSTEM SET dialstack_sessions.root_key_file = '{path}'")
-        self.db.execute("SELECT pg_reload_conf()")
-        until(
-            lambda: service.value(self.db, "SHOW dialstack_sessions.root_key_file") == path,
-            "the new setting",
-        )
+        script = 'umask 077; od -An -N32 -tx1 /dev/urandom | tr -d " \\n" >"$1"'
+        as_server("sh", "-c", script, "sh", path)
+        self.configure(f"SET dialstack_sessions.root_key_file = '{path}'")
+        setting = "SHOW dialstack_sessions.root_key_file"
+        until(lambda: service.value(self.db, setting) == path, "the new setting")
         call(self.db, "root_key_rotate")
 
     def use(self):
@@ -64,14 +66,16 @@ def prometheus(site, exporter, tmp_path_factory):
     """A Prometheus that has seen a good day: each figure twice, and the counters moving."""
     folder = tmp_path_factory.mktemp(exporter)
     started = Prometheus(folder, EXPORTERS[exporter](folder))
-    created = 'sum(dialstack_sessions_created_total{tag!=""})'
-    site.use()
-    until(lambda: started.query(created), "the first figures")
-    before = started.value(created)
-    site.use()
-    until(lambda: started.value(created) > before, "the next figures")
-    yield started
-    started.stop()
+    try:
+        created = 'sum(dialstack_sessions_created_total{tag!=""})'
+        site.use()
+        until(lambda: started.query(created), "the first figures")
+        before = started.value(created)
+        site.use()
+        until(lambda: started.value(created) > before, "the next figures")
+        yield started
+    finally:
+        started.stop()
 
 
 @pytest.fixture(scope="session")
