@@ -4,6 +4,7 @@ use pgrx::prelude::*;
 
 use super::functions;
 use crate::administration::health;
+use crate::dashboard::statistics;
 
 functions! { FUNCTIONS;
     /// Versions of the library that this connection has loaded, of the tables and functions of this database, and
@@ -29,6 +30,27 @@ functions! { FUNCTIONS;
         hint: &'static str,
     } {
         health::findings()?
+    }
+
+    /// Totals of sessions since the installation: what the view stat_sessions shows.
+    #[level(Monitor)]
+    #[pg_extern(stable, parallel_unsafe)]
+    fn stat_get_sessions() => rows {
+        product: String,
+        env: String,
+        tag: Option<String>,
+        kind: String,
+        living: i64,
+        created: i64,
+        refreshed: i64,
+        refresh_failed: i64,
+        revoked: i64,
+        expired: i64,
+        reused: i64,
+        evicted: i64,
+        is_complete: bool,
+    } {
+        statistics::totals()?
     }
 
     /// True for who has access monitor or admin, else permission is denied: the stat_ views ask it.

@@ -32,7 +32,7 @@ pub fn findings(owner: &AsOwner) -> Result<Vec<Finding>> {
         (code == PgSqlErrorCode::ERRCODE_QUERY_CANCELED && deadline.is_over()).then_some(Ok(None))
     })?;
     let Some(errors) = errors else {
-        return Ok(vec![Finding::new(&POLICIES_NOT_JUDGED, "There are too many for a health check.")]);
+        return Ok(vec![Finding::new(&POLICIES_NOT_JUDGED, "It takes too long for a health check.")]);
     };
     let mut found = Vec::new();
     for error in errors.iter().take(MOST_SHOWN) {
