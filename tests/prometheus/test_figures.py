@@ -230,6 +230,14 @@ def test_each_alert_comes_after_its_time(tmp_path):
     assert untested == []
 
 
+def test_the_manual_lists_the_alerts_and_the_files():
+    page = (MONITORING.parent / "docs/operate/monitoring.md").read_text(encoding="utf-8")
+    section = page.split("## Prometheus and Grafana\n")[1].split("\n## ")[0]
+    alerts = re.findall(r"- alert: (\w+)", (MONITORING / "alerts.yml").read_text(encoding="utf-8"))
+    assert re.findall(r"^\| `(Dialstack\w+)` \|", section, re.M) == alerts
+    assert sorted(re.findall(r"^\| `([\w.-]+\.\w+)` \|", section, re.M)) == sorted(f.name for f in MONITORING.iterdir())
+
+
 def test_the_dashboard_is_whole(dashboard):
     panels = dashboard["panels"]
     assert len({panel["id"] for panel in panels}) == len(panels)
