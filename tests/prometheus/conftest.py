@@ -48,6 +48,8 @@ class Site:
             session = call(db, "session_create", **arguments)
             session = service.refresh(db, session.refresh_token)
         shop.revoke(db, session.session_id)
+        # What has ended is not refreshed.
+        service.refresh(db, session.refresh_token)
 
 
 @pytest.fixture(scope="session")

@@ -42,12 +42,19 @@ def test_every_figure_of_the_files_is_exported(prometheus):
     assert {dict(series)["__name__"] for series in prometheus.names()} == named
 
 
-def test_every_kind_of_session_is_counted(site, prometheus):
-    living = prometheus.query("dialstack_sessions_living > 0")
-    where = {"product": site.shop.product, "env": site.shop.env}
-    for kind, tag in (("user", site.shop.tag), ("account", None), ("client", None)):
-        expected = {**where, "kind": kind, **({"tag": tag} if tag else {})}
-        assert [labels for labels, _ in living if expected.items() <= labels.items()], expected
+def test_the_figures_are_those_of_the_database(site, prometheus):
+    columns = "living created refreshed refresh_failed revoked expired reused evicted".split()
+    rows = site.db.execute("SELECT * FROM dialstack.stat_sessions").fetchall()
+    assert {row.kind for row in rows} == {"user", "account", "client"}
+    for row in rows:
+        place = f'product="{row.product}", env="{row.env}", kind="{row.kind}", tag="{row.tag or ""}"'
+        for column in columns:
+            metric = f"dialstack_sessions_{column}{'' if column == 'living' else '_total'}"
+            expected = getattr(row, column)
+            until(
+                lambda: prometheus.value(f"{metric}{{{place}}}") == expected,
+                f"{metric} of {place} to be {expected}",
+            )
 
 
 def test_no_figure_names_a_person(prometheus):
@@ -179,7 +186,10 @@ def test_each_query_of_the_dashboard_has_an_answer(site, prometheus, dashboard):
         answers = {name: prometheus.query(filled_in(expression)) for name, expression in targets(dashboard)}
     assert len(answers) > 15
     assert {name for name, series in answers.items() if not series} == set()
-    assert {name for name, series in answers.items() if not all(math.isfinite(value) for _, value in series)} == set()
+    # Counts, durations and shares.
+    odd = {name: series for name, series in answers.items() if not all(0 <= value < math.inf for _, value in series)}
+    assert odd == {}
+    assert 0 < answers["Refreshes refused A"][0][1] < 1
     # They say what has happened.
     assert {name for name in ("Log-ins A", "Living sessions A", "Ends A", "Ends C") if not answers[name][0][1] > 0} == set()
 
