@@ -90,7 +90,7 @@ static FORGET_COUNTS: Statement = Statement::new(concat!(
     "DELETE FROM dialstack.activity_rollup WHERE ctid = ANY (ARRAY( \
              SELECT r.ctid FROM (",
     deleted!(),
-    ") g, (VALUES (1, 'second'), (2, 'quarter'), (3, 'total')) AS o (n, grain), \
+    ") g, (VALUES (1, 'second'), (2, 'quarter'), (3, 'day'), (4, 'total')) AS o (n, grain), \
              dialstack.activity_rollup r \
               WHERE r.grain = o.grain AND r.env_id = g.env_id \
                 AND r.definition_id = g.definition_id \

@@ -31,13 +31,21 @@ counted AS (
                  FROM (VALUES ('living', $1), ('unexpired', $1 - interval '1 minute')) AS m (name, at)
                 CROSS JOIN LATERAL (
                           SELECT date_bin('15 minutes', m.at, '2000-01-01 00:00:00+00')
-                                     + interval '15 minutes' AS quarter_end) q
+                                     + interval '15 minutes' AS quarter_end,
+                                 date_bin('1 day', m.at, '2000-01-01 00:00:00+00')
+                                     + interval '24 hours' AS day_end) q
                 CROSS JOIN LATERAL (
+                          SELECT r.count
+                            FROM dialstack.activity_rollup r
+                           WHERE r.grain = 'day' AND r.env_id = t.env_id
+                             AND r.definition_id = t.definition_id AND r.metric = 'ends'
+                             AND r.bucket >= q.day_end
+                           UNION ALL
                           SELECT r.count
                             FROM dialstack.activity_rollup r
                            WHERE r.grain = 'quarter' AND r.env_id = t.env_id
                              AND r.definition_id = t.definition_id AND r.metric = 'ends'
-                             AND r.bucket >= q.quarter_end
+                             AND r.bucket >= q.quarter_end AND r.bucket < q.day_end
                            UNION ALL
                           SELECT r.count
                             FROM dialstack.activity_rollup r
