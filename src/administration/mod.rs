@@ -1,9 +1,10 @@
-//! What administrators do beyond sessions: erasing and exporting what is held of a person; changing an environment that
-//! tables may name.
+//! What administrators do beyond sessions: erasing and exporting what is held of a person, changing an environment that
+//! tables may name, and the health of the installation.
 
 pub mod env_update;
 pub mod erase;
 pub mod export;
+pub mod health;
 
 use crate::error::{Code, Coded, Error, Result};
 use crate::pg::roles::AsOwner;
