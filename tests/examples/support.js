@@ -79,7 +79,8 @@ export function logs() {
 export class Caller {
   constructor(server, headers = {}) {
     this.server = server
-    this.headers = headers
+    // As a browser says that no other site is behind it.
+    this.headers = { 'Sec-Fetch-Site': 'same-origin', ...headers }
   }
 
   /** Sends JSON, or a string as it is, and resolves to `{ status, headers, body }`. */
@@ -105,7 +106,7 @@ export class Caller {
 export async function loggedIn(server, user) {
   const { status, headers, body } = await new Caller(server).post('/demo/login', { user })
   assert.deepEqual([status, body], [200, { user }])
-  return new Caller(server, { Cookie: headers.get('set-cookie').split(';')[0] })
+  return new Caller(server, { Cookie: headers.getSetCookie().map((line) => line.split(';')[0]).join('; ') })
 }
 
 /** Somebody who holds a client secret and nothing else. */
