@@ -12,7 +12,10 @@ functions! { FUNCTIONS;
     /// A page of the sessions of all kinds that a filter matches, newest first; after: the last of the page before.
     ///
     /// With identifier or account an index finds them; any other filter reads all sessions.
-    #[level(Admin)]
+    #[level(Admin, audit(
+        product, env, tag, kind, identifier, account, ip, user_agent, api_key_id, key_number, created_before,
+        created_after, seen_before, active_only
+    ))]
     #[pg_extern(volatile, parallel_unsafe)]
     fn session_find(
         product: default!(Option<&str>, "NULL"),
@@ -58,7 +61,11 @@ functions! { FUNCTIONS;
     }
 
     /// How many sessions the filter of session_find matches.
-    #[level(Admin)]
+    #[level(Admin, audit(
+        product, env, tag, kind, identifier, account, ip, user_agent, api_key_id, key_number, created_before,
+        created_after, seen_before, active_only
+        => sessions
+    ))]
     #[pg_extern(volatile, parallel_unsafe)]
     fn session_count(
         product: default!(Option<&str>, "NULL"),
@@ -86,7 +93,11 @@ functions! { FUNCTIONS;
     /// Revokes the living sessions that the filter of session_find matches; returns how many. By default only counts.
     ///
     /// An empty filter needs everything => true as well.
-    #[level(Admin)]
+    #[level(Admin, audit(
+        product, env, tag, kind, identifier, account, ip, user_agent, api_key_id, key_number, created_before,
+        created_after, seen_before, dry_run, reason, everything
+        => sessions
+    ))]
     #[pg_extern(volatile, parallel_unsafe)]
     fn session_revoke_where(
         product: default!(Option<&str>, "NULL"),
@@ -116,7 +127,7 @@ functions! { FUNCTIONS;
     /// Revokes and deletes a user's sessions, with all that names the user; returns how many rows of each table.
     ///
     /// Activity stays without identifier, address and user agent, so that totals stay as they were.
-    #[level(Admin)]
+    #[level(Admin, audit(product, env, tag, identifier => rows))]
     #[pg_extern(volatile, parallel_unsafe)]
     fn user_erase(
         product: Option<&str>,
@@ -128,7 +139,7 @@ functions! { FUNCTIONS;
     }
 
     /// All that is held of a user, with the data of the sessions; of longer lists a page.
-    #[level(Admin)]
+    #[level(Admin, audit(product, env, tag, identifier))]
     #[pg_extern(volatile, parallel_unsafe)]
     fn user_export(
         product: Option<&str>,

@@ -4,6 +4,7 @@ use std::ffi::CStr;
 use std::rc::Rc;
 
 use pgrx::pg_sys;
+use serde_json::json;
 use uuid::Uuid;
 
 use crate::error::{Code, Error, Result};
@@ -12,7 +13,9 @@ use crate::pg::clock;
 use crate::pg::relcache;
 use crate::pg::roles::{AsOwner, current_user, may_execute};
 use crate::pg::statements::{Statement, bind};
+use crate::service::events;
 use crate::service::setup::configuration::{self, Env};
+use crate::session::Event;
 use crate::tables::api_keys;
 use crate::text_enum::text_enum;
 use crate::token::api_key::{self, ApiKeyKind};
@@ -35,7 +38,12 @@ pub struct PresentedKey {
     pub env: Rc<Env>,
 }
 
-fn key_invalid(why: &str) -> Error {
+/// The refusal of a key, which is logged. Which key it is can be said where it was made here.
+fn key_invalid(why: &str, api_key_id: Option<Uuid>) -> Error {
+    let id = api_key_id.map(|id| id.to_string());
+    if let Err(error) = events::log(Event::RefusedKey, || json!({ "why": why, "api_key_id": id })) {
+        return error;
+    }
     Error::new(Code::ApiKeyInvalid, "the API key is not valid")
         .detail(why.to_owned())
         .hint("Present a living key with SET LOCAL dialstack_sessions.api_key, or set it to ''.")
@@ -49,17 +57,18 @@ fn presented_key() -> Result<Option<PresentedKey>> {
     let Some(text) = guc::api_key() else {
         return Ok(None);
     };
-    let unknown = || key_invalid("It is not a key that was made here.");
+    let unknown = || key_invalid("It is not a key that was made here.", None);
     let presented = api_key::parse(&text).ok_or_else(unknown)?;
     let row = api_keys::by_hash(&presented.hash)?.ok_or_else(unknown)?;
     if row.revoked {
-        return Err(key_invalid("It was revoked."));
+        return Err(key_invalid("It was revoked.", Some(row.api_key_id)));
     }
     if row.expires_at.is_some_and(|at| at <= clock::now()) {
-        return Err(key_invalid("It has expired."));
+        return Err(key_invalid("It has expired.", Some(row.api_key_id)));
     }
     let env =
-        configuration::env_by_id(row.env_id)?.ok_or_else(|| key_invalid("Its environment was deleted."))?;
+        configuration::env_by_id(row.env_id)?
+            .ok_or_else(|| key_invalid("Its environment was deleted.", Some(row.api_key_id)))?;
     // The prefix is part of what was hashed, so these hold unless somebody edited the table.
     if row.kind != presented.kind || env.mode != presented.mode {
         return Err(unknown());

@@ -2,10 +2,14 @@
 
 use std::rc::Rc;
 
+use serde_json::json;
+use uuid::Uuid;
+
 use crate::error::{Code, Result};
 use crate::pg::clock::{self, Micros};
 use crate::pg::roles::AsOwner;
 use crate::pg::transaction;
+use crate::service::events;
 use crate::service::keys::key_ring;
 use crate::service::revocation::revocations::{self, Which};
 use crate::service::setup::configuration::{Env, StoredDefinition};
@@ -13,7 +17,7 @@ use crate::service::user_sessions::session_data::SessionData;
 use crate::service::user_sessions::tokens::{Asked, Issue, Tokens, issue, lifetimes};
 use crate::service::verification::named_session::{NamedSession, Of, OfUser};
 use crate::service::verification::verdict;
-use crate::session::{Decision, Expected, Lifetimes, Reason, Rotation, decide};
+use crate::session::{Decision, Event, Expected, Lifetimes, Reason, Rotation, decide};
 use crate::tables::activity::{self, Origin};
 use crate::tables::session_users::UserKey;
 use crate::tables::sessions::refresh::{Step, rotate};
@@ -51,6 +55,7 @@ pub fn refresh(refresh_token: Option<&str>, expected: Expected<'_>, origin: Orig
         return Ok(Refreshed::Refused(Reason::Invalid));
     };
     let mut before: Option<SessionRow> = None;
+    let mut logged = false;
     loop {
         let Some(row) = sessions::by_id(&presented.session_id)? else {
             return Ok(Refreshed::Refused(Reason::Invalid));
@@ -98,6 +103,10 @@ pub fn refresh(refresh_token: Option<&str>, expected: Expected<'_>, origin: Orig
                 return session.tokens(row, generation, now, ends);
             }
             Decision::Reused => {
+                // Before anything is written: a standby refuses that, and has seen the token all the same.
+                if !std::mem::replace(&mut logged, true) {
+                    log_reuse(&session, &row.session_id)?;
+                }
                 if end_family(&row, now, origin)? {
                     return Ok(Refreshed::Refused(Reason::Reused));
                 }
@@ -164,6 +173,13 @@ impl Refreshable {
         })?;
         Ok(Refreshed::Tokens { tokens, identifier: row.subject, data: self.data })
     }
+}
+
+fn log_reuse(session: &Refreshable, session_id: &Uuid) -> Result<()> {
+    let (env, tag) = (&session.env, &session.stored.definition.tag);
+    events::log(Event::Reuse, || {
+        json!({ "session_id": session_id.to_string(), "product": env.product, "env": env.env, "tag": tag })
+    })
 }
 
 /// Revokes the session of an old refresh token, one copy of which somebody has stolen; `false` if it was not
