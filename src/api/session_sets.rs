@@ -1,10 +1,11 @@
-//! Administration: sets of sessions, and what is held of a person.
+//! Administration: sets of sessions, what is held of a person, and the record of what administrators did.
 
 use pgrx::datum::{Inet, TimestampWithTimeZone};
 use pgrx::prelude::*;
 
 use super::{Result, functions};
 use crate::administration::{erase, export};
+use crate::dashboard::administration_log::{self, Asked as AskedLog};
 use crate::pg::datum::json::JsonText;
 use crate::service::session_sets::{self, Filter, Revocation};
 
@@ -150,5 +151,32 @@ functions! { FUNCTIONS;
         per_page: default!(Option<i32>, "100"),
     ) -> Result<JsonText> {
         Ok(export::export([product, env, tag], identifier, page, per_page)?)
+    }
+    /// A page of what administrators did, newest first; calls of maintain() only where they are asked for.
+    #[level(Admin, unrecorded)]
+    #[pg_extern(volatile, parallel_unsafe)]
+    fn administration_log(
+        product: default!(Option<&str>, "NULL"),
+        actor: default!(Option<&str>, "NULL"),
+        function: default!(Option<&str>, "NULL"),
+        start_at: default!(Option<TimestampWithTimeZone>, "NULL"),
+        end_at: default!(Option<TimestampWithTimeZone>, "NULL"),
+        maintenance: default!(Option<bool>, "false"),
+        page: default!(Option<i32>, "1"),
+        per_page: default!(Option<i32>, "20"),
+        with_total: default!(Option<bool>, "true"),
+    ) => page {
+        administration_id: i64,
+        at: TimestampWithTimeZone,
+        session_role: String,
+        acting_role: String,
+        function: String,
+        target: JsonText,
+        effect: JsonText,
+        client_addr: Option<Inet>,
+    } {
+        administration_log::list(&AskedLog {
+            product, actor, function, start_at, end_at, maintenance, page, per_page, with_total,
+        })?
     }
 }

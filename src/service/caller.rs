@@ -66,9 +66,8 @@ fn presented_key() -> Result<Option<PresentedKey>> {
     if row.expires_at.is_some_and(|at| at <= clock::now()) {
         return Err(key_invalid("It has expired.", Some(row.api_key_id)));
     }
-    let env =
-        configuration::env_by_id(row.env_id)?
-            .ok_or_else(|| key_invalid("Its environment was deleted.", Some(row.api_key_id)))?;
+    let env = configuration::env_by_id(row.env_id)?
+        .ok_or_else(|| key_invalid("Its environment was deleted.", Some(row.api_key_id)))?;
     // The prefix is part of what was hashed, so these hold unless somebody edited the table.
     if row.kind != presented.kind || env.mode != presented.mode {
         return Err(unknown());

@@ -39,7 +39,7 @@ pub fn log(event: Event, fields: impl FnOnce() -> Value) -> Result<()> {
     }
     match take(event) {
         Permit::LeftOut => Ok(()),
-        Permit::FirstLeftOut => write(event, json!({ "left_out": "more than ten a second, until the next line" })),
+        Permit::FirstLeftOut => write(event, json!({ "limited": true })),
         Permit::Write { left_out: 0 } => write(event, fields()),
         Permit::Write { left_out } => {
             write(event, json!({ "left_out": left_out }))?;

@@ -17,6 +17,7 @@ fn a_target_holds_what_was_given_but_no_person() {
 
 #[test]
 fn counts_say_what_was_done() {
-    let counts = json!({ "rows": 3, "none": 0, "busy": false, "more": true, "kept_for": [], "held_by": null });
+    let counts =
+        json!({ "rows": 3, "none": 0, "busy": false, "more": true, "kept_for": [], "held_by": null });
     assert_eq!(without_nothing(counts), json!({ "rows": 3, "more": true }));
 }

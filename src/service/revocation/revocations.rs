@@ -147,9 +147,10 @@ pub fn revoke(owner: &AsOwner, which: &Which<'_>, cause: Cause<'_>, now: Micros)
             _ => None,
         };
         let (operation, reason) = (cause.operation, cause.reason);
-        events::log(Event::Revoke, || {
-            json!({ "operation": operation, "reason": reason, "sessions": revoked, "session_id": session_id })
-        })?;
+        events::log(
+            Event::Revoke,
+            || json!({ "operation": operation, "reason": reason, "sessions": revoked, "session_id": session_id }),
+        )?;
     }
     Ok(revoked)
 }

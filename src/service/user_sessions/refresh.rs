@@ -177,9 +177,10 @@ impl Refreshable {
 
 fn log_reuse(session: &Refreshable, session_id: &Uuid) -> Result<()> {
     let (env, tag) = (&session.env, &session.stored.definition.tag);
-    events::log(Event::Reuse, || {
-        json!({ "session_id": session_id.to_string(), "product": env.product, "env": env.env, "tag": tag })
-    })
+    events::log(
+        Event::Reuse,
+        || json!({ "session_id": session_id.to_string(), "product": env.product, "env": env.env, "tag": tag }),
+    )
 }
 
 /// Revokes the session of an old refresh token, one copy of which somebody has stolen; `false` if it was not

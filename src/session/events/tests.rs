@@ -37,7 +37,8 @@ fn a_burst_is_written_and_then_ten_a_second() {
 
 #[test]
 fn what_comes_slowly_is_all_written() {
-    assert_eq!(written(&mut Limit::NEW, 5, 10_000, 100_000), 10_000);
+    let mut limit = Limit::NEW;
+    assert_eq!(written(&mut limit, 5, 10_000, 100_000), 10_000);
 }
 
 #[test]
