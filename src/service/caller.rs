@@ -38,10 +38,11 @@ pub struct PresentedKey {
     pub env: Rc<Env>,
 }
 
-/// The refusal of a key, which is logged. Which key it is can be said where it was made here.
-fn key_invalid(why: &str, api_key_id: Option<Uuid>) -> Error {
+/// The refusal of a key, which is logged with a word for the reason. Which key it is can be said of one that was made
+/// here.
+fn key_invalid(reason: &str, why: &str, api_key_id: Option<Uuid>) -> Error {
     let id = api_key_id.map(|id| id.to_string());
-    if let Err(error) = events::log(Event::RefusedKey, || json!({ "why": why, "api_key_id": id })) {
+    if let Err(error) = events::log(Event::RefusedKey, || json!({ "reason": reason, "api_key_id": id })) {
         return error;
     }
     Error::new(Code::ApiKeyInvalid, "the API key is not valid")
@@ -57,17 +58,17 @@ fn presented_key() -> Result<Option<PresentedKey>> {
     let Some(text) = guc::api_key() else {
         return Ok(None);
     };
-    let unknown = || key_invalid("It is not a key that was made here.", None);
+    let unknown = || key_invalid("unknown", "It is not a key that was made here.", None);
     let presented = api_key::parse(&text).ok_or_else(unknown)?;
     let row = api_keys::by_hash(&presented.hash)?.ok_or_else(unknown)?;
     if row.revoked {
-        return Err(key_invalid("It was revoked.", Some(row.api_key_id)));
+        return Err(key_invalid("revoked", "It was revoked.", Some(row.api_key_id)));
     }
     if row.expires_at.is_some_and(|at| at <= clock::now()) {
-        return Err(key_invalid("It has expired.", Some(row.api_key_id)));
+        return Err(key_invalid("expired", "It has expired.", Some(row.api_key_id)));
     }
     let env = configuration::env_by_id(row.env_id)?
-        .ok_or_else(|| key_invalid("Its environment was deleted.", Some(row.api_key_id)))?;
+        .ok_or_else(|| key_invalid("env_deleted", "Its environment was deleted.", Some(row.api_key_id)))?;
     // The prefix is part of what was hashed, so these hold unless somebody edited the table.
     if row.kind != presented.kind || env.mode != presented.mode {
         return Err(unknown());
