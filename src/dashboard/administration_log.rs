@@ -6,7 +6,8 @@ use super::activity_logs::check_range;
 use crate::error::{Code, Coded, Result};
 use crate::pg::roles::AsOwner;
 use crate::service::{caller, required};
-use crate::session::Page;
+use crate::session::name::MAX_NAME;
+use crate::session::{Page, check_length};
 use crate::tables::administration::{self, Filter, Noted};
 
 const CODE: Code = Code::ListFailed;
@@ -35,6 +36,10 @@ pub fn list(call: &Asked<'_>) -> Result<(Vec<Noted>, Option<i64>)> {
     let maintenance = required(call.maintenance, "maintenance", CODE)?;
     let with_total = required(call.with_total, "with_total", CODE)?;
     check_range(call.start_at, call.end_at, CODE)?;
+    // Longer ones name nothing, and are not copied into the plan. What they name may be gone by now.
+    for (name, given) in [("product", call.product), ("actor", call.actor), ("function", call.function)] {
+        check_length(name, given.unwrap_or_default(), MAX_NAME).coded(CODE)?;
+    }
     let filter = Filter {
         product: call.product,
         actor: call.actor,
