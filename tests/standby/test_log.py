@@ -49,7 +49,7 @@ def test_a_standby_logs_what_it_sees(apart):
     connection.execute(SETTING)
     present(connection, key.api_key)
     with pytest.raises(errors.InsufficientPrivilege, match="^API_KEY_INVALID"):
-        call(connection, "account_session_create", account="acct_1")
+        call(connection, "client_session_list")
     present(connection, "")
     with pytest.raises(errors.ReadOnlySqlTransaction):
         refresh(connection, session.refresh_token)
