@@ -8,7 +8,7 @@ use pgrx::pg_sys::{self, GucAction};
 use pgrx::{GucContext, GucFlags, GucRegistry, GucSetting};
 use zeroize::Zeroizing;
 
-use crate::session::{Event, Events};
+use crate::log_events::{Event, Events};
 use crate::token::MAX_TOKEN_BYTES;
 
 /// File that holds the root key. A path, not a secret; changed by reload only, because the key ring
@@ -75,11 +75,11 @@ unsafe extern "C-unwind" fn check_log_events(
     _: *mut *mut c_void,
     _: pg_sys::GucSource::Type,
 ) -> bool {
-    // SAFETY: the server hands over a pointer to the new value, and reads the detail after a refusal.
+    // SAFETY: the server hands over a pointer to the new value, and after a refusal reads the detail, a constant.
     unsafe {
         let is_good = listed(*list).is_some();
         if !is_good {
-            pg_sys::GUC_check_errdetail_string = pg_sys::pstrdup(KNOWN_EVENTS.as_ptr());
+            pg_sys::GUC_check_errdetail_string = KNOWN_EVENTS.as_ptr().cast_mut();
         }
         is_good
     }

@@ -8,6 +8,7 @@ use pgrx::pg_sys;
 use serde_json::{Map, Value, json};
 
 use crate::error::Result;
+use crate::log_events::Event;
 use crate::pg::catalog::table::role_name;
 use crate::pg::datum::json::JsonText;
 use crate::pg::roles::{AsOwner, current_user};
@@ -15,7 +16,6 @@ use crate::pg::statements::{Statement, bind};
 use crate::pg::transaction;
 use crate::service::events;
 use crate::service::revocation::revocations;
-use crate::session::Event;
 use crate::tables::administration;
 
 /// Arguments that name or describe a person. That they were given is recorded, not what they were: else the record

@@ -9,13 +9,13 @@ use uuid::Uuid;
 
 use crate::error::{Code, Error, Result};
 use crate::guc;
+use crate::log_events::Event;
 use crate::pg::clock;
 use crate::pg::relcache;
 use crate::pg::roles::{AsOwner, current_user, may_execute};
 use crate::pg::statements::{Statement, bind};
 use crate::service::events;
 use crate::service::setup::configuration::{self, Env};
-use crate::session::Event;
 use crate::tables::api_keys;
 use crate::text_enum::text_enum;
 use crate::token::api_key::{self, ApiKeyKind};

@@ -9,12 +9,11 @@ use serde_json::{Map, Value, json};
 
 use crate::error::Result;
 use crate::guc;
+use crate::log_events::{Event, Limit, Permit};
 use crate::pg::clock;
 use crate::pg::log;
 use crate::pg::roles::AsOwner;
 use crate::pg::statements::Statement;
-use crate::session::Event;
-use crate::session::events::{Limit, Permit};
 
 const KINDS: usize = Event::ALL.len();
 

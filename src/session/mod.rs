@@ -9,7 +9,6 @@
 pub mod conversion;
 pub mod data;
 pub mod definition;
-pub mod events;
 pub mod filter;
 #[cfg(test)]
 mod fuzz;
@@ -28,7 +27,6 @@ pub mod verdict;
 
 pub use data::{MAX_DATA_BYTES, check_data};
 pub use definition::{Definition, OnLimit, SelectorForm};
-pub use events::{Event, Events};
 pub use lifetimes::{Bounds, Lifetimes, ceil_to_second};
 pub use limits::{Page, Room, cut_user_agent, room};
 pub use name::{check_identifier, check_label, check_length, check_name, check_text};

@@ -6,12 +6,12 @@ use uuid::Uuid;
 use super::{Call, Place, conflict, gone};
 use crate::error::{Code, Result};
 use crate::guc;
+use crate::log_events::Event;
 use crate::pg::datum::uuid::{pg_uuid, uuid};
 use crate::pg::roles::AsOwner;
 use crate::service::revocation::notifications;
 use crate::service::revocation::revocations::{self, Which};
 use crate::service::{events, required};
-use crate::session::Event;
 use crate::tables::activity::Origin;
 use crate::tables::client_sessions::{self, change};
 

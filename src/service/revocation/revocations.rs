@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use crate::error::{Code, Coded, Error, Result};
 use crate::guc;
+use crate::log_events::Event;
 use crate::pg::clock::{self, Micros, timestamptz};
 use crate::pg::datum::uuid::pg_uuid;
 use crate::pg::roles::AsOwner;
@@ -15,7 +16,6 @@ use crate::pg::statements::{Statement, bind};
 use crate::pg::transaction;
 use crate::service::revocation::notifications;
 use crate::service::{events, required};
-use crate::session::Event;
 use crate::session::verdict::{REVOKED_FOR_REUSE, check_reason};
 use crate::tables::activity::Origin;
 use crate::tables::client_sessions;

@@ -6,6 +6,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use crate::error::{Code, Result};
+use crate::log_events::Event;
 use crate::pg::clock::{self, Micros};
 use crate::pg::roles::AsOwner;
 use crate::pg::transaction;
@@ -17,7 +18,7 @@ use crate::service::user_sessions::session_data::SessionData;
 use crate::service::user_sessions::tokens::{Asked, Issue, Tokens, issue, lifetimes};
 use crate::service::verification::named_session::{NamedSession, Of, OfUser};
 use crate::service::verification::verdict;
-use crate::session::{Decision, Event, Expected, Lifetimes, Reason, Rotation, decide};
+use crate::session::{Decision, Expected, Lifetimes, Reason, Rotation, decide};
 use crate::tables::activity::{self, Origin};
 use crate::tables::session_users::UserKey;
 use crate::tables::sessions::refresh::{Step, rotate};

@@ -30,7 +30,7 @@ fn a_burst_is_written_and_then_ten_a_second() {
     let mut limit = Limit::NEW;
     assert_eq!(written(&mut limit, 0, 1_000, 0), BURST);
     assert_eq!(written(&mut limit, 1_000_000, 1_000, 0), 10);
-    assert_eq!(written(&mut limit, 1_000_001, 10_000, 1_000), 100);
+    assert_eq!(written(&mut limit, 1_000_000, 10_001, 1_000), 100);
     // Rested, it may burst again, and no more than that.
     assert_eq!(written(&mut limit, 1_000_000_000, 1_000, 0), BURST);
 }
