@@ -68,7 +68,7 @@ type Result<T> = std::result::Result<T, ErrorReport>;
 /// returns or the column of its first row that says what came of it:
 ///
 /// ```ignore
-/// #[level(Admin, audit(product, env, kind => api_key_id))]
+/// #[level(Admin; audit(product, env, kind => api_key_id))]
 /// ```
 ///
 /// `relation as relation` converts an argument by a function of `service::audit`.
@@ -80,7 +80,7 @@ type Result<T> = std::result::Result<T, ErrorReport>;
 macro_rules! functions {
     (@all $list:ident $shared:tt $(
         $(#[doc = $line:literal])+
-        #[level($level:ident $(, $record:ident $(($($recorded:tt)*))?)?)]
+        #[level($level:ident $(; $record:ident $(($($recorded:tt)*))?)?)]
         #[pg_extern($($mark:tt)+)]
         fn $name:ident $arguments:tt $(-> $returned:ty)? $(=> $kind:ident $columns:tt)? $body:block
     )+) => {
@@ -94,7 +94,7 @@ macro_rules! functions {
         pub(super) const $list: &[$crate::service::access::Function] = &[$(
             $crate::service::access::Function {
                 symbol: concat!(stringify!($name), "_wrapper"),
-                level: $crate::api::level!($level $(, $record)?),
+                level: $crate::api::level!($level $(; $record)?),
                 documentation: &[$($line),+],
             }
         ),+];
@@ -156,7 +156,7 @@ macro_rules! level {
     (Admin) => {
         compile_error!("a function of level Admin says audit(…) or unrecorded")
     };
-    ($level:ident $(, $record:ident)?) => {
+    ($level:ident $(; $record:ident)?) => {
         Some($crate::service::caller::Level::$level)
     };
 }

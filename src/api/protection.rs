@@ -23,7 +23,7 @@ functions! { FUNCTIONS;
     /// Lets sessions see and change only those rows of a table whose column names what they are of.
     ///
     /// Called again, it replaces what it made before.
-    #[level(Admin, audit(relation as relation, column_name as column, product, env, by, tag, scope, device, force))]
+    #[level(Admin; audit(relation as relation, column_name as column, product, env, by, tag, scope, device, force))]
     #[pg_extern(
         volatile,
         parallel_unsafe,
@@ -64,7 +64,7 @@ functions! { FUNCTIONS;
     /// Takes the policies of protect_table away again.
     ///
     /// Row-level security is left as it was before. A table that has none of our policies is left alone.
-    #[level(Admin, audit(relation as relation))]
+    #[level(Admin; audit(relation as relation))]
     #[pg_extern(
         volatile,
         parallel_unsafe,
@@ -79,7 +79,7 @@ functions! { FUNCTIONS;
     /// Trigger function that never runs: its triggers, which protect_table makes, mark tables of devices.
     ///
     /// Creating one takes EXECUTE on it, so that no table is counted that no administrator chose.
-    #[level(Admin, unrecorded)]
+    #[level(Admin; unrecorded)]
     #[pg_extern(
         sql = "CREATE FUNCTION dialstack.device_table() RETURNS trigger \
                LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';"
@@ -94,7 +94,7 @@ functions! { FUNCTIONS;
     ///
     /// Without columns any change counts, without a tag the sessions of every definition are revoked. Called again, it
     /// replaces what it made before.
-    #[level(Admin, audit(relation as relation, identifier_column as column, product, env, tag, on_delete))]
+    #[level(Admin; audit(relation as relation, identifier_column as column, product, env, tag, on_delete))]
     #[pg_extern(
         volatile,
         parallel_unsafe,
@@ -134,7 +134,7 @@ functions! { FUNCTIONS;
     /// Drops the triggers of revoke_sessions_on again.
     ///
     /// A table that has none is left alone.
-    #[level(Admin, audit(relation as relation))]
+    #[level(Admin; audit(relation as relation))]
     #[pg_extern(
         volatile,
         parallel_unsafe,
@@ -160,7 +160,7 @@ functions! { FUNCTIONS;
     }
 
     /// Weaknesses of the policies that call the helpers, the worst first; one row each.
-    #[level(Admin, unrecorded)]
+    #[level(Admin; unrecorded)]
     #[pg_extern(
         stable,
         parallel_unsafe,

@@ -13,7 +13,7 @@ functions! { FUNCTIONS;
     /// A page of the sessions of all kinds that a filter matches, newest first; after: the last of the page before.
     ///
     /// With identifier or account an index finds them; any other filter reads all sessions.
-    #[level(Admin, audit(
+    #[level(Admin; audit(
         product, env, tag, kind, identifier, account, ip, user_agent, api_key_id, key_number, created_before,
         created_after, seen_before, active_only
     ))]
@@ -62,7 +62,7 @@ functions! { FUNCTIONS;
     }
 
     /// How many sessions the filter of session_find matches.
-    #[level(Admin, audit(
+    #[level(Admin; audit(
         product, env, tag, kind, identifier, account, ip, user_agent, api_key_id, key_number, created_before,
         created_after, seen_before, active_only
         => sessions
@@ -94,7 +94,7 @@ functions! { FUNCTIONS;
     /// Revokes the living sessions that the filter of session_find matches; returns how many. By default only counts.
     ///
     /// An empty filter needs everything => true as well.
-    #[level(Admin, audit(
+    #[level(Admin; audit(
         product, env, tag, kind, identifier, account, ip, user_agent, api_key_id, key_number, created_before,
         created_after, seen_before, dry_run, reason, everything
         => sessions
@@ -128,7 +128,7 @@ functions! { FUNCTIONS;
     /// Revokes and deletes a user's sessions, with all that names the user; returns how many rows of each table.
     ///
     /// Activity stays without identifier, address and user agent, so that totals stay as they were.
-    #[level(Admin, audit(product, env, tag, identifier => rows))]
+    #[level(Admin; audit(product, env, tag, identifier => rows))]
     #[pg_extern(volatile, parallel_unsafe)]
     fn user_erase(
         product: Option<&str>,
@@ -140,7 +140,7 @@ functions! { FUNCTIONS;
     }
 
     /// All that is held of a user, with the data of the sessions; of longer lists a page.
-    #[level(Admin, audit(product, env, tag, identifier))]
+    #[level(Admin; audit(product, env, tag, identifier))]
     #[pg_extern(volatile, parallel_unsafe)]
     fn user_export(
         product: Option<&str>,
@@ -153,7 +153,7 @@ functions! { FUNCTIONS;
         Ok(export::export([product, env, tag], identifier, page, per_page)?)
     }
     /// A page of what administrators did, newest first; calls of maintain() only where they are asked for.
-    #[level(Admin, unrecorded)]
+    #[level(Admin; unrecorded)]
     #[pg_extern(volatile, parallel_unsafe)]
     fn administration_log(
         product: default!(Option<&str>, "NULL"),

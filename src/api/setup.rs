@@ -13,7 +13,7 @@ const CODE: Code = Code::DefineFailed;
 
 functions! { FUNCTIONS;
     /// Creates a product with its scopes and returns its id.
-    #[level(Admin, audit(product => product_id))]
+    #[level(Admin; audit(product => product_id))]
     #[pg_extern(volatile, parallel_unsafe)]
     fn product_create(
         product: Option<&str>,
@@ -26,7 +26,7 @@ functions! { FUNCTIONS;
     }
 
     /// Creates an environment of a product, live or for tests.
-    #[level(Admin, audit(product, env, live))]
+    #[level(Admin; audit(product, env, live))]
     #[pg_extern(volatile, parallel_unsafe)]
     fn env_create(
         product: Option<&str>,
@@ -40,7 +40,7 @@ functions! { FUNCTIONS;
     }
 
     /// Deletes an environment and revokes all that lives in it.
-    #[level(Admin, audit(product, env))]
+    #[level(Admin; audit(product, env))]
     #[pg_extern(volatile, parallel_unsafe)]
     fn env_delete(product: Option<&str>, env: Option<&str>) -> Result<()> {
         let product = required(product, "product", CODE)?;
@@ -49,7 +49,7 @@ functions! { FUNCTIONS;
     }
 
     /// Creates a scope of a product, which account sessions can then hold as a component.
-    #[level(Admin, audit(product, scope))]
+    #[level(Admin; audit(product, scope))]
     #[pg_extern(volatile, parallel_unsafe)]
     fn scope_create(
         scope: Option<&str>,
@@ -62,7 +62,7 @@ functions! { FUNCTIONS;
     }
 
     /// Deletes a scope of a product and takes it away from the product's living sessions.
-    #[level(Admin, audit(product, scope))]
+    #[level(Admin; audit(product, scope))]
     #[pg_extern(volatile, parallel_unsafe)]
     fn scope_delete(
         scope: Option<&str>,
@@ -73,7 +73,7 @@ functions! { FUNCTIONS;
     }
 
     /// All products.
-    #[level(Admin, unrecorded)]
+    #[level(Admin; unrecorded)]
     #[pg_extern(volatile, parallel_unsafe)]
     fn product_list() => rows {
         product: String,
@@ -85,14 +85,14 @@ functions! { FUNCTIONS;
     }
 
     /// Deletes a product with its environments, definitions and scopes, and revokes its sessions.
-    #[level(Admin, audit(product))]
+    #[level(Admin; audit(product))]
     #[pg_extern(volatile, parallel_unsafe)]
     fn product_delete(product: Option<&str>) -> Result<()> {
         Ok(products::delete(required(product, "product", CODE)?)?)
     }
 
     /// The environments of a product, or of all.
-    #[level(Admin, unrecorded)]
+    #[level(Admin; unrecorded)]
     #[pg_extern(volatile, parallel_unsafe)]
     fn env_list(product: default!(Option<&str>, "NULL")) => rows {
         product: String,
@@ -104,7 +104,7 @@ functions! { FUNCTIONS;
     }
 
     /// The scopes of a product, or of all.
-    #[level(Admin, unrecorded)]
+    #[level(Admin; unrecorded)]
     #[pg_extern(volatile, parallel_unsafe)]
     fn scope_list(product: default!(Option<&str>, "NULL")) => rows {
         product: String,
