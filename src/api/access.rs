@@ -8,7 +8,7 @@ use super::{Result, functions};
 use crate::service::access;
 
 functions! { FUNCTIONS;
-    /// Grants a role an access level (admin, server or client), and with it those below.
+    /// Grants a role an access level (admin, server, client or monitor), and with it those that it includes.
     #[level(Admin; audit(role as role, access))]
     #[pg_extern(
         volatile, parallel_unsafe,
@@ -30,7 +30,8 @@ functions! { FUNCTIONS;
         Ok(access::revoke(role, access, CHAPTERS)?)
     }
 
-    /// Every function with the lowest access level that may call it (null: no level) and its comment.
+    /// Every function with the access levels that may call it (null: none), but for those that include one of them,
+    /// and its comment.
     #[level(Admin; unrecorded)]
     #[pg_extern(stable, parallel_unsafe)]
     fn access_list() => rows { function: String, access: Option<String>, description: String } {
@@ -48,6 +49,13 @@ functions! { FUNCTIONS;
     #[level(Internal)]
     #[pg_extern(immutable, parallel_safe)]
     fn access_server() -> bool {
+        true
+    }
+
+    /// Marks the roles with access monitor: they may call it.
+    #[level(Internal)]
+    #[pg_extern(immutable, parallel_safe)]
+    fn access_monitor() -> bool {
         true
     }
 

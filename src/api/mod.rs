@@ -19,6 +19,7 @@ mod definitions;
 mod identity;
 mod keys;
 mod maintenance;
+mod monitoring;
 mod protection;
 mod session_sets;
 mod sessions;
@@ -50,6 +51,7 @@ const CHAPTERS: &Functions = &[
     protection::FUNCTIONS,
     dashboard::FUNCTIONS,
     maintenance::FUNCTIONS,
+    monitoring::FUNCTIONS,
     triggers::FUNCTIONS,
 ];
 
@@ -59,9 +61,9 @@ type Result<T> = std::result::Result<T, ErrorReport>;
 /// Declares the SQL functions of a chapter, and lists them in the constant that is named first, for
 /// `grant_access`, `access_list` and the comments that `\df+` shows.
 ///
-/// Each function has, in this order: its documentation, whose first paragraph is its comment in SQL; the lowest
-/// access level that may call it (`Internal`: the extension only); the arguments of `pg_extern`; the function. If
-/// pgrx can't write its CREATE FUNCTION, it brings that along as `sql = "…"`.
+/// Each function has, in this order: its documentation, whose first paragraph is its comment in SQL; the access
+/// levels that may call it, without those that include one of them (`Internal`: the extension only); the arguments
+/// of `pg_extern`; the function. If pgrx can't write its CREATE FUNCTION, it brings that along as `sql = "…"`.
 ///
 /// A function of level `Admin` also says whether its calls are recorded in `administration`: `unrecorded`, if it only
 /// shows configuration or figures, else `audit(…)` with the arguments that name what is meant, and behind `=>` what it
@@ -80,7 +82,7 @@ type Result<T> = std::result::Result<T, ErrorReport>;
 macro_rules! functions {
     (@all $list:ident $shared:tt $(
         $(#[doc = $line:literal])+
-        #[level($level:ident $(; $record:ident $(($($recorded:tt)*))?)?)]
+        #[level($($level:ident),+ $(; $record:ident $(($($recorded:tt)*))?)?)]
         #[pg_extern($($mark:tt)+)]
         fn $name:ident $arguments:tt $(-> $returned:ty)? $(=> $kind:ident $columns:tt)? $body:block
     )+) => {
@@ -94,7 +96,7 @@ macro_rules! functions {
         pub(super) const $list: &[$crate::service::access::Function] = &[$(
             $crate::service::access::Function {
                 symbol: concat!(stringify!($name), "_wrapper"),
-                level: $crate::api::level!($level $(; $record)?),
+                levels: $crate::api::levels!($($level),+ $(; $record)?),
                 documentation: &[$($line),+],
             }
         ),+];
@@ -148,16 +150,16 @@ macro_rules! functions {
     };
 }
 
-/// The level of a function; none where it is internal.
-macro_rules! level {
+/// The levels of a function; none where it is internal.
+macro_rules! levels {
     (Internal) => {
-        None
+        &[]
     };
     (Admin) => {
         compile_error!("a function of level Admin says audit(…) or unrecorded")
     };
-    ($level:ident $(; $record:ident)?) => {
-        Some($crate::service::caller::Level::$level)
+    ($($level:ident),+ $(; $record:ident)?) => {
+        &[$($crate::service::caller::Level::$level),+]
     };
 }
 
@@ -210,4 +212,4 @@ macro_rules! shown {
     };
 }
 
-use {functions, level, recorded, shown};
+use {functions, levels, recorded, shown};

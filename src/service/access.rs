@@ -15,8 +15,9 @@ use crate::session::Problem;
 pub struct Function {
     /// Its C symbol, by which the catalogue knows it (`pg_proc.prosrc`) whatever other functions share its name.
     pub symbol: &'static str,
-    /// The lowest level that may call it; none for what only the extension calls, and for the markers.
-    pub level: Option<Level>,
+    /// The levels that may call it, without those that include one of them; none for what only the extension calls,
+    /// and for the markers.
+    pub levels: &'static [Level],
     /// The lines of its documentation. The first paragraph is its comment in SQL.
     pub documentation: &'static [&'static str],
 }
@@ -31,11 +32,11 @@ impl Function {
 /// The functions of the extension, a list a chapter.
 pub type Functions = [&'static [Function]];
 
-/// The views for administrators, with the lowest level that may read them.
-const VIEWS: &[(Level, &[&str])] = &[(
-    Level::Admin,
-    &["active_sessions", "signing_key_status", "refresh_reuse", "api_key_usage", "stat_maintenance"],
-)];
+/// The views, with the level that may read them.
+const VIEWS: &[(Level, &[&str])] = &[
+    (Level::Admin, &["active_sessions", "signing_key_status", "refresh_reuse", "api_key_usage"]),
+    (Level::Monitor, &["stat_sessions", "stat_keys", "stat_api_keys", "stat_maintenance"]),
+];
 
 /// GRANT takes no parameters, so the catalogue writes the statement: it quotes names as it must.
 /// `$1`: C symbols; `$2`: the role; `$3`: the marker's name; `$4`: names of views.
@@ -83,7 +84,8 @@ static MARKERS: Statement = Statement::new(
     "SELECT p.proname::text \
             FROM pg_catalog.pg_proc p, LATERAL aclexplode(p.proacl) a \
            WHERE p.pronamespace = 'dialstack'::regnamespace AND a.grantee = $1 \
-             AND p.proname = ANY (ARRAY['access_client', 'access_server', 'access_admin'])",
+             AND p.proname = ANY (ARRAY['access_client', 'access_server', \
+                                    'access_monitor', 'access_admin'])",
 );
 
 /// One change at a time: the catalogue's rows of our functions are updated by each.
@@ -102,7 +104,7 @@ static LIST: Statement = Statement::new(
            ORDER BY f.position, p.proname",
 );
 
-/// Grants an access level, and with it those below.
+/// Grants an access level, and with it those that it includes.
 ///
 /// # Errors
 /// `DEFINE_FAILED` for an unknown level or role.
@@ -129,11 +131,12 @@ pub fn revoke(role: Option<pg_sys::Oid>, access: Option<&str>, functions: &Funct
     Ok(())
 }
 
-/// A function's signature without its schema, the lowest level that may call it, and its comment.
+/// A function's signature without its schema, its levels, and its comment.
 pub struct Listed {
     /// `name(types)`.
     pub function: String,
-    /// `None` for what only the extension calls, and for the markers.
+    /// The levels that may call it, without those that include one of them. `None` for what only the extension
+    /// calls, and for the markers.
     pub access: Option<String>,
     /// What `\df+` shows.
     pub description: String,
@@ -146,12 +149,17 @@ pub struct Listed {
 pub fn list(functions: &Functions) -> Result<Vec<Listed>> {
     let all = || functions.iter().copied().flatten();
     let symbols: Vec<&str> = all().map(|function| function.symbol).collect();
-    let levels: Vec<Option<&str>> = all().map(|f| f.level.map(Level::as_str)).collect();
+    let levels: Vec<Option<String>> = all().map(|function| names(function.levels)).collect();
     let comments: Vec<String> = all().map(Function::comment).collect();
     let arguments = [bind(symbols), bind(levels), bind(comments)];
     LIST.read(&AsOwner::enter()?, &arguments, |row| {
         Ok(Listed { function: row.required(1)?, access: row.get(2)?, description: row.required(3)? })
     })
+}
+
+fn names(levels: &[Level]) -> Option<String> {
+    let names: Vec<&str> = levels.iter().copied().map(Level::as_str).collect();
+    (!names.is_empty()).then(|| names.join(", "))
 }
 
 /// Checks what was asked for, and keeps other changes of access out until the transaction ends.
@@ -170,19 +178,18 @@ fn begin(role: Option<pg_sys::Oid>, access: Option<&str>) -> Result<(AsOwner, pg
     Ok((owner, role, level))
 }
 
-/// Grants the functions and views of the level and of those below, and the level's own marker.
+/// Grants the functions and views of the level and of those that it includes, and the level's own marker.
 fn grant_level(owner: &AsOwner, role: pg_sys::Oid, level: Level, functions: &Functions) -> Result<()> {
-    let allowed = |lowest: Level| lowest <= level;
     let symbols: Vec<&str> = functions
         .iter()
         .copied()
         .flatten()
-        .filter(|function| function.level.is_some_and(allowed))
+        .filter(|function| function.levels.iter().any(|allowed| level.includes(*allowed)))
         .map(|function| function.symbol)
         .collect();
     let views: Vec<&str> = VIEWS
         .iter()
-        .filter(|(lowest, _)| allowed(*lowest))
+        .filter(|(allowed, _)| level.includes(*allowed))
         .flat_map(|(_, names)| names.iter().copied())
         .collect();
     let marker = level.marker().to_string_lossy();

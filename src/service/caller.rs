@@ -299,12 +299,14 @@ fn no_env() -> Error {
 }
 
 text_enum! {
-    /// What a role may do, each level all of those below it. The lowest is the first.
+    /// What a role may do. Which level includes which, [`Level::includes`] says.
     pub enum Level {
         /// What a user's own connection needs.
         Client = "client",
         /// What a backend needs.
         Server = "server",
+        /// Figures, and nothing about a person.
+        Monitor = "monitor",
         /// Everything.
         Admin = "admin",
     }
@@ -316,12 +318,23 @@ impl Level {
         match self {
             Level::Client => c"access_client",
             Level::Server => c"access_server",
+            Level::Monitor => c"access_monitor",
             Level::Admin => c"access_admin",
         }
     }
+
+    /// Whether a role with this level may do what the other one allows.
+    pub fn includes(self, other: Level) -> bool {
+        self == other
+            || match self {
+                Level::Admin => true,
+                Level::Server => other == Level::Client,
+                Level::Client | Level::Monitor => false,
+            }
+    }
 }
 
-/// Whether the current user has this level, or a higher one.
+/// Whether the current user has this level, or one that includes it.
 ///
 /// # Errors
 /// `JWT_NOT_AVAILABLE` where this database lacks the functions that mark the levels.
@@ -329,7 +342,7 @@ pub fn has_level(level: Level) -> Result<bool> {
     role_has_level(current_user(), level)
 }
 
-/// Whether a role has this level, or a higher one.
+/// Whether a role has this level, or one that includes it.
 ///
 /// # Errors
 /// As [`has_level`].
@@ -337,7 +350,7 @@ pub fn role_has_level(role: pg_sys::Oid, level: Level) -> Result<bool> {
     // Accepts invalidations: a level that was just granted or revoked counts.
     relcache::epoch();
     let mut has = false;
-    for marked in Level::ALL.iter().filter(|marked| **marked >= level) {
+    for marked in Level::ALL.iter().filter(|marked| marked.includes(level)) {
         has |= may_execute(role, marked.marker()).ok_or_else(|| {
             Error::new(Code::JwtNotAvailable, "the functions of the extension are not in this database").hint(
                 "Run CREATE EXTENSION dialstack_sessions, or ALTER EXTENSION dialstack_sessions UPDATE.",

@@ -76,7 +76,6 @@ UNRECORDED = {
     "env_list",
     "scope_list",
     "api_key_list",
-    "signing_key_list",
     "access_list",
     "policy_lint",
     "administration_log",

@@ -71,6 +71,10 @@ def take(call, role="tourist"):
     call("access_list")
     _protection(call, place, role)
     call("maintain")
+    call("may_monitor")
+    call("version")
+    call("stat_get_sessions")
+    call("health_check")
     call("schedule_maintenance")
     _key_ring(call)
     return made
