@@ -9,7 +9,7 @@ use crate::service::access;
 
 functions! { FUNCTIONS;
     /// Grants a role an access level (admin, server, client or monitor), and with it those that it includes.
-    #[level(Admin)]
+    #[level(Admin; audit(role as role, access))]
     #[pg_extern(
         volatile, parallel_unsafe,
         sql = "CREATE FUNCTION dialstack.grant_access(role regrole, access text) RETURNS void \
@@ -20,7 +20,7 @@ functions! { FUNCTIONS;
     }
 
     /// Takes an access level back; the role keeps what another level gives it.
-    #[level(Admin)]
+    #[level(Admin; audit(role as role, access))]
     #[pg_extern(
         volatile, parallel_unsafe,
         sql = "CREATE FUNCTION dialstack.revoke_access(role regrole, access text) RETURNS void \
@@ -32,7 +32,7 @@ functions! { FUNCTIONS;
 
     /// Every function with the access levels that may call it (null: none), but for those that include one of them,
     /// and its comment.
-    #[level(Admin)]
+    #[level(Admin; unrecorded)]
     #[pg_extern(stable, parallel_unsafe)]
     fn access_list() => rows { function: String, access: Option<String>, description: String } {
         access::list(CHAPTERS)?

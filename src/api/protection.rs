@@ -26,7 +26,7 @@ functions! { FUNCTIONS;
     /// Lets sessions see and change only those rows of a table whose column names what they are of.
     ///
     /// Called again, it replaces what it made before.
-    #[level(Admin)]
+    #[level(Admin; audit(relation as relation, column_name as column, product, env, by, tag, scope, device, force))]
     #[pg_extern(
         volatile,
         parallel_unsafe,
@@ -67,7 +67,7 @@ functions! { FUNCTIONS;
     /// Takes the policies of protect_table away again.
     ///
     /// Row-level security is left as it was before. A table that has none of our policies is left alone.
-    #[level(Admin)]
+    #[level(Admin; audit(relation as relation))]
     #[pg_extern(
         volatile,
         parallel_unsafe,
@@ -82,7 +82,7 @@ functions! { FUNCTIONS;
     /// The protected tables, with the arguments that protect_table was called with.
     ///
     /// A table whose policy has lost its comment shows none; policy_lint() reports it.
-    #[level(Admin)]
+    #[level(Admin; unrecorded)]
     #[pg_extern(
         volatile,
         parallel_unsafe,
@@ -128,7 +128,7 @@ functions! { FUNCTIONS;
     /// Trigger function that never runs: its triggers, which protect_table makes, mark tables of devices.
     ///
     /// Creating one takes EXECUTE on it, so that no table is counted that no administrator chose.
-    #[level(Admin)]
+    #[level(Admin; unrecorded)]
     #[pg_extern(
         sql = "CREATE FUNCTION dialstack.device_table() RETURNS trigger \
                LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';"
@@ -143,7 +143,7 @@ functions! { FUNCTIONS;
     ///
     /// Without columns any change counts, without a tag the sessions of every definition are revoked. Called again, it
     /// replaces what it made before.
-    #[level(Admin)]
+    #[level(Admin; audit(relation as relation, identifier_column as column, product, env, tag, on_delete))]
     #[pg_extern(
         volatile,
         parallel_unsafe,
@@ -183,7 +183,7 @@ functions! { FUNCTIONS;
     /// Drops the triggers of revoke_sessions_on again.
     ///
     /// A table that has none is left alone.
-    #[level(Admin)]
+    #[level(Admin; audit(relation as relation))]
     #[pg_extern(
         volatile,
         parallel_unsafe,
@@ -209,7 +209,7 @@ functions! { FUNCTIONS;
     }
 
     /// Weaknesses of the policies that call the helpers, the worst first; one row each.
-    #[level(Admin)]
+    #[level(Admin; unrecorded)]
     #[pg_extern(
         stable,
         parallel_unsafe,

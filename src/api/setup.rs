@@ -15,7 +15,7 @@ const CODE: Code = Code::DefineFailed;
 
 functions! { FUNCTIONS;
     /// Creates a product with its scopes and returns its id.
-    #[level(Admin)]
+    #[level(Admin; audit(product => product_id))]
     #[pg_extern(volatile, parallel_unsafe)]
     fn product_create(
         product: Option<&str>,
@@ -30,7 +30,7 @@ functions! { FUNCTIONS;
     }
 
     /// Creates an environment of a product, live or for tests.
-    #[level(Admin)]
+    #[level(Admin; audit(product, env, live))]
     #[pg_extern(volatile, parallel_unsafe)]
     fn env_create(
         product: Option<&str>,
@@ -48,7 +48,7 @@ functions! { FUNCTIONS;
     /// Renames an environment, or makes it live or one for tests; its sessions and tokens stay good.
     ///
     /// Refused while a table names it in a policy or trigger, and a change of live while sessions or API keys live.
-    #[level(Admin)]
+    #[level(Admin; audit(product, env, new_name, live))]
     #[pg_extern(volatile, parallel_unsafe)]
     fn env_update(
         product: Option<&str>,
@@ -62,7 +62,7 @@ functions! { FUNCTIONS;
     }
 
     /// Deletes an environment and revokes all that lives in it.
-    #[level(Admin)]
+    #[level(Admin; audit(product, env))]
     #[pg_extern(volatile, parallel_unsafe)]
     fn env_delete(product: Option<&str>, env: Option<&str>) -> Result<()> {
         let product = required(product, "product", CODE)?;
@@ -71,7 +71,7 @@ functions! { FUNCTIONS;
     }
 
     /// Creates a scope of a product, which account sessions can then hold as a component.
-    #[level(Admin)]
+    #[level(Admin; audit(product, scope))]
     #[pg_extern(volatile, parallel_unsafe)]
     fn scope_create(
         scope: Option<&str>,
@@ -86,7 +86,7 @@ functions! { FUNCTIONS;
     }
 
     /// Deletes a scope of a product and takes it away from the product's living sessions.
-    #[level(Admin)]
+    #[level(Admin; audit(product, scope))]
     #[pg_extern(volatile, parallel_unsafe)]
     fn scope_delete(
         scope: Option<&str>,
@@ -97,7 +97,7 @@ functions! { FUNCTIONS;
     }
 
     /// All products.
-    #[level(Admin)]
+    #[level(Admin; unrecorded)]
     #[pg_extern(volatile, parallel_unsafe)]
     fn product_list() => rows {
         product: String,
@@ -109,14 +109,14 @@ functions! { FUNCTIONS;
     }
 
     /// Deletes a product with its environments, definitions and scopes, and revokes its sessions.
-    #[level(Admin)]
+    #[level(Admin; audit(product))]
     #[pg_extern(volatile, parallel_unsafe)]
     fn product_delete(product: Option<&str>) -> Result<()> {
         Ok(products::delete(required(product, "product", CODE)?)?)
     }
 
     /// The environments of a product, or of all.
-    #[level(Admin)]
+    #[level(Admin; unrecorded)]
     #[pg_extern(volatile, parallel_unsafe)]
     fn env_list(product: default!(Option<&str>, "NULL")) => rows {
         product: String,
@@ -128,7 +128,7 @@ functions! { FUNCTIONS;
     }
 
     /// The scopes of a product, or of all.
-    #[level(Admin)]
+    #[level(Admin; unrecorded)]
     #[pg_extern(volatile, parallel_unsafe)]
     fn scope_list(product: default!(Option<&str>, "NULL")) => rows {
         product: String,
@@ -140,7 +140,7 @@ functions! { FUNCTIONS;
     }
 
     /// Products, scopes, environments and definitions as one document, in a stable order; no secrets and no ids.
-    #[level(Admin)]
+    #[level(Admin; unrecorded)]
     #[pg_extern(volatile, parallel_unsafe)]
     fn configuration_export() -> Result<JsonText> {
         Ok(document::export()?)
@@ -149,7 +149,7 @@ functions! { FUNCTIONS;
     /// What must change for the configuration to be what a document says; with dry_run false, changes it.
     ///
     /// What is not in the document is deleted, and its sessions are revoked.
-    #[level(Admin)]
+    #[level(Admin; audit(dry_run => all name))]
     #[pg_extern(volatile, parallel_unsafe)]
     fn configuration_apply(
         document: Option<Jsonb<'_>>,

@@ -4,14 +4,17 @@ use std::ffi::CStr;
 use std::rc::Rc;
 
 use pgrx::pg_sys;
+use serde_json::json;
 use uuid::Uuid;
 
 use crate::error::{Code, Error, Result};
 use crate::guc;
+use crate::log_events::Event;
 use crate::pg::clock;
 use crate::pg::relcache;
 use crate::pg::roles::{AsOwner, current_user, may_execute};
 use crate::pg::statements::{Statement, bind};
+use crate::service::events;
 use crate::service::setup::configuration::{self, Env};
 use crate::tables::api_keys;
 use crate::text_enum::text_enum;
@@ -35,7 +38,13 @@ pub struct PresentedKey {
     pub env: Rc<Env>,
 }
 
-fn key_invalid(why: &str) -> Error {
+/// The refusal of a key, which is logged with a word for the reason. Which key it is can be said of one that was made
+/// here.
+fn key_invalid(reason: &str, why: &str, api_key_id: Option<Uuid>) -> Error {
+    let id = api_key_id.map(|id| id.to_string());
+    if let Err(error) = events::log(Event::RefusedKey, || json!({ "reason": reason, "api_key_id": id })) {
+        return error;
+    }
     Error::new(Code::ApiKeyInvalid, "the API key is not valid")
         .detail(why.to_owned())
         .hint("Present a living key with SET LOCAL dialstack_sessions.api_key, or set it to ''.")
@@ -49,17 +58,17 @@ fn presented_key() -> Result<Option<PresentedKey>> {
     let Some(text) = guc::api_key() else {
         return Ok(None);
     };
-    let unknown = || key_invalid("It is not a key that was made here.");
+    let unknown = || key_invalid("unknown", "It is not a key that was made here.", None);
     let presented = api_key::parse(&text).ok_or_else(unknown)?;
     let row = api_keys::by_hash(&presented.hash)?.ok_or_else(unknown)?;
     if row.revoked {
-        return Err(key_invalid("It was revoked."));
+        return Err(key_invalid("revoked", "It was revoked.", Some(row.api_key_id)));
     }
     if row.expires_at.is_some_and(|at| at <= clock::now()) {
-        return Err(key_invalid("It has expired."));
+        return Err(key_invalid("expired", "It has expired.", Some(row.api_key_id)));
     }
-    let env =
-        configuration::env_by_id(row.env_id)?.ok_or_else(|| key_invalid("Its environment was deleted."))?;
+    let env = configuration::env_by_id(row.env_id)?
+        .ok_or_else(|| key_invalid("env_deleted", "Its environment was deleted.", Some(row.api_key_id)))?;
     // The prefix is part of what was hashed, so these hold unless somebody edited the table.
     if row.kind != presented.kind || env.mode != presented.mode {
         return Err(unknown());

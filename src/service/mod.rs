@@ -2,8 +2,10 @@
 
 pub mod access;
 pub mod account_sessions;
+pub mod audit;
 pub mod caller;
 pub mod client_sessions;
+pub mod events;
 pub mod keys;
 pub mod revocation;
 pub mod session_sets;

@@ -1,6 +1,7 @@
 //! Our tables: a file a table.
 
 pub mod activity;
+pub mod administration;
 pub mod api_keys;
 pub mod client_sessions;
 pub mod definitions;

@@ -203,8 +203,8 @@ def test_every_function_that_is_mentioned_exists(database, functions, introspect
     other = {row.name for row in database.execute(query)}
     query = "SELECT attname AS name FROM pg_attribute JOIN pg_class ON attrelid = pg_class.oid WHERE relnamespace = 'dialstack'::regnamespace"
     other |= {row.name for row in database.execute(query)}
-    # A value of the argument `by`.
-    other.add("user_identity")
+    # A value of the argument `by`; words of PostgreSQL.
+    other |= {"user_identity", "session_user", "current_user"}
     other |= catalogue.revoke_reasons() | set(catalogue.reasons()) | introspected | COMING
     other |= {name for folder in ("rls", "administration/health") for name, *_ in catalogue.weaknesses(folder)} | set(catalogue.setting_texts())
     other |= {member for row in rows_of(section_of("maintain"), "member") for member in code(row[0])}

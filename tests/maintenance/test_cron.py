@@ -71,6 +71,8 @@ def test_jobs_run_with_rights_that_suffice_here_and_in_another_database(
     dead = past.dead(3)
     admin.execute("CREATE ROLE keeper LOGIN; SELECT dialstack.grant_access('keeper', 'admin')")
     here = schedule(connect(user="keeper"), cron="* * * * *")
+    record = "SELECT target, effect FROM dialstack.administration_log(function => 'schedule_maintenance', actor => 'keeper')"
+    assert admin.execute(record).fetchall() == [({"cron": "* * * * *"}, {"job": here})]
 
     # And the statement that the hint gives for a database that pg_cron does not work in
     with pytest.raises(errors.ObjectNotInPrerequisiteState) as refused:

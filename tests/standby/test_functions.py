@@ -27,6 +27,7 @@ READING = {
     "session_find",
     "session_count",
     "user_export",
+    "administration_log",
     "current_session_age",
     "current_authentication_age",
     "session_info",

@@ -149,6 +149,7 @@ def _user_sessions(call, made, place):
     call("session_revoke", **place, session_id=other.session_id)
     call("session_revoke_all", **place, identifier="user_456")
     call("session_revoke_where", **place, identifier="user_456", dry_run=False)
+    call("administration_log", product=place["product"])
     call("user_export", **place, identifier="user_456")
     call("user_erase", **place, identifier="user_456")
 

@@ -2,10 +2,15 @@
 
 use std::rc::Rc;
 
+use serde_json::json;
+use uuid::Uuid;
+
 use crate::error::{Code, Result};
+use crate::log_events::Event;
 use crate::pg::clock::{self, Micros};
 use crate::pg::roles::AsOwner;
 use crate::pg::transaction;
+use crate::service::events;
 use crate::service::keys::key_ring;
 use crate::service::revocation::revocations::{self, Which};
 use crate::service::setup::configuration::{Env, StoredDefinition};
@@ -51,6 +56,7 @@ pub fn refresh(refresh_token: Option<&str>, expected: Expected<'_>, origin: Orig
         return Ok(Refreshed::Refused(Reason::Invalid));
     };
     let mut before: Option<SessionRow> = None;
+    let mut logged = false;
     loop {
         let Some(row) = sessions::by_id(&presented.session_id)? else {
             return Ok(Refreshed::Refused(Reason::Invalid));
@@ -98,6 +104,10 @@ pub fn refresh(refresh_token: Option<&str>, expected: Expected<'_>, origin: Orig
                 return session.tokens(row, generation, now, ends);
             }
             Decision::Reused => {
+                // Before anything is written: a standby refuses that, and has seen the token all the same.
+                if !std::mem::replace(&mut logged, true) {
+                    log_reuse(&session, &row.session_id)?;
+                }
                 if end_family(&row, now, origin)? {
                     return Ok(Refreshed::Refused(Reason::Reused));
                 }
@@ -164,6 +174,14 @@ impl Refreshable {
         })?;
         Ok(Refreshed::Tokens { tokens, identifier: row.subject, data: self.data })
     }
+}
+
+fn log_reuse(session: &Refreshable, session_id: &Uuid) -> Result<()> {
+    let (env, tag) = (&session.env, &session.stored.definition.tag);
+    events::log(
+        Event::Reuse,
+        || json!({ "session_id": session_id.to_string(), "product": env.product, "env": env.env, "tag": tag }),
+    )
 }
 
 /// Revokes the session of an old refresh token, one copy of which somebody has stolen; `false` if it was not
