@@ -137,7 +137,7 @@ macro_rules! level {
         None
     };
     ($level:ident) => {
-        Some($crate::service::caller::Level::$level)
+        Some($crate::service::level::Level::$level)
     };
 }
 

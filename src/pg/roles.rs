@@ -1,6 +1,6 @@
 //! Doing our own table work as the extension's owner, not as the caller.
 
-use std::ffi::CStr;
+use std::ffi::{CStr, CString};
 
 use pgrx::pg_sys;
 
@@ -88,10 +88,29 @@ impl AsOwner {
     }
 }
 
+/// Without the guard of the bindings: it raises no error, and a policy asks at every row.
+mod bare {
+    use pgrx::pg_sys;
+
+    unsafe extern "C-unwind" {
+        pub(super) fn GetUserId() -> pg_sys::Oid;
+    }
+}
+
 /// The role whose privileges count now.
 pub fn current_user() -> pg_sys::Oid {
     // SAFETY: reads a variable of the backend.
-    unsafe { pg_sys::GetUserId() }
+    unsafe { bare::GetUserId() }
+}
+
+/// The role of this name, if the role `member` has its privileges: it is the same, or a member that inherits.
+pub fn inherited_from(member: pg_sys::Oid, name: &str) -> Option<pg_sys::Oid> {
+    let name = CString::new(name).ok()?;
+    // SAFETY: a NUL-terminated name; an unknown one is answered with InvalidOid, which no role is.
+    unsafe {
+        let role = pg_sys::get_role_oid(name.as_ptr(), true);
+        (role != pg_sys::InvalidOid && pg_sys::has_privs_of_role(member, role)).then_some(role)
+    }
 }
 
 /// True if the role may execute this function of the extension, which takes no argument; `None` if there is no such
