@@ -1,5 +1,5 @@
--- What administrators look at in psql. The views read the tables as their owner, past row-level
--- security, and no column is a secret. Each asks for the marker of access level admin: by SELECT alone
+-- What administrators and monitoring look at. The views read the tables as their owner, past row-level
+-- security, and no column is a secret. Each calls a function that the access level allows: by SELECT alone
 -- pg_read_all_data would read them.
 
 CREATE VIEW dialstack.active_sessions WITH (security_barrier) AS
@@ -132,7 +132,7 @@ SELECT CASE WHEN r.done IS NOT NULL THEN r.ran_at END AS last_run_at, r.took AS 
                FROM pg_catalog.jsonb_array_elements_text(
                         r.done OPERATOR(pg_catalog.->) 'kept_for') AS t (name)) AS kept_for
   FROM dialstack.rollup_state r
- WHERE dialstack.access_admin();
+ WHERE dialstack.may_monitor();
 COMMENT ON VIEW dialstack.stat_maintenance IS 'the last run of maintain(): when, how long, what it did and what held it back; one row';
 COMMENT ON COLUMN dialstack.stat_maintenance.last_run_at IS 'when it began; null: there was none yet';
 COMMENT ON COLUMN dialstack.stat_maintenance.duration IS 'how long it lasted';

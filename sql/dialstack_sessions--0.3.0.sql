@@ -746,6 +746,11 @@ IMMUTABLE STRICT PARALLEL SAFE
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'access_client_limited_wrapper';
 
+CREATE  FUNCTION dialstack."access_monitor"() RETURNS bool /* bool */
+IMMUTABLE STRICT PARALLEL SAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'access_monitor_wrapper';
+
 CREATE  FUNCTION dialstack."access_of_roles"() RETURNS TABLE (
 	"role" TEXT,  /* String */
 	"level" TEXT,  /* String */
@@ -767,6 +772,11 @@ CREATE  FUNCTION dialstack."access_server_limited"() RETURNS bool /* bool */
 IMMUTABLE STRICT PARALLEL SAFE 
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'access_server_limited_wrapper';
+
+CREATE  FUNCTION dialstack."may_monitor"() RETURNS bool /* bool */
+STRICT STABLE PARALLEL SAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'may_monitor_wrapper';
 
 CREATE  FUNCTION dialstack."maintain"(
 	"batch" INT DEFAULT 1000 /* Option < i32 > */
@@ -814,8 +824,8 @@ STRICT VOLATILE PARALLEL UNSAFE
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'signing_key_list_wrapper';
 
--- What administrators look at in psql. The views read the tables as their owner, past row-level
--- security, and no column is a secret. Each asks for the marker of access level admin: by SELECT alone
+-- What administrators and monitoring look at. The views read the tables as their owner, past row-level
+-- security, and no column is a secret. Each calls a function that the access level allows: by SELECT alone
 -- pg_read_all_data would read them.
 
 CREATE VIEW dialstack.active_sessions WITH (security_barrier) AS
@@ -948,7 +958,7 @@ SELECT CASE WHEN r.done IS NOT NULL THEN r.ran_at END AS last_run_at, r.took AS 
                FROM pg_catalog.jsonb_array_elements_text(
                         r.done OPERATOR(pg_catalog.->) 'kept_for') AS t (name)) AS kept_for
   FROM dialstack.rollup_state r
- WHERE dialstack.access_admin();
+ WHERE dialstack.may_monitor();
 COMMENT ON VIEW dialstack.stat_maintenance IS 'the last run of maintain(): when, how long, what it did and what held it back; one row';
 COMMENT ON COLUMN dialstack.stat_maintenance.last_run_at IS 'when it began; null: there was none yet';
 COMMENT ON COLUMN dialstack.stat_maintenance.duration IS 'how long it lasted';

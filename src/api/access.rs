@@ -8,8 +8,8 @@ use super::{Result, functions};
 use crate::service::{access, role_access};
 
 functions! { FUNCTIONS;
-    /// Grants a role an access level (admin, server or client), and with it those below; server and client everywhere,
-    /// or in a product or one of its environments.
+    /// Grants a role an access level (admin, server, client or monitor), and with it those that it includes; server and
+    /// client everywhere, or in a product or one of its environments.
     #[level(Admin)]
     #[pg_extern(
         volatile, parallel_unsafe,
@@ -58,7 +58,8 @@ role regrole, access text, product text DEFAULT NULL, env text DEFAULT NULL) RET
         Ok(access::forget(role_name)?)
     }
 
-    /// Every function with the lowest access level that may call it (null: no level) and its comment.
+    /// Every function with the access levels that may call it (null: none), but for those that include one of them,
+    /// and its comment.
     #[level(Admin)]
     #[pg_extern(stable, parallel_unsafe)]
     fn access_list() => rows { function: String, access: Option<String>, description: String } {
@@ -90,6 +91,20 @@ role regrole, access text, product text DEFAULT NULL, env text DEFAULT NULL) RET
     #[level(Internal)]
     #[pg_extern(immutable, parallel_safe)]
     fn access_server_limited() -> bool {
+        true
+    }
+
+    /// Marks the roles with access monitor: they may call it.
+    #[level(Internal)]
+    #[pg_extern(immutable, parallel_safe)]
+    fn access_monitor() -> bool {
+        true
+    }
+
+    /// True for who has access monitor or admin, else permission is denied: the stat_ views ask it.
+    #[level(Monitor)]
+    #[pg_extern(stable, parallel_safe)]
+    fn may_monitor() -> bool {
         true
     }
 

@@ -59,9 +59,9 @@ type Result<T> = std::result::Result<T, ErrorReport>;
 /// Declares the SQL functions of a chapter, and lists them in the constant that is named first, for
 /// `grant_access`, `access_list` and the comments that `\df+` shows.
 ///
-/// Each function has, in this order: its documentation, whose first paragraph is its comment in SQL; the lowest
-/// access level that may call it (`Internal`: the extension only); the arguments of `pg_extern`; the function. If
-/// pgrx can't write its CREATE FUNCTION, it brings that along as `sql = "…"`.
+/// Each function has, in this order: its documentation, whose first paragraph is its comment in SQL; the access
+/// levels that may call it, without those that include one of them (`Internal`: the extension only); the arguments
+/// of `pg_extern`; the function. If pgrx can't write its CREATE FUNCTION, it brings that along as `sql = "…"`.
 ///
 /// A function that returns a table says `=> rows { column: Type, … }` where others say `-> Type`. Its body is a
 /// `Vec` of structs, whose fields of those names become the columns (`column in part: Type`: the field of the
@@ -70,7 +70,7 @@ type Result<T> = std::result::Result<T, ErrorReport>;
 macro_rules! functions {
     (@all $list:ident $shared:tt $(
         $(#[doc = $line:literal])+
-        #[level($level:ident)]
+        #[level($($level:ident),+)]
         #[pg_extern($($mark:tt)+)]
         fn $name:ident $arguments:tt $(-> $returned:ty)? $(=> $kind:ident $columns:tt)? $body:block
     )+) => {
@@ -83,7 +83,7 @@ macro_rules! functions {
         pub(super) const $list: &[$crate::service::access::Function] = &[$(
             $crate::service::access::Function {
                 symbol: concat!(stringify!($name), "_wrapper"),
-                level: $crate::api::level!($level),
+                levels: $crate::api::levels!($($level),+),
                 documentation: &[$($line),+],
             }
         ),+];
@@ -131,14 +131,14 @@ macro_rules! functions {
     };
 }
 
-/// The level of a function; none where it is internal.
-macro_rules! level {
+/// The levels of a function; none where it is internal.
+macro_rules! levels {
     (Internal) => {
-        None
+        &[]
     };
-    ($level:ident) => {
-        Some($crate::service::level::Level::$level)
+    ($($level:ident),+) => {
+        &[$($crate::service::level::Level::$level),+]
     };
 }
 
-use {functions, level};
+use {functions, levels};

@@ -21,8 +21,9 @@ const CODE: Code = Code::DefineFailed;
 pub struct Function {
     /// Its C symbol, by which the catalogue knows it (`pg_proc.prosrc`) whatever other functions share its name.
     pub symbol: &'static str,
-    /// The lowest level that may call it; none for what only the extension calls, and for the markers.
-    pub level: Option<Level>,
+    /// The levels that may call it, without those that include one of them; none for what only the extension calls,
+    /// and for the markers.
+    pub levels: &'static [Level],
     /// The lines of its documentation. The first paragraph is its comment in SQL.
     pub documentation: &'static [&'static str],
 }
@@ -37,11 +38,11 @@ impl Function {
 /// The functions of the extension, a list a chapter.
 pub type Functions = [&'static [Function]];
 
-/// The views for administrators, with the lowest level that may read them.
-const VIEWS: &[(Level, &[&str])] = &[(
-    Level::Admin,
-    &["active_sessions", "signing_key_status", "refresh_reuse", "api_key_usage", "stat_maintenance"],
-)];
+/// The views, with the level that may read them.
+const VIEWS: &[(Level, &[&str])] = &[
+    (Level::Admin, &["active_sessions", "signing_key_status", "refresh_reuse", "api_key_usage"]),
+    (Level::Monitor, &["stat_maintenance"]),
+];
 
 /// GRANT takes no parameters, so the catalogue writes the statement: it quotes names as it must.
 /// `$1`: C symbols; `$2`: the role; `$3`: the marker's name; `$4`: names of views.
@@ -113,7 +114,7 @@ static LIST: Statement = Statement::new(
            ORDER BY f.position, p.proname",
 );
 
-/// Grants an access level, and with it those below. Without a product it is unlimited, whatever limits it had. With one
+/// Grants an access level, and with it those that it includes. Without a product it is unlimited, whatever limits it had. With one
 /// it reaches that product, or the environment of it that is named, beside what it is limited to already; where it was
 /// unlimited, that alone.
 ///
@@ -207,11 +208,12 @@ fn is(held: &str, marker: &CStr) -> bool {
     marker.to_bytes() == held.as_bytes()
 }
 
-/// A function's signature without its schema, the lowest level that may call it, and its comment.
+/// A function's signature without its schema, its levels, and its comment.
 pub struct Listed {
     /// `name(types)`.
     pub function: String,
-    /// `None` for what only the extension calls, and for the markers.
+    /// The levels that may call it, without those that include one of them. `None` for what only the extension
+    /// calls, and for the markers.
     pub access: Option<String>,
     /// What `\df+` shows.
     pub description: String,
@@ -224,12 +226,17 @@ pub struct Listed {
 pub fn list(functions: &Functions) -> Result<Vec<Listed>> {
     let all = || functions.iter().copied().flatten();
     let symbols: Vec<&str> = all().map(|function| function.symbol).collect();
-    let levels: Vec<Option<&str>> = all().map(|f| f.level.map(Level::as_str)).collect();
+    let levels: Vec<Option<String>> = all().map(|function| names(function.levels)).collect();
     let comments: Vec<String> = all().map(Function::comment).collect();
     let arguments = [bind(symbols), bind(levels), bind(comments)];
     LIST.read(&AsOwner::enter()?, &arguments, |row| {
         Ok(Listed { function: row.required(1)?, access: row.get(2)?, description: row.required(3)? })
     })
+}
+
+fn names(levels: &[Level]) -> Option<String> {
+    let names: Vec<&str> = levels.iter().copied().map(Level::as_str).collect();
+    (!names.is_empty()).then(|| names.join(", "))
 }
 
 /// Checks what was asked for, and keeps other changes of access out until the transaction ends.
@@ -248,7 +255,7 @@ fn begin(role: Option<pg_sys::Oid>, access: Option<&str>) -> Result<(AsOwner, pg
     Ok((owner, role, level))
 }
 
-/// Grants the functions and views of the level and of those below, and a marker of the level itself.
+/// Grants the functions and views of the level and of those that it includes, and a marker of the level itself.
 fn grant_level(
     owner: &AsOwner,
     role: pg_sys::Oid,
@@ -256,17 +263,16 @@ fn grant_level(
     marker: &CStr,
     functions: &Functions,
 ) -> Result<()> {
-    let allowed = |lowest: Level| lowest <= level;
     let symbols: Vec<&str> = functions
         .iter()
         .copied()
         .flatten()
-        .filter(|function| function.level.is_some_and(allowed))
+        .filter(|function| function.levels.iter().any(|allowed| level.includes(*allowed)))
         .map(|function| function.symbol)
         .collect();
     let views: Vec<&str> = VIEWS
         .iter()
-        .filter(|(lowest, _)| allowed(*lowest))
+        .filter(|(allowed, _)| level.includes(*allowed))
         .flat_map(|(_, names)| names.iter().copied())
         .collect();
     let marker = marker.to_string_lossy();

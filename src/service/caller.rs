@@ -133,12 +133,12 @@ impl Envs {
 }
 
 /// The environments that are meant: the one named, else all of the product that are within the caller's reach; with an
-/// API key only the key's.
+/// API key only the key's. The caller is that of a function of this level.
 ///
 /// # Errors
 /// `PRODUCT_NOT_FOUND`, `ENV_NOT_FOUND`; those of [`narrow`].
-pub fn envs(product: &str, env: Option<&str>) -> Result<Envs> {
-    let caller = narrowed(Level::Server)?;
+pub fn envs(level: Level, product: &str, env: Option<&str>) -> Result<Envs> {
+    let caller = narrowed(level)?;
     if let Some(env) = env {
         let env = configuration::env(product, env)?;
         caller.check(env.env_id)?;

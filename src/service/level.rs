@@ -10,12 +10,14 @@ use crate::pg::roles::{current_user, may_execute};
 use crate::text_enum::text_enum;
 
 text_enum! {
-    /// What a role may do, each level all of those below it. The lowest is the first.
+    /// What a role may do. Which level includes which, [`Level::includes`] says.
     pub enum Level {
         /// What a user's own connection needs.
         Client = "client",
         /// What a backend needs.
         Server = "server",
+        /// Figures, and nothing about a person.
+        Monitor = "monitor",
         /// Everything.
         Admin = "admin",
     }
@@ -27,6 +29,7 @@ impl Level {
         match self {
             Level::Client => c"access_client",
             Level::Server => c"access_server",
+            Level::Monitor => c"access_monitor",
             Level::Admin => c"access_admin",
         }
     }
@@ -36,8 +39,18 @@ impl Level {
         match self {
             Level::Client => Some(c"access_client_limited"),
             Level::Server => Some(c"access_server_limited"),
-            Level::Admin => None,
+            Level::Monitor | Level::Admin => None,
         }
+    }
+
+    /// Whether a role with this level may do what the other one allows.
+    pub fn includes(self, other: Level) -> bool {
+        self == other
+            || match self {
+                Level::Admin => true,
+                Level::Server => other == Level::Client,
+                Level::Client | Level::Monitor => false,
+            }
     }
 
     /// Both functions.
@@ -46,7 +59,7 @@ impl Level {
     }
 }
 
-/// Whether the current user has this level, or a higher one.
+/// Whether the current user has this level, or one that includes it.
 ///
 /// # Errors
 /// `JWT_NOT_AVAILABLE` where this database lacks the functions that mark the levels.
@@ -54,7 +67,7 @@ pub fn has_level(level: Level) -> Result<bool> {
     role_has_level(current_user(), level)
 }
 
-/// Whether a role has this level, or a higher one, limited or not.
+/// Whether a role has this level, or one that includes it, limited or not.
 ///
 /// # Errors
 /// As [`has_level`].
@@ -62,7 +75,7 @@ pub fn role_has_level(role: pg_sys::Oid, level: Level) -> Result<bool> {
     // Accepts invalidations: a level that was just granted or revoked counts.
     relcache::epoch();
     let mut has = false;
-    for marked in Level::ALL.iter().filter(|marked| **marked >= level) {
+    for marked in Level::ALL.iter().filter(|marked| marked.includes(level)) {
         for marker in marked.markers() {
             has |= is_marked(role, marker)?;
         }

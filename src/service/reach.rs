@@ -56,11 +56,16 @@ pub fn of(role: pg_sys::Oid, level: Level) -> Result<Rc<Reach>> {
 }
 
 fn read(role: pg_sys::Oid, level: Level) -> Result<Reach> {
-    // A role without the level, which was granted the function itself, is held to the limits of what level it has.
-    for lowest in [level, Level::Client] {
-        let levels = || Level::ALL.iter().copied().filter(move |granted| *granted >= lowest);
+    // A role without the level is held to the limits of the next one that it has: the figures of level monitor are
+    // for level server too, and a function may be granted by itself.
+    let levels: &[Level] = match level {
+        Level::Admin | Level::Monitor => &[level, Level::Server, Level::Client],
+        Level::Server => &[Level::Server, Level::Client],
+        Level::Client => &[Level::Client],
+    };
+    for wanted in levels {
         let mut limited = Vec::new();
-        for granted in levels() {
+        for granted in Level::ALL.iter().filter(|granted| granted.includes(*wanted)) {
             if is_marked(role, granted.marker())? {
                 return Ok(Reach::Everywhere);
             }

@@ -54,8 +54,7 @@ def levels(db):
             page = "docs/reference/user-sessions.md"
         anchor = heading.lower().replace(", ", "-")
         link = f"[`{title}`](../{page.removeprefix('docs/')}#{anchor})"
-        rank = catalogue.LEVELS.index(function.level)
-        marks = ["–"] * rank + ["yes"] * (len(catalogue.LEVELS) - rank)
+        marks = ["yes" if level in function.levels else "–" for level in catalogue.LEVELS]
         if title in WITH_KEY:
             marks[0] = "with a key"
         rows.append([link, function.description, *marks])

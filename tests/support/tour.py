@@ -69,6 +69,7 @@ def take(call, role="tourist"):
     call("grant_access", role=role, access="client")
     call("revoke_access", role=role, access="client")
     call("access_list")
+    call("may_monitor")
     _protection(call, place, role)
     call("maintain")
     call("schedule_maintenance")
