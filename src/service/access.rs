@@ -129,15 +129,15 @@ pub fn grant(
     functions: &Functions,
 ) -> Result<()> {
     let (owner, role, level) = begin(role, access)?;
-    let limit = limit(product, env)?;
-    let held = markers(&owner, role)?;
-    let marker = match limit {
+    let marker = match product.or(env) {
         None => level.marker(),
         Some(_) => level.limited_marker().ok_or_else(|| {
             Error::new(CODE, format!("access of level {} can't be limited", level.as_str()))
                 .hint("Leave product and env out, or grant the level server or client.")
         })?,
     };
+    let limit = limit(product, env)?;
+    let held = markers(&owner, role)?;
     if limit.is_none() || !held.iter().any(|held| is(held, marker)) {
         access_limits::delete(&owner, role, level.as_str())?;
     }

@@ -13,7 +13,7 @@ use pgrx::pg_sys;
 use crate::error::{Code, Error, Result};
 use crate::pg::cache::{Remembered, read_stable};
 use crate::pg::relcache;
-use crate::pg::roles::{current_user, inherited_from};
+use crate::pg::roles::{current_user, granted_to, inherited_from};
 use crate::service::level::{Level, is_marked};
 use crate::service::setup::configuration::{self, Env};
 use crate::tables::access_limits::{self, Limit};
@@ -72,7 +72,7 @@ fn read(role: pg_sys::Oid, level: Level) -> Result<Reach> {
             if let Some(marker) = granted.limited_marker()
                 && is_marked(role, marker)?
             {
-                limited.push((granted.as_str(), marker));
+                limited.push((granted.as_str(), granted_to(marker)));
             }
         }
         if limited.is_empty() {
@@ -82,8 +82,8 @@ fn read(role: pg_sys::Oid, level: Level) -> Result<Reach> {
         access_limits::each(|role_name, level, limit| {
             let granted = limited.iter().find(|(granted, _)| *granted == level);
             // A row counts as long as the grant that it belongs to.
-            if let (Some((_, marker)), Some(holder)) = (granted, inherited_from(role, role_name))
-                && is_marked(holder, marker)?
+            if let (Some((_, holders)), Some(holder)) = (granted, inherited_from(role, role_name))
+                && holders.contains(&holder)
                 && !limits.contains(&limit)
             {
                 limits.push(limit);
