@@ -119,6 +119,9 @@ COMMENT ON COLUMN dialstack.access_limits.level IS 'the level: server or client'
 COMMENT ON COLUMN dialstack.access_limits.product_id IS 'the product: all of its environments; null: one environment only';
 COMMENT ON COLUMN dialstack.access_limits.env_id IS 'the environment; null: all of the product';
 
+-- Nothing in it is unique and never null: a publication of all tables takes whole rows.
+ALTER TABLE dialstack.access_limits REPLICA IDENTITY FULL;
+
 -- Without a policy nobody but the owner changes a row; else pg_write_all_data would. Nobody else dumps them either:
 -- a policy for reading would be in each dump, and be there already where that is restored.
 ALTER TABLE dialstack.products ENABLE ROW LEVEL SECURITY;

@@ -60,6 +60,7 @@ READING = {
     "client_session_get",
     "client_session_list",
     "access_list",
+    "access_of_roles",
     "may_monitor",
     "signing_key_list",
     "jwks",
