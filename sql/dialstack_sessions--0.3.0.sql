@@ -125,36 +125,12 @@ COMMENT ON TABLE dialstack.signing_algorithm IS 'with which algorithm access tok
 COMMENT ON COLUMN dialstack.signing_algorithm.singleton IS 'always true: there is at most one row';
 COMMENT ON COLUMN dialstack.signing_algorithm.alg IS 'HS256, EdDSA or ES256';
 
--- Names of roles, never their object ids: those are not the same where a dump is restored.
-CREATE TABLE dialstack.access_limits (
-    role_name  text NOT NULL COLLATE "C",
-    level      text NOT NULL,
-    product_id uuid,
-    env_id     integer,
-    CONSTRAINT access_limits_key UNIQUE NULLS NOT DISTINCT (role_name, level, product_id, env_id),
-    CONSTRAINT access_limits_product_id_fkey FOREIGN KEY (product_id)
-        REFERENCES dialstack.products (product_id) ON DELETE CASCADE,
-    CONSTRAINT access_limits_env_id_fkey FOREIGN KEY (env_id)
-        REFERENCES dialstack.environments (env_id) ON DELETE CASCADE,
-    CONSTRAINT access_limits_level_check CHECK (level IN ('server', 'client')),
-    CONSTRAINT access_limits_check CHECK (pg_catalog.num_nonnulls(product_id, env_id) = 1)
-);
-COMMENT ON TABLE dialstack.access_limits IS 'what access levels that were granted within limits are limited to: a product or an environment a row. Of a limited grant without a row nothing is reached';
-COMMENT ON COLUMN dialstack.access_limits.role_name IS 'name of the role; one that does not exist is a finding of access_of_roles()';
-COMMENT ON COLUMN dialstack.access_limits.level IS 'the level: server or client';
-COMMENT ON COLUMN dialstack.access_limits.product_id IS 'the product: all of its environments; null: one environment only';
-COMMENT ON COLUMN dialstack.access_limits.env_id IS 'the environment; null: all of the product';
-
--- Nothing in it is unique and never null: a publication of all tables takes whole rows.
-ALTER TABLE dialstack.access_limits REPLICA IDENTITY FULL;
-
 -- Without a policy nobody but the owner changes a row; else pg_write_all_data would. Nobody else dumps them either:
 -- a policy for reading would be in each dump, and be there already where that is restored.
 ALTER TABLE dialstack.products ENABLE ROW LEVEL SECURITY;
 ALTER TABLE dialstack.environments ENABLE ROW LEVEL SECURITY;
 ALTER TABLE dialstack.session_definitions ENABLE ROW LEVEL SECURITY;
 ALTER TABLE dialstack.signing_algorithm ENABLE ROW LEVEL SECURITY;
-ALTER TABLE dialstack.access_limits ENABLE ROW LEVEL SECURITY;
 
 -- The numbers go with the rows, so that a restored database never gives one out again.
 SELECT pg_catalog.pg_extension_config_dump('dialstack.products', '');
@@ -163,7 +139,6 @@ SELECT pg_catalog.pg_extension_config_dump('dialstack.environments_env_id_seq', 
 SELECT pg_catalog.pg_extension_config_dump('dialstack.signing_algorithm', '');
 SELECT pg_catalog.pg_extension_config_dump('dialstack.session_definitions', '');
 SELECT pg_catalog.pg_extension_config_dump('dialstack.session_definitions_definition_id_seq', '');
-SELECT pg_catalog.pg_extension_config_dump('dialstack.access_limits', '');
 
 -- State: what the service makes. Never in a logical dump, so that a restored copy carries no living
 -- session and no key. Physical backups, standbys and pg_upgrade carry everything.
@@ -408,9 +383,9 @@ COMMENT ON COLUMN dialstack.activity.account IS 'account of an account session';
 COMMENT ON COLUMN dialstack.activity.ip IS 'address of the user';
 COMMENT ON COLUMN dialstack.activity.user_agent IS 'user agent of the user';
 COMMENT ON COLUMN dialstack.activity.xid IS 'transaction that wrote the row; rollups go by it';
-COMMENT ON COLUMN dialstack.activity.session_created_at IS 'creation of the user session whose end moved';
-COMMENT ON COLUMN dialstack.activity.expires_before IS 'end that a user session had, where a refresh, extension or revocation moved it';
-COMMENT ON COLUMN dialstack.activity.expires_after IS 'end that a user session got; null where it was revoked';
+COMMENT ON COLUMN dialstack.activity.session_created_at IS 'creation of the session whose end moved';
+COMMENT ON COLUMN dialstack.activity.expires_before IS 'end that the session had, where a refresh, extension, revocation or deletion moved it';
+COMMENT ON COLUMN dialstack.activity.expires_after IS 'end that the session got; null where it was revoked or deleted';
 COMMENT ON SEQUENCE dialstack.activity_activity_id_seq IS 'counts the rows of activity';
 
 DO $$
@@ -479,7 +454,7 @@ COMMENT ON COLUMN dialstack.rollup_state.ran_at IS 'when maintain() began last; 
 COMMENT ON COLUMN dialstack.rollup_state.took IS 'how long that lasted';
 COMMENT ON COLUMN dialstack.rollup_state.done IS 'what it answered';
 
--- The metrics are those of src/maintenance/rollup/changes.sql.
+-- The metrics are those of src/maintenance/rollup/of_sessions.sql and changes.sql.
 CREATE TABLE dialstack.activity_rollup (
     bucket        timestamptz NOT NULL,
     count         bigint      NOT NULL,
@@ -490,11 +465,11 @@ CREATE TABLE dialstack.activity_rollup (
     sum           numeric     NOT NULL,
     CONSTRAINT activity_rollup_pkey PRIMARY KEY (grain, env_id, definition_id, metric, bucket)
 ) WITH (fillfactor = 85);
-COMMENT ON TABLE dialstack.activity_rollup IS 'counts of the activity of user sessions by quarters of an hour, and of ends to come also by seconds';
+COMMENT ON TABLE dialstack.activity_rollup IS 'counts of the activity by quarters of an hour, and of ends to come also by seconds';
 COMMENT ON COLUMN dialstack.activity_rollup.bucket IS 'beginning of the bucket; -infinity in totals';
 COMMENT ON COLUMN dialstack.activity_rollup.count IS 'how many';
 COMMENT ON COLUMN dialstack.activity_rollup.env_id IS 'environment';
-COMMENT ON COLUMN dialstack.activity_rollup.definition_id IS 'definition';
+COMMENT ON COLUMN dialstack.activity_rollup.definition_id IS 'definition; 0: account sessions, -1: client sessions';
 COMMENT ON COLUMN dialstack.activity_rollup.grain IS 'length of the bucket: quarter (of an hour), second or total (of all time)';
 COMMENT ON COLUMN dialstack.activity_rollup.metric IS 'what is counted: OPERATION/STATUS, ends, revoked, first_seen, active_until, seen_until, active_users_DAYS';
 COMMENT ON COLUMN dialstack.activity_rollup.sum IS 'seconds that the sessions counted lasted, or microseconds that the operations counted took';
@@ -744,37 +719,15 @@ IMMUTABLE STRICT PARALLEL SAFE
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'access_client_wrapper';
 
-CREATE  FUNCTION dialstack."access_client_limited"() RETURNS bool /* bool */
-IMMUTABLE STRICT PARALLEL SAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'access_client_limited_wrapper';
-
 CREATE  FUNCTION dialstack."access_monitor"() RETURNS bool /* bool */
 IMMUTABLE STRICT PARALLEL SAFE 
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'access_monitor_wrapper';
 
-CREATE  FUNCTION dialstack."access_of_roles"() RETURNS TABLE (
-	"role" TEXT,  /* String */
-	"level" TEXT,  /* String */
-	"limited" bool,  /* bool */
-	"product" TEXT,  /* Option < String > */
-	"env" TEXT,  /* Option < String > */
-	"finding" TEXT  /* Option < String > */
-)
-STRICT STABLE PARALLEL UNSAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'access_of_roles_wrapper';
-
 CREATE  FUNCTION dialstack."access_server"() RETURNS bool /* bool */
 IMMUTABLE STRICT PARALLEL SAFE 
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'access_server_wrapper';
-
-CREATE  FUNCTION dialstack."access_server_limited"() RETURNS bool /* bool */
-IMMUTABLE STRICT PARALLEL SAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'access_server_limited_wrapper';
 
 CREATE  FUNCTION dialstack."may_monitor"() RETURNS bool /* bool */
 STRICT STABLE PARALLEL SAFE 
@@ -826,6 +779,85 @@ CREATE  FUNCTION dialstack."signing_key_list"() RETURNS TABLE (
 STRICT VOLATILE PARALLEL UNSAFE 
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'signing_key_list_wrapper';
+
+CREATE FUNCTION dialstack.follow_signing_algorithm() RETURNS trigger LANGUAGE c AS 'MODULE_PATHNAME', 'follow_signing_algorithm_wrapper';
+
+CREATE FUNCTION dialstack.invalidate_verdicts() RETURNS trigger LANGUAGE c AS 'MODULE_PATHNAME', 'invalidate_verdicts_wrapper';
+
+-- What changes verdicts, by function or by an administrator's own statement, sends an invalidation at commit.
+-- ENABLE ALWAYS: also under session_replication_role = replica.
+
+DO $$
+DECLARE
+    watched record;
+BEGIN
+    FOR watched IN
+        SELECT * FROM (VALUES
+            -- No backend remembers a new session: no INSERT. Of the columns, those that verdicts depend on;
+            -- expires_at of sessions has its own trigger below.
+            ('sessions',            'UPDATE OF session_id, env_id, definition_id, subject, identifier, created_at, '
+                                    'revoked_at, revoke_reason, scopes, sealed_data, key_number, authenticated_at '
+                                    'OR DELETE OR TRUNCATE'),
+            ('client_sessions',     'UPDATE OF session_id, env_id, created_at, expires_at, revoked_at, '
+                                    'revoke_reason, sealed_key, connected_account_ids, user_identity_ids '
+                                    'OR DELETE OR TRUNCATE'),
+            ('products',            'INSERT OR UPDATE OR DELETE OR TRUNCATE'),
+            ('environments',        'INSERT OR UPDATE OR DELETE OR TRUNCATE'),
+            ('session_definitions', 'INSERT OR UPDATE OR DELETE OR TRUNCATE'),
+            ('instance',            'INSERT OR UPDATE OR DELETE OR TRUNCATE'),
+            ('signing_keys',        'INSERT OR UPDATE OR DELETE OR TRUNCATE')
+        ) AS w (relation, events)
+    LOOP
+        EXECUTE pg_catalog.format(
+            'CREATE TRIGGER invalidate_verdicts AFTER %s ON dialstack.%I '
+            'FOR EACH STATEMENT EXECUTE FUNCTION dialstack.invalidate_verdicts()',
+            watched.events, watched.relation);
+        EXECUTE pg_catalog.format(
+            'ALTER TABLE dialstack.%I ENABLE ALWAYS TRIGGER invalidate_verdicts', watched.relation);
+        -- A statement that asks for a verdict after its own change, and then fails, never comes to its AFTER
+        -- trigger: what was remembered meanwhile is forgotten by what was sent before. Of a session that the
+        -- transaction itself has changed nothing is remembered.
+        CONTINUE WHEN watched.relation OPERATOR(pg_catalog.=) ANY (ARRAY['sessions', 'client_sessions']);
+        EXECUTE pg_catalog.format(
+            'CREATE TRIGGER invalidate_verdicts_before BEFORE %s ON dialstack.%I '
+            'FOR EACH STATEMENT EXECUTE FUNCTION dialstack.invalidate_verdicts()',
+            watched.events, watched.relation);
+        EXECUTE pg_catalog.format(
+            'ALTER TABLE dialstack.%I ENABLE ALWAYS TRIGGER invalidate_verdicts_before',
+            watched.relation);
+    END LOOP;
+END
+$$;
+
+-- Every refresh moves a session's end and must send nothing. So this trigger looks at the row; in C, because a
+-- WHEN condition is parsed anew at every statement.
+CREATE TRIGGER invalidate_verdicts_of_moved AFTER UPDATE OF expires_at ON dialstack.sessions
+    FOR EACH ROW EXECUTE FUNCTION dialstack.invalidate_verdicts();
+ALTER TABLE dialstack.sessions ENABLE ALWAYS TRIGGER invalidate_verdicts_of_moved;
+
+-- A database restored from a dump signs with the algorithm of the original.
+CREATE TRIGGER follow_signing_algorithm AFTER INSERT OR UPDATE ON dialstack.signing_algorithm
+    FOR EACH STATEMENT EXECUTE FUNCTION dialstack.follow_signing_algorithm();
+ALTER TABLE dialstack.signing_algorithm ENABLE ALWAYS TRIGGER follow_signing_algorithm;
+
+CREATE  FUNCTION dialstack."stat_get_sessions"() RETURNS TABLE (
+	"product" TEXT,  /* String */
+	"env" TEXT,  /* String */
+	"tag" TEXT,  /* Option < String > */
+	"kind" TEXT,  /* String */
+	"living" bigint,  /* i64 */
+	"created" bigint,  /* i64 */
+	"refreshed" bigint,  /* i64 */
+	"refresh_failed" bigint,  /* i64 */
+	"revoked" bigint,  /* i64 */
+	"expired" bigint,  /* i64 */
+	"reused" bigint,  /* i64 */
+	"evicted" bigint,  /* i64 */
+	"is_complete" bool  /* bool */
+)
+STRICT STABLE PARALLEL UNSAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'stat_get_sessions_wrapper';
 
 -- What administrators and monitoring look at. The views read the tables as their owner, past row-level
 -- security, and no column is a secret. Each calls a function that the access level allows: by SELECT alone
@@ -975,73 +1007,70 @@ COMMENT ON COLUMN dialstack.stat_maintenance.sessions_kept IS 'sessions that wer
 COMMENT ON COLUMN dialstack.stat_maintenance.other_rows_kept IS 'users and keys that a table of the application keeps from being deleted';
 COMMENT ON COLUMN dialstack.stat_maintenance.kept_for IS 'those tables';
 
-CREATE FUNCTION dialstack.follow_signing_algorithm() RETURNS trigger LANGUAGE c AS 'MODULE_PATHNAME', 'follow_signing_algorithm_wrapper';
+CREATE VIEW dialstack.stat_sessions AS
+SELECT s.product, s.env, s.tag, s.kind, s.living, s.created, s.refreshed, s.refresh_failed, s.revoked, s.expired,
+       s.reused, s.evicted, s.is_complete
+  FROM dialstack.stat_get_sessions() s;
+COMMENT ON VIEW dialstack.stat_sessions IS 'totals of sessions since the installation, from rollups: a row for each definition in each environment, and one each for its account and its client sessions';
+COMMENT ON COLUMN dialstack.stat_sessions.product IS 'product';
+COMMENT ON COLUMN dialstack.stat_sessions.env IS 'environment';
+COMMENT ON COLUMN dialstack.stat_sessions.tag IS 'definition; null for account and client sessions';
+COMMENT ON COLUMN dialstack.stat_sessions.kind IS 'user, account or client';
+COMMENT ON COLUMN dialstack.stat_sessions.living IS 'unrevoked sessions whose end is to come; goes up and down';
+COMMENT ON COLUMN dialstack.stat_sessions.created IS 'sessions that were created';
+COMMENT ON COLUMN dialstack.stat_sessions.refreshed IS 'successful refreshes';
+COMMENT ON COLUMN dialstack.stat_sessions.refresh_failed IS 'refused refreshes of authentic tokens; of one user about ten in an hour are counted';
+COMMENT ON COLUMN dialstack.stat_sessions.revoked IS 'sessions that ended before their time, for whatever reason: by call, by reuse, by eviction, by deletion';
+COMMENT ON COLUMN dialstack.stat_sessions.expired IS 'unrevoked sessions whose end passed more than a minute ago';
+COMMENT ON COLUMN dialstack.stat_sessions.reused IS 'sessions that were revoked because an old refresh token was presented: each may be a theft';
+COMMENT ON COLUMN dialstack.stat_sessions.evicted IS 'sessions that were revoked for a newer one of their user';
+COMMENT ON COLUMN dialstack.stat_sessions.is_complete IS 'whether all of it is counted; false: more than 100,000 rows of activity wait for maintain(), and the latest are not';
 
-CREATE FUNCTION dialstack.invalidate_verdicts() RETURNS trigger LANGUAGE c AS 'MODULE_PATHNAME', 'invalidate_verdicts_wrapper';
+CREATE VIEW dialstack.stat_keys AS
+SELECT k.kid, k.purpose, k.alg, k.state,
+       coalesce(k.alg OPERATOR(pg_catalog.<>) 'HS256', false) AS published,
+       k.created_at, k.active_at, k.retired_at, k.revoked_at,
+       CASE WHEN k.state OPERATOR(pg_catalog.=) 'active'
+            THEN pg_catalog.date_part('epoch', pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) k.active_at)
+       END AS active_seconds
+  FROM dialstack.signing_key_list() k;
+COMMENT ON VIEW dialstack.stat_keys IS 'the key ring: a row for each key';
+COMMENT ON COLUMN dialstack.stat_keys.kid IS 'key id, as in the header of a token';
+COMMENT ON COLUMN dialstack.stat_keys.purpose IS 'jwt, seal or token';
+COMMENT ON COLUMN dialstack.stat_keys.alg IS 'HS256, EdDSA or ES256; only for purpose jwt';
+COMMENT ON COLUMN dialstack.stat_keys.state IS 'pending: checks, and takes over at active_at; active: makes and checks; retired: only checks; revoked: neither';
+COMMENT ON COLUMN dialstack.stat_keys.published IS 'whether it has a public part';
+COMMENT ON COLUMN dialstack.stat_keys.created_at IS 'when it was made';
+COMMENT ON COLUMN dialstack.stat_keys.active_at IS 'from when on it makes tokens';
+COMMENT ON COLUMN dialstack.stat_keys.retired_at IS 'when a newer key took over';
+COMMENT ON COLUMN dialstack.stat_keys.revoked_at IS 'when it was revoked';
+COMMENT ON COLUMN dialstack.stat_keys.active_seconds IS 'for how long it makes tokens; null unless it is active';
 
--- What changes verdicts, by function or by an administrator's own statement, sends an invalidation at commit.
--- ENABLE ALWAYS: also under session_replication_role = replica.
-
-DO $$
-DECLARE
-    watched record;
-BEGIN
-    FOR watched IN
-        SELECT * FROM (VALUES
-            -- No backend remembers a new session: no INSERT. Of the columns, those that verdicts depend on;
-            -- expires_at of sessions has its own trigger below.
-            ('sessions',            'UPDATE OF session_id, env_id, definition_id, subject, identifier, created_at, '
-                                    'revoked_at, revoke_reason, scopes, sealed_data, key_number, authenticated_at '
-                                    'OR DELETE OR TRUNCATE'),
-            ('client_sessions',     'UPDATE OF session_id, env_id, created_at, expires_at, revoked_at, '
-                                    'revoke_reason, sealed_key, connected_account_ids, user_identity_ids '
-                                    'OR DELETE OR TRUNCATE'),
-            ('products',            'INSERT OR UPDATE OR DELETE OR TRUNCATE'),
-            ('environments',        'INSERT OR UPDATE OR DELETE OR TRUNCATE'),
-            ('session_definitions', 'INSERT OR UPDATE OR DELETE OR TRUNCATE'),
-            ('access_limits',       'INSERT OR UPDATE OR DELETE OR TRUNCATE'),
-            ('instance',            'INSERT OR UPDATE OR DELETE OR TRUNCATE'),
-            ('signing_keys',        'INSERT OR UPDATE OR DELETE OR TRUNCATE')
-        ) AS w (relation, events)
-    LOOP
-        EXECUTE pg_catalog.format(
-            'CREATE TRIGGER invalidate_verdicts AFTER %s ON dialstack.%I '
-            'FOR EACH STATEMENT EXECUTE FUNCTION dialstack.invalidate_verdicts()',
-            watched.events, watched.relation);
-        EXECUTE pg_catalog.format(
-            'ALTER TABLE dialstack.%I ENABLE ALWAYS TRIGGER invalidate_verdicts', watched.relation);
-        -- A statement that asks for a verdict after its own change, and then fails, never comes to its AFTER
-        -- trigger: what was remembered meanwhile is forgotten by what was sent before. Of a session that the
-        -- transaction itself has changed nothing is remembered.
-        CONTINUE WHEN watched.relation OPERATOR(pg_catalog.=) ANY (ARRAY['sessions', 'client_sessions']);
-        EXECUTE pg_catalog.format(
-            'CREATE TRIGGER invalidate_verdicts_before BEFORE %s ON dialstack.%I '
-            'FOR EACH STATEMENT EXECUTE FUNCTION dialstack.invalidate_verdicts()',
-            watched.events, watched.relation);
-        EXECUTE pg_catalog.format(
-            'ALTER TABLE dialstack.%I ENABLE ALWAYS TRIGGER invalidate_verdicts_before',
-            watched.relation);
-    END LOOP;
-END
-$$;
-
--- Every refresh moves a session's end and must send nothing. So this trigger looks at the row; in C, because a
--- WHEN condition is parsed anew at every statement.
-CREATE TRIGGER invalidate_verdicts_of_moved AFTER UPDATE OF expires_at ON dialstack.sessions
-    FOR EACH ROW EXECUTE FUNCTION dialstack.invalidate_verdicts();
-ALTER TABLE dialstack.sessions ENABLE ALWAYS TRIGGER invalidate_verdicts_of_moved;
-
--- A database restored from a dump signs with the algorithm of the original.
-CREATE TRIGGER follow_signing_algorithm AFTER INSERT OR UPDATE ON dialstack.signing_algorithm
-    FOR EACH STATEMENT EXECUTE FUNCTION dialstack.follow_signing_algorithm();
-ALTER TABLE dialstack.signing_algorithm ENABLE ALWAYS TRIGGER follow_signing_algorithm;
-
-CREATE  FUNCTION dialstack."access_forget"(
-	"role_name" TEXT /* Option < & str > */
-) RETURNS bigint /* Result < i64 > */
-VOLATILE PARALLEL UNSAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'access_forget_wrapper';
+CREATE VIEW dialstack.stat_api_keys AS
+SELECT k.api_key_id, p.product, e.env, k.kind, k.name,
+       CASE WHEN k.revoked_at IS NOT NULL THEN 'revoked'
+            WHEN k.expires_at OPERATOR(pg_catalog.<=) pg_catalog.clock_timestamp() THEN 'expired'
+            ELSE 'active' END AS state,
+       k.created_at, k.expires_at, k.revoked_at,
+       CASE WHEN k.revoked_at IS NULL
+            THEN pg_catalog.date_part('epoch', k.expires_at OPERATOR(pg_catalog.-) pg_catalog.clock_timestamp())
+       END AS expires_in_seconds
+  FROM dialstack.api_keys k
+  LEFT JOIN (dialstack.environments e
+             JOIN dialstack.products p ON p.product_id OPERATOR(pg_catalog.=) e.product_id)
+    ON e.env_id OPERATOR(pg_catalog.=) k.env_id
+ WHERE dialstack.may_monitor();
+COMMENT ON VIEW dialstack.stat_api_keys IS 'the API keys: a row for each; api_key_usage counts how often each was used';
+COMMENT ON COLUMN dialstack.stat_api_keys.api_key_id IS 'id of the key';
+COMMENT ON COLUMN dialstack.stat_api_keys.product IS 'the product that it is for';
+COMMENT ON COLUMN dialstack.stat_api_keys.env IS 'the environment that it is for; null once that is deleted';
+COMMENT ON COLUMN dialstack.stat_api_keys.kind IS 'secret or publishable';
+COMMENT ON COLUMN dialstack.stat_api_keys.name IS 'display name';
+COMMENT ON COLUMN dialstack.stat_api_keys.state IS 'active, expired or revoked';
+COMMENT ON COLUMN dialstack.stat_api_keys.created_at IS 'when it was created';
+COMMENT ON COLUMN dialstack.stat_api_keys.expires_at IS 'when it expires; null: never';
+COMMENT ON COLUMN dialstack.stat_api_keys.revoked_at IS 'when it was revoked';
+COMMENT ON COLUMN dialstack.stat_api_keys.expires_in_seconds IS 'how long until it expires, negative where it has; null: never, or it is revoked';
 
 CREATE FUNCTION dialstack.account_session_create(
     account text, components jsonb DEFAULT NULL, product text DEFAULT NULL, env text DEFAULT NULL,
@@ -1433,7 +1462,7 @@ VOLATILE PARALLEL UNSAFE
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'env_list_wrapper';
 
-CREATE FUNCTION dialstack.grant_access(role regrole, access text, product text DEFAULT NULL, env text DEFAULT NULL) RETURNS void LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'grant_access_wrapper';
+CREATE FUNCTION dialstack.grant_access(role regrole, access text) RETURNS void LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'grant_access_wrapper';
 
 CREATE  FUNCTION dialstack."has_scope"(
 	"scope" TEXT /* Option < & str > */
@@ -1451,6 +1480,16 @@ CREATE  FUNCTION dialstack."has_scope"(
 STABLE PARALLEL SAFE  
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'has_scope_of_wrapper';
+
+CREATE  FUNCTION dialstack."health_check"() RETURNS TABLE (
+	"severity" TEXT,  /* & 'static str */
+	"check" TEXT,  /* & 'static str */
+	"detail" TEXT,  /* String */
+	"hint" TEXT  /* & 'static str */
+)
+STRICT STABLE PARALLEL UNSAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'health_check_wrapper';
 
 CREATE  FUNCTION dialstack."integer_or_null"(
 	"text" TEXT /* & str */
@@ -1934,6 +1973,16 @@ CREATE  FUNCTION dialstack."uuid_or_null"(
 IMMUTABLE STRICT PARALLEL SAFE 
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'uuid_or_null_wrapper';
+
+CREATE  FUNCTION dialstack."version"() RETURNS TABLE (
+	"library" TEXT,  /* & 'static str */
+	"sql" TEXT,  /* String */
+	"postgresql_built_for" TEXT,  /* String */
+	"postgresql" TEXT  /* String */
+)
+STRICT STABLE PARALLEL UNSAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'version_wrapper';
 
 -- What \df+ says of each function: what the source says beside it.
 DO $$

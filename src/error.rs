@@ -165,6 +165,11 @@ impl Error {
         self
     }
 
+    /// What happened, without the code.
+    pub fn message(&self) -> &str {
+        &self.problem.message
+    }
+
     /// Adds what the client should do.
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.problem.hint = Some(hint.into());

@@ -53,7 +53,7 @@ extension_sql_file!(
 extension_sql_file!(
     "../sql/85_views.sql",
     name = "views",
-    requires = ["scopes", access_admin, may_monitor, signing_key_list]
+    requires = ["scopes", access_admin, may_monitor, signing_key_list, stat_get_sessions]
 );
 extension_sql_file!("../sql/90_finish.sql", name = "finish", finalize);
 

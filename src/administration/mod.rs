@@ -1,7 +1,9 @@
-//! What administrators do beyond sessions: erasing and exporting what is held of a person.
+//! What administrators do beyond sessions: erasing and exporting what is held of a person, and the health of the
+//! installation.
 
 pub mod erase;
 pub mod export;
+pub mod health;
 
 use crate::error::{Code, Coded, Error, Result};
 use crate::pg::roles::AsOwner;

@@ -101,13 +101,6 @@ role regrole, access text, product text DEFAULT NULL, env text DEFAULT NULL) RET
         true
     }
 
-    /// True for who has access monitor or admin, else permission is denied: the stat_ views ask it.
-    #[level(Monitor)]
-    #[pg_extern(stable, parallel_safe)]
-    fn may_monitor() -> bool {
-        true
-    }
-
     /// Marks the roles with access admin: they may call it.
     #[level(Internal)]
     #[pg_extern(immutable, parallel_safe)]

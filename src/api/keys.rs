@@ -37,7 +37,7 @@ functions! { FUNCTIONS;
     }
 
     /// The key ring without its secrets, oldest first.
-    #[level(Admin)]
+    #[level(Monitor)]
     #[pg_extern(volatile, parallel_unsafe)]
     fn signing_key_list() => rows shared {
         key_ring::list()?

@@ -19,6 +19,7 @@ mod definitions;
 mod identity;
 mod keys;
 mod maintenance;
+mod monitoring;
 mod protection;
 mod session_sets;
 mod sessions;
@@ -50,6 +51,7 @@ const CHAPTERS: &Functions = &[
     protection::FUNCTIONS,
     dashboard::FUNCTIONS,
     maintenance::FUNCTIONS,
+    monitoring::FUNCTIONS,
     triggers::FUNCTIONS,
 ];
 

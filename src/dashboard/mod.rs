@@ -4,4 +4,5 @@ pub mod activity_logs;
 pub mod figures;
 mod places;
 pub mod sessions;
+pub mod statistics;
 pub mod users;

@@ -41,7 +41,7 @@ pub type Functions = [&'static [Function]];
 /// The views, with the level that may read them.
 const VIEWS: &[(Level, &[&str])] = &[
     (Level::Admin, &["active_sessions", "signing_key_status", "refresh_reuse", "api_key_usage"]),
-    (Level::Monitor, &["stat_maintenance"]),
+    (Level::Monitor, &["stat_sessions", "stat_keys", "stat_api_keys", "stat_maintenance"]),
 ];
 
 /// GRANT takes no parameters, so the catalogue writes the statement: it quotes names as it must.

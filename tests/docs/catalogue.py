@@ -98,14 +98,14 @@ def _code(variant):
     return re.sub(r"(?<!^)(?=[A-Z])", "_", variant).upper()
 
 
-def weaknesses():
-    """What policy_lint() can find: (name, severity, meaning, what to do)."""
+def weaknesses(folder="rls"):
+    """What policy_lint() or, of another folder, health_check() can find: (name, severity, meaning, what to do)."""
     pattern = (
         r'((?:^/// .+\n)+)pub static \w+: Weakness =\s*weakness!\(\s*"(\w+)",\s*(\w+),\s*"([^"]+)"\s*\);'
     )
     found = [
         (name, severity.lower(), " ".join(re.findall("/// (.+)", doc)), hint)
-        for path in sorted((SOURCE / "rls").rglob("*.rs"))
+        for path in sorted((SOURCE / folder).rglob("*.rs"))
         for doc, name, severity, hint in re.findall(pattern, path.read_text(encoding="utf-8"), re.M)
     ]
     assert len(found) > 10

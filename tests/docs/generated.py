@@ -99,6 +99,17 @@ def lint(_):
     )
 
 
+def health(_):
+    """Each finding of health_check()."""
+    return table(
+        "check",
+        "severity",
+        "meaning",
+        "what to do",
+        rows=[[f"`{name}`", *rest] for name, *rest in catalogue.weaknesses("administration/health")],
+    )
+
+
 def tables(db):
     """Each table, with whether a dump holds its rows."""
     rows = db.execute(
@@ -191,6 +202,7 @@ PARTS = {
     "settings": settings,
     "errors": errors,
     "lint": lint,
+    "health": health,
     "tables": tables,
     "views": views,
     "recording": recording,

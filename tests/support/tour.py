@@ -73,9 +73,12 @@ def take(call, role="tourist"):
     call("revoke_access", role=role, access="client")
     call("access_forget", role_name="no role has this name")
     call("access_list")
-    call("may_monitor")
     _protection(call, place, role)
     call("maintain")
+    call("may_monitor")
+    call("version")
+    call("stat_get_sessions")
+    call("health_check")
     call("schedule_maintenance")
     _key_ring(call)
     return made
