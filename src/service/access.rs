@@ -177,6 +177,10 @@ pub fn revoke(role: Option<pg_sys::Oid>, access: Option<&str>, functions: &Funct
 /// `DEFINE_FAILED` for the name of a role, and for NULL.
 pub fn forget(role_name: Option<&str>) -> Result<i64> {
     let role_name = required(role_name, "role_name", CODE)?;
+    // No role has a longer name, which is not even copied.
+    if role_name.len() >= pg_sys::NAMEDATALEN as usize {
+        return Ok(0);
+    }
     let owner = AsOwner::enter()?;
     LOCK.execute(&owner, &[])?;
     if !ROLE_OF_NAME.read(&owner, &[bind(role_name)], |_| Ok(()))?.is_empty() {
