@@ -8,6 +8,7 @@ pub mod health;
 
 use crate::error::{Code, Coded, Error, Result};
 use crate::pg::roles::AsOwner;
+use crate::service::level::Level;
 use crate::service::setup::configuration;
 use crate::service::{caller, required};
 use crate::session::check_identifier;
@@ -25,7 +26,7 @@ fn person<'a>(
     let product = required(product, "product", CODE)?;
     let identifier = required(identifier, "identifier", CODE)?;
     check_identifier("identifier", identifier).coded(CODE)?;
-    let env_ids = caller::envs(product, env)?.ids;
+    let env_ids = caller::envs(Level::Admin, product, env)?.ids;
     let product_id = configuration::product_id(product)?;
     let definition_ids = match tag {
         Some(tag) => vec![configuration::definition(&product_id, tag)?.definition_id],

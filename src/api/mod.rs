@@ -160,7 +160,7 @@ macro_rules! levels {
         compile_error!("a function of level Admin says audit(…) or unrecorded")
     };
     ($($level:ident),+ $(; $record:ident)?) => {
-        &[$($crate::service::caller::Level::$level),+]
+        &[$($crate::service::level::Level::$level),+]
     };
 }
 

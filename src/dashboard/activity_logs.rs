@@ -9,6 +9,7 @@ use crate::pg::datum::json::JsonText;
 use crate::pg::roles::AsOwner;
 use crate::pg::settings::Setting;
 use crate::pg::statements::{Columns, Statement, bind};
+use crate::service::level::Level;
 use crate::service::{caller, required};
 use crate::session::{Page, check_identifier};
 
@@ -156,7 +157,7 @@ pub fn list(call: &Asked<'_>) -> Result<(Vec<Logged>, Option<i64>)> {
         check_identifier("identifier", identifier).coded(CODE)?;
     }
     check_range(call.start_at, call.end_at, CODE)?;
-    let env_ids = caller::envs(product, call.env)?.ids;
+    let env_ids = caller::envs(Level::Server, product, call.env)?.ids;
     let definition_id = call.tag.map(|tag| definition_id(product, tag)).transpose()?;
     let filter = Filter {
         env_ids,

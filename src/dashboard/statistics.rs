@@ -7,6 +7,7 @@ use crate::pg::clock::{self, timestamptz};
 use crate::pg::roles::AsOwner;
 use crate::pg::statements::{Statement, bind};
 use crate::service::caller;
+use crate::service::level::Level;
 
 /// Most rows of activity that are counted with each call. More wait only where `maintain()` is not called.
 const MOST: i64 = 100_000;
@@ -41,7 +42,7 @@ pub struct Totals {
 /// # Errors
 /// Those of [`caller::narrowed`].
 pub fn totals() -> Result<Vec<Totals>> {
-    let caller = caller::narrowed()?;
+    let caller = caller::narrowed(Level::Monitor)?;
     let env_id = caller.key().map(|key| key.env.env_id);
     let arguments = [bind(timestamptz(clock::now())), bind(MOST), bind(env_id)];
     TOTALS.read(&AsOwner::enter_by_index()?, &arguments, |row| {

@@ -1,5 +1,6 @@
 //! Our tables: a file a table.
 
+pub mod access_limits;
 pub mod activity;
 pub mod administration;
 pub mod api_keys;
@@ -27,6 +28,7 @@ pub fn declared() -> Declared {
             products::Products::relation(),
             products::Environments::relation(),
             definitions::Definitions::relation(),
+            access_limits::AccessLimits::relation(),
             instance::Instances::relation(),
             signing_keys::SigningKeys::relation(),
         ],

@@ -86,6 +86,30 @@ def test_api_keys_that_end_soon(admin, found, shop):
     assert found("api_key_expires") == []
 
 
+# Roles
+
+
+def test_limits_that_leave_nothing_and_limits_of_no_role(admin, found, shop):
+    admin.execute("CREATE ROLE limited")
+    call(admin, "grant_access", role="limited", access="server", product=shop.product, env=shop.env)
+    assert found("access_limit") == []
+    admin.execute("ALTER ROLE limited RENAME TO renamed")
+    assert found("access_limit") == [
+        f"Role limited, level server for {shop.product}/{shop.env}: there is no such role.",
+        "Role renamed, level server: reaches nothing: no limit is left.",
+    ]
+    call(admin, "grant_access", role="renamed", access="server", product=shop.product)
+    call(admin, "access_forget", role_name="limited")
+    assert found("access_limit") == []
+    admin.execute("DROP OWNED BY renamed")
+    assert found("access_limit") == [
+        f"Role renamed, level server for {shop.product}: the role does not have the level."
+    ]
+    call(admin, "revoke_access", role="renamed", access="server")
+    assert found("access_limit") == []
+    admin.execute("DROP ROLE renamed")
+
+
 # Secrets in catalogues and logs
 
 

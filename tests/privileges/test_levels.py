@@ -6,8 +6,9 @@ from conftest import INCLUDED, LEVELS, ROLES, role
 from psycopg import Error, errors
 from support.service import call, value, verify
 
-# Functions that are nobody's to call by their level.
+# Functions that are nobody's to call by their level. Those of limited levels are of no role here; see test_limits.py.
 MARKERS = {f"access_{level}/0": level for level in LEVELS}
+MARKERS |= {f"access_{level}_limited/0": None for level in ("client", "server")}
 
 
 def levels(connection):

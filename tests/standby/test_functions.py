@@ -65,6 +65,7 @@ READING = {
     "client_session_get",
     "client_session_list",
     "access_list",
+    "access_of_roles",
     "may_monitor",
     "version",
     "stat_get_sessions",

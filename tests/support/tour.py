@@ -39,14 +39,15 @@ class Made:
         return secret
 
 
-def listed(connection):
-    """The functions that an access level allows, by the names that `take()` calls them."""
+def listed(connection, levels=None):
+    """The functions that an access level allows, or one of these, by the names that `take()` calls them."""
     rows = connection.execute("SELECT function, access FROM dialstack.access_list()")
-    signatures = [row.function.removesuffix(")").split("(") for row in rows if row.access]
-    count = Counter(name for name, _ in signatures)
+    functions = [(*row.function.removesuffix(")").split("("), row.access) for row in rows if row.access]
+    count = Counter(name for name, _, _ in functions)
     return {
         name if count[name] == 1 else f"{name}/{len(types.split(',')) if types else 0}"
-        for name, types in signatures
+        for name, types, access in functions
+        if levels is None or levels & set(access.split(", "))
     }
 
 
@@ -67,7 +68,10 @@ def take(call, role="tourist"):
     _account_sessions(call, made, place)
     _client_sessions(call, made, place)
     call("grant_access", role=role, access="client")
+    call("grant_access", role=role, access="client", **place)
+    call("access_of_roles")
     call("revoke_access", role=role, access="client")
+    call("access_forget", role_name="no role has this name")
     call("access_list")
     _protection(call, place, role)
     call("maintain")

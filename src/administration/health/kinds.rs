@@ -54,6 +54,12 @@ pub static API_KEY_EXPIRES: Weakness = weakness!(
     Warning,
     "Create another with dialstack.api_key_create(), give it to the application, revoke this one."
 );
+/// A limited access level reaches nothing, or a limit is stored for a role that does not exist or has no such level.
+pub static ACCESS_LIMIT: Weakness = weakness!(
+    "access_limit",
+    Warning,
+    "Grant what the role shall reach with dialstack.grant_access(), or call revoke_access() or access_forget()."
+);
 /// It is more than an hour ago that `maintain()` ran, though pg_cron has the job.
 pub static MAINTENANCE_LATE: Weakness = weakness!(
     "maintenance_late",

@@ -3,6 +3,7 @@
 //! Only reads, catalogues and small tables alone, so that it works everywhere and takes a moment however many
 //! sessions there are.
 
+mod access;
 mod keys;
 mod kinds;
 mod maintenance;
@@ -46,6 +47,7 @@ pub fn findings() -> Result<Vec<Finding>> {
     let now = clock::now();
     let mut found = settings::findings(&owner)?;
     found.extend(keys::findings(&owner, now)?);
+    found.extend(access::findings()?);
     found.extend(maintenance::findings(&owner, now)?);
     found.extend(policies::findings(&owner)?);
     found.extend(versions::findings(&owner)?);

@@ -12,6 +12,8 @@ use crate::pg::roles::AsOwner;
 use crate::pg::transaction;
 use crate::service::events;
 use crate::service::keys::key_ring;
+use crate::service::level::Level;
+use crate::service::reach::{self, Reach};
 use crate::service::revocation::revocations::{self, Which};
 use crate::service::setup::configuration::{Env, StoredDefinition};
 use crate::service::user_sessions::session_data::SessionData;
@@ -55,6 +57,7 @@ pub fn refresh(refresh_token: Option<&str>, expected: Expected<'_>, origin: Orig
     let Ok(presented) = verdict::authenticate_refresh(presented)? else {
         return Ok(Refreshed::Refused(Reason::Invalid));
     };
+    let reach = reach::of_caller(Level::Client)?;
     let mut before: Option<SessionRow> = None;
     let mut logged = false;
     loop {
@@ -65,7 +68,7 @@ pub fn refresh(refresh_token: Option<&str>, expected: Expected<'_>, origin: Orig
             // A write found the row otherwise than it is: the transaction's snapshot is older than the row.
             return Err(revocations::conflict());
         }
-        let session = match refreshable(&row, presented.mode, &expected, now)? {
+        let session = match refreshable(&row, presented.mode, &expected, &reach, now)? {
             Ok(session) => session,
             Err(reason) => return refuse(&row, reason, now, origin),
         };
@@ -131,12 +134,13 @@ fn refreshable(
     row: &SessionRow,
     mode: Mode,
     expected: &Expected<'_>,
+    reach: &Reach,
     now: Micros,
 ) -> Result<std::result::Result<Refreshable, Reason>> {
     let session = NamedSession::of_session(row, None)?;
     let judged = match &session.env {
         Some(env) if env.mode != mode => Err(Reason::Invalid),
-        _ => session.judge(expected, now),
+        _ => session.judge(expected, reach, now),
     };
     Ok(match (judged, session) {
         (

@@ -9,6 +9,7 @@ use crate::error::Result;
 use crate::pg::clock::{self, Micros};
 use crate::pg::datum::varlena::Varlena;
 use crate::service::keys::key_ring;
+use crate::service::reach::Reach;
 use crate::service::setup::configuration::{self, Env, StoredDefinition};
 use crate::service::user_sessions::session_data::SessionData;
 use crate::session::{Expected, Facts, Reason, judge};
@@ -219,11 +220,24 @@ impl NamedSession {
         self.token_expires_at.map_or(self.ends_at, |at| at.min(self.ends_at))
     }
 
-    /// Whether the session may be used for what is expected at this time.
+    /// Whether the environment of the session is within reach; one that was deleted is only where all are.
+    pub fn is_within(&self, reach: &Reach) -> bool {
+        self.env.as_ref().map_or(matches!(reach, Reach::Everywhere), |env| reach.holds(env))
+    }
+
+    /// Whether the session may be used at this time for what is expected, by a role of this reach.
     ///
     /// # Errors
-    /// The reason why not.
-    pub fn judge(&self, expected: &Expected<'_>, now: Micros) -> std::result::Result<(), Reason> {
+    /// The reason why not. What is out of reach is a mismatch, as if the role expected what it is limited to.
+    pub fn judge(
+        &self,
+        expected: &Expected<'_>,
+        reach: &Reach,
+        now: Micros,
+    ) -> std::result::Result<(), Reason> {
+        if !self.is_within(reach) {
+            return Err(Reason::Mismatch);
+        }
         let claim = |n: usize| self.claimed.as_ref().map(|claimed| claimed[n].as_str());
         // Of what was deleted the token tells the name; an opaque one can't, and passes.
         let (product, env) = match &self.env {

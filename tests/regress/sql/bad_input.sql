@@ -45,6 +45,7 @@ SELECT p.proname, a.n, a.name, format_type(a.type, NULL),
             WHEN 'connected_account_ids' THEN CASE p.proname WHEN 'client_session_grant_access' THEN $$'{00000000-0000-4000-8000-000000000001}'$$ END
             WHEN 'api_key_id' THEN $$(SELECT api_key_id FROM dialstack.api_key_create('bad', 'staging'))$$
             WHEN 'role' THEN quote_literal('postgres')
+            WHEN 'role_name' THEN quote_literal('nobody')
             WHEN 'access' THEN quote_literal('client')
             WHEN 'batch' THEN '10'
             WHEN 'cron' THEN quote_literal('*/5 * * * *')
