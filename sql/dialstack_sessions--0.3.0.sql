@@ -1610,7 +1610,7 @@ VOLATILE PARALLEL UNSAFE
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'env_update_wrapper';
 
-CREATE FUNCTION dialstack.grant_access(role regrole, access text) RETURNS void LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'grant_access_wrapper';
+CREATE FUNCTION dialstack.grant_access(role regrole, access text, product text DEFAULT NULL, env text DEFAULT NULL) RETURNS void LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'grant_access_wrapper';
 
 CREATE  FUNCTION dialstack."has_scope"(
 	"scope" TEXT /* Option < & str > */

@@ -19,7 +19,6 @@ mod definitions;
 mod identity;
 mod keys;
 mod maintenance;
-mod monitoring;
 mod protection;
 mod session_sets;
 mod sessions;
@@ -51,7 +50,6 @@ const CHAPTERS: &Functions = &[
     protection::FUNCTIONS,
     dashboard::FUNCTIONS,
     maintenance::FUNCTIONS,
-    monitoring::FUNCTIONS,
     triggers::FUNCTIONS,
 ];
 

@@ -16,11 +16,16 @@ use crate::pg::statements::{Statement, bind};
 use crate::pg::transaction;
 use crate::service::events;
 use crate::service::revocation::revocations;
+use crate::session::cut;
 use crate::tables::administration;
 
 /// Arguments that name or describe a person. That they were given is recorded, not what they were: else the record
 /// would keep what user_erase() is to remove.
 const WITHHELD: &[&str] = &["identifier", "ip", "user_agent"];
+
+/// What is recorded of a longer text, in characters. No name is longer; an argument that a caller made huge must not be
+/// copied, and a failed allocation would end all connections.
+const LONGEST: usize = 255;
 
 /// A call that is going on.
 pub struct Call {
@@ -100,7 +105,7 @@ macro_rules! shown {
 }
 
 shown! {
-    &str: text => json!(text),
+    &str: text => json!(cut(text, LONGEST)),
     String: text => json!(text),
     bool: flag => json!(flag),
     i32: number => json!(number),

@@ -47,7 +47,12 @@ const MAX_USER_AGENT: usize = 1_000;
 
 /// The part of a user agent that is kept: its first 1,000 characters. A browser's header refuses no call.
 pub fn cut_user_agent(text: &str) -> &str {
-    match text.char_indices().nth(MAX_USER_AGENT) {
+    cut(text, MAX_USER_AGENT)
+}
+
+/// The first characters of a text, at most so many.
+pub fn cut(text: &str, most: usize) -> &str {
+    match text.char_indices().nth(most) {
         Some((end, _)) => &text[..end],
         None => text,
     }

@@ -29,7 +29,7 @@ pub mod verdict;
 pub use data::{MAX_DATA_BYTES, check_data};
 pub use definition::{Definition, OnLimit, SelectorForm};
 pub use lifetimes::{Bounds, Lifetimes, ceil_to_second};
-pub use limits::{Page, Room, cut_user_agent, room};
+pub use limits::{Page, Room, cut, cut_user_agent, room};
 pub use name::{check_identifier, check_label, check_length, check_name, check_text};
 pub use period::{Period, Span};
 pub use problem::Problem;
