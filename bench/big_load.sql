@@ -18,7 +18,7 @@ INSERT INTO dialstack.sessions
 SELECT session_id, created_at, created_at + interval '1 day', expires_at, created_at, revoked_at, env_id, definition_id,
        key_number, ((coalesce(revoked_at, expires_at) + interval '1030 days') AT TIME ZONE 'UTC')::date, subject,
        CASE WHEN revoked_at IS NOT NULL THEN 'revoked' END,
-       substr(decode(repeat(md5(n::text), bytes / 16 + 1), 'hex'), 1, bytes), '203.0.113.7', 'a browser'
+       substr(decode(repeat(md5(n::text), bytes / 16 + 1), 'hex'), 1, bytes), inet '10.0.0.0' + n / 10, 'a browser'
   FROM made;
 INSERT INTO dialstack.activity
        (at, month, session_id, env_id, definition_id, kind, operation, status, subject, latency_us, ip, user_agent, expires_after)

@@ -60,6 +60,35 @@ EXCEPTION WHEN SQLSTATE 'U0000' THEN
 END
 $$;
 
+-- The address of a session that lives, which is that of its user; and an age that few living sessions are beyond: of
+-- those that live, which is 30 days, the ones that end within an hour.
+CREATE FUNCTION bench.address() RETURNS text LANGUAGE sql STABLE
+BEGIN ATOMIC
+    SELECT host(ip) FROM dialstack.sessions WHERE ip IS NOT NULL AND revoked_at IS NULL AND expires_at > now() + interval '1 day' LIMIT 1;
+END;
+CREATE FUNCTION bench.age() RETURNS timestamptz LANGUAGE sql STABLE
+RETURN now() - interval '29 days 23 hours';
+
+-- Revokes by a filter, of so many users where it names one, and undoes it, so that each round finds the same sessions.
+CREATE PROCEDURE bench.revoke_and_undo(filter text, number integer = 1) LANGUAGE plpgsql AS $$
+DECLARE
+    one bigint;
+    revoked bigint := 0;
+    who text;
+BEGIN
+    FOR who IN SELECT bench.some_users(number) LOOP
+        EXECUTE format('SELECT dialstack.session_revoke_where(dry_run => false, product => ''bench'', ' || filter || ')', who) INTO one;
+        revoked := revoked + one;
+    END LOOP;
+    IF revoked = 0 THEN
+        RAISE EXCEPTION 'the filter % finds nothing: the figures are worth nothing', filter;
+    END IF;
+    RAISE EXCEPTION SQLSTATE 'U0000';
+EXCEPTION WHEN SQLSTATE 'U0000' THEN
+    NULL;
+END
+$$;
+
 -- Whether the dashboard's figures are those of the tables. Sessions end while it is asked: what lives
 -- lies between what lived before and what lives afterwards.
 CREATE FUNCTION bench.agrees() RETURNS boolean LANGUAGE plpgsql AS $$

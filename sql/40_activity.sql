@@ -43,9 +43,9 @@ COMMENT ON COLUMN dialstack.activity.account IS 'account of an account session';
 COMMENT ON COLUMN dialstack.activity.ip IS 'address of the user';
 COMMENT ON COLUMN dialstack.activity.user_agent IS 'user agent of the user';
 COMMENT ON COLUMN dialstack.activity.xid IS 'transaction that wrote the row; rollups go by it';
-COMMENT ON COLUMN dialstack.activity.session_created_at IS 'creation of the user session whose end moved';
-COMMENT ON COLUMN dialstack.activity.expires_before IS 'end that a user session had, where a refresh, extension or revocation moved it';
-COMMENT ON COLUMN dialstack.activity.expires_after IS 'end that a user session got; null where it was revoked';
+COMMENT ON COLUMN dialstack.activity.session_created_at IS 'creation of the session whose end moved';
+COMMENT ON COLUMN dialstack.activity.expires_before IS 'end that the session had, where a refresh, extension, revocation or deletion moved it';
+COMMENT ON COLUMN dialstack.activity.expires_after IS 'end that the session got; null where it was revoked or deleted';
 COMMENT ON SEQUENCE dialstack.activity_activity_id_seq IS 'counts the rows of activity';
 
 DO $$

@@ -20,7 +20,7 @@ COMMENT ON COLUMN dialstack.rollup_state.ran_at IS 'when maintain() began last; 
 COMMENT ON COLUMN dialstack.rollup_state.took IS 'how long that lasted';
 COMMENT ON COLUMN dialstack.rollup_state.done IS 'what it answered';
 
--- The metrics are those of src/maintenance/rollup/changes.sql.
+-- The metrics are those of src/maintenance/rollup/of_sessions.sql and changes.sql.
 CREATE TABLE dialstack.activity_rollup (
     bucket        timestamptz NOT NULL,
     count         bigint      NOT NULL,
@@ -31,12 +31,12 @@ CREATE TABLE dialstack.activity_rollup (
     sum           numeric     NOT NULL,
     CONSTRAINT activity_rollup_pkey PRIMARY KEY (grain, env_id, definition_id, metric, bucket)
 ) WITH (fillfactor = 85);
-COMMENT ON TABLE dialstack.activity_rollup IS 'counts of the activity of user sessions by quarters of an hour, and of ends to come also by seconds';
+COMMENT ON TABLE dialstack.activity_rollup IS 'counts of the activity by quarters of an hour, and of ends also by days, and those to come by seconds';
 COMMENT ON COLUMN dialstack.activity_rollup.bucket IS 'beginning of the bucket; -infinity in totals';
 COMMENT ON COLUMN dialstack.activity_rollup.count IS 'how many';
 COMMENT ON COLUMN dialstack.activity_rollup.env_id IS 'environment';
-COMMENT ON COLUMN dialstack.activity_rollup.definition_id IS 'definition';
-COMMENT ON COLUMN dialstack.activity_rollup.grain IS 'length of the bucket: quarter (of an hour), second or total (of all time)';
+COMMENT ON COLUMN dialstack.activity_rollup.definition_id IS 'definition; 0: account sessions, -1: client sessions';
+COMMENT ON COLUMN dialstack.activity_rollup.grain IS 'length of the bucket: second, quarter (of an hour), day (UTC) or total (of all time)';
 COMMENT ON COLUMN dialstack.activity_rollup.metric IS 'what is counted: OPERATION/STATUS, ends, revoked, first_seen, active_until, seen_until, active_users_DAYS';
 COMMENT ON COLUMN dialstack.activity_rollup.sum IS 'seconds that the sessions counted lasted, or microseconds that the operations counted took';
 

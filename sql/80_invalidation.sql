@@ -18,6 +18,7 @@ BEGIN
             ('products',            'INSERT OR UPDATE OR DELETE OR TRUNCATE'),
             ('environments',        'INSERT OR UPDATE OR DELETE OR TRUNCATE'),
             ('session_definitions', 'INSERT OR UPDATE OR DELETE OR TRUNCATE'),
+            ('access_limits',       'INSERT OR UPDATE OR DELETE OR TRUNCATE'),
             ('instance',            'INSERT OR UPDATE OR DELETE OR TRUNCATE'),
             ('signing_keys',        'INSERT OR UPDATE OR DELETE OR TRUNCATE')
         ) AS w (relation, events)

@@ -1,5 +1,5 @@
--- What administrators look at in psql. The views read the tables as their owner, past row-level
--- security, and no column is a secret. Each asks for the marker of access level admin: by SELECT alone
+-- What administrators and monitoring look at. The views read the tables as their owner, past row-level
+-- security, and no column is a secret. Each calls a function that the access level allows: by SELECT alone
 -- pg_read_all_data would read them.
 
 CREATE VIEW dialstack.active_sessions WITH (security_barrier) AS
@@ -132,7 +132,7 @@ SELECT CASE WHEN r.done IS NOT NULL THEN r.ran_at END AS last_run_at, r.took AS 
                FROM pg_catalog.jsonb_array_elements_text(
                         r.done OPERATOR(pg_catalog.->) 'kept_for') AS t (name)) AS kept_for
   FROM dialstack.rollup_state r
- WHERE dialstack.access_admin();
+ WHERE dialstack.may_monitor();
 COMMENT ON VIEW dialstack.stat_maintenance IS 'the last run of maintain(): when, how long, what it did and what held it back; one row';
 COMMENT ON COLUMN dialstack.stat_maintenance.last_run_at IS 'when it began; null: there was none yet';
 COMMENT ON COLUMN dialstack.stat_maintenance.duration IS 'how long it lasted';
@@ -145,3 +145,68 @@ COMMENT ON COLUMN dialstack.stat_maintenance.sessions_purged IS 'sessions that i
 COMMENT ON COLUMN dialstack.stat_maintenance.sessions_kept IS 'sessions that were due on that day (UTC) and that a table of the application keeps from being deleted';
 COMMENT ON COLUMN dialstack.stat_maintenance.other_rows_kept IS 'users and keys that a table of the application keeps from being deleted';
 COMMENT ON COLUMN dialstack.stat_maintenance.kept_for IS 'those tables';
+
+CREATE VIEW dialstack.stat_sessions AS
+SELECT s.product, s.env, s.tag, s.kind, s.living, s.created, s.refreshed, s.refresh_failed, s.revoked, s.expired,
+       s.reused, s.evicted, s.is_complete
+  FROM dialstack.stat_get_sessions() s;
+COMMENT ON VIEW dialstack.stat_sessions IS 'totals of sessions since the installation, from rollups: a row for each definition in each environment, and one each for its account and its client sessions';
+COMMENT ON COLUMN dialstack.stat_sessions.product IS 'product';
+COMMENT ON COLUMN dialstack.stat_sessions.env IS 'environment';
+COMMENT ON COLUMN dialstack.stat_sessions.tag IS 'definition; null for account and client sessions';
+COMMENT ON COLUMN dialstack.stat_sessions.kind IS 'user, account or client';
+COMMENT ON COLUMN dialstack.stat_sessions.living IS 'unrevoked sessions whose end is to come; goes up and down';
+COMMENT ON COLUMN dialstack.stat_sessions.created IS 'sessions that were created';
+COMMENT ON COLUMN dialstack.stat_sessions.refreshed IS 'successful refreshes';
+COMMENT ON COLUMN dialstack.stat_sessions.refresh_failed IS 'refused refreshes of authentic tokens; of one user about ten in an hour are counted';
+COMMENT ON COLUMN dialstack.stat_sessions.revoked IS 'sessions that ended before their time, for whatever reason: by call, by reuse, by eviction, by deletion';
+COMMENT ON COLUMN dialstack.stat_sessions.expired IS 'unrevoked sessions whose end passed more than a minute ago';
+COMMENT ON COLUMN dialstack.stat_sessions.reused IS 'sessions that were revoked because an old refresh token was presented: each may be a theft';
+COMMENT ON COLUMN dialstack.stat_sessions.evicted IS 'sessions that were revoked for a newer one of their user';
+COMMENT ON COLUMN dialstack.stat_sessions.is_complete IS 'whether all of it is counted; false: more than 100,000 rows of activity wait for maintain(), and the latest are not';
+
+CREATE VIEW dialstack.stat_keys AS
+SELECT k.kid, k.purpose, k.alg, k.state,
+       coalesce(k.alg OPERATOR(pg_catalog.<>) 'HS256', false) AS published,
+       k.created_at, k.active_at, k.retired_at, k.revoked_at,
+       CASE WHEN k.state OPERATOR(pg_catalog.=) 'active'
+            THEN pg_catalog.date_part('epoch', pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) k.active_at)
+       END AS active_seconds
+  FROM dialstack.signing_key_list() k;
+COMMENT ON VIEW dialstack.stat_keys IS 'the key ring: a row for each key';
+COMMENT ON COLUMN dialstack.stat_keys.kid IS 'key id, as in the header of a token';
+COMMENT ON COLUMN dialstack.stat_keys.purpose IS 'jwt, seal or token';
+COMMENT ON COLUMN dialstack.stat_keys.alg IS 'HS256, EdDSA or ES256; only for purpose jwt';
+COMMENT ON COLUMN dialstack.stat_keys.state IS 'pending: checks, and takes over at active_at; active: makes and checks; retired: only checks; revoked: neither';
+COMMENT ON COLUMN dialstack.stat_keys.published IS 'whether it has a public part';
+COMMENT ON COLUMN dialstack.stat_keys.created_at IS 'when it was made';
+COMMENT ON COLUMN dialstack.stat_keys.active_at IS 'from when on it makes tokens';
+COMMENT ON COLUMN dialstack.stat_keys.retired_at IS 'when a newer key took over';
+COMMENT ON COLUMN dialstack.stat_keys.revoked_at IS 'when it was revoked';
+COMMENT ON COLUMN dialstack.stat_keys.active_seconds IS 'for how long it makes tokens; null unless it is active';
+
+CREATE VIEW dialstack.stat_api_keys AS
+SELECT k.api_key_id, p.product, e.env, k.kind, k.name,
+       CASE WHEN k.revoked_at IS NOT NULL THEN 'revoked'
+            WHEN k.expires_at OPERATOR(pg_catalog.<=) pg_catalog.clock_timestamp() THEN 'expired'
+            ELSE 'active' END AS state,
+       k.created_at, k.expires_at, k.revoked_at,
+       CASE WHEN k.revoked_at IS NULL
+            THEN pg_catalog.date_part('epoch', k.expires_at OPERATOR(pg_catalog.-) pg_catalog.clock_timestamp())
+       END AS expires_in_seconds
+  FROM dialstack.api_keys k
+  LEFT JOIN (dialstack.environments e
+             JOIN dialstack.products p ON p.product_id OPERATOR(pg_catalog.=) e.product_id)
+    ON e.env_id OPERATOR(pg_catalog.=) k.env_id
+ WHERE dialstack.may_monitor();
+COMMENT ON VIEW dialstack.stat_api_keys IS 'the API keys: a row for each; api_key_usage counts how often each was used';
+COMMENT ON COLUMN dialstack.stat_api_keys.api_key_id IS 'id of the key';
+COMMENT ON COLUMN dialstack.stat_api_keys.product IS 'the product that it is for';
+COMMENT ON COLUMN dialstack.stat_api_keys.env IS 'the environment that it is for; null once that is deleted';
+COMMENT ON COLUMN dialstack.stat_api_keys.kind IS 'secret or publishable';
+COMMENT ON COLUMN dialstack.stat_api_keys.name IS 'display name';
+COMMENT ON COLUMN dialstack.stat_api_keys.state IS 'active, expired or revoked';
+COMMENT ON COLUMN dialstack.stat_api_keys.created_at IS 'when it was created';
+COMMENT ON COLUMN dialstack.stat_api_keys.expires_at IS 'when it expires; null: never';
+COMMENT ON COLUMN dialstack.stat_api_keys.revoked_at IS 'when it was revoked';
+COMMENT ON COLUMN dialstack.stat_api_keys.expires_in_seconds IS 'how long until it expires, negative where it has; null: never, or it is revoked';

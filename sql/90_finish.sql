@@ -70,7 +70,7 @@ BEGIN
            AND a.attname OPERATOR(pg_catalog.=) ANY (ARRAY[
                'root_key', 'root_fingerprint', 'wrapped', 'sealed_data', 'subject', 'identifier', 'account',
                'ip', 'user_agent', 'sealed_key', 'key_hash', 'hint', 'connected_account_ids',
-               'connect_webview_ids', 'user_identity_ids']::pg_catalog.name[])
+               'connect_webview_ids', 'user_identity_ids', 'target', 'effect', 'client_addr']::pg_catalog.name[])
     LOOP
         EXECUTE pg_catalog.format('ALTER TABLE %s ALTER COLUMN %I SET STATISTICS 0',
             secret.relation, secret.attname);

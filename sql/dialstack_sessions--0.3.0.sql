@@ -43,11 +43,12 @@ COMMENT ON COLUMN dialstack.products.name IS 'display name';
 COMMENT ON COLUMN dialstack.products.created_at IS 'when it was created';
 
 CREATE TABLE dialstack.environments (
-    env_id     integer     NOT NULL GENERATED ALWAYS AS IDENTITY,
-    product_id uuid        NOT NULL,
-    env        text        NOT NULL COLLATE "C",
-    live       boolean     NOT NULL,
-    created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    env_id       integer     NOT NULL GENERATED ALWAYS AS IDENTITY,
+    product_id   uuid        NOT NULL,
+    env          text        NOT NULL COLLATE "C",
+    live         boolean     NOT NULL,
+    created_at   timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    former_names text[]      NOT NULL DEFAULT '{}',
     CONSTRAINT environments_pkey PRIMARY KEY (env_id),
     CONSTRAINT environments_product_id_env_key UNIQUE (product_id, env),
     CONSTRAINT environments_product_id_fkey FOREIGN KEY (product_id)
@@ -60,6 +61,7 @@ COMMENT ON COLUMN dialstack.environments.product_id IS 'the product it belongs t
 COMMENT ON COLUMN dialstack.environments.env IS 'name of the environment in every call';
 COMMENT ON COLUMN dialstack.environments.live IS 'live or test: token prefixes follow it';
 COMMENT ON COLUMN dialstack.environments.created_at IS 'when it was created';
+COMMENT ON COLUMN dialstack.environments.former_names IS 'names that it had before, which access tokens of then claim';
 COMMENT ON SEQUENCE dialstack.environments_env_id_seq IS 'counts environments';
 
 CREATE TABLE dialstack.session_definitions (
@@ -125,12 +127,36 @@ COMMENT ON TABLE dialstack.signing_algorithm IS 'with which algorithm access tok
 COMMENT ON COLUMN dialstack.signing_algorithm.singleton IS 'always true: there is at most one row';
 COMMENT ON COLUMN dialstack.signing_algorithm.alg IS 'HS256, EdDSA or ES256';
 
+-- Names of roles, never their object ids: those are not the same where a dump is restored.
+CREATE TABLE dialstack.access_limits (
+    role_name  text NOT NULL COLLATE "C",
+    level      text NOT NULL,
+    product_id uuid,
+    env_id     integer,
+    CONSTRAINT access_limits_key UNIQUE NULLS NOT DISTINCT (role_name, level, product_id, env_id),
+    CONSTRAINT access_limits_product_id_fkey FOREIGN KEY (product_id)
+        REFERENCES dialstack.products (product_id) ON DELETE CASCADE,
+    CONSTRAINT access_limits_env_id_fkey FOREIGN KEY (env_id)
+        REFERENCES dialstack.environments (env_id) ON DELETE CASCADE,
+    CONSTRAINT access_limits_level_check CHECK (level IN ('server', 'client')),
+    CONSTRAINT access_limits_check CHECK (pg_catalog.num_nonnulls(product_id, env_id) = 1)
+);
+COMMENT ON TABLE dialstack.access_limits IS 'what access levels that were granted within limits are limited to: a product or an environment a row. Of a limited grant without a row nothing is reached';
+COMMENT ON COLUMN dialstack.access_limits.role_name IS 'name of the role; one that does not exist is a finding of access_of_roles()';
+COMMENT ON COLUMN dialstack.access_limits.level IS 'the level: server or client';
+COMMENT ON COLUMN dialstack.access_limits.product_id IS 'the product: all of its environments; null: one environment only';
+COMMENT ON COLUMN dialstack.access_limits.env_id IS 'the environment; null: all of the product';
+
+-- Nothing in it is unique and never null: a publication of all tables takes whole rows.
+ALTER TABLE dialstack.access_limits REPLICA IDENTITY FULL;
+
 -- Without a policy nobody but the owner changes a row; else pg_write_all_data would. Nobody else dumps them either:
 -- a policy for reading would be in each dump, and be there already where that is restored.
 ALTER TABLE dialstack.products ENABLE ROW LEVEL SECURITY;
 ALTER TABLE dialstack.environments ENABLE ROW LEVEL SECURITY;
 ALTER TABLE dialstack.session_definitions ENABLE ROW LEVEL SECURITY;
 ALTER TABLE dialstack.signing_algorithm ENABLE ROW LEVEL SECURITY;
+ALTER TABLE dialstack.access_limits ENABLE ROW LEVEL SECURITY;
 
 -- The numbers go with the rows, so that a restored database never gives one out again.
 SELECT pg_catalog.pg_extension_config_dump('dialstack.products', '');
@@ -139,6 +165,7 @@ SELECT pg_catalog.pg_extension_config_dump('dialstack.environments_env_id_seq', 
 SELECT pg_catalog.pg_extension_config_dump('dialstack.signing_algorithm', '');
 SELECT pg_catalog.pg_extension_config_dump('dialstack.session_definitions', '');
 SELECT pg_catalog.pg_extension_config_dump('dialstack.session_definitions_definition_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('dialstack.access_limits', '');
 
 -- State: what the service makes. Never in a logical dump, so that a restored copy carries no living
 -- session and no key. Physical backups, standbys and pg_upgrade carry everything.
@@ -325,6 +352,42 @@ COMMENT ON COLUMN dialstack.session_users.first_seen IS 'creation of the first s
 COMMENT ON COLUMN dialstack.session_users.last_seen IS 'creation of the latest session, or the last refresh of one that was purged';
 COMMENT ON COLUMN dialstack.session_users.total_sessions IS 'sessions ever created';
 
+-- Who did what as an administrator. No identifier, address or user agent of a user is in it, so that nothing of a
+-- person outlasts user_erase().
+CREATE TABLE dialstack.administration (
+    administration_id bigint      NOT NULL GENERATED ALWAYS AS IDENTITY,
+    at                timestamptz NOT NULL,
+    session_role      text        NOT NULL COLLATE "C",
+    acting_role       text        NOT NULL COLLATE "C",
+    function          text        NOT NULL COLLATE "C",
+    target            jsonb       NOT NULL,
+    effect            jsonb       NOT NULL,
+    client_addr       inet,
+    CONSTRAINT administration_pkey PRIMARY KEY (administration_id)
+);
+-- administration_log() pages from the newest, by each of its filters; maintain() deletes from the oldest.
+CREATE INDEX administration_at ON dialstack.administration (at);
+CREATE INDEX administration_product ON dialstack.administration
+    ((target OPERATOR(pg_catalog.->>) 'product') COLLATE "C", at);
+CREATE INDEX administration_function ON dialstack.administration (function, at);
+CREATE INDEX administration_session_role ON dialstack.administration (session_role, at);
+CREATE INDEX administration_acting_role ON dialstack.administration (acting_role, at);
+COMMENT ON INDEX dialstack.administration_at IS 'the newest rows, and what maintain() may delete';
+COMMENT ON INDEX dialstack.administration_product IS 'the calls that named a product';
+COMMENT ON INDEX dialstack.administration_function IS 'the calls of a function';
+COMMENT ON INDEX dialstack.administration_session_role IS 'the calls of who logged in as a role';
+COMMENT ON INDEX dialstack.administration_acting_role IS 'the calls of who acted as a role';
+COMMENT ON TABLE dialstack.administration IS 'one row a call of an administrator''s function';
+COMMENT ON COLUMN dialstack.administration.administration_id IS 'number of the row';
+COMMENT ON COLUMN dialstack.administration.at IS 'when the call ended';
+COMMENT ON COLUMN dialstack.administration.session_role IS 'session_user: the role that logged in';
+COMMENT ON COLUMN dialstack.administration.acting_role IS 'current_user: the role that called, by SET ROLE or as the owner of a SECURITY DEFINER function';
+COMMENT ON COLUMN dialstack.administration.function IS 'the function that was called';
+COMMENT ON COLUMN dialstack.administration.target IS 'the arguments that name what was meant; withheld: those that were given but name a person, without their values';
+COMMENT ON COLUMN dialstack.administration.effect IS 'what came of it: ids that were made, counts';
+COMMENT ON COLUMN dialstack.administration.client_addr IS 'address of the connection; null: a Unix socket';
+COMMENT ON SEQUENCE dialstack.administration_administration_id_seq IS 'counts the rows of administration';
+
 -- Exists to be invalidated: its relation cache entry carries the message that something that backends
 -- remember has changed. Always empty, read by nobody, so no plan depends on it.
 CREATE TABLE dialstack.verdict_invalidation ();
@@ -336,6 +399,7 @@ ALTER TABLE dialstack.signing_keys ENABLE ROW LEVEL SECURITY;
 ALTER TABLE dialstack.sessions ENABLE ROW LEVEL SECURITY;
 ALTER TABLE dialstack.client_sessions ENABLE ROW LEVEL SECURITY;
 ALTER TABLE dialstack.session_users ENABLE ROW LEVEL SECURITY;
+ALTER TABLE dialstack.administration ENABLE ROW LEVEL SECURITY;
 ALTER TABLE dialstack.verdict_invalidation ENABLE ROW LEVEL SECURITY;
 
 -- What happened, by month. Twelve partitions made here, for ever: retention is TRUNCATE of a month.
@@ -383,9 +447,9 @@ COMMENT ON COLUMN dialstack.activity.account IS 'account of an account session';
 COMMENT ON COLUMN dialstack.activity.ip IS 'address of the user';
 COMMENT ON COLUMN dialstack.activity.user_agent IS 'user agent of the user';
 COMMENT ON COLUMN dialstack.activity.xid IS 'transaction that wrote the row; rollups go by it';
-COMMENT ON COLUMN dialstack.activity.session_created_at IS 'creation of the user session whose end moved';
-COMMENT ON COLUMN dialstack.activity.expires_before IS 'end that a user session had, where a refresh, extension or revocation moved it';
-COMMENT ON COLUMN dialstack.activity.expires_after IS 'end that a user session got; null where it was revoked';
+COMMENT ON COLUMN dialstack.activity.session_created_at IS 'creation of the session whose end moved';
+COMMENT ON COLUMN dialstack.activity.expires_before IS 'end that the session had, where a refresh, extension, revocation or deletion moved it';
+COMMENT ON COLUMN dialstack.activity.expires_after IS 'end that the session got; null where it was revoked or deleted';
 COMMENT ON SEQUENCE dialstack.activity_activity_id_seq IS 'counts the rows of activity';
 
 DO $$
@@ -454,7 +518,7 @@ COMMENT ON COLUMN dialstack.rollup_state.ran_at IS 'when maintain() began last; 
 COMMENT ON COLUMN dialstack.rollup_state.took IS 'how long that lasted';
 COMMENT ON COLUMN dialstack.rollup_state.done IS 'what it answered';
 
--- The metrics are those of src/maintenance/rollup/changes.sql.
+-- The metrics are those of src/maintenance/rollup/of_sessions.sql and changes.sql.
 CREATE TABLE dialstack.activity_rollup (
     bucket        timestamptz NOT NULL,
     count         bigint      NOT NULL,
@@ -465,12 +529,12 @@ CREATE TABLE dialstack.activity_rollup (
     sum           numeric     NOT NULL,
     CONSTRAINT activity_rollup_pkey PRIMARY KEY (grain, env_id, definition_id, metric, bucket)
 ) WITH (fillfactor = 85);
-COMMENT ON TABLE dialstack.activity_rollup IS 'counts of the activity of user sessions by quarters of an hour, and of ends to come also by seconds';
+COMMENT ON TABLE dialstack.activity_rollup IS 'counts of the activity by quarters of an hour, and of ends also by days, and those to come by seconds';
 COMMENT ON COLUMN dialstack.activity_rollup.bucket IS 'beginning of the bucket; -infinity in totals';
 COMMENT ON COLUMN dialstack.activity_rollup.count IS 'how many';
 COMMENT ON COLUMN dialstack.activity_rollup.env_id IS 'environment';
-COMMENT ON COLUMN dialstack.activity_rollup.definition_id IS 'definition';
-COMMENT ON COLUMN dialstack.activity_rollup.grain IS 'length of the bucket: quarter (of an hour), second or total (of all time)';
+COMMENT ON COLUMN dialstack.activity_rollup.definition_id IS 'definition; 0: account sessions, -1: client sessions';
+COMMENT ON COLUMN dialstack.activity_rollup.grain IS 'length of the bucket: second, quarter (of an hour), day (UTC) or total (of all time)';
 COMMENT ON COLUMN dialstack.activity_rollup.metric IS 'what is counted: OPERATION/STATUS, ends, revoked, first_seen, active_until, seen_until, active_users_DAYS';
 COMMENT ON COLUMN dialstack.activity_rollup.sum IS 'seconds that the sessions counted lasted, or microseconds that the operations counted took';
 
@@ -613,6 +677,11 @@ STRICT VOLATILE PARALLEL UNSAFE
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'session_clear_wrapper';
 
+CREATE  FUNCTION dialstack."configuration_export"() RETURNS jsonb /* Result < JsonText > */
+STRICT VOLATILE PARALLEL UNSAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'configuration_export_wrapper';
+
 CREATE  FUNCTION dialstack."jwks"() RETURNS jsonb /* Result < JsonText > */
 STRICT VOLATILE PARALLEL UNSAFE 
 LANGUAGE c /* Rust */
@@ -719,10 +788,42 @@ IMMUTABLE STRICT PARALLEL SAFE
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'access_client_wrapper';
 
+CREATE  FUNCTION dialstack."access_client_limited"() RETURNS bool /* bool */
+IMMUTABLE STRICT PARALLEL SAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'access_client_limited_wrapper';
+
+CREATE  FUNCTION dialstack."access_monitor"() RETURNS bool /* bool */
+IMMUTABLE STRICT PARALLEL SAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'access_monitor_wrapper';
+
+CREATE  FUNCTION dialstack."access_of_roles"() RETURNS TABLE (
+	"role" TEXT,  /* String */
+	"level" TEXT,  /* String */
+	"limited" bool,  /* bool */
+	"product" TEXT,  /* Option < String > */
+	"env" TEXT,  /* Option < String > */
+	"finding" TEXT  /* Option < String > */
+)
+STRICT STABLE PARALLEL UNSAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'access_of_roles_wrapper';
+
 CREATE  FUNCTION dialstack."access_server"() RETURNS bool /* bool */
 IMMUTABLE STRICT PARALLEL SAFE 
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'access_server_wrapper';
+
+CREATE  FUNCTION dialstack."access_server_limited"() RETURNS bool /* bool */
+IMMUTABLE STRICT PARALLEL SAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'access_server_limited_wrapper';
+
+CREATE  FUNCTION dialstack."may_monitor"() RETURNS bool /* bool */
+STRICT STABLE PARALLEL SAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'may_monitor_wrapper';
 
 CREATE  FUNCTION dialstack."maintain"(
 	"batch" INT DEFAULT 1000 /* Option < i32 > */
@@ -770,8 +871,88 @@ STRICT VOLATILE PARALLEL UNSAFE
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'signing_key_list_wrapper';
 
--- What administrators look at in psql. The views read the tables as their owner, past row-level
--- security, and no column is a secret. Each asks for the marker of access level admin: by SELECT alone
+CREATE FUNCTION dialstack.follow_signing_algorithm() RETURNS trigger LANGUAGE c AS 'MODULE_PATHNAME', 'follow_signing_algorithm_wrapper';
+
+CREATE FUNCTION dialstack.invalidate_verdicts() RETURNS trigger LANGUAGE c AS 'MODULE_PATHNAME', 'invalidate_verdicts_wrapper';
+
+-- What changes verdicts, by function or by an administrator's own statement, sends an invalidation at commit.
+-- ENABLE ALWAYS: also under session_replication_role = replica.
+
+DO $$
+DECLARE
+    watched record;
+BEGIN
+    FOR watched IN
+        SELECT * FROM (VALUES
+            -- No backend remembers a new session: no INSERT. Of the columns, those that verdicts depend on;
+            -- expires_at of sessions has its own trigger below.
+            ('sessions',            'UPDATE OF session_id, env_id, definition_id, subject, identifier, created_at, '
+                                    'revoked_at, revoke_reason, scopes, sealed_data, key_number, authenticated_at '
+                                    'OR DELETE OR TRUNCATE'),
+            ('client_sessions',     'UPDATE OF session_id, env_id, created_at, expires_at, revoked_at, '
+                                    'revoke_reason, sealed_key, connected_account_ids, user_identity_ids '
+                                    'OR DELETE OR TRUNCATE'),
+            ('products',            'INSERT OR UPDATE OR DELETE OR TRUNCATE'),
+            ('environments',        'INSERT OR UPDATE OR DELETE OR TRUNCATE'),
+            ('session_definitions', 'INSERT OR UPDATE OR DELETE OR TRUNCATE'),
+            ('access_limits',       'INSERT OR UPDATE OR DELETE OR TRUNCATE'),
+            ('instance',            'INSERT OR UPDATE OR DELETE OR TRUNCATE'),
+            ('signing_keys',        'INSERT OR UPDATE OR DELETE OR TRUNCATE')
+        ) AS w (relation, events)
+    LOOP
+        EXECUTE pg_catalog.format(
+            'CREATE TRIGGER invalidate_verdicts AFTER %s ON dialstack.%I '
+            'FOR EACH STATEMENT EXECUTE FUNCTION dialstack.invalidate_verdicts()',
+            watched.events, watched.relation);
+        EXECUTE pg_catalog.format(
+            'ALTER TABLE dialstack.%I ENABLE ALWAYS TRIGGER invalidate_verdicts', watched.relation);
+        -- A statement that asks for a verdict after its own change, and then fails, never comes to its AFTER
+        -- trigger: what was remembered meanwhile is forgotten by what was sent before. Of a session that the
+        -- transaction itself has changed nothing is remembered.
+        CONTINUE WHEN watched.relation OPERATOR(pg_catalog.=) ANY (ARRAY['sessions', 'client_sessions']);
+        EXECUTE pg_catalog.format(
+            'CREATE TRIGGER invalidate_verdicts_before BEFORE %s ON dialstack.%I '
+            'FOR EACH STATEMENT EXECUTE FUNCTION dialstack.invalidate_verdicts()',
+            watched.events, watched.relation);
+        EXECUTE pg_catalog.format(
+            'ALTER TABLE dialstack.%I ENABLE ALWAYS TRIGGER invalidate_verdicts_before',
+            watched.relation);
+    END LOOP;
+END
+$$;
+
+-- Every refresh moves a session's end and must send nothing. So this trigger looks at the row; in C, because a
+-- WHEN condition is parsed anew at every statement.
+CREATE TRIGGER invalidate_verdicts_of_moved AFTER UPDATE OF expires_at ON dialstack.sessions
+    FOR EACH ROW EXECUTE FUNCTION dialstack.invalidate_verdicts();
+ALTER TABLE dialstack.sessions ENABLE ALWAYS TRIGGER invalidate_verdicts_of_moved;
+
+-- A database restored from a dump signs with the algorithm of the original.
+CREATE TRIGGER follow_signing_algorithm AFTER INSERT OR UPDATE ON dialstack.signing_algorithm
+    FOR EACH STATEMENT EXECUTE FUNCTION dialstack.follow_signing_algorithm();
+ALTER TABLE dialstack.signing_algorithm ENABLE ALWAYS TRIGGER follow_signing_algorithm;
+
+CREATE  FUNCTION dialstack."stat_get_sessions"() RETURNS TABLE (
+	"product" TEXT,  /* String */
+	"env" TEXT,  /* String */
+	"tag" TEXT,  /* Option < String > */
+	"kind" TEXT,  /* String */
+	"living" bigint,  /* i64 */
+	"created" bigint,  /* i64 */
+	"refreshed" bigint,  /* i64 */
+	"refresh_failed" bigint,  /* i64 */
+	"revoked" bigint,  /* i64 */
+	"expired" bigint,  /* i64 */
+	"reused" bigint,  /* i64 */
+	"evicted" bigint,  /* i64 */
+	"is_complete" bool  /* bool */
+)
+STRICT STABLE PARALLEL UNSAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'stat_get_sessions_wrapper';
+
+-- What administrators and monitoring look at. The views read the tables as their owner, past row-level
+-- security, and no column is a secret. Each calls a function that the access level allows: by SELECT alone
 -- pg_read_all_data would read them.
 
 CREATE VIEW dialstack.active_sessions WITH (security_barrier) AS
@@ -904,7 +1085,7 @@ SELECT CASE WHEN r.done IS NOT NULL THEN r.ran_at END AS last_run_at, r.took AS 
                FROM pg_catalog.jsonb_array_elements_text(
                         r.done OPERATOR(pg_catalog.->) 'kept_for') AS t (name)) AS kept_for
   FROM dialstack.rollup_state r
- WHERE dialstack.access_admin();
+ WHERE dialstack.may_monitor();
 COMMENT ON VIEW dialstack.stat_maintenance IS 'the last run of maintain(): when, how long, what it did and what held it back; one row';
 COMMENT ON COLUMN dialstack.stat_maintenance.last_run_at IS 'when it began; null: there was none yet';
 COMMENT ON COLUMN dialstack.stat_maintenance.duration IS 'how long it lasted';
@@ -918,65 +1099,77 @@ COMMENT ON COLUMN dialstack.stat_maintenance.sessions_kept IS 'sessions that wer
 COMMENT ON COLUMN dialstack.stat_maintenance.other_rows_kept IS 'users and keys that a table of the application keeps from being deleted';
 COMMENT ON COLUMN dialstack.stat_maintenance.kept_for IS 'those tables';
 
-CREATE FUNCTION dialstack.follow_signing_algorithm() RETURNS trigger LANGUAGE c AS 'MODULE_PATHNAME', 'follow_signing_algorithm_wrapper';
+CREATE VIEW dialstack.stat_sessions AS
+SELECT s.product, s.env, s.tag, s.kind, s.living, s.created, s.refreshed, s.refresh_failed, s.revoked, s.expired,
+       s.reused, s.evicted, s.is_complete
+  FROM dialstack.stat_get_sessions() s;
+COMMENT ON VIEW dialstack.stat_sessions IS 'totals of sessions since the installation, from rollups: a row for each definition in each environment, and one each for its account and its client sessions';
+COMMENT ON COLUMN dialstack.stat_sessions.product IS 'product';
+COMMENT ON COLUMN dialstack.stat_sessions.env IS 'environment';
+COMMENT ON COLUMN dialstack.stat_sessions.tag IS 'definition; null for account and client sessions';
+COMMENT ON COLUMN dialstack.stat_sessions.kind IS 'user, account or client';
+COMMENT ON COLUMN dialstack.stat_sessions.living IS 'unrevoked sessions whose end is to come; goes up and down';
+COMMENT ON COLUMN dialstack.stat_sessions.created IS 'sessions that were created';
+COMMENT ON COLUMN dialstack.stat_sessions.refreshed IS 'successful refreshes';
+COMMENT ON COLUMN dialstack.stat_sessions.refresh_failed IS 'refused refreshes of authentic tokens; of one user about ten in an hour are counted';
+COMMENT ON COLUMN dialstack.stat_sessions.revoked IS 'sessions that ended before their time, for whatever reason: by call, by reuse, by eviction, by deletion';
+COMMENT ON COLUMN dialstack.stat_sessions.expired IS 'unrevoked sessions whose end passed more than a minute ago';
+COMMENT ON COLUMN dialstack.stat_sessions.reused IS 'sessions that were revoked because an old refresh token was presented: each may be a theft';
+COMMENT ON COLUMN dialstack.stat_sessions.evicted IS 'sessions that were revoked for a newer one of their user';
+COMMENT ON COLUMN dialstack.stat_sessions.is_complete IS 'whether all of it is counted; false: more than 100,000 rows of activity wait for maintain(), and the latest are not';
 
-CREATE FUNCTION dialstack.invalidate_verdicts() RETURNS trigger LANGUAGE c AS 'MODULE_PATHNAME', 'invalidate_verdicts_wrapper';
+CREATE VIEW dialstack.stat_keys AS
+SELECT k.kid, k.purpose, k.alg, k.state,
+       coalesce(k.alg OPERATOR(pg_catalog.<>) 'HS256', false) AS published,
+       k.created_at, k.active_at, k.retired_at, k.revoked_at,
+       CASE WHEN k.state OPERATOR(pg_catalog.=) 'active'
+            THEN pg_catalog.date_part('epoch', pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) k.active_at)
+       END AS active_seconds
+  FROM dialstack.signing_key_list() k;
+COMMENT ON VIEW dialstack.stat_keys IS 'the key ring: a row for each key';
+COMMENT ON COLUMN dialstack.stat_keys.kid IS 'key id, as in the header of a token';
+COMMENT ON COLUMN dialstack.stat_keys.purpose IS 'jwt, seal or token';
+COMMENT ON COLUMN dialstack.stat_keys.alg IS 'HS256, EdDSA or ES256; only for purpose jwt';
+COMMENT ON COLUMN dialstack.stat_keys.state IS 'pending: checks, and takes over at active_at; active: makes and checks; retired: only checks; revoked: neither';
+COMMENT ON COLUMN dialstack.stat_keys.published IS 'whether it has a public part';
+COMMENT ON COLUMN dialstack.stat_keys.created_at IS 'when it was made';
+COMMENT ON COLUMN dialstack.stat_keys.active_at IS 'from when on it makes tokens';
+COMMENT ON COLUMN dialstack.stat_keys.retired_at IS 'when a newer key took over';
+COMMENT ON COLUMN dialstack.stat_keys.revoked_at IS 'when it was revoked';
+COMMENT ON COLUMN dialstack.stat_keys.active_seconds IS 'for how long it makes tokens; null unless it is active';
 
--- What changes verdicts, by function or by an administrator's own statement, sends an invalidation at commit.
--- ENABLE ALWAYS: also under session_replication_role = replica.
+CREATE VIEW dialstack.stat_api_keys AS
+SELECT k.api_key_id, p.product, e.env, k.kind, k.name,
+       CASE WHEN k.revoked_at IS NOT NULL THEN 'revoked'
+            WHEN k.expires_at OPERATOR(pg_catalog.<=) pg_catalog.clock_timestamp() THEN 'expired'
+            ELSE 'active' END AS state,
+       k.created_at, k.expires_at, k.revoked_at,
+       CASE WHEN k.revoked_at IS NULL
+            THEN pg_catalog.date_part('epoch', k.expires_at OPERATOR(pg_catalog.-) pg_catalog.clock_timestamp())
+       END AS expires_in_seconds
+  FROM dialstack.api_keys k
+  LEFT JOIN (dialstack.environments e
+             JOIN dialstack.products p ON p.product_id OPERATOR(pg_catalog.=) e.product_id)
+    ON e.env_id OPERATOR(pg_catalog.=) k.env_id
+ WHERE dialstack.may_monitor();
+COMMENT ON VIEW dialstack.stat_api_keys IS 'the API keys: a row for each; api_key_usage counts how often each was used';
+COMMENT ON COLUMN dialstack.stat_api_keys.api_key_id IS 'id of the key';
+COMMENT ON COLUMN dialstack.stat_api_keys.product IS 'the product that it is for';
+COMMENT ON COLUMN dialstack.stat_api_keys.env IS 'the environment that it is for; null once that is deleted';
+COMMENT ON COLUMN dialstack.stat_api_keys.kind IS 'secret or publishable';
+COMMENT ON COLUMN dialstack.stat_api_keys.name IS 'display name';
+COMMENT ON COLUMN dialstack.stat_api_keys.state IS 'active, expired or revoked';
+COMMENT ON COLUMN dialstack.stat_api_keys.created_at IS 'when it was created';
+COMMENT ON COLUMN dialstack.stat_api_keys.expires_at IS 'when it expires; null: never';
+COMMENT ON COLUMN dialstack.stat_api_keys.revoked_at IS 'when it was revoked';
+COMMENT ON COLUMN dialstack.stat_api_keys.expires_in_seconds IS 'how long until it expires, negative where it has; null: never, or it is revoked';
 
-DO $$
-DECLARE
-    watched record;
-BEGIN
-    FOR watched IN
-        SELECT * FROM (VALUES
-            -- No backend remembers a new session: no INSERT. Of the columns, those that verdicts depend on;
-            -- expires_at of sessions has its own trigger below.
-            ('sessions',            'UPDATE OF session_id, env_id, definition_id, subject, identifier, created_at, '
-                                    'revoked_at, revoke_reason, scopes, sealed_data, key_number, authenticated_at '
-                                    'OR DELETE OR TRUNCATE'),
-            ('client_sessions',     'UPDATE OF session_id, env_id, created_at, expires_at, revoked_at, '
-                                    'revoke_reason, sealed_key, connected_account_ids, user_identity_ids '
-                                    'OR DELETE OR TRUNCATE'),
-            ('products',            'INSERT OR UPDATE OR DELETE OR TRUNCATE'),
-            ('environments',        'INSERT OR UPDATE OR DELETE OR TRUNCATE'),
-            ('session_definitions', 'INSERT OR UPDATE OR DELETE OR TRUNCATE'),
-            ('instance',            'INSERT OR UPDATE OR DELETE OR TRUNCATE'),
-            ('signing_keys',        'INSERT OR UPDATE OR DELETE OR TRUNCATE')
-        ) AS w (relation, events)
-    LOOP
-        EXECUTE pg_catalog.format(
-            'CREATE TRIGGER invalidate_verdicts AFTER %s ON dialstack.%I '
-            'FOR EACH STATEMENT EXECUTE FUNCTION dialstack.invalidate_verdicts()',
-            watched.events, watched.relation);
-        EXECUTE pg_catalog.format(
-            'ALTER TABLE dialstack.%I ENABLE ALWAYS TRIGGER invalidate_verdicts', watched.relation);
-        -- A statement that asks for a verdict after its own change, and then fails, never comes to its AFTER
-        -- trigger: what was remembered meanwhile is forgotten by what was sent before. Of a session that the
-        -- transaction itself has changed nothing is remembered.
-        CONTINUE WHEN watched.relation OPERATOR(pg_catalog.=) ANY (ARRAY['sessions', 'client_sessions']);
-        EXECUTE pg_catalog.format(
-            'CREATE TRIGGER invalidate_verdicts_before BEFORE %s ON dialstack.%I '
-            'FOR EACH STATEMENT EXECUTE FUNCTION dialstack.invalidate_verdicts()',
-            watched.events, watched.relation);
-        EXECUTE pg_catalog.format(
-            'ALTER TABLE dialstack.%I ENABLE ALWAYS TRIGGER invalidate_verdicts_before',
-            watched.relation);
-    END LOOP;
-END
-$$;
-
--- Every refresh moves a session's end and must send nothing. So this trigger looks at the row; in C, because a
--- WHEN condition is parsed anew at every statement.
-CREATE TRIGGER invalidate_verdicts_of_moved AFTER UPDATE OF expires_at ON dialstack.sessions
-    FOR EACH ROW EXECUTE FUNCTION dialstack.invalidate_verdicts();
-ALTER TABLE dialstack.sessions ENABLE ALWAYS TRIGGER invalidate_verdicts_of_moved;
-
--- A database restored from a dump signs with the algorithm of the original.
-CREATE TRIGGER follow_signing_algorithm AFTER INSERT OR UPDATE ON dialstack.signing_algorithm
-    FOR EACH STATEMENT EXECUTE FUNCTION dialstack.follow_signing_algorithm();
-ALTER TABLE dialstack.signing_algorithm ENABLE ALWAYS TRIGGER follow_signing_algorithm;
+CREATE  FUNCTION dialstack."access_forget"(
+	"role_name" TEXT /* Option < & str > */
+) RETURNS bigint /* Result < i64 > */
+VOLATILE PARALLEL UNSAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'access_forget_wrapper';
 
 CREATE FUNCTION dialstack.account_session_create(
     account text, components jsonb DEFAULT NULL, product text DEFAULT NULL, env text DEFAULT NULL,
@@ -994,6 +1187,31 @@ CREATE  FUNCTION dialstack."account_session_revoke"(
 VOLATILE PARALLEL UNSAFE 
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'account_session_revoke_wrapper';
+
+CREATE  FUNCTION dialstack."administration_log"(
+	"product" TEXT DEFAULT NULL, /* Option < & str > */
+	"actor" TEXT DEFAULT NULL, /* Option < & str > */
+	"function" TEXT DEFAULT NULL, /* Option < & str > */
+	"start_at" timestamp with time zone DEFAULT NULL, /* Option < TimestampWithTimeZone > */
+	"end_at" timestamp with time zone DEFAULT NULL, /* Option < TimestampWithTimeZone > */
+	"maintenance" bool DEFAULT false, /* Option < bool > */
+	"page" INT DEFAULT 1, /* Option < i32 > */
+	"per_page" INT DEFAULT 20, /* Option < i32 > */
+	"with_total" bool DEFAULT true /* Option < bool > */
+) RETURNS TABLE (
+	"administration_id" bigint,  /* i64 */
+	"at" timestamp with time zone,  /* TimestampWithTimeZone */
+	"session_role" TEXT,  /* String */
+	"acting_role" TEXT,  /* String */
+	"function" TEXT,  /* String */
+	"target" jsonb,  /* JsonText */
+	"effect" jsonb,  /* JsonText */
+	"client_addr" inet,  /* Option < Inet > */
+	"total" bigint  /* Option < i64 > */
+)
+VOLATILE PARALLEL UNSAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'administration_log_wrapper';
 
 CREATE  FUNCTION dialstack."api_key_create"(
 	"product" TEXT, /* Option < & str > */
@@ -1176,6 +1394,19 @@ VOLATILE PARALLEL UNSAFE
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'client_session_revoke_wrapper';
 
+CREATE  FUNCTION dialstack."configuration_apply"(
+	"document" jsonb, /* Option < Jsonb < '_ > > */
+	"dry_run" bool DEFAULT true /* Option < bool > */
+) RETURNS TABLE (
+	"action" TEXT,  /* & 'static str */
+	"object" TEXT,  /* & 'static str */
+	"name" TEXT,  /* String */
+	"change" jsonb  /* JsonText */
+)
+VOLATILE PARALLEL UNSAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'configuration_apply_wrapper';
+
 CREATE FUNCTION dialstack.current_account(product text, env text, tag text DEFAULT NULL) RETURNS text LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'current_account_of_wrapper';
 
 CREATE FUNCTION dialstack.current_connected_accounts(product text, env text, tag text DEFAULT NULL) RETURNS uuid[] LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'current_connected_accounts_of_wrapper';
@@ -1342,7 +1573,8 @@ AS 'MODULE_PATHNAME', 'definition_update_wrapper';
 CREATE  FUNCTION dialstack."env_create"(
 	"product" TEXT, /* Option < & str > */
 	"env" TEXT, /* Option < & str > */
-	"live" bool DEFAULT true /* Option < bool > */
+	"live" bool DEFAULT true, /* Option < bool > */
+	"if_not_exists" bool DEFAULT false /* Option < bool > */
 ) RETURNS VOID /* Result < () > */
 VOLATILE PARALLEL UNSAFE 
 LANGUAGE c /* Rust */
@@ -1368,6 +1600,16 @@ VOLATILE PARALLEL UNSAFE
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'env_list_wrapper';
 
+CREATE  FUNCTION dialstack."env_update"(
+	"product" TEXT, /* Option < & str > */
+	"env" TEXT, /* Option < & str > */
+	"new_name" TEXT DEFAULT NULL, /* Option < & str > */
+	"live" bool DEFAULT NULL /* Option < bool > */
+) RETURNS VOID /* Result < () > */
+VOLATILE PARALLEL UNSAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'env_update_wrapper';
+
 CREATE FUNCTION dialstack.grant_access(role regrole, access text) RETURNS void LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'grant_access_wrapper';
 
 CREATE  FUNCTION dialstack."has_scope"(
@@ -1387,6 +1629,16 @@ STABLE PARALLEL SAFE
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'has_scope_of_wrapper';
 
+CREATE  FUNCTION dialstack."health_check"() RETURNS TABLE (
+	"severity" TEXT,  /* & 'static str */
+	"check" TEXT,  /* & 'static str */
+	"detail" TEXT,  /* String */
+	"hint" TEXT  /* & 'static str */
+)
+STRICT STABLE PARALLEL UNSAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'health_check_wrapper';
+
 CREATE  FUNCTION dialstack."integer_or_null"(
 	"text" TEXT /* & str */
 ) RETURNS INT /* Option < i32 > */
@@ -1399,7 +1651,8 @@ CREATE FUNCTION dialstack.policy_lint() RETURNS TABLE (relation regclass, policy
 CREATE  FUNCTION dialstack."product_create"(
 	"product" TEXT, /* Option < & str > */
 	"name" TEXT DEFAULT NULL, /* Option < & str > */
-	"scopes" TEXT[] DEFAULT NULL /* :: std :: option :: Option < Array < '_, & str > > */
+	"scopes" TEXT[] DEFAULT NULL, /* :: std :: option :: Option < Array < '_, & str > > */
+	"if_not_exists" bool DEFAULT false /* Option < bool > */
 ) RETURNS uuid /* Result < pgrx :: Uuid > */
 VOLATILE PARALLEL UNSAFE 
 LANGUAGE c /* Rust */
@@ -1413,6 +1666,8 @@ LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'product_delete_wrapper';
 
 CREATE FUNCTION dialstack.protect_table(relation regclass, column_name name, product text DEFAULT NULL, env text DEFAULT NULL, by text DEFAULT 'account', tag text DEFAULT NULL, scope text DEFAULT NULL, device boolean DEFAULT false, open_to regrole[] DEFAULT '{}', force boolean DEFAULT false) RETURNS void LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'protect_table_wrapper';
+
+CREATE FUNCTION dialstack.protected_table_list() RETURNS TABLE (relation regclass, policy text, column_name text, product text, env text, by text, tag text, scope text, device boolean, open_to text[], force boolean) LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'protected_table_list_wrapper';
 
 CREATE  FUNCTION dialstack."require_scope"(
 	"scope" TEXT /* Option < & str > */
@@ -1440,7 +1695,8 @@ AS 'MODULE_PATHNAME', 'schedule_maintenance_wrapper';
 CREATE  FUNCTION dialstack."scope_create"(
 	"scope" TEXT, /* Option < & str > */
 	"description" TEXT, /* Option < & str > */
-	"product" TEXT DEFAULT NULL /* Option < & str > */
+	"product" TEXT DEFAULT NULL, /* Option < & str > */
+	"if_not_exists" bool DEFAULT false /* Option < bool > */
 ) RETURNS VOID /* Result < () > */
 VOLATILE PARALLEL UNSAFE 
 LANGUAGE c /* Rust */
@@ -1870,6 +2126,16 @@ IMMUTABLE STRICT PARALLEL SAFE
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'uuid_or_null_wrapper';
 
+CREATE  FUNCTION dialstack."version"() RETURNS TABLE (
+	"library" TEXT,  /* & 'static str */
+	"sql" TEXT,  /* String */
+	"postgresql_built_for" TEXT,  /* String */
+	"postgresql" TEXT  /* String */
+)
+STRICT STABLE PARALLEL UNSAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'version_wrapper';
+
 -- What \df+ says of each function: what the source says beside it.
 DO $$
 DECLARE
@@ -1942,7 +2208,7 @@ BEGIN
            AND a.attname OPERATOR(pg_catalog.=) ANY (ARRAY[
                'root_key', 'root_fingerprint', 'wrapped', 'sealed_data', 'subject', 'identifier', 'account',
                'ip', 'user_agent', 'sealed_key', 'key_hash', 'hint', 'connected_account_ids',
-               'connect_webview_ids', 'user_identity_ids']::pg_catalog.name[])
+               'connect_webview_ids', 'user_identity_ids', 'target', 'effect', 'client_addr']::pg_catalog.name[])
     LOOP
         EXECUTE pg_catalog.format('ALTER TABLE %s ALTER COLUMN %I SET STATISTICS 0',
             secret.relation, secret.attname);

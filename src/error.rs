@@ -51,6 +51,8 @@ text_enum! {
         RefreshFailed = "REFRESH_FAILED",
         /// A definition, product, environment or key can't be made from these arguments.
         DefineFailed = "DEFINE_FAILED",
+        /// A document is no configuration.
+        ConfigurationInvalid = "CONFIGURATION_INVALID",
         /// A definition can't be stored.
         RegisterFailed = "REGISTER_FAILED",
         /// A table can't be protected with these arguments.
@@ -97,6 +99,7 @@ impl Code {
             | Code::EraseFailed
             | Code::RefreshFailed
             | Code::DefineFailed
+            | Code::ConfigurationInvalid
             | Code::RegisterFailed
             | Code::ProtectFailed
             | Code::FetchDashboardFailed => S::ERRCODE_INVALID_PARAMETER_VALUE,
@@ -163,6 +166,11 @@ impl Error {
     pub fn unauthorized(mut self) -> Self {
         self.http_sqlstate = Some(UNAUTHORIZED);
         self
+    }
+
+    /// What happened, without the code.
+    pub fn message(&self) -> &str {
+        &self.problem.message
     }
 
     /// Adds what the client should do.

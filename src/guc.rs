@@ -8,6 +8,7 @@ use pgrx::pg_sys::{self, GucAction};
 use pgrx::{GucContext, GucFlags, GucRegistry, GucSetting};
 use zeroize::Zeroizing;
 
+use crate::log_events::{Event, Events};
 use crate::token::MAX_TOKEN_BYTES;
 
 /// File that holds the root key. A path, not a secret; changed by reload only, because the key ring
@@ -22,6 +23,16 @@ static ACTIVITY_RETENTION: GucSetting<i32> = GucSetting::<i32>::new(31 * 86_400)
 
 /// Longest: with a day more, a month and the same of the next year would share a partition.
 const MAX_ACTIVITY_RETENTION: i32 = 334 * 86_400;
+
+/// Seconds that rows of `administration` stay. Only a superuser shortens it, and never to nothing: who is audited
+/// must not be able to empty the table by maintain().
+static ADMINISTRATION_RETENTION: GucSetting<i32> = GucSetting::<i32>::new(400 * 86_400);
+
+/// Shortest, in seconds.
+const MIN_ADMINISTRATION_RETENTION: i32 = 86_400;
+
+/// Which events are written to the server log. For superusers, because who is audited must not be able to hide them.
+static LOG_EVENTS: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(None);
 
 /// Whether revocations are sent by NOTIFY. A sender waits for all other senders at commit, and
 /// who revokes must not be able to hide it: so for superusers.
@@ -43,6 +54,43 @@ unsafe extern "C-unwind" fn hidden() -> *const c_char {
 
 thread_local! {
     static TOKEN_CHANGES: Cell<u64> = const { Cell::new(0) };
+    static LOGGED: Cell<Events> = const { Cell::new(Events::NONE) };
+}
+
+/// The events of a list that the server hands to a hook.
+///
+/// # Safety
+/// NULL or a C string.
+unsafe fn listed(list: *const c_char) -> Option<Events> {
+    if list.is_null() {
+        return Some(Events::NONE);
+    }
+    // SAFETY: by this function's own contract.
+    unsafe { CStr::from_ptr(list) }.to_str().ok().and_then(Events::parse)
+}
+
+/// Refuses a list with anything but events in it.
+unsafe extern "C-unwind" fn check_log_events(
+    list: *mut *mut c_char,
+    _: *mut *mut c_void,
+    _: pg_sys::GucSource::Type,
+) -> bool {
+    // SAFETY: the server hands over a pointer to the new value, and after a refusal reads the detail, a constant.
+    unsafe {
+        let is_good = listed(*list).is_some();
+        if !is_good {
+            pg_sys::GUC_check_errdetail_string = KNOWN_EVENTS.as_ptr().cast_mut();
+        }
+        is_good
+    }
+}
+
+const KNOWN_EVENTS: &CStr = c"Name any of reuse, revoke, administration, refused_key, separated by commas.";
+
+/// Runs whenever the list is set, reset, or restored by a rollback. Must not fail.
+unsafe extern "C-unwind" fn log_events_changed(list: *const c_char, _: *mut c_void) {
+    // SAFETY: the server hands over the value that the check has passed.
+    LOGGED.set(unsafe { listed(list) }.unwrap_or_default());
 }
 
 /// Runs whenever the token is set, reset, or restored by a rollback. Must not fail.
@@ -59,6 +107,9 @@ pub fn token_changes() -> u64 {
 /// loaded: on a fresh connection whose first query is a parallel one the server would drop them, and with
 /// them a token that was presented. They are the same in the leader and its workers.
 const ANYWHERE: GucFlags = GucFlags::from_bits_retain(pg_sys::GUC_ALLOW_IN_PARALLEL as i32);
+
+/// Several values: SET takes them as separate words.
+const LIST: GucFlags = GucFlags::from_bits_retain(pg_sys::GUC_LIST_INPUT as i32);
 
 /// Registers the settings. Called once, from `_PG_init`.
 pub fn register() {
@@ -90,6 +141,16 @@ pub fn register() {
         GucContext::Suset,
         GucFlags::UNIT_S | ANYWHERE,
     );
+    GucRegistry::define_int_guc(
+        c"dialstack_sessions.administration_retention",
+        c"How long the record of administration is kept.",
+        c"At least a day. maintain() deletes what is older.",
+        &ADMINISTRATION_RETENTION,
+        MIN_ADMINISTRATION_RETENTION,
+        i32::MAX,
+        GucContext::Suset,
+        GucFlags::UNIT_S | ANYWHERE,
+    );
     GucRegistry::define_bool_guc(
         c"dialstack_sessions.notify_revocations",
         c"Whether each revoked session is announced on the channel dialstack_sessions.",
@@ -108,8 +169,19 @@ pub fn register() {
         GucContext::Userset,
         ANYWHERE,
     );
-    // SAFETY: the hooks can't fail: one returns a constant, the other counts.
+    // SAFETY: the hooks raise nothing: they return a constant, count, or read a list.
     unsafe {
+        GucRegistry::define_string_guc_with_hooks(
+            c"dialstack_sessions.log_events",
+            c"Which events are written to the server log, as lines of JSON.",
+            c"Any of reuse, revoke, administration and refused_key, separated by commas. No line holds a secret or session data.",
+            &LOG_EVENTS,
+            GucContext::Suset,
+            ANYWHERE.union(LIST),
+            Some(check_log_events),
+            Some(log_events_changed),
+            None,
+        );
         GucRegistry::define_string_guc_with_hooks(
             c"dialstack_sessions.api_key",
             c"API key that the caller presents.",
@@ -235,6 +307,16 @@ pub fn verdict_cache_size() -> usize {
 /// How long activity is kept, in microseconds.
 pub fn activity_retention_micros() -> i64 {
     i64::from(ACTIVITY_RETENTION.get()) * 1_000_000
+}
+
+/// How long rows of `administration` are kept, in microseconds.
+pub fn administration_retention_micros() -> i64 {
+    i64::from(ADMINISTRATION_RETENTION.get()) * 1_000_000
+}
+
+/// Whether an event is written to the server log.
+pub fn logs(event: Event) -> bool {
+    LOGGED.get().contains(event)
 }
 
 /// Whether revocations are sent by NOTIFY.

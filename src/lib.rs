@@ -9,7 +9,7 @@
 //! | [`session`] | pure: definitions, rotation, verdicts, limits |
 //! | [`token`] | pure: JWT, JWE, refresh tokens, opaque tokens, sealed data, the key ring |
 //! | [`pg`] | the server, and all unsafe code; nothing about sessions |
-//! | [`error`], [`guc`], [`text_enum`] | coded errors, settings, enums with a text for each value |
+//! | [`error`], [`guc`], [`log_events`], [`text_enum`] | coded errors, settings, which events are logged and how often, enums with a text for each value |
 //!
 //! `api → service → tables → pg` and `service → session → token`; nothing points back.
 
@@ -22,6 +22,7 @@ mod error;
 #[cfg(test)]
 mod fuzz;
 mod guc;
+mod log_events;
 mod maintenance;
 mod pg;
 mod rls;
@@ -53,7 +54,7 @@ extension_sql_file!(
 extension_sql_file!(
     "../sql/85_views.sql",
     name = "views",
-    requires = ["scopes", access_admin, signing_key_list]
+    requires = ["scopes", access_admin, may_monitor, signing_key_list, stat_get_sessions]
 );
 extension_sql_file!("../sql/90_finish.sql", name = "finish", finalize);
 

@@ -1,10 +1,11 @@
 // The server of an application that embeds components: it creates account sessions for its users, and
 // serves the components' data to whoever presents the client secret of one.
 
-import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
 import { fileURLToPath } from 'node:url'
 import express from 'express'
 import pg from 'pg'
+import { DialstackSessions, SessionError } from 'dialstack-sessions'
+import { sessions } from 'dialstack-sessions/express'
 
 // --- Settings. The database is taken from PGHOST, PGPORT, PGUSER and so on.
 
@@ -22,40 +23,14 @@ const sessionSeconds = Number(process.env.SESSION_SECONDS ?? 3600)
 const port = Number(process.env.PORT ?? 3000)
 if (!(sessionSeconds > 0)) refuse('SESSION_SECONDS must be a positive number')
 
-// --- The database. The role has access level `client`: what it may do, it may do by the API key.
+// --- The database. The role has access level `client`: what it may do, it may do by the API key, which the client presents
+// in a transaction of its own. Another role, of level `server`, logs users in.
 
 const pool = new pg.Pool()
-pool.on('error', (error) => console.error(`an idle connection failed: ${nameOf(error)}`))
-
-async function inTransaction(work) {
-  const client = await pool.connect()
-  let broken
-  try {
-    await client.query('BEGIN')
-    const result = await work(client)
-    await client.query('COMMIT')
-    return result
-  } catch (error) {
-    // A connection that cannot even roll back is thrown away.
-    await client.query('ROLLBACK').catch((failure) => { broken = failure })
-    throw error
-  } finally {
-    client.release(broken)
-  }
-}
-
-/** Creates an account session. The API key is in force until the end of the transaction, and no longer. */
-function createSession(account, components) {
-  return inTransaction(async (client) => {
-    await client.query("SELECT set_config('dialstack_sessions.api_key', $1, true)", [apiKey])
-    const { rows } = await client.query(
-      `SELECT client_secret, expires_at
-         FROM dialstack.account_session_create(account => $1, components => $2,
-                                               expires_in => make_interval(secs => $3))`,
-      [account, JSON.stringify(components), sessionSeconds])
-    return rows[0]
-  })
-}
+const dialstack = new DialstackSessions({ pool, product, env, apiKey })
+const loginPool = new pg.Pool({ user: process.env.DIALSTACK_LOGIN_USER ?? 'phone_app_login' })
+const login = new DialstackSessions({ pool: loginPool, product, env, tag: 'login' })
+for (const each of [pool, loginPool]) each.on('error', (error) => console.error(`an idle connection failed: ${nameOf(error)}`))
 
 /** The components of the account that the user may see; undefined if the account is not theirs. */
 async function grantedComponents(user, account) {
@@ -70,7 +45,7 @@ async function grantedComponents(user, account) {
  */
 function narrowed(asked, granted) {
   if (asked === undefined) return Object.fromEntries(granted.map((name) => [name, { enabled: true }]))
-  if (asked === null || typeof asked !== 'object' || Array.isArray(asked)) return asked
+  if (typeof asked !== 'object' || Array.isArray(asked)) return asked
   return Object.fromEntries(Object.entries(asked).map(([name, wish]) =>
     [name, granted.includes(name) ? wish : { enabled: false }]))
 }
@@ -84,25 +59,21 @@ class HttpError extends Error {
   }
 }
 
-/** `CREATE_FAILED: account must not be empty` → its code and its text; nothing for other errors. */
-function coded(error) {
-  const match = error instanceof pg.DatabaseError && /^([A-Z_]+): (.*)/s.exec(error.message)
-  return match ? { code: match[1], text: match[2] } : {}
-}
-
 /** What may stand in a log: a code, but no text in which a value of somebody's could be quoted. */
 function nameOf(error) {
-  return [coded(error).code, error.code ?? error.name].filter(Boolean).join(' ')
+  const own = error instanceof SessionError ? error.code : error instanceof pg.DatabaseError && /^[A-Z_]+(?=: )/.exec(error.message)?.[0]
+  return [own, error instanceof SessionError ? error.sqlstate : error.code].filter(Boolean).join(' ') || error.name
 }
 
 /** What the browser may know. Of our own troubles (a revoked API key, a server that is down): nothing. */
 function answerTo(error) {
   if (error instanceof HttpError) return error
-  const { code, text } = coded(error)
   // What was asked for does not exist or makes no sense; the extension's texts repeat no secret.
-  if (code === 'CREATE_FAILED' || code === 'SCOPE_NOT_FOUND') return new HttpError(400, 'invalid_request', text)
+  if (error.code === 'CREATE_FAILED' || error.code === 'SCOPE_NOT_FOUND') {
+    return new HttpError(400, 'invalid_request', error.message.slice(error.code.length + 2))
+  }
   // Values that PostgreSQL cannot even read (SQLSTATE class 22), bodies that Express cannot.
-  if (error instanceof pg.DatabaseError && error.code?.startsWith('22')) {
+  if (error.code === 'INVALID_ARGUMENT' || (error instanceof pg.DatabaseError && error.code?.startsWith('22'))) {
     return new HttpError(400, 'invalid_request', 'The request has a value that is not allowed')
   }
   if (error.status >= 400 && error.status < 500) {
@@ -111,33 +82,11 @@ function answerTo(error) {
   return new HttpError(500, 'internal_error', 'The server failed')
 }
 
-// --- Who is logged in. STAND-IN: anybody may log in as any demo user, without a password. Replace this
-// section by your own login; all that the rest needs of it is `req.user`.
-
-const LOGIN_HOURS = 8
-const loginKey = randomBytes(32) // a restart logs everybody out
-
-const sign = (text) => createHmac('sha256', loginKey).update(text).digest()
-
-function loginCookie(user) {
-  const login = JSON.stringify({ user, until: Date.now() + LOGIN_HOURS * 3_600_000 })
-  const text = Buffer.from(login).toString('base64url')
-  return `${text}.${sign(text).toString('base64url')}`
-}
-
-function userOf(req) {
-  const cookie = /(?:^|;\s*)login=([\w-]+)\.([\w-]+)/.exec(req.headers.cookie ?? '')
-  if (!cookie) return undefined
-  const given = Buffer.from(cookie[2], 'base64url')
-  const right = sign(cookie[1])
-  if (given.length !== right.length || !timingSafeEqual(given, right)) return undefined
-  const { user, until } = JSON.parse(Buffer.from(cookie[1], 'base64url'))
-  return Date.now() < until ? user : undefined
-}
+// --- Who is logged in: `req.session`. STAND-IN: anybody may log in as any demo user, without a password. examples/web-login
+// has a log-in that checks one.
 
 function loggedIn(req, res, next) {
-  req.user = userOf(req)
-  if (req.user === undefined) throw new HttpError(401, 'not_logged_in', 'You are not logged in')
+  if (!req.session) throw new HttpError(401, 'not_logged_in', 'You are not logged in')
   next()
 }
 
@@ -158,25 +107,33 @@ app.use((req, res, next) => {
 app.use(express.static(fileURLToPath(new URL('public', import.meta.url))))
 // Only application/json: a form on somebody else's page cannot send that.
 app.use(express.json({ limit: '10kb' }))
+// Not for the components' data: who reads that presents a client secret.
+app.use(['/demo', '/api/dialstack'], sessions(login))
 
 app.post('/demo/login', async (req, res) => {
   const user = req.body?.user
   const known = typeof user === 'string' &&
     (await pool.query('SELECT FROM phone_app.members WHERE user_id = $1 LIMIT 1', [user])).rowCount
   if (!known) throw new HttpError(401, 'not_logged_in', 'There is no such user')
-  res.cookie('login', loginCookie(user),
-    { httpOnly: true, sameSite: 'strict', secure: req.secure, maxAge: LOGIN_HOURS * 3_600_000 })
+  await req.visit.logIn({ userId: user })
   res.json({ user })
 })
 
-app.post('/demo/logout', (req, res) => res.clearCookie('login').status(204).end())
+app.post('/demo/logout', async (req, res) => {
+  await req.visit.logOut()
+  res.status(204).end()
+})
 
 app.post('/api/dialstack/session', loggedIn, async (req, res) => {
   const { accountId, components } = req.body ?? {}
   if (typeof accountId !== 'string') throw new HttpError(400, 'invalid_request', 'accountId must be a string')
-  const granted = await grantedComponents(req.user, accountId)
+  // To the client null means "not given", which would be all components.
+  if (components === null) throw new HttpError(400, 'invalid_request', 'components must be an object')
+  const granted = await grantedComponents(req.session.identifier, accountId)
   if (!granted) throw new HttpError(403, 'access_denied', 'You have no access to this account')
-  const session = await createSession(accountId, narrowed(components, granted))
+  const session = await dialstack.accountSessions.create({
+    account: accountId, components: narrowed(components, granted), expires_in: sessionSeconds,
+  })
   res.json({ client_secret: session.client_secret, expires_at: session.expires_at })
 })
 
@@ -195,11 +152,7 @@ const REFUSALS = {
 function sessionWith(component) {
   return async (req, res, next) => {
     const token = /^Bearer ([\w-]+)$/i.exec(req.get('Authorization') ?? '')?.[1]
-    const { rows } = await pool.query(
-      `SELECT valid, reason, account
-         FROM dialstack.session_verify($1, product => $2, env => $3, scope => $4)`,
-      [token, product, env, component])
-    const { valid, reason, account } = rows[0]
+    const { valid, reason, account } = await dialstack.sessions.verify({ token, scope: component })
     if (!valid) {
       const [status, error] = reason === 'scope_disabled' ? [403, 'insufficient_scope'] : [401, 'invalid_token']
       res.set('WWW-Authenticate', `Bearer error="${error}"`)

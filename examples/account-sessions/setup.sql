@@ -21,6 +21,12 @@ SELECT dialstack.env_create('phone-app', 'test', live => false);
 CREATE ROLE phone_app LOGIN;
 SELECT dialstack.grant_access('phone_app', 'client');
 
+-- The log-in of the demo users, and the role that it is done with.
+SELECT dialstack.definition_create('phone-app', 'login', 'Login', 'A user of the application',
+    '{"userId": {"type": "string", "required": true}}', '$Session{userId}', 15, 'minutes', refresh_expiry => 8, refresh_period => 'hours');
+CREATE ROLE phone_app_login LOGIN;
+SELECT dialstack.grant_access('phone_app_login', 'server');
+
 -- The application's own tables.
 CREATE SCHEMA phone_app;
 GRANT USAGE ON SCHEMA phone_app TO phone_app;
@@ -76,4 +82,4 @@ SELECT api_key FROM dialstack.api_key_create('phone-app', 'test', name => 'accou
 COMMIT;
 
 \o
-\echo export PGUSER=phone_app DIALSTACK_PRODUCT=phone-app DIALSTACK_ENV=test DIALSTACK_API_KEY=:api_key
+\echo export PGUSER=phone_app DIALSTACK_LOGIN_USER=phone_app_login DIALSTACK_PRODUCT=phone-app DIALSTACK_ENV=test DIALSTACK_API_KEY=:api_key

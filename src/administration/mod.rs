@@ -1,10 +1,14 @@
-//! What administrators do beyond sessions: erasing and exporting what is held of a person.
+//! What administrators do beyond sessions: erasing and exporting what is held of a person, changing an environment that
+//! tables may name, and the health of the installation.
 
+pub mod env_update;
 pub mod erase;
 pub mod export;
+pub mod health;
 
 use crate::error::{Code, Coded, Error, Result};
 use crate::pg::roles::AsOwner;
+use crate::service::level::Level;
 use crate::service::setup::configuration;
 use crate::service::{caller, required};
 use crate::session::check_identifier;
@@ -22,7 +26,7 @@ fn person<'a>(
     let product = required(product, "product", CODE)?;
     let identifier = required(identifier, "identifier", CODE)?;
     check_identifier("identifier", identifier).coded(CODE)?;
-    let env_ids = caller::envs(product, env)?.ids;
+    let env_ids = caller::envs(Level::Admin, product, env)?.ids;
     let product_id = configuration::product_id(product)?;
     let definition_ids = match tag {
         Some(tag) => vec![configuration::definition(&product_id, tag)?.definition_id],

@@ -5,22 +5,29 @@ use pgrx::prelude::*;
 
 use super::CHAPTERS;
 use super::{Result, functions};
-use crate::service::access;
+use crate::service::{access, role_access};
 
 functions! { FUNCTIONS;
-    /// Grants a role an access level (admin, server or client), and with it those below.
-    #[level(Admin)]
+    /// Grants a role an access level (admin, server, client or monitor), and with it those that it includes; server and
+    /// client everywhere, or in a product or one of its environments.
+    #[level(Admin; audit(role as role, access, product, env))]
     #[pg_extern(
         volatile, parallel_unsafe,
-        sql = "CREATE FUNCTION dialstack.grant_access(role regrole, access text) RETURNS void \
+        sql = "CREATE FUNCTION dialstack.grant_access(\
+role regrole, access text, product text DEFAULT NULL, env text DEFAULT NULL) RETURNS void \
                LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';"
     )]
-    fn grant_access(role: Option<pg_sys::Oid>, access: Option<&str>) -> Result<()> {
-        Ok(access::grant(role, access, CHAPTERS)?)
+    fn grant_access(
+        role: Option<pg_sys::Oid>,
+        access: Option<&str>,
+        product: Option<&str>,
+        env: Option<&str>,
+    ) -> Result<()> {
+        Ok(access::grant(role, access, product, env, CHAPTERS)?)
     }
 
-    /// Takes an access level back; the role keeps what another level gives it.
-    #[level(Admin)]
+    /// Takes an access level back, with its limits; the role keeps what another level gives it.
+    #[level(Admin; audit(role as role, access))]
     #[pg_extern(
         volatile, parallel_unsafe,
         sql = "CREATE FUNCTION dialstack.revoke_access(role regrole, access text) RETURNS void \
@@ -30,24 +37,67 @@ functions! { FUNCTIONS;
         Ok(access::revoke(role, access, CHAPTERS)?)
     }
 
-    /// Every function with the lowest access level that may call it (null: no level) and its comment.
-    #[level(Admin)]
+    /// Which role was granted which access level, and its limits, one row each; with what is wrong about them.
+    #[level(Admin; unrecorded)]
+    #[pg_extern(stable, parallel_unsafe)]
+    fn access_of_roles() => rows {
+        role: String,
+        level: String,
+        limited: bool,
+        product: Option<String>,
+        env: Option<String>,
+        finding: Option<String>,
+    } {
+        role_access::list()?
+    }
+
+    /// Forgets the limits of a role that does not exist here any more; returns how many.
+    #[level(Admin; audit(role_name => rows))]
+    #[pg_extern(volatile, parallel_unsafe)]
+    fn access_forget(role_name: Option<&str>) -> Result<i64> {
+        Ok(access::forget(role_name)?)
+    }
+
+    /// Every function with the access levels that may call it (null: none), but for those that include one of them,
+    /// and its comment.
+    #[level(Admin; unrecorded)]
     #[pg_extern(stable, parallel_unsafe)]
     fn access_list() => rows { function: String, access: Option<String>, description: String } {
         access::list(CHAPTERS)?
     }
 
-    /// Marks the roles with access client: they may call it.
+    /// Marks the roles with access client without limits: they may call it.
     #[level(Internal)]
     #[pg_extern(immutable, parallel_safe)]
     fn access_client() -> bool {
         true
     }
 
-    /// Marks the roles with access server: they may call it.
+    /// Marks the roles with access server without limits: they may call it.
     #[level(Internal)]
     #[pg_extern(immutable, parallel_safe)]
     fn access_server() -> bool {
+        true
+    }
+
+    /// Marks the roles with access client within limits: they may call it.
+    #[level(Internal)]
+    #[pg_extern(immutable, parallel_safe)]
+    fn access_client_limited() -> bool {
+        true
+    }
+
+    /// Marks the roles with access server within limits: they may call it.
+    #[level(Internal)]
+    #[pg_extern(immutable, parallel_safe)]
+    fn access_server_limited() -> bool {
+        true
+    }
+
+    /// Marks the roles with access monitor: they may call it.
+    #[level(Internal)]
+    #[pg_extern(immutable, parallel_safe)]
+    fn access_monitor() -> bool {
         true
     }
 

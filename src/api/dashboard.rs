@@ -90,7 +90,7 @@ functions! { FUNCTIONS;
     }
 
     /// Figures and series of a definition's sessions, in one environment or in all of the product.
-    #[level(Server)]
+    #[level(Server, Monitor)]
     #[pg_extern(volatile, parallel_unsafe)]
     fn session_dashboard(
         product: Option<&str>,

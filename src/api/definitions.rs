@@ -51,7 +51,7 @@ macro_rules! chapter {
     }
 
     /// Checks a definition of user sessions and returns it, ready for session_register; stores nothing.
-    #[level(Admin)]
+    #[level(Admin; unrecorded)]
     #[pg_extern(volatile, parallel_unsafe)]
     fn session_define(
         product: Option<&str>,
@@ -82,14 +82,14 @@ macro_rules! chapter {
     }
 
     /// Stores a definition; the same tag again changes it.
-    #[level(Admin)]
+    #[level(Admin; audit(product => tag in stored))]
     #[pg_extern(volatile, parallel_unsafe)]
     fn session_register(product: Option<&str>, definition: Option<Jsonb<'_>>) => rows shared {
         vec![definitions::register(product, definition)?]
     }
 
     /// Checks and stores a definition in one call.
-    #[level(Admin)]
+    #[level(Admin; audit(product, tag))]
     #[pg_extern(volatile, parallel_unsafe)]
     fn definition_create(
         product: Option<&str>,
@@ -120,7 +120,7 @@ macro_rules! chapter {
     }
 
     /// Changes some fields of a definition; sessions follow at their next creation or refresh.
-    #[level(Admin)]
+    #[level(Admin; audit(product, tag))]
     #[pg_extern(volatile, parallel_unsafe)]
     fn definition_update(
         product: Option<&str>,
@@ -131,21 +131,21 @@ macro_rules! chapter {
     }
 
     /// Deletes a definition, revokes its sessions, and returns what it was.
-    #[level(Admin)]
+    #[level(Admin; audit(product, tag))]
     #[pg_extern(volatile, parallel_unsafe)]
     fn definition_delete(product: Option<&str>, tag: Option<&str>) => rows shared {
         vec![definitions::delete(product, tag)?]
     }
 
     /// One definition.
-    #[level(Admin)]
+    #[level(Admin; unrecorded)]
     #[pg_extern(volatile, parallel_unsafe)]
     fn definition_get(product: Option<&str>, tag: Option<&str>) => rows shared {
         vec![definitions::get(product, tag)?]
     }
 
     /// All definitions of a product.
-    #[level(Admin)]
+    #[level(Admin; unrecorded)]
     #[pg_extern(volatile, parallel_unsafe)]
     fn definition_list(product: Option<&str>) => rows shared {
         definitions::list(product)?

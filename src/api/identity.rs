@@ -31,7 +31,7 @@ macro_rules! helpers {
         pub(super) const $list: &[crate::service::access::Function] = &[$(
             crate::service::access::Function {
                 symbol: concat!($name, "_wrapper"),
-                level: super::level!(Client),
+                levels: super::levels!(Client),
                 documentation: &[$($line),+],
             }
         ),+];

@@ -26,7 +26,7 @@ functions! { FUNCTIONS;
     ///
     /// With `publish_first` the new key is in jwks() that long before it signs: verifiers that cache the key set see it
     /// first.
-    #[level(Admin)]
+    #[level(Admin; audit(purpose, alg, publish_first => kid))]
     #[pg_extern(volatile, parallel_unsafe)]
     fn signing_key_rotate(
         purpose: default!(Option<&str>, "'jwt'"),
@@ -37,7 +37,7 @@ functions! { FUNCTIONS;
     }
 
     /// The key ring without its secrets, oldest first.
-    #[level(Admin)]
+    #[level(Monitor)]
     #[pg_extern(volatile, parallel_unsafe)]
     fn signing_key_list() => rows shared {
         key_ring::list()?
@@ -46,14 +46,14 @@ functions! { FUNCTIONS;
     /// Revokes a key for good: what it made is refused from the next statement on.
     ///
     /// An active key gets a successor first.
-    #[level(Admin)]
+    #[level(Admin; audit(kid))]
     #[pg_extern(volatile, parallel_unsafe)]
     fn signing_key_revoke(kid: Option<&str>) => rows shared {
         vec![manage::revoke(kid)?]
     }
 
     /// Wraps the key ring with another root key; returns where that lies: row or file.
-    #[level(Admin)]
+    #[level(Admin; audit(=> root_key))]
     #[pg_extern(volatile, parallel_unsafe)]
     fn root_key_rotate() -> Result<&'static str> {
         Ok(key_ring::rotate_root()?)
@@ -74,14 +74,14 @@ functions! { FUNCTIONS;
     }
 
     /// Makes a new identity and new keys: all earlier tokens are dead, every session revoked; returns its id.
-    #[level(Admin)]
+    #[level(Admin; audit(=> instance_id))]
     #[pg_extern(volatile, parallel_unsafe)]
     fn instance_reset() -> Result<pgrx::Uuid> {
         Ok(manage::reset()?)
     }
 
     /// Creates an API key and returns it, this one time.
-    #[level(Admin)]
+    #[level(Admin; audit(product, env, kind, expires_at => api_key_id))]
     #[pg_extern(volatile, parallel_unsafe)]
     fn api_key_create(
         product: Option<&str>,
@@ -94,7 +94,7 @@ functions! { FUNCTIONS;
     }
 
     /// The API keys of an environment, each with a hint only.
-    #[level(Admin)]
+    #[level(Admin; unrecorded)]
     #[pg_extern(volatile, parallel_unsafe)]
     fn api_key_list(product: Option<&str>, env: Option<&str>) => rows {
         api_key_id: pgrx::Uuid,
@@ -109,7 +109,7 @@ functions! { FUNCTIONS;
     }
 
     /// Revokes an API key for good, from the next statement on that presents it.
-    #[level(Admin)]
+    #[level(Admin; audit(api_key_id))]
     #[pg_extern(volatile, parallel_unsafe)]
     fn api_key_revoke(api_key_id: Option<pgrx::Uuid>) -> Result<()> {
         Ok(manage::revoke_api_key(api_key_id)?)

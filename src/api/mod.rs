@@ -19,6 +19,7 @@ mod definitions;
 mod identity;
 mod keys;
 mod maintenance;
+mod monitoring;
 mod protection;
 mod session_sets;
 mod sessions;
@@ -50,6 +51,7 @@ const CHAPTERS: &Functions = &[
     protection::FUNCTIONS,
     dashboard::FUNCTIONS,
     maintenance::FUNCTIONS,
+    monitoring::FUNCTIONS,
     triggers::FUNCTIONS,
 ];
 
@@ -59,9 +61,20 @@ type Result<T> = std::result::Result<T, ErrorReport>;
 /// Declares the SQL functions of a chapter, and lists them in the constant that is named first, for
 /// `grant_access`, `access_list` and the comments that `\df+` shows.
 ///
-/// Each function has, in this order: its documentation, whose first paragraph is its comment in SQL; the lowest
-/// access level that may call it (`Internal`: the extension only); the arguments of `pg_extern`; the function. If
-/// pgrx can't write its CREATE FUNCTION, it brings that along as `sql = "…"`.
+/// Each function has, in this order: its documentation, whose first paragraph is its comment in SQL; the access
+/// levels that may call it, without those that include one of them (`Internal`: the extension only); the arguments
+/// of `pg_extern`; the function. If pgrx can't write its CREATE FUNCTION, it brings that along as `sql = "…"`.
+///
+/// A function of level `Admin` also says whether its calls are recorded in `administration`: `unrecorded`, if it only
+/// shows configuration or figures, else `audit(…)` with the arguments that name what is meant, and behind `=>` what it
+/// returns or the column of its first row that says what came of it:
+///
+/// ```ignore
+/// #[level(Admin; audit(product, env, kind => api_key_id))]
+/// ```
+///
+/// `relation as relation` converts an argument by a function of `service::audit`; `=> all name` is that column of all
+/// rows.
 ///
 /// A function that returns a table says `=> rows { column: Type, … }` where others say `-> Type`. Its body is a
 /// `Vec` of structs, whose fields of those names become the columns (`column in part: Type`: the field of the
@@ -70,48 +83,55 @@ type Result<T> = std::result::Result<T, ErrorReport>;
 macro_rules! functions {
     (@all $list:ident $shared:tt $(
         $(#[doc = $line:literal])+
-        #[level($level:ident)]
+        #[level($($level:ident),+ $(; $record:ident $(($($recorded:tt)*))?)?)]
         #[pg_extern($($mark:tt)+)]
         fn $name:ident $arguments:tt $(-> $returned:ty)? $(=> $kind:ident $columns:tt)? $body:block
     )+) => {
         $($crate::api::functions! {
             @function
             [$(#[doc = $line])+ #[pg_extern(schema = "dialstack", $($mark)+)]]
-            $name $arguments ($($returned)?) ($($kind $columns)?) $shared $body
+            $name $arguments ($($returned)?) ($($kind $columns)?) $shared
+            [$($record $(($($recorded)*))?)?] $body
         })+
 
         pub(super) const $list: &[$crate::service::access::Function] = &[$(
             $crate::service::access::Function {
                 symbol: concat!(stringify!($name), "_wrapper"),
-                level: $crate::api::level!($level),
+                levels: $crate::api::levels!($($level),+ $(; $record)?),
                 documentation: &[$($line),+],
             }
         ),+];
     };
-    (@function [$($attributes:tt)+] $name:ident ($($arguments:tt)*) ($($returned:ty)?) () $_:tt $body:block) => {
+    (@function
+        [$($attributes:tt)+] $name:ident ($($arguments:tt)*) ($($returned:ty)?) () $_:tt $record:tt $body:block
+    ) => {
         $($attributes)+
-        fn $name($($arguments)*) $(-> $returned)? $body
+        fn $name($($arguments)*) $(-> $returned)? {
+            $crate::api::recorded! { @value $record $name ($($returned)?) $body }
+        }
     };
-    (@function $attributes:tt $name:ident $arguments:tt () ($kind:ident shared) $shared:tt $body:block) => {
+    (@function
+        $attributes:tt $name:ident $arguments:tt () ($kind:ident shared) $shared:tt $record:tt $body:block
+    ) => {
         $crate::api::functions! {
-            @function $attributes $name $arguments () ($kind $shared) {} $body
+            @function $attributes $name $arguments () ($kind $shared) {} $record $body
         }
     };
     (@function [$($attributes:tt)+] $name:ident ($($arguments:tt)*) ()
-        (rows { $($column:ident $(in $part:ident)?: $type:ty),+ $(,)? }) $_:tt $body:block
+        (rows { $($column:ident $(in $part:ident)?: $type:ty),+ $(,)? }) $_:tt $record:tt $body:block
     ) => {
         $($attributes)+
         fn $name($($arguments)*) -> $crate::api::Result<
             ::pgrx::iter::TableIterator<'static, ($(name!($column, $type),)+)>
         > {
-            let rows: Vec<_> = $body;
+            let rows: Vec<_> = $crate::api::recorded! { @rows $record $name $body };
             Ok(::pgrx::iter::TableIterator::new(
                 rows.into_iter().map(|row| ($(row.$($part.)?$column,)+)),
             ))
         }
     };
     (@function [$($attributes:tt)+] $name:ident ($($arguments:tt)*) ()
-        (page { $($column:ident $(in $part:ident)?: $type:ty),+ $(,)? }) $_:tt $body:block
+        (page { $($column:ident $(in $part:ident)?: $type:ty),+ $(,)? }) $_:tt [$(unrecorded)?] $body:block
     ) => {
         $($attributes)+
         fn $name($($arguments)*) -> $crate::api::Result<
@@ -131,14 +151,77 @@ macro_rules! functions {
     };
 }
 
-/// The level of a function; none where it is internal.
-macro_rules! level {
+/// The levels of a function; none where it is internal.
+macro_rules! levels {
     (Internal) => {
-        None
+        &[]
     };
-    ($level:ident) => {
-        Some($crate::service::caller::Level::$level)
+    (Admin) => {
+        compile_error!("a function of level Admin says audit(…) or unrecorded")
+    };
+    ($($level:ident),+ $(; $record:ident)?) => {
+        &[$($crate::service::level::Level::$level),+]
     };
 }
 
-use {functions, level};
+/// The body of a function, and where its calls are recorded, the record of a call that succeeds.
+macro_rules! recorded {
+    (@value [$(unrecorded)?] $name:ident ($($returned:ty)?) $body:block) => {
+        $body
+    };
+    (@rows [$(unrecorded)?] $name:ident $body:block) => {
+        $body
+    };
+    (@value
+        [audit($($argument:ident $(as $convert:ident)?),* $(=> $effect:ident)?)]
+        $name:ident ($returned:ty) $body:block
+    ) => {{
+        let call = $crate::service::audit::Call::begin(stringify!($name));
+        #[allow(clippy::redundant_closure_call, reason = "it catches the returns of the body")]
+        let returned = (|| -> $returned { $body })()?;
+        call.end(
+            &[$((stringify!($argument), $crate::api::shown!($argument $($convert)?))),*],
+            &[$((stringify!($effect), $crate::api::shown!(returned)))?],
+        )?;
+        Ok(returned)
+    }};
+    (@rows [audit($($argument:ident),* => all $effect:ident)] $name:ident $body:block) => {{
+        let call = $crate::service::audit::Call::begin(stringify!($name));
+        #[allow(clippy::redundant_closure_call, reason = "it catches the returns of the body")]
+        let rows = (|| -> $crate::api::Result<Vec<_>> { Ok($body) })()?;
+        let all = rows.iter().map(|row| $crate::api::shown!(row.$effect)).collect();
+        call.end(
+            &[$((stringify!($argument), $crate::api::shown!($argument))),*],
+            &[(stringify!($effect), all)],
+        )?;
+        rows
+    }};
+    (@rows
+        [audit($($argument:ident $(as $convert:ident)?),* $(=> $effect:ident $(in $part:ident)?)?)]
+        $name:ident $body:block
+    ) => {{
+        let call = $crate::service::audit::Call::begin(stringify!($name));
+        #[allow(clippy::redundant_closure_call, reason = "it catches the returns of the body")]
+        let rows = (|| -> $crate::api::Result<Vec<_>> { Ok($body) })()?;
+        call.end(
+            &[$((stringify!($argument), $crate::api::shown!($argument $($convert)?))),*],
+            &[$((
+                stringify!($effect),
+                rows.first().map_or_else(Default::default, |row| $crate::api::shown!(row.$($part.)?$effect)),
+            ))?],
+        )?;
+        rows
+    }};
+}
+
+/// A value as the record shows it.
+macro_rules! shown {
+    ($value:ident $convert:ident) => {
+        $crate::service::audit::Shown::shown(&$crate::service::audit::$convert($value)?)
+    };
+    ($value:expr) => {
+        $crate::service::audit::Shown::shown(&$value)
+    };
+}
+
+use {functions, levels, recorded, shown};

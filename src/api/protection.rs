@@ -3,6 +3,7 @@
 use std::ffi::CStr;
 
 use pgrx::prelude::*;
+use pgrx::spi::quote_identifier;
 
 use super::required;
 use super::{Result, functions};
@@ -13,8 +14,10 @@ use crate::pg::triggers::Answer;
 use crate::rls::condition::By;
 use crate::rls::lint;
 use crate::rls::protect::{self, Protection};
+use crate::rls::protected;
+use crate::rls::registry::ACCESS;
 use crate::rls::revoke_sessions::{self, Revocation};
-use crate::service::caller::only_env;
+use crate::service::caller::{only_env, without_key};
 use crate::service::revocation::revoke_on_change;
 
 const CODE: Code = Code::ProtectFailed;
@@ -23,7 +26,7 @@ functions! { FUNCTIONS;
     /// Lets sessions see and change only those rows of a table whose column names what they are of.
     ///
     /// Called again, it replaces what it made before.
-    #[level(Admin)]
+    #[level(Admin; audit(relation as relation, column_name as column, product, env, by, tag, scope, device, force))]
     #[pg_extern(
         volatile,
         parallel_unsafe,
@@ -64,7 +67,7 @@ functions! { FUNCTIONS;
     /// Takes the policies of protect_table away again.
     ///
     /// Row-level security is left as it was before. A table that has none of our policies is left alone.
-    #[level(Admin)]
+    #[level(Admin; audit(relation as relation))]
     #[pg_extern(
         volatile,
         parallel_unsafe,
@@ -76,10 +79,56 @@ functions! { FUNCTIONS;
         Ok(protect::unprotect_table(relation)?)
     }
 
+    /// The protected tables, with the arguments that protect_table was called with.
+    ///
+    /// A table whose policy has lost its comment shows none; policy_lint() reports it.
+    #[level(Admin; unrecorded)]
+    #[pg_extern(
+        volatile,
+        parallel_unsafe,
+        sql = "CREATE FUNCTION dialstack.protected_table_list() RETURNS TABLE (relation regclass, policy text, \
+               column_name text, product text, env text, by text, tag text, scope text, device boolean, \
+               open_to text[], force boolean) \
+               LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';"
+    )]
+    fn protected_table_list() -> Result<
+        TableIterator<
+            'static,
+            (
+                name!(relation, pg_sys::Oid),
+                name!(policy, &'static str),
+                name!(column_name, Option<String>),
+                name!(product, Option<String>),
+                name!(env, Option<String>),
+                name!(by, Option<&'static str>),
+                name!(tag, Option<String>),
+                name!(scope, Option<String>),
+                name!(device, bool),
+                name!(open_to, Option<Vec<String>>),
+                name!(force, Option<bool>),
+            ),
+        >,
+    > {
+        without_key()?;
+        let tables = protected::tables(&AsOwner::enter()?)?;
+        Ok(TableIterator::new(tables.into_iter().map(|table| {
+            let Some(of) = table.registration else {
+                return (table.oid, ACCESS, None, None, None, None, None, None, table.device, None, None);
+            };
+            let open_to = of.open_to.iter().map(quote_identifier).collect();
+            let (product, env) = (Some(of.product), Some(of.env));
+            let by = Some(of.by.as_str());
+            (
+                table.oid, ACCESS, Some(of.column), product, env, by, of.tag, of.scope, table.device, Some(open_to),
+                Some(of.force),
+            )
+        })))
+    }
+
     /// Trigger function that never runs: its triggers, which protect_table makes, mark tables of devices.
     ///
     /// Creating one takes EXECUTE on it, so that no table is counted that no administrator chose.
-    #[level(Admin)]
+    #[level(Admin; unrecorded)]
     #[pg_extern(
         sql = "CREATE FUNCTION dialstack.device_table() RETURNS trigger \
                LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';"
@@ -94,7 +143,7 @@ functions! { FUNCTIONS;
     ///
     /// Without columns any change counts, without a tag the sessions of every definition are revoked. Called again, it
     /// replaces what it made before.
-    #[level(Admin)]
+    #[level(Admin; audit(relation as relation, identifier_column as column, product, env, tag, on_delete))]
     #[pg_extern(
         volatile,
         parallel_unsafe,
@@ -134,7 +183,7 @@ functions! { FUNCTIONS;
     /// Drops the triggers of revoke_sessions_on again.
     ///
     /// A table that has none is left alone.
-    #[level(Admin)]
+    #[level(Admin; audit(relation as relation))]
     #[pg_extern(
         volatile,
         parallel_unsafe,
@@ -160,7 +209,7 @@ functions! { FUNCTIONS;
     }
 
     /// Weaknesses of the policies that call the helpers, the worst first; one row each.
-    #[level(Admin)]
+    #[level(Admin; unrecorded)]
     #[pg_extern(
         stable,
         parallel_unsafe,

@@ -1,10 +1,11 @@
-//! Administration: sets of sessions, and what is held of a person.
+//! Administration: sets of sessions, what is held of a person, and the record of what administrators did.
 
 use pgrx::datum::{Inet, TimestampWithTimeZone};
 use pgrx::prelude::*;
 
 use super::{Result, functions};
 use crate::administration::{erase, export};
+use crate::dashboard::administration_log::{self, Asked as AskedLog};
 use crate::pg::datum::json::JsonText;
 use crate::service::session_sets::{self, Filter, Revocation};
 
@@ -12,7 +13,10 @@ functions! { FUNCTIONS;
     /// A page of the sessions of all kinds that a filter matches, newest first; after: the last of the page before.
     ///
     /// With identifier or account an index finds them; any other filter reads all sessions.
-    #[level(Admin)]
+    #[level(Admin; audit(
+        product, env, tag, kind, identifier, account, ip, user_agent, api_key_id, key_number, created_before,
+        created_after, seen_before, active_only
+    ))]
     #[pg_extern(volatile, parallel_unsafe)]
     fn session_find(
         product: default!(Option<&str>, "NULL"),
@@ -58,7 +62,11 @@ functions! { FUNCTIONS;
     }
 
     /// How many sessions the filter of session_find matches.
-    #[level(Admin)]
+    #[level(Admin; audit(
+        product, env, tag, kind, identifier, account, ip, user_agent, api_key_id, key_number, created_before,
+        created_after, seen_before, active_only
+        => sessions
+    ))]
     #[pg_extern(volatile, parallel_unsafe)]
     fn session_count(
         product: default!(Option<&str>, "NULL"),
@@ -86,7 +94,11 @@ functions! { FUNCTIONS;
     /// Revokes the living sessions that the filter of session_find matches; returns how many. By default only counts.
     ///
     /// An empty filter needs everything => true as well.
-    #[level(Admin)]
+    #[level(Admin; audit(
+        product, env, tag, kind, identifier, account, ip, user_agent, api_key_id, key_number, created_before,
+        created_after, seen_before, dry_run, reason, everything
+        => sessions
+    ))]
     #[pg_extern(volatile, parallel_unsafe)]
     fn session_revoke_where(
         product: default!(Option<&str>, "NULL"),
@@ -116,7 +128,7 @@ functions! { FUNCTIONS;
     /// Revokes and deletes a user's sessions, with all that names the user; returns how many rows of each table.
     ///
     /// Activity stays without identifier, address and user agent, so that totals stay as they were.
-    #[level(Admin)]
+    #[level(Admin; audit(product, env, tag, identifier => rows))]
     #[pg_extern(volatile, parallel_unsafe)]
     fn user_erase(
         product: Option<&str>,
@@ -128,7 +140,7 @@ functions! { FUNCTIONS;
     }
 
     /// All that is held of a user, with the data of the sessions; of longer lists a page.
-    #[level(Admin)]
+    #[level(Admin; audit(product, env, tag, identifier))]
     #[pg_extern(volatile, parallel_unsafe)]
     fn user_export(
         product: Option<&str>,
@@ -139,5 +151,32 @@ functions! { FUNCTIONS;
         per_page: default!(Option<i32>, "100"),
     ) -> Result<JsonText> {
         Ok(export::export([product, env, tag], identifier, page, per_page)?)
+    }
+    /// A page of what administrators did, newest first; calls of maintain() only where they are asked for.
+    #[level(Admin; unrecorded)]
+    #[pg_extern(volatile, parallel_unsafe)]
+    fn administration_log(
+        product: default!(Option<&str>, "NULL"),
+        actor: default!(Option<&str>, "NULL"),
+        function: default!(Option<&str>, "NULL"),
+        start_at: default!(Option<TimestampWithTimeZone>, "NULL"),
+        end_at: default!(Option<TimestampWithTimeZone>, "NULL"),
+        maintenance: default!(Option<bool>, "false"),
+        page: default!(Option<i32>, "1"),
+        per_page: default!(Option<i32>, "20"),
+        with_total: default!(Option<bool>, "true"),
+    ) => page {
+        administration_id: i64,
+        at: TimestampWithTimeZone,
+        session_role: String,
+        acting_role: String,
+        function: String,
+        target: JsonText,
+        effect: JsonText,
+        client_addr: Option<Inet>,
+    } {
+        administration_log::list(&AskedLog {
+            product, actor, function, start_at, end_at, maintenance, page, per_page, with_total,
+        })?
     }
 }

@@ -8,6 +8,7 @@ use super::{Result, functions};
 use crate::pg::clock::timestamptz;
 use crate::pg::datum::json::JsonText;
 use crate::pg::datum::record::Record;
+use crate::service::level::Level;
 use crate::service::user_sessions::session_data::SessionData;
 use crate::service::verification::explain;
 use crate::service::verification::verdict::{LiveSession, Verdict};
@@ -67,7 +68,8 @@ AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';"
         max_age: Option<Interval>,
     ) -> Result<VerdictRow> {
         let authenticated_since = since(max_age.as_ref())?;
-        Ok(match verify(token, Expected { product, env, tag, scope, authenticated_since })? {
+        let expected = Expected { product, env, tag, scope, authenticated_since };
+        Ok(match verify(token, expected, Level::Client)? {
             Verdict::Live(live) => live_row(&live),
             Verdict::Refused { reason, .. } => refused_row(reason),
         })
@@ -92,7 +94,8 @@ AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';"
         max_age: Option<Interval>,
     ) -> Result<VerdictRow> {
         let authenticated_since = since(max_age.as_ref())?;
-        Ok(live_row(&require(token, Expected { product, env, tag, scope, authenticated_since })?))
+        let expected = Expected { product, env, tag, scope, authenticated_since };
+        Ok(live_row(&require(token, expected, Level::Server)?))
     }
 
     /// What a resource server learns of a token (RFC 7662).

@@ -9,6 +9,7 @@ use crate::pg::datum::json::JsonText;
 use crate::pg::roles::AsOwner;
 use crate::pg::settings::Setting;
 use crate::pg::statements::{Columns, Statement, bind};
+use crate::service::level::Level;
 use crate::service::{caller, required};
 use crate::session::{Page, check_identifier};
 
@@ -155,8 +156,8 @@ pub fn list(call: &Asked<'_>) -> Result<(Vec<Logged>, Option<i64>)> {
     if let Some(identifier) = call.identifier {
         check_identifier("identifier", identifier).coded(CODE)?;
     }
-    check_range(call.start_at, call.end_at)?;
-    let env_ids = caller::envs(product, call.env)?.ids;
+    check_range(call.start_at, call.end_at, CODE)?;
+    let env_ids = caller::envs(Level::Server, product, call.env)?.ids;
     let definition_id = call.tag.map(|tag| definition_id(product, tag)).transpose()?;
     let filter = Filter {
         env_ids,
@@ -172,16 +173,23 @@ pub fn list(call: &Asked<'_>) -> Result<(Vec<Logged>, Option<i64>)> {
 }
 
 /// Refuses infinite moments, and a range that ends before it begins.
-fn check_range(start_at: Option<TimestampWithTimeZone>, end_at: Option<TimestampWithTimeZone>) -> Result<()> {
+///
+/// # Errors
+/// `code` for these.
+pub fn check_range(
+    start_at: Option<TimestampWithTimeZone>,
+    end_at: Option<TimestampWithTimeZone>,
+    code: Code,
+) -> Result<()> {
     for (name, at) in [("start_at", start_at), ("end_at", end_at)] {
         if at.is_some_and(|at| at.is_infinity() || at.is_neg_infinity()) {
-            return Err(Error::new(CODE, format!("{name} must be a moment in time"))
+            return Err(Error::new(code, format!("{name} must be a moment in time"))
                 .hint("Leave it out to have no bound."));
         }
     }
     match (start_at.map(clock::micros), end_at.map(clock::micros)) {
         (Some(start), Some(end)) if end < start => {
-            Err(Error::new(CODE, "end_at is before start_at").hint("Give the earlier moment as start_at."))
+            Err(Error::new(code, "end_at is before start_at").hint("Give the earlier moment as start_at."))
         }
         _ => Ok(()),
     }

@@ -12,6 +12,7 @@ use crate::pg::datum::json::JsonText;
 use crate::pg::roles::AsOwner;
 use crate::pg::statements::{Statement, bind};
 use crate::pg::time_zone;
+use crate::service::level::Level;
 use crate::service::required;
 use crate::session::series::{self, GroupBy};
 use crate::session::{Problem, check_identifier};
@@ -51,8 +52,8 @@ struct Range<'a> {
 }
 
 impl<'a> Asked<'a> {
-    fn place(&self) -> Result<Place> {
-        place(self.product, self.tag, self.env, CODE)
+    fn place(&self, level: Level) -> Result<Place> {
+        place(level, self.product, self.tag, self.env, CODE)
     }
 
     fn range(&self, now: Micros) -> Result<Range<'a>> {
@@ -85,7 +86,7 @@ fn timestamps(moments: &[Micros]) -> Vec<TimestampWithTimeZone> {
 /// # Errors
 /// `FETCH_DASHBOARD_FAILED` for bad arguments; those of [`place`].
 pub fn sessions(asked: &Asked<'_>) -> Result<JsonText> {
-    let place = asked.place()?;
+    let place = asked.place(Level::Monitor)?;
     let now = clock::now();
     let range = asked.range(now)?;
     let time_zone = &*range.time_zone;
@@ -116,7 +117,7 @@ pub fn sessions(asked: &Asked<'_>) -> Result<JsonText> {
 pub fn user(asked: &Asked<'_>, identifier: Option<&str>) -> Result<JsonText> {
     let identifier = required(identifier, "identifier", CODE)?;
     check_identifier("identifier", identifier).coded(CODE)?;
-    let place = asked.place()?;
+    let place = asked.place(Level::Server)?;
     let range = asked.range(clock::now())?;
     let owner = AsOwner::enter_by_index()?;
     let key = [bind(place.envs.ids.clone()), bind(place.definition_id), bind(identifier)];

@@ -2,6 +2,7 @@
 
 use crate::error::{Code, Result};
 use crate::service::caller::{self, Envs};
+use crate::service::level::Level;
 use crate::service::required;
 use crate::service::setup::configuration;
 
@@ -11,15 +12,21 @@ pub struct Place {
     pub definition_id: i32,
 }
 
-/// The sessions of a definition in the environment named, or in all of the product; an API key narrows them to
-/// its own environment.
+/// The sessions of a definition in the environment named, or in all of the product, for the caller of a function of
+/// this level; its limits and an API key narrow them.
 ///
 /// # Errors
 /// `code` for what is NULL; those of [`caller::envs`]; `DEFINITION_NOT_FOUND`.
-pub fn place(product: Option<&str>, tag: Option<&str>, env: Option<&str>, code: Code) -> Result<Place> {
+pub fn place(
+    level: Level,
+    product: Option<&str>,
+    tag: Option<&str>,
+    env: Option<&str>,
+    code: Code,
+) -> Result<Place> {
     let product = required(product, "product", code)?;
     let tag = required(tag, "tag", code)?;
-    Ok(Place { envs: caller::envs(product, env)?, definition_id: definition_id(product, tag)? })
+    Ok(Place { envs: caller::envs(level, product, env)?, definition_id: definition_id(product, tag)? })
 }
 
 /// The number of a product's definition.

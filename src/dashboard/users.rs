@@ -12,6 +12,7 @@ use crate::pg::datum::uuid::uuid;
 use crate::pg::roles::AsOwner;
 use crate::pg::settings::Setting;
 use crate::pg::statements::{Columns, Statement, bind};
+use crate::service::level::Level;
 use crate::service::required;
 use crate::service::user_sessions::session_data::SessionData;
 use crate::session::{Page, check_identifier};
@@ -119,7 +120,7 @@ pub fn list(
     let code = Code::FetchUsersFailed;
     let page = Page::new(page, per_page).coded(code)?;
     let with_total = required(with_total, "with_total", code)?;
-    let users = place(product, tag, env, code)?;
+    let users = place(Level::Server, product, tag, env, code)?;
     let rows = page_of(&users, &page, clock::now())?;
     let total = with_total.then(|| count(&users));
     Ok((rows, total.transpose()?))
@@ -132,7 +133,7 @@ pub fn list(
 pub fn details([product, tag, env]: [Option<&str>; 3], identifier: Option<&str>) -> Result<JsonText> {
     let code = Code::FetchUserDetailsFailed;
     let identifier = required(identifier, "identifier", code)?;
-    let users = place(product, tag, env, code)?;
+    let users = place(Level::Server, product, tag, env, code)?;
     check_identifier("identifier", identifier).coded(code)?;
     let now = clock::now();
     let found = find(&users, identifier, now)?;

@@ -13,13 +13,23 @@ use crate::pg::clock::{self, timestamptz};
 use crate::pg::roles::AsOwner;
 use crate::pg::statements::{Statement, bind};
 
-/// CTEs that make changes of what is counted from the CTE `uncounted`.
-macro_rules! changes {
+/// CTEs that make changes of what is counted of sessions from the CTE `uncounted`.
+macro_rules! of_sessions {
     () => {
-        include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/maintenance/rollup/changes.sql"))
+        include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/maintenance/rollup/of_sessions.sql"))
     };
 }
-pub(crate) use changes;
+
+/// The same, and of what is counted of users.
+macro_rules! changes {
+    () => {
+        concat!(
+            $crate::maintenance::rollup::of_sessions!(),
+            include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/maintenance/rollup/changes.sql"))
+        )
+    };
+}
+pub(crate) use {changes, of_sessions};
 
 /// One session at a time rolls up. What the step then reads is what the step before it left.
 static LOCK: Statement = Statement::new("SELECT 1 FROM dialstack.rollup_state FOR UPDATE SKIP LOCKED");
@@ -59,8 +69,9 @@ macro_rules! deleted {
         "SELECT t.env_id, t.definition_id FROM dialstack.activity_rollup t \
           WHERE t.grain = 'total' \
             AND (NOT EXISTS (SELECT 1 FROM dialstack.environments e WHERE e.env_id = t.env_id) \
-                 OR NOT EXISTS (SELECT 1 FROM dialstack.session_definitions d \
-                                 WHERE d.definition_id = t.definition_id)) \
+                 OR t.definition_id > 0 \
+                    AND NOT EXISTS (SELECT 1 FROM dialstack.session_definitions d \
+                                     WHERE d.definition_id = t.definition_id)) \
           GROUP BY t.env_id, t.definition_id OFFSET 0"
     };
 }
@@ -79,7 +90,7 @@ static FORGET_COUNTS: Statement = Statement::new(concat!(
     "DELETE FROM dialstack.activity_rollup WHERE ctid = ANY (ARRAY( \
              SELECT r.ctid FROM (",
     deleted!(),
-    ") g, (VALUES (1, 'second'), (2, 'quarter'), (3, 'total')) AS o (n, grain), \
+    ") g, (VALUES (1, 'second'), (2, 'quarter'), (3, 'day'), (4, 'total')) AS o (n, grain), \
              dialstack.activity_rollup r \
               WHERE r.grain = o.grain AND r.env_id = g.env_id \
                 AND r.definition_id = g.definition_id \

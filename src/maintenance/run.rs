@@ -9,7 +9,7 @@ use crate::error::{Code, Error, Result};
 use crate::maintenance::horizon::Horizon;
 use crate::maintenance::purge::{self, Purged};
 use crate::maintenance::referenced::Deleter;
-use crate::maintenance::{purge_activity, rollup};
+use crate::maintenance::{purge_activity, purge_administration, rollup};
 use crate::pg::clock::{self, Micros, timestamptz};
 use crate::pg::datum::json::JsonText;
 use crate::pg::roles::AsOwner;
@@ -80,13 +80,20 @@ fn run(owner: &AsOwner, batch: u32, horizon: &Horizon, before: Value) -> Result<
     let freed = sessions.rows > 0 && !sessions.more && horizon.has_seconds();
     let keys = purge::keys(&mut deleter, freed)?;
     let api_keys = purge::api_keys(&mut deleter)?;
+    let administration = purge_administration::administration(owner, horizon, batch)?;
     let activity = purge_activity::activity(owner, horizon, batch)?;
     let mut kept_for = deleter.kept_for;
     if sessions_kept > 0 {
         let known = before["kept_for"].as_array().into_iter().flatten();
         kept_for.extend(known.filter_map(|table| table.as_str().map(str::to_owned)));
     }
-    let more = rollup.more || sessions.more || users.more || deleter.more || keys.is_none() || activity.more;
+    let more = rollup.more
+        || sessions.more
+        || users.more
+        || deleter.more
+        || keys.is_none()
+        || administration.more
+        || activity.more;
     let (held_by, held_since) = rollup.held_by.unzip();
     Ok(json!({
         "activity_rolled_up": rollup.rows,
@@ -104,6 +111,7 @@ fn run(owner: &AsOwner, batch: u32, horizon: &Horizon, before: Value) -> Result<
         "activity_months": activity.months,
         "activity_skipped": activity.skipped,
         "activity_purged": activity.rows,
+        "administration_purged": administration.rows,
         "more": more,
     }))
 }

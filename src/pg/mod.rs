@@ -6,6 +6,7 @@ pub mod catalog;
 pub mod clock;
 pub mod datum;
 pub mod deadline;
+pub mod log;
 pub mod random;
 pub mod relcache;
 pub mod roles;

@@ -1,6 +1,6 @@
 //! Doing our own table work as the extension's owner, not as the caller.
 
-use std::ffi::CStr;
+use std::ffi::{CStr, CString};
 
 use pgrx::pg_sys;
 
@@ -88,36 +88,91 @@ impl AsOwner {
     }
 }
 
+/// Without the guard of the bindings: it raises no error, and a policy asks at every row.
+mod bare {
+    use pgrx::pg_sys;
+
+    unsafe extern "C-unwind" {
+        pub(super) fn GetUserId() -> pg_sys::Oid;
+    }
+}
+
 /// The role whose privileges count now.
 pub fn current_user() -> pg_sys::Oid {
     // SAFETY: reads a variable of the backend.
-    unsafe { pg_sys::GetUserId() }
+    unsafe { bare::GetUserId() }
+}
+
+/// The role of this name, if the role `member` has its privileges: it is the same, or a member that inherits.
+pub fn inherited_from(member: pg_sys::Oid, name: &str) -> Option<pg_sys::Oid> {
+    let name = CString::new(name).ok()?;
+    // SAFETY: a NUL-terminated name; an unknown one is answered with InvalidOid, which no role is.
+    unsafe {
+        let role = pg_sys::get_role_oid(name.as_ptr(), true);
+        (role != pg_sys::InvalidOid && pg_sys::has_privs_of_role(member, role)).then_some(role)
+    }
+}
+
+/// A function of the extension that takes no argument; `None` if there is none of that name.
+fn function(name: &CStr) -> Option<pg_sys::Oid> {
+    // SAFETY: look-ups by name in the server's caches, which answer an unknown name with InvalidOid; the list of
+    // types lives in the current memory context.
+    let oid = unsafe {
+        let schema = pg_sys::get_namespace_oid(c"dialstack".as_ptr(), true);
+        let no_arguments = pg_sys::buildoidvector(std::ptr::null(), 0);
+        pg_sys::GetSysCacheOid(
+            pg_sys::SysCacheIdentifier::PROCNAMEARGSNSP as i32,
+            pg_sys::Anum_pg_proc_oid as pg_sys::AttrNumber,
+            pg_sys::Datum::from(name.as_ptr()),
+            pg_sys::Datum::from(no_arguments),
+            pg_sys::Datum::from(schema),
+            pg_sys::Datum::null(),
+        )
+    };
+    (oid != pg_sys::InvalidOid).then_some(oid)
 }
 
 /// True if the role may execute this function of the extension, which takes no argument; `None` if there is no such
 /// function.
-pub fn may_execute(role: pg_sys::Oid, function: &CStr) -> Option<bool> {
-    // SAFETY: look-ups by name in the server's caches, which answer an unknown name with InvalidOid; the list of
-    // types lives in the current memory context.
+pub fn may_execute(role: pg_sys::Oid, name: &CStr) -> Option<bool> {
+    let oid = function(name)?;
+    let mode = pg_sys::ACL_EXECUTE as pg_sys::AclMode;
+    // SAFETY: reads the server's caches; a function that is gone meanwhile raises an ordinary error.
+    #[cfg(feature = "pg15")]
+    let result = unsafe { pg_sys::pg_proc_aclcheck(oid, role, mode) };
+    // SAFETY: as it says for the other version: reads the server's caches.
+    #[cfg(not(feature = "pg15"))]
+    let result = unsafe { pg_sys::object_aclcheck(pg_sys::ProcedureRelationId, oid, role, mode) };
+    Some(result == pg_sys::AclResult::ACLCHECK_OK)
+}
+
+/// The roles to which this function of the extension, which takes no argument, was granted, not those that inherit it;
+/// and those that granted it.
+pub fn granted_to(name: &CStr) -> Vec<pg_sys::Oid> {
+    let Some(oid) = function(name) else {
+        return Vec::new();
+    };
+    // SAFETY: the entry of the server's cache is pinned while its privileges are read, which are copied if they are
+    // stored in a compressed form; aclmembers returns as many roles as it says, in the current memory context.
     unsafe {
-        let schema = pg_sys::get_namespace_oid(c"dialstack".as_ptr(), true);
-        let no_arguments = pg_sys::buildoidvector(std::ptr::null(), 0);
-        let oid = pg_sys::GetSysCacheOid(
-            pg_sys::SysCacheIdentifier::PROCNAMEARGSNSP as i32,
-            pg_sys::Anum_pg_proc_oid as pg_sys::AttrNumber,
-            pg_sys::Datum::from(function.as_ptr()),
-            pg_sys::Datum::from(no_arguments),
-            pg_sys::Datum::from(schema),
-            pg_sys::Datum::null(),
-        );
-        if oid == pg_sys::InvalidOid {
-            return None;
+        let cache = pg_sys::SysCacheIdentifier::PROCOID as i32;
+        let entry = pg_sys::SearchSysCache1(cache, pg_sys::Datum::from(oid));
+        if entry.is_null() {
+            return Vec::new();
         }
-        let mode = pg_sys::ACL_EXECUTE as pg_sys::AclMode;
-        #[cfg(feature = "pg15")]
-        let result = pg_sys::pg_proc_aclcheck(oid, role, mode);
-        #[cfg(not(feature = "pg15"))]
-        let result = pg_sys::object_aclcheck(pg_sys::ProcedureRelationId, oid, role, mode);
-        Some(result == pg_sys::AclResult::ACLCHECK_OK)
+        let mut is_null = false;
+        let number = pg_sys::Anum_pg_proc_proacl as pg_sys::AttrNumber;
+        let privileges = pg_sys::SysCacheGetAttr(cache, entry, number, &mut is_null);
+        let mut roles = Vec::new();
+        if !is_null {
+            let privileges = pg_sys::pg_detoast_datum(privileges.cast_mut_ptr());
+            let mut members = std::ptr::null_mut();
+            let count = pg_sys::aclmembers(privileges.cast(), &mut members);
+            for n in 0..usize::try_from(count).unwrap_or(0) {
+                roles.push(*members.add(n));
+            }
+        }
+        pg_sys::ReleaseSysCache(entry);
+        roles
     }
 }

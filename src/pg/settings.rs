@@ -53,6 +53,11 @@ impl Setting {
     pub fn no_jit() -> Self {
         Setting::set(c"jit", c"off")
     }
+
+    /// Statements are planned for the values at hand, so that an optional filter that is given uses its index.
+    pub fn custom_plans() -> Self {
+        Setting::set(c"plan_cache_mode", c"force_custom_plan")
+    }
 }
 
 impl Drop for Setting {

@@ -5,5 +5,6 @@ pub mod ddl;
 pub mod device_count;
 pub mod lint;
 pub mod protect;
+pub mod protected;
 pub mod registry;
 pub mod revoke_sessions;

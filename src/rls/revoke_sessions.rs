@@ -56,7 +56,7 @@ pub fn on(relation: pg_sys::Oid, wanted: &Revocation<'_>) -> Result<()> {
     }
     for one in family.all() {
         if let Some(owner) = table::owner(one) {
-            check_owner(owner)?;
+            check_owner(owner, wanted.env)?;
         }
         drop_triggers(one)?;
     }

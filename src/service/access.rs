@@ -1,22 +1,29 @@
 //! Access levels: granting and revoking EXECUTE on our functions, USAGE on the types that they return, and SELECT on
 //! our views.
 
+use std::ffi::CStr;
+
 use pgrx::pg_sys;
 use pgrx::{Spi, spi};
 
 use crate::error::{Code, Coded, Error, Result};
 use crate::pg::roles::AsOwner;
 use crate::pg::statements::{Statement, bind};
-use crate::service::caller::Level;
+use crate::service::level::Level;
 use crate::service::required;
+use crate::service::setup::configuration;
 use crate::session::Problem;
+use crate::tables::access_limits::{self, Limit};
+
+const CODE: Code = Code::DefineFailed;
 
 /// A function of the extension, as declared in `api/`.
 pub struct Function {
     /// Its C symbol, by which the catalogue knows it (`pg_proc.prosrc`) whatever other functions share its name.
     pub symbol: &'static str,
-    /// The lowest level that may call it; none for what only the extension calls, and for the markers.
-    pub level: Option<Level>,
+    /// The levels that may call it, without those that include one of them; none for what only the extension calls,
+    /// and for the markers.
+    pub levels: &'static [Level],
     /// The lines of its documentation. The first paragraph is its comment in SQL.
     pub documentation: &'static [&'static str],
 }
@@ -31,11 +38,11 @@ impl Function {
 /// The functions of the extension, a list a chapter.
 pub type Functions = [&'static [Function]];
 
-/// The views for administrators, with the lowest level that may read them.
-const VIEWS: &[(Level, &[&str])] = &[(
-    Level::Admin,
-    &["active_sessions", "signing_key_status", "refresh_reuse", "api_key_usage", "stat_maintenance"],
-)];
+/// The views, with the level that may read them.
+const VIEWS: &[(Level, &[&str])] = &[
+    (Level::Admin, &["active_sessions", "signing_key_status", "refresh_reuse", "api_key_usage"]),
+    (Level::Monitor, &["stat_sessions", "stat_keys", "stat_api_keys", "stat_maintenance"]),
+];
 
 /// GRANT takes no parameters, so the catalogue writes the statement: it quotes names as it must.
 /// `$1`: C symbols; `$2`: the role; `$3`: the marker's name; `$4`: names of views.
@@ -78,19 +85,24 @@ static REVOKE: Statement = Statement::new(
           SELECT format('REVOKE ALL ON SCHEMA dialstack FROM %s', $1::regrole)",
 );
 
-/// The markers that the role holds itself, not through another role.
+/// `$1`: the role; `$2`: names of markers. Those that the role holds itself, not through another role.
 static MARKERS: Statement = Statement::new(
     "SELECT p.proname::text \
             FROM pg_catalog.pg_proc p, LATERAL aclexplode(p.proacl) a \
-           WHERE p.pronamespace = 'dialstack'::regnamespace AND a.grantee = $1 \
-             AND p.proname = ANY (ARRAY['access_client', 'access_server', 'access_admin'])",
+           WHERE p.pronamespace = 'dialstack'::regnamespace AND a.grantee = $1 AND p.proname = ANY ($2)",
 );
+
+/// `$1`: the role; `$2`: name of a marker.
+static UNMARK: Statement =
+    Statement::new("SELECT format('REVOKE ALL ON FUNCTION dialstack.%I() FROM %s', $2, $1::regrole)");
 
 /// One change at a time: the catalogue's rows of our functions are updated by each.
 static LOCK: Statement =
     Statement::new("LOCK TABLE dialstack.verdict_invalidation IN SHARE ROW EXCLUSIVE MODE");
 
 static ROLE: Statement = Statement::new("SELECT 1 FROM pg_catalog.pg_roles WHERE oid = $1");
+
+static ROLE_OF_NAME: Statement = Statement::new("SELECT 1 FROM pg_catalog.pg_roles WHERE rolname = $1");
 
 /// `$1`, `$2`, `$3`: C symbols, levels and comments, in one order. Inside the owner's search path a signature
 /// always begins with `dialstack.`, which is left out.
@@ -102,38 +114,110 @@ static LIST: Statement = Statement::new(
            ORDER BY f.position, p.proname",
 );
 
-/// Grants an access level, and with it those below.
+/// Grants an access level, and with it those that it includes. Without a product it is unlimited, whatever limits it had. With one
+/// it reaches that product, or the environment of it that is named, beside what it is limited to already; where it was
+/// unlimited, that alone.
 ///
 /// # Errors
-/// `DEFINE_FAILED` for an unknown level or role.
-pub fn grant(role: Option<pg_sys::Oid>, access: Option<&str>, functions: &Functions) -> Result<()> {
+/// `DEFINE_FAILED` for an unknown level or role, a level that can't be limited, and an environment without its product;
+/// `PRODUCT_NOT_FOUND`, `ENV_NOT_FOUND`.
+pub fn grant(
+    role: Option<pg_sys::Oid>,
+    access: Option<&str>,
+    product: Option<&str>,
+    env: Option<&str>,
+    functions: &Functions,
+) -> Result<()> {
     let (owner, role, level) = begin(role, access)?;
-    grant_level(&owner, role, level, functions)
+    let marker = match product.or(env) {
+        None => level.marker(),
+        Some(_) => level.limited_marker().ok_or_else(|| {
+            Error::new(CODE, format!("access of level {} can't be limited", level.as_str()))
+                .hint("Leave product and env out, or grant the level server or client.")
+        })?,
+    };
+    let limit = limit(product, env)?;
+    let held = markers(&owner, role)?;
+    if limit.is_none() || !held.iter().any(|held| is(held, marker)) {
+        access_limits::delete(&owner, role, level.as_str())?;
+    }
+    if let Some(limit) = limit {
+        access_limits::insert(&owner, role, level.as_str(), limit)?;
+    }
+    for other in level.markers().filter(|other| *other != marker) {
+        run(&owner, &UNMARK, &[bind(role), bind(&*other.to_string_lossy())])?;
+    }
+    grant_level(&owner, role, level, marker, functions)
 }
 
-/// Takes an access level back. The role keeps what other levels that were granted to it give.
+/// Takes an access level back, with its limits. The role keeps what other levels that were granted to it give.
 ///
 /// # Errors
 /// `DEFINE_FAILED` for an unknown level or role.
 pub fn revoke(role: Option<pg_sys::Oid>, access: Option<&str>, functions: &Functions) -> Result<()> {
     let (owner, role, level) = begin(role, access)?;
-    let markers = MARKERS.read(&owner, &[bind(role)], |row| row.required::<String>(1))?;
-    let granted = |level: &Level| markers.iter().any(|marker| level.marker().to_str() == Ok(marker.as_str()));
-    if !granted(&level) {
+    let held = markers(&owner, role)?;
+    access_limits::delete(&owner, role, level.as_str())?;
+    let granted = |marker| held.iter().any(|held| is(held, marker));
+    if !level.markers().any(granted) {
         return Ok(());
     }
     run(&owner, &REVOKE, &[bind(role)])?;
-    for kept in Level::ALL.iter().copied().filter(|kept| *kept != level && granted(kept)) {
-        grant_level(&owner, role, kept, functions)?;
+    for kept in Level::ALL.iter().copied().filter(|kept| *kept != level) {
+        for marker in kept.markers().filter(|marker| granted(marker)) {
+            grant_level(&owner, role, kept, marker, functions)?;
+        }
     }
     Ok(())
 }
 
-/// A function's signature without its schema, the lowest level that may call it, and its comment.
+/// Deletes the limits that are stored for a name which no role has, and returns how many there were.
+///
+/// # Errors
+/// `DEFINE_FAILED` for the name of a role, and for NULL.
+pub fn forget(role_name: Option<&str>) -> Result<i64> {
+    let role_name = required(role_name, "role_name", CODE)?;
+    // No role has a longer name, which is not even copied.
+    if role_name.len() >= pg_sys::NAMEDATALEN as usize {
+        return Ok(0);
+    }
+    let owner = AsOwner::enter()?;
+    LOCK.execute(&owner, &[])?;
+    if !ROLE_OF_NAME.read(&owner, &[bind(role_name)], |_| Ok(()))?.is_empty() {
+        return Err(Error::new(CODE, "there is a role of that name")
+            .hint("Take its access and its limits back with dialstack.revoke_access()."));
+    }
+    let forgotten = access_limits::forget(&owner, role_name)?;
+    Ok(i64::try_from(forgotten).unwrap_or(i64::MAX))
+}
+
+/// What is named as the limit of a grant.
+fn limit(product: Option<&str>, env: Option<&str>) -> Result<Option<Limit>> {
+    match (product, env) {
+        (None, None) => Ok(None),
+        (Some(product), None) => Ok(Some(Limit::Product(configuration::product_id(product)?))),
+        (Some(product), Some(env)) => Ok(Some(Limit::Env(configuration::env(product, env)?.env_id))),
+        (None, Some(_)) => Err(Error::new(CODE, "product is needed where env is given")
+            .hint("Name the product of the environment.")),
+    }
+}
+
+fn markers(owner: &AsOwner, role: pg_sys::Oid) -> Result<Vec<String>> {
+    let all = Level::ALL.iter().flat_map(|level| level.markers());
+    let all: Vec<String> = all.map(|marker| marker.to_string_lossy().into_owned()).collect();
+    MARKERS.read(owner, &[bind(role), bind(all)], |row| row.required::<String>(1))
+}
+
+fn is(held: &str, marker: &CStr) -> bool {
+    marker.to_bytes() == held.as_bytes()
+}
+
+/// A function's signature without its schema, its levels, and its comment.
 pub struct Listed {
     /// `name(types)`.
     pub function: String,
-    /// `None` for what only the extension calls, and for the markers.
+    /// The levels that may call it, without those that include one of them. `None` for what only the extension
+    /// calls, and for the markers.
     pub access: Option<String>,
     /// What `\df+` shows.
     pub description: String,
@@ -146,7 +230,7 @@ pub struct Listed {
 pub fn list(functions: &Functions) -> Result<Vec<Listed>> {
     let all = || functions.iter().copied().flatten();
     let symbols: Vec<&str> = all().map(|function| function.symbol).collect();
-    let levels: Vec<Option<&str>> = all().map(|f| f.level.map(Level::as_str)).collect();
+    let levels: Vec<Option<String>> = all().map(|function| names(function.levels)).collect();
     let comments: Vec<String> = all().map(Function::comment).collect();
     let arguments = [bind(symbols), bind(levels), bind(comments)];
     LIST.read(&AsOwner::enter()?, &arguments, |row| {
@@ -154,38 +238,48 @@ pub fn list(functions: &Functions) -> Result<Vec<Listed>> {
     })
 }
 
+fn names(levels: &[Level]) -> Option<String> {
+    let names: Vec<&str> = levels.iter().copied().map(Level::as_str).collect();
+    (!names.is_empty()).then(|| names.join(", "))
+}
+
 /// Checks what was asked for, and keeps other changes of access out until the transaction ends.
 fn begin(role: Option<pg_sys::Oid>, access: Option<&str>) -> Result<(AsOwner, pg_sys::Oid, Level)> {
-    let role = required(role, "role", Code::DefineFailed)?;
-    let access = required(access, "access", Code::DefineFailed)?;
-    let level = Level::parse(access)
-        .ok_or_else(|| Problem::not_one_of("access", Level::TEXTS))
-        .coded(Code::DefineFailed)?;
+    let role = required(role, "role", CODE)?;
+    let access = required(access, "access", CODE)?;
+    let level =
+        Level::parse(access).ok_or_else(|| Problem::not_one_of("access", Level::TEXTS)).coded(CODE)?;
     let owner = AsOwner::enter()?;
     LOCK.execute(&owner, &[])?;
     if ROLE.read(&owner, &[bind(role)], |_| Ok(()))?.is_empty() {
-        return Err(Error::new(Code::DefineFailed, "there is no such role")
-            .hint("Create the role first, or check the spelling."));
+        return Err(
+            Error::new(CODE, "there is no such role").hint("Create the role first, or check the spelling.")
+        );
     }
     Ok((owner, role, level))
 }
 
-/// Grants the functions and views of the level and of those below, and the level's own marker.
-fn grant_level(owner: &AsOwner, role: pg_sys::Oid, level: Level, functions: &Functions) -> Result<()> {
-    let allowed = |lowest: Level| lowest <= level;
+/// Grants the functions and views of the level and of those that it includes, and a marker of the level itself.
+fn grant_level(
+    owner: &AsOwner,
+    role: pg_sys::Oid,
+    level: Level,
+    marker: &CStr,
+    functions: &Functions,
+) -> Result<()> {
     let symbols: Vec<&str> = functions
         .iter()
         .copied()
         .flatten()
-        .filter(|function| function.level.is_some_and(allowed))
+        .filter(|function| function.levels.iter().any(|allowed| level.includes(*allowed)))
         .map(|function| function.symbol)
         .collect();
     let views: Vec<&str> = VIEWS
         .iter()
-        .filter(|(lowest, _)| allowed(*lowest))
+        .filter(|(allowed, _)| level.includes(*allowed))
         .flat_map(|(_, names)| names.iter().copied())
         .collect();
-    let marker = level.marker().to_string_lossy();
+    let marker = marker.to_string_lossy();
     run(owner, &GRANT, &[bind(symbols), bind(role), bind(&*marker), bind(views)])
 }
 

@@ -1,28 +1,30 @@
-//! The caller and what it may do: by the access level of its role, narrowed by the API key that it presents.
+//! The caller and what it may do: by the access level of its role, narrowed by the level's limits and by the API key
+//! that it presents.
 
-use std::ffi::CStr;
 use std::rc::Rc;
 
-use pgrx::pg_sys;
+use serde_json::json;
 use uuid::Uuid;
 
 use crate::error::{Code, Error, Result};
 use crate::guc;
+use crate::log_events::Event;
 use crate::pg::clock;
-use crate::pg::relcache;
-use crate::pg::roles::{AsOwner, current_user, may_execute};
+use crate::pg::roles::AsOwner;
 use crate::pg::statements::{Statement, bind};
+use crate::service::events;
+use crate::service::level::{Level, has_level};
+use crate::service::reach::{self, Reach};
 use crate::service::setup::configuration::{self, Env};
 use crate::tables::api_keys;
-use crate::text_enum::text_enum;
 use crate::token::api_key::{self, ApiKeyKind};
 
-/// What a caller presents itself with.
-pub enum Caller {
-    /// A role with access level `server`, and no API key.
-    Server,
-    /// Any role with an API key.
-    Key(PresentedKey),
+/// A caller, as far as it may act for an environment.
+pub struct Caller {
+    /// The API key that it presents, which is for an environment within reach; none: its role alone decides.
+    key: Option<PresentedKey>,
+    /// Where its role may act.
+    reach: Rc<Reach>,
 }
 
 /// A good API key.
@@ -35,7 +37,13 @@ pub struct PresentedKey {
     pub env: Rc<Env>,
 }
 
-fn key_invalid(why: &str) -> Error {
+/// The refusal of a key, which is logged with a word for the reason. Which key it is can be said of one that was made
+/// here.
+fn key_invalid(reason: &str, why: &str, api_key_id: Option<Uuid>) -> Error {
+    let id = api_key_id.map(|id| id.to_string());
+    if let Err(error) = events::log(Event::RefusedKey, || json!({ "reason": reason, "api_key_id": id })) {
+        return error;
+    }
     Error::new(Code::ApiKeyInvalid, "the API key is not valid")
         .detail(why.to_owned())
         .hint("Present a living key with SET LOCAL dialstack_sessions.api_key, or set it to ''.")
@@ -49,17 +57,17 @@ fn presented_key() -> Result<Option<PresentedKey>> {
     let Some(text) = guc::api_key() else {
         return Ok(None);
     };
-    let unknown = || key_invalid("It is not a key that was made here.");
+    let unknown = || key_invalid("unknown", "It is not a key that was made here.", None);
     let presented = api_key::parse(&text).ok_or_else(unknown)?;
     let row = api_keys::by_hash(&presented.hash)?.ok_or_else(unknown)?;
     if row.revoked {
-        return Err(key_invalid("It was revoked."));
+        return Err(key_invalid("revoked", "It was revoked.", Some(row.api_key_id)));
     }
     if row.expires_at.is_some_and(|at| at <= clock::now()) {
-        return Err(key_invalid("It has expired."));
+        return Err(key_invalid("expired", "It has expired.", Some(row.api_key_id)));
     }
-    let env =
-        configuration::env_by_id(row.env_id)?.ok_or_else(|| key_invalid("Its environment was deleted."))?;
+    let env = configuration::env_by_id(row.env_id)?
+        .ok_or_else(|| key_invalid("env_deleted", "Its environment was deleted.", Some(row.api_key_id)))?;
     // The prefix is part of what was hashed, so these hold unless somebody edited the table.
     if row.kind != presented.kind || env.mode != presented.mode {
         return Err(unknown());
@@ -67,42 +75,42 @@ fn presented_key() -> Result<Option<PresentedKey>> {
     Ok(Some(PresentedKey { api_key_id: row.api_key_id, kind: row.kind, env }))
 }
 
-/// The caller.
+/// The caller of a function that an API key opens to level `client`.
 ///
 /// # Errors
-/// `API_KEY_INVALID`; `PERMISSION_DENIED` for a role below `server` without an API key.
+/// `API_KEY_INVALID`; `PERMISSION_DENIED` for a role below `server` without an API key, and for a key that is for an
+/// environment out of the role's reach.
 pub fn caller() -> Result<Caller> {
-    if let Some(key) = presented_key()? {
-        return Ok(Caller::Key(key));
+    match presented_key()? {
+        Some(key) => Caller::new(Some(key), Level::Client),
+        None if has_level(Level::Server)? => Caller::new(None, Level::Server),
+        None => Err(Error::new(Code::PermissionDenied, "an API key is needed")
+            .detail("The role has no access of level server.")
+            .hint("Present a key with SET LOCAL dialstack_sessions.api_key, or let an administrator call dialstack.grant_access().")),
     }
-    if has_level(Level::Server)? {
-        return Ok(Caller::Server);
-    }
-    Err(Error::new(Code::PermissionDenied, "an API key is needed")
-        .detail("The role has no access of level server.")
-        .hint("Present a key with SET LOCAL dialstack_sessions.api_key, or let an administrator call dialstack.grant_access()."))
 }
 
-/// A caller whose role has level `server`, held to the API key that it presents, if any.
+/// The caller of a function that its role may call by this level; held to the API key that it presents, if any. Ask
+/// before the owner becomes the current user.
 ///
 /// # Errors
-/// `API_KEY_INVALID`; `PERMISSION_DENIED` for a publishable key.
-pub fn narrowed() -> Result<Caller> {
-    let caller = presented_key()?.map_or(Caller::Server, Caller::Key);
+/// `API_KEY_INVALID`; `PERMISSION_DENIED` for a publishable key, and one that is for an environment out of the role's
+/// reach.
+pub fn narrowed(level: Level) -> Result<Caller> {
+    let caller = Caller::new(presented_key()?, level)?;
     caller.full()?;
     Ok(caller)
 }
 
-/// Holds the caller to the API key that it presents, if any, where its role alone would allow more.
+/// Holds the caller of a function of level `server` to its role's limits and to the API key that it presents, if any.
 /// Returns the key's id.
 ///
 /// # Errors
-/// `API_KEY_INVALID`; `PERMISSION_DENIED` for a publishable key, or one of another environment.
+/// `API_KEY_INVALID`; `PERMISSION_DENIED` for a publishable key, and for another environment than the key's or out of
+/// the role's reach.
 pub fn narrow(env_id: i32) -> Result<Option<Uuid>> {
-    let caller = narrowed()?;
-    if caller.key().is_some_and(|key| key.env.env_id != env_id) {
-        return Err(other_env());
-    }
+    let caller = narrowed(Level::Server)?;
+    caller.check(env_id)?;
     Ok(caller.api_key_id())
 }
 
@@ -133,21 +141,25 @@ impl Envs {
     }
 }
 
-/// The environments that are meant: the one named, else all of the product; those of them that the
-/// API key allows which the caller presents, if any.
+/// The environments that are meant: the one named, else all of the product that are within the caller's reach; with an
+/// API key only the key's. The caller is that of a function of this level.
 ///
 /// # Errors
 /// `PRODUCT_NOT_FOUND`, `ENV_NOT_FOUND`; those of [`narrow`].
-pub fn envs(product: &str, env: Option<&str>) -> Result<Envs> {
+pub fn envs(level: Level, product: &str, env: Option<&str>) -> Result<Envs> {
+    let caller = narrowed(level)?;
     if let Some(env) = env {
         let env = configuration::env(product, env)?;
-        narrow(env.env_id)?;
+        caller.check(env.env_id)?;
         return Ok(Envs::one(&env));
     }
-    configuration::product_id(product)?;
-    match narrowed()?.key() {
-        None => envs_of(product),
+    let product_id = configuration::product_id(product)?;
+    match caller.key() {
         Some(key) => Ok(Envs::one(key.env_if(Some(product), None)?.as_ref())),
+        None => {
+            caller.reach.check_product(&product_id)?;
+            envs_of(product, &caller.reach)
+        }
     }
 }
 
@@ -157,12 +169,18 @@ static ENVS_OF: Statement = Statement::new(
             JOIN dialstack.products p USING (product_id) WHERE p.product = $1 ORDER BY e.env",
 );
 
-fn envs_of(product: &str) -> Result<Envs> {
+fn envs_of(product: &str, reach: &Reach) -> Result<Envs> {
     let found = ENVS_OF.read(&AsOwner::enter()?, &[bind(product)], |row| {
         Ok((row.required::<i32>(1)?, row.required::<String>(2)?))
     })?;
-    let (ids, names) = found.into_iter().unzip();
-    Ok(Envs { ids, names })
+    let mut envs = Envs::default();
+    for (env_id, name) in found {
+        if reach.holds_id(env_id)? {
+            envs.ids.push(env_id);
+            envs.names.push(name);
+        }
+    }
+    Ok(envs)
 }
 
 fn other_env() -> Error {
@@ -181,32 +199,33 @@ impl PresentedKey {
 }
 
 impl Caller {
+    /// # Errors
+    /// `PERMISSION_DENIED` for a key of an environment out of the role's reach.
+    fn new(key: Option<PresentedKey>, level: Level) -> Result<Self> {
+        let reach = reach::of_caller(level)?;
+        if let Some(key) = &key {
+            reach.check(&key.env)?;
+        }
+        Ok(Caller { key, reach })
+    }
+
     /// The API key, if the caller presents one.
     pub fn key(&self) -> Option<&PresentedKey> {
-        match self {
-            Caller::Key(key) => Some(key),
-            Caller::Server => None,
-        }
+        self.key.as_ref()
     }
 
     /// Refuses publishable keys.
     pub fn full(&self) -> Result<()> {
-        match self {
-            Caller::Key(PresentedKey { kind: ApiKeyKind::Publishable, .. }) => Err(Error::new(
-                Code::PermissionDenied,
-                "a publishable key may only create empty client sessions",
-            )
-            .hint("Call this from your backend, with a secret key.")),
-            _ => Ok(()),
+        if self.publishable().is_none() {
+            return Ok(());
         }
+        Err(Error::new(Code::PermissionDenied, "a publishable key may only create empty client sessions")
+            .hint("Call this from your backend, with a secret key."))
     }
 
     /// The publishable key, if that is what the caller has.
     pub fn publishable(&self) -> Option<&PresentedKey> {
-        match self {
-            Caller::Key(key) if key.kind == ApiKeyKind::Publishable => Some(key),
-            _ => None,
-        }
+        self.key().filter(|key| key.kind == ApiKeyKind::Publishable)
     }
 
     /// The id of the API key, if the caller has one.
@@ -214,32 +233,55 @@ impl Caller {
         self.key().map(|key| key.api_key_id)
     }
 
-    /// The environment meant: the key's own, or the one named; without names the only one there is.
-    ///
-    /// # Errors
-    /// `PERMISSION_DENIED` for another environment than the key's; `PRODUCT_NOT_FOUND`,
-    /// `ENV_NOT_FOUND`; `code` where several are meant.
-    pub fn env(&self, product: Option<&str>, env: Option<&str>, code: Code) -> Result<Rc<Env>> {
-        match self {
-            Caller::Key(key) => key.env_if(product, env),
-            Caller::Server => only_env(product, env, code),
+    fn may_act_for(&self, env_id: i32) -> Result<bool> {
+        match self.key() {
+            Some(key) => Ok(key.env.env_id == env_id),
+            None => self.reach.holds_id(env_id),
         }
     }
 
-    /// The environment of what is named by its id: `None` unless it has the names that are given, and is the key's.
+    /// Refuses an environment that the caller may not act for.
     ///
     /// # Errors
-    /// `PERMISSION_DENIED` where another environment than the key's is named; `PRODUCT_NOT_FOUND`, `ENV_NOT_FOUND`.
+    /// `PERMISSION_DENIED`.
+    pub fn check(&self, env_id: i32) -> Result<()> {
+        match self.may_act_for(env_id)? {
+            true => Ok(()),
+            false if self.key.is_some() => Err(other_env()),
+            false => Err(reach::out_of_reach()),
+        }
+    }
+
+    /// The environment meant: the key's own, or the one named; without names the only one within reach.
+    ///
+    /// # Errors
+    /// `PERMISSION_DENIED` for another environment than the key's, or out of reach; `PRODUCT_NOT_FOUND`,
+    /// `ENV_NOT_FOUND`; `code` where several are meant.
+    pub fn env(&self, product: Option<&str>, env: Option<&str>, code: Code) -> Result<Rc<Env>> {
+        match self.key() {
+            Some(key) => key.env_if(product, env),
+            None => only_env_within(&self.reach, product, env, code),
+        }
+    }
+
+    /// The environment of what is named by its id: `None` unless it has the names that are given, and is one that the
+    /// caller may act for.
+    ///
+    /// # Errors
+    /// `PERMISSION_DENIED` where another environment is named than those that the caller may act for;
+    /// `PRODUCT_NOT_FOUND`, `ENV_NOT_FOUND`.
     pub fn env_of(&self, env_id: i32, product: Option<&str>, env: Option<&str>) -> Result<Option<Rc<Env>>> {
         match (self.key(), product, env) {
             (Some(key), ..) => drop(key.env_if(product, env)?),
-            (None, Some(product), Some(env)) => drop(configuration::env(product, env)?),
-            (None, Some(product), None) => drop(configuration::product_id(product)?),
+            (None, Some(product), Some(env)) => self.reach.check(&*configuration::env(product, env)?)?,
+            (None, Some(product), None) => {
+                self.reach.check_product(&configuration::product_id(product)?)?;
+            }
             (None, None, _) => {}
         }
-        let is_keys = self.key().is_none_or(|key| key.env.env_id == env_id);
+        let may_act = self.may_act_for(env_id)?;
         let found = configuration::env_by_id(env_id)?;
-        Ok(found.filter(|found| is_keys && found.is(product, env)))
+        Ok(found.filter(|found| may_act && found.is(product, env)))
     }
 }
 
@@ -248,6 +290,7 @@ static ENVS: Statement = Statement::new(
     "SELECT e.env_id, p.product, e.env FROM dialstack.environments e \
             JOIN dialstack.products p USING (product_id) \
            WHERE ($1 IS NULL OR p.product = $1) AND ($2 IS NULL OR e.env = $2) \
+             AND ($3 IS NULL OR e.product_id = ANY ($3) OR e.env_id = ANY ($4)) \
            ORDER BY p.product, e.env LIMIT 11",
 );
 
@@ -256,19 +299,38 @@ static ENVS: Statement = Statement::new(
 /// # Errors
 /// `PRODUCT_NOT_FOUND`, `ENV_NOT_FOUND`; `code` where several are meant.
 pub fn only_env(product: Option<&str>, env: Option<&str>, code: Code) -> Result<Rc<Env>> {
+    only_env_within(&Reach::Everywhere, product, env, code)
+}
+
+/// As [`only_env`], among those within reach.
+///
+/// # Errors
+/// Those of [`only_env`]; `PERMISSION_DENIED` for what is out of reach.
+fn only_env_within(reach: &Reach, product: Option<&str>, env: Option<&str>, code: Code) -> Result<Rc<Env>> {
     if let (Some(product), Some(env)) = (product, env) {
-        return configuration::env(product, env);
+        let env = configuration::env(product, env)?;
+        reach.check(&env)?;
+        return Ok(env);
     }
     if let Some(product) = product {
-        configuration::product_id(product)?;
+        reach.check_product(&configuration::product_id(product)?)?;
     }
+    let limits = reach.limits();
+    let is_limited = limits.is_some();
+    let (products, envs) = limits
+        .map(|(products, envs)| {
+            let products: Vec<_> = products.into_iter().map(pgrx::Uuid::from_bytes).collect();
+            (products, envs)
+        })
+        .unzip();
     let owner = AsOwner::enter()?;
-    let found = ENVS.read(&owner, &[bind(product), bind(env)], |row| {
+    let found = ENVS.read(&owner, &[bind(product), bind(env), bind(products), bind(envs)], |row| {
         let names: [String; 2] = [row.required(2)?, row.required(3)?];
         Ok((row.required::<i32>(1)?, names))
     })?;
     match &found[..] {
         [(env_id, _)] => configuration::env_by_id(*env_id)?.ok_or_else(no_env),
+        [] if is_limited => Err(reach::out_of_reach()),
         [] => Err(no_env()),
         several => {
             let mut names: Vec<String> =
@@ -287,53 +349,4 @@ fn no_env() -> Error {
     Error::new(Code::EnvNotFound, "there is no such environment").hint(
         "Create a product and an environment with dialstack.product_create() and dialstack.env_create().",
     )
-}
-
-text_enum! {
-    /// What a role may do, each level all of those below it. The lowest is the first.
-    pub enum Level {
-        /// What a user's own connection needs.
-        Client = "client",
-        /// What a backend needs.
-        Server = "server",
-        /// Everything.
-        Admin = "admin",
-    }
-}
-
-impl Level {
-    /// The function whose EXECUTE privilege marks who has the level.
-    pub const fn marker(self) -> &'static CStr {
-        match self {
-            Level::Client => c"access_client",
-            Level::Server => c"access_server",
-            Level::Admin => c"access_admin",
-        }
-    }
-}
-
-/// Whether the current user has this level, or a higher one.
-///
-/// # Errors
-/// `JWT_NOT_AVAILABLE` where this database lacks the functions that mark the levels.
-pub fn has_level(level: Level) -> Result<bool> {
-    role_has_level(current_user(), level)
-}
-
-/// Whether a role has this level, or a higher one.
-///
-/// # Errors
-/// As [`has_level`].
-pub fn role_has_level(role: pg_sys::Oid, level: Level) -> Result<bool> {
-    // Accepts invalidations: a level that was just granted or revoked counts.
-    relcache::epoch();
-    let mut has = false;
-    for marked in Level::ALL.iter().filter(|marked| **marked >= level) {
-        has |= may_execute(role, marked.marker()).ok_or_else(|| {
-            Error::new(Code::JwtNotAvailable, "the functions of the extension are not in this database").hint(
-                "Run CREATE EXTENSION dialstack_sessions, or ALTER EXTENSION dialstack_sessions UPDATE.",
-            )
-        })?;
-    }
-    Ok(has)
 }

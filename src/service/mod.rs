@@ -2,10 +2,15 @@
 
 pub mod access;
 pub mod account_sessions;
+pub mod audit;
 pub mod caller;
 pub mod client_sessions;
+pub mod events;
 pub mod keys;
+pub mod level;
+pub mod reach;
 pub mod revocation;
+pub mod role_access;
 pub mod session_sets;
 pub mod setup;
 pub mod user_sessions;

@@ -28,7 +28,7 @@ pub struct Filter<'a> {
     pub tag: Option<&'a str>,
     /// `user`, `account` or `client`.
     pub kind: Option<&'a str>,
-    /// The user.
+    /// The user, also for whom an account session was made.
     pub identifier: Option<&'a str>,
     /// The account.
     pub account: Option<&'a str>,
@@ -75,7 +75,7 @@ impl<'a> Filter<'a> {
         self.ip.map_or(Ok(()), check_network).coded(CODE)?;
         self.user_agent.map_or(Ok(()), check_pattern).coded(CODE)?;
         // Those of one subject are looked up in the index by environment and definition: name all that there are.
-        let one_user = matches!(subject, Subject::Identifier(_));
+        let one_user = matches!(subject, Subject::User(_) | Subject::Identifier(_));
         Ok(Matching {
             env_ids: self.env_ids(subject != Subject::Any)?,
             definition_ids: self.definition_ids(one_user)?,
@@ -96,16 +96,19 @@ impl<'a> Filter<'a> {
             (None, None) => Ok(Subject::Any),
             (Some(identifier), None) => {
                 check_identifier("identifier", identifier).coded(CODE)?;
-                Ok(Subject::Identifier(identifier))
+                // An account session has no definition.
+                Ok(if self.tag.is_some() {
+                    Subject::User(identifier)
+                } else {
+                    Subject::Identifier(identifier)
+                })
             }
             (None, Some(account)) => {
                 check_identifier("account", account).coded(CODE)?;
                 Ok(Subject::Account(account))
             }
-            (Some(_), Some(_)) => {
-                Err(Error::new(CODE, "identifier and account are both given, and no session has both")
-                    .hint("Name the user or the account."))
-            }
+            (Some(_), Some(_)) => Err(Error::new(CODE, "identifier and account are both given")
+                .hint("Name the user or the account.")),
         }
     }
 

@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+pub mod configuration;
 pub mod conversion;
 pub mod data;
 pub mod definition;
@@ -36,5 +37,5 @@ pub use rotation::{Decision, Rotation, decide};
 pub use schema::{CompiledSchema, normalize};
 pub use scopes::{check_components, resolve_components};
 pub use selector::Selector;
-pub use validity::Validity;
+pub use validity::{Basis, Validity};
 pub use verdict::{Expected, Facts, Reason, judge};

@@ -4,6 +4,10 @@ use super::problem::Problem;
 
 /// Longest name of a product, environment, tag or scope, in bytes (they are ASCII).
 pub const MAX_NAME: usize = 63;
+/// Longest display name of a product, in characters.
+pub const MAX_PRODUCT_NAME: usize = 200;
+/// Longest description of a scope, in characters.
+pub const MAX_SCOPE_DESCRIPTION: usize = 2_000;
 /// Longest identifier of a user, in characters.
 pub const MAX_IDENTIFIER: usize = 255;
 

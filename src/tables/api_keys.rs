@@ -66,6 +66,22 @@ pub fn by_id(api_key_id: &Uuid) -> Result<Option<ApiKeyRow>> {
     scan::first_by(&BY_ID, (api_key_id,), read)
 }
 
+/// True if any key is like that, in its latest committed state. Reads the whole table.
+pub fn any(like: impl Fn(&ApiKeyRow) -> bool) -> Result<bool> {
+    let mut found = false;
+    scan::each(|row| {
+        found = like(&read(row)?);
+        Ok(!found)
+    })?;
+    Ok(found)
+}
+
+/// Locks the table against a change of an environment's mode until the transaction ends, and waits for one that is
+/// going on.
+pub fn lock_table() -> Result<()> {
+    scan::lock_for_writing::<ApiKeys>()
+}
+
 static INSERT: Statement = Statement::new(
     "INSERT INTO dialstack.api_keys \
               (api_key_id, env_id, kind, name, key_hash, hint, created_at, expires_at) \

@@ -160,6 +160,16 @@ pub fn by_tag(product_id: &ProductId, tag: &str) -> Result<Option<(i32, Stored)>
     scan::first_by(&BY_TAG, (&product_id, tag), scanned)
 }
 
+/// All definitions with their products, in their latest committed state.
+pub fn all() -> Result<Vec<(ProductId, Stored)>> {
+    let mut all = Vec::new();
+    scan::each(|row: &Row<'_, Definitions>| {
+        all.push((*row.get(Definitions::product_id)?.as_bytes(), scanned(row)?.1));
+        Ok(true)
+    })?;
+    Ok(all)
+}
+
 /// The numbers of a product's definitions, in their latest committed state. Reads all definitions.
 pub fn ids(product_id: &ProductId) -> Result<Vec<i32>> {
     let mut ids = Vec::new();

@@ -1,10 +1,13 @@
 //! Our tables: a file a table.
 
+pub mod access_limits;
 pub mod activity;
+pub mod administration;
 pub mod api_keys;
 pub mod client_sessions;
 pub mod definitions;
 pub mod instance;
+pub mod living;
 pub mod persons;
 pub mod products;
 pub mod revocations;
@@ -25,6 +28,7 @@ pub fn declared() -> Declared {
             products::Products::relation(),
             products::Environments::relation(),
             definitions::Definitions::relation(),
+            access_limits::AccessLimits::relation(),
             instance::Instances::relation(),
             signing_keys::SigningKeys::relation(),
         ],
@@ -32,6 +36,7 @@ pub fn declared() -> Declared {
             sessions::Sessions::relation(),
             client_sessions::ClientSessions::relation(),
             api_keys::ApiKeys::relation(),
+            scopes::Scopes::relation(),
             &sessions::BY_ID.relation,
             &client_sessions::BY_ID.relation,
             &api_keys::BY_ID.relation,

@@ -35,6 +35,7 @@ table! {
         env: Text,
         live: Bool,
         created_at: Timestamptz,
+        former_names: Texts,
     }
     indexes {
         ENV_BY_ID: (Int4) = c"environments_pkey" (env_id),
@@ -52,6 +53,8 @@ pub struct EnvRow {
     pub env: String,
     /// Live or test.
     pub live: bool,
+    /// Names that it had before.
+    pub former_names: Vec<String>,
 }
 
 fn env_row(row: &Row<'_, Environments>) -> Result<EnvRow> {
@@ -60,6 +63,7 @@ fn env_row(row: &Row<'_, Environments>) -> Result<EnvRow> {
         product_id: *row.get(Environments::product_id)?.as_bytes(),
         env: row.get(Environments::env)?,
         live: row.get(Environments::live)?,
+        former_names: row.get(Environments::former_names)?,
     })
 }
 
@@ -84,6 +88,27 @@ pub fn env_by_id(env_id: i32) -> Result<Option<EnvRow>> {
 pub fn env_by_name(product_id: &ProductId, env: &str) -> Result<Option<EnvRow>> {
     let product_id = Uuid::from_bytes(*product_id);
     scan::first_by(&ENV_BY_NAME, (&product_id, env), env_row)
+}
+
+/// All products, in their latest committed state: id, name and display name of each.
+pub fn all() -> Result<Vec<(ProductId, String, String)>> {
+    let mut all = Vec::new();
+    scan::each(|row: &Row<'_, Products>| {
+        let product_id = *row.get(Products::product_id)?.as_bytes();
+        all.push((product_id, row.get(Products::product)?, row.get(Products::name)?));
+        Ok(true)
+    })?;
+    Ok(all)
+}
+
+/// All environments, in their latest committed state.
+pub fn all_envs() -> Result<Vec<EnvRow>> {
+    let mut all = Vec::new();
+    scan::each(|row| {
+        all.push(env_row(row)?);
+        Ok(true)
+    })?;
+    Ok(all)
 }
 
 static INSERT_PRODUCT: Statement = Statement::new(
@@ -118,13 +143,8 @@ pub fn first(owner: &AsOwner, limit: usize) -> Result<Vec<(ProductId, String)>> 
 
 /// The numbers of a product's environments, in their latest committed state. Reads all environments.
 pub fn env_ids(product_id: &ProductId) -> Result<Vec<i32>> {
-    let mut env_ids = Vec::new();
-    scan::each(|row| {
-        let env = env_row(row)?;
-        env_ids.extend((env.product_id == *product_id).then_some(env.env_id));
-        Ok(true)
-    })?;
-    Ok(env_ids)
+    let of_product = all_envs()?.into_iter().filter(|env| env.product_id == *product_id);
+    Ok(of_product.map(|env| env.env_id).collect())
 }
 
 /// Stores an environment; `false` if the product has one of that name.
@@ -140,10 +160,52 @@ pub fn insert_env(owner: &AsOwner, product_id: &ProductId, env: &str, live: bool
 pub fn delete_env(owner: &AsOwner, env_id: i32) -> Result<()> {
     let deleted = DELETE_ENV.execute(owner, &[bind(env_id)])?;
     if deleted == 0 && transaction::has_old_snapshot() {
-        return Err(Error::new(Code::Conflict, "the environment was created after this transaction began")
-            .hint("Retry the transaction."));
+        return Err(env_too_new());
     }
     Ok(())
+}
+
+/// The transaction's snapshot does not show an environment that is there.
+pub fn env_too_new() -> Error {
+    Error::new(Code::Conflict, "the environment was created after this transaction began")
+        .hint("Retry the transaction.")
+}
+
+static SET_NAME: Statement = Statement::new("UPDATE dialstack.products SET name = $2 WHERE product_id = $1");
+
+/// Gives a product another display name; `false` if the transaction's snapshot does not show the product.
+pub fn set_name(owner: &AsOwner, product_id: &ProductId, name: &str) -> Result<bool> {
+    let product_id = pgrx::Uuid::from_bytes(*product_id);
+    Ok(SET_NAME.execute(owner, &[bind(product_id), bind(name)])? == 1)
+}
+
+static UPDATE_ENV: Statement = Statement::new(
+    "UPDATE dialstack.environments \
+        SET env = $2, live = $3, \
+            former_names = array_remove(array_append(array_remove(former_names, env), env), $2) \
+      WHERE env_id = $1",
+);
+
+/// Changes an environment, whose name so far becomes a former one if it is another; `false` if the transaction's snapshot does not show it.
+pub fn update_env(owner: &AsOwner, env_id: i32, env: &str, live: bool) -> Result<bool> {
+    Ok(UPDATE_ENV.execute(owner, &[bind(env_id), bind(env), bind(live)])? == 1)
+}
+
+static LOCK_ENVS: Statement = Statement::new("LOCK TABLE dialstack.environments IN SHARE ROW EXCLUSIVE MODE");
+
+/// Keeps every other transaction from changing environments until this one ends.
+pub fn lock_envs(owner: &AsOwner) -> Result<()> {
+    LOCK_ENVS.execute(owner, &[]).map(|_| ())
+}
+
+static LOCK_CONFIGURATION: Statement = Statement::new(
+    "LOCK TABLE dialstack.products, dialstack.environments, dialstack.session_definitions, dialstack.scopes \
+       IN SHARE ROW EXCLUSIVE MODE",
+);
+
+/// Keeps every other transaction from changing the configuration until this one ends.
+pub fn lock_configuration(owner: &AsOwner) -> Result<()> {
+    LOCK_CONFIGURATION.execute(owner, &[]).map(|_| ())
 }
 
 /// A product as `product_list` shows it.

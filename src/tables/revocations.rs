@@ -5,7 +5,7 @@
 //! and how many ids to return. They return how many were revoked, and those ids.
 
 use crate::pg::statements::Statement;
-use crate::tables::session_sets::{of_account, of_any, of_client, of_identifier};
+use crate::tables::session_sets::{for_user, of_account, of_any, of_client, of_user};
 
 macro_rules! revocation {
     ($condition:expr) => {
@@ -99,7 +99,10 @@ macro_rules! of_set {
 }
 
 /// User sessions of one identifier that match a filter.
-pub static MATCHING_USER: Statement = revocation!(of_set!(of_identifier));
+pub static MATCHING_USER: Statement = revocation!(of_set!(of_user));
+
+/// Account sessions made for one identifier that match a filter. Reads all account sessions of the environments.
+pub static MATCHING_FOR_USER: Statement = revocation!(of_set!(for_user));
 
 /// Account sessions of one account that match a filter.
 pub static MATCHING_ACCOUNT: Statement = revocation!(of_set!(of_account));

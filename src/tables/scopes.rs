@@ -4,8 +4,31 @@ use pgrx::datum::TimestampWithTimeZone;
 
 use crate::error::Result;
 use crate::pg::roles::AsOwner;
+use crate::pg::scan::{self, Row};
 use crate::pg::statements::{Statement, bind};
+use crate::pg::table::table;
 use crate::tables::products::ProductId;
+
+table! {
+    /// The table `scopes`.
+    Scopes = c"scopes" {
+        product_id: Uuid,
+        scope: Text,
+        description: Text,
+        created_at: Timestamptz,
+    }
+}
+
+/// All scopes, in their latest committed state: product, name and description of each.
+pub fn all() -> Result<Vec<(ProductId, String, String)>> {
+    let mut all = Vec::new();
+    scan::each(|row: &Row<'_, Scopes>| {
+        let product_id = *row.get(Scopes::product_id)?.as_bytes();
+        all.push((product_id, row.get(Scopes::scope)?, row.get(Scopes::description)?));
+        Ok(true)
+    })?;
+    Ok(all)
+}
 
 /// A name that stands twice is stored once.
 static INSERT: Statement = Statement::new(
@@ -55,6 +78,15 @@ pub fn take_away(owner: &AsOwner, env_ids: &[i32], scope: &str) -> Result<()> {
 pub fn names(owner: &AsOwner, product_id: &ProductId) -> Result<Vec<String>> {
     let product_id = pgrx::Uuid::from_bytes(*product_id);
     NAMES.read(owner, &[bind(product_id)], |row| row.required(1))
+}
+
+static DESCRIBE: Statement =
+    Statement::new("UPDATE dialstack.scopes SET description = $3 WHERE product_id = $1 AND scope = $2");
+
+/// Describes a scope anew; `false` if the transaction's snapshot does not show it.
+pub fn describe(owner: &AsOwner, product_id: &ProductId, scope: &str, description: &str) -> Result<bool> {
+    let product_id = pgrx::Uuid::from_bytes(*product_id);
+    Ok(DESCRIBE.execute(owner, &[bind(product_id), bind(scope), bind(description)])? == 1)
 }
 
 /// A scope as `scope_list` shows it.

@@ -43,7 +43,7 @@
 //!
 //! - header: `{"alg":…,"typ":"at+jwt","kid":…}`, no other member.
 //! - claims, no others, each once: `iss` = `urn:uuid:` + the instance in lower case with hyphens;
-//!   `client_id` = product; `aud` = product + `/` + environment, a string; `sub` = identifier;
+//!   `client_id` = product; `aud` = product + `/` + environment (its name when the token was made), a string; `sub` = identifier;
 //!   `sid` and `jti`: UUIDs in lower case with hyphens; `tag`; `iat`, `exp`, and optionally `nbf`:
 //!   whole Unix seconds without fraction or exponent, from 0 to 253402300799; `dat`; and, where the definition
 //!   names `public_claims`, `public`: an object of those parts of the session data, nested as they are there.

@@ -14,7 +14,7 @@ from book import ROOT
 
 SOURCE = ROOT / "src"
 BINDIR = Path(os.environ["DSS_BINDIR"])
-LEVELS = ("client", "server", "admin")
+LEVELS = ("client", "server", "monitor", "admin")
 
 FUNCTIONS = """
 SELECT p.oid, proname AS name, pronargs AS arity, obj_description(p.oid, 'pg_proc') AS description,
@@ -29,9 +29,8 @@ SELECT p.oid, proname AS name, pronargs AS arity, obj_description(p.oid, 'pg_pro
            pg_get_function_result(p.oid)) AS result,
        CASE provolatile WHEN 'v' THEN 'Volatile' WHEN 's' THEN 'Stable' ELSE 'Immutable' END AS volatility,
        CASE proparallel WHEN 's' THEN 'safe' WHEN 'r' THEN 'restricted' ELSE 'unsafe' END AS parallel,
-       (SELECT level FROM unnest(%s::text[]) WITH ORDINALITY AS levels (level, rank)
-         WHERE has_function_privilege('manual_' || level, p.oid, 'EXECUTE')
-         ORDER BY rank LIMIT 1) AS level
+       ARRAY(SELECT level FROM unnest(%s::text[]) AS level
+              WHERE has_function_privilege('manual_' || level, p.oid, 'EXECUTE')) AS levels
   FROM pg_proc AS p
  WHERE pronamespace = 'dialstack'::regnamespace
  ORDER BY proname, pronargs
@@ -65,7 +64,7 @@ def drop(db):
 def functions(db):
     """The functions that callers may call, by title: the name, and where several share it, with the first
     argument: `f()`, `f(a)`, `f(a, …)`."""
-    rows = [row for row in db.execute(FUNCTIONS, [list(LEVELS)]).fetchall() if row.level]
+    rows = [row for row in db.execute(FUNCTIONS, [list(LEVELS)]).fetchall() if row.levels]
     count = Counter(row.name for row in rows)
     return {title(row.name, row.arguments, count[row.name] > 1): row for row in rows}
 
@@ -99,14 +98,14 @@ def _code(variant):
     return re.sub(r"(?<!^)(?=[A-Z])", "_", variant).upper()
 
 
-def weaknesses():
-    """What policy_lint() can find: (name, severity, meaning, what to do)."""
+def weaknesses(folder="rls"):
+    """What policy_lint() or, of another folder, health_check() can find: (name, severity, meaning, what to do)."""
     pattern = (
         r'((?:^/// .+\n)+)pub static \w+: Weakness =\s*weakness!\(\s*"(\w+)",\s*(\w+),\s*"([^"]+)"\s*\);'
     )
     found = [
         (name, severity.lower(), " ".join(re.findall("/// (.+)", doc)), hint)
-        for path in sorted((SOURCE / "rls").rglob("*.rs"))
+        for path in sorted((SOURCE / folder).rglob("*.rs"))
         for doc, name, severity, hint in re.findall(pattern, path.read_text(encoding="utf-8"), re.M)
     ]
     assert len(found) > 10

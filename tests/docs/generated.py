@@ -56,8 +56,7 @@ def levels(db):
             page = "docs/reference/user-sessions.md"
         anchor = heading.lower().replace(", ", "-")
         link = f"[`{title}`](../{page.removeprefix('docs/')}#{anchor})"
-        rank = catalogue.LEVELS.index(function.level)
-        marks = ["–"] * rank + ["yes"] * (len(catalogue.LEVELS) - rank)
+        marks = ["yes" if level in function.levels else "–" for level in catalogue.LEVELS]
         if title in WITH_KEY:
             marks[0] = "with a key"
         rows.append([link, function.description, *marks])
@@ -99,6 +98,17 @@ def lint(_):
         "meaning",
         "what to do",
         rows=[[f"`{name}`", *rest] for name, *rest in catalogue.weaknesses()],
+    )
+
+
+def health(_):
+    """Each finding of health_check()."""
+    return table(
+        "check",
+        "severity",
+        "meaning",
+        "what to do",
+        rows=[[f"`{name}`", *rest] for name, *rest in catalogue.weaknesses("administration/health")],
     )
 
 
@@ -200,6 +210,7 @@ PARTS = {
     "settings": settings,
     "errors": errors,
     "lint": lint,
+    "health": health,
     "tables": tables,
     "views": views,
     "recording": recording,

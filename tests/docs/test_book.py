@@ -54,6 +54,17 @@ def test_the_site_is_made_without_a_warning(tmp_path):
     assert (tmp_path / "site/index.html").is_file()
 
 
+WRITES = re.compile(
+    r"(insert\s+into|update|delete\s+from|merge\s+into|truncate(\s+table)?|alter\s+table|copy)\s+(only\s+)?dialstack\.\w+(?!\w*\s*\()",
+    re.I,
+)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_no_page_writes_to_our_tables(page):
+    assert [match.group() for match in WRITES.finditer(page.text)] == []
+
+
 def test_the_readme_is_short():
     assert len(README.text.encode()) <= 12 * 1024
     assert len(README.text.splitlines()) <= 250

@@ -203,10 +203,10 @@ def test_every_function_that_is_mentioned_exists(database, functions, introspect
     other = {row.name for row in database.execute(query)}
     query = "SELECT attname AS name FROM pg_attribute JOIN pg_class ON attrelid = pg_class.oid WHERE relnamespace = 'dialstack'::regnamespace"
     other |= {row.name for row in database.execute(query)}
-    # A value of the argument `by`.
-    other.add("user_identity")
+    # A value of the argument `by`; words of PostgreSQL.
+    other |= {"user_identity", "session_user", "current_user"}
     other |= catalogue.revoke_reasons() | set(catalogue.reasons()) | introspected | COMING
-    other |= {name for name, *_ in catalogue.weaknesses()} | set(catalogue.setting_texts())
+    other |= {name for folder in ("rls", "administration/health") for name, *_ in catalogue.weaknesses(folder)} | set(catalogue.setting_texts())
     other |= {member for row in rows_of(section_of("maintain"), "member") for member in code(row[0])}
     other |= {path.parent.name for path in ROOT.glob("tests/*/run")}
     other |= {code(row[0])[0] for row in table(page("guides/account-sessions.md").text, "component")}

@@ -25,6 +25,8 @@ class Original:
         call(self.connection, "env_delete", product=self.shop.product, env="gone")
         Shop(self.shop.product, tag="gone").define(self.connection)
         call(self.connection, "definition_delete", product=self.shop.product, tag="gone")
+        # A role that is there wherever the dump is restored.
+        call(self.connection, "grant_access", role="pg_monitor", access="client", product=self.shop.product)
         for alg in ("EdDSA", "HS256"):
             call(self.connection, "signing_key_rotate", alg=alg)
         self.session = self.shop.create(self.connection, "user_of_the_original", note="private")

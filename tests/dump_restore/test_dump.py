@@ -5,7 +5,7 @@ from psycopg import errors
 from support.cluster import as_server
 from support.service import Shop, call, refresh, value, verify
 
-CONFIGURATION = ["products", "environments", "session_definitions", "scopes", "signing_algorithm"]
+CONFIGURATION = ["products", "environments", "session_definitions", "scopes", "signing_algorithm", "access_limits"]
 STATE = ["instance", "signing_keys", "sessions", "session_users", "activity"]
 
 
@@ -201,6 +201,7 @@ def test_every_table_that_is_dumped_is_configuration(original):
         "JOIN pg_class c USING (oid) WHERE e.extname = 'dialstack_sessions' ORDER BY 1"
     )
     assert [row.relname for row in original.connection.execute(query)] == [
+        "access_limits",
         "environments",
         "environments_env_id_seq",
         "products",

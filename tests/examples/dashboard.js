@@ -9,7 +9,7 @@ import { promisify } from 'node:util'
 import { browser } from './browser.js'
 
 const run = promisify(execFile)
-const folder = `${process.env.DSS_WORK}/dashboard`
+const folder = `${process.env.DSS_WORK}/examples/dashboard`
 const env = { ...process.env, PGUSER: process.env.DSS_ADMIN }
 
 /** Fills the product `dashboard-demo`, as the example's README says. */

@@ -310,9 +310,10 @@ describe('secrets, in all these browsers', { timeout: 180_000 }, () => {
       JSON.stringify({ ...localStorage, ...sessionStorage }),
     ])
     assert.doesNotMatch(found.join('\n'), SECRET)
-    const [login] = await tab.context.cookies()
-    assert.deepEqual([login.name, login.httpOnly, login.sameSite], ['login', true, 'Strict'])
-    assert.ok(!found.join('\n').includes(login.value))
+    const logins = await tab.context.cookies()
+    assert.deepEqual(logins.map(({ name, httpOnly, secure, sameSite }) => [name, httpOnly, secure, sameSite]).sort(),
+      [['__Host-refresh', true, true, 'Lax'], ['__Host-session', true, true, 'Lax']])
+    for (const { value } of logins) assert.ok(!found.join('\n').includes(value))
   })
 
   it('are in no log', () => {

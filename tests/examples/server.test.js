@@ -67,20 +67,32 @@ describe('creating a session', { timeout: 180_000 }, () => {
 
   it('is refused with 401 to who forges or changes a login', async () => {
     const { headers: { Cookie: cookie } } = await loggedIn(server, 'user_south')
-    const [text, signature] = cookie.slice('login='.length).split('.')
-    const owner = JSON.stringify({ ...JSON.parse(Buffer.from(text, 'base64url')), user: 'user_owner' })
+    const [head, claims, signature] = /__Host-session=([^;]+)/.exec(cookie)[1].split('.')
+    const owner = JSON.stringify({ ...JSON.parse(Buffer.from(claims, 'base64url')), sub: 'user_owner' })
     const forged = Buffer.from(owner).toString('base64url')
-    for (const login of [`${forged}.${signature}`, `${forged}.${text}`, `${forged}.x`, 'user_owner', text]) {
-      const caller = new Caller(server, { Cookie: `login=${login}` })
-      assertRefused(await caller.post(SESSION, { accountId: 'acct_north' }), 401, 'not_logged_in')
+    for (const login of [`${head}.${forged}.${signature}`, `${head}.${claims}.${claims}`, `${head}.${forged}.`, 'user_owner', claims]) {
+      const caller = new Caller(server, { Cookie: `__Host-session=${login}` })
+      const answer = await caller.post(SESSION, { accountId: 'acct_north' })
+      assertRefused(answer, 401, 'not_logged_in')
+      assert.match(answer.headers.get('set-cookie'), /__Host-session=; .*Max-Age=0/)
     }
+  })
+
+  it('is refused with 403 to what another site causes', async () => {
+    const { headers } = await loggedIn(server, 'user_owner')
+    const before = await countSessions()
+    for (const site of ['cross-site', 'same-site']) {
+      const { status } = await fetch(server.url + SESSION, { method: 'POST', headers: { ...headers, 'Sec-Fetch-Site': site } })
+      assert.equal(status, 403)
+    }
+    assert.equal(await countSessions(), before)
   })
 
   it('is refused with 401 to who has only a client secret, wherever they present it', async () => {
     const secret = await secretOf('user_owner', 'acct_north')
     const before = await countSessions()
     assertRefused(await holderOf(server, secret).post(SESSION, { accountId: 'acct_north' }), 401, 'not_logged_in')
-    const asCookie = new Caller(server, { Cookie: `login=${secret}` })
+    const asCookie = new Caller(server, { Cookie: `__Host-session=${secret}` })
     assertRefused(await asCookie.post(SESSION, { accountId: 'acct_north' }), 401, 'not_logged_in')
     assert.equal(await countSessions(), before)
   })

@@ -43,13 +43,13 @@ export function revokeSessions(account) {
 
 const servers = []
 
-/** Starts the example's server, on a port of its own, with nothing in its environment that it does not need. */
-export async function startServer(settings = {}) {
+/** Starts an example's server, on a port of its own, with nothing in its environment that it does not need. */
+export async function startServer(settings = {}, example = 'account-sessions') {
   const env = { PORT: '0', ...settings }
   for (const name of Object.keys(process.env)) {
-    if (name === 'PATH' || name === 'LD_LIBRARY_PATH' || /^(PG(?!PASSWORD)|DIALSTACK_)/.test(name)) env[name] ??= process.env[name]
+    if (name === 'PATH' || name === 'LD_LIBRARY_PATH' || /^(PG(?!PASSWORD)|DIALSTACK_|LOGIN_USER$|WEB_USER$)/.test(name)) env[name] ??= process.env[name]
   }
-  const child = spawn(process.execPath, ['server.js'], { cwd: `${work}/account-sessions`, env, stdio: ['ignore', 'pipe', 'pipe'] })
+  const child = spawn(process.execPath, ['server.js'], { cwd: `${work}/examples/${example}`, env, stdio: ['ignore', 'pipe', 'pipe'] })
   const server = { output: '', stop: () => child.kill() }
   servers.push(server)
   server.url = await new Promise((resolve, reject) => {
@@ -79,7 +79,8 @@ export function logs() {
 export class Caller {
   constructor(server, headers = {}) {
     this.server = server
-    this.headers = headers
+    // As a browser says that no other site is behind it.
+    this.headers = { 'Sec-Fetch-Site': 'same-origin', ...headers }
   }
 
   /** Sends JSON, or a string as it is, and resolves to `{ status, headers, body }`. */
@@ -105,7 +106,7 @@ export class Caller {
 export async function loggedIn(server, user) {
   const { status, headers, body } = await new Caller(server).post('/demo/login', { user })
   assert.deepEqual([status, body], [200, { user }])
-  return new Caller(server, { Cookie: headers.get('set-cookie').split(';')[0] })
+  return new Caller(server, { Cookie: headers.getSetCookie().map((line) => line.split(';')[0]).join('; ') })
 }
 
 /** Somebody who holds a client secret and nothing else. */

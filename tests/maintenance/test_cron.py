@@ -71,6 +71,8 @@ def test_jobs_run_with_rights_that_suffice_here_and_in_another_database(
     dead = past.dead(3)
     admin.execute("CREATE ROLE keeper LOGIN; SELECT dialstack.grant_access('keeper', 'admin')")
     here = schedule(connect(user="keeper"), cron="* * * * *")
+    record = "SELECT target, effect FROM dialstack.administration_log(function => 'schedule_maintenance', actor => 'keeper')"
+    assert admin.execute(record).fetchall() == [({"cron": "* * * * *"}, {"job": here})]
 
     # And the statement that the hint gives for a database that pg_cron does not work in
     with pytest.raises(errors.ObjectNotInPrerequisiteState) as refused:
@@ -135,3 +137,26 @@ def test_a_schema_that_only_looks_like_it_is_not_called(admin, elsewhere):
     with pytest.raises(errors.ObjectNotInPrerequisiteState, match="^CRON_NOT_AVAILABLE: "):
         schedule(elsewhere)
     assert value(elsewhere, "SELECT count(*) FROM cron.called") == 0
+
+
+def test_health_check_tells_a_job_that_does_not_run_from_no_job(admin, cron):
+    def found():
+        rows = admin.execute("SELECT * FROM dialstack.health_check()").fetchall()
+        return {row.check for row in rows} & {"maintenance_late", "maintenance_not_scheduled"}
+
+    call(admin, "maintain")
+    assert found() == set()
+    admin.execute("UPDATE dialstack.rollup_state SET ran_at = now() - interval '2 hours'")
+    assert found() == {"maintenance_not_scheduled"}
+
+    # A job that is there, and has not run yet.
+    job = schedule(admin, cron="0 3 1 1 *")
+    assert found() == {"maintenance_late"}
+    admin.execute("UPDATE cron.job SET active = false WHERE jobid = %s", [job])
+    assert found() == {"maintenance_not_scheduled"}
+    admin.execute("UPDATE cron.job SET active = true, database = 'another' WHERE jobid = %s", [job])
+    assert found() == {"maintenance_not_scheduled"}
+    admin.execute("UPDATE cron.job SET database = current_database() WHERE jobid = %s", [job])
+
+    call(admin, "maintain")
+    assert found() == set()

@@ -304,3 +304,45 @@ def test_a_month_is_not_emptied_of_what_an_old_snapshot_does_not_show(admin, con
     assert revoked() == (2, 0)
     maintain(admin)
     assert revoked() == (2, 0)
+
+
+RECORD = """
+    INSERT INTO dialstack.administration (at, session_role, acting_role, function, target, effect)
+    SELECT now() - make_interval(days => %s, hours => 1), 'old', 'old', 'env_create', '{}', '{}'
+      FROM generate_series(1, %s) RETURNING administration_id
+"""
+
+
+def recorded(connection):
+    query = "SELECT count(*) FROM dialstack.administration WHERE session_role = 'old'"
+    return value(connection, query)
+
+
+def test_the_record_of_administration_goes_after_its_own_retention_and_by_batches(admin, connect):
+    # Given rows of before and of after the retention, one of which somebody has locked
+    admin.execute("DELETE FROM dialstack.administration WHERE session_role = 'old'")
+    first = admin.execute(RECORD, [400, 25]).fetchone()
+    admin.execute(RECORD, [398, 7])
+    other = connect()
+    with other.transaction():
+        other.execute(
+            "SELECT FROM dialstack.administration WHERE administration_id = %s FOR UPDATE",
+            [first.administration_id],
+        )
+        done = maintain(admin, batch=10)
+        assert (done["administration_purged"], done["more"]) == (24, False)
+    # Then only the older ones go, the one that was locked at the next time, and each run is recorded itself
+    assert maintain(admin)["administration_purged"] == 1
+    assert maintain(admin)["administration_purged"] == 0
+    assert recorded(admin) == 7
+    effect = (
+        "SELECT effect #>> '{done,administration_purged}' FROM dialstack.administration"
+        " WHERE function = 'maintain' ORDER BY administration_id DESC LIMIT 3"
+    )
+    assert [row[0] for row in admin.execute(effect)] == [None, "1", "24"]
+
+    # A superuser may have it shorter, by days
+    admin.execute("SET dialstack_sessions.administration_retention = '398d'")
+    assert maintain(admin)["administration_purged"] == 7
+    admin.execute("RESET dialstack_sessions.administration_retention")
+    assert recorded(admin) == 0

@@ -4,7 +4,13 @@ import pytest
 from support import service
 from support.service import call
 
-LEVELS = ["client", "server", "admin"]
+LEVELS = ["client", "server", "monitor", "admin"]
+INCLUDED = {
+    "client": {"client"},
+    "server": {"client", "server"},
+    "monitor": {"monitor"},
+    "admin": set(LEVELS),
+}
 ROLES = ["nothing", *LEVELS]
 
 

@@ -1,22 +1,27 @@
-"""Four roles, nothing, client, server and admin, over every function of the catalogue."""
+"""Five roles, nothing, client, server, monitor and admin, over every function of the catalogue."""
 
 import psycopg
 import pytest
-from conftest import LEVELS, ROLES, role
+from conftest import INCLUDED, LEVELS, ROLES, role
 from psycopg import Error, errors
 from support.service import call, value, verify
 
-# Functions that are nobody's to call by their level.
+# Functions that are nobody's to call by their level. Those of limited levels are of no role here; see test_limits.py.
 MARKERS = {f"access_{level}/0": level for level in LEVELS}
+MARKERS |= {f"access_{level}_limited/0": None for level in ("client", "server")}
 
 
 def levels(connection):
-    """The level of each function, by the list in the source."""
+    """The levels of each function, by the list in the source; for what is nobody's, none."""
     rows = connection.execute(
         "SELECT concat(proname, '/', pronargs) AS exact, access FROM dialstack.access_list() "
         "JOIN pg_proc p ON p.oid = concat('dialstack.', function)::regprocedure"
     )
-    return {row.exact: row.access for row in rows}
+    return {row.exact: set(row.access.split(", ")) if row.access else set() for row in rows}
+
+
+def is_allowed(level, listed):
+    return bool(INCLUDED.get(level, set()) & listed)
 
 
 def outcome(connection, statement):
@@ -38,11 +43,12 @@ def is_refused(error):
 
 
 def calls(connection):
-    """A call of every function but triggers, with NULL for each argument, by name and number of arguments."""
+    """A call of every function but triggers, by name and number of arguments. Each argument is NULL; a strict function
+    would not even be asked then, and gets a text."""
     return connection.execute("""
         SELECT concat(proname, '/', pronargs) AS function,
                format('SELECT * FROM dialstack.%I(%s)', proname,
-                      (SELECT string_agg('NULL::' || type::regtype, ', ')
+                      (SELECT string_agg(CASE WHEN proisstrict THEN '''1''::' ELSE 'NULL::' END || type::regtype, ', ')
                          FROM unnest(proargtypes) AS type)) AS statement
           FROM pg_proc
          WHERE pronamespace = 'dialstack'::regnamespace AND prorettype <> 'trigger'::regtype
@@ -64,8 +70,8 @@ def test_a_role_calls_what_its_level_says_and_nothing_else(admin, act_as, level)
             # Of its own level only: it says which role has which.
             allowed = level == MARKERS[function]
         else:
-            # A function in no level is an error here.
-            allowed = level in LEVELS and LEVELS.index(level) >= LEVELS.index(listed[function])
+            assert listed[function], f"{function} is of no level"
+            allowed = is_allowed(level, listed[function])
         error = outcome(connection, statement)
         if is_refused(error) == allowed or not (error is None or is_refused(error) or is_coded(error)):
             wrong[function] = error
@@ -82,7 +88,7 @@ def test_a_role_with_a_level_touches_no_table_itself(admin, act_as, level):
     assert len(tables) > 10
     for table in tables:
         error = outcome(connection, f"SELECT * FROM {table.name}")
-        if table.is_view and level == "admin":
+        if table.is_view and (level == "admin" or level == "monitor" and ".stat_" in table.name):
             assert error is None
         else:
             assert is_refused(error), table.name
@@ -94,7 +100,7 @@ def test_nobody_changes_anything_through_a_view(admin, act_as):
         "SELECT oid::regclass::text AS name, (SELECT attname FROM pg_attribute WHERE attrelid = oid AND attnum = 1) AS first "
         "FROM pg_class WHERE relnamespace = 'dialstack'::regnamespace AND relkind = 'v'"
     ).fetchall()
-    assert len(views) == 5
+    assert len(views) == 8
     for view in views:
         for statement in (
             f"INSERT INTO {view.name} DEFAULT VALUES",
@@ -119,8 +125,7 @@ def test_a_role_makes_triggers_of_what_its_level_says_and_of_nothing_else(admin,
     assert {one.name for one in ours if listed[one.exact]} == {"revoke_on_change", "device_table"}
     connection = act_as(level)
     for one in ours:
-        needed = listed[one.exact]
-        allowed = needed and level in LEVELS and LEVELS.index(level) >= LEVELS.index(needed)
+        allowed = is_allowed(level, listed[one.exact])
         with connection.transaction(force_rollback=True):
             connection.execute("CREATE TEMPORARY TABLE people (name text)")
             error = outcome(
@@ -153,6 +158,26 @@ def test_public_has_nothing(admin):
         "UNION ALL SELECT a.grantee FROM pg_type t, aclexplode(coalesce(typacl, acldefault('T', typowner))) a"
         " WHERE typnamespace = 'dialstack'::regnamespace AND typelem = 0) g WHERE grantee = 0",
     ) == 0
+
+
+def test_neither_pg_monitor_nor_pg_read_all_data_reads_the_figures_without_the_level(admin, connect):
+    views = admin.execute(
+        "SELECT oid::regclass::text AS name FROM pg_class WHERE relname LIKE 'stat\\_%' "
+        "AND relnamespace = 'dialstack'::regnamespace AND relkind = 'v'"
+    ).fetchall()
+    assert views
+    admin.execute("CREATE ROLE watcher IN ROLE pg_monitor, pg_read_all_data")
+    admin.execute("GRANT USAGE ON SCHEMA dialstack TO watcher")
+    watcher = connect()
+    watcher.execute("SET ROLE watcher")
+    for view in views:
+        assert is_refused(outcome(watcher, f"SELECT * FROM {view.name}"))
+    call(admin, "grant_access", role="watcher", access="monitor")
+    for view in views:
+        assert outcome(watcher, f"SELECT * FROM {view.name}") is None
+    call(admin, "revoke_access", role="watcher", access="monitor")
+    for view in views:
+        assert is_refused(outcome(watcher, f"SELECT * FROM {view.name}"))
 
 
 # What a level decides inside the functions.

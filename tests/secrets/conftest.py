@@ -167,7 +167,7 @@ class Toured:
             row = guide.call("api_key_create", **place, kind=kind)
             self._say("API key", row.api_key)
         guide.call("definition_create", product="shown", tag="web", name="Web", description="",
-                   schema='{"userId": "u"}', selector="$Session{userId}", expiry=1, period="hours")
+                   schema='{"userId": "u"}', selector="$Session{userId}", expiry=1, period="hours", reuse_interval="0")
         row = guide.call("session_create", **place, tag="web", data='{"userId": "u"}')
         self._say("access token", row.token)
         first = row.refresh_token
@@ -175,6 +175,7 @@ class Toured:
         self._say("access token", row.token)
         self._say("refresh token", row.refresh_token)
         self.everything.add("refresh token", first)
+        guide.call("session_refresh", refresh_token=first)
 
     def _say(self, what, secret):
         self.everything.add(what, secret)

@@ -4,6 +4,7 @@ What a client writes into its own statement, or binds to it, is the client's: th
 by a mark in its statements. Whatever has no mark is ours.
 """
 
+import json
 import re
 from pathlib import Path
 
@@ -62,6 +63,17 @@ def test_our_own_statements_plans_and_messages_hold_no_secret(toured):
 
 def test_what_only_the_service_knew_is_nowhere_in_the_log(toured):
     assert leaks(toured.entries, toured.only_ours) == {}
+
+
+def test_events_are_logged_alone_and_hold_neither_secret_nor_person(toured):
+    events = [entry for entry in toured.entries if "LOG:  00000: dialstack_sessions {" in entry]
+    kinds = {json.loads(entry.splitlines()[0].partition("dialstack_sessions ")[2])["event"] for entry in events}
+    assert kinds == {"reuse", "revoke", "administration", "refused_key"}
+    # One line, and from PostgreSQL itself where in its source it was written: no statement, no parameters.
+    assert {len(entry.splitlines()) for entry in events} == {2}
+    assert all(entry.splitlines()[1].partition("LOCATION:  ")[2].startswith("line, log.rs") for entry in events)
+    assert leaks(events, toured.everything) == {}
+    assert not [entry for entry in events if "user_456" in entry or "a browser" in entry]
 
 
 def test_statistics_of_statements_hold_no_secret(toured):

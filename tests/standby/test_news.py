@@ -257,3 +257,41 @@ def test_another_product_made_later_is_known(pair):
     pair.catch_up()
 
     assert verify(pair.connect(), session.token, **shop.place).valid
+
+
+@STANDBY_LEVELS
+def test_a_limit_of_a_role_holds_on_the_standby_and_changes_with_the_primary(pair, isolation):
+    """Whatever snapshot the reader has: what it may do is as the catalogue says now."""
+    admin = pair.admin
+    shop = Shop.make(admin)
+    staging = Shop(shop.product, "staging")
+    call(admin, "env_create", product=staging.product, env=staging.env)
+    session = shop.create(admin)
+    admin.execute("CREATE ROLE limited; CREATE ROLE unlimited; GRANT unlimited TO limited")
+    call(admin, "grant_access", role="limited", access="client", product=shop.product, env=staging.env)
+    pair.catch_up()
+    reader = pair.connect(isolation=isolation)
+    try:
+        with reader.transaction():
+            reader.execute("SET LOCAL ROLE limited")
+            present(reader, session.token)
+
+            def becomes(valid):
+                pair.catch_up()
+                assert verify(reader, session.token).valid == valid
+                assert identity(reader) == (("user_456", None) if valid else (None, "mismatch"))
+
+            becomes(False)
+            call(admin, "grant_access", role="limited", access="client", product=shop.product, env=shop.env)
+            becomes(True)
+            call(admin, "revoke_access", role="limited", access="client")
+            call(admin, "grant_access", role="limited", access="client", product=shop.product, env=staging.env)
+            becomes(False)
+            # By another role, of which this one is a member.
+            call(admin, "grant_access", role="unlimited", access="client")
+            becomes(True)
+            admin.execute("REVOKE unlimited FROM limited")
+            becomes(False)
+    finally:
+        admin.execute("DROP OWNED BY limited, unlimited; DROP ROLE limited, unlimited")
+        call(admin, "access_forget", role_name="limited")

@@ -9,17 +9,19 @@ from support import service
 _SCRIPT = os.environ["DSS_CLUSTER"]
 
 
-def run(*command, text=None, check=True):
-    """Runs a command and returns what it printed; its messages go to the tier's output."""
-    done = subprocess.run(command, input=text, capture_output=True, text=True, check=False)
+def run(*command, text=None, check=True, pg_config=None):
+    """Runs a command and returns what it printed; its messages go to the tier's output. `pg_config` chooses another
+    PostgreSQL than the tier's."""
+    env = {**os.environ, "PG_CONFIG": pg_config} if pg_config else None
+    done = subprocess.run(command, input=text, capture_output=True, text=True, check=False, env=env)
     if check and done.returncode != 0:
         raise RuntimeError(f"{command[0]} {command[1]} failed: {done.stderr}")
     return done
 
 
-def as_server(*command, text=None, check=True):
+def as_server(*command, **options):
     """Runs a command as the server's user, who owns the files of a cluster."""
-    return run(_SCRIPT, "exec", *command, text=text, check=check)
+    return run(_SCRIPT, "exec", *command, **options)
 
 
 def _options(settings):
@@ -29,10 +31,11 @@ def _options(settings):
 class Cluster:
     """A private cluster, by the variables that scripts/cluster prints."""
 
-    def __init__(self, variables, name=None):
+    def __init__(self, variables, name=None, pg_config=None):
         self.host, self.port = variables["PGHOST"], variables["PGPORT"]
         self.data, self.log = variables["DSS_DATA"], variables["DSS_LOG"]
-        self.name = name
+        self.bindir = variables["DSS_BINDIR"]
+        self.name, self.pg_config = name, pg_config
 
     @classmethod
     def given(cls):
@@ -40,18 +43,18 @@ class Cluster:
         return cls(os.environ)
 
     @classmethod
-    def _named(cls, name):
+    def _named(cls, name, pg_config=None):
         # `export NAME=value`, quoted for a shell.
-        lines = run(_SCRIPT, "env", name).stdout.splitlines()
+        lines = run(_SCRIPT, "env", name, pg_config=pg_config).stdout.splitlines()
         words = (shlex.split(line)[1:] for line in lines)
-        return cls(dict(word.split("=", 1) for pair in words for word in pair), name)
+        return cls(dict(word.split("=", 1) for pair in words for word in pair), name, pg_config)
 
     @classmethod
-    def start(cls, purpose, **settings):
+    def start(cls, purpose, pg_config=None, **settings):
         """A new, empty one. By its name scripts/with-cluster clears away what killed runs left."""
         name = f"throwaway-{purpose}-{os.getpid()}"
-        run(_SCRIPT, "start", name, *_options(settings))
-        return cls._named(name)
+        run(_SCRIPT, "start", name, *_options(settings), pg_config=pg_config)
+        return cls._named(name, pg_config)
 
     @classmethod
     def clone(cls, purpose, primary, **settings):
@@ -62,8 +65,14 @@ class Cluster:
         run(_SCRIPT, "start", name, *_options(settings))
         return cls._named(name)
 
+    def stop(self):
+        run(_SCRIPT, "stop", self.name, pg_config=self.pg_config)
+
+    def start_again(self, **settings):
+        run(_SCRIPT, "start", self.name, *_options(settings), pg_config=self.pg_config)
+
     def destroy(self):
-        run(_SCRIPT, "destroy", self.name)
+        run(_SCRIPT, "destroy", self.name, pg_config=self.pg_config)
 
     def catch_up(self, connection, primary):
         """Returns once a standby, here by a connection to it, has replayed what the primary committed."""

@@ -39,14 +39,15 @@ class Made:
         return secret
 
 
-def listed(connection):
-    """The functions that an access level allows, by the names that `take()` calls them."""
+def listed(connection, levels=None):
+    """The functions that an access level allows, or one of these, by the names that `take()` calls them."""
     rows = connection.execute("SELECT function, access FROM dialstack.access_list()")
-    signatures = [row.function.removesuffix(")").split("(") for row in rows if row.access]
-    count = Counter(name for name, _ in signatures)
+    functions = [(*row.function.removesuffix(")").split("("), row.access) for row in rows if row.access]
+    count = Counter(name for name, _, _ in functions)
     return {
         name if count[name] == 1 else f"{name}/{len(types.split(',')) if types else 0}"
-        for name, types in signatures
+        for name, types, access in functions
+        if levels is None or levels & set(access.split(", "))
     }
 
 
@@ -67,10 +68,17 @@ def take(call, role="tourist"):
     _account_sessions(call, made, place)
     _client_sessions(call, made, place)
     call("grant_access", role=role, access="client")
+    call("grant_access", role=role, access="client", **place)
+    call("access_of_roles")
     call("revoke_access", role=role, access="client")
+    call("access_forget", role_name="no role has this name")
     call("access_list")
     _protection(call, place, role)
     call("maintain")
+    call("may_monitor")
+    call("version")
+    call("stat_get_sessions")
+    call("health_check")
     call("schedule_maintenance")
     _key_ring(call)
     return made
@@ -85,6 +93,8 @@ def _set_up(call, product, place):
     call("product_delete", product=f"{product}-gone")
     call("product_list")
     call("env_list", product=product)
+    call("env_create", product=product, env="renamed", if_not_exists=True)
+    call("env_update", product=product, env="renamed", new_name="staging", live=False)
     shape = {
         "product": product,
         "name": "Web",
@@ -104,6 +114,8 @@ def _set_up(call, product, place):
     call("scope_create", scope="fax", description="faxes", product=product)
     call("scope_delete", scope="fax", product=product)
     call("scope_list", product=product)
+    document = call("configuration_export")
+    call("configuration_apply", document=json.dumps(document[0]), dry_run=True)
 
 
 def _keys(call, made, place):
@@ -141,6 +153,7 @@ def _user_sessions(call, made, place):
     call("session_revoke", **place, session_id=other.session_id)
     call("session_revoke_all", **place, identifier="user_456")
     call("session_revoke_where", **place, identifier="user_456", dry_run=False)
+    call("administration_log", product=place["product"])
     call("user_export", **place, identifier="user_456")
     call("user_erase", **place, identifier="user_456")
 
@@ -159,6 +172,7 @@ def _users(call, place):
 
 def _protection(call, place, role):
     call("protect_table", relation=TABLE, column_name="account", **place, open_to=f"{{{role}}}")
+    call("protected_table_list")
     call("policy_lint")
     call("unprotect_table", relation=TABLE)
     call("revoke_sessions_on", relation=TABLE, identifier_column="account", **place)

@@ -7,7 +7,7 @@ import pytest
 from psycopg.sql import SQL, Identifier, Literal
 from support import service
 
-# objects and versions stand beside the tests.
+# versions.py stands beside the tests.
 sys.path.insert(0, str(Path(__file__).parent))
 
 from versions import ADDED, MADE_UP, PRESENT, RELEASED, script  # noqa: E402

@@ -1,9 +1,9 @@
 """ALTER EXTENSION … UPDATE ends with the same objects as a new installation, from every released version."""
 
 import pytest
-from objects import differences
 from psycopg.sql import SQL, Literal
 from support import service
+from support.objects import differences
 from versions import ADDED, MADE_UP, OPTIONAL, PRESENT, script, upgrades
 
 

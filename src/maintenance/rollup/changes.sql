@@ -1,19 +1,16 @@
--- What rows of activity change in what is counted. Continues a WITH list whose CTE `uncounted` holds rows
--- of activity of user sessions; ends with the CTE `changes`: at `at`, `metric` changes by `count` and
--- `sum`. The rollups are the sums of changes, and what is newer is added to them as such.
+-- The same of users of user sessions, by the end of the CTE `of_sessions`; ends with the CTE `changes`, which has both.
 --
---   OPERATION/STATUS  operations, by when they happened; sum: microseconds that they took
---   ends              unrevoked sessions, by their end; sum: seconds from creation to end
---   revoked           revoked sessions, by their revocation; sum: seconds from creation to revocation
 --   first_seen        users, by first_seen
 --   active_until      users who have an unrevoked session, by the latest end of those
 --   seen_until        users, by when they are expired
 --   active_users_N    all up to a UTC day: users active on that day or the N - 1 days before it
+,
 touched AS MATERIALIZED (
     SELECT env_id, definition_id, subject,
            array_agg(DISTINCT (at AT TIME ZONE 'UTC')::date) FILTER (
                WHERE status = 'success' AND operation IN ('create', 'refresh', 'verify')) AS days
       FROM uncounted
+     WHERE definition_id > 0
      GROUP BY env_id, definition_id, subject
 ),
 -- The users touched, as they were counted and as they are. Each look-up is a LATERAL with LIMIT or an
@@ -55,21 +52,8 @@ known AS MATERIALIZED (
      WHERE u.first_seen IS NOT NULL
 ),
 changes AS MATERIALIZED (
-    SELECT env_id, definition_id, operation || '/' || status AS metric, at, 1::bigint AS count,
-           coalesce(latency_us, 0)::numeric AS sum
-      FROM uncounted
-    UNION ALL
-    SELECT n.env_id, n.definition_id, 'ends', e.at, e.count,
-           e.count * extract(epoch FROM e.at - coalesce(n.session_created_at, n.at))
-      FROM uncounted n
-     CROSS JOIN LATERAL (VALUES (n.expires_after, 1), (n.expires_before, -1)) AS e (at, count)
-     WHERE e.at IS NOT NULL AND n.expires_before IS DISTINCT FROM n.expires_after
-    UNION ALL
-    -- A revocation may have begun before the creation that it waited for.
-    SELECT env_id, definition_id, 'revoked', at, 1,
-           greatest(extract(epoch FROM at - session_created_at), 0)
-      FROM uncounted
-     WHERE expires_before IS NOT NULL AND expires_after IS NULL
+    SELECT env_id, definition_id, metric, at, count, sum
+      FROM of_sessions
     UNION ALL
     SELECT env_id, definition_id, 'first_seen', first_seen, 1, 0
       FROM known

@@ -10,8 +10,7 @@ WITH batch AS MATERIALIZED (
      LIMIT $1
 ),
 uncounted AS MATERIALIZED (
-    SELECT at, env_id, definition_id, operation, status, subject, latency_us, session_created_at,
-           expires_before, expires_after
+    SELECT at, env_id, coalesce(definition_id, CASE kind WHEN 'account' THEN 0 ELSE -1 END) AS definition_id,
+           operation, status, subject, latency_us, session_created_at, expires_before, expires_after
       FROM batch
-     WHERE definition_id IS NOT NULL
 ),

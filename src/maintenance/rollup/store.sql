@@ -5,6 +5,9 @@ bucketed AS (
       FROM changes c
      CROSS JOIN LATERAL (VALUES
                ('total', CASE WHEN c.metric NOT LIKE 'active_users%' THEN '-infinity'::timestamptz END),
+               -- So that the many ends of years to come are summed up quickly.
+               ('day', CASE WHEN c.metric = 'ends'
+                            THEN date_bin('1 day', c.at, '2000-01-01 00:00:00+00') END),
                ('quarter', date_bin('15 minutes', c.at, '2000-01-01 00:00:00+00')),
                -- What is over by an hour is over for every clock.
                ('second', CASE WHEN c.metric IN ('ends', 'active_until', 'seen_until')

@@ -11,6 +11,8 @@ pub enum Received {
     Verdict,
     /// Keys, products, environments or definitions: every verdict rests on these.
     Configuration,
+    /// Roles, their memberships, or privileges on functions.
+    Privileges,
 }
 
 /// The epochs of one backend, which is one thread.
@@ -18,25 +20,34 @@ pub struct Epochs {
     received: AtomicU64,
     verdicts: AtomicU64,
     configuration: AtomicU64,
+    privileges: AtomicU64,
 }
 
 impl Epochs {
     /// Nothing was received yet.
     pub const fn new() -> Self {
-        Epochs { received: AtomicU64::new(1), verdicts: AtomicU64::new(1), configuration: AtomicU64::new(1) }
+        Epochs {
+            received: AtomicU64::new(1),
+            verdicts: AtomicU64::new(1),
+            configuration: AtomicU64::new(1),
+            privileges: AtomicU64::new(1),
+        }
     }
 
     /// Counts an invalidation.
     pub fn advance(&self, received: Received) {
         let advance = |epoch: &AtomicU64| epoch.store(epoch.load(Relaxed) + 1, Relaxed);
         advance(&self.received);
-        if received == Received::Configuration {
-            advance(&self.configuration);
-        }
         // The invalidations of one transaction can arrive in parts. A verdict that was read between them,
         // from configuration of before, must not stay: so configuration advances both.
-        if received != Received::Other {
-            advance(&self.verdicts);
+        match received {
+            Received::Other => {}
+            Received::Verdict => advance(&self.verdicts),
+            Received::Configuration => {
+                advance(&self.configuration);
+                advance(&self.verdicts);
+            }
+            Received::Privileges => advance(&self.privileges),
         }
     }
 
@@ -53,6 +64,11 @@ impl Epochs {
     /// The epoch of keys and configuration.
     pub fn configuration(&self) -> u64 {
         self.configuration.load(Relaxed)
+    }
+
+    /// The epoch of roles, their memberships and privileges.
+    pub fn privileges(&self) -> u64 {
+        self.privileges.load(Relaxed)
     }
 }
 

@@ -7,7 +7,8 @@
 //! Every write that can change a verdict invalidates the relation cache entry of
 //! `dialstack.verdict_invalidation`, an empty table that exists for nothing else. Receiving that advances
 //! [`epoch`], and what was remembered under an older epoch is read again. A write to keys or configuration
-//! also invalidates its own table, which advances [`configuration_epoch`] too.
+//! also invalidates its own table, which advances [`configuration_epoch`] too. What a role may do follows the
+//! server's own catalogues of roles and functions: their invalidations advance [`access_epoch`].
 
 pub mod epoch;
 
@@ -122,7 +123,22 @@ pub fn register(declared: Declared) {
     // and can't fail.
     unsafe {
         pg_sys::CacheRegisterRelcacheCallback(Some(relation_invalidated), pg_sys::Datum::from(0));
+        // All that privileges on our functions rest on: these themselves, roles, memberships, and who owns the
+        // database, by which the role pg_database_owner has a member.
+        for cache in [
+            pg_sys::SysCacheIdentifier::PROCOID,
+            pg_sys::SysCacheIdentifier::AUTHOID,
+            pg_sys::SysCacheIdentifier::AUTHMEMROLEMEM,
+            pg_sys::SysCacheIdentifier::DATABASEOID,
+        ] {
+            let arg = pg_sys::Datum::from(0);
+            pg_sys::CacheRegisterSyscacheCallback(cache as i32, Some(privileges_invalidated), arg);
+        }
     }
+}
+
+unsafe extern "C-unwind" fn privileges_invalidated(_arg: pg_sys::Datum, _cache: i32, _hash: u32) {
+    EPOCHS.advance(Received::Privileges);
 }
 
 unsafe extern "C-unwind" fn relation_invalidated(_arg: pg_sys::Datum, relation: pg_sys::Oid) {
@@ -165,6 +181,18 @@ pub fn epoch_so_far() -> u64 {
 pub fn configuration_epoch() -> u64 {
     epoch();
     EPOCHS.configuration()
+}
+
+/// The epoch of what roles may do: of privileges, and of the limits of access levels, which are configuration.
+pub fn access_epoch() -> u64 {
+    epoch();
+    // Neither ever goes back, so their sum stands only while both do.
+    EPOCHS.configuration() + EPOCHS.privileges()
+}
+
+/// The epoch of roles, their memberships and privileges by the invalidations that have been received so far.
+pub fn privileges_so_far() -> u64 {
+    EPOCHS.privileges()
 }
 
 /// Looks up the relation whose invalidation advances the epochs. From then on only that and the

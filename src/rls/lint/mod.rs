@@ -10,7 +10,7 @@ use pgrx::pg_sys;
 
 use crate::error::Result;
 use crate::pg::roles::AsOwner;
-use weakness::Weakness;
+use weakness::{Severity, Weakness};
 
 /// A weakness that was found.
 pub struct Finding {
@@ -29,15 +29,35 @@ pub struct Finding {
 /// # Errors
 /// `JWT_NOT_AVAILABLE` where the extension's own tables are not what they should be.
 pub fn findings(owner: &AsOwner) -> Result<Vec<Finding>> {
+    let mut found = in_catalogues(owner)?;
+    found.extend(registrations::uncounted(owner)?);
+    sort(&mut found);
+    Ok(found)
+}
+
+/// Those by which rows may be seen or changed that the policies should keep back; no table is looked at.
+///
+/// # Errors
+/// As [`findings`].
+pub fn errors(owner: &AsOwner) -> Result<Vec<Finding>> {
+    let mut found = in_catalogues(owner)?;
+    found.retain(|finding| finding.weakness.severity == Severity::Error);
+    sort(&mut found);
+    Ok(found)
+}
+
+fn in_catalogues(owner: &AsOwner) -> Result<Vec<Finding>> {
     let mut found = expressions::findings(owner)?;
     found.extend(registrations::findings(owner)?);
-    found.extend(registrations::uncounted(owner)?);
     found.extend(checks::findings(owner)?);
+    Ok(found)
+}
+
+fn sort(found: &mut [Finding]) {
     found.sort_by(|one, other| {
         let key = |it: &Finding| (it.weakness.severity, it.relation.to_u32(), it.weakness.name);
         key(one)
             .cmp(&key(other))
             .then_with(|| (&one.policy, &one.detail).cmp(&(&other.policy, &other.detail)))
     });
-    Ok(found)
 }

@@ -34,9 +34,14 @@ pub struct Weakness {
 
 macro_rules! weakness {
     ($name:literal, $severity:ident, $hint:literal) => {
-        Weakness { name: $name, severity: Severity::$severity, hint: $hint }
+        $crate::rls::lint::weakness::Weakness {
+            name: $name,
+            severity: $crate::rls::lint::weakness::Severity::$severity,
+            hint: $hint,
+        }
     };
 }
+pub(crate) use weakness;
 
 /// A helper whose answer is compared though it may be of another product's session.
 pub static NOT_BOUND: Weakness = weakness!(

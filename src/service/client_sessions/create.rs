@@ -177,8 +177,11 @@ fn reuse(
             return Err(Error::new(Code::PermissionDenied, "a publishable key does not change an expiry")
                 .hint("Leave expires_at out."));
         }
-        change::set_expiry(owner, &session_id, at)?;
-        stored.expires_at = clock::timestamptz(at);
+        let before = clock::micros(stored.expires_at);
+        if at != before {
+            change::set_expiry(owner, &session_id, [before, at], now, call.caller.api_key_id())?;
+            stored.expires_at = clock::timestamptz(at);
+        }
     }
     call.session(stored)
 }

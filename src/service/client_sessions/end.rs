@@ -1,15 +1,17 @@
 //! Ending client sessions.
 
+use serde_json::json;
 use uuid::Uuid;
 
 use super::{Call, Place, conflict, gone};
 use crate::error::{Code, Result};
 use crate::guc;
+use crate::log_events::Event;
 use crate::pg::datum::uuid::{pg_uuid, uuid};
 use crate::pg::roles::AsOwner;
-use crate::service::required;
 use crate::service::revocation::notifications;
 use crate::service::revocation::revocations::{self, Which};
+use crate::service::{events, required};
 use crate::tables::activity::Origin;
 use crate::tables::client_sessions::{self, change};
 
@@ -48,8 +50,14 @@ pub fn delete(place: Place<'_>, client_session_id: Option<pgrx::Uuid>) -> Result
     let owner = AsOwner::enter()?;
     let deleted = change::delete(&owner, &session_id, env_id, call.now, api_key_id)?;
     // Its token dies with it.
-    if deleted.ok_or_else(gone)? && guc::notify_revocations() {
-        notifications::revoked(&owner, vec![pg_uuid(&session_id)])?;
+    if deleted.ok_or_else(gone)? {
+        events::log(
+            Event::Revoke,
+            || json!({ "operation": "delete", "sessions": 1, "session_id": session_id.to_string() }),
+        )?;
+        if guc::notify_revocations() {
+            notifications::revoked(&owner, vec![pg_uuid(&session_id)])?;
+        }
     }
     Ok(())
 }

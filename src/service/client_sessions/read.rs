@@ -6,7 +6,9 @@ use crate::guc;
 use crate::pg::clock;
 use crate::pg::datum::uuid::{pg_uuid, uuid};
 use crate::pg::roles::AsOwner;
-use crate::service::caller::{self, Caller};
+use crate::service::caller;
+use crate::service::level::Level;
+use crate::service::reach;
 use crate::service::verification::verdict::{self, Verdict};
 use crate::session::{Expected, Page};
 use crate::tables::client_sessions::list::{self, Filter};
@@ -30,7 +32,7 @@ pub fn get(place: Place<'_>, named: Named<'_>) -> Result<Sessions> {
 fn own(place: Place<'_>) -> Result<(Call, Named<'static>)> {
     let expected = Expected { product: place.product, env: place.env, ..Expected::default() };
     let verdict = match guc::token() {
-        Some(token) => verdict::verify(&token, &expected)?,
+        Some(token) => verdict::verify(&token, &expected, &*reach::of_caller(Level::Client)?)?,
         None => {
             return Err(Error::new(Code::VerifyFailed, "no session token is presented").hint(
                 "Name a client_session_id or user_identifier_key, or present a token with SET LOCAL dialstack_sessions.token.",
@@ -41,11 +43,12 @@ fn own(place: Place<'_>) -> Result<(Call, Named<'static>)> {
         return Err(Error::new(Code::VerifyFailed, "the presented session token is not good")
             .hint("dialstack.session_verify() tells the reason."));
     };
-    caller::narrow(live.session.env_id)?;
+    let caller = caller::narrowed(Level::Client)?;
+    caller.check(live.session.env_id)?;
     if live.session.family() != Family::Client {
         return Err(not_found());
     }
-    let call = Call { caller: Caller::Server, env: live.env, now: clock::now() };
+    let call = Call { caller, env: live.env, now: clock::now() };
     let named =
         Named { client_session_id: Some(pg_uuid(&live.session.session_id)), user_identifier_key: None };
     Ok((call, named))

@@ -121,6 +121,7 @@ pub fn create_api_key(
         return Err(Error::new(code, "expires_at is in the past")
             .hint("Give a time to come, or leave it out for a key that does not expire."));
     }
+    api_keys::lock_table()?;
     let env = configuration::env(product, env)?;
     let text = api_key::make(kind, env.mode, random::bytes()?);
     // What we made ourselves parses.

@@ -1,17 +1,21 @@
 //! Revoking sessions. Locking order: the user's row, then sessions.
 
+use std::cell::Cell;
+
 use pgrx::datum::DatumWithOid;
+use serde_json::json;
 use uuid::Uuid;
 
 use crate::error::{Code, Coded, Error, Result};
 use crate::guc;
+use crate::log_events::Event;
 use crate::pg::clock::{self, Micros, timestamptz};
 use crate::pg::datum::uuid::pg_uuid;
 use crate::pg::roles::AsOwner;
 use crate::pg::statements::{Statement, bind};
 use crate::pg::transaction;
-use crate::service::required;
 use crate::service::revocation::notifications;
+use crate::service::{events, required};
 use crate::session::verdict::{REVOKED_FOR_REUSE, check_reason};
 use crate::tables::activity::Origin;
 use crate::tables::client_sessions;
@@ -124,8 +128,34 @@ pub const DEFINITION_DELETED: Cause<'_> = Cause { reason: "definition_deleted", 
 /// The instance got a new identity.
 pub const INSTANCE_RESET: Cause<'_> = Cause { reason: "instance_reset", ..REVOKED };
 
+thread_local! {
+    static IN_TOTAL: Cell<u64> = const { Cell::new(0) };
+}
+
+/// How many sessions this connection has revoked, also those that a rollback gave back.
+pub fn in_total() -> u64 {
+    IN_TOTAL.get()
+}
+
 /// Revokes the living sessions among those meant, and returns how many. Idempotent.
 pub fn revoke(owner: &AsOwner, which: &Which<'_>, cause: Cause<'_>, now: Micros) -> Result<u64> {
+    let revoked = revoke_living(owner, which, cause, now)?;
+    if revoked > 0 {
+        IN_TOTAL.set(IN_TOTAL.get() + revoked);
+        let session_id = match which {
+            Which::One { session_id, .. } | Which::Client { session_id, .. } => Some(session_id.to_string()),
+            _ => None,
+        };
+        let (operation, reason) = (cause.operation, cause.reason);
+        events::log(
+            Event::Revoke,
+            || json!({ "operation": operation, "reason": reason, "sessions": revoked, "session_id": session_id }),
+        )?;
+    }
+    Ok(revoked)
+}
+
+fn revoke_living(owner: &AsOwner, which: &Which<'_>, cause: Cause<'_>, now: Micros) -> Result<u64> {
     let mut arguments = vec![
         bind(timestamptz(now)),
         bind(cause.reason),
@@ -190,7 +220,10 @@ pub fn revoke(owner: &AsOwner, which: &Which<'_>, cause: Cause<'_>, now: Micros)
             arguments.extend(filter.arguments());
             match filter.subject {
                 Subject::Any => run(owner, &[&sql::MATCHING, &sql::MATCHING_CLIENTS], &arguments),
-                Subject::Identifier(_) => run(owner, &[&sql::MATCHING_USER], &arguments),
+                Subject::User(_) => run(owner, &[&sql::MATCHING_USER], &arguments),
+                Subject::Identifier(_) => {
+                    run(owner, &[&sql::MATCHING_USER, &sql::MATCHING_FOR_USER], &arguments)
+                }
                 Subject::Account(_) => run(owner, &[&sql::MATCHING_ACCOUNT], &arguments),
             }
         }

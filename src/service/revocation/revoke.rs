@@ -7,6 +7,7 @@ use crate::pg::clock;
 use crate::pg::datum::uuid::uuid;
 use crate::pg::roles::AsOwner;
 use crate::service::caller;
+use crate::service::level::Level;
 use crate::service::required;
 use crate::service::revocation::revocations::{self, Cause, Which};
 use crate::service::setup::configuration;
@@ -131,7 +132,7 @@ fn revoke_one(
     if let (Some(product), Some(tag)) = (product, tag) {
         configuration::definition(&configuration::product_id(product)?, tag)?;
     }
-    let caller = caller::narrowed()?;
+    let caller = caller::narrowed(Level::Server)?;
     let not_found = || {
         Error::new(Code::SessionNotFound, "there is no such session")
             .detail("No session has that id and belongs to what else was named.")
@@ -157,12 +158,12 @@ fn revoke_one(
 /// do not wait for each other.
 fn revoke_user(place: Place<'_>, identifier: &str, except: Option<Uuid>, cause: Cause<'_>) -> Result<i64> {
     let [product, env, tag] = place;
-    let caller = caller::narrowed()?;
+    let caller = caller::narrowed(Level::Server)?;
     let cause = cause.by(Origin::of_key(caller.api_key_id()));
     let product = product.or(caller.key().map(|key| key.env.product.as_str()));
     let product = required(product, "product", CODE)?;
     let env = env.or(caller.key().map(|key| key.env.env.as_str()));
-    let mut env_ids = caller::envs(product, env)?.ids;
+    let mut env_ids = caller::envs(Level::Server, product, env)?.ids;
     env_ids.sort_unstable();
     let product_id = configuration::product_id(product)?;
     let definition_ids = match tag {

@@ -11,7 +11,8 @@ use crate::pg::roles::{AsOwner, AsRole};
 use crate::pg::statements::{Statement, bind};
 use crate::pg::transaction::patience::patiently;
 use crate::pg::triggers::{Answer, Change, Event};
-use crate::service::caller::{Level, role_has_level};
+use crate::service::level::{Level, role_has_level};
+use crate::service::reach;
 use crate::service::revocation::revocations::{self, Which};
 use crate::service::setup::configuration::{self, Env};
 use crate::session::check_identifier;
@@ -33,25 +34,24 @@ pub const ANY_TAG: &str = "";
 ///
 /// # Errors
 /// `REVOKE_FAILED` for a call that is not a trigger's, and for a trigger that is not of a kind that
-/// this can serve; `PERMISSION_DENIED` where the table's owner has no access of level `server`;
+/// this can serve; `PERMISSION_DENIED` where the table's owner has no access of level `server` that reaches there;
 /// `PRODUCT_NOT_FOUND`, `ENV_NOT_FOUND`, `DEFINITION_NOT_FOUND`; for TRUNCATE those of [`patiently`].
 pub fn revoke_on_change(call: pg_sys::FunctionCallInfo) -> Result<Answer> {
     let change = Change::of(call).ok_or_else(|| {
         refused("revoke_on_change() was not called by a trigger")
             .hint("Name it in CREATE TRIGGER … EXECUTE FUNCTION.")
     })?;
-    check_owner(change.owner())?;
     revoke(&change)?;
     Ok(change.go_on())
 }
 
-/// Refuses a table whose owner may not revoke sessions: the trigger does it for whoever changes a row.
+/// Refuses a table whose owner may not revoke sessions of the environment: the trigger does it for whoever changes a row.
 ///
 /// # Errors
 /// `PERMISSION_DENIED`.
-pub fn check_owner(owner: pg_sys::Oid) -> Result<()> {
+pub fn check_owner(owner: pg_sys::Oid, env: &Env) -> Result<()> {
     if role_has_level(owner, Level::Server)? {
-        return Ok(());
+        return reach::of(owner, Level::Server)?.check(env);
     }
     Err(Error::new(
         Code::PermissionDenied,
@@ -71,6 +71,7 @@ fn revoke(change: &Change<'_>) -> Result<()> {
         _ => return Err(wrong_arguments()),
     };
     let env = configuration::env(product, env)?;
+    check_owner(change.owner(), &env)?;
     match change.event() {
         Event::Truncate if columns.len() <= 1 => {
             for column in columns {

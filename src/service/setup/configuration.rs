@@ -38,6 +38,8 @@ pub struct Env {
     pub env: String,
     /// Live or test.
     pub mode: Mode,
+    /// Names that it had before.
+    pub former_names: Vec<String>,
 }
 
 impl Env {
@@ -149,6 +151,7 @@ fn with_product(row: EnvRow) -> Result<Option<Rc<Env>>> {
             product,
             env: row.env,
             mode: if row.live { Mode::Live } else { Mode::Test },
+            former_names: row.former_names,
         })
     }))
 }

@@ -146,17 +146,22 @@ pub fn delete(product: Option<&str>, tag: Option<&str>) -> Result<DefinitionRow>
     let code = Code::RegisterFailed;
     let product_id = product_id(product, code)?;
     let tag = required(tag, "tag", code)?;
-    let stored = configuration::definition(&product_id, tag)?;
+    configuration::definition(&product_id, tag)?;
     let owner = AsOwner::enter()?;
-    patiently(&owner, || {
-        // Sessions before the definition: the order in which creates take their locks.
-        let which = Which::Definition(stored.definition_id);
-        let cause = revocations::DEFINITION_DELETED;
-        revocations::revoke(&owner, &which, cause, clock::now())?;
-        let row = definitions::lock(&owner, &product_id, tag)?.ok_or_else(|| not_found(tag))?;
-        definitions::delete(&owner, &product_id, tag)?;
-        Ok(row)
-    })
+    patiently(&owner, || delete_now(&owner, &product_id, tag))
+}
+
+/// Deletes a definition and revokes its sessions; waits for locks as any statement does.
+///
+/// # Errors
+/// `DEFINITION_NOT_FOUND`; `CONFLICT` as [`revocations::revoke`].
+pub fn delete_now(owner: &AsOwner, product_id: &ProductId, tag: &str) -> Result<DefinitionRow> {
+    // Sessions before the definition: the order in which creates take their locks.
+    let which = Which::Definition(configuration::definition(product_id, tag)?.definition_id);
+    revocations::revoke(owner, &which, revocations::DEFINITION_DELETED, clock::now())?;
+    let row = definitions::lock(owner, product_id, tag)?.ok_or_else(|| not_found(tag))?;
+    definitions::delete(owner, product_id, tag)?;
+    Ok(row)
 }
 
 /// All definitions of a product.

@@ -2,5 +2,17 @@
 
 pub mod configuration;
 pub mod definitions;
+pub mod document;
+pub mod env_change;
 pub mod products;
 pub mod scopes;
+
+use pgrx::pg_sys::panic::ErrorReport;
+use pgrx::{PgLogLevel, PgSqlErrorCode};
+
+/// Says, as PostgreSQL does for IF NOT EXISTS, that nothing was created.
+fn notice_skipped(what: &str) {
+    let message = format!("{what} already exists, skipping");
+    ErrorReport::new(PgSqlErrorCode::ERRCODE_DUPLICATE_OBJECT, message, "dialstack_sessions")
+        .report(PgLogLevel::NOTICE);
+}

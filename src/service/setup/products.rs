@@ -6,7 +6,8 @@ use crate::pg::roles::AsOwner;
 use crate::pg::transaction::patience::patiently;
 use crate::service::caller;
 use crate::service::revocation::revocations::{self, Which};
-use crate::service::setup::configuration;
+use crate::service::setup::{configuration, notice_skipped};
+use crate::session::name::MAX_PRODUCT_NAME;
 use crate::session::problem::shown;
 use crate::session::scopes::BUILT_IN;
 use crate::session::{check_label, check_name};
@@ -14,9 +15,6 @@ use crate::tables::products::{self, ListedEnv, ListedProduct, ProductId};
 use crate::tables::scopes;
 
 const CODE: Code = Code::DefineFailed;
-
-/// Longest display name of a product, in characters.
-const MAX_PRODUCT_NAME: usize = 200;
 
 /// Most scopes that a product is created with.
 const MAX_SCOPES: usize = 1000;
@@ -26,7 +24,7 @@ const MAX_LISTED: usize = 10;
 
 /// Creates a product with its scopes and returns its id. Without `name` the product's name serves,
 /// without `scopes` the built-in ones. A built-in name has its built-in description, any other an
-/// empty one; a name that stands twice is one scope.
+/// empty one; a name that stands twice is one scope. With `if_not_exists` a product that is there stays as it is.
 ///
 /// # Errors
 /// `DEFINE_FAILED` for a name that is not valid, a null among the scopes, and a name that is taken.
@@ -34,6 +32,7 @@ pub fn create(
     product: &str,
     name: Option<&str>,
     scopes: Option<&pgrx::Array<'_, &str>>,
+    if_not_exists: bool,
 ) -> Result<ProductId> {
     check_name("product", product).coded(CODE)?;
     let name = name.unwrap_or(product);
@@ -47,12 +46,17 @@ pub fn create(
         None => BUILT_IN.to_vec(),
     };
     let owner = AsOwner::enter()?;
-    let product_id = products::insert(&owner, product, name)?.ok_or_else(|| {
-        Error::new(CODE, format!("there is already a product {:?}", shown(product)))
-            .hint("Choose another name, or use the existing product.")
-    })?;
-    scopes::insert(&owner, &product_id, &scopes)?;
-    Ok(product_id)
+    if let Some(product_id) = products::insert(&owner, product, name)? {
+        scopes::insert(&owner, &product_id, &scopes)?;
+        return Ok(product_id);
+    }
+    if if_not_exists {
+        let product_id = configuration::product_id(product)?;
+        notice_skipped(&format!("product {product:?}"));
+        return Ok(product_id);
+    }
+    Err(Error::new(CODE, format!("there is already a product {:?}", shown(product)))
+        .hint("Choose another name, or use the existing product."))
 }
 
 /// A scope of that name, with its description.
@@ -88,14 +92,18 @@ pub fn named_or_only(product: Option<&str>, code: Code) -> Result<ProductId> {
     }
 }
 
-/// Creates an environment of a product: live, or for tests.
+/// Creates an environment of a product: live, or for tests. With `if_not_exists` one that is there stays as it is.
 ///
 /// # Errors
 /// `DEFINE_FAILED` for a name that is not valid or is taken; `PRODUCT_NOT_FOUND`.
-pub fn create_env(product: &str, env: &str, live: bool) -> Result<()> {
+pub fn create_env(product: &str, env: &str, live: bool, if_not_exists: bool) -> Result<()> {
     check_name("env", env).coded(CODE)?;
     let product_id = configuration::product_id(product)?;
     if products::insert_env(&AsOwner::enter()?, &product_id, env, live)? {
+        return Ok(());
+    }
+    if if_not_exists {
+        notice_skipped(&format!("environment {env:?} of product {product:?}"));
         return Ok(());
     }
     Err(Error::new(CODE, format!("product {:?} already has an environment {:?}", shown(product), shown(env)))
@@ -110,11 +118,16 @@ pub fn create_env(product: &str, env: &str, live: bool) -> Result<()> {
 pub fn delete_env(product: &str, env: &str) -> Result<()> {
     let env_id = configuration::env(product, env)?.env_id;
     let owner = AsOwner::enter()?;
-    patiently(&owner, || {
-        let cause = revocations::ENV_DELETED;
-        revocations::revoke(&owner, &Which::Env(env_id), cause, clock::now())?;
-        products::delete_env(&owner, env_id)
-    })
+    patiently(&owner, || delete_env_now(&owner, env_id))
+}
+
+/// Deletes an environment and revokes its sessions; waits for locks as any statement does.
+///
+/// # Errors
+/// `CONFLICT` as [`delete_env`].
+pub fn delete_env_now(owner: &AsOwner, env_id: i32) -> Result<()> {
+    revocations::revoke(owner, &Which::Env(env_id), revocations::ENV_DELETED, clock::now())?;
+    products::delete_env(owner, env_id)
 }
 
 /// All products, by name.
@@ -139,13 +152,24 @@ pub fn list_envs(product: Option<&str>) -> Result<Vec<ListedEnv>> {
 /// Deletes a product with its environments, definitions and scopes, and revokes its sessions.
 ///
 /// # Errors
-/// `PRODUCT_NOT_FOUND`; `PERMISSION_DENIED` with an API key; `CONFLICT` as [`delete_env`].
+/// `PRODUCT_NOT_FOUND`; `PERMISSION_DENIED` with an API key; `CONFLICT` as [`delete_env`]; that of [`patiently`].
 pub fn delete(product: &str) -> Result<()> {
     caller::without_key()?;
-    let product_id = configuration::product_id(product)?;
+    configuration::product_id(product)?;
     let owner = AsOwner::enter()?;
-    for env in products::list_envs(&owner, Some(&product_id))? {
-        delete_env(product, &env.env)?;
+    patiently(&owner, || delete_now(&owner, product))
+}
+
+/// Deletes a product with all of it; waits for locks as any statement does.
+///
+/// # Errors
+/// `PRODUCT_NOT_FOUND`; `CONFLICT` as [`delete_env`].
+pub fn delete_now(owner: &AsOwner, product: &str) -> Result<()> {
+    // Nobody adds an environment meanwhile, whose sessions would be left without an end.
+    products::lock_envs(owner)?;
+    let product_id = configuration::product_id(product)?;
+    for env_id in products::env_ids(&product_id)? {
+        delete_env_now(owner, env_id)?;
     }
-    products::delete(&owner, &product_id)
+    products::delete(owner, &product_id)
 }

@@ -6,27 +6,30 @@ use crate::pg::transaction;
 use crate::pg::transaction::patience::patiently;
 use crate::service::caller;
 use crate::service::revocation::revocations::conflict;
-use crate::service::setup::{configuration, products};
+use crate::service::setup::{configuration, notice_skipped, products};
+use crate::session::name::MAX_SCOPE_DESCRIPTION;
 use crate::session::problem::shown;
 use crate::session::{check_name, check_text};
 use crate::tables::products::{ProductId, env_ids};
 use crate::tables::scopes::{self, ListedScope};
 use crate::tables::sessions::{self, SessionRow};
 
-/// Longest description of a scope, in characters.
-const MAX_DESCRIPTION: usize = 2000;
-
-/// Creates a scope of the product named, or of the only one. Sessions that exist do not get it.
+/// Creates a scope of the product named, or of the only one. Sessions that exist do not get it. With `if_not_exists`
+/// one that is there stays as it is.
 ///
 /// # Errors
 /// `DEFINE_FAILED` for a name or description that is not valid, and a name that is taken; those of
 /// [`products::named_or_only`].
-pub fn create(product: Option<&str>, scope: &str, description: &str) -> Result<()> {
+pub fn create(product: Option<&str>, scope: &str, description: &str, if_not_exists: bool) -> Result<()> {
     let code = Code::DefineFailed;
     check_name("scope", scope).coded(code)?;
-    check_text("description", description, MAX_DESCRIPTION).coded(code)?;
+    check_text("description", description, MAX_SCOPE_DESCRIPTION).coded(code)?;
     let product_id = products::named_or_only(product, code)?;
     if scopes::insert(&AsOwner::enter()?, &product_id, &[(scope, description)])? == 1 {
+        return Ok(());
+    }
+    if if_not_exists {
+        notice_skipped(&format!("scope {scope:?}"));
         return Ok(());
     }
     Err(Error::new(code, format!("the product already has a scope {:?}", shown(scope)))
@@ -42,10 +45,14 @@ pub fn create(product: Option<&str>, scope: &str, description: &str) -> Result<(
 pub fn delete(product: Option<&str>, scope: &str) -> Result<()> {
     let product_id = products::named_or_only(product, Code::DefineFailed)?;
     let owner = AsOwner::enter()?;
-    patiently(&owner, || delete_from(&owner, &product_id, scope))
+    patiently(&owner, || delete_now(&owner, &product_id, scope))
 }
 
-fn delete_from(owner: &AsOwner, product_id: &ProductId, scope: &str) -> Result<()> {
+/// Deletes a scope and takes it away from the sessions; waits for locks as any statement does.
+///
+/// # Errors
+/// `SCOPE_NOT_FOUND`; `CONFLICT` as [`delete`].
+pub fn delete_now(owner: &AsOwner, product_id: &ProductId, scope: &str) -> Result<()> {
     scopes::lock(owner)?;
     if !scopes::delete(owner, product_id, scope)? {
         return Err(not_found(scope).hint("Check the spelling; names are case-sensitive."));

@@ -3,19 +3,20 @@
 use std::rc::Rc;
 
 use pgrx::datum::{Interval, TimestampWithTimeZone};
-use uuid::Uuid;
 
 use crate::error::{Code, Error, Result};
 use crate::pg::clock::{self, Micros, timestamptz};
 use crate::pg::datum::jsonb::Jsonb;
 use crate::pg::datum::uuid::{pg_uuid, uuid};
 use crate::pg::roles::AsOwner;
+use crate::service::caller::{self, Caller};
 use crate::service::keys::key_ring;
+use crate::service::level::Level;
+use crate::service::required;
 use crate::service::revocation::revocations;
 use crate::service::setup::configuration::{self, StoredDefinition};
 use crate::service::user_sessions::session_data::SessionData;
 use crate::service::user_sessions::tokens;
-use crate::service::{caller, required};
 use crate::session::period::MAX_SPAN_MICROS;
 use crate::tables::sessions::{self, SessionRow, change};
 
@@ -31,13 +32,14 @@ pub struct Reauthenticated {
     pub authenticated_at: TimestampWithTimeZone,
 }
 
-/// A living user session, its row locked, its definition, and the API key that the caller presents.
+/// A living user session, its row locked, and its definition.
 fn lock_living(
     owner: &AsOwner,
+    caller: &Caller,
     session_id: Option<pgrx::Uuid>,
     now: Micros,
     code: Code,
-) -> Result<(SessionRow, Rc<StoredDefinition>, Option<Uuid>)> {
+) -> Result<(SessionRow, Rc<StoredDefinition>)> {
     let session_id = uuid(required(session_id, "session_id", code)?);
     change::lock(owner, &session_id)?;
     let row = sessions::by_id(&session_id)?.filter(|row| row.lives(now));
@@ -45,15 +47,14 @@ fn lock_living(
         Some(id) => configuration::definition_by_id(id)?,
         None => None,
     };
-    let api_key_id = match &row {
-        Some(row) => caller::narrow(row.env_id)?,
-        None => None,
-    };
+    if let Some(row) = &row {
+        caller.check(row.env_id)?;
+    }
     let (Some(row), Some(stored)) = (row, stored) else {
         return Err(Error::new(Code::SessionNotFound, "there is no living user session with that id")
             .hint("dialstack.session_info() shows whether it was revoked or has expired."));
     };
-    Ok((row, stored, api_key_id))
+    Ok((row, stored))
 }
 
 /// Replaces the data of a living session. Access tokens that are out keep the old data.
@@ -64,8 +65,9 @@ fn lock_living(
 pub fn update_data(session_id: Option<pgrx::Uuid>, data: Option<Jsonb<'_>>) -> Result<Changed> {
     let code = Code::CreateFailed;
     let data = required(data, "data", code)?;
+    let caller = caller::narrowed(Level::Server)?;
     let owner = AsOwner::enter()?;
-    let (row, stored, _) = lock_living(&owner, session_id, clock::now(), code)?;
+    let (row, stored) = lock_living(&owner, &caller, session_id, clock::now(), code)?;
     let data = SessionData::of_argument(data)?;
     let checked = tokens::check_against(&stored, &data.text())?;
     if row.subject != checked.identifier {
@@ -96,8 +98,9 @@ pub fn extend(session_id: Option<pgrx::Uuid>, by: Option<Interval>) -> Result<Ch
             .hint("Give a positive interval of at most 100 years."));
     }
     let now = clock::now();
+    let caller = caller::narrowed(Level::Server)?;
     let owner = AsOwner::enter()?;
-    let (row, stored, api_key_id) = lock_living(&owner, session_id, now, code)?;
+    let (row, stored) = lock_living(&owner, &caller, session_id, now, code)?;
     // A session ends on a full second.
     let mut expires_at = clock::ceil_to_second(clock::add(row.expires_at, &by, code)?);
     if expires_at <= row.expires_at {
@@ -118,7 +121,7 @@ pub fn extend(session_id: Option<pgrx::Uuid>, by: Option<Interval>) -> Result<Ch
             expires_at = expires_at.min(end.max(row.expires_at));
         }
     }
-    if !change::extend(&owner, &row, expires_at, now, api_key_id)? {
+    if !change::extend(&owner, &row, expires_at, now, caller.api_key_id())? {
         return Err(revocations::conflict());
     }
     Ok(Changed { session_id: pg_uuid(&row.session_id), expires_at: timestamptz(expires_at) })
@@ -130,9 +133,10 @@ pub fn extend(session_id: Option<pgrx::Uuid>, by: Option<Interval>) -> Result<Ch
 /// `SESSION_NOT_FOUND`; `REFRESH_FAILED` for NULL; those of [`caller::narrow`]; `CONFLICT`.
 pub fn reauthenticate(session_id: Option<pgrx::Uuid>) -> Result<Reauthenticated> {
     let now = clock::now();
+    let caller = caller::narrowed(Level::Server)?;
     let owner = AsOwner::enter()?;
-    let (row, _, api_key_id) = lock_living(&owner, session_id, now, Code::RefreshFailed)?;
-    if !change::reauthenticate(&owner, &row.session_id, now, api_key_id)? {
+    let (row, _) = lock_living(&owner, &caller, session_id, now, Code::RefreshFailed)?;
+    if !change::reauthenticate(&owner, &row.session_id, now, caller.api_key_id())? {
         return Err(revocations::conflict());
     }
     Ok(Reauthenticated { session_id: pg_uuid(&row.session_id), authenticated_at: timestamptz(now) })

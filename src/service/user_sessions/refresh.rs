@@ -2,11 +2,18 @@
 
 use std::rc::Rc;
 
+use serde_json::json;
+use uuid::Uuid;
+
 use crate::error::{Code, Result};
+use crate::log_events::Event;
 use crate::pg::clock::{self, Micros};
 use crate::pg::roles::AsOwner;
 use crate::pg::transaction;
+use crate::service::events;
 use crate::service::keys::key_ring;
+use crate::service::level::Level;
+use crate::service::reach::{self, Reach};
 use crate::service::revocation::revocations::{self, Which};
 use crate::service::setup::configuration::{Env, StoredDefinition};
 use crate::service::user_sessions::session_data::SessionData;
@@ -50,7 +57,9 @@ pub fn refresh(refresh_token: Option<&str>, expected: Expected<'_>, origin: Orig
     let Ok(presented) = verdict::authenticate_refresh(presented)? else {
         return Ok(Refreshed::Refused(Reason::Invalid));
     };
+    let reach = reach::of_caller(Level::Client)?;
     let mut before: Option<SessionRow> = None;
+    let mut logged = false;
     loop {
         let Some(row) = sessions::by_id(&presented.session_id)? else {
             return Ok(Refreshed::Refused(Reason::Invalid));
@@ -59,7 +68,7 @@ pub fn refresh(refresh_token: Option<&str>, expected: Expected<'_>, origin: Orig
             // A write found the row otherwise than it is: the transaction's snapshot is older than the row.
             return Err(revocations::conflict());
         }
-        let session = match refreshable(&row, presented.mode, &expected, now)? {
+        let session = match refreshable(&row, presented.mode, &expected, &reach, now)? {
             Ok(session) => session,
             Err(reason) => return refuse(&row, reason, now, origin),
         };
@@ -98,6 +107,10 @@ pub fn refresh(refresh_token: Option<&str>, expected: Expected<'_>, origin: Orig
                 return session.tokens(row, generation, now, ends);
             }
             Decision::Reused => {
+                // Before anything is written: a standby refuses that, and has seen the token all the same.
+                if !std::mem::replace(&mut logged, true) {
+                    log_reuse(&session, &row.session_id)?;
+                }
                 if end_family(&row, now, origin)? {
                     return Ok(Refreshed::Refused(Reason::Reused));
                 }
@@ -121,12 +134,13 @@ fn refreshable(
     row: &SessionRow,
     mode: Mode,
     expected: &Expected<'_>,
+    reach: &Reach,
     now: Micros,
 ) -> Result<std::result::Result<Refreshable, Reason>> {
     let session = NamedSession::of_session(row, None)?;
     let judged = match &session.env {
         Some(env) if env.mode != mode => Err(Reason::Invalid),
-        _ => session.judge(expected, now),
+        _ => session.judge(expected, reach, now),
     };
     Ok(match (judged, session) {
         (
@@ -164,6 +178,14 @@ impl Refreshable {
         })?;
         Ok(Refreshed::Tokens { tokens, identifier: row.subject, data: self.data })
     }
+}
+
+fn log_reuse(session: &Refreshable, session_id: &Uuid) -> Result<()> {
+    let (env, tag) = (&session.env, &session.stored.definition.tag);
+    events::log(
+        Event::Reuse,
+        || json!({ "session_id": session_id.to_string(), "product": env.product, "env": env.env, "tag": tag }),
+    )
 }
 
 /// Revokes the session of an old refresh token, one copy of which somebody has stolen; `false` if it was not

@@ -5,6 +5,8 @@ use serde_json::{Value, json};
 use crate::error::Result;
 use crate::pg::clock::{self, Micros};
 use crate::service::keys::key_ring;
+use crate::service::level::Level;
+use crate::service::reach;
 use crate::service::verification::named_session::Of;
 use crate::service::verification::verdict::{self, Verdict};
 use crate::session::Expected;
@@ -20,7 +22,9 @@ pub fn introspect(token: Option<&str>) -> Result<Value> {
     let Some(token) = token else {
         return Ok(inactive);
     };
-    let Verdict::Live(live) = verdict::verify(token, &Expected::default())? else {
+    let Verdict::Live(live) =
+        verdict::verify(token, &Expected::default(), &*reach::of_caller(Level::Server)?)?
+    else {
         return Ok(inactive);
     };
     let session = &live.session;
@@ -92,6 +96,12 @@ fn checks(token: Option<&str>) -> Result<Vec<(&'static str, bool, String)>> {
         steps.push(("session", false, "its session's row is gone: deleted or purged".to_owned()));
         return Ok(steps);
     };
+    let reach = reach::of_caller(Level::Server)?;
+    if !session.is_within(&reach) {
+        let detail = "its session is of a product or environment that the role's access does not reach";
+        steps.push(("access", false, detail.to_owned()));
+        return Ok(steps);
+    }
     steps.push(("session", true, format!("session {}", session.session_id)));
     steps.push(match &session.env {
         Some(env) => ("environment", true, format!("{}/{}", env.product, env.env)),
@@ -119,7 +129,7 @@ fn checks(token: Option<&str>) -> Result<Vec<(&'static str, bool, String)>> {
         };
         steps.push(("data", of.data.is_some(), detail.to_owned()));
     }
-    let verdict = verdict::verify(token, &Expected::default())?;
+    let verdict = verdict::verify(token, &Expected::default(), &reach)?;
     steps.push(match verdict {
         Verdict::Live(_) => ("verdict", true, "accepted".to_owned()),
         Verdict::Refused { reason, .. } => ("verdict", false, format!("refused: {}", reason.as_str())),

@@ -1,7 +1,7 @@
 //! The current session: that of the token in `dialstack_sessions.token`.
 //!
 //! Policies ask for it at every row, so it is kept beside the verdict cache: it stays the same until the token is
-//! set anew, an invalidation arrives, or a statement or transaction begins after its expiry.
+//! set anew, another role asks, an invalidation arrives, or a statement or transaction begins after its expiry.
 
 use std::cell::RefCell;
 
@@ -10,8 +10,11 @@ use crate::guc;
 use crate::pg::call_site;
 use crate::pg::clock::{self, Micros};
 use crate::pg::relcache;
+use crate::pg::roles::current_user;
+use crate::service::level::Level;
+use crate::service::reach;
 use crate::service::verification::verdict::{self, Found, LiveSession, Verdict};
-use crate::session::{Expected, Reason, Validity};
+use crate::session::{Basis, Expected, Reason, Validity};
 
 /// What the current token makes of the caller.
 pub enum Standing {
@@ -35,7 +38,17 @@ impl Standing {
 
 impl call_site::Validity for Validity {
     fn holds_at(&self, began: Micros) -> bool {
-        self.holds(guc::token_changes(), relcache::epoch_so_far(), began)
+        self.holds(&basis(relcache::epoch_so_far()), began)
+    }
+}
+
+/// What an answer rests on now, with a verdict of this epoch.
+fn basis(epoch: u64) -> Basis {
+    Basis {
+        token_changes: guc::token_changes(),
+        epoch,
+        role: current_user().to_u32(),
+        privileges: relcache::privileges_so_far(),
     }
 }
 
@@ -65,19 +78,17 @@ pub fn with_live<T>(answer: impl FnOnce(&LiveSession) -> Option<T>) -> Result<Op
 /// # Errors
 /// As [`with`].
 pub fn with_validity<T>(answer: impl FnOnce(&Standing) -> T) -> Result<(T, Validity)> {
-    let epoch = relcache::epoch();
+    let basis = basis(relcache::epoch());
     let began = clock::began();
-    let token_changes = guc::token_changes();
-    if !KNOWN.with_borrow(|(validity, _)| validity.holds(token_changes, epoch, began)) {
-        let known = read(epoch, began)?;
+    if !KNOWN.with_borrow(|(validity, _)| validity.holds(&basis, began)) {
+        let known = read(basis, began)?;
         KNOWN.set(known);
     }
     Ok(KNOWN.with_borrow(|(validity, standing)| (answer(standing), *validity)))
 }
 
-fn read(epoch: u64, began: Micros) -> Result<(Validity, Standing)> {
-    let validity =
-        Validity { token_changes: guc::token_changes(), epoch, from: Micros::MIN, until: Micros::MAX };
+fn read(basis: Basis, began: Micros) -> Result<(Validity, Standing)> {
+    let validity = Validity { basis, from: Micros::MIN, until: Micros::MAX };
     let Some(token) = guc::token() else {
         return Ok((validity, Standing::Nobody));
     };
@@ -87,13 +98,15 @@ fn read(epoch: u64, began: Micros) -> Result<(Validity, Standing)> {
         return Ok((now_only, Standing::Refused(Reason::Invalid)));
     };
     let Found { session, epoch, settled } = found;
-    Ok(match Verdict::of(&session, &Expected::default(), began) {
-        Verdict::Refused { reason, .. } => (Validity { epoch, ..now_only }, Standing::Refused(reason)),
+    let reach = reach::of_caller(Level::Client)?;
+    let basis = Basis { epoch, ..basis };
+    Ok(match Verdict::of(&session, &Expected::default(), &reach, began) {
+        Verdict::Refused { reason, .. } => (Validity { basis, ..now_only }, Standing::Refused(reason)),
         Verdict::Live(live) if settled => {
             let until = session.expires_at();
-            (Validity { epoch, until, ..validity }, Standing::Live(live))
+            (Validity { basis, until, ..validity }, Standing::Live(live))
         }
-        Verdict::Live(live) => (Validity { epoch, ..now_only }, Standing::Live(live)),
+        Verdict::Live(live) => (Validity { basis, ..now_only }, Standing::Live(live)),
     })
 }
 

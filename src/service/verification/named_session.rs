@@ -9,6 +9,7 @@ use crate::error::Result;
 use crate::pg::clock::{self, Micros};
 use crate::pg::datum::varlena::Varlena;
 use crate::service::keys::key_ring;
+use crate::service::reach::Reach;
 use crate::service::setup::configuration::{self, Env, StoredDefinition};
 use crate::service::user_sessions::session_data::SessionData;
 use crate::session::{Expected, Facts, Reason, judge};
@@ -41,7 +42,7 @@ pub struct NamedSession {
     pub of: Of,
     /// When the token expires, where it has an expiry of its own.
     token_expires_at: Option<Micros>,
-    /// Product, environment and tag by the token's own claims.
+    /// Product, environment and tag by the token's own claims: the names of when it was made.
     claimed: Option<[String; 3]>,
 }
 
@@ -137,12 +138,15 @@ impl NamedSession {
         })
     }
 
-    /// False if the token claims another product, environment or tag than its session has.
+    /// False if the token claims another product, environment or tag than its session has. The environment may have had
+    /// the claimed name when the token was made.
     pub fn is_as_claimed(&self) -> bool {
         let (Some(env), Some([product, name, tag])) = (&self.env, &self.claimed) else {
             return true;
         };
-        *product == env.product && *name == env.env && self.tag().is_none_or(|stored| stored == tag)
+        *product == env.product
+            && (*name == env.env || env.former_names.contains(name))
+            && self.tag().is_none_or(|stored| stored == tag)
     }
 
     /// The family of the session.
@@ -216,11 +220,24 @@ impl NamedSession {
         self.token_expires_at.map_or(self.ends_at, |at| at.min(self.ends_at))
     }
 
-    /// Whether the session may be used for what is expected at this time.
+    /// Whether the environment of the session is within reach; one that was deleted is only where all are.
+    pub fn is_within(&self, reach: &Reach) -> bool {
+        self.env.as_ref().map_or(matches!(reach, Reach::Everywhere), |env| reach.holds(env))
+    }
+
+    /// Whether the session may be used at this time for what is expected, by a role of this reach.
     ///
     /// # Errors
-    /// The reason why not.
-    pub fn judge(&self, expected: &Expected<'_>, now: Micros) -> std::result::Result<(), Reason> {
+    /// The reason why not. What is out of reach is a mismatch, as if the role expected what it is limited to.
+    pub fn judge(
+        &self,
+        expected: &Expected<'_>,
+        reach: &Reach,
+        now: Micros,
+    ) -> std::result::Result<(), Reason> {
+        if !self.is_within(reach) {
+            return Err(Reason::Mismatch);
+        }
         let claim = |n: usize| self.claimed.as_ref().map(|claimed| claimed[n].as_str());
         // Of what was deleted the token tells the name; an opaque one can't, and passes.
         let (product, env) = match &self.env {

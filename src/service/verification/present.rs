@@ -10,6 +10,8 @@ use crate::error::{Code, Error, Result};
 use crate::guc;
 use crate::pg::clock;
 use crate::pg::transaction;
+use crate::service::level::Level;
+use crate::service::reach;
 use crate::service::required;
 use crate::service::revocation::revocations;
 use crate::service::revocation::revoke::Stored;
@@ -26,7 +28,7 @@ const MAX_HEADERS: usize = 256 * 1024;
 /// `VERIFY_FAILED` for any other token, which is then not presented.
 pub fn present(token: Option<&str>, is_local: Option<bool>) -> Result<LiveSession> {
     let is_local = required(is_local, "is_local", Code::VerifyFailed)?;
-    let live = require(token, Expected::default())?;
+    let live = require(token, Expected::default(), Level::Client)?;
     if is_local {
         transaction::warn_if_alone(warn_of_one_statement);
     }
@@ -53,7 +55,7 @@ pub fn clear() {
 /// token may have expired, and a refresh token do: whoever logs out may have nothing else left.
 ///
 /// # Errors
-/// `VERIFY_FAILED` where there is no token, or none that names a session; `CONFLICT`.
+/// `VERIFY_FAILED` where there is no token, or none that names a session within the role's reach; `CONFLICT`.
 pub fn end(token: Option<&str>) -> Result<i64> {
     let presented = guc::token().filter(|_| token.is_none());
     let token = token.or(presented.as_ref().map(|token| token.as_str()));
@@ -61,6 +63,9 @@ pub fn end(token: Option<&str>) -> Result<i64> {
     let token = token.ok_or_else(|| verify_failed(Reason::Missing))?;
     let session_id = named_by(token)?.ok_or_else(|| verify_failed(Reason::Invalid))?;
     let stored = Stored::find(&session_id)?.ok_or_else(|| verify_failed(Reason::Invalid))?;
+    if !reach::of_caller(Level::Client)?.holds_id(stored.env_id)? {
+        return Err(verify_failed(Reason::Mismatch));
+    }
     stored.end(revocations::REVOKED)
 }
 

@@ -7,6 +7,7 @@ use crate::pg::cache::read_stable;
 use crate::pg::clock::{self, Micros};
 use crate::pg::relcache;
 use crate::service::keys::key_ring;
+use crate::service::reach::Reach;
 use crate::service::setup::configuration::Env;
 use crate::service::verification::cache;
 use crate::service::verification::named_session::NamedSession;
@@ -42,9 +43,9 @@ impl Verdict {
     /// What is said of anything that names no session.
     pub const INVALID: Verdict = Verdict::Refused { reason: Reason::Invalid, session: None };
 
-    /// What is said of a session at this time.
-    pub fn of(session: &Rc<NamedSession>, expected: &Expected<'_>, now: Micros) -> Self {
-        match (session.judge(expected, now), &session.env) {
+    /// What is said of a session at this time, to a role of this reach.
+    pub fn of(session: &Rc<NamedSession>, expected: &Expected<'_>, reach: &Reach, now: Micros) -> Self {
+        match (session.judge(expected, reach, now), &session.env) {
             (Ok(()), Some(env)) => Verdict::Live(LiveSession { session: session.clone(), env: env.clone() }),
             (judged, _) => Verdict::Refused {
                 reason: judged.err().unwrap_or(Reason::Invalid),
@@ -65,12 +66,12 @@ pub fn authenticate_refresh(presented: &str) -> Result<std::result::Result<Refre
     key_ring::with(|ring| token::refresh::authenticate(ring, presented))
 }
 
-/// Decides whether a presented token of any family is good. Touches no table for a forged one.
-/// Only reads, so it works in READ ONLY transactions and on standbys.
-pub fn verify(presented: &str, expected: &Expected<'_>) -> Result<Verdict> {
+/// Decides whether a presented token of any family is good, for a role of this reach. Touches no table for a forged
+/// one. Only reads, so it works in READ ONLY transactions and on standbys.
+pub fn verify(presented: &str, expected: &Expected<'_>, reach: &Reach) -> Result<Verdict> {
     let now = clock::now();
     Ok(match named_session(presented, now)? {
-        Some(found) => Verdict::of(&found.session, expected, now),
+        Some(found) => Verdict::of(&found.session, expected, reach, now),
         None => Verdict::INVALID,
     })
 }

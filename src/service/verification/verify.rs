@@ -5,18 +5,20 @@ use pgrx::datum::Interval;
 use crate::error::{Code, Error, Result};
 use crate::pg::clock::{self, Micros};
 use crate::pg::transaction;
+use crate::service::level::Level;
+use crate::service::reach;
 use crate::service::verification::verdict::{self, LiveSession, Verdict};
 use crate::session::{Expected, Reason, Span};
 use crate::tables::activity::{self, Origin};
 
-/// The verdict on a token.
+/// The verdict on a token, for the caller of a function of this level.
 ///
 /// # Errors
 /// `JWT_NOT_AVAILABLE` when no token can be verified at all.
-pub fn verify(token: Option<&str>, expected: Expected<'_>) -> Result<Verdict> {
+pub fn verify(token: Option<&str>, expected: Expected<'_>, level: Level) -> Result<Verdict> {
     let began = clock::now();
     let verdict = match token {
-        Some(token) if !token.is_empty() => verdict::verify(token, &expected)?,
+        Some(token) if !token.is_empty() => verdict::verify(token, &expected, &*reach::of_caller(level)?)?,
         _ => Verdict::MISSING,
     };
     log(&verdict, began)?;
@@ -64,8 +66,8 @@ fn log(verdict: &Verdict, began: Micros) -> Result<()> {
 ///
 /// # Errors
 /// `VERIFY_FAILED` with the reason; `JWT_NOT_AVAILABLE` when no token can be verified at all.
-pub fn require(token: Option<&str>, expected: Expected<'_>) -> Result<LiveSession> {
-    match verify(token, expected)? {
+pub fn require(token: Option<&str>, expected: Expected<'_>, level: Level) -> Result<LiveSession> {
+    match verify(token, expected, level)? {
         Verdict::Live(live) => Ok(live),
         Verdict::Refused { reason, .. } => Err(verify_failed(reason)),
     }

@@ -74,8 +74,9 @@ static INSERT: Statement = Statement::new(
                   WHERE revoked_at IS NULL AND sealed_key IS NOT NULL DO NOTHING \
               RETURNING session_id) \
           INSERT INTO dialstack.activity \
-              (at, month, session_id, api_key_id, env_id, kind, operation, status, latency_us) \
-          SELECT $2, $12, session_id, $11, $4, 'client', 'create', 'success', $13 FROM created",
+              (at, month, session_id, api_key_id, env_id, kind, operation, status, latency_us, \
+               expires_after) \
+          SELECT $2, $12, session_id, $11, $4, 'client', 'create', 'success', $13, $3 FROM created",
 );
 
 /// Stores the session, unless an unrevoked one has its key: then `false`.
@@ -114,13 +115,35 @@ pub fn lock(owner: &AsOwner, session_id: &Uuid) -> Result<()> {
 }
 
 static SET_EXPIRY: Statement = Statement::new(
-    "UPDATE dialstack.client_sessions SET expires_at = $2, purge_after = $3 \
-           WHERE session_id = $1 AND revoked_at IS NULL",
+    "WITH moved AS ( \
+              UPDATE dialstack.client_sessions SET expires_at = $2, purge_after = $3 \
+               WHERE session_id = $1 AND revoked_at IS NULL AND expires_at = $4 \
+           RETURNING session_id, env_id, created_at) \
+          INSERT INTO dialstack.activity \
+              (at, month, session_id, api_key_id, env_id, kind, operation, status, latency_us, \
+               session_created_at, expires_before, expires_after) \
+          SELECT $5, $6, session_id, $8, env_id, 'client', 'extend', 'success', $7, created_at, $4, $2 \
+            FROM moved",
 );
 
-/// Moves the end of a session that is not revoked.
-pub fn set_expiry(owner: &AsOwner, session_id: &Uuid, expires_at: Micros) -> Result<()> {
-    let arguments = [bind(pg_uuid(session_id)), bind(timestamptz(expires_at)), bind(purge_after(expires_at))];
+/// Moves the end of a session that is locked and not revoked.
+pub fn set_expiry(
+    owner: &AsOwner,
+    session_id: &Uuid,
+    [before, after]: [Micros; 2],
+    now: Micros,
+    api_key_id: Option<Uuid>,
+) -> Result<()> {
+    let arguments = [
+        bind(pg_uuid(session_id)),
+        bind(timestamptz(after)),
+        bind(purge_after(after)),
+        bind(timestamptz(before)),
+        bind(timestamptz(now)),
+        bind(clock::utc_month(now)),
+        bind(clock::latency(now)),
+        bind(api_key_id.as_ref().map(pg_uuid)),
+    ];
     SET_EXPIRY.execute(owner, &arguments).map(|_| ())
 }
 
@@ -180,11 +203,14 @@ pub fn grant(
 static DELETE: Statement = Statement::new(
     "WITH deleted AS ( \
               DELETE FROM dialstack.client_sessions WHERE session_id = $1 AND env_id = $2 \
-           RETURNING session_id, env_id, revoked_at IS NULL AND expires_at > $3 AS lived), \
+           RETURNING session_id, env_id, created_at, expires_at, \
+                     revoked_at IS NULL AND expires_at > $3 AS lived), \
           logged AS ( \
               INSERT INTO dialstack.activity \
-                  (at, month, session_id, api_key_id, env_id, kind, operation, status, latency_us) \
-              SELECT $3, $4, session_id, $6, env_id, 'client', 'delete', 'success', $5 \
+                  (at, month, session_id, api_key_id, env_id, kind, operation, status, latency_us, \
+                   session_created_at, expires_before) \
+              SELECT $3, $4, session_id, $6, env_id, 'client', 'delete', 'success', $5, created_at, \
+                     CASE WHEN lived THEN expires_at END \
                 FROM deleted) \
           SELECT lived FROM deleted",
 );

@@ -54,10 +54,9 @@ pub enum Kind<'a> {
     },
 }
 
-/// `$first` is a part of the WITH before the session. Only account sessions keep the API key in their row; only
-/// of user sessions the activity has the end, because dashboards count those alone.
+/// `$first` is a part of the WITH before the session. Only account sessions keep the API key in their row.
 macro_rules! insert {
-    ($first:literal, $kind:literal, $account:literal, $api_key_id:literal, $expires_after:literal) => {
+    ($first:literal, $kind:literal, $account:literal, $api_key_id:literal) => {
         Statement::new(concat!(
             "WITH ",
             $first,
@@ -76,9 +75,7 @@ macro_rules! insert {
             $kind,
             "', 'create', 'success', coalesce($18, $9), ",
             $account,
-            ", $12, $13, $15, ",
-            $expires_after,
-            ")"
+            ", $12, $13, $15, $4)"
         ))
     };
 }
@@ -94,11 +91,10 @@ static INSERT_USER: Statement = insert!(
                  total_sessions = u.total_sessions + 1), ",
     "user",
     "NULL",
-    "NULL",
-    "$4"
+    "NULL"
 );
 
-static INSERT_ACCOUNT: Statement = insert!("", "account", "$9", "$16", "NULL");
+static INSERT_ACCOUNT: Statement = insert!("", "account", "$9", "$16");
 
 /// Stores a session. For a user session this waits for other calls that create or revoke sessions of the
 /// same user.

@@ -9,7 +9,7 @@ SELECT function AS other_comment FROM dialstack.access_list()
  WHERE obj_description(concat('dialstack.', function)::regprocedure, 'pg_proc') IS DISTINCT FROM description;
 -- The list.
 \pset format unaligned
-SELECT function, access, description FROM dialstack.access_list() ORDER BY array_position('{client,server,admin}', access), function COLLATE "C";
+SELECT function, access, description FROM dialstack.access_list() ORDER BY array_position('{client,server,monitor,admin}', access), access, function COLLATE "C";
 \pset format aligned
 -- No function is anybody's but the owner's, and no table.
 SELECT p.oid::regprocedure AS granted FROM pg_proc p, aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a WHERE p.pronamespace = 'dialstack'::regnamespace AND a.grantee <> p.proowner;
@@ -20,17 +20,17 @@ CREATE ROLE regress_other;
 CREATE FUNCTION t.may(role regrole) RETURNS text LANGUAGE sql AS $$
     SELECT concat_ws(', ', CASE WHEN has_schema_privilege(role, 'dialstack', 'USAGE') THEN 'usage' END, string_agg(may, ', ' ORDER BY n, may))
       FROM (SELECT n, format('%s of %s %s', count(*) FILTER (WHERE has_function_privilege(role, p.oid, 'EXECUTE')), count(*), level) AS may
-              FROM unnest('{client,server,admin}'::text[]) WITH ORDINALITY AS l (level, n) JOIN dialstack.access_list() ON access = level
+              FROM unnest('{client,server,monitor,admin}'::text[]) WITH ORDINALITY AS l (level, n) JOIN dialstack.access_list() ON level = ANY (string_to_array(access, ', '))
               JOIN pg_proc p ON p.oid = concat('dialstack.', function)::regprocedure GROUP BY n, level
             UNION ALL
-            SELECT 10, p.proname::text FROM pg_proc p WHERE p.pronamespace = 'dialstack'::regnamespace AND p.proname ~ '^access_(client|server|admin)$' AND has_function_privilege(role, p.oid, 'EXECUTE')
+            SELECT 10, p.proname::text FROM pg_proc p WHERE p.pronamespace = 'dialstack'::regnamespace AND p.proname ~ '^access_(client|server|monitor|admin)$' AND has_function_privilege(role, p.oid, 'EXECUTE')
             UNION ALL
             SELECT 20, format('table %s', c.relname) FROM pg_class c WHERE c.relnamespace = 'dialstack'::regnamespace AND c.relkind IN ('r', 'p', 'v') AND has_table_privilege(role, c.oid, 'SELECT, INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER')
             UNION ALL
             SELECT 30, format('type %s', y.typname) FROM pg_type y WHERE y.typnamespace = 'dialstack'::regnamespace AND y.typelem = 0 AND has_type_privilege(role, y.oid, 'USAGE')) m;
 $$;
 SELECT t.may('regress_plain');
--- Each level holds those below it.
+-- Each level holds those that it includes.
 SELECT dialstack.grant_access(role => 'regress_plain', access => 'client');
 SELECT t.may('regress_plain');
 SELECT dialstack.grant_access('regress_plain', 'server');
@@ -60,6 +60,15 @@ SELECT t.may('regress_plain');
 SELECT dialstack.revoke_access('regress_plain', 'server');
 SELECT t.may('regress_plain');
 SELECT dialstack.revoke_access('regress_plain', 'client'), dialstack.revoke_access('regress_plain', 'client');
+SELECT t.may('regress_plain');
+-- Figures are beside the others: monitor includes neither client nor server, and they not it.
+SELECT dialstack.grant_access('regress_plain', 'monitor');
+SELECT t.may('regress_plain');
+SELECT dialstack.grant_access('regress_plain', 'server');
+SELECT t.may('regress_plain');
+SELECT dialstack.revoke_access('regress_plain', 'server'), dialstack.revoke_access('regress_plain', 'admin');
+SELECT t.may('regress_plain');
+SELECT dialstack.revoke_access('regress_plain', 'monitor');
 SELECT t.may('regress_plain');
 -- Nested directly.
 SELECT dialstack.grant_access('regress_other', 'admin');

@@ -22,6 +22,7 @@ SELECT p.proname, a.n, a.name, format_type(a.type, NULL),
             WHEN 'expiry' THEN '1'
             WHEN 'period' THEN quote_literal('hours')
             WHEN 'definition' THEN $$'{"tag": "spare", "name": "Name", "schema": {}, "selector": "$Session{userId}", "expiry": 1, "period": "hours"}'$$
+            WHEN 'document' THEN $$'{"version": 1, "products": []}'$$
             WHEN 'changes' THEN $$'{"expiry": 2}'$$
             WHEN 'session_id' THEN $$(SELECT session_id FROM dialstack.session_create('bad', 'staging', 'web', '{"userId": "u"}'))$$
             WHEN 'identifier' THEN quote_literal('u')
@@ -44,6 +45,7 @@ SELECT p.proname, a.n, a.name, format_type(a.type, NULL),
             WHEN 'connected_account_ids' THEN CASE p.proname WHEN 'client_session_grant_access' THEN $$'{00000000-0000-4000-8000-000000000001}'$$ END
             WHEN 'api_key_id' THEN $$(SELECT api_key_id FROM dialstack.api_key_create('bad', 'staging'))$$
             WHEN 'role' THEN quote_literal('postgres')
+            WHEN 'role_name' THEN quote_literal('nobody')
             WHEN 'access' THEN quote_literal('client')
             WHEN 'batch' THEN '10'
             WHEN 'cron' THEN quote_literal('*/5 * * * *')
@@ -135,7 +137,7 @@ SELECT DISTINCT sqlstate, left(message, 60) AS unexpected FROM t.raised
  WHERE NOT EXISTS (SELECT FROM (VALUES
     ('42704', '{PRODUCT_NOT_FOUND, ENV_NOT_FOUND, DEFINITION_NOT_FOUND, SCOPE_NOT_FOUND}'::text[]),
     ('P0002', '{SESSION_NOT_FOUND, USER_NOT_FOUND, API_KEY_NOT_FOUND}'), ('55000', '{JWT_NOT_AVAILABLE, CRON_NOT_AVAILABLE}'),
-    ('22023', '{CREATE_FAILED, LIST_FAILED, REVOKE_FAILED, FIND_FAILED, ERASE_FAILED, REFRESH_FAILED, DEFINE_FAILED, REGISTER_FAILED, PROTECT_FAILED, FETCH_USERS_FAILED, FETCH_USER_DETAILS_FAILED, FETCH_ACTIVITY_LOGS_FAILED, FETCH_DASHBOARD_FAILED}'),
+    ('22023', '{CREATE_FAILED, LIST_FAILED, REVOKE_FAILED, FIND_FAILED, ERASE_FAILED, REFRESH_FAILED, DEFINE_FAILED, CONFIGURATION_INVALID, REGISTER_FAILED, PROTECT_FAILED, FETCH_USERS_FAILED, FETCH_USER_DETAILS_FAILED, FETCH_ACTIVITY_LOGS_FAILED, FETCH_DASHBOARD_FAILED}'),
     ('42501', '{VERIFY_FAILED, API_KEY_INVALID, SCOPE_DISABLED, PERMISSION_DENIED, PUBLISHABLE_KEY_MUST_CREATE_EMPTY_SESSION}'), ('53400', '{SESSION_LIMIT_REACHED}')) AS design (state, codes)
     WHERE sqlstate = state AND split_part(message, ':', 1) = ANY (codes))
  ORDER BY 1, 2;

@@ -128,3 +128,17 @@ SELECT t.code(c) FROM unnest(ARRAY[
     $$SELECT dialstack.session_revoke_all('sets', 'production', 'web', 'ann', reason => E'two\nlines')$$, $$SELECT dialstack.account_session_revoke(NULL, 'sets', 'production')$$,
     $$SELECT dialstack.account_session_revoke('', 'sets', 'production')$$, $$SELECT dialstack.account_session_revoke('acct_1', 'sets', 'production', reason => '')$$]) AS c;
 SELECT t.found($$product => 'sets'$$);
+
+-- Account sessions that were made for somebody are found by that identifier; with a tag they are not meant, with the kind alone they are.
+SELECT t.product('sets.for');
+SELECT 1 FROM dialstack.session_create('sets.for', 'production', 'web', '{"userId": "ann"}');
+SELECT client_secret FROM dialstack.account_session_create('acct_1', product => 'sets.for', env => 'production', identifier => 'ann') \gset
+SELECT 1 FROM dialstack.account_session_create('acct_1', product => 'sets.for', env => 'production', identifier => 'bob');
+SELECT 1 FROM dialstack.account_session_create('acct_1', product => 'sets.for', env => 'staging');
+SELECT kind, identifier, account FROM dialstack.session_find('sets.for', identifier => 'ann');
+SELECT kind, identifier, account FROM dialstack.session_find('sets.for', account => 'acct_1');
+SELECT dialstack.session_count('sets.for', tag => 'web', identifier => 'ann') AS of_tag, dialstack.session_count('sets.for', kind => 'account', identifier => 'ann') AS of_kind,
+       dialstack.session_count('sets.for', kind => 'user', identifier => 'ann') AS users, dialstack.session_count('sets.for', 'staging', identifier => 'ann') AS elsewhere,
+       dialstack.session_count(identifier => 'ann') >= 2 AS of_all_products;
+SELECT dialstack.session_revoke_where('sets.for', identifier => 'ann') AS dry, dialstack.session_revoke_where('sets.for', identifier => 'ann', dry_run => false) AS revoked;
+SELECT t.verdict(:'client_secret'), dialstack.session_count('sets.for') AS left_over;

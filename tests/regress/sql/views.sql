@@ -40,7 +40,7 @@ SELECT a.attrelid::regclass, a.attname FROM pg_attribute a JOIN pg_class c ON c.
 -- Read by admin alone; taken away with the level. Reading everything by pg_read_all_data is not enough.
 CREATE ROLE regress_viewer;
 CREATE FUNCTION t.views() RETURNS TABLE (view text, outcome text) LANGUAGE sql AS $$
-    SELECT v, t.kind(format('SELECT count(*) FROM dialstack.%s', v)) FROM unnest('{active_sessions,signing_key_status,refresh_reuse,api_key_usage,stat_maintenance}'::text[]) v;
+    SELECT v, t.kind(format('SELECT count(*) FROM dialstack.%s', v)) FROM unnest('{active_sessions,signing_key_status,refresh_reuse,api_key_usage,stat_maintenance,stat_sessions,stat_keys,stat_api_keys}'::text[]) v;
 $$;
 GRANT USAGE ON SCHEMA t TO regress_viewer;
 GRANT ALL ON ALL TABLES IN SCHEMA t TO regress_viewer;

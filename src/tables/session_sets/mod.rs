@@ -1,5 +1,7 @@
 //! Sets of sessions: finding, counting and revoking those of all families that one filter matches.
 
+mod conditions;
+
 use pgrx::datum::{DatumWithOid, Inet, TimestampWithTimeZone};
 use uuid::Uuid;
 
@@ -9,6 +11,7 @@ use crate::pg::datum::uuid::pg_uuid;
 use crate::pg::roles::AsOwner;
 use crate::pg::settings::Setting;
 use crate::pg::statements::{Columns, Statement, bind};
+pub(crate) use conditions::{for_user, of_account, of_any, of_client, of_others, of_user};
 
 /// What sessions must have, as SQL takes it. Absent is any.
 #[derive(Default)]
@@ -37,155 +40,26 @@ pub struct Matching<'a> {
     pub seen_before: Option<TimestampWithTimeZone>,
 }
 
-/// Whose sessions. One user's or account's are found through the index by subject.
+/// Whose sessions. One user's or account's are found through the index by subject; account sessions that were made for
+/// a user are looked for among all account sessions of the environments.
 #[derive(Default, Clone, Copy, PartialEq, Eq)]
 pub enum Subject<'a> {
     /// Anybody's.
     #[default]
     Any,
-    /// A user's; then `env_ids` and `definition_ids` must be given.
+    /// A user's user sessions; then `env_ids` and `definition_ids` must be given.
+    User(&'a str),
+    /// Those and the account sessions that were made for the user; then `env_ids` and `definition_ids` must be given.
     Identifier(&'a str),
     /// An account's; then `env_ids` must be given.
     Account(&'a str),
 }
 
-/// The conditions that are the same for every subject. In order: environments, definitions, kind, subject, network,
-/// pattern, API key, number of the key, created before, created after, seen before.
-macro_rules! of_others {
-    ($envs:tt, $definitions:tt, $kind:tt, $subject:tt, $network:tt, $pattern:tt, $api_key:tt, $key:tt, $before:tt, $after:tt, $seen:tt) => {
-        concat!(
-            "(",
-            $kind,
-            " IS NULL OR ",
-            $kind,
-            " = CASE WHEN definition_id IS NULL THEN 'account' ELSE 'user' END) \
-             AND (",
-            $network,
-            " IS NULL OR ip <<= ",
-            $network,
-            ") \
-             AND (",
-            $pattern,
-            " IS NULL OR user_agent ILIKE ",
-            $pattern,
-            ") \
-             AND (",
-            $api_key,
-            " IS NULL OR api_key_id = ",
-            $api_key,
-            ") \
-             AND (",
-            $key,
-            " IS NULL OR key_number = ",
-            $key,
-            ") \
-             AND (",
-            $before,
-            " IS NULL OR created_at < ",
-            $before,
-            ") \
-             AND (",
-            $after,
-            " IS NULL OR created_at >= ",
-            $after,
-            ") \
-             AND (",
-            $seen,
-            " IS NULL OR last_seen_at < ",
-            $seen,
-            ")"
-        )
-    };
-}
-
-macro_rules! of_identifier {
-    ($envs:tt, $definitions:tt, $kind:tt, $subject:tt, $($other:tt),+) => {
-        concat!(
-            "env_id = ANY (", $envs, ") AND definition_id = ANY (", $definitions, ") AND subject = ", $subject, " AND ",
-            $crate::tables::session_sets::of_others!($envs, $definitions, $kind, $subject, $($other),+)
-        )
-    };
-}
-
-macro_rules! of_account {
-    ($envs:tt, $definitions:tt, $kind:tt, $subject:tt, $($other:tt),+) => {
-        concat!(
-            "env_id = ANY (", $envs, ") AND definition_id IS NULL AND ", $definitions, " IS NULL AND subject = ",
-            $subject, " AND ",
-            $crate::tables::session_sets::of_others!($envs, $definitions, $kind, $subject, $($other),+)
-        )
-    };
-}
-
-macro_rules! of_any {
-    ($envs:tt, $definitions:tt, $kind:tt, $subject:tt, $($other:tt),+) => {
-        concat!(
-            "(", $envs, " IS NULL OR env_id = ANY (", $envs, ")) \
-             AND (", $definitions, " IS NULL OR definition_id = ANY (", $definitions, ")) \
-             AND ", $subject, " IS NULL AND ",
-            $crate::tables::session_sets::of_others!($envs, $definitions, $kind, $subject, $($other),+)
-        )
-    };
-}
-
-/// A client session has no definition, subject, address or user agent, and is never refreshed.
-macro_rules! of_client {
-    ($envs:tt, $definitions:tt, $kind:tt, $subject:tt, $network:tt, $pattern:tt, $api_key:tt, $key:tt, $before:tt, $after:tt, $seen:tt) => {
-        concat!(
-            "(",
-            $envs,
-            " IS NULL OR env_id = ANY (",
-            $envs,
-            ")) \
-             AND ",
-            $definitions,
-            " IS NULL AND (",
-            $kind,
-            " IS NULL OR ",
-            $kind,
-            " = 'client') \
-             AND ",
-            $subject,
-            " IS NULL AND ",
-            $network,
-            " IS NULL AND ",
-            $pattern,
-            " IS NULL \
-             AND (",
-            $api_key,
-            " IS NULL OR api_key_id = ",
-            $api_key,
-            ") \
-             AND (",
-            $key,
-            " IS NULL OR key_number = ",
-            $key,
-            ") \
-             AND (",
-            $before,
-            " IS NULL OR created_at < ",
-            $before,
-            ") \
-             AND (",
-            $after,
-            " IS NULL OR created_at >= ",
-            $after,
-            ") \
-             AND (",
-            $seen,
-            " IS NULL OR created_at < ",
-            $seen,
-            ")"
-        )
-    };
-}
-pub(crate) use {of_account, of_any, of_client, of_identifier, of_others};
-
 /// The sessions that match, alive at `$1` unless `$2` is false.
 macro_rules! matching {
     ($conditions:ident) => {
         concat!(
-            "SELECT session_id, env_id, definition_id, subject, created_at, last_seen_at, expires_at, \
+            "SELECT session_id, env_id, definition_id, subject, identifier, created_at, last_seen_at, expires_at, \
                     revoked_at, revoke_reason, ip, user_agent, api_key_id, key_number, \
                     CASE WHEN definition_id IS NULL THEN 'account' ELSE 'user' END AS kind \
                FROM dialstack.sessions \
@@ -203,12 +77,18 @@ macro_rules! matching_of_all {
         concat!(
             matching!(of_any),
             " UNION ALL \
-             SELECT session_id, env_id, NULL, NULL, created_at, created_at, expires_at, revoked_at, \
+             SELECT session_id, env_id, NULL, NULL, NULL, created_at, created_at, expires_at, revoked_at, \
                     revoke_reason, NULL, NULL, api_key_id, key_number, 'client' \
                FROM dialstack.client_sessions \
               WHERE (NOT $2 OR (revoked_at IS NULL AND expires_at > $1)) AND ",
             matching!(@ of_client)
         )
+    };
+}
+
+macro_rules! matching_of_identifier {
+    () => {
+        concat!(matching!(of_user), " UNION ALL ", matching!(for_user))
     };
 }
 
@@ -218,7 +98,7 @@ macro_rules! page {
     ($matching:expr) => {
         Statement::new(concat!(
             "SELECT s.session_id, s.kind, p.product, e.env, d.tag, \
-                    CASE s.kind WHEN 'user' THEN s.subject END, \
+                    CASE s.kind WHEN 'user' THEN s.subject ELSE s.identifier END, \
                     CASE s.kind WHEN 'account' THEN s.subject END, \
                     s.created_at, s.last_seen_at, s.expires_at, \
                     s.revoked_at IS NULL AND s.expires_at > $1, s.revoked_at, s.revoke_reason, s.ip, \
@@ -242,10 +122,12 @@ macro_rules! count {
     };
 }
 
-static FIND_USER: Statement = page!(matching!(of_identifier));
+static FIND_USER: Statement = page!(matching!(of_user));
+static FIND_IDENTIFIER: Statement = page!(matching_of_identifier!());
 static FIND_ACCOUNT: Statement = page!(matching!(of_account));
 static FIND: Statement = page!(matching_of_all!());
-static COUNT_USER: Statement = count!(matching!(of_identifier));
+static COUNT_USER: Statement = count!(matching!(of_user));
+static COUNT_IDENTIFIER: Statement = count!(matching_of_identifier!());
 static COUNT_ACCOUNT: Statement = count!(matching!(of_account));
 static COUNT: Statement = count!(matching_of_all!());
 
@@ -254,7 +136,9 @@ impl Matching<'_> {
     pub fn arguments(&self) -> Vec<DatumWithOid<'_>> {
         let subject = match self.subject {
             Subject::Any => None,
-            Subject::Identifier(subject) | Subject::Account(subject) => Some(subject),
+            Subject::User(subject) | Subject::Identifier(subject) | Subject::Account(subject) => {
+                Some(subject)
+            }
         };
         vec![
             bind(self.env_ids.clone()),
@@ -290,7 +174,7 @@ pub struct Found {
     pub env: Option<String>,
     /// Its tag; user sessions only.
     pub tag: Option<String>,
-    /// The user; user sessions only.
+    /// The user, or for whom an account session was made.
     pub identifier: Option<String>,
     /// The account; account sessions only.
     pub account: Option<String>,
@@ -348,7 +232,8 @@ pub fn find(
 ) -> Result<Vec<Found>> {
     let statement = match filter.subject {
         Subject::Any => &FIND,
-        Subject::Identifier(_) => &FIND_USER,
+        Subject::User(_) => &FIND_USER,
+        Subject::Identifier(_) => &FIND_IDENTIFIER,
         Subject::Account(_) => &FIND_ACCOUNT,
     };
     let mut arguments = filter.asked(now, active_only);
@@ -365,7 +250,8 @@ pub fn find(
 pub fn count(filter: &Matching<'_>, active_only: bool, now: Micros) -> Result<i64> {
     let statement = match filter.subject {
         Subject::Any => &COUNT,
-        Subject::Identifier(_) => &COUNT_USER,
+        Subject::User(_) => &COUNT_USER,
+        Subject::Identifier(_) => &COUNT_IDENTIFIER,
         Subject::Account(_) => &COUNT_ACCOUNT,
     };
     let _plain = Setting::no_jit();

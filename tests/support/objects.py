@@ -54,6 +54,8 @@ _OBJECTS = """
     SELECT 'constraint', format('%s %s %s %s', c.conrelid::regclass, c.conname,
                pg_get_constraintdef(c.oid), c.convalidated), NULL, obj_description(c.oid, 'pg_constraint')
       FROM pg_constraint c WHERE c.connamespace = 'dialstack'::regnamespace
+       -- Stands with the column; pg_upgrade names it in its own way.
+       AND c.contype <> 'n'
     UNION ALL
     SELECT 'trigger', format('%s %s', pg_get_triggerdef(t.oid), t.tgenabled), NULL,
            obj_description(t.oid, 'pg_trigger')
@@ -70,9 +72,10 @@ _OBJECTS = """
     UNION ALL
     SELECT 'statistics', pg_get_statisticsobjdef(oid), NULL, NULL FROM pg_statistic_ext
     UNION ALL
-    SELECT 'type', format('%s %s', t.typname, t.typowner::regrole), t.typacl::text,
-           obj_description(t.oid, 'pg_type')
-      FROM pg_type t WHERE t.typnamespace = 'dialstack'::regnamespace
+    SELECT CASE WHEN c.relkind <> 'c' THEN 'row type' ELSE 'type' END,
+           format('%s %s', t.typname, t.typowner::regrole), t.typacl::text, obj_description(t.oid, 'pg_type')
+      FROM pg_type t LEFT JOIN pg_class c ON c.oid = t.typrelid
+     WHERE t.typnamespace = 'dialstack'::regnamespace
     UNION ALL
     SELECT 'dumped', format('%s %s', r.relation::regclass, r.condition), NULL, NULL
       FROM pg_extension e, unnest(e.extconfig, e.extcondition) AS r (relation, condition)
@@ -90,7 +93,7 @@ def objects(connection):
     return sorted(connection.execute(_OBJECTS).fetchall(), key=repr)
 
 
-def differences(wanted, found):
-    """What an installation lacks that another one has, and what it has beyond that."""
-    wanted, found = objects(wanted), objects(found)
+def differences(wanted, found, but=()):
+    """What an installation lacks that another one has, and what it has beyond that; `but` names kinds to leave out."""
+    wanted, found = ([row for row in objects(one) if row.what not in but] for one in (wanted, found))
     return [row for row in wanted if row not in found], [row for row in found if row not in wanted]

@@ -1,0 +1,179 @@
+import type { Pool, PoolClient } from 'pg'
+import { CALLS, type Call } from './calls.js'
+import { cleanToken, result, statement, type Row } from './convert.js'
+import { callersTransaction, ownDatabase, pgDatabase, repeated, type Database, type Queryable } from './database.js'
+import { sessionError } from './error.js'
+import type { AccountSessions, ClientSessions, DefineArgs, Definitions, Keys, RefreshResult, Sessions } from './types.js'
+
+/** Where a session belongs, for all calls that do not say it themselves. */
+export interface Place {
+  product?: string
+  env?: string
+  tag?: string
+}
+
+export interface ClientOptions<C = PoolClient> extends Place {
+  /** The application's pool of `pg`. Without it, and without `database`, the client makes one of its own. */
+  pool?: Pool
+  /** Connections of another driver: see `dialstack-sessions/postgres`. */
+  database?: Database<C>
+  /** For a pool of the client's own; otherwise `PGHOST`, `PGDATABASE` and so on say where the server is. */
+  connectionString?: string
+  /** An API key, `sk_…` or `pk_…`: presented with each call of `accountSessions` and `clientSessions`, for its transaction only. */
+  apiKey?: string
+  /** How many milliseconds a call waits for a free connection. 10,000 if not given. */
+  acquireTimeout?: number
+}
+
+const present = (queryable: Queryable, setting: 'token' | 'api_key', value: string) =>
+  queryable.query(`SELECT set_config('dialstack_sessions.${setting}', $1, true)`, [cleanToken(value)])
+
+/** The sessions of a PostgreSQL database with the extension dialstack_sessions. */
+export class DialstackSessions<C = PoolClient> {
+  readonly sessions: Sessions
+  readonly accountSessions: AccountSessions
+  readonly clientSessions: ClientSessions
+  readonly definitions: Definitions
+  readonly keys: Keys
+
+  readonly #options: ClientOptions<C>
+  readonly #database: Database<C>
+  /** Whether the transaction is the caller's: then nothing is begun, committed or repeated here. */
+  readonly #isWithin: boolean
+  readonly #refreshes = new Map<string, Promise<RefreshResult>>()
+
+  constructor(options: ClientOptions<C> = {}, within?: Queryable) {
+    this.#options = options
+    this.#isWithin = within !== undefined
+    const { pool, database, connectionString, acquireTimeout = 10_000 } = options
+    // A pool of pg has clients of pg: that is what C is then.
+    const fromPg = () => (pool ? pgDatabase(pool, acquireTimeout) : ownDatabase(connectionString, acquireTimeout)) as Database<unknown> as Database<C>
+    this.#database = within ? (callersTransaction(within) as Database<unknown> as Database<C>) : database ?? fromPg()
+
+    this.sessions = { ...this.#methods('sessions'), ...this.#special(), ...this.#legacy() } as unknown as Sessions
+    this.accountSessions = this.#methods('accountSessions') as unknown as AccountSessions
+    this.clientSessions = this.#methods('clientSessions') as unknown as ClientSessions
+    this.definitions = this.#methods('definitions') as unknown as Definitions
+    this.keys = this.#methods('keys') as unknown as Keys
+  }
+
+  /**
+   * Runs `work` in a transaction in which the token is presented: row-level security shows it the rows of that session
+   * alone. The transaction is committed when `work` returns, and rolled back when it throws. If it collides with another
+   * (40001), `work` runs again. Without a token there is no current session.
+   */
+  withToken<T>(token: string | null | undefined, work: (client: C, sessions: DialstackSessions<C>) => Promise<T>): Promise<T> {
+    return this.#transaction(async (client, queryable) => {
+      await present(queryable, 'token', token ?? '')
+      return () => work(client, this.within(queryable))
+    })
+  }
+
+  /** Runs `work` in a transaction, for what must happen together: a password that changes and the sessions that it ends. */
+  transaction<T>(work: (client: C, sessions: DialstackSessions<C>) => Promise<T>): Promise<T> {
+    return this.#transaction(async (client, queryable) => () => work(client, this.within(queryable)))
+  }
+
+  /**
+   * The same client inside a transaction of yours, which you commit. Commit also after a `refresh` that answers `reused`:
+   * rolled back, the stolen token would live on.
+   */
+  within(transaction: Queryable): DialstackSessions<C> {
+    return new DialstackSessions(this.#options, transaction)
+  }
+
+  /** Ends the pool. Do not call this if the pool is yours and still in use. */
+  close(): Promise<void> {
+    return this.#database.close()
+  }
+
+  /** The errors of `work` are the application's own and stay as they are. */
+  async #transaction<T>(begun: (client: C, queryable: Queryable) => Promise<() => Promise<T>>): Promise<T> {
+    let thrown: { error: unknown } | undefined
+    const once = () => this.#database.transaction(async (client, queryable) => {
+      thrown = undefined
+      const work = await begun(client, queryable)
+      return work().catch((error: unknown) => {
+        thrown = { error }
+        throw error
+      })
+    })
+    try {
+      return await (this.#isWithin ? once() : repeated(once))
+    } catch (error) {
+      throw thrown?.error === error ? error : sessionError(error)
+    }
+  }
+
+  #methods(family: keyof typeof CALLS) {
+    const entries = Object.entries(CALLS[family] as Record<string, Call>)
+    return Object.fromEntries(entries.map(([name, call]) => [name, (args: object = {}) => this.#call(`${family}.${name}`, call, args)]))
+  }
+
+  async #call(method: string, call: Call, args: object): Promise<unknown> {
+    const { product, env, tag, apiKey } = this.#options
+    const { text, values, named } = statement(method, call, args, { product, env, tag })
+    try {
+      const key = call.snake ? apiKey : undefined
+      const once = () => (key === undefined ? this.#database.query(text, values) : this.#withKey(key, text, values))
+      const { rows } = await (this.#isWithin ? once() : repeated(once))
+      return result(call, (rows as { r: string }[]).map(({ r }) => r), named)
+    } catch (error) {
+      throw sessionError(error)
+    }
+  }
+
+  #withKey(key: string, text: string, values: (string | null)[]) {
+    return this.#database.transaction(async (_, queryable) => {
+      await present(queryable, 'api_key', key)
+      const answer = await queryable.query(text, values)
+      // The caller's transaction goes on without the key.
+      if (this.#isWithin) await present(queryable, 'api_key', '')
+      return answer
+    })
+  }
+
+  /** Calls that are more than one of the table. */
+  #special() {
+    const refresh = CALLS.sessions.refresh
+    return {
+      /** Callers with the same token at the same time share one call. */
+      refresh: (args: object = {}) => {
+        if (this.#isWithin) return this.#call('sessions.refresh', refresh, args)
+        const key = JSON.stringify(Object.entries(args).sort())
+        let running = this.#refreshes.get(key)
+        if (!running) {
+          running = (this.#call('sessions.refresh', refresh, args) as Promise<RefreshResult>).finally(() => this.#refreshes.delete(key))
+          this.#refreshes.set(key, running)
+        }
+        return running
+      },
+      define: async ({ handler, ...args }: DefineArgs) => {
+        const written: Row = {}
+        await handler?.({
+          selector: (path) => { written['selector'] = path },
+          expiry: (expiry, period) => { Object.assign(written, { expiry, period }) },
+          schema: (schema) => { written['schema'] = schema },
+        })
+        return this.#call('sessions.define', CALLS.sessions.define, { ...args, ...written })
+      },
+      register: (product: string | object, definition?: object) =>
+        this.#call('sessions.register', CALLS.sessions.register, typeof product === 'string' ? { product, definition } : { definition: product }),
+    }
+  }
+
+  /** Names that the products' documents have beside these, and what `sessions.create` once was for as well. */
+  #legacy() {
+    const { sessions, accountSessions, definitions } = CALLS
+    return {
+      create: (args: object = {}) => {
+        if ('schema' in args) return this.#call('sessions.create', definitions.create, args)
+        if (!('account' in args)) return this.#call('sessions.create', sessions.create, args)
+        process.emitWarning('sessions.create({ account }) is now accountSessions.create()', 'DeprecationWarning')
+        return this.#call('sessions.create', accountSessions.create, args)
+      },
+      listActive: (args: object = {}) => this.#call('sessions.listActive', sessions.list, args),
+    }
+  }
+}
+

@@ -1,0 +1,5 @@
+export { DialstackSessions, type ClientOptions, type Place } from './client.js'
+export { SessionError, type ClientErrorCode } from './error.js'
+export { cleanAddress } from './convert.js'
+export type { Database, Queryable } from './database.js'
+export type * from './types.js'

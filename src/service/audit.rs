@@ -1,0 +1,155 @@
+//! The record of administration: one row a call, in the transaction of the call.
+//!
+//! What is called is declared with `audit(…)` in `api/`: every function of level admin that changes something or shows
+//! what is held of persons, and revocations of sets. Nobody who may call them can turn it off.
+
+use pgrx::datum::{Interval, TimestampWithTimeZone};
+use pgrx::pg_sys;
+use serde_json::{Map, Value, json};
+
+use crate::error::Result;
+use crate::log_events::Event;
+use crate::pg::catalog::table::role_name;
+use crate::pg::datum::json::JsonText;
+use crate::pg::roles::{AsOwner, current_user};
+use crate::pg::statements::{Statement, bind};
+use crate::pg::transaction;
+use crate::service::events;
+use crate::service::revocation::revocations;
+use crate::tables::administration;
+
+/// Arguments that name or describe a person. That they were given is recorded, not what they were: else the record
+/// would keep what user_erase() is to remove.
+const WITHHELD: &[&str] = &["identifier", "ip", "user_agent"];
+
+/// A call that is going on.
+pub struct Call {
+    function: &'static str,
+    revoked: u64,
+}
+
+/// Named values, in the order in which they were given.
+type Named<'a> = &'a [(&'static str, Value)];
+
+impl Call {
+    /// The call of this function begins.
+    pub fn begin(function: &'static str) -> Self {
+        Call { function, revoked: revocations::in_total() }
+    }
+
+    /// The call has succeeded: notes which of its arguments named what, and what came of it. A call that only read is
+    /// noted where a row can be written, else in the server log alone.
+    ///
+    /// # Errors
+    /// Those of writing the row, and the call fails with them.
+    pub fn end(self, arguments: Named<'_>, effect: Named<'_>) -> Result<()> {
+        let acting = current_user();
+        let target = target(arguments);
+        let mut effect = members(effect);
+        let revoked = revocations::in_total() - self.revoked;
+        if revoked > 0 {
+            effect.insert("revoked".to_owned(), json!(revoked));
+        }
+        if transaction::can_write() {
+            let (target, effect) = (json_text(&target), json_text(&effect));
+            administration::insert(&AsOwner::enter()?, acting, self.function, target, effect)?;
+        }
+        events::log(Event::Administration, || {
+            let acting = role_name(acting);
+            json!({ "function": self.function, "acting_role": acting, "target": target, "effect": effect })
+        })
+    }
+}
+
+fn json_text(members: &Map<String, Value>) -> JsonText {
+    JsonText(Value::Object(members.clone()).to_string())
+}
+
+/// The values that are not null.
+fn members(named: Named<'_>) -> Map<String, Value> {
+    let given = named.iter().filter(|(_, value)| !value.is_null());
+    given.map(|(name, value)| ((*name).to_owned(), value.clone())).collect()
+}
+
+/// The arguments that were given, without the values of those that name a person.
+fn target(arguments: Named<'_>) -> Map<String, Value> {
+    let mut target = members(arguments);
+    let withheld: Vec<&str> =
+        WITHHELD.iter().copied().filter(|name| target.remove(*name).is_some()).collect();
+    if !withheld.is_empty() {
+        target.insert("withheld".to_owned(), json!(withheld));
+    }
+    target
+}
+
+/// A value as the record shows it.
+pub trait Shown {
+    /// As JSON.
+    fn shown(&self) -> Value;
+}
+
+macro_rules! shown {
+    ($($type:ty: $value:ident => $shown:expr),+ $(,)?) => {
+        $(impl Shown for $type {
+            fn shown(&self) -> Value {
+                let $value = self;
+                $shown
+            }
+        })+
+    };
+}
+
+shown! {
+    &str: text => json!(text),
+    String: text => json!(text),
+    bool: flag => json!(flag),
+    i32: number => json!(number),
+    i64: number => json!(number),
+    pgrx::Uuid: id => json!(id.to_string()),
+    TimestampWithTimeZone: at => json!(at),
+    Interval: span => json!(span),
+    JsonText: counts => counts.parse().map(without_nothing).unwrap_or_default(),
+}
+
+impl<T: Shown> Shown for Option<T> {
+    fn shown(&self) -> Value {
+        self.as_ref().map_or(Value::Null, Shown::shown)
+    }
+}
+
+/// An object of counts without those that say that nothing was done.
+fn without_nothing(counts: Value) -> Value {
+    match counts {
+        Value::Object(counts) => {
+            let says_nothing = |value: &Value| match value {
+                Value::Null | Value::Bool(false) => true,
+                Value::Number(number) => number.as_u64() == Some(0),
+                Value::Array(values) => values.is_empty(),
+                _ => false,
+            };
+            Value::Object(counts.into_iter().filter(|(_, value)| !says_nothing(value)).collect())
+        }
+        other => other,
+    }
+}
+
+static RELATION: Statement = Statement::new("SELECT $1::regclass::text");
+
+/// The name of a table, with its schema.
+pub fn relation(oid: Option<pg_sys::Oid>) -> Result<Option<String>> {
+    let names = RELATION.read(&AsOwner::enter()?, &[bind(oid)], |row| row.get(1))?;
+    Ok(names.into_iter().next().flatten())
+}
+
+/// The name of a role.
+pub fn role(oid: Option<pg_sys::Oid>) -> Result<Option<String>> {
+    Ok(oid.and_then(role_name))
+}
+
+/// The name of a column.
+pub fn column(name: Option<&std::ffi::CStr>) -> Result<Option<String>> {
+    Ok(name.map(|name| name.to_string_lossy().into_owned()))
+}
+
+#[cfg(test)]
+mod tests;

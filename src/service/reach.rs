@@ -1,0 +1,170 @@
+//! Where a role may act: what the limits of its access levels leave.
+//!
+//! A grant of level `server` or `client` is unlimited or limited. Which, the server's catalogue says, by the function
+//! that marks it; to what, the table `access_limits`. So a limited grant of which no limit is left, because the
+//! environment was deleted or the role renamed, reaches nothing. What a role has through others adds up, as
+//! PostgreSQL's privileges do.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use pgrx::pg_sys;
+
+use crate::error::{Code, Error, Result};
+use crate::pg::cache::{Remembered, read_stable};
+use crate::pg::relcache;
+use crate::pg::roles::{current_user, granted_to, inherited_from};
+use crate::service::level::{Level, is_marked};
+use crate::service::setup::configuration::{self, Env};
+use crate::tables::access_limits::{self, Limit};
+use crate::tables::products::ProductId;
+
+/// Where a role may act.
+pub enum Reach {
+    /// In every product.
+    Everywhere,
+    /// Within the limits of what was granted.
+    Within(Vec<Limit>),
+}
+
+thread_local! {
+    static KNOWN: RefCell<Remembered<(u32, Level), Rc<Reach>>> = RefCell::default();
+}
+
+/// Where the current user may call functions of this level. Ask before the owner becomes the current user.
+///
+/// # Errors
+/// `JWT_NOT_AVAILABLE` where this database lacks the extension's tables or the functions that mark the levels.
+pub fn of_caller(level: Level) -> Result<Rc<Reach>> {
+    of(current_user(), level)
+}
+
+/// Where a role may call functions of this level.
+///
+/// # Errors
+/// As [`of_caller`].
+pub fn of(role: pg_sys::Oid, level: Level) -> Result<Rc<Reach>> {
+    let key = (role.to_u32(), level);
+    let epoch = relcache::access_epoch();
+    if let Some(known) = KNOWN.with_borrow(|known| known.find(&key, epoch)) {
+        return Ok(known);
+    }
+    let (epoch, reach) = read_stable(relcache::access_epoch, |_| read(role, level))?;
+    let reach = Rc::new(reach);
+    KNOWN.with_borrow_mut(|known| known.insert(key, reach.clone(), epoch));
+    Ok(reach)
+}
+
+fn read(role: pg_sys::Oid, level: Level) -> Result<Reach> {
+    // A role without the level is held to the limits of the next one that it has: the figures of level monitor are
+    // for level server too, and a function may be granted by itself.
+    let levels: &[Level] = match level {
+        Level::Admin | Level::Monitor => &[level, Level::Server, Level::Client],
+        Level::Server => &[Level::Server, Level::Client],
+        Level::Client => &[Level::Client],
+    };
+    for wanted in levels {
+        let mut limited = Vec::new();
+        for granted in Level::ALL.iter().filter(|granted| granted.includes(*wanted)) {
+            if is_marked(role, granted.marker())? {
+                return Ok(Reach::Everywhere);
+            }
+            if let Some(marker) = granted.limited_marker()
+                && is_marked(role, marker)?
+            {
+                limited.push((granted.as_str(), granted_to(marker)));
+            }
+        }
+        if limited.is_empty() {
+            continue;
+        }
+        let mut limits = Vec::new();
+        access_limits::each(|role_name, level, limit| {
+            let granted = limited.iter().find(|(granted, _)| *granted == level);
+            // A row counts as long as the grant that it belongs to.
+            if let (Some((_, holders)), Some(holder)) = (granted, inherited_from(role, role_name))
+                && holders.contains(&holder)
+                && !limits.contains(&limit)
+            {
+                limits.push(limit);
+            }
+            Ok(())
+        })?;
+        return Ok(Reach::Within(limits));
+    }
+    Ok(Reach::Everywhere)
+}
+
+/// The error for an environment that is not within reach.
+pub fn out_of_reach() -> Error {
+    Error::new(Code::PermissionDenied, "the access of the role is limited to other products or environments")
+        .hint("dialstack.access_of_roles() shows an administrator the limits; dialstack.grant_access() adds to them.")
+}
+
+impl Reach {
+    /// Whether the environment is within reach.
+    pub fn holds(&self, env: &Env) -> bool {
+        match self {
+            Reach::Everywhere => true,
+            Reach::Within(limits) => limits
+                .iter()
+                .any(|limit| [Limit::Env(env.env_id), Limit::Product(env.product_id)].contains(limit)),
+        }
+    }
+
+    /// Whether the environment with this number is within reach; one that was deleted is only where all are.
+    ///
+    /// # Errors
+    /// `JWT_NOT_AVAILABLE` where the extension's tables can't be read.
+    pub fn holds_id(&self, env_id: i32) -> Result<bool> {
+        Ok(match self {
+            Reach::Everywhere => true,
+            Reach::Within(_) => configuration::env_by_id(env_id)?.is_some_and(|env| self.holds(&env)),
+        })
+    }
+
+    /// Refuses an environment that is not within reach.
+    ///
+    /// # Errors
+    /// `PERMISSION_DENIED`.
+    pub fn check(&self, env: &Env) -> Result<()> {
+        if self.holds(env) { Ok(()) } else { Err(out_of_reach()) }
+    }
+
+    /// Refuses a product of which nothing is within reach.
+    ///
+    /// # Errors
+    /// `PERMISSION_DENIED`; `JWT_NOT_AVAILABLE` where the extension's tables can't be read.
+    pub fn check_product(&self, product_id: &ProductId) -> Result<()> {
+        let Reach::Within(limits) = self else {
+            return Ok(());
+        };
+        for limit in limits {
+            let is_there = match limit {
+                Limit::Product(id) => id == product_id,
+                Limit::Env(env_id) => {
+                    configuration::env_by_id(*env_id)?.is_some_and(|env| env.product_id == *product_id)
+                }
+            };
+            if is_there {
+                return Ok(());
+            }
+        }
+        Err(out_of_reach())
+    }
+
+    /// The products and the environments that it is limited to; `None` where it is not.
+    pub fn limits(&self) -> Option<(Vec<ProductId>, Vec<i32>)> {
+        let Reach::Within(limits) = self else {
+            return None;
+        };
+        let (mut products, mut envs) = (Vec::new(), Vec::new());
+        for limit in limits {
+            match limit {
+                Limit::Product(product_id) => products.push(*product_id),
+                Limit::Env(env_id) => envs.push(*env_id),
+            }
+        }
+        Some((products, envs))
+    }
+}

@@ -1,0 +1,76 @@
+//! The table `access_limits`: what grants of access levels are limited to.
+
+use crate::error::Result;
+use crate::pg::datum::uuid::pg_uuid;
+use crate::pg::roles::AsOwner;
+use crate::pg::scan;
+use crate::pg::statements::{Statement, bind};
+use crate::pg::table::table;
+use crate::tables::products::ProductId;
+
+table! {
+    /// The table `access_limits`.
+    AccessLimits = c"access_limits" {
+        role_name: Text,
+        level: Text,
+        product_id: Uuid null,
+        env_id: Int4 null,
+    }
+    indexes {}
+}
+
+/// What a grant is limited to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Limit {
+    /// The environments of a product, also those that are made later.
+    Product(ProductId),
+    /// One environment.
+    Env(i32),
+}
+
+/// Calls `visit` with the role's name, the level and the limit of each row, in their latest committed state.
+pub fn each(mut visit: impl FnMut(&str, &str, Limit) -> Result<()>) -> Result<()> {
+    scan::each(|row| {
+        let limit = match (row.get(AccessLimits::product_id)?, row.get(AccessLimits::env_id)?) {
+            (_, Some(env_id)) => Limit::Env(env_id),
+            (Some(product_id), None) => Limit::Product(*product_id.as_bytes()),
+            // Kept out by a constraint; nothing is reached by it.
+            (None, None) => return Ok(true),
+        };
+        visit(&row.get(AccessLimits::role_name)?, &row.get(AccessLimits::level)?, limit)?;
+        Ok(true)
+    })
+}
+
+static INSERT: Statement = Statement::new(
+    "INSERT INTO dialstack.access_limits (role_name, level, product_id, env_id) \
+          SELECT rolname, $2, $3, $4 FROM pg_catalog.pg_roles WHERE oid = $1 \
+          ON CONFLICT DO NOTHING",
+);
+
+static DELETE: Statement = Statement::new(
+    "DELETE FROM dialstack.access_limits \
+           WHERE role_name = (SELECT rolname FROM pg_catalog.pg_roles WHERE oid = $1) AND level = $2",
+);
+
+static FORGET: Statement = Statement::new("DELETE FROM dialstack.access_limits WHERE role_name = $1");
+
+/// Adds a limit to a role's level, unless it is there.
+pub fn insert(owner: &AsOwner, role: pgrx::pg_sys::Oid, level: &str, limit: Limit) -> Result<()> {
+    let (product_id, env_id) = match limit {
+        Limit::Product(product_id) => (Some(pg_uuid(&uuid::Uuid::from_bytes(product_id))), None),
+        Limit::Env(env_id) => (None, Some(env_id)),
+    };
+    let arguments = [bind(role), bind(level), bind(product_id), bind(env_id)];
+    INSERT.execute(owner, &arguments).map(|_| ())
+}
+
+/// Deletes the limits of a role's level.
+pub fn delete(owner: &AsOwner, role: pgrx::pg_sys::Oid, level: &str) -> Result<()> {
+    DELETE.execute(owner, &[bind(role), bind(level)]).map(|_| ())
+}
+
+/// Deletes the limits that are stored for a name, and returns how many there were.
+pub fn forget(owner: &AsOwner, role_name: &str) -> Result<u64> {
+    FORGET.execute(owner, &[bind(role_name)])
+}

@@ -1,0 +1,56 @@
+//! What lives in environments: what deleting them, or a change of their mode, would end.
+
+use crate::error::Result;
+use crate::pg::clock::{Micros, timestamptz};
+use crate::pg::roles::AsOwner;
+use crate::pg::statements::{Statement, bind};
+use crate::pg::transaction;
+use crate::tables::{api_keys, client_sessions, sessions};
+
+/// How much lives.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Living {
+    /// Sessions of all kinds.
+    pub sessions: i64,
+    /// API keys.
+    pub api_keys: i64,
+}
+
+/// `$1`: the environments; `$2`: a definition, or null: all that there is; `$3`: the time.
+static COUNT: Statement = Statement::new(
+    "SELECT (SELECT count(*) FROM dialstack.sessions \
+              WHERE env_id = ANY ($1) AND ($2 IS NULL OR definition_id = $2) \
+                AND revoked_at IS NULL AND expires_at > $3) \
+          + (SELECT count(*) FROM dialstack.client_sessions \
+              WHERE $2 IS NULL AND env_id = ANY ($1) AND revoked_at IS NULL AND expires_at > $3), \
+            (SELECT count(*) FROM dialstack.api_keys \
+              WHERE $2 IS NULL AND env_id = ANY ($1) \
+                AND revoked_at IS NULL AND coalesce(expires_at > $3, true))",
+);
+
+/// What lives in these environments, or of this definition in them.
+pub fn count(owner: &AsOwner, env_ids: Vec<i32>, definition_id: Option<i32>, now: Micros) -> Result<Living> {
+    let arguments = [bind(env_ids), bind(definition_id), bind(timestamptz(now))];
+    let counts = COUNT.read(owner, &arguments, |row| {
+        Ok(Living { sessions: row.required(1)?, api_keys: row.required(2)? })
+    })?;
+    Ok(counts.into_iter().next().unwrap_or(Living { sessions: 0, api_keys: 0 }))
+}
+
+static KEEP_NEW_OUT: Statement =
+    Statement::new("LOCK TABLE dialstack.session_users, dialstack.api_keys IN SHARE ROW EXCLUSIVE MODE");
+
+/// Keeps new sessions and API keys out until the transaction ends. Verifies and refreshes go on.
+pub fn keep_new_out(owner: &AsOwner) -> Result<()> {
+    KEEP_NEW_OUT.execute(owner, &[]).map(|_| ())
+}
+
+/// Whether something lives in an environment that the transaction's snapshot is too old to show.
+pub fn any_hidden(env_id: i32, now: Micros) -> Result<bool> {
+    Ok(transaction::has_old_snapshot()
+        && (sessions::any(|row| row.env_id == env_id && row.lives(now))?
+            || client_sessions::any(|row| row.env_id == env_id && row.lives(now))?
+            || api_keys::any(|row| {
+                row.env_id == env_id && !row.revoked && row.expires_at.is_none_or(|at| now < at)
+            })?))
+}

@@ -1,0 +1,188 @@
+"""Configuration that several change at once."""
+
+import json
+
+import pytest
+from conftest import LEVELS
+from psycopg import errors
+from support.service import (
+    REPEATABLE_READ,
+    Background,
+    Shop,
+    await_lock,
+    call,
+    retrying,
+    together,
+    value,
+    verify,
+)
+
+
+def export(connection):
+    return value(connection, "SELECT dialstack.configuration_export()")
+
+
+def apply(connection, document):
+    return connection.execute(
+        "SELECT * FROM dialstack.configuration_apply(%s, dry_run => false)", [json.dumps(document)]
+    ).fetchall()
+
+
+def product(document, shop):
+    """The part of the document that is about the shop's product."""
+    return next(part for part in document["products"] if part["product"] == shop.product)
+
+
+def edited(connection, shop, **changes):
+    """What the database would export, with these changes of the shop's product."""
+    document = export(connection)
+    product(document, shop).update(changes)
+    return document
+
+
+def migrate(connection, name):
+    """A migration that runs again."""
+    again = {"if_not_exists": True}
+    made = call(connection, "product_create", product=name, **again)
+    call(connection, "env_create", product=name, env="production", **again)
+    call(connection, "scope_create", product=name, scope="mine", description="", **again)
+    return made[0]
+
+
+@LEVELS
+def test_two_migrations_at_once_both_succeed(admin, shop, isolation):
+    name = f"{shop.product}-migrated"
+
+    def work(connection):
+        return retrying(lambda: migrate(connection, name))
+
+    ids = together([work] * 4, isolation)
+
+    assert len(set(ids)) == 1
+    assert value(admin, "SELECT count(*) FROM dialstack.env_list(%s)", name) == 1
+
+
+def test_a_migration_waits_for_one_that_is_not_committed(connect, shop):
+    name = f"{shop.product}-waited"
+    first, second = connect(), connect()
+    with first.transaction():
+        made = migrate(first, name)
+        waiting = Background(migrate, second, name)
+        await_lock(first, second)
+    assert waiting.result() == made
+
+
+def test_what_is_applied_later_waits_and_holds(connect, admin, shop):
+    first, second = connect(), connect()
+    one = edited(admin, shop, name="One", environments=[{"env": "production", "live": True}])
+    two = edited(admin, shop, name="Two", scopes=[{"scope": "only", "description": ""}])
+    with first.transaction():
+        apply(first, one)
+        waiting = Background(apply, second, two)
+        await_lock(first, second)
+    changes = {(row.action, row.object, row.name) for row in waiting.result()}
+    # It saw what the first had made.
+    assert ("update", "product", shop.product) in changes
+    assert export(admin) == two
+
+
+def test_an_environment_that_is_being_made_holds_it_up_and_nothing_is_half_done(
+    connect, admin, shop
+):
+    before = export(admin)
+    wanted = edited(admin, shop, name="Never", environments=[], definitions=[])
+    other = connect()
+    with other.transaction(force_rollback=True):
+        call(other, "env_create", product=shop.product, env="open")
+        with pytest.raises(errors.LockNotAvailable, match="nothing was changed") as raised:
+            apply(admin, wanted)
+        assert f"process {other.info.backend_pid} (idle in transaction" in raised.value.diag.message_hint
+    assert export(admin) == before
+
+
+def test_an_old_snapshot_does_not_apply_past_what_it_can_not_see(connect, admin, shop):
+    reader = connect(isolation=REPEATABLE_READ)
+    wanted = export(admin)
+    with reader.transaction():
+        assert value(reader, "SELECT count(*) > 0 FROM dialstack.product_list()")
+        call(admin, "env_create", product=shop.product, env="new")
+        with pytest.raises(errors.SerializationFailure, match="CONFLICT"), reader.transaction():
+            apply(reader, wanted)
+        # The difference is that of now, at every isolation level.
+        rows = reader.execute(
+            "SELECT action, name FROM dialstack.configuration_apply(%s)", [json.dumps(wanted)]
+        )
+        assert rows.fetchall() == [("delete", f"{shop.product}/new")]
+    assert retrying(lambda: apply(reader, wanted))[0].action == "delete"
+    assert export(admin) == wanted
+
+
+@pytest.mark.parametrize("family", ["user", "client", "key"])
+def test_an_environment_stays_live_for_a_session_that_is_being_made(connect, admin, shop, family):
+    creator, other = connect(), connect()
+    place = {"product": shop.product, "env": shop.env}
+    with creator.transaction():
+        if family == "user":
+            shop.create(creator)
+        elif family == "client":
+            call(creator, "client_session_create", **place)
+        else:
+            call(creator, "api_key_create", **place)
+        waiting = Background(lambda: call(other, "env_update", **place, live=False))
+        await_lock(creator, other)
+    with pytest.raises(errors.InvalidParameterValue, match="DEFINE_FAILED"):
+        waiting.result()
+    assert value(admin, "SELECT live FROM dialstack.env_list(%s)", shop.product)
+
+
+def test_an_old_snapshot_does_not_hide_a_session_from_a_change_of_mode(connect, admin, shop):
+    reader = connect(isolation=REPEATABLE_READ)
+    place = {"product": shop.product, "env": shop.env}
+    with reader.transaction(force_rollback=True):
+        assert value(reader, "SELECT count(*) > 0 FROM dialstack.product_list()")
+        call(admin, "api_key_create", **place)
+        with pytest.raises(errors.SerializationFailure, match="CONFLICT"):
+            call(reader, "env_update", **place, live=False)
+
+
+@LEVELS
+def test_another_name_counts_at_the_next_statement(connect, admin, shop, isolation):
+    session = shop.create(admin)
+    reader = connect(isolation=isolation)
+    with reader.transaction():
+        assert verify(reader, session.token, env=shop.env).valid
+        call(admin, "env_update", product=shop.product, env=shop.env, new_name="renamed")
+        assert verify(reader, session.token, env="renamed").valid
+        assert verify(reader, session.token, env=shop.env).reason == "mismatch"
+
+
+def test_two_environments_do_not_get_one_name(admin, shop):
+    call(admin, "env_create", product=shop.product, env="second")
+
+    def rename(env):
+        def work(connection):
+            try:
+                call(connection, "env_update", product=shop.product, env=env, new_name="wanted")
+            except errors.InvalidParameterValue:
+                return "taken"
+            return "renamed"
+
+        return work
+
+    assert sorted(together([rename(shop.env), rename("second")])) == ["renamed", "taken"]
+
+
+def test_a_product_is_deleted_as_a_whole_or_not_at_all(connect, admin, shop):
+    """One session of the second environment is being made for longer than the call is patient."""
+    second = Shop(shop.product, env="second")
+    call(admin, "env_create", product=shop.product, env=second.env)
+    session = shop.create(admin)
+    creator = connect()
+    with creator.transaction():
+        made = second.create(creator)
+        with pytest.raises(errors.LockNotAvailable):
+            call(admin, "product_delete", product=shop.product)
+        assert verify(admin, session.token).valid
+        deleting = Background(lambda: call(connect(), "product_delete", product=shop.product))
+    deleting.result()
+    assert {verify(admin, token).reason for token in (session.token, made.token)} == {"revoked"}
