@@ -120,6 +120,13 @@ def test_a_revoked_session_logs_out(browser, admin):
     assert browser.jar == {}
 
 
+def test_a_forged_access_token_is_not_refreshed(browser, admin, shop):
+    session = shop.create(admin)
+    browser.set(access=session.token[:-8] + "AAAAAAAA", refresh=session.refresh_token)
+    assert browser.get().json()["why"] == "invalid" and browser.jar == {}
+    assert info(admin, session.session_id).generation == 0
+
+
 def test_a_token_from_elsewhere_logs_out(browser, admin, shop):
     account = call(admin, "account_session_create", account="a", product=shop.product, env=shop.env)
     call(admin, "env_create", product=shop.product, env="staging")

@@ -111,7 +111,7 @@ class BrowserSession:
         return self._token
 
     @property
-    def has_cookies(self) -> bool:
+    def sets_cookies(self) -> bool:
         """Whether the response must set or clear the cookies."""
         return bool(self._cookies)
 

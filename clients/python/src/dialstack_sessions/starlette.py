@@ -84,7 +84,7 @@ class SessionMiddleware:
         except Exception:
             # The framework's own response to this would go out without the cookies, and a browser that misses a refresh
             # comes back with a token that counts as stolen.
-            if scope["type"] == "http" and not begun and session.has_cookies:
+            if scope["type"] == "http" and not begun and session.sets_cookies:
                 await _refuse(scope, send_with_cookies, 500, "Internal Server Error")
             raise
 
