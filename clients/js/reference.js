@@ -1,14 +1,16 @@
-// Prints the manual's page docs/reference/client-js.md, made of the types and their comments in src/.
+// usage: node reference.js calls|types
+//
+// Prints a page of the manual, docs/reference/client-js.md or client-js-types.md, made of the types and their comments in src/.
 
 import { readFileSync } from 'node:fs'
 import ts from 'typescript'
 
-const INTRO = `# Client for Node
+const CALLS = `# Client for Node
 
 <!-- This page is made of the types of clients/js by scripts/docs generate. -->
 
 What the package \`dialstack-sessions\` exports, from its types. A first example is in [First session in Node](../start/node.md); the
-SQL functions behind the calls are in [Functions](index.md), by the names in snake_case.
+SQL functions behind the calls are in [Functions](index.md), by the names in snake_case; arguments and results in [Types](client-js-types.md).
 
 - A call takes one object. \`product\`, \`env\` and \`tag\` that it does not name are those of the client; \`null\` says that there is none.
 - Moments are \`Date\`, counts are numbers. Results have camelCase names; those of \`accountSessions\` and \`clientSessions\` have
@@ -19,15 +21,34 @@ SQL functions behind the calls are in [Functions](index.md), by the names in sna
 - Callers that refresh the same token at the same time share one call.
 - A token, a key or a bound value of the server's is in no message and no field of an error.
 `
-const SECTIONS = [
-  ['The client', 'client.ts', ['DialstackSessions', 'ClientOptions', 'Place']],
-  ['Calls', 'types.ts', ['Sessions', 'AccountSessions', 'ClientSessions', 'Definitions', 'Keys']],
-  ['Errors', 'error.ts', ['SessionError', 'ClientErrorCode']],
-  ['Arguments and results', 'types.ts', null],
-  ['Cookies: `dialstack-sessions/web`', 'web/index.ts', null],
-  ['Express: `dialstack-sessions/express`', 'web/express.ts', null],
-  ['Other drivers: `dialstack-sessions/postgres`', 'postgres.ts', null],
-]
+const TYPES = `# Types of the client for Node
+
+<!-- This page is made of the types of clients/js by scripts/docs generate. -->
+
+What the calls of the [client for Node](client-js.md) take and return.
+`
+const PAGES = {
+  calls: [CALLS, [
+    ['The client', 'client.ts', ['DialstackSessions', 'ClientOptions', 'Place']],
+    ['Calls', 'types.ts', ['Sessions', 'AccountSessions', 'ClientSessions', 'Definitions', 'Keys']],
+    ['Errors', 'error.ts', ['SessionError', 'ClientErrorCode']],
+    ['Cookies: `dialstack-sessions/web`', 'web/index.ts', null],
+    ['Express: `dialstack-sessions/express`', 'web/express.ts', null],
+    ['Other drivers: `dialstack-sessions/postgres`', 'postgres.ts', null],
+  ]],
+  types: [TYPES, [
+    ['User sessions', 'types.ts', null],
+    ['Account and client sessions', 'snake.ts', null],
+  ]],
+}
+const page = PAGES[process.argv[2]]
+if (!page) {
+  console.error('usage: node reference.js calls|types')
+  process.exit(2)
+}
+const [intro, sections] = page
+// The calls have a page of their own.
+const ELSEWHERE = new Set(process.argv[2] === 'types' ? ['Sessions', 'AccountSessions', 'ClientSessions', 'Definitions', 'Keys'] : [])
 
 const folder = new URL('src/', import.meta.url)
 const cell = (text) => text.replace(/\s+/g, ' ').replaceAll('|', '\\|').trim()
@@ -69,7 +90,6 @@ function describe(node, source) {
   const name = node.name.text
   const about = comment(node)
   const generics = node.typeParameters ? `<${node.typeParameters.map((one) => one.getText(source)).join(', ')}>` : ''
-  if (ts.isTypeAliasDeclaration(node)) return `### ${name}\n\n${codeCell(`${name}${generics} = ${node.type.getText(source).replace(/^\s*\|/, '')}`).replaceAll('\\|', '|')}\n${about ? `\n${about}\n` : ''}`
   if (ts.isFunctionDeclaration(node)) {
     const [signature, type] = memberParts(node, source)
     return `### ${name}\n\n${codeCell(`${signature}${type ? `: ${type}` : ''}`).replaceAll('\\|', '|')}\n${about ? `\n${about}\n` : ''}`
@@ -79,16 +99,21 @@ function describe(node, source) {
   return [`### ${name}`, [about, extending].filter(Boolean).join(' '), members(node, source)].filter(Boolean).join('\n\n').trimEnd() + '\n'
 }
 
+/** Types that are names for others. */
+function aliasTable(nodes, source) {
+  const row = (node) => `| ${codeCell(node.name.text)} | ${codeCell(node.type.getText(source).replace(/^\s*\|/, ''))} | ${cell(comment(node))} |\n`
+  return `| type | is | meaning |\n|---|---|---|\n${nodes.map(row).join('')}`
+}
+
 const isExported = (node) => (node.modifiers ?? []).some(({ kind }) => kind === ts.SyntaxKind.ExportKeyword)
 const isDeclaration = (node) => ts.isInterfaceDeclaration(node) || ts.isTypeAliasDeclaration(node) || ts.isClassDeclaration(node) || ts.isFunctionDeclaration(node)
 
-const done = new Set()
-const parts = SECTIONS.map(([title, file, names]) => {
+const parts = sections.map(([title, file, names]) => {
   const source = ts.createSourceFile(file, readFileSync(new URL(file, folder), 'utf8'), ts.ScriptTarget.ES2022, true)
-  const declarations = source.statements.filter((node) => isDeclaration(node) && (isExported(node) || ['AccountSessionArgsSnake', 'Grants', 'ProductEnv', 'WhichClientSession'].includes(node.name.text)))
-  const chosen = (names ?? declarations.map((node) => node.name.text)).map((name) => declarations.find((node) => node.name.text === name))
-    .filter((node) => !done.has(`${file}:${node.name.text}`) && node.name.text !== 'redact' && node.name.text !== 'sqlstateOf' && node.name.text !== 'sessionError')
-  for (const node of chosen) done.add(`${file}:${node.name.text}`)
-  return `## ${title}\n\n${chosen.map((node) => describe(node, source)).join('\n')}`
+  const declarations = source.statements.filter((node) => isDeclaration(node) && (file === 'snake.ts' || isExported(node)))
+  const chosen = (names ?? declarations.map((node) => node.name.text).filter((name) => !ELSEWHERE.has(name))).map((name) => declarations.find((node) => node.name.text === name))
+  const aliases = chosen.filter(ts.isTypeAliasDeclaration)
+  const others = chosen.filter((node) => !ts.isTypeAliasDeclaration(node)).map((node) => describe(node, source))
+  return [`## ${title}\n`, ...(aliases.length > 0 ? [aliasTable(aliases, source)] : []), ...others].join('\n')
 })
-process.stdout.write([INTRO, ...parts].join('\n'))
+process.stdout.write([intro, ...parts].join('\n'))

@@ -190,6 +190,14 @@ describe('account sessions', () => {
     }
   })
 
+  it('are still made by sessions.create, with a warning', async () => {
+    const warned = new Promise((resolve) => process.once('warning', resolve))
+    const session = await client('web_login').sessions.create({ account: 'acct_old' })
+    assert.match(session.client_secret, /^cs_live_/)
+    const { name, message } = await warned
+    assert.deepEqual([name, /accountSessions\.create/.test(message)], ['DeprecationWarning', true])
+  })
+
   it('fail with a key that is not good, and without one', async () => {
     const bad = new DialstackSessions({ pool: poolOf('web_client'), apiKey: `sk_live_${'x'.repeat(43)}` })
     await rejects(bad.accountSessions.create({ account: 'acct_1' }), 'API_KEY_INVALID')

@@ -50,6 +50,10 @@ export function pgDatabase(pool: Pool, acquireTimeout: number): Database<PoolCli
     client.on('error', broken)
     try {
       return await work(client, broken)
+    } catch (error) {
+      // The server has said that it ends the connection.
+      if (/^(08|57P)/.test(sqlstateOf(error) ?? '')) broken(error as Error)
+      throw error
     } finally {
       // One that is broken is not given back, and keeps its listener: more events may follow.
       if (!failure) client.off('error', broken)

@@ -1,6 +1,12 @@
 // What the calls take and return. A test compares these types with the catalogue of PostgreSQL.
 
 import type { Place } from './client.js'
+import type {
+  AccountSession, AccountSessionArgs, ClientSession, ClientSessionCreateArgs, ClientSessionDeleteArgs, ClientSessionGetArgs,
+  ClientSessionGrantAccessArgs, ClientSessionListArgs, ClientSessionRevokeArgs, EitherCase, ProductEnv,
+} from './snake.js'
+
+export type * from './snake.js'
 
 /** Session data: a JSON object that fits the definition's schema. */
 export type Data = Record<string, unknown>
@@ -12,13 +18,6 @@ export type Moment = Date | string
 /** Why a token is refused. */
 export type Reason = 'missing' | 'invalid' | 'mismatch' | 'revoked' | 'reused' | 'expired' | 'scope_disabled' | 'stale'
 export type Kind = 'user' | 'account' | 'client'
-
-/** Names in camelCase or, as in the products' documents, in snake_case. */
-type Camel<S extends string> = S extends `${infer A}_${infer B}` ? `${A}${Capitalize<Camel<B>>}` : S
-type CamelKeys<T> = { [K in keyof T as Camel<K & string>]: T[K] }
-export type EitherCase<T> = T | CamelKeys<T>
-/** A result with the names of the products' documents; the camelCase ones answer too, but JSON has the former alone. */
-export type BothCases<T> = T & Readonly<CamelKeys<T>>
 
 // --- User sessions
 
@@ -267,67 +266,6 @@ export interface FetchUserDashboardArgs extends FetchDashboardArgs {
   identifier: string
 }
 
-// --- Account sessions, client sessions
-
-interface AccountSessionArgsSnake {
-  account: string
-  components?: Record<string, { enabled: boolean }> | null
-  product?: string
-  env?: string
-  expires_in?: Interval
-  /** For whom it is made. */
-  identifier?: string | null
-  ip?: string | null
-  user_agent?: string | null
-}
-export type AccountSessionArgs = EitherCase<AccountSessionArgsSnake>
-export type AccountSession = BothCases<{
-  client_secret: string
-  expires_at: Date
-  account_id: string
-  components: Record<string, { enabled: boolean }>
-}>
-
-interface Grants {
-  connected_account_ids?: string[] | null
-  connect_webview_ids?: string[] | null
-  user_identity_ids?: string[] | null
-}
-interface ProductEnv {
-  product?: string
-  env?: string
-}
-interface WhichClientSession {
-  client_session_id?: string | null
-  user_identifier_key?: string | null
-}
-export type ClientSessionCreateArgs = EitherCase<Grants & ProductEnv & { user_identifier_key?: string | null; expires_at?: Moment | null }>
-export type ClientSessionGetArgs = EitherCase<WhichClientSession & ProductEnv>
-export type ClientSessionGrantAccessArgs = EitherCase<WhichClientSession & Grants & ProductEnv>
-export type ClientSessionDeleteArgs = EitherCase<{ client_session_id: string } & ProductEnv>
-export type ClientSessionRevokeArgs = EitherCase<{ client_session_id: string; reason?: string } & ProductEnv>
-export type ClientSessionListArgs = EitherCase<WhichClientSession & ProductEnv & {
-  connect_webview_id?: string | null
-  user_identity_id?: string | null
-  without_user_identifier_key?: boolean | null
-  page?: number
-  per_page?: number
-  limit?: number
-}>
-export type ClientSession = BothCases<{
-  workspace_id: string
-  client_session_id: string
-  token: string
-  user_identifier_key: string | null
-  created_at: Date
-  expires_at: Date
-  device_count: number
-  connected_account_ids: string[]
-  third_party_account_ids: string[]
-  connect_webview_ids: string[]
-  user_identity_ids: string[]
-}>
-
 // --- The methods
 
 export interface Sessions {
@@ -338,7 +276,10 @@ export interface Sessions {
   create(args: AccountSessionArgs): Promise<AccountSession>
   /** Another name for `create`. */
   start<D = Data>(args: CreateArgs<D>): Promise<CreatedSession>
-  /** Says whether a token is good, and whose session it is. Takes a token of any family; a bad one is an answer. */
+  /**
+   * Says whether a token is good, and whose session it is; a bad one is an answer. It takes a token of any family: those of
+   * account and client sessions have no tag, so pass `tag: null` where the client has one.
+   */
   verify<D = Data>(args: VerifyArgs): Promise<VerifyResult<D>>
   /** As `verify`, but a bad token is an error, `VERIFY_FAILED`. */
   require<D = Data>(args: VerifyArgs): Promise<ValidSession<D>>
