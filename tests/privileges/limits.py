@@ -1,5 +1,8 @@
 """A call of every function of levels server and client, for one environment, and what it comes to out of reach."""
 
+from psycopg import Error
+from support.service import call
+
 DENIED, NOT_FOUND, FAILED = "PERMISSION_DENIED", "SESSION_NOT_FOUND", "VERIFY_FAILED"
 
 # Calls that mean no environment at all, and so know no limit.
@@ -185,3 +188,53 @@ PRESENTED = {
     "client_session_get": ("client_token", "SELECT user_identifier_key FROM dialstack.client_session_get()",
                            "user-key", FAILED),
 }
+
+
+HOME = {"product": "limits-one", "env": "production"}
+# Another environment of the product, and another product.
+AWAY = [{"product": "limits-one", "env": "staging"}, {"product": "limits-two", "env": "production"}]
+
+
+def name(place):
+    return "/".join(place.values())
+
+
+def grant(admin, role, level="server", place=None):
+    return call(admin, "grant_access", role=role, access=level, **(place or {}))
+
+
+def outcome(connection, statement, arguments, token=None):
+    """The first value that a statement returns, or the code of its error. It leaves nothing behind."""
+    try:
+        with connection.transaction(force_rollback=True):
+            if token:
+                connection.execute("SELECT set_config('dialstack_sessions.token', %s, true)", [token])
+            return connection.execute(statement, arguments).fetchone()[0]
+    except Error as error:
+        return error.diag.message_primary.partition(":")[0]
+
+
+def sees(connection, there):
+    """Whether the session is anybody for the connection's role: by its token, and in a list."""
+    arguments = {"product": there["product"], "env": there["env"], "tag": "web"}
+    verified = outcome(connection, "SELECT valid FROM dialstack.session_verify(%(token)s)", there)
+    statement = (
+        "SELECT count(*) FROM dialstack.session_list(product => %(product)s, env => %(env)s, tag => %(tag)s)"
+    )
+    listed = outcome(connection, statement, arguments)
+    assert (verified, listed) in ((True, 1), (False, DENIED)), (verified, listed)
+    return verified
+
+
+def reach(connection, sessions):
+    """The places that are within the reach of a role of level server."""
+    return {place for place, there in sessions.items() if sees(connection, there)}
+
+
+def rows(admin, *roles):
+    return [
+        tuple(row)
+        for row in admin.execute(
+            "SELECT * FROM dialstack.access_of_roles() WHERE role = ANY (%s)", [list(roles)]
+        )
+    ]
