@@ -19,6 +19,8 @@ SETTINGS = (
     "dialstack_sessions.session_retention",
     "dialstack_sessions.verdict_cache_size",
     "dialstack_sessions.activity_retention",
+    "dialstack_sessions.administration_retention",
+    "dialstack_sessions.log_events",
     "dialstack_sessions.notify_revocations",
 )
 
