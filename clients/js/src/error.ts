@@ -1,4 +1,10 @@
-/** Codes that the client itself raises; all others are those of the extension. */
+/**
+ * Codes that the client itself raises; all others are those of the extension. `INVALID_ARGUMENT`: an argument that cannot be
+ * sent or that PostgreSQL cannot read. `DRIVER_MISSING`: install `pg`. `CONNECTION_FAILED`: the server is away, or ended the
+ * connection; what a transaction did whose COMMIT got no answer is not known. `CONNECTION_TIMEOUT`: the pool is exhausted.
+ * `CONFLICT`: another transaction was faster, five times. `NOT_INSTALLED`: the database lacks the extension, or has another version.
+ * `TRANSACTION_ABORTED`: the error of a statement was caught inside of `withToken` or `transaction`, so nothing was committed.
+ */
 export type ClientErrorCode =
   | 'INVALID_ARGUMENT'
   | 'DRIVER_MISSING'
