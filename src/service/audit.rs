@@ -13,9 +13,8 @@ use crate::pg::catalog::table::role_name;
 use crate::pg::datum::json::JsonText;
 use crate::pg::roles::{AsOwner, current_user};
 use crate::pg::statements::{Statement, bind};
-use crate::pg::transaction;
+use crate::pg::transaction::{self, subtransaction};
 use crate::service::events;
-use crate::service::revocation::revocations;
 use crate::session::cut;
 use crate::tables::administration;
 
@@ -30,7 +29,7 @@ const LONGEST: usize = 255;
 /// A call that is going on.
 pub struct Call {
     function: &'static str,
-    revoked: u64,
+    counted: u64,
 }
 
 /// Named values, in the order in which they were given.
@@ -39,7 +38,7 @@ type Named<'a> = &'a [(&'static str, Value)];
 impl Call {
     /// The call of this function begins.
     pub fn begin(function: &'static str) -> Self {
-        Call { function, revoked: revocations::in_total() }
+        Call { function, counted: subtransaction::counted() }
     }
 
     /// The call has succeeded: notes which of its arguments named what, and what came of it. A call that only read is
@@ -51,7 +50,7 @@ impl Call {
         let acting = current_user();
         let target = target(arguments);
         let mut effect = members(effect);
-        let revoked = revocations::in_total() - self.revoked;
+        let revoked = subtransaction::counted() - self.counted;
         if revoked > 0 {
             effect.insert("revoked".to_owned(), json!(revoked));
         }

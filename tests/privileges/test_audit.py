@@ -5,7 +5,7 @@ import pytest
 from conftest import role
 from psycopg import errors
 from support import service, tour
-from support.service import call, value
+from support.service import Background, call, until, value
 
 # The arguments that name what a call is about; what a call that leaves them out means all the same.
 FILTER = "product env tag kind account api_key_id key_number created_before created_after seen_before"
@@ -184,6 +184,19 @@ def test_a_deletion_says_how_many_sessions_it_revoked(admin, act_as, shop):
     before = last(admin)
     call(act_as("admin"), "env_delete", product=shop.product, env=shop.env)
     assert [row.effect for row in rows(admin, before)] == [{"revoked": 3}]
+
+
+def test_a_deletion_that_has_to_try_again_counts_each_session_once(admin, connect, act_as, shop):
+    shop.create(admin)
+    before, blocker, connection = last(admin), connect(), act_as("admin")
+    # It is in the way only once the session is revoked.
+    with blocker.transaction():
+        blocker.execute("SELECT FROM dialstack.environments WHERE env = %s FOR UPDATE", [shop.env])
+        deleting = Background(lambda: call(connection, "env_delete", product=shop.product, env=shop.env))
+        pauses = "SELECT wait_event = 'PgSleep' FROM pg_stat_activity WHERE pid = %s"
+        until(lambda: value(admin, pauses, connection.info.backend_pid), "the first attempt to be undone")
+    deleting.result()
+    assert [row.effect for row in rows(admin, before)] == [{"revoked": 1}]
 
 
 def test_a_row_tells_who_logged_in_from_who_acts(admin, act_as, place, roles):

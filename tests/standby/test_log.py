@@ -11,13 +11,18 @@ SETTING = "SET dialstack_sessions.log_events = 'reuse, revoke, administration, r
 ADMINISTRATION = "SELECT count(*) FROM dialstack.administration"
 
 
-def lines(cluster, connection):
-    """What this connection has written, once all of it is there."""
+def written(cluster, connection):
+    """The lines of this connection, once all of them are there."""
     end = f"the end {time.time_ns()}"
     connection.execute(f"DO $$ BEGIN RAISE LOG '{end}'; END $$")
     until(lambda: end in cluster.log_text(), "the server's log")
     mark = f"[{connection.info.backend_pid}]"
-    found = [line for line in cluster.log_text().splitlines() if mark in line]
+    return [line for line in cluster.log_text().splitlines() if mark in line]
+
+
+def lines(cluster, connection):
+    """The events that this connection has written."""
+    found = written(cluster, connection)
     events = [line.partition("dialstack_sessions {")[2] for line in found if "LOG:  dialstack_sessions {" in line]
     return [json.loads("{" + event) for event in events]
 
@@ -106,6 +111,22 @@ def test_only_what_is_asked_for_is_logged_and_the_statement_never(pair, shop):
     )
     assert brief(lines(pair.primary, connection), "reason", "api_key_id") == [("refused_key", "unknown", None)]
     assert secret not in pair.primary.log_text()
+    connection.close()
+
+
+def test_a_line_that_somebody_else_wrote_is_told_by_its_context(pair):
+    connection = pair.primary.connect()
+    connection.execute("SET dialstack_sessions.log_events = administration")
+    connection.execute(
+        """DO $$ BEGIN
+               RAISE LOG 'dialstack_sessions {"event":"forged"}';
+               PERFORM dialstack.access_forget('nobody');
+           END $$"""
+    )
+    found = written(pair.primary, connection)
+    for event, has_context in (("forged", True), ("administration", False)):
+        [at] = [n for n, line in enumerate(found) if "LOG:  dialstack_sessions {" in line and f'"event":"{event}"' in line]
+        assert ("CONTEXT:" in found[at + 1]) == has_context
     connection.close()
 
 

@@ -1,5 +1,6 @@
 //! Work that is undone when it fails, while the transaction goes on.
 
+use std::cell::Cell;
 use std::panic::AssertUnwindSafe;
 
 use pgrx::pg_sys::panic::CaughtError;
@@ -9,10 +10,25 @@ use crate::error::Result;
 use crate::pg::roles::AsOwner;
 use crate::pg::settings::Setting;
 
+thread_local! {
+    static COUNTED: Cell<u64> = const { Cell::new(0) };
+}
+
+/// Counts what was done. What a subtransaction of this module undoes is not counted any more.
+pub fn count(done: u64) {
+    COUNTED.set(COUNTED.get() + done);
+}
+
+/// What was counted so far in this connection, also what was undone otherwise.
+pub fn counted() -> u64 {
+    COUNTED.get()
+}
+
 /// A subtransaction in progress, and where to go back to.
 struct Subtransaction {
     context: pg_sys::MemoryContext,
     resources: pg_sys::ResourceOwner,
+    counted: u64,
 }
 
 impl Subtransaction {
@@ -23,6 +39,7 @@ impl Subtransaction {
             let before = Subtransaction {
                 context: pg_sys::CurrentMemoryContext,
                 resources: pg_sys::CurrentResourceOwner,
+                counted: COUNTED.get(),
             };
             pg_sys::BeginInternalSubTransaction(std::ptr::null());
             pg_sys::MemoryContextSwitchTo(before.context);
@@ -39,6 +56,7 @@ impl Subtransaction {
     }
 
     fn rollback(&self) {
+        COUNTED.set(self.counted);
         // SAFETY: the innermost subtransaction is the one that `begin` began, also after an error: the
         // server has undone those within it. Without an error, flushing its state does nothing.
         unsafe {

@@ -121,6 +121,8 @@ pub fn create_api_key(
         return Err(Error::new(code, "expires_at is in the past")
             .hint("Give a time to come, or leave it out for a key that does not expire."));
     }
+    // Never is stored as NULL alone: nothing can be subtracted from infinity, and drivers can't read it.
+    let expires_at = expires_at.filter(|at| !at.is_infinity());
     api_keys::lock_table()?;
     let env = configuration::env(product, env)?;
     let text = api_key::make(kind, env.mode, random::bytes()?);

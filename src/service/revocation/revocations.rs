@@ -1,7 +1,5 @@
 //! Revoking sessions. Locking order: the user's row, then sessions.
 
-use std::cell::Cell;
-
 use pgrx::datum::DatumWithOid;
 use serde_json::json;
 use uuid::Uuid;
@@ -13,7 +11,7 @@ use crate::pg::clock::{self, Micros, timestamptz};
 use crate::pg::datum::uuid::pg_uuid;
 use crate::pg::roles::AsOwner;
 use crate::pg::statements::{Statement, bind};
-use crate::pg::transaction;
+use crate::pg::transaction::{self, subtransaction};
 use crate::service::revocation::notifications;
 use crate::service::{events, required};
 use crate::session::verdict::{REVOKED_FOR_REUSE, check_reason};
@@ -128,20 +126,11 @@ pub const DEFINITION_DELETED: Cause<'_> = Cause { reason: "definition_deleted", 
 /// The instance got a new identity.
 pub const INSTANCE_RESET: Cause<'_> = Cause { reason: "instance_reset", ..REVOKED };
 
-thread_local! {
-    static IN_TOTAL: Cell<u64> = const { Cell::new(0) };
-}
-
-/// How many sessions this connection has revoked, also those that a rollback gave back.
-pub fn in_total() -> u64 {
-    IN_TOTAL.get()
-}
-
-/// Revokes the living sessions among those meant, and returns how many. Idempotent.
+/// Revokes the living sessions among those meant, counts them and returns how many. Idempotent.
 pub fn revoke(owner: &AsOwner, which: &Which<'_>, cause: Cause<'_>, now: Micros) -> Result<u64> {
     let revoked = revoke_living(owner, which, cause, now)?;
     if revoked > 0 {
-        IN_TOTAL.set(IN_TOTAL.get() + revoked);
+        subtransaction::count(revoked);
         let session_id = match which {
             Which::One { session_id, .. } | Which::Client { session_id, .. } => Some(session_id.to_string()),
             _ => None,

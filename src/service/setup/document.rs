@@ -76,11 +76,11 @@ pub fn apply(document: Option<Jsonb<'_>>, dry_run: Option<bool>) -> Result<Vec<R
         tables::products::lock_configuration(&owner)?;
         let now = current()?;
         let changes = difference(&now, &wanted);
-        let rows: Result<Vec<_>> = changes.iter().map(|change| row(&owner, change)).collect();
+        let rows = changes.iter().map(|change| row(&owner, change)).collect::<Result<Vec<_>>>()?;
         for change in &changes {
             make(&owner, change)?;
         }
-        rows
+        Ok(rows)
     })
 }
 

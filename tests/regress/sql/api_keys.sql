@@ -31,6 +31,9 @@ SELECT dialstack.api_key_revoke(api_key_id => :'other_id');
 SELECT api_key_id = :'named_id' AS named, kind, name, length(hint) AS hint, created_at > now() - interval '1 minute' AS created_at, expires_at - now() BETWEEN interval '23 hours' AND interval '1 day' AS expires_at, revoked_at > now() - interval '1 minute' AS revoked_at
   FROM dialstack.api_key_list(product => 'key2', env => 'staging');
 SELECT count(*) FROM dialstack.api_key_list('key2', 'production');
+-- Until infinity is without an end: NULL, of which no figure fails.
+SELECT api_key_id AS endless_id FROM dialstack.api_key_create('key2', 'staging', expires_at => 'infinity') \gset
+SELECT state, expires_at, expires_in_seconds FROM dialstack.stat_api_keys WHERE api_key_id = :'endless_id';
 SELECT pg_get_function_result('dialstack.api_key_list(text,text)'::regprocedure) ~ 'hash|api_key text' AS shows_key_or_hash;
 
 -- Bad input: a coded error, and nothing is written.
