@@ -29,7 +29,8 @@ What the calls of the [client for Node](client-js.md) take and return.
 `
 const PAGES = {
   calls: [CALLS, [
-    ['The client', 'client.ts', ['DialstackSessions', 'ClientOptions', 'Place']],
+    ['The client', 'client.ts', ['DialstackSessions', 'ClientOptions']],
+    ['Where a session belongs', 'values.ts', ['Place']],
     ['Calls', 'types.ts', ['Sessions', 'AccountSessions', 'ClientSessions', 'Definitions', 'Keys']],
     ['Errors', 'error.ts', ['SessionError', 'ClientErrorCode']],
     ['Cookies: `dialstack-sessions/web`', 'web/index.ts', null],
@@ -37,6 +38,7 @@ const PAGES = {
     ['Other drivers: `dialstack-sessions/postgres`', 'postgres.ts', null],
   ]],
   types: [TYPES, [
+    ['Times', 'values.ts', ['Interval', 'Moment']],
     ['User sessions', 'types.ts', null],
     ['Account and client sessions', 'snake.ts', null],
   ]],

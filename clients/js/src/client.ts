@@ -4,13 +4,7 @@ import { cleanToken, result, statement, type Row } from './convert.js'
 import { callersTransaction, ownDatabase, pgDatabase, repeated, type Database, type Queryable } from './database.js'
 import { sessionError } from './error.js'
 import type { AccountSessions, ClientSessions, DefineArgs, Definitions, Keys, RefreshResult, Sessions } from './types.js'
-
-/** Where a session belongs, for all calls that do not say it themselves. */
-export interface Place {
-  product?: string
-  env?: string
-  tag?: string
-}
+import type { Place } from './values.js'
 
 export interface ClientOptions<C = PoolClient> extends Place {
   /** The application's pool of `pg`. Without it, and without `database`, the client makes one of its own. */

@@ -1,4 +1,4 @@
-export { DialstackSessions, type ClientOptions, type Place } from './client.js'
+export { DialstackSessions, type ClientOptions } from './client.js'
 export { SessionError, type ClientErrorCode } from './error.js'
 export { cleanAddress } from './convert.js'
 export type { Database, Queryable } from './database.js'

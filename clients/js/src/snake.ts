@@ -1,6 +1,6 @@
 // What the calls of account and client sessions take and return. Their products' documents have names in snake_case.
 
-import type { Interval, Moment } from './types.js'
+import type { Interval, Moment } from './values.js'
 
 /** Names in camelCase or, as in the products' documents, in snake_case. */
 type Camel<S extends string> = S extends `${infer A}_${infer B}` ? `${A}${Capitalize<Camel<B>>}` : S

@@ -1,19 +1,16 @@
 // What the calls take and return. A test compares these types with the catalogue of PostgreSQL.
 
-import type { Place } from './client.js'
 import type {
   AccountSession, AccountSessionArgs, ClientSession, ClientSessionCreateArgs, ClientSessionDeleteArgs, ClientSessionGetArgs,
   ClientSessionGrantAccessArgs, ClientSessionListArgs, ClientSessionRevokeArgs, EitherCase, ProductEnv,
 } from './snake.js'
+import type { Interval, Moment, Place } from './values.js'
 
 export type * from './snake.js'
+export type * from './values.js'
 
 /** Session data: a JSON object that fits the definition's schema. */
 export type Data = Record<string, unknown>
-/** A length of time: seconds, or text that PostgreSQL takes for an interval, such as `8 hours`. */
-export type Interval = number | string
-/** A moment: a Date, or text that PostgreSQL takes for a timestamptz. */
-export type Moment = Date | string
 
 /** Why a token is refused. */
 export type Reason = 'missing' | 'invalid' | 'mismatch' | 'revoked' | 'reused' | 'expired' | 'scope_disabled' | 'stale'
