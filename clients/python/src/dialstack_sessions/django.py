@@ -61,7 +61,7 @@ class Session(BrowserSession):
     def start(
         self, data: Json, *, session_expires_in: Duration | None = None, client: Client | None = None
     ) -> CreatedSession:
-        """Logs a user in. Where the middleware's client may not make sessions, name one that may."""
+        """Logs a user in, and ends the session that the browser had. Where the middleware's client may not make sessions, name one that may."""
         return play((client or self._client).run, self._starting(data, session_expires_in))
 
     def revoke(self) -> None:

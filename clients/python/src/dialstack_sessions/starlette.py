@@ -32,7 +32,7 @@ class Session(BrowserSession):
     async def start(
         self, data: Json, *, session_expires_in: Duration | None = None, client: AsyncClient | None = None
     ) -> CreatedSession:
-        """Logs a user in. Where the middleware's client may not make sessions, name one that may."""
+        """Logs a user in, and ends the session that the browser had. Where the middleware's client may not make sessions, name one that may."""
         return await _play(client or self._client, self._starting(data, session_expires_in))
 
     async def revoke(self) -> None:
