@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { openVisit, withSessions } from 'dialstack-sessions/web'
-import { client, newUser, place, SECRET } from './support.js'
+import { client, newUser, place, rejects, SECRET } from './support.js'
 
 const server = client('web_login')
 const ORIGIN = 'https://app.example.com'
@@ -153,6 +153,16 @@ describe('a visit', () => {
     const forged = await openVisit(server, new Request(ORIGIN, { headers: { cookie: '__Host-refresh=nonsense' } }))
     await forged.logOut()
     assert.equal(forged.cookies.length, 2)
+  })
+
+  it('logs in with another client, where its own role may make no session', async () => {
+    const web = client('web_client')
+    const visit = await openVisit(web, new Request(ORIGIN))
+    const userId = newUser()
+    await rejects(visit.logIn({ userId }), 'PERMISSION_DENIED')
+    assert.equal((await visit.logIn({ userId }, { client: server })).identifier, userId)
+    await visit.logOut()
+    assert.deepEqual([visit.session, visit.cookies.length], [null, 2])
   })
 
   it('ends the session that a browser had when somebody logs in again', async () => {

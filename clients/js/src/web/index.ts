@@ -25,7 +25,10 @@ export interface WebRequest {
 }
 
 /** How long the tokens and the session live. */
-export type LogInOptions = Pick<CreateArgs, 'expiresIn' | 'sessionExpiresIn'>
+export interface LogInOptions extends Pick<CreateArgs, 'expiresIn' | 'sessionExpiresIn'> {
+  /** Makes the session, where the visit's own client may not: one of a role of level `server`. */
+  client?: DialstackSessions<any>
+}
 
 /** The session of a request. Its tokens are in no property that is printed or becomes JSON. */
 export class Session<D = Data> {
@@ -93,11 +96,11 @@ export class Visit<D = Data> {
   }
 
   /** Logs a user in, whom the application has checked. A session that the browser had ends. */
-  async logIn(data: D & object, options: LogInOptions = {}): Promise<Session<D>> {
-    const created = await this.#client.sessions.create<D>({ ...options, ...this.#where, data })
+  async logIn(data: D & object, { client = this.#client, ...options }: LogInOptions = {}): Promise<Session<D>> {
+    const created = await client.sessions.create<D>({ ...options, ...this.#where, data })
     await this.#end()
     // Whose it is follows from the definition's selector.
-    const verdict = await this.#client.sessions.require<D>({ token: created.token })
+    const verdict = await client.sessions.require<D>({ token: created.token })
     this.#accept(created, verdict.identifier!, verdict.data)
     return this.session!
   }
