@@ -76,7 +76,7 @@ def test_with_token_refuses_a_token_from_elsewhere(web, as_work, token):
     for place in ({"product": "other"}, {"env": "other"}, {"tag": "other"}):
         with pytest.raises(SessionError) as caught:
             web.at(**place).with_token(token, as_work("SELECT 1"))
-        assert (caught.value.code, caught.value.detail) == ("VERIFY_FAILED", "Its reason is mismatch.")
+        assert (caught.value.code, caught.value.detail) == ("VERIFY_FAILED", "reason: mismatch")
 
 
 def test_sessions_without_a_tag_can_be_presented(web, as_work, client_secret):
