@@ -236,6 +236,26 @@ def test_a_database_that_is_not_as_it_must_be_is_500(wait, direct, shop, caplog)
     assert "NOT_INSTALLED" in caplog.text and "eyToken" not in caplog.text
 
 
+def test_a_user_sees_and_ends_their_devices(make_app, wait, admin, shop):
+    app = make_app()
+    here, there, third, stranger = (Browser(app, wait) for _ in range(4))
+    for browser in (third, there, here):
+        log_a_user_in(browser)
+    stranger.post("/login", json={"userId": "user_2"})
+    ids = [str(verify(admin, browser.jar[ACCESS]).session_id) for browser in (here, there, third, stranger)]
+    listed = dict(here.get("/devices").json())
+    assert {id: listed[id] for id in ids[:3]} == {ids[0]: True, ids[1]: False, ids[2]: False} and ids[3] not in listed
+
+    for nobody in (ids[3], "nonsense"):
+        assert here.post(f"/devices?end={nobody}").json() is False
+    assert here.post(f"/devices?end={ids[1]}").json() is True
+    assert there.get().json()["why"] == "revoked" and stranger.get().json()["in"]
+    assert here.post("/devices").json() >= 1
+    assert third.get().json()["why"] == "revoked" and here.get().json()["in"]
+    assert here.post(f"/devices?end={ids[0]}").json() is True and here.jar == {}
+    assert [here.get("/devices").json(), here.post("/devices?end=x").json(), here.post("/devices").json()] == [[], False, 0]
+
+
 @pytest.mark.parametrize("offset", [-3600, 3600])
 def test_a_clock_that_is_an_hour_off_changes_nothing(browser, admin, shop, monkeypatch, offset):
     now = time.time

@@ -17,8 +17,8 @@ from uuid import UUID
 from .calls import sessions
 from .calls.call import Call, Place
 from .errors import SessionError, bad_value
-from .rows import CreatedSession, JsonObject, RefreshedSession, Verdict
-from .values import Duration, Json
+from .rows import CreatedSession, JsonObject, ListedSession, RefreshedSession, SessionPage, Verdict
+from .values import Duration, Id, Json
 
 log = logging.getLogger("dialstack_sessions")
 
@@ -176,6 +176,35 @@ class BrowserSession:
             # A token that names no session leaves nothing to end.
             if error.code != "VERIFY_FAILED":
                 raise
+
+    def _listing(self, limit: int) -> Steps[list[ListedSession]]:
+        if self.identifier is None:
+            return []
+        page: SessionPage = yield sessions.list_sessions(self._place, identifier=self.identifier, limit=limit)
+        return page.sessions
+
+    def _revoking_device(self, session_id: Id) -> Steps[bool]:
+        if self.identifier is None:
+            return False
+        if str(session_id) == str(self.session_id):
+            yield from self._revoking()
+            return True
+        try:
+            ended: int = yield sessions.revoke(self._place, session_id=session_id, identifier=self.identifier)
+        except SessionError as error:
+            # Somebody else's, or none.
+            if error.code in ("SESSION_NOT_FOUND", "INVALID_ARGUMENT"):
+                return False
+            raise
+        return ended > 0
+
+    def _revoking_elsewhere(self) -> Steps[int]:
+        if self.identifier is None:
+            return 0
+        ended: int = yield sessions.revoke_all(
+            self._place, identifier=self.identifier, exclude_current_session=self.session_id
+        )
+        return ended
 
     # What they do it with.
 

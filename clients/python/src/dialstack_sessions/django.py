@@ -16,8 +16,8 @@ from .browser import BrowserRequest, BrowserSession, Steps, play, unavailable
 from .client import Client
 from .connections import CallersTransaction
 from .errors import SessionError, bad_value
-from .rows import CreatedSession, Verdict
-from .values import Duration, Json
+from .rows import CreatedSession, ListedSession, Verdict
+from .values import Duration, Id, Json
 
 T = TypeVar("T")
 
@@ -67,6 +67,19 @@ class Session(BrowserSession):
     def revoke(self) -> None:
         """Logs the user out, here and everywhere that the session is used."""
         play(self._client.run, self._revoking())
+
+    def devices(self, *, limit: int = 100, client: Client | None = None) -> list[ListedSession]:
+        """The user's living sessions, for a page of devices; the one with this `session_id` is the browser's own. Needs level
+        `server`, as the next two do."""
+        return play((client or self._client).run, self._listing(limit))
+
+    def log_out_device(self, session_id: Id, *, client: Client | None = None) -> bool:
+        """Ends another session of the same user, and says whether there was one."""
+        return play((client or self._client).run, self._revoking_device(session_id))
+
+    def log_out_elsewhere(self, *, client: Client | None = None) -> int:
+        """Ends all other sessions of the user, and returns how many."""
+        return play((client or self._client).run, self._revoking_elsewhere())
 
 
 class SessionMiddleware:
