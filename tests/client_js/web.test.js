@@ -195,6 +195,14 @@ describe('a visit', () => {
     assert.equal((await behind.visit()).text, `hello ${behind.userId}`)
   })
 
+  it('makes no session when the answer is made', async () => {
+    let visit
+    await withSessions(server, (_, its) => { visit = its; return new Response('done') })(new Request(ORIGIN))
+    const userId = newUser()
+    await rejects(visit.logIn({ userId }), 'INVALID_ARGUMENT')
+    assert.equal((await server.sessions.list({ identifier: userId })).total, 0)
+  })
+
   it('can end with the browser', async () => {
     const browser = await loggedIn({ persistent: false })
     assert.ok(browser.lines.every((line) => !line.includes('Max-Age')))
