@@ -18,6 +18,9 @@ const loginPool = new pg.Pool({ user: LOGIN_USER })
 const login = new DialstackSessions({ pool: loginPool, ...place })
 const web = new DialstackSessions({ pool: new pg.Pool({ user: WEB_USER }), ...place })
 
+/** Without "remember me" a session ends twelve hours after it was last refreshed. */
+const BRIEF = { sessionExpiresIn: '12 hours' }
+
 /** Rows of the session's own. */
 const query = (req, text, values) => web.withToken(req.session.token, async (db) => (await db.query(text, values)).rows)
 /** The users, which only the first role reads. */
@@ -49,7 +52,7 @@ app.post('/signup', async (req, res) => {
   if (password.length < 8) return res.status(400).send(pages.welcome({ message: 'The password needs eight characters.' }))
   try {
     const [user] = await users('INSERT INTO notes_app.users (name, password) VALUES ($1, $2) RETURNING user_id', [name, await protect(password)])
-    await req.visit.logIn({ userId: user.user_id, name })
+    await req.visit.logIn({ userId: user.user_id, name }, BRIEF)
   } catch (error) {
     // 23505: somebody has it. 23514, 22021: no name.
     if (!['23505', '23514', '22021'].includes(error.code)) throw error
@@ -64,8 +67,7 @@ app.post('/login', async (req, res) => {
   if (!(await matches(text(req, 'password'), user?.password))) {
     return res.status(401).send(pages.welcome({ message: 'Name or password is wrong.' }))
   }
-  // Without "remember me" the session ends twelve hours after it was last refreshed.
-  await req.visit.logIn({ userId: user.user_id, name }, text(req, 'remember') ? {} : { sessionExpiresIn: '12 hours' })
+  await req.visit.logIn({ userId: user.user_id, name }, text(req, 'remember') ? {} : BRIEF)
   res.redirect(303, '/')
 })
 
@@ -119,11 +121,13 @@ app.post('/password', loggedIn, async (req, res) => {
   if (!(await matches(text(req, 'old'), user?.password))) return refuse(403, 'The old password is wrong.')
   if (text(req, 'new').length < 8) return refuse(400, 'The password needs eight characters.')
   await users('UPDATE notes_app.users SET password = $2 WHERE user_id = $1', [identifier, await protect(text(req, 'new'))])
-  await req.visit.logIn(data)
+  await req.visit.logIn(data, BRIEF)
   res.redirect(303, '/devices')
 })
 
 app.use((error, req, res, next) => {
+  // The session ended while the request was under way.
+  if (error.code === 'VERIFY_FAILED' && !res.headersSent) return res.redirect(303, '/')
   // Values that PostgreSQL refuses (classes 22 and 23), bodies that Express cannot read.
   const isTheirs = /^2[23]/.test(error.code) || (error.status >= 400 && error.status < 500)
   // The code alone: a text could quote what somebody has typed.

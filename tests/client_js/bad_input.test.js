@@ -177,6 +177,21 @@ describe('an error', () => {
     await rejects(login.sessions.verify({ [token]: 1 }), 'INVALID_ARGUMENT')
   })
 
+  it('says what to do', async () => {
+    const said = (promise) => promise.then(() => assert.fail('the call must fail'), ({ message, hint }) => `${message} | ${hint}`)
+    const web = client('web_client')
+    assert.match(await said(web.sessions.create({ data: { userId: 'ada' } })), /^PERMISSION_DENIED: permission denied .* \| .*grant_access/)
+    const elsewhere = client('web_login', { pool: poolOf('web_login', { database: 'template1' }) })
+    assert.match(await said(elsewhere.sessions.verify({ token: 'x' })), /^NOT_INSTALLED: .* \| .*CREATE EXTENSION/)
+    assert.match(await said(login.sessions.create({ daat: {} })), /takes no argument "daat" \| It takes \{ product, env, tag, data, ip, userAgent, /)
+    const { token } = await login.sessions.create({ data: { userId: newUser() } })
+    for (const [method, args] of [['verify', token], ['refresh', null], ['create', token], ['end', [token]]]) {
+      const text = await said(login.sessions[method](args))
+      assert.match(text, /^INVALID_ARGUMENT: sessions\.\w+ takes one object \| It takes \{ /)
+      assert.doesNotMatch(text, SECRET)
+    }
+  })
+
   it('with a NUL in an argument is typed', async () => {
     await rejects(login.sessions.create({ data: { userId: 'a\0b' } }), 'INVALID_ARGUMENT')
     await rejects(login.sessions.list({ identifier: 'a\0b' }), 'INVALID_ARGUMENT')

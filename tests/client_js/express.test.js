@@ -24,6 +24,12 @@ app.post('/logout', async (req, res) => {
 app.get('/notes', async (req, res) => {
   res.json(await client('web_client').withToken(req.session?.token, async (db) => (await db.query('SELECT text FROM notes ORDER BY 1')).rows))
 })
+app.post('/late', async (req, res) => {
+  res.write('begun; ')
+  const said = await req.visit.logIn({ userId: req.query.user }).catch((error) => error.message)
+  await req.visit.logOut()
+  res.end(`${said}; ${req.session}`)
+})
 app.get('/fail', () => { throw new Error('the route failed') })
 app.use((error, req, res, next) => res.status(500).send(error.code ?? error.message))
 
@@ -69,6 +75,17 @@ describe('Express', () => {
     const { cookie } = await send('POST', '/login?user=ada')
     assert.deepEqual(JSON.parse((await send('GET', '/notes', { cookie })).text), [{ text: 'of Ada' }])
     assert.deepEqual(JSON.parse((await send('GET', '/notes')).text), [])
+  })
+
+  it('makes no session when the response has begun, and still ends one', async () => {
+    const user = newUser()
+    const { cookie } = await send('POST', `/login?user=${user}`)
+    const other = newUser()
+    const late = await send('POST', `/late?user=${other}`, { cookie })
+    assert.match(late.text, /^begun; INVALID_ARGUMENT: the log-in comes too late.*; null$/)
+    assert.deepEqual([late.status, late.lines.length], [200, 1])
+    assert.equal((await login.sessions.list({ identifier: other })).total, 0)
+    assert.equal((await login.sessions.list({ identifier: user })).total, 0)
   })
 
   it('refuses requests that other sites cause', async () => {

@@ -108,6 +108,7 @@ describe('user sessions', () => {
     assert.ok(logs[0].at instanceof Date && typeof logs[0].activityId === 'number')
     assert.ok((await sessions.fetchDashboard({ groupBy: 'hour', timeZone: 'UTC' })).totalUsers >= 1)
     assert.equal((await sessions.fetchUserDashboard({ identifier })).totalLogs, 1)
+    assert.equal((await sessions.fetchUserDashboard({ session: 'user-session', identifier, start_date: '2000-01-01', end_date: '2000-01-02' })).totalLogs, 0)
   })
 
   it('throw SessionError with code, detail and hint', async () => {

@@ -38,8 +38,20 @@ for (const [name, { open, ask, within }] of Object.entries(drivers)) {
     it('shows the rows of the session alone', async () => {
       const [ada, bob] = [await logIn('ada'), await logIn('bob')]
       const texts = (token) => web.withToken(token, async (db) => (await ask(db, 'SELECT text FROM notes ORDER BY 1')).map(({ text }) => text))
-      assert.deepEqual(await Promise.all([texts(ada), texts(bob), texts(ada), texts(null), texts('nonsense'), texts('a\0b')]),
+      assert.deepEqual(await Promise.all([texts(ada), texts(bob), texts(ada), texts(null), texts(undefined), texts('')]),
         [['of Ada'], ['of Bob'], ['of Ada'], [], [], []])
+    })
+
+    it('refuses a token that is not good, or of another place', async () => {
+      const work = () => assert.fail('it must not run')
+      for (const token of ['nonsense', 'a\0b']) await rejects(web.withToken(token, work), 'VERIFY_FAILED')
+      // protect_table was told product and environment; a table where it was not must not show rows to a token of staging.
+      const { token } = await login.sessions.create({ env: 'staging', data: { userId: 'ada' } })
+      await rejects(web.withToken(token, work), 'VERIFY_FAILED')
+      await rejects(open('web_client', { tag: 'other' }).withToken(await logIn('ada'), work), 'VERIFY_FAILED')
+      // Sessions of accounts have no tag.
+      const { client_secret } = await login.accountSessions.create({ account: 'acct_1' })
+      assert.equal(await web.withToken(client_secret, async () => 'done'), 'done')
     })
 
     it('leaves no token behind in the connection', async () => {

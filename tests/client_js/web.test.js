@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { openVisit, withSessions } from 'dialstack-sessions/web'
-import { client, newUser, place, SECRET } from './support.js'
+import { client, newUser, place, rejects, SECRET } from './support.js'
 
 const server = client('web_login')
 const ORIGIN = 'https://app.example.com'
@@ -155,6 +155,16 @@ describe('a visit', () => {
     assert.equal(forged.cookies.length, 2)
   })
 
+  it('logs in with another client, where its own role may make no session', async () => {
+    const web = client('web_client')
+    const visit = await openVisit(web, new Request(ORIGIN))
+    const userId = newUser()
+    await rejects(visit.logIn({ userId }), 'PERMISSION_DENIED')
+    assert.equal((await visit.logIn({ userId }, { client: server })).identifier, userId)
+    await visit.logOut()
+    assert.deepEqual([visit.session, visit.cookies.length], [null, 2])
+  })
+
   it('ends the session that a browser had when somebody logs in again', async () => {
     const browser = await loggedIn()
     const before = browser.jar['__Host-session']
@@ -183,6 +193,14 @@ describe('a visit', () => {
     const behind = await loggedIn()
     assert.match(behind.lines[1], /Max-Age=(3599|360[01])$/)
     assert.equal((await behind.visit()).text, `hello ${behind.userId}`)
+  })
+
+  it('makes no session when the answer is made', async () => {
+    let visit
+    await withSessions(server, (_, its) => { visit = its; return new Response('done') })(new Request(ORIGIN))
+    const userId = newUser()
+    await rejects(visit.logIn({ userId }), 'INVALID_ARGUMENT')
+    assert.equal((await server.sessions.list({ identifier: userId })).total, 0)
   })
 
   it('can end with the browser', async () => {

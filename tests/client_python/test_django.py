@@ -55,6 +55,13 @@ def broken(request):
     raise LookupError("a bug")
 
 
+def devices(request):
+    session = request.dialstack_session
+    others = [d.session_id for d in session.devices(client=server()) if d.session_id != session.session_id]
+    ended = session.log_out_device(others[0], client=server()), session.log_out_elsewhere(client=server())
+    return JsonResponse({"ended": ended, "left": len(session.devices(client=server()))})
+
+
 def notes(request):
     from shopapp.models import Note
 
@@ -62,7 +69,7 @@ def notes(request):
         return JsonResponse(list(Note.objects.values_list("body", flat=True)), safe=False)
 
 
-urlpatterns = [path("", index), path("login", log_in), path("logout", log_out), path("notes", notes), path("broken", broken)]
+urlpatterns = [path("", index), path("login", log_in), path("logout", log_out), path("notes", notes), path("broken", broken), path("devices", devices)]
 
 
 def ours():
@@ -284,6 +291,14 @@ def test_a_user_logs_in_and_out(root, browser):
     assert browser.post("/logout").status_code == 200
     assert [browser.cookies[name].value for name in ("__Host-session", "__Host-refresh")] == ["", ""]
     assert verify(root, access.value).reason == "revoked"
+
+
+def test_a_user_ends_other_devices(root, browser):
+    browser.post("/login", {"user": "user_3"})
+    for _ in range(3):
+        call(root, "session_create", **PLACE, data='{"userId": "user_3"}')
+    assert browser.post("/devices").json() == {"ended": [True, 2], "left": 1}
+    assert browser.get("/").json()["id"] == "user_3"
 
 
 def test_refreshes_and_clears(root, browser):

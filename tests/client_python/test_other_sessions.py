@@ -37,7 +37,7 @@ def test_an_account_session_has_its_components(client):
     assert client.account_sessions.verify(session.client_secret, scope="call_logs").reason == "scope_disabled"
     info = client.sessions.get_info(verdict.session_id)
     assert (info.ip, info.user_agent) == ("10.0.0.9", "a browser")
-    assert client.account_sessions.revoke(account="acct_1").revoked_count == 1
+    assert client.account_sessions.revoke(account="acct_1") == 1
     assert client.account_sessions.verify(session.client_secret).reason == "revoked"
 
 

@@ -28,7 +28,7 @@ def test_a_session_lives_and_ends(client):
     assert renewed.refresh_token != created.refresh_token
     assert (renewed.identifier, renewed.data) == ("user_1", verdict.data)
 
-    assert client.sessions.revoke(session_id=created.session_id).revoked_count == 1
+    assert client.sessions.revoke(session_id=created.session_id) == 1
     after = client.sessions.verify(token=renewed.token)
     assert (after.valid, after.reason, after.identifier) == (False, "revoked", None)
 
@@ -61,7 +61,7 @@ def test_product_env_and_tag_come_from_the_call_and_else_from_the_client(client,
 def test_what_no_one_says_is_a_typed_error(make_client, route):
     with pytest.raises(SessionError, match="product is missing") as caught:
         make_client(route).sessions.start(data={"userId": "user_1"})
-    assert caught.value.code == "BAD_VALUE"
+    assert caught.value.code == "INVALID_ARGUMENT"
 
 
 @pytest.mark.parametrize("token", [None, "", "x", "a.b.c", "\0", "ey\0", "ü€", "\ud800", "web:" + "e" * 10_000])
@@ -106,7 +106,7 @@ def test_lists_and_logs_out_everywhere_else(client):
     assert client.sessions.list_active(limit=1).total == 3
 
     ended = client.sessions.revoke_all(identifier="user_1", exclude_current_session=mine.session_id)
-    assert ended.revoked_count == 1
+    assert ended == 1
     assert [s.session_id for s in client.sessions.list(identifier="user_1").sessions] == [mine.session_id]
     assert client.sessions.list(identifier="nobody").sessions == []
 
@@ -129,7 +129,7 @@ def test_changes_a_session(client):
     assert client.sessions.verify(created.token, max_age="1 microsecond").reason == "stale"
     assert client.sessions.introspect(created.token)["active"] is True
     assert all(step.passed for step in client.sessions.explain(created.token))
-    assert client.sessions.end(created.token).revoked_count == 1
+    assert client.sessions.end(created.token) == 1
 
 
 def test_users_activity_and_figures(client):

@@ -51,6 +51,16 @@ async def notes(request):
     return JSONResponse(await request.app.state.client.with_token(request.session.token, mine))
 
 
+async def devices(request):
+    session, client = request.session, request.app.state.log_in
+    if "end" in request.query_params:
+        return JSONResponse(await session.log_out_device(request.query_params["end"], client=client))
+    if request.method == "POST":
+        return JSONResponse(await session.log_out_elsewhere(client=client))
+    listed = await session.devices(client=client)
+    return JSONResponse([[str(device.session_id), device.session_id == session.session_id] for device in listed])
+
+
 async def socket(websocket):
     await websocket.accept()
     await websocket.send_json({"id": websocket.session.identifier})
@@ -63,6 +73,7 @@ ROUTES = [
     Route("/logout", log_out, methods=["POST"]),
     Route("/late", too_late),
     Route("/notes", notes),
+    Route("/devices", devices, methods=["GET", "POST"]),
     Route("/broken", broken),
     WebSocketRoute("/socket", socket),
 ]

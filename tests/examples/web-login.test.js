@@ -101,13 +101,17 @@ describe('the web application', { timeout: 180_000 }, () => {
     for (const { httpOnly, secure, sameSite, path } of Object.values(cookies)) assert.deepEqual([httpOnly, secure, sameSite, path], [true, true, 'Lax', '/'])
     assert.equal(await ada.page.evaluate(() => document.cookie + JSON.stringify(localStorage)), '{}')
     const days = async (visitor) => ((await visitor.cookies())['__Host-refresh'].expires - Date.now() / 1000) / 86_400
-    assert.ok(Math.abs(await days(ada) - 30) < 0.01)
+    assert.ok(Math.abs(await days(ada) - 0.5) < 0.01)
     const brief = await Visitor.loggedIn(ada.name)
     assert.ok(Math.abs(await days(brief) - 0.5) < 0.01)
     const long = await Visitor.open()
     await long.page.getByLabel('Remember me').check()
     await long.submit('Log in', { Name: ada.name, Password: PASSWORD })
     assert.ok(Math.abs(await days(long) - 30) < 0.01)
+    // A new password remembers nobody who did not ask for it.
+    await brief.go('/password')
+    await brief.submit('Change', { 'Old password': PASSWORD, 'New password': `${PASSWORD}2` })
+    assert.ok(Math.abs(await days(brief) - 0.5) < 0.01)
   })
 
   it('lets two tabs refresh at once', async () => {

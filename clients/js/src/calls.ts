@@ -97,5 +97,7 @@ export const ALIASES: Record<string, string> = {
   session: 'tag',
   start: 'start_at',
   end: 'end_at',
+  start_date: 'start_at',
+  end_date: 'end_at',
   exclude_current_session: 'except_session_id',
 }

@@ -1,9 +1,9 @@
 import type { Pool, PoolClient } from 'pg'
 import { CALLS, type Call } from './calls.js'
-import { cleanToken, result, statement, type Row } from './convert.js'
+import { checkArgs, cleanToken, result, statement, type Row } from './convert.js'
 import { callersTransaction, ownDatabase, pgDatabase, repeated, type Database, type Queryable } from './database.js'
-import { sessionError } from './error.js'
-import type { AccountSessions, ClientSessions, DefineArgs, Definitions, Keys, RefreshResult, Sessions } from './types.js'
+import { SessionError, sessionError } from './error.js'
+import type { AccountSessions, ClientSessions, DefineArgs, Definitions, Keys, Kind, RefreshResult, Sessions } from './types.js'
 import type { Place } from './values.js'
 
 export interface ClientOptions<C = PoolClient> extends Place {
@@ -21,6 +21,18 @@ export interface ClientOptions<C = PoolClient> extends Place {
 
 const present = (queryable: Queryable, setting: 'token' | 'api_key', value: string) =>
   queryable.query(`SELECT set_config('dialstack_sessions.${setting}', $1, true)`, [cleanToken(value)])
+
+/** Presents a token that is good, and belongs where the client is; sessions of accounts and clients have no tag. */
+async function presentGood(queryable: Queryable, token: string, { product, env, tag }: Place) {
+  const { rows } = await queryable.query('SELECT kind, product, env, tag FROM dialstack.session_use($1)', [cleanToken(token)])
+  const found = rows[0] as Place & { kind: Kind }
+  const wanted = { product, env, ...(found.kind === 'user' ? { tag } : {}) }
+  for (const [name, value] of Object.entries(wanted)) {
+    if (value != null && value !== found[name as keyof Place]) {
+      throw new SessionError('VERIFY_FAILED', 'VERIFY_FAILED: the token is not valid', { sqlstate: '42501', detail: 'reason: mismatch' })
+    }
+  }
+}
 
 /** The sessions of a PostgreSQL database with the extension dialstack_sessions. */
 export class DialstackSessions<C = PoolClient> {
@@ -54,11 +66,12 @@ export class DialstackSessions<C = PoolClient> {
   /**
    * Runs `work` in a transaction in which the token is presented: row-level security shows it the rows of that session
    * alone. The transaction is committed when `work` returns, and rolled back when it throws. If it collides with another
-   * (40001), `work` runs again. Without a token there is no current session.
+   * (40001), `work` runs again. A token that is not good, or of another place than the client's, is the error
+   * `VERIFY_FAILED`. With null there is no current session: protected tables show nothing.
    */
   withToken<T>(token: string | null | undefined, work: (client: C, sessions: DialstackSessions<C>) => Promise<T>): Promise<T> {
     return this.#transaction(async (client, queryable) => {
-      await present(queryable, 'token', token ?? '')
+      await (token ? presentGood(queryable, token, this.#options) : present(queryable, 'token', ''))
       return () => work(client, this.within(queryable))
     })
   }
@@ -132,7 +145,8 @@ export class DialstackSessions<C = PoolClient> {
     const refresh = CALLS.sessions.refresh
     return {
       /** Callers with the same token at the same time share one call. */
-      refresh: (args: object = {}) => {
+      refresh: async (args: object = {}) => {
+        checkArgs('sessions.refresh', refresh, args)
         if (this.#isWithin) return this.#call('sessions.refresh', refresh, args)
         const key = JSON.stringify(Object.entries(args).sort())
         let running = this.#refreshes.get(key)
@@ -160,7 +174,8 @@ export class DialstackSessions<C = PoolClient> {
   #legacy() {
     const { sessions, accountSessions, definitions } = CALLS
     return {
-      create: (args: object = {}) => {
+      create: async (args: object = {}) => {
+        checkArgs('sessions.create', sessions.create, args)
         if ('schema' in args) return this.#call('sessions.create', definitions.create, args)
         if (!('account' in args)) return this.#call('sessions.create', sessions.create, args)
         process.emitWarning('sessions.create({ account }) is now accountSessions.create()', 'DeprecationWarning')

@@ -62,13 +62,22 @@ export interface Statement {
   named: Row
 }
 
+const takes = (call: Call) => `It takes { ${Object.keys(call.args).map(camelCase).join(', ')} }.`
+
+/** Arguments are named, in one object. What else was given is not shown: it may be a token. */
+export function checkArgs(method: string, call: Call, given: unknown) {
+  if (typeof given === 'object' && given !== null && !Array.isArray(given)) return
+  throw new SessionError('INVALID_ARGUMENT', `INVALID_ARGUMENT: ${method} takes one object`, { hint: takes(call) })
+}
+
 /** The statement of a call. What is not given is left to the client's defaults, then to those of the SQL function. */
 export function statement(method: string, call: Call, given: object, defaults: Row): Statement {
+  checkArgs(method, call, given)
   const named: Row = {}
   for (const [name, value] of Object.entries(given)) {
     const snake = snakeCase(name)
     const argument = snake in call.args ? snake : ALIASES[snake] ?? snake
-    if (!(argument in call.args)) throw new SessionError('INVALID_ARGUMENT', `INVALID_ARGUMENT: ${method} takes no argument "${name}"`)
+    if (!(argument in call.args)) throw new SessionError('INVALID_ARGUMENT', `INVALID_ARGUMENT: ${method} takes no argument "${name}"`, { hint: takes(call) })
     if (value !== undefined) named[argument] = value
   }
   const values: (string | null)[] = []

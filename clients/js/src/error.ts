@@ -73,6 +73,12 @@ function codeOf(sqlstate: string): ClientErrorCode {
   return 'DATABASE_ERROR'
 }
 
+/** What to do about errors of PostgreSQL's own, which do not say it. */
+const HINTS: Partial<Record<ClientErrorCode, string>> = {
+  PERMISSION_DENIED: 'The call needs another access level of the role: dialstack.grant_access().',
+  NOT_INSTALLED: "Is this the right database? CREATE EXTENSION dialstack_sessions there, of the client's version.",
+}
+
 const optional = (value: unknown) => (typeof value === 'string' ? value : undefined)
 
 /** Turns what a driver has thrown into a SessionError. */
@@ -82,13 +88,15 @@ export function sessionError(error: unknown): SessionError {
   const message = typeof fields.message === 'string' && fields.message !== '' ? fields.message : String(fields.code ?? error)
   if (!isServerError(fields)) {
     const detail = optional(fields.code)
-    return new SessionError('CONNECTION_FAILED', message, detail === undefined ? {} : { detail })
+    return new SessionError('CONNECTION_FAILED', `CONNECTION_FAILED: ${message}`, detail === undefined ? {} : { detail })
   }
   const sqlstate = fields.code as string
   const coded = /^([A-Z][A-Z_]+): /.exec(message)
   const more: { sqlstate: string; detail?: string; hint?: string } = { sqlstate }
   // PostgreSQL's own details may quote values; ours do not.
   if (coded && typeof fields.detail === 'string') more.detail = fields.detail
-  if (typeof fields.hint === 'string') more.hint = fields.hint
-  return new SessionError(coded?.[1] ?? codeOf(sqlstate), message, more)
+  const code = coded?.[1] ?? codeOf(sqlstate)
+  const hint = optional(fields.hint) ?? (coded ? undefined : HINTS[code as ClientErrorCode])
+  if (hint !== undefined) more.hint = hint
+  return new SessionError(code, coded ? message : `${code}: ${message}`, more)
 }

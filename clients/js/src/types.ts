@@ -261,6 +261,9 @@ export interface FetchDashboardArgs extends FetchArgs {
 }
 export interface FetchUserDashboardArgs extends FetchDashboardArgs {
   identifier: string
+  /** Other names for startAt and endAt. */
+  start_date?: Moment | null
+  end_date?: Moment | null
 }
 
 // --- The methods

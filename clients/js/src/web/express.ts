@@ -22,6 +22,7 @@ interface ExpressRequest {
 }
 interface ExpressResponse {
   getHeader(name: string): number | string | string[] | undefined
+  readonly headersSent: boolean
   setHeader(name: string, value: string | string[]): unknown
   status(code: number): { type(type: string): { send(body: string): unknown } }
 }
@@ -57,7 +58,7 @@ export function sessions<D = Data>(client: DialstackSessions<any>, options: WebO
       ours = cookies
       res.setHeader('Set-Cookie', [...others, ...ours])
       res.setHeader('Cache-Control', 'no-store')
-    })
+    }, () => res.headersSent)
     next()
   }
 }

@@ -25,7 +25,10 @@ export interface WebRequest {
 }
 
 /** How long the tokens and the session live. */
-export type LogInOptions = Pick<CreateArgs, 'expiresIn' | 'sessionExpiresIn'>
+export interface LogInOptions extends Pick<CreateArgs, 'expiresIn' | 'sessionExpiresIn'> {
+  /** Makes the session, where the visit's own client may not: one of a role of level `server`. */
+  client?: DialstackSessions<any>
+}
 
 /** The session of a request. Its tokens are in no property that is printed or becomes JSON. */
 export class Session<D = Data> {
@@ -63,6 +66,7 @@ export class Visit<D = Data> {
   #tokens: { access: string | undefined; refresh: string | undefined } = { access: undefined, refresh: undefined }
   #cookies: string[] = []
   #changed: (cookies: string[]) => void = () => {}
+  #isSent: () => boolean = () => false
 
   constructor(client: DialstackSessions<any>, options: WebOptions, request: WebRequest, ip: string | null) {
     this.#client = client
@@ -76,14 +80,16 @@ export class Visit<D = Data> {
     return this.#cookies
   }
 
-  /** Calls `listener` now and whenever the cookies change. */
-  onCookies(listener: (cookies: string[]) => void): void {
+  /** Calls `listener` now and whenever the cookies change. Where `isSent` says so, the answer takes none any more. */
+  onCookies(listener: (cookies: string[]) => void, isSent: () => boolean = () => false): void {
     this.#changed = listener
+    this.#isSent = isSent
     if (this.#cookies.length > 0) listener(this.#cookies)
   }
 
   /** A copy of an answer, with the cookies. */
   apply(response: Response): Response {
+    this.#isSent = () => true
     if (this.#cookies.length === 0) return response
     const headers = new Headers(response.headers)
     for (const cookie of this.#cookies) headers.append('Set-Cookie', cookie)
@@ -93,11 +99,14 @@ export class Visit<D = Data> {
   }
 
   /** Logs a user in, whom the application has checked. A session that the browser had ends. */
-  async logIn(data: D & object, options: LogInOptions = {}): Promise<Session<D>> {
-    const created = await this.#client.sessions.create<D>({ ...options, ...this.#where, data })
+  async logIn(data: D & object, { client = this.#client, ...options }: LogInOptions = {}): Promise<Session<D>> {
+    if (this.#isSent()) {
+      throw new SessionError('INVALID_ARGUMENT', 'INVALID_ARGUMENT: the log-in comes too late: the answer has begun', { hint: 'Log in before you write the answer.' })
+    }
+    const created = await client.sessions.create<D>({ ...options, ...this.#where, data })
     await this.#end()
     // Whose it is follows from the definition's selector.
-    const verdict = await this.#client.sessions.require<D>({ token: created.token })
+    const verdict = await client.sessions.require<D>({ token: created.token })
     this.#accept(created, verdict.identifier!, verdict.data)
     return this.session!
   }
@@ -197,7 +206,7 @@ export class Visit<D = Data> {
 
   #setCookies(cookies: string[]) {
     this.#cookies = cookies
-    this.#changed(cookies)
+    if (!this.#isSent()) this.#changed(cookies)
   }
 
   #warn(message: string) {

@@ -17,8 +17,8 @@ from uuid import UUID
 from .calls import sessions
 from .calls.call import Call, Place
 from .errors import SessionError, bad_value
-from .rows import CreatedSession, JsonObject, RefreshedSession, Verdict
-from .values import Duration, Json
+from .rows import CreatedSession, JsonObject, ListedSession, RefreshedSession, SessionPage, Verdict
+from .values import Duration, Id, Json
 
 log = logging.getLogger("dialstack_sessions")
 
@@ -52,15 +52,14 @@ class BrowserRequest:
         return self.origin is None or self.host is None or not _same_host(self.origin, self.host)
 
     def tokens(self) -> tuple[str | None, str | None]:
-        """Access token and refresh token; a cookie that comes twice was set by somebody else, and is a ValueError."""
+        """Access token and refresh token; two different cookies of one name are a ValueError: somebody planted one."""
         found: dict[str, str] = {}
         for header in self.cookies:
             for pair in header.split(";"):
                 name, _, value = pair.strip(" \t").partition("=")
                 if name in (ACCESS, REFRESH):
-                    if name in found:
+                    if found.setdefault(name, value) != value:
                         raise ValueError(f"two cookies {name}")
-                    found[name] = value
         return found.get(ACCESS) or None, found.get(REFRESH) or None
 
 
@@ -78,6 +77,10 @@ def _same_host(origin: str, host: str) -> bool:
     if port in (None, standard):
         alike = {name, f"{name}:{standard}"}
     return host.lower() in alike
+
+
+def _cleared(name: str) -> str:
+    return f"{name}=; Max-Age=0; {ATTRIBUTES}"
 
 
 class BrowserSession:
@@ -146,6 +149,7 @@ class BrowserSession:
 
     def _starting(self, data: Json, session_expires_in: Duration | None) -> Steps[CreatedSession]:
         self._not_too_late()
+        before = self._refresh_token or self._token
         created: CreatedSession = yield sessions.start(
             self._place,
             data=data,
@@ -153,6 +157,7 @@ class BrowserSession:
             user_agent=self._request.user_agent,
             session_expires_in=session_expires_in,
         )
+        yield from self._ending(before)
         self._set(created.token, created.refresh_token, created.session_expires_at)
         self._become((yield sessions.verify(self._place, created.token)))
         return created
@@ -160,13 +165,46 @@ class BrowserSession:
     def _revoking(self) -> Steps[None]:
         token = self._refresh_token or self._token
         self._forget("revoked")
-        if token is not None:
-            try:
-                yield sessions.end(self._place, token)
-            except SessionError as error:
-                # A token that names no session leaves nothing to end.
-                if error.code != "VERIFY_FAILED":
-                    raise
+        yield from self._ending(token)
+
+    def _ending(self, token: str | None) -> Steps[None]:
+        if token is None:
+            return
+        try:
+            yield sessions.end(self._place, token)
+        except SessionError as error:
+            # A token that names no session leaves nothing to end.
+            if error.code != "VERIFY_FAILED":
+                raise
+
+    def _listing(self, limit: int) -> Steps[list[ListedSession]]:
+        if self.identifier is None:
+            return []
+        page: SessionPage = yield sessions.list_sessions(self._place, identifier=self.identifier, limit=limit)
+        return page.sessions
+
+    def _revoking_device(self, session_id: Id) -> Steps[bool]:
+        if self.identifier is None:
+            return False
+        if str(session_id) == str(self.session_id):
+            yield from self._revoking()
+            return True
+        try:
+            ended: int = yield sessions.revoke(self._place, session_id=session_id, identifier=self.identifier)
+        except SessionError as error:
+            # Somebody else's, or none.
+            if error.code in ("SESSION_NOT_FOUND", "INVALID_ARGUMENT"):
+                return False
+            raise
+        return ended > 0
+
+    def _revoking_elsewhere(self) -> Steps[int]:
+        if self.identifier is None:
+            return 0
+        ended: int = yield sessions.revoke_all(
+            self._place, identifier=self.identifier, exclude_current_session=self.session_id
+        )
+        return ended
 
     # What they do it with.
 
@@ -180,22 +218,25 @@ class BrowserSession:
 
     def _set(self, token: str, refresh_token: str, end: datetime) -> None:
         size = len(ACCESS) + 1 + len(token)
+        access = f"{ACCESS}={token}; {ATTRIBUTES}"
         if size > COOKIE_LIMIT:
             log.warning(
-                "the access token makes a cookie of %d bytes, and browsers drop one of more than %d: keep less in the "
-                "session's data (each byte of it makes the token 1.8 bytes longer)",
+                "the access token makes a cookie of %d bytes, and browsers drop one of more than %d: it is not sent, and "
+                "every request refreshes. Keep less in the session's data (each byte makes the token 1.8 bytes longer)",
                 size,
                 COOKIE_LIMIT,
             )
+            # A browser that drops the new one would keep the old one, of another user perhaps.
+            access = _cleared(ACCESS)
         self._token, self._refresh_token = token, refresh_token
         # The database's clock says when; the browser forgets the access token when it closes.
         expires = f"; Expires={format_datetime(end.astimezone(timezone.utc), usegmt=True)}" if self._persistent else ""
-        self._cookies = [f"{ACCESS}={token}; {ATTRIBUTES}", f"{REFRESH}={refresh_token}{expires}; {ATTRIBUTES}"]
+        self._cookies = [access, f"{REFRESH}={refresh_token}{expires}; {ATTRIBUTES}"]
 
     def _forget(self, reason: str) -> None:
         self._token = self._refresh_token = None
         self._become_nobody(reason)
-        self._cookies = [f"{name}=; Max-Age=0; {ATTRIBUTES}" for name in (ACCESS, REFRESH)]
+        self._cookies = [_cleared(ACCESS), _cleared(REFRESH)]
 
     def _not_too_late(self) -> None:
         if self._sent:
@@ -205,7 +246,7 @@ class BrowserSession:
 def unavailable(error: SessionError) -> tuple[int, str]:
     """Status and text of the response where nobody can be asked who a request is from. The log gets the code."""
     log.error("no session can be verified: %s", error.code)
-    if error.code in ("CONNECTION_FAILED", "POOL_EXHAUSTED", "CONFLICT", "LOCK_NOT_AVAILABLE"):
+    if error.code in ("CONNECTION_FAILED", "CONNECTION_TIMEOUT", "CONFLICT", "LOCK_NOT_AVAILABLE"):
         return 503, "the service is not available at the moment"
     return 500, "the service is not set up as it must be"
 

@@ -132,5 +132,5 @@ def check_place(verdict: Verdict, place: Place) -> None:
     for wanted, found in ((place.product, verdict.product), (place.env, verdict.env), (tag, verdict.tag)):
         if wanted is not None and wanted != found:
             raise SessionError(
-                "VERIFY_FAILED", "the token is not good here", detail="Its reason is mismatch.", sqlstate="42501"
+                "VERIFY_FAILED", "the token is not valid", detail="reason: mismatch", sqlstate="42501"
             )

@@ -16,8 +16,8 @@ from .browser import BrowserRequest, BrowserSession, Steps, play, unavailable
 from .client import Client
 from .connections import CallersTransaction
 from .errors import SessionError, bad_value
-from .rows import CreatedSession, Verdict
-from .values import Duration, Json
+from .rows import CreatedSession, ListedSession, Verdict
+from .values import Duration, Id, Json
 
 T = TypeVar("T")
 
@@ -61,12 +61,25 @@ class Session(BrowserSession):
     def start(
         self, data: Json, *, session_expires_in: Duration | None = None, client: Client | None = None
     ) -> CreatedSession:
-        """Logs a user in. Where the middleware's client may not make sessions, name one that may."""
+        """Logs a user in, and ends the session that the browser had. Where the middleware's client may not make sessions, name one that may."""
         return play((client or self._client).run, self._starting(data, session_expires_in))
 
     def revoke(self) -> None:
         """Logs the user out, here and everywhere that the session is used."""
         play(self._client.run, self._revoking())
+
+    def devices(self, *, limit: int = 100, client: Client | None = None) -> list[ListedSession]:
+        """The user's living sessions, for a page of devices; the one with this `session_id` is the browser's own. Needs level
+        `server`, as the next two do."""
+        return play((client or self._client).run, self._listing(limit))
+
+    def log_out_device(self, session_id: Id, *, client: Client | None = None) -> bool:
+        """Ends another session of the same user, and says whether there was one."""
+        return play((client or self._client).run, self._revoking_device(session_id))
+
+    def log_out_elsewhere(self, *, client: Client | None = None) -> int:
+        """Ends all other sessions of the user, and returns how many."""
+        return play((client or self._client).run, self._revoking_elsewhere())
 
 
 class SessionMiddleware:

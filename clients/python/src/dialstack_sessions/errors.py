@@ -10,8 +10,9 @@ _CODED = re.compile(r"([A-Z][A-Z_]+): (.+)", re.DOTALL)
 class SessionError(Exception):
     """A call that failed. `code` is for programs; no text of it shows a token, a key or session data.
 
-    Besides the server's codes: `CONNECTION_FAILED`, `POOL_EXHAUSTED`, `TRANSACTION_OPEN`, `NO_TRANSACTION`, `BAD_VALUE` (an argument that
-    cannot be what it should be, or is missing), `DRIVER_MISSING`, and `DATABASE_ERROR` for all else, where `sqlstate` says more.
+    Besides the server's codes: `CONNECTION_FAILED`, `CONNECTION_TIMEOUT` (the pool is exhausted), `TRANSACTION_OPEN`, `NO_TRANSACTION`,
+    `INVALID_ARGUMENT` (one that cannot be what it should be, or is missing), `NOT_INSTALLED` (the database lacks the extension, or has another
+    version), `DRIVER_MISSING`, and `DATABASE_ERROR` for all else, where `sqlstate` says more.
     """
 
     def __init__(
@@ -66,7 +67,7 @@ if _driver_is_missing:
 
 def bad_value(argument: str, problem: str) -> SessionError:
     """An argument that is refused before anything is sent. The value itself is not shown: it may be a token."""
-    return SessionError("BAD_VALUE", f"{argument} {problem}")
+    return SessionError("INVALID_ARGUMENT", f"{argument} {problem}")
 
 
 def from_driver(error: psycopg.Error) -> SessionError:
@@ -81,15 +82,19 @@ def from_driver(error: psycopg.Error) -> SessionError:
             coded[1], coded[2], detail=diag.message_detail, hint=diag.message_hint, sqlstate=sqlstate
         )
     kind = (sqlstate or "")[:2]
-    if sqlstate == "40001":
+    if sqlstate in ("40001", "40P01"):
         return SessionError("CONFLICT", primary, sqlstate=sqlstate)
-    if kind in ("08", "57") and sqlstate != "57014":
+    if kind in ("08", "53", "57") and sqlstate != "57014":
         return SessionError("CONNECTION_FAILED", primary, sqlstate=sqlstate)
-    if sqlstate == "53300":
-        return SessionError("POOL_EXHAUSTED", primary, sqlstate=sqlstate)
+    if sqlstate == "42501":
+        hint = "The call needs another access level of the role: dialstack.grant_access()."
+        return SessionError("PERMISSION_DENIED", primary, hint=hint, sqlstate=sqlstate)
+    if sqlstate in ("3F000", "42883", "42P01"):
+        hint = "Is this the right database? CREATE EXTENSION dialstack_sessions there, of the client's version."
+        return SessionError("NOT_INSTALLED", primary, hint=hint, sqlstate=sqlstate)
     if kind == "22":
         # PostgreSQL's own message quotes the value.
-        return SessionError("BAD_VALUE", f"PostgreSQL refused a value ({sqlstate})", sqlstate=sqlstate)
+        return SessionError("INVALID_ARGUMENT", f"PostgreSQL refused a value ({sqlstate})", sqlstate=sqlstate)
     return SessionError("DATABASE_ERROR", primary, hint=diag.message_hint, sqlstate=sqlstate)
 
 
@@ -98,12 +103,12 @@ def _without_server(error: psycopg.Error) -> SessionError:
     name = type(error).__name__
     if type(error).__module__.startswith("psycopg_pool") and name in ("PoolTimeout", "TooManyRequests"):
         return SessionError(
-            "POOL_EXHAUSTED",
+            "CONNECTION_TIMEOUT",
             "the pool has no free connection",
             hint="Return connections sooner, or allow the pool more of them.",
         )
     if name == "DataError":
-        return SessionError("BAD_VALUE", "the driver refused a value")
+        return SessionError("INVALID_ARGUMENT", "the driver refused a value")
     if name in ("ProgrammingError", "InterfaceError", "NotSupportedError"):
         return SessionError("DATABASE_ERROR", "the driver refused the call")
     # What libpq says of a connection; there is nothing in it that was bound.

@@ -57,13 +57,6 @@ class RefreshedSession:
 
 
 @dataclass(frozen=True)
-class Revoked:
-    """How many sessions a call ended."""
-
-    revoked_count: int
-
-
-@dataclass(frozen=True)
 class ListedSession:
     """A session of a user, as a page of devices shows it."""
 

@@ -145,4 +145,4 @@ def _driver(proxied: Any) -> Any:
 
 
 def _exhausted() -> SessionError:
-    return SessionError("POOL_EXHAUSTED", "the pool of the engine has no free connection")
+    return SessionError("CONNECTION_TIMEOUT", "the pool of the engine has no free connection")

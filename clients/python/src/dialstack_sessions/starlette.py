@@ -12,8 +12,8 @@ from .async_client import AsyncClient
 from .browser import BrowserRequest, BrowserSession, Steps, unavailable
 from .calls.call import Place
 from .errors import SessionError
-from .rows import CreatedSession
-from .values import Duration, Json
+from .rows import CreatedSession, ListedSession
+from .values import Duration, Id, Json
 
 T = TypeVar("T")
 Message: TypeAlias = MutableMapping[str, Any]
@@ -32,12 +32,25 @@ class Session(BrowserSession):
     async def start(
         self, data: Json, *, session_expires_in: Duration | None = None, client: AsyncClient | None = None
     ) -> CreatedSession:
-        """Logs a user in. Where the middleware's client may not make sessions, name one that may."""
+        """Logs a user in, and ends the session that the browser had. Where the middleware's client may not make sessions, name one that may."""
         return await _play(client or self._client, self._starting(data, session_expires_in))
 
     async def revoke(self) -> None:
         """Logs the user out, here and everywhere that the session is used."""
         await _play(self._client, self._revoking())
+
+    async def devices(self, *, limit: int = 100, client: AsyncClient | None = None) -> list[ListedSession]:
+        """The user's living sessions, for a page of devices; the one with this `session_id` is the browser's own. Needs level
+        `server`, as the next two do."""
+        return await _play(client or self._client, self._listing(limit))
+
+    async def log_out_device(self, session_id: Id, *, client: AsyncClient | None = None) -> bool:
+        """Ends another session of the same user, and says whether there was one."""
+        return await _play(client or self._client, self._revoking_device(session_id))
+
+    async def log_out_elsewhere(self, *, client: AsyncClient | None = None) -> int:
+        """Ends all other sessions of the user, and returns how many."""
+        return await _play(client or self._client, self._revoking_elsewhere())
 
 
 class SessionMiddleware:

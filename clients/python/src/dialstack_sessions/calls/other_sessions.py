@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from ..rows import AccountSession, ClientSession, JsonObject, Revoked, Verdict
+from ..rows import AccountSession, ClientSession, JsonObject, Verdict
 from ..values import Address, Duration, Id, Json, Moment
 from .call import Call, Place, many, nothing, one, value
 
@@ -49,10 +49,10 @@ def account_verify(
 
 def account_revoke(
     place: Place, *, account: str, product: str | None = None, env: str | None = None, reason: str | None = None
-) -> Call[Revoked]:
-    """Ends all sessions of an account."""
+) -> Call[int]:
+    """Ends all sessions of an account, and returns how many."""
     given = {**_environment(place, product, env), "account": account, "reason": reason}
-    return Call("account_session_revoke", given, lambda rows: Revoked(value(rows)))
+    return Call("account_session_revoke", given, value)
 
 
 def client_create(

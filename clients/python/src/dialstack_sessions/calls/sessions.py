@@ -12,7 +12,6 @@ from ..rows import (
     ListedSession,
     Reauthenticated,
     RefreshedSession,
-    Revoked,
     SessionExpiry,
     SessionInfo,
     SessionPage,
@@ -114,15 +113,15 @@ def revoke(
     session_id: Id | None = None,
     identifier: str | None = None,
     reason: str | None = None,
-) -> Call[Revoked]:
-    """Ends a session, or all of a user. With both, the session must be that user's."""
+) -> Call[int]:
+    """Ends a session, or all of a user, and returns how many. With both, the session must be that user's."""
     given = {
         **vars(place.over(product, env, tag)),
         "session_id": session_id,
         "identifier": identifier,
         "reason": reason,
     }
-    return Call("session_revoke", given, _revoked)
+    return Call("session_revoke", given, value)
 
 
 def revoke_all(
@@ -134,24 +133,21 @@ def revoke_all(
     tag: str | None = None,
     exclude_current_session: Id | None = None,
     reason: str | None = None,
-) -> Call[Revoked]:
-    """Ends all sessions of a user, but for `exclude_current_session`: "log out everywhere else"."""
+) -> Call[int]:
+    """Ends all sessions of a user, but for `exclude_current_session`: "log out everywhere else". Returns how many."""
     given = {
         **place.over(product, env, tag).need("product", "env", "tag"),
         "identifier": identifier,
         "except_session_id": exclude_current_session,
         "reason": reason,
     }
-    return Call("session_revoke_all", given, _revoked)
+    return Call("session_revoke_all", given, value)
 
 
-def _revoked(rows: list[JsonObject]) -> Revoked:
-    return Revoked(value(rows))
-
-
-def end(place: Place, token: str | None) -> Call[Revoked]:
-    """Logs out: ends the session of any of its tokens, also an expired one. One that names none is `VERIFY_FAILED`."""
-    return Call("session_end", {"token": token}, _revoked)
+def end(place: Place, token: str | None) -> Call[int]:
+    """Logs out: ends the session of any of its tokens, also an expired one, and returns how many. A token that names none
+    is `VERIFY_FAILED`."""
+    return Call("session_end", {"token": token}, value)
 
 
 def list_sessions(
