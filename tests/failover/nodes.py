@@ -18,7 +18,7 @@ WORK, CLUSTER = os.environ["DSS_WORK"], os.environ["DSS_CLUSTER"]
 NAMES = ("node1", "node2", "node3")
 # Nothing of this outlives a run that was killed by longer than that.
 LIFE = "20m"
-# Patroni takes no shorter ttl: so long a leader that is silent stays the leader.
+# Seconds for which a leader that is silent stays the leader.
 TTL = 20
 
 
