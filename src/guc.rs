@@ -57,18 +57,6 @@ thread_local! {
     static LOGGED: Cell<Events> = const { Cell::new(Events::NONE) };
 }
 
-/// The events of a list that the server hands to a hook.
-///
-/// # Safety
-/// NULL or a C string.
-unsafe fn listed(list: *const c_char) -> Option<Events> {
-    if list.is_null() {
-        return Some(Events::NONE);
-    }
-    // SAFETY: by this function's own contract.
-    unsafe { CStr::from_ptr(list) }.to_str().ok().and_then(Events::parse)
-}
-
 /// Refuses a list with anything but events in it.
 unsafe extern "C-unwind" fn check_log_events(
     list: *mut *mut c_char,
@@ -77,7 +65,8 @@ unsafe extern "C-unwind" fn check_log_events(
 ) -> bool {
     // SAFETY: the server hands over a pointer to the new value, and after a refusal reads the detail, a constant.
     unsafe {
-        let is_good = listed(*list).is_some();
+        let is_good =
+            (*list).is_null() || CStr::from_ptr(*list).to_str().is_ok_and(|it| Events::parse(it).is_some());
         if !is_good {
             pg_sys::GUC_check_errdetail_string = KNOWN_EVENTS.as_ptr().cast_mut();
         }
@@ -89,8 +78,9 @@ const KNOWN_EVENTS: &CStr = c"Name any of reuse, revoke, administration, refused
 
 /// Runs whenever the list is set, reset, or restored by a rollback. Must not fail.
 unsafe extern "C-unwind" fn log_events_changed(list: *const c_char, _: *mut c_void) {
-    // SAFETY: the server hands over the value that the check has passed.
-    LOGGED.set(unsafe { listed(list) }.unwrap_or_default());
+    // SAFETY: the server hands over the value that the check has passed: NULL or a C string.
+    let list = unsafe { (!list.is_null()).then(|| CStr::from_ptr(list)) };
+    LOGGED.set(list.and_then(|it| Events::parse(it.to_str().ok()?)).unwrap_or_default());
 }
 
 /// Runs whenever the token is set, reset, or restored by a rollback. Must not fail.

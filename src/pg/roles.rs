@@ -6,11 +6,11 @@ use pgrx::pg_sys;
 
 use crate::error::Result;
 use crate::pg::relcache;
-use crate::pg::settings::set_for_this_level;
+use crate::pg::settings::Setting;
 
 /// The one search path under which our statements run, so that kept plans stay valid and no
 /// object of a caller is ever found by name.
-const SEARCH_PATH: &CStr = c"pg_catalog, pg_temp";
+const SEARCH_PATH: (&CStr, &CStr) = (c"search_path", c"pg_catalog, pg_temp");
 
 /// While it lives, the current user is another role and the search path is ours.
 ///
@@ -19,7 +19,7 @@ const SEARCH_PATH: &CStr = c"pg_catalog, pg_temp";
 pub struct AsRole {
     caller: pg_sys::Oid,
     security_context: i32,
-    settings_level: i32,
+    _settings: Setting,
 }
 
 impl AsRole {
@@ -28,35 +28,28 @@ impl AsRole {
     /// the owner, as when the server looks up a foreign key.
     pub fn enter(role: pg_sys::Oid) -> Self {
         let restrictions = pg_sys::SECURITY_RESTRICTED_OPERATION | pg_sys::SECURITY_NOFORCE_RLS;
-        Self::switch(role, restrictions)
+        Self::switch(role, restrictions, &[SEARCH_PATH])
     }
 
-    fn switch(role: pg_sys::Oid, restrictions: u32) -> Self {
+    fn switch(role: pg_sys::Oid, restrictions: u32, settings: &[(&CStr, &CStr)]) -> Self {
         let mut caller = pg_sys::InvalidOid;
         let mut security_context = 0;
         let restrictions = (restrictions | pg_sys::SECURITY_LOCAL_USERID_CHANGE) as i32;
         // SAFETY: plain reads and writes of backend state. LOCAL_USERID_CHANGE forbids SET ROLE
-        // while it is in force, and abort processing undoes both changes.
-        let settings_level = unsafe {
+        // while it is in force, and abort processing undoes the change.
+        unsafe {
             pg_sys::GetUserIdAndSecContext(&mut caller, &mut security_context);
             pg_sys::SetUserIdAndSecContext(role, security_context | restrictions);
-            let level = pg_sys::NewGUCNestLevel();
-            set_for_this_level(c"search_path", SEARCH_PATH);
-            level
-        };
-        AsRole { caller, security_context, settings_level }
+        }
+        AsRole { caller, security_context, _settings: Setting::set(settings) }
     }
 }
 
 impl Drop for AsRole {
     fn drop(&mut self) {
         if !std::thread::panicking() {
-            // SAFETY: the nest level and the identity are the ones that `switch` found. Undone like
-            // an abort, so that nothing that other code SET meanwhile outlives it.
-            unsafe {
-                pg_sys::AtEOXact_GUC(false, self.settings_level);
-                pg_sys::SetUserIdAndSecContext(self.caller, self.security_context);
-            }
+            // SAFETY: the identity is the one that `switch` found.
+            unsafe { pg_sys::SetUserIdAndSecContext(self.caller, self.security_context) }
         }
     }
 }
@@ -70,7 +63,7 @@ impl AsOwner {
     /// # Errors
     /// `JWT_NOT_AVAILABLE` where the extension's tables are not there.
     pub fn enter() -> Result<Self> {
-        Ok(AsOwner(AsRole::switch(relcache::owner()?, 0)))
+        Self::with(&[SEARCH_PATH])
     }
 
     /// The same for statements that look up by index whatever is to be found by one. The planner would
@@ -79,12 +72,17 @@ impl AsOwner {
     /// # Errors
     /// As [`AsOwner::enter`].
     pub fn enter_by_index() -> Result<Self> {
-        let owner = Self::enter()?;
-        for setting in [c"enable_seqscan", c"enable_hashjoin", c"enable_mergejoin", c"jit"] {
-            // SAFETY: inside the level that `enter` began; they are switches that everybody may set.
-            unsafe { set_for_this_level(setting, c"off") };
-        }
-        Ok(owner)
+        Self::with(&[
+            SEARCH_PATH,
+            (c"enable_seqscan", c"off"),
+            (c"enable_hashjoin", c"off"),
+            (c"enable_mergejoin", c"off"),
+            (c"jit", c"off"),
+        ])
+    }
+
+    fn with(settings: &[(&CStr, &CStr)]) -> Result<Self> {
+        Ok(AsOwner(AsRole::switch(relcache::owner()?, 0, settings)))
     }
 }
 
@@ -138,12 +136,13 @@ pub fn may_execute(role: pg_sys::Oid, name: &CStr) -> Option<bool> {
     let oid = function(name)?;
     let mode = pg_sys::ACL_EXECUTE as pg_sys::AclMode;
     // SAFETY: reads the server's caches; a function that is gone meanwhile raises an ordinary error.
-    #[cfg(feature = "pg15")]
-    let result = unsafe { pg_sys::pg_proc_aclcheck(oid, role, mode) };
-    // SAFETY: as it says for the other version: reads the server's caches.
-    #[cfg(not(feature = "pg15"))]
-    let result = unsafe { pg_sys::object_aclcheck(pg_sys::ProcedureRelationId, oid, role, mode) };
-    Some(result == pg_sys::AclResult::ACLCHECK_OK)
+    unsafe {
+        #[cfg(feature = "pg15")]
+        let result = pg_sys::pg_proc_aclcheck(oid, role, mode);
+        #[cfg(not(feature = "pg15"))]
+        let result = pg_sys::object_aclcheck(pg_sys::ProcedureRelationId, oid, role, mode);
+        Some(result == pg_sys::AclResult::ACLCHECK_OK)
+    }
 }
 
 /// The roles to which this function of the extension, which takes no argument, was granted, not those that inherit it;

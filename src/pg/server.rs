@@ -3,9 +3,10 @@
 
 use std::ffi::{c_char, c_int, c_void};
 
-use pgrx::pg_sys;
+use pgrx::list::List;
 use pgrx::pg_sys::ffi::pg_guard_ffi_boundary;
 use pgrx::pg_sys::panic::ErrorReport;
+use pgrx::{memcx, pg_sys};
 
 /// The object id of `pg_policy`, which is the same in every version.
 pub const POLICY_RELATION: pg_sys::Oid = pg_sys::Oid::from_u32(3256);
@@ -80,21 +81,26 @@ pub fn lock_relation(relation: pg_sys::Oid, mode: u32) {
     unsafe { pg_sys::LockRelationOid(relation, mode as pg_sys::LOCKMODE) }
 }
 
-/// The object ids of a relation and of all that inherits from it, each of the latter locked.
-///
-/// # Safety
-/// Inside a transaction; the relation itself is locked.
-pub unsafe fn find_all_inheritors(parent: pg_sys::Oid, lock_mode: pg_sys::LOCKMODE) -> *mut pg_sys::List {
-    // SAFETY: by this function's own contract; an error passes the boundary as a panic.
-    unsafe { pg_guard_ffi_boundary(|| raw::find_all_inheritors(parent, lock_mode, std::ptr::null_mut())) }
+/// The object ids of a relation, which the caller has locked, and of all that inherits from it, each of the latter
+/// locked too.
+pub fn find_all_inheritors(parent: pg_sys::Oid, mode: u32) -> Vec<pg_sys::Oid> {
+    // SAFETY: inside a transaction, as every SQL function is; an error passes the boundary as a panic. The list of
+    // object ids is made in the current memory context.
+    let family = unsafe {
+        let family = pg_guard_ffi_boundary(|| {
+            raw::find_all_inheritors(parent, mode as pg_sys::LOCKMODE, std::ptr::null_mut())
+        });
+        memcx::current_context(|context| {
+            List::<pg_sys::Oid>::downcast_ptr_in_memcx(family, context)
+                .map(|list| list.iter().copied().collect())
+        })
+    };
+    family.unwrap_or_default()
 }
 
 /// Whether a relation inherits from another, or is its partition.
-///
-/// # Safety
-/// Inside a transaction.
-pub unsafe fn has_superclass(relation: pg_sys::Oid) -> bool {
-    // SAFETY: by this function's own contract; an error passes the boundary as a panic.
+pub fn has_superclass(relation: pg_sys::Oid) -> bool {
+    // SAFETY: inside a transaction, as every SQL function is; an error passes the boundary as a panic.
     unsafe { pg_guard_ffi_boundary(|| raw::has_superclass(relation)) }
 }
 

@@ -4,66 +4,60 @@ use std::ffi::CStr;
 
 use pgrx::pg_sys;
 
-/// While it lives, a setting has another value. The caller's comes back when it is dropped; the end of a
-/// transaction or subtransaction that fails brings it back too.
+/// While it lives, settings have other values. The caller's come back when it is dropped; the end of a
+/// transaction or subtransaction that fails brings them back too.
 pub struct Setting(i32);
 
-/// Sets a setting that everybody may set, until the nest level that was begun last is over.
-///
-/// # Safety
-/// Inside such a level; the value must be one that the setting takes.
-pub(crate) unsafe fn set_for_this_level(name: &CStr, value: &CStr) {
-    // SAFETY: NUL-terminated texts; what the caller promises keeps it from raising.
-    unsafe {
-        pg_sys::set_config_option(
-            name.as_ptr(),
-            value.as_ptr(),
-            pg_sys::GucContext::PGC_USERSET,
-            pg_sys::GucSource::PGC_S_SESSION,
-            pg_sys::GucAction::GUC_ACTION_SAVE,
-            true,
-            0,
-            false,
-        );
-    }
-}
-
 impl Setting {
-    fn set(name: &CStr, value: &CStr) -> Self {
-        // SAFETY: on a nest level of its own; the settings and values are those below.
+    /// Gives settings that everybody may set another value.
+    pub(super) fn set(settings: &[(&CStr, &CStr)]) -> Self {
+        // SAFETY: on a nest level of its own, with NUL-terminated texts; a value that a setting does not take
+        // raises an ordinary error.
         unsafe {
             let level = pg_sys::NewGUCNestLevel();
-            set_for_this_level(name, value);
+            for (name, value) in settings {
+                pg_sys::set_config_option(
+                    name.as_ptr(),
+                    value.as_ptr(),
+                    pg_sys::GucContext::PGC_USERSET,
+                    pg_sys::GucSource::PGC_S_SESSION,
+                    pg_sys::GucAction::GUC_ACTION_SAVE,
+                    true,
+                    0,
+                    false,
+                );
+            }
             Setting(level)
         }
     }
 
     /// A lock is waited for only for a moment: behind a call that waits for a table others queue up.
     pub fn short_lock_timeout() -> Self {
-        Setting::set(c"lock_timeout", c"200ms")
+        Setting::set(&[(c"lock_timeout", c"200ms")])
     }
 
     /// A lock is waited for longer than the server's own cleaning takes to give way (`deadlock_timeout`, 1 s).
     pub fn long_lock_timeout() -> Self {
-        Setting::set(c"lock_timeout", c"2s")
+        Setting::set(&[(c"lock_timeout", c"2s")])
     }
 
     /// Statements are not compiled. What users are called is kept out of the statistics, so the planner
     /// takes a look-up by it for far more work than it is, and compiling for worthwhile.
     pub fn no_jit() -> Self {
-        Setting::set(c"jit", c"off")
+        Setting::set(&[(c"jit", c"off")])
     }
 
     /// Statements are planned for the values at hand, so that an optional filter that is given uses its index.
     pub fn custom_plans() -> Self {
-        Setting::set(c"plan_cache_mode", c"force_custom_plan")
+        Setting::set(&[(c"plan_cache_mode", c"force_custom_plan")])
     }
 }
 
 impl Drop for Setting {
     fn drop(&mut self) {
         if !std::thread::panicking() {
-            // SAFETY: the nest level is the one that `set` made.
+            // SAFETY: the nest level is the one that `set` made. Undone like an abort, so that nothing that other
+            // code SET meanwhile outlives it.
             unsafe { pg_sys::AtEOXact_GUC(false, self.0) }
         }
     }

@@ -1,10 +1,9 @@
 //! Time zones, by PostgreSQL's own table of them.
 
-use std::ffi::CStr;
-
 use pgrx::{IntoDatum, PgSqlErrorCode, PgTryBuilder, pg_sys};
 
 use crate::error::{Code, Error, Result};
+use crate::guc;
 use crate::pg::clock::{Micros, SECOND, timestamptz_datum};
 
 /// Rollups count by quarters of an hour, and so does every time zone in use.
@@ -12,14 +11,8 @@ const QUARTER: i64 = 15 * 60 * SECOND;
 
 /// The setting `TimeZone`.
 pub fn of_session() -> String {
-    // SAFETY: a built-in setting; the text is the server's own and copied at once.
-    unsafe {
-        let name = pg_sys::GetConfigOption(c"TimeZone".as_ptr(), true, false);
-        if name.is_null() {
-            return "UTC".to_owned();
-        }
-        CStr::from_ptr(name).to_string_lossy().into_owned()
-    }
+    // No zone has a name of this length.
+    guc::foreign(c"TimeZone", 256).ok().flatten().unwrap_or_else(|| "UTC".to_owned())
 }
 
 /// Checks that the server knows a time zone, and that at these moments, as far as they are of this

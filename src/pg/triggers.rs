@@ -202,18 +202,10 @@ impl Change<'_> {
         if self.data.tg_trigtuple.is_null() {
             return None;
         }
-        let mut null = false;
-        // SAFETY: the row and its description belong together, and live as long as the call; the value
-        // has the column's type.
-        let value = unsafe {
-            let description = self.columns.as_ptr();
-            let row = self.data.tg_trigtuple;
-            let value = pg_sys::SPI_getbinval(row, description, column, &mut null);
-            if null {
-                DatumWithOid::null_oid(attribute.atttypid)
-            } else {
-                DatumWithOid::new(value, attribute.atttypid)
-            }
+        let value = match self.value(self.data.tg_trigtuple, column) {
+            // SAFETY: the value has the column's type, and lives as long as the call.
+            Some(value) => unsafe { DatumWithOid::new(value, attribute.atttypid) },
+            None => DatumWithOid::null_oid(attribute.atttypid),
         };
         Some((attribute.name(), value))
     }
@@ -236,14 +228,8 @@ impl Change<'_> {
         if self.event() != Event::UpdateRow || attribute.atttypid != pg_sys::TIMESTAMPTZOID {
             return None;
         }
-        let value = |row| {
-            let mut null = false;
-            let description = self.columns.as_ptr();
-            // SAFETY: both rows of an update have the table's description, which has that column.
-            let datum = unsafe { pg_sys::SPI_getbinval(row, description, column, &mut null) };
-            // A timestamptz is passed by value.
-            (!null).then(|| datum.value() as i64)
-        };
+        // A timestamptz is passed by value.
+        let value = |row| self.value(row, column).map(|value| value.value() as i64);
         let (old, new) = (value(self.data.tg_trigtuple), value(self.data.tg_newtuple));
         Some(new?.cmp(&old?))
     }
@@ -257,18 +243,25 @@ impl Change<'_> {
         if old.is_null() || new.is_null() {
             return false;
         }
-        let (mut old_null, mut new_null) = (false, false);
-        // SAFETY: both rows of an update have the table's description, which has that column. The
-        // comparison is byte by byte, whatever the type.
-        unsafe {
-            let description = self.columns.as_ptr();
-            let old = pg_sys::SPI_getbinval(old, description, column, &mut old_null);
-            let new = pg_sys::SPI_getbinval(new, description, column, &mut new_null);
-            if old_null || new_null {
-                return old_null != new_null;
-            }
-            !server::datum_image_eq(old, new, attribute.attbyval, attribute.attlen)
+        match (self.value(old, column), self.value(new, column)) {
+            // SAFETY: two values of the column, whose type is kept in this way.
+            (Some(old), Some(new)) => unsafe {
+                !server::datum_image_eq(old, new, attribute.attbyval, attribute.attlen)
+            },
+            (old, new) => old.is_some() != new.is_some(),
         }
+    }
+
+    /// The value of a column that the table has, in the old or the new row; `None` for NULL, and where there is no
+    /// such row.
+    fn value(&self, row: pg_sys::HeapTuple, column: i32) -> Option<pg_sys::Datum> {
+        if row.is_null() {
+            return None;
+        }
+        let mut null = false;
+        // SAFETY: both rows of a change have the table's description.
+        let value = unsafe { pg_sys::SPI_getbinval(row, self.columns.as_ptr(), column, &mut null) };
+        (!null).then_some(value)
     }
 
     /// Lets the change go on as it is.

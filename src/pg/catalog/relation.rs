@@ -53,12 +53,6 @@ impl OpenRelation {
         NonNull::new(opened).map(OpenRelation)
     }
 
-    /// The role that owns it.
-    pub fn owner(&self) -> pg_sys::Oid {
-        // SAFETY: an open relation is pinned in the relation cache and always has its pg_class row.
-        unsafe { (*self.0.as_ref().rd_rel).relowner }
-    }
-
     /// The server's entry for it.
     pub(super) fn as_ptr(&self) -> pg_sys::Relation {
         self.0.as_ptr()

@@ -3,12 +3,12 @@
 
 use std::ffi::{CStr, CString};
 
-use pgrx::list::List;
+use pgrx::pg_sys;
 use pgrx::spi::{quote_identifier, quote_qualified_identifier};
-use pgrx::{memcx, pg_sys};
 
-use super::relation::{OpenRelation, copied};
+use super::relation::copied;
 use crate::error::{Code, Error, Result};
+use crate::pg::relcache::entry::Entry;
 use crate::pg::server::{self, lock_relation};
 use crate::pg::statements::must_be_able_to_write;
 use crate::session::problem::shown;
@@ -190,21 +190,13 @@ pub fn lock(relation: pg_sys::Oid, code: Code) -> Result<Family> {
 
 /// The parts of a locked table, and theirs, each locked too.
 fn parts_of(table: &Table, code: Code) -> Result<Vec<pg_sys::Oid>> {
-    // SAFETY: the relation is locked. The list of object ids is made in the current memory context.
-    let family = unsafe {
-        if server::has_superclass(table.oid) {
-            let message = format!("{} is part of another table", shown(&table.name));
-            return Err(Error::new(code, message)
-                .detail("What is made for the other table holds for its parts too.")
-                .hint("Name the table that it is a partition of, or inherits from."));
-        }
-        let family = server::find_all_inheritors(table.oid, pg_sys::AccessExclusiveLock as i32);
-        memcx::current_context(|context| {
-            List::<pg_sys::Oid>::downcast_ptr_in_memcx(family, context)
-                .map(|list| list.iter().copied().collect::<Vec<_>>())
-        })
-    };
-    let mut parts = family.unwrap_or_default();
+    if server::has_superclass(table.oid) {
+        let message = format!("{} is part of another table", shown(&table.name));
+        return Err(Error::new(code, message)
+            .detail("What is made for the other table holds for its parts too.")
+            .hint("Name the table that it is a partition of, or inherits from."));
+    }
+    let mut parts = server::find_all_inheritors(table.oid, pg_sys::AccessExclusiveLock);
     parts.retain(|part| *part != table.oid);
     Ok(parts)
 }
@@ -281,7 +273,7 @@ pub fn column_number(table: &Table, name: &CStr) -> Option<i16> {
 
 /// The role that owns a locked table.
 pub fn owner(table: &Table) -> Option<pg_sys::Oid> {
-    OpenRelation::open(table.oid).map(|open| open.owner())
+    Entry::of(table.oid).map(|entry| entry.class().relowner)
 }
 
 /// Whether a table has a trigger of this name.

@@ -10,6 +10,7 @@
 //! also invalidates its own table, which advances [`configuration_epoch`] too. What a role may do follows the
 //! server's own catalogues of roles and functions: their invalidations advance [`access_epoch`].
 
+pub mod entry;
 pub mod epoch;
 
 use std::ffi::CStr;
@@ -19,6 +20,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use pgrx::pg_sys;
 
 use crate::error::{Code, Error, Result};
+use crate::pg::relcache::entry::Entry;
 use crate::pg::relcache::epoch::{Epochs, Received};
 
 /// A relation of the extension, and what this backend knows of it. A backend is one thread.
@@ -209,17 +211,8 @@ pub fn watch() -> Result<()> {
 /// # Errors
 /// `JWT_NOT_AVAILABLE` where they are not there.
 pub fn owner() -> Result<pg_sys::Oid> {
-    let id = VERDICT_INVALIDATION.oid()?;
-    // SAFETY: RelationIdGetRelation pins a relation cache entry, which is read and unpinned.
-    unsafe {
-        let relation = pg_sys::RelationIdGetRelation(id);
-        if relation.is_null() {
-            return Err(missing());
-        }
-        let owner = (*(*relation).rd_rel).relowner;
-        pg_sys::RelationClose(relation);
-        Ok(owner)
-    }
+    let entry = Entry::of(VERDICT_INVALIDATION.oid()?).ok_or_else(missing)?;
+    Ok(entry.class().relowner)
 }
 
 /// The error of a database without the extension's tables.

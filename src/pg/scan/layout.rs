@@ -6,37 +6,11 @@
 use pgrx::{PgTupleDesc, pg_sys};
 
 use crate::error::Result;
+use crate::pg::relcache::entry::Entry;
 use crate::pg::table::{Index, Table};
 
 /// Widest table that is read directly, counting dropped columns and those that others added.
 pub const MAX_COLUMNS: usize = 64;
-
-/// A pinned entry of the relation cache. The caller's lock keeps it as it is.
-struct Entry(pg_sys::Relation);
-
-impl Entry {
-    /// `None` for a relation that was dropped.
-    fn of(relation: pg_sys::Oid) -> Option<Self> {
-        // SAFETY: pins an entry, or returns NULL.
-        let entry = unsafe { pg_sys::RelationIdGetRelation(relation) };
-        (!entry.is_null()).then_some(Entry(entry))
-    }
-
-    fn has_kind(&self, kind: u8) -> bool {
-        // SAFETY: a pinned entry has its row of pg_class.
-        unsafe { (*(*self.0).rd_rel).relkind.cast_unsigned() == kind }
-    }
-}
-
-impl Drop for Entry {
-    fn drop(&mut self) {
-        // An error unpins it with the transaction's resources.
-        if !std::thread::panicking() {
-            // SAFETY: pinned by `of`, unpinned once.
-            unsafe { pg_sys::RelationClose(self.0) }
-        }
-    }
-}
 
 /// Makes sure that a table, which the caller has locked under this id, has the declared columns, in their order
 /// and with their types.
@@ -44,12 +18,12 @@ impl Drop for Entry {
 /// # Errors
 /// `JWT_NOT_AVAILABLE` with the table and the first column that differs.
 pub fn check_table<R: Table>(locked: pg_sys::Oid) -> Result<()> {
-    let is_table = |entry: &Entry| entry.has_kind(pg_sys::RELKIND_RELATION);
+    let is_table = |entry: &Entry| entry.class().relkind.cast_unsigned() == pg_sys::RELKIND_RELATION;
     let Some(entry) = Entry::of(locked).filter(is_table) else {
         return Err(R::relation().altered("It is no table any more."));
     };
     // SAFETY: a pinned entry has a row descriptor, which lives as long as it and is only read here.
-    let columns = unsafe { PgTupleDesc::from_pg_unchecked((*entry.0).rd_att) };
+    let columns = unsafe { PgTupleDesc::from_pg_unchecked((*entry.as_ptr()).rd_att) };
     for (n, declared) in (0_i16..).zip(R::COLUMNS) {
         let number = usize::from(n.unsigned_abs());
         // A column that was dropped has no type.
@@ -74,7 +48,7 @@ pub fn check_index<R: Table, C>(index: &Index<R, C>, locked: pg_sys::Oid) -> Res
         // SAFETY: the pinned entry of an index has its row of pg_index, which ends with the numbers of its
         // columns, and for each key column the type and the collation that it compares by.
         unsafe {
-            let relation = entry.0;
+            let relation = entry.as_ptr();
             let row = (*relation).rd_index;
             let keys = usize::try_from((*row).indnkeyatts).unwrap_or_default();
             let compares_like_its_column = |(n, column): (usize, &i16)| {
@@ -87,7 +61,7 @@ pub fn check_index<R: Table, C>(index: &Index<R, C>, locked: pg_sys::Oid) -> Res
                     || *(*relation).rd_indcollation.add(n) == pg_sys::C_COLLATION_OID;
                 *(*relation).rd_opcintype.add(n) == declared.type_oid && collated
             };
-            (*(*relation).rd_rel).relam == pg_sys::BTREE_AM_OID
+            entry.class().relam == pg_sys::BTREE_AM_OID
                 && (*row).indrelid == table
                 && (*row).indisvalid
                 && keys == index.columns.len()
@@ -96,7 +70,7 @@ pub fn check_index<R: Table, C>(index: &Index<R, C>, locked: pg_sys::Oid) -> Res
                 && index.columns.iter().enumerate().all(compares_like_its_column)
         }
     };
-    let is_index = |entry: &Entry| entry.has_kind(pg_sys::RELKIND_INDEX);
+    let is_index = |entry: &Entry| entry.class().relkind.cast_unsigned() == pg_sys::RELKIND_INDEX;
     if Entry::of(locked).filter(is_index).is_some_and(|entry| fits(&entry)) {
         return Ok(());
     }
