@@ -14,6 +14,7 @@ use crate::service::required;
 use crate::service::setup::configuration;
 use crate::session::Problem;
 use crate::tables::access_limits::{self, Limit};
+use crate::tables::products;
 
 const CODE: Code = Code::DefineFailed;
 
@@ -136,6 +137,10 @@ pub fn grant(
                 .hint("Leave product and env out, or grant the level server or client.")
         })?,
     };
+    if product.is_some() {
+        // Nobody deletes meanwhile what the limit names.
+        products::lock_envs(&owner)?;
+    }
     let limit = limit(product, env)?;
     let held = markers(&owner, role)?;
     if limit.is_none() || !held.iter().any(|held| is(held, marker)) {

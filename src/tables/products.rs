@@ -198,6 +198,13 @@ pub fn lock_envs(owner: &AsOwner) -> Result<()> {
     LOCK_ENVS.execute(owner, &[]).map(|_| ())
 }
 
+static KEEP: Statement = Statement::new("LOCK TABLE dialstack.environments IN ROW EXCLUSIVE MODE");
+
+/// Keeps products from being deleted until this transaction ends; environments can still be made and changed.
+pub fn keep(owner: &AsOwner) -> Result<()> {
+    KEEP.execute(owner, &[]).map(|_| ())
+}
+
 static LOCK_CONFIGURATION: Statement = Statement::new(
     "LOCK TABLE dialstack.products, dialstack.environments, dialstack.session_definitions, dialstack.scopes \
        IN SHARE ROW EXCLUSIVE MODE",

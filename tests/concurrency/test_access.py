@@ -1,7 +1,8 @@
 """Levels that are granted and taken away at once."""
 
 import pytest
-from support.service import call, together, value
+from psycopg import errors
+from support.service import Background, await_lock, call, together, value
 
 ROLES = [f"newcomer_{number}" for number in range(20)]
 
@@ -43,3 +44,17 @@ def test_one_level_granted_many_times_at_once_is_granted(admin, roles):
     together([lambda c: call(c, "grant_access", role=roles[0], access="admin")] * 20)
 
     assert value(admin, f"SELECT has_function_privilege('{roles[0]}', 'dialstack.jwks()', 'EXECUTE')")
+
+
+@pytest.mark.parametrize("deleted", ["product", "env"])
+def test_a_level_is_not_limited_to_what_a_colleague_deletes_meanwhile(admin, connect, shop, roles, deleted):
+    place = {"product": shop.product}
+    if deleted == "env":
+        place["env"] = shop.env
+    deleting, granting = connect(), connect()
+    with deleting.transaction():
+        call(deleting, f"{deleted}_delete", **place)
+        waiting = Background(lambda: call(granting, "grant_access", role=roles[0], access="server", **place))
+        await_lock(admin, granting)
+    with pytest.raises(errors.UndefinedObject, match=f"^{deleted.upper()}_NOT_FOUND: "):
+        waiting.result()

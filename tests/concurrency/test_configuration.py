@@ -49,6 +49,28 @@ def migrate(connection, name):
     return made[0]
 
 
+INTO_A_PRODUCT = {
+    "env_create": lambda shop, connection: call(
+        connection, "env_create", product=shop.product, env="staging"
+    ),
+    "scope_create": lambda shop, connection: call(
+        connection, "scope_create", product=shop.product, scope="mine", description=""
+    ),
+    "definition_create": lambda shop, connection: shop.define(connection, expiry=30),
+}
+
+
+@pytest.mark.parametrize("made", INTO_A_PRODUCT)
+def test_nothing_is_made_in_a_product_that_a_colleague_deletes_meanwhile(admin, connect, shop, made):
+    deleting, making = connect(), connect()
+    with deleting.transaction():
+        call(deleting, "product_delete", product=shop.product)
+        waiting = Background(lambda: INTO_A_PRODUCT[made](shop, making))
+        await_lock(admin, making)
+    with pytest.raises(errors.UndefinedObject, match="^PRODUCT_NOT_FOUND: "):
+        waiting.result()
+
+
 @LEVELS
 def test_two_migrations_at_once_both_succeed(admin, shop, isolation):
     name = f"{shop.product}-migrated"

@@ -16,7 +16,7 @@ use crate::session::problem::shown;
 use crate::session::schema::{MAX_SCHEMA_BYTES, MAX_SCHEMA_DEPTH};
 use crate::session::{Definition, SelectorForm};
 use crate::tables::definitions::{self, DefinitionRow};
-use crate::tables::products::ProductId;
+use crate::tables::products::{ProductId, keep};
 
 /// What a schema may amount to as an argument.
 pub const SCHEMA: Bounds = Bounds {
@@ -50,9 +50,11 @@ pub fn define(product: Option<&str>, fields: &Value) -> Result<JsonText> {
 /// # Errors
 /// `DEFINE_FAILED`, naming the field; `PRODUCT_NOT_FOUND`.
 pub fn create(product: Option<&str>, fields: &Value) -> Result<DefinitionRow> {
+    let owner = AsOwner::enter()?;
+    keep(&owner)?;
     let product_id = product_id(product, Code::DefineFailed)?;
     let definition = validate_given(fields, SelectorForm::Stored)?;
-    store(&AsOwner::enter()?, &product_id, &definition)
+    store(&owner, &product_id, &definition)
 }
 
 /// Checks fields that were given as arguments.
@@ -94,6 +96,8 @@ fn not_found(tag: &str) -> Error {
 /// `REGISTER_FAILED` for a definition that is not valid, or was made for another product; `PRODUCT_NOT_FOUND`.
 pub fn register(product: Option<&str>, definition: Option<Jsonb<'_>>) -> Result<DefinitionRow> {
     let code = Code::RegisterFailed;
+    let owner = AsOwner::enter()?;
+    keep(&owner)?;
     let product_id = product_id(product, code)?;
     let definition = required(definition, "definition", code)?;
     let fields = definition.parse(&DEFINITION).coded(code)?;
@@ -103,7 +107,7 @@ pub fn register(product: Option<&str>, definition: Option<Jsonb<'_>>) -> Result<
             .hint("Register it with the product it names, or define it for this one."));
     }
     let definition = validate(&fields, SelectorForm::Stored, code)?;
-    store(&AsOwner::enter()?, &product_id, &definition)
+    store(&owner, &product_id, &definition)
 }
 
 /// Changes some fields of a definition.

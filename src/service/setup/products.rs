@@ -98,8 +98,10 @@ pub fn named_or_only(product: Option<&str>, code: Code) -> Result<ProductId> {
 /// `DEFINE_FAILED` for a name that is not valid or is taken; `PRODUCT_NOT_FOUND`.
 pub fn create_env(product: &str, env: &str, live: bool, if_not_exists: bool) -> Result<()> {
     check_name("env", env).coded(CODE)?;
+    let owner = AsOwner::enter()?;
+    products::keep(&owner)?;
     let product_id = configuration::product_id(product)?;
-    if products::insert_env(&AsOwner::enter()?, &product_id, env, live)? {
+    if products::insert_env(&owner, &product_id, env, live)? {
         return Ok(());
     }
     if if_not_exists {

@@ -10,7 +10,7 @@ use crate::service::setup::{configuration, notice_skipped, products};
 use crate::session::name::MAX_SCOPE_DESCRIPTION;
 use crate::session::problem::shown;
 use crate::session::{check_name, check_text};
-use crate::tables::products::{ProductId, env_ids};
+use crate::tables::products::{ProductId, env_ids, keep};
 use crate::tables::scopes::{self, ListedScope};
 use crate::tables::sessions::{self, SessionRow};
 
@@ -24,8 +24,10 @@ pub fn create(product: Option<&str>, scope: &str, description: &str, if_not_exis
     let code = Code::DefineFailed;
     check_name("scope", scope).coded(code)?;
     check_text("description", description, MAX_SCOPE_DESCRIPTION).coded(code)?;
+    let owner = AsOwner::enter()?;
+    keep(&owner)?;
     let product_id = products::named_or_only(product, code)?;
-    if scopes::insert(&AsOwner::enter()?, &product_id, &[(scope, description)])? == 1 {
+    if scopes::insert(&owner, &product_id, &[(scope, description)])? == 1 {
         return Ok(());
     }
     if if_not_exists {
