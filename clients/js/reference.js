@@ -19,7 +19,8 @@ SQL functions behind the calls are in [Functions](index.md), by the names in sna
   [SessionError](#sessionerror).
 - What collides with another transaction (40001) is repeated, where the client itself opened the transaction: up to five times.
 - Callers that refresh the same token at the same time share one call.
-- A token, a key or a bound value of the server's is in no message and no field of an error.
+- A token, a key or a bound value of the server's is in no message and no field of an error. \`console.log\` of a result shows stars for its
+  tokens; \`JSON.stringify\` and your code have them.
 `
 const TYPES = `# Types of the client for Node
 

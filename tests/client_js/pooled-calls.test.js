@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import { inspect } from 'node:util'
 import { apiKey, client, newUser, place, poolOf, rejects } from './support.js'
 import { DialstackSessions } from 'dialstack-sessions'
 
@@ -33,6 +34,22 @@ describe('user sessions', () => {
     assert.equal(await sessions.revoke({ ...place, sessionId: created.sessionId }), 1)
     const after = await sessions.verify({ ...place, token: refreshed.token })
     assert.deepEqual([after.valid, after.reason], [false, 'revoked'])
+  })
+
+  it('do not show their tokens in what is logged', async () => {
+    const created = await sessions.create({ data: { userId: newUser() } })
+    const refreshed = await sessions.refresh({ refreshToken: created.refreshToken })
+    const snake = await server.accountSessions.create({ account: 'acct_1' })
+    for (const result of [created, refreshed, snake, { nested: [created] }]) {
+      const logged = inspect(result, { depth: 5, showHidden: true, getters: true })
+      for (const secret of [created.token, created.refreshToken, refreshed.token, refreshed.refreshToken, snake.client_secret]) {
+        assert.ok(!logged.includes(secret), logged)
+      }
+      assert.match(logged, /'\*{8}'/)
+    }
+    assert.match(inspect(created), new RegExp(created.sessionId))
+    assert.equal(JSON.parse(JSON.stringify(created)).token, created.token)
+    assert.equal({ ...created }.token, created.token)
   })
 
   it('take product, env and tag from the call, then from the client', async () => {

@@ -2,6 +2,7 @@
 // type parser of the application's gets in between.
 
 import { isIP } from 'node:net'
+import { inspect, type InspectOptions } from 'node:util'
 import { ALIASES, type Call } from './calls.js'
 import { SessionError } from './error.js'
 
@@ -93,11 +94,23 @@ export function statement(method: string, call: Call, given: object, defaults: R
   return { text: `SELECT ${result} AS r FROM dialstack.${call.fn}(${args.join(', ')}) AS r`, values, named }
 }
 
+/** Columns that hold a secret. */
+const isSecret = (column: string) => /^(token|refresh_token|client_secret)$/.test(column)
+
+/** The row itself, whose secrets console.log does not show. JSON and code have them. */
+function discreet(row: Row): Row {
+  const secrets = Object.keys(row).filter((name) => row[name] !== null && isSecret(snakeCase(name)))
+  if (secrets.length === 0) return row
+  const shown = (_: number, options: InspectOptions) =>
+    inspect({ ...row, ...Object.fromEntries(secrets.map((name) => [name, '********'])) }, options)
+  return Object.defineProperty(row, inspect.custom, { value: shown })
+}
+
 const toMoment = (value: unknown) => (typeof value === 'string' ? new Date(value) : value)
 
 /** A row with names in camelCase. What is inside of JSON columns stays as it is. */
 function camelRow(row: Row): Row {
-  return Object.fromEntries(Object.entries(row).map(([name, value]) => [camelCase(name), isMoment(name) ? toMoment(value) : value]))
+  return discreet(Object.fromEntries(Object.entries(row).map(([name, value]) => [camelCase(name), isMoment(name) ? toMoment(value) : value])))
 }
 
 /** A row with the columns' own names, as the products' documents and browsers have them; the camelCase ones answer too. */
@@ -108,7 +121,7 @@ function snakeRow(row: Row): Row {
     const camel = camelCase(name)
     if (camel !== name) Object.defineProperty(result, camel, { get: () => result[name] })
   }
-  return result
+  return discreet(result)
 }
 
 /** JSON whose own members are the client's business, not the application's. */
