@@ -90,6 +90,16 @@ describe('a visit', () => {
     assert.equal(browser.lines.length, 0)
   })
 
+  it('refreshes when the access token is invalid, as one is whose key was revoked', async () => {
+    const browser = await loggedIn()
+    browser.jar['__Host-session'] = browser.jar['__Host-session'].replace(/.$/, (last) => (last === 'A' ? 'B' : 'A'))
+    assert.equal((await browser.visit()).text, `hello ${browser.userId}`)
+    assert.equal(browser.lines.length, 2)
+    Object.assign(browser.jar, { '__Host-session': 'nonsense', '__Host-refresh': 'nonsense' })
+    assert.equal((await browser.visit()).text, 'nobody: invalid')
+    assert.deepEqual(browser.jar, {})
+  })
+
   it('of two tabs at once gives both the same session', async () => {
     const browser = await loggedIn()
     delete browser.jar['__Host-session']

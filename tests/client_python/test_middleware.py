@@ -15,7 +15,7 @@ from dialstack_sessions.browser import ACCESS, REFRESH
 from dialstack_sessions.starlette import SessionMiddleware, browser_session, required_session
 from starlette.applications import Starlette
 from starlette.requests import HTTPConnection
-from support.service import call, info, until, verify
+from support.service import call, info, revoke_active_key, until, verify
 from web import HOME, ROUTES, SAME, Browser, log_a_user_in
 
 
@@ -65,6 +65,19 @@ def test_an_expired_access_token_is_refreshed_once(browser, admin, shop):
 
     browser.set(access=session.token)
     assert browser.get().json() == {"in": False, "id": None, "data": None, "why": "expired"}
+    assert browser.jar == {}
+
+
+def test_an_access_token_whose_key_was_revoked_is_refreshed(browser, admin, shop):
+    session = shop.create(admin)
+    revoke_active_key(admin, "jwt")
+    assert verify(admin, session.token).reason == "invalid"
+    browser.set(access=session.token, refresh=session.refresh_token)
+    assert browser.get().json()["id"] == "user_456"
+    assert verify(admin, browser.jar[ACCESS]).valid
+
+    browser.set(access=session.token)
+    assert browser.get().json()["why"] == "invalid"
     assert browser.jar == {}
 
 
@@ -120,10 +133,11 @@ def test_a_revoked_session_logs_out(browser, admin):
     assert browser.jar == {}
 
 
-def test_a_forged_access_token_is_not_refreshed(browser, admin, shop):
+def test_a_forged_access_token_is_nobody_without_a_good_refresh_token(browser, admin, shop):
     session = shop.create(admin)
-    browser.set(access=session.token[:-8] + "AAAAAAAA", refresh=session.refresh_token)
-    assert browser.get().json()["why"] == "invalid" and browser.jar == {}
+    for refresh in ({}, {"refresh": session.refresh_token[:-8] + "AAAAAAAA"}):
+        browser.set(access=session.token[:-8] + "AAAAAAAA", **refresh)
+        assert browser.get().json()["why"] == "invalid" and browser.jar == {}
     assert info(admin, session.session_id).generation == 0
 
 

@@ -158,7 +158,9 @@ export class Visit<D = Data> {
         this.#found(verdict.sessionId, verdict.identifier!, verdict.data, verdict.expiresAt, token)
         return this
       }
-      if (verdict.reason !== 'expired' || this.#tokens.refresh === undefined) return this.#clear(verdict.reason)
+      // A token whose key was revoked is invalid, and its session lives on.
+      const mayLive = verdict.reason === 'expired' || verdict.reason === 'invalid'
+      if (!mayLive || this.#tokens.refresh === undefined) return this.#clear(verdict.reason)
     }
     if (this.#tokens.refresh === undefined) return this
     const refreshed = await this.#client.sessions.refresh<D>({ refreshToken: this.#tokens.refresh, ...this.#where })

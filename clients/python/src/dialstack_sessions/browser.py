@@ -134,7 +134,8 @@ class BrowserSession:
             verdict: Verdict = yield sessions.verify(self._place, self._token)
             if verdict.valid and verdict.kind == "user":
                 return self._become(verdict)
-            if verdict.reason != "expired" or self._refresh_token is None:
+            # A token whose key was revoked is invalid, and its session lives on.
+            if verdict.reason not in ("expired", "invalid") or self._refresh_token is None:
                 return self._forget(verdict.reason or "mismatch")
         if self._refresh_token is None:
             return None
