@@ -19,39 +19,37 @@ newer AS MATERIALIZED (
       FROM of_sessions
      GROUP BY env_id, definition_id, metric
 ),
--- Of ends only those to come are looked up, however long the past is.
+-- Of ends only those to come are looked up, and those of the last minute, however long the past is.
+ending AS (
+    SELECT p.env_id, p.definition_id, sum(e.count) FILTER (WHERE e.at > $1) AS living, sum(e.count) AS unexpired
+      FROM places p
+     CROSS JOIN (SELECT date_bin('15 minutes', $1, '2000-01-01 00:00:00+00') + interval '15 minutes' AS quarter_end,
+                        date_bin('1 day', $1, '2000-01-01 00:00:00+00') + interval '24 hours' AS day_end) q
+     CROSS JOIN LATERAL (
+               SELECT r.bucket AS at, r.count
+                 FROM dialstack.activity_rollup r
+                WHERE r.grain = 'day' AND r.env_id = p.env_id AND r.definition_id = p.definition_id
+                  AND r.metric = 'ends' AND r.bucket >= q.day_end
+                UNION ALL
+               SELECT r.bucket, r.count
+                 FROM dialstack.activity_rollup r
+                WHERE r.grain = 'quarter' AND r.env_id = p.env_id AND r.definition_id = p.definition_id
+                  AND r.metric = 'ends' AND r.bucket >= q.quarter_end AND r.bucket < q.day_end
+                UNION ALL
+               SELECT r.bucket, r.count
+                 FROM dialstack.activity_rollup r
+                WHERE r.grain = 'second' AND r.env_id = p.env_id AND r.definition_id = p.definition_id
+                  AND r.metric = 'ends' AND r.bucket > $1 - interval '1 minute' AND r.bucket < q.quarter_end) e
+     GROUP BY p.env_id, p.definition_id
+),
 counted AS (
-    SELECT p.env_id, p.definition_id, t.metric, t.count, l.living, l.unexpired
+    SELECT t.env_id, t.definition_id, t.metric, t.count, NULL AS living, NULL AS unexpired
       FROM places p
       JOIN dialstack.activity_rollup t
         ON t.grain = 'total' AND t.env_id = p.env_id AND t.definition_id = p.definition_id
-      LEFT JOIN LATERAL (
-               SELECT sum(e.count) FILTER (WHERE m.name = 'living') AS living,
-                      sum(e.count) FILTER (WHERE m.name = 'unexpired') AS unexpired
-                 FROM (VALUES ('living', $1), ('unexpired', $1 - interval '1 minute')) AS m (name, at)
-                CROSS JOIN LATERAL (
-                          SELECT date_bin('15 minutes', m.at, '2000-01-01 00:00:00+00')
-                                     + interval '15 minutes' AS quarter_end,
-                                 date_bin('1 day', m.at, '2000-01-01 00:00:00+00')
-                                     + interval '24 hours' AS day_end) q
-                CROSS JOIN LATERAL (
-                          SELECT r.count
-                            FROM dialstack.activity_rollup r
-                           WHERE r.grain = 'day' AND r.env_id = t.env_id
-                             AND r.definition_id = t.definition_id AND r.metric = 'ends'
-                             AND r.bucket >= q.day_end
-                           UNION ALL
-                          SELECT r.count
-                            FROM dialstack.activity_rollup r
-                           WHERE r.grain = 'quarter' AND r.env_id = t.env_id
-                             AND r.definition_id = t.definition_id AND r.metric = 'ends'
-                             AND r.bucket >= q.quarter_end AND r.bucket < q.day_end
-                           UNION ALL
-                          SELECT r.count
-                            FROM dialstack.activity_rollup r
-                           WHERE r.grain = 'second' AND r.env_id = t.env_id
-                             AND r.definition_id = t.definition_id AND r.metric = 'ends'
-                             AND r.bucket > m.at AND r.bucket < q.quarter_end) e) l ON t.metric = 'ends'
+     UNION ALL
+    SELECT env_id, definition_id, 'ends', 0, living, unexpired
+      FROM ending
      UNION ALL
     SELECT env_id, definition_id, metric, count, living, unexpired
       FROM newer
