@@ -1,18 +1,22 @@
 //! Time zones, by PostgreSQL's own table of them.
 
+use std::ffi::CStr;
+
 use pgrx::{IntoDatum, PgSqlErrorCode, PgTryBuilder, pg_sys};
 
 use crate::error::{Code, Error, Result};
-use crate::guc;
 use crate::pg::clock::{Micros, SECOND, timestamptz_datum};
 
 /// Rollups count by quarters of an hour, and so does every time zone in use.
 const QUARTER: i64 = 15 * 60 * SECOND;
 
-/// The setting `TimeZone`.
+/// The setting `TimeZone`, as SHOW has it: what was set as a number or an interval has a name there.
 pub fn of_session() -> String {
-    // No zone has a name of this length.
-    guc::foreign(c"TimeZone", 256).ok().flatten().unwrap_or_else(|| "UTC".to_owned())
+    // SAFETY: a built-in setting; the text is made in the current memory context, and copied at once.
+    unsafe {
+        let name = pg_sys::GetConfigOptionByName(c"TimeZone".as_ptr(), std::ptr::null_mut(), false);
+        CStr::from_ptr(name).to_string_lossy().into_owned()
+    }
 }
 
 /// Checks that the server knows a time zone, and that at these moments, as far as they are of this

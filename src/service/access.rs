@@ -137,11 +137,7 @@ pub fn grant(
                 .hint("Leave product and env out, or grant the level server or client.")
         })?,
     };
-    if product.is_some() {
-        // Nobody deletes meanwhile what the limit names.
-        products::lock_envs(&owner)?;
-    }
-    let limit = limit(product, env)?;
+    let limit = limit(&owner, product, env)?;
     let held = markers(&owner, role)?;
     if limit.is_none() || !held.iter().any(|held| is(held, marker)) {
         access_limits::delete(&owner, role, level.as_str())?;
@@ -196,15 +192,24 @@ pub fn forget(role_name: Option<&str>) -> Result<i64> {
     Ok(i64::try_from(forgotten).unwrap_or(i64::MAX))
 }
 
-/// What is named as the limit of a grant.
-fn limit(product: Option<&str>, env: Option<&str>) -> Result<Option<Limit>> {
-    match (product, env) {
-        (None, None) => Ok(None),
-        (Some(product), None) => Ok(Some(Limit::Product(configuration::product_id(product)?))),
-        (Some(product), Some(env)) => Ok(Some(Limit::Env(configuration::env(product, env)?.env_id))),
-        (None, Some(_)) => Err(Error::new(CODE, "product is needed where env is given")
-            .hint("Name the product of the environment.")),
-    }
+/// What is named as the limit of a grant, which nobody deletes until the transaction ends.
+fn limit(owner: &AsOwner, product: Option<&str>, env: Option<&str>) -> Result<Option<Limit>> {
+    let limit = match (product, env) {
+        (None, None) => return Ok(None),
+        (Some(product), None) => Limit::Product(configuration::kept(
+            || configuration::product_id(product),
+            |found| products::keep(owner, found),
+        )?),
+        (Some(product), Some(env)) => Limit::Env(configuration::kept(
+            || Ok(configuration::env(product, env)?.env_id),
+            |found| products::keep_env(owner, *found),
+        )?),
+        (None, Some(_)) => {
+            return Err(Error::new(CODE, "product is needed where env is given")
+                .hint("Name the product of the environment."));
+        }
+    };
+    Ok(Some(limit))
 }
 
 fn markers(owner: &AsOwner, role: pg_sys::Oid) -> Result<Vec<String>> {

@@ -198,11 +198,29 @@ pub fn lock_envs(owner: &AsOwner) -> Result<()> {
     LOCK_ENVS.execute(owner, &[]).map(|_| ())
 }
 
-static KEEP: Statement = Statement::new("LOCK TABLE dialstack.environments IN ROW EXCLUSIVE MODE");
+static AWAIT_ENVS: Statement = Statement::new("LOCK TABLE dialstack.environments IN ROW EXCLUSIVE MODE");
 
-/// Keeps products from being deleted until this transaction ends; environments can still be made and changed.
-pub fn keep(owner: &AsOwner) -> Result<()> {
-    KEEP.execute(owner, &[]).map(|_| ())
+/// Waits for those who keep environments from being changed, as an insert would, and keeps them out.
+pub fn await_envs(owner: &AsOwner) -> Result<()> {
+    AWAIT_ENVS.execute(owner, &[]).map(|_| ())
+}
+
+static KEEP: Statement =
+    Statement::new("SELECT 1 FROM dialstack.products WHERE product_id = $1 FOR KEY SHARE");
+
+static KEEP_ENV: Statement =
+    Statement::new("SELECT 1 FROM dialstack.environments WHERE env_id = $1 FOR KEY SHARE");
+
+/// Keeps a product from being deleted until this transaction ends, with the lock that a row takes which refers to it.
+/// `false` if it was deleted meanwhile, or the transaction's snapshot does not show it.
+pub fn keep(owner: &AsOwner, product_id: &ProductId) -> Result<bool> {
+    let product_id = pgrx::Uuid::from_bytes(*product_id);
+    Ok(!KEEP.write(owner, &[bind(product_id)], |_| Ok(()))?.is_empty())
+}
+
+/// The same of an environment.
+pub fn keep_env(owner: &AsOwner, env_id: i32) -> Result<bool> {
+    Ok(!KEEP_ENV.write(owner, &[bind(env_id)], |_| Ok(()))?.is_empty())
 }
 
 static LOCK_CONFIGURATION: Statement = Statement::new(

@@ -50,6 +50,10 @@ describe('user sessions', () => {
     assert.match(inspect(created), new RegExp(created.sessionId))
     assert.equal(JSON.parse(JSON.stringify(created)).token, created.token)
     assert.equal({ ...created }.token, created.token)
+
+    const refersToItself = Object.assign(created, { user: { session: created } })
+    assert.match(inspect(refersToItself, { depth: null }), /session: \[Circular \*1\]/)
+    assert.match(inspect([[[created]]], { depth: 2 }), /\[Object\]/)
   })
 
   it('take product, env and tag from the call, then from the client', async () => {

@@ -1,8 +1,10 @@
 """Levels that are granted and taken away at once."""
 
+import threading
+
 import pytest
 from psycopg import errors
-from support.service import Background, await_lock, call, together, value
+from support.service import PATIENCE, Background, await_lock, call, together, value
 
 ROLES = [f"newcomer_{number}" for number in range(20)]
 
@@ -58,3 +60,22 @@ def test_a_level_is_not_limited_to_what_a_colleague_deletes_meanwhile(admin, con
         await_lock(admin, granting)
     with pytest.raises(errors.UndefinedObject, match=f"^{deleted.upper()}_NOT_FOUND: "):
         waiting.result()
+
+
+def test_two_who_made_an_environment_both_grant_it(admin, shop, roles):
+    """As migrations do that run at once: neither waits for what the other has made."""
+    made = threading.Barrier(2, timeout=PATIENCE)
+
+    def migrate(env, role):
+        def work(connection):
+            with connection.transaction():
+                call(connection, "env_create", product=shop.product, env=env)
+                made.wait()
+                call(connection, "grant_access", role=role, access="server", product=shop.product, env=env)
+
+        return work
+
+    together([migrate("one", roles[0]), migrate("two", roles[1])])
+
+    limits = "SELECT count(*) FROM dialstack.access_limits WHERE role_name = ANY (%s) AND env_id IS NOT NULL"
+    assert value(admin, limits, roles[:2]) == 2

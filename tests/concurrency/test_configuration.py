@@ -71,6 +71,17 @@ def test_nothing_is_made_in_a_product_that_a_colleague_deletes_meanwhile(admin, 
         waiting.result()
 
 
+@pytest.mark.parametrize("made", ["scope_create", "definition_create"])
+def test_what_is_being_made_in_a_product_holds_up_no_other_change(connect, admin, shop, made):
+    other = f"{shop.product}-other"
+    call(admin, "product_create", product=other)
+    making = connect()
+    with making.transaction():
+        INTO_A_PRODUCT[made](shop, making)
+        call(admin, "env_update", product=shop.product, env=shop.env, live=True)
+        call(admin, "product_delete", product=other)
+
+
 @LEVELS
 def test_two_migrations_at_once_both_succeed(admin, shop, isolation):
     name = f"{shop.product}-migrated"

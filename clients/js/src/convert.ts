@@ -2,7 +2,7 @@
 // type parser of the application's gets in between.
 
 import { isIP } from 'node:net'
-import { inspect, type InspectOptions } from 'node:util'
+import { inspect } from 'node:util'
 import { ALIASES, type Call } from './calls.js'
 import { SessionError } from './error.js'
 
@@ -101,8 +101,13 @@ const isSecret = (column: string) => /^(token|refresh_token|client_secret)$/.tes
 function discreet(row: Row): Row {
   const secrets = Object.keys(row).filter((name) => row[name] !== null && isSecret(snakeCase(name)))
   if (secrets.length === 0) return row
-  const shown = (_: number, options: InspectOptions) =>
-    inspect({ ...row, ...Object.fromEntries(secrets.map((name) => [name, '********'])) }, options)
+  const stars = Object.fromEntries(secrets.map((name) => [name, '********']))
+  // Always the same object: by it a row that refers to itself is noticed, and does not fill the log.
+  const view: Row = {}
+  const shown = () => {
+    for (const name of Object.keys(view)) delete view[name]
+    return Object.assign(view, row, stars)
+  }
   return Object.defineProperty(row, inspect.custom, { value: shown })
 }
 

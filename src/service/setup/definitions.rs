@@ -50,11 +50,9 @@ pub fn define(product: Option<&str>, fields: &Value) -> Result<JsonText> {
 /// # Errors
 /// `DEFINE_FAILED`, naming the field; `PRODUCT_NOT_FOUND`.
 pub fn create(product: Option<&str>, fields: &Value) -> Result<DefinitionRow> {
-    let owner = AsOwner::enter()?;
-    keep(&owner)?;
-    let product_id = product_id(product, Code::DefineFailed)?;
+    let product_id = kept_product(product, Code::DefineFailed)?;
     let definition = validate_given(fields, SelectorForm::Stored)?;
-    store(&owner, &product_id, &definition)
+    store(&AsOwner::enter()?, &product_id, &definition)
 }
 
 /// Checks fields that were given as arguments.
@@ -73,6 +71,12 @@ fn validate(fields: &Value, form: SelectorForm, code: Code) -> Result<Definition
 
 fn product_id(product: Option<&str>, code: Code) -> Result<ProductId> {
     configuration::product_id(required(product, "product", code)?)
+}
+
+/// The same, and nobody deletes the product until the transaction ends.
+fn kept_product(product: Option<&str>, code: Code) -> Result<ProductId> {
+    let owner = AsOwner::enter()?;
+    configuration::kept(|| product_id(product, code), |found| keep(&owner, found))
 }
 
 /// Stores a definition and returns it as it is stored.
@@ -96,9 +100,7 @@ fn not_found(tag: &str) -> Error {
 /// `REGISTER_FAILED` for a definition that is not valid, or was made for another product; `PRODUCT_NOT_FOUND`.
 pub fn register(product: Option<&str>, definition: Option<Jsonb<'_>>) -> Result<DefinitionRow> {
     let code = Code::RegisterFailed;
-    let owner = AsOwner::enter()?;
-    keep(&owner)?;
-    let product_id = product_id(product, code)?;
+    let product_id = kept_product(product, code)?;
     let definition = required(definition, "definition", code)?;
     let fields = definition.parse(&DEFINITION).coded(code)?;
     let named = fields.get("product").filter(|named| !named.is_null());
@@ -107,7 +109,7 @@ pub fn register(product: Option<&str>, definition: Option<Jsonb<'_>>) -> Result<
             .hint("Register it with the product it names, or define it for this one."));
     }
     let definition = validate(&fields, SelectorForm::Stored, code)?;
-    store(&owner, &product_id, &definition)
+    store(&AsOwner::enter()?, &product_id, &definition)
 }
 
 /// Changes some fields of a definition.

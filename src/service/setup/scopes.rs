@@ -25,8 +25,8 @@ pub fn create(product: Option<&str>, scope: &str, description: &str, if_not_exis
     check_name("scope", scope).coded(code)?;
     check_text("description", description, MAX_SCOPE_DESCRIPTION).coded(code)?;
     let owner = AsOwner::enter()?;
-    keep(&owner)?;
-    let product_id = products::named_or_only(product, code)?;
+    let product_id =
+        configuration::kept(|| products::named_or_only(product, code), |found| keep(&owner, found))?;
     if scopes::insert(&owner, &product_id, &[(scope, description)])? == 1 {
         return Ok(());
     }

@@ -87,6 +87,8 @@ SELECT * FROM t.periods('month', '2999-11-30 00:00+00', '2999-12-31 00:00+00', '
 -- Without a time zone it is the session's.
 SET TimeZone = 'Asia/Kolkata';
 SELECT first, last FROM t.periods('day', '2026-03-01 00:00+05:30', '2026-03-02 00:00+05:30', NULL);
+SET TIME ZONE INTERVAL '+05:30' HOUR TO MINUTE;
+SELECT first, last FROM t.periods('day', '2026-03-01 00:00+05:30', '2026-03-02 00:00+05:30', NULL);
 RESET TimeZone;
 -- The last 30 days, if nothing else is asked for.
 SELECT jsonb_array_length(dialstack.session_dashboard('dash', 'web', time_zone => 'UTC') -> 'sessionsOverTime');
