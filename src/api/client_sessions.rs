@@ -40,7 +40,7 @@ fn rows(found: Sessions) -> error::Result<Vec<ClientRow>> {
     accounts.sort_unstable();
     accounts.dedup();
     let devices = device_count::by_account(&AsOwner::enter()?, &found.env, &accounts)?;
-    let workspace_id = pgrx::Uuid::from_bytes(found.env.product_id);
+    let workspace_id = pg_uuid(&found.env.product_id);
     let row = |session| row(workspace_id, session, devices.as_ref());
     Ok(found.sessions.into_iter().map(row).collect())
 }

@@ -3,8 +3,8 @@
 use pgrx::datum::TimestampWithTimeZone;
 use pgrx::prelude::*;
 
-use super::required;
 use super::{Result, functions};
+use super::{pg_uuid, required};
 use crate::administration::env_update;
 use crate::error::Code;
 use crate::pg::datum::json::JsonText;
@@ -25,8 +25,7 @@ functions! { FUNCTIONS;
     ) -> Result<pgrx::Uuid> {
         let product = required(product, "product", CODE)?;
         let if_not_exists = required(if_not_exists, "if_not_exists", CODE)?;
-        let product_id = products::create(product, name, scopes.as_ref(), if_not_exists)?;
-        Ok(pgrx::Uuid::from_bytes(product_id))
+        Ok(pg_uuid(&products::create(product, name, scopes.as_ref(), if_not_exists)?))
     }
 
     /// Creates an environment of a product, live or for tests.

@@ -10,6 +10,7 @@ use crate::error::{Code, Error, Result};
 use crate::guc;
 use crate::log_events::Event;
 use crate::pg::clock;
+use crate::pg::datum::uuid::pg_uuid;
 use crate::pg::roles::AsOwner;
 use crate::pg::statements::{Statement, bind};
 use crate::service::events;
@@ -319,7 +320,7 @@ fn only_env_within(reach: &Reach, product: Option<&str>, env: Option<&str>, code
     let is_limited = limits.is_some();
     let (products, envs) = limits
         .map(|(products, envs)| {
-            let products: Vec<_> = products.into_iter().map(pgrx::Uuid::from_bytes).collect();
+            let products: Vec<_> = products.iter().map(pg_uuid).collect();
             (products, envs)
         })
         .unzip();

@@ -68,12 +68,7 @@ pub fn by_id(api_key_id: &Uuid) -> Result<Option<ApiKeyRow>> {
 
 /// True if any key is like that, in its latest committed state. Reads the whole table.
 pub fn any(like: impl Fn(&ApiKeyRow) -> bool) -> Result<bool> {
-    let mut found = false;
-    scan::each(|row| {
-        found = like(&read(row)?);
-        Ok(!found)
-    })?;
-    Ok(found)
+    scan::any(|row| Ok(like(&read(row)?)))
 }
 
 /// Locks the table against a change of an environment's mode until the transaction ends, and waits for one that is

@@ -2,11 +2,11 @@
 
 use pgrx::datum::{Interval, TimestampWithTimeZone};
 use serde_json::Value;
-use uuid::Uuid;
 
 use crate::error::{Code, Coded, Result};
 use crate::pg::clock;
 use crate::pg::datum::json::JsonText;
+use crate::pg::datum::uuid::pg_uuid;
 use crate::pg::roles::AsOwner;
 use crate::pg::scan::{self, Row};
 use crate::pg::statements::{Columns, Statement, bind};
@@ -156,28 +156,18 @@ pub fn by_id(definition_id: i32) -> Result<Option<(i32, Stored)>> {
 
 /// The definition of a product with this tag, in its latest committed state, with its number.
 pub fn by_tag(product_id: &ProductId, tag: &str) -> Result<Option<(i32, Stored)>> {
-    let product_id = Uuid::from_bytes(*product_id);
-    scan::first_by(&BY_TAG, (&product_id, tag), scanned)
+    scan::first_by(&BY_TAG, (product_id, tag), scanned)
 }
 
 /// All definitions with their products, in their latest committed state.
 pub fn all() -> Result<Vec<(ProductId, Stored)>> {
-    let mut all = Vec::new();
-    scan::each(|row: &Row<'_, Definitions>| {
-        all.push((*row.get(Definitions::product_id)?.as_bytes(), scanned(row)?.1));
-        Ok(true)
-    })?;
-    Ok(all)
+    scan::all(|row| Ok((row.get(Definitions::product_id)?, scanned(row)?.1)))
 }
 
 /// The numbers of a product's definitions, in their latest committed state. Reads all definitions.
 pub fn ids(product_id: &ProductId) -> Result<Vec<i32>> {
-    let mut ids = Vec::new();
-    scan::each(|row: &Row<'_, Definitions>| {
-        let is_its = row.get(Definitions::product_id)?.as_bytes() == product_id;
-        ids.extend(is_its.then_some(row.get(Definitions::definition_id)?));
-        Ok(true)
-    })?;
+    let all = scan::all(|row| Ok((row.get(Definitions::product_id)?, row.get(Definitions::definition_id)?)))?;
+    let mut ids: Vec<i32> = all.into_iter().filter(|(of, _)| of == product_id).map(|(_, id)| id).collect();
     ids.sort_unstable();
     Ok(ids)
 }
@@ -219,14 +209,10 @@ static DELETE: Statement = Statement::new(
           RETURNING definition_id",
 );
 
-fn uuid(product_id: &ProductId) -> pgrx::Uuid {
-    pgrx::Uuid::from_bytes(*product_id)
-}
-
 /// Stores a definition; the same tag again replaces what it says.
 pub fn upsert(owner: &AsOwner, product_id: &ProductId, definition: &Definition) -> Result<()> {
     let arguments = [
-        bind(uuid(product_id)),
+        bind(pg_uuid(product_id)),
         bind(JsonText::of(&definition.to_json())),
         bind(clock::timestamptz(clock::now())),
     ];
@@ -235,25 +221,25 @@ pub fn upsert(owner: &AsOwner, product_id: &ProductId, definition: &Definition) 
 
 /// The definitions of a product, or the one with this tag.
 pub fn list(owner: &AsOwner, product_id: &ProductId, tag: Option<&str>) -> Result<Vec<DefinitionRow>> {
-    SELECT.read(owner, &[bind(uuid(product_id)), bind(tag)], read_row)
+    SELECT.read(owner, &[bind(pg_uuid(product_id)), bind(tag)], read_row)
 }
 
 /// The numbers of the definitions of a product, in ascending order.
 pub fn numbers(owner: &AsOwner, product_id: &ProductId) -> Result<Vec<i32>> {
-    NUMBERS.read(owner, &[bind(uuid(product_id))], |row| row.required(1))
+    NUMBERS.read(owner, &[bind(pg_uuid(product_id))], |row| row.required(1))
 }
 
 /// The definition with this tag, locked against other changes until the transaction ends.
 pub fn lock(owner: &AsOwner, product_id: &ProductId, tag: &str) -> Result<Option<DefinitionRow>> {
     scan::lock_for_writing::<Definitions>()?;
-    LOCK.execute(owner, &[bind(uuid(product_id)), bind(tag)])?;
-    let rows = SELECT.write(owner, &[bind(uuid(product_id)), bind(Some(tag))], read_row)?;
+    LOCK.execute(owner, &[bind(pg_uuid(product_id)), bind(tag)])?;
+    let rows = SELECT.write(owner, &[bind(pg_uuid(product_id)), bind(Some(tag))], read_row)?;
     Ok(rows.into_iter().next())
 }
 
 /// Deletes a definition and returns its number, `None` if there was none.
 pub fn delete(owner: &AsOwner, product_id: &ProductId, tag: &str) -> Result<Option<i32>> {
-    let arguments = [bind(uuid(product_id)), bind(tag)];
+    let arguments = [bind(pg_uuid(product_id)), bind(tag)];
     let rows = DELETE.write(owner, &arguments, |row| row.required::<i32>(1))?;
     Ok(rows.into_iter().next())
 }

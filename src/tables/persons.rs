@@ -3,7 +3,7 @@
 use uuid::Uuid;
 
 use crate::error::Result;
-use crate::pg::datum::uuid::uuid;
+use crate::pg::datum::uuid::{pg_uuid, uuid};
 use crate::pg::roles::AsOwner;
 use crate::pg::settings::Setting;
 use crate::pg::statements::{Columns, Statement, bind};
@@ -37,7 +37,7 @@ pub fn definition_ids(
     env_ids: &[i32],
     identifier: &str,
 ) -> Result<Vec<i32>> {
-    let arguments = [bind(pgrx::Uuid::from_bytes(*product_id)), bind(env_ids.to_vec()), bind(identifier)];
+    let arguments = [bind(pg_uuid(product_id)), bind(env_ids.to_vec()), bind(identifier)];
     DEFINITIONS.read(owner, &arguments, |row| row.required(1))
 }
 

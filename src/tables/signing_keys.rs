@@ -54,10 +54,9 @@ pub struct Key {
 
 /// All keys, in their latest committed state or as this transaction has changed them.
 pub fn all() -> Result<Vec<Key>> {
-    let mut keys = Vec::new();
-    scan::each(|row| {
+    scan::all(|row| {
         let alg = row.get(SigningKeys::alg)?;
-        keys.push(Key {
+        Ok(Key {
             kid: row.get(SigningKeys::kid)?,
             number: row.get(SigningKeys::key_number)?.unsigned_abs(),
             purpose: Purpose::parse(&row.get(SigningKeys::purpose)?)
@@ -71,10 +70,8 @@ pub fn all() -> Result<Vec<Key>> {
             active_at: row.get(SigningKeys::active_at)?,
             retired_at: row.get(SigningKeys::retired_at)?,
             revoked_at: row.get(SigningKeys::revoked_at)?,
-        });
-        Ok(true)
-    })?;
-    Ok(keys)
+        })
+    })
 }
 
 /// One change of the ring at a time; readers go on. Not by a lock of its own table: VACUUM and REINDEX CONCURRENTLY,

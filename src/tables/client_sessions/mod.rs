@@ -85,10 +85,5 @@ pub fn by_id(session_id: &Uuid) -> Result<Option<ClientSessionRow>> {
 
 /// True if any client session is like that, in its latest committed state. Reads the whole table.
 pub fn any(like: impl Fn(&ClientSessionRow) -> bool) -> Result<bool> {
-    let mut found = false;
-    scan::each(|row| {
-        found = like(&read(row)?);
-        Ok(!found)
-    })?;
-    Ok(found)
+    scan::any(|row| Ok(like(&read(row)?)))
 }

@@ -137,12 +137,7 @@ fn read(row: &Row<'_, Sessions>) -> Result<SessionRow> {
 
 /// True if any session is like that, in its latest committed state. Reads the whole table.
 pub fn any(like: impl Fn(&SessionRow) -> bool) -> Result<bool> {
-    let mut found = false;
-    scan::each(|row| {
-        found = like(&read(row)?);
-        Ok(!found)
-    })?;
-    Ok(found)
+    scan::any(|row| Ok(like(&read(row)?)))
 }
 
 /// The session with this id, in its latest committed state or as this transaction has changed it.
