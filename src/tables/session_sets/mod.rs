@@ -11,7 +11,7 @@ use crate::pg::datum::uuid::pg_uuid;
 use crate::pg::roles::AsOwner;
 use crate::pg::settings::Setting;
 use crate::pg::statements::{Columns, Statement, bind};
-pub(crate) use conditions::{for_user, of_account, of_any, of_client, of_others, of_user};
+pub(crate) use conditions::conditions;
 
 /// What sessions must have, as SQL takes it. Absent is any.
 #[derive(Default)]
@@ -57,42 +57,39 @@ pub enum Subject<'a> {
 
 /// The sessions that match, alive at `$1` unless `$2` is false.
 macro_rules! matching {
-    ($conditions:ident) => {
+    ($whose:ident) => {
         concat!(
             "SELECT session_id, env_id, definition_id, subject, identifier, created_at, last_seen_at, expires_at, \
                     revoked_at, revoke_reason, ip, user_agent, api_key_id, key_number, \
                     CASE WHEN definition_id IS NULL THEN 'account' ELSE 'user' END AS kind \
                FROM dialstack.sessions \
               WHERE (NOT $2 OR (revoked_at IS NULL AND expires_at > $1)) AND ",
-            matching!(@ $conditions)
+            conditions!($whose)
         )
-    };
-    (@ $conditions:ident) => {
-        $conditions!("$3", "$4", "$5", "$6", "$7", "$8", "$9", "$10", "$11", "$12", "$13")
     };
 }
 
 macro_rules! matching_of_all {
     () => {
         concat!(
-            matching!(of_any),
+            matching!(any),
             " UNION ALL \
              SELECT session_id, env_id, NULL, NULL, NULL, created_at, created_at, expires_at, revoked_at, \
                     revoke_reason, NULL, NULL, api_key_id, key_number, 'client' \
                FROM dialstack.client_sessions \
               WHERE (NOT $2 OR (revoked_at IS NULL AND expires_at > $1)) AND ",
-            matching!(@ of_client)
+            conditions!(client)
         )
     };
 }
 
 macro_rules! matching_of_identifier {
     () => {
-        concat!(matching!(of_user), " UNION ALL ", matching!(for_user))
+        concat!(matching!(user), " UNION ALL ", matching!(for_user))
     };
 }
 
-/// The page of the newest `$14`, those before the session `$16` that was created at `$15`. Names are looked up for
+/// The page of the newest `$3`, those before the session `$5` that was created at `$4`. Names are looked up for
 /// the page alone.
 macro_rules! page {
     ($matching:expr) => {
@@ -105,8 +102,8 @@ macro_rules! page {
                     s.user_agent, s.api_key_id, s.key_number \
                FROM (SELECT * FROM (",
             $matching,
-            ") s WHERE $16 IS NULL OR (s.created_at, s.session_id) < ($15, $16) \
-                     ORDER BY s.created_at DESC, s.session_id DESC LIMIT $14) s \
+            ") s WHERE $5 IS NULL OR (s.created_at, s.session_id) < ($4, $5) \
+                     ORDER BY s.created_at DESC, s.session_id DESC LIMIT $3) s \
                LEFT JOIN (dialstack.environments e JOIN dialstack.products p USING (product_id)) \
                       USING (env_id) \
                LEFT JOIN (SELECT definition_id, tag FROM dialstack.session_definitions) d \
@@ -122,13 +119,13 @@ macro_rules! count {
     };
 }
 
-static FIND_USER: Statement = page!(matching!(of_user));
+static FIND_USER: Statement = page!(matching!(user));
 static FIND_IDENTIFIER: Statement = page!(matching_of_identifier!());
-static FIND_ACCOUNT: Statement = page!(matching!(of_account));
+static FIND_ACCOUNT: Statement = page!(matching!(account));
 static FIND: Statement = page!(matching_of_all!());
-static COUNT_USER: Statement = count!(matching!(of_user));
+static COUNT_USER: Statement = count!(matching!(user));
 static COUNT_IDENTIFIER: Statement = count!(matching_of_identifier!());
-static COUNT_ACCOUNT: Statement = count!(matching!(of_account));
+static COUNT_ACCOUNT: Statement = count!(matching!(account));
 static COUNT: Statement = count!(matching_of_all!());
 
 impl Matching<'_> {
@@ -155,8 +152,9 @@ impl Matching<'_> {
         ]
     }
 
-    fn asked(&self, now: Micros, active_only: bool) -> Vec<DatumWithOid<'_>> {
-        let mut arguments = vec![bind(timestamptz(now)), bind(active_only)];
+    /// The filter behind these parameters, and as many unused ones as are before that of a revocation.
+    fn behind<'a>(&'a self, mut arguments: Vec<DatumWithOid<'a>>) -> Vec<DatumWithOid<'a>> {
+        arguments.resize_with(10, || bind(None::<bool>));
         arguments.extend(self.arguments());
         arguments
     }
@@ -236,8 +234,9 @@ pub fn find(
         Subject::Identifier(_) => &FIND_IDENTIFIER,
         Subject::Account(_) => &FIND_ACCOUNT,
     };
-    let mut arguments = filter.asked(now, active_only);
-    arguments.extend([
+    let arguments = filter.behind(vec![
+        bind(timestamptz(now)),
+        bind(active_only),
         bind(limit),
         bind(after.map(|(created_at, _)| timestamptz(created_at))),
         bind(after.map(|(_, session_id)| pg_uuid(&session_id))),
@@ -255,7 +254,7 @@ pub fn count(filter: &Matching<'_>, active_only: bool, now: Micros) -> Result<i6
         Subject::Account(_) => &COUNT_ACCOUNT,
     };
     let _plain = Setting::no_jit();
-    let arguments = filter.asked(now, active_only);
+    let arguments = filter.behind(vec![bind(timestamptz(now)), bind(active_only)]);
     let counts = statement.read(&AsOwner::enter()?, &arguments, |row| row.required::<i64>(1))?;
     Ok(counts.into_iter().sum())
 }
