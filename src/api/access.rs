@@ -40,7 +40,7 @@ role regrole, access text, product text DEFAULT NULL, env text DEFAULT NULL) RET
     /// Which role was granted which access level, and its limits, one row each; with what is wrong about them.
     #[level(Admin; unrecorded)]
     #[pg_extern(stable, parallel_unsafe)]
-    fn access_of_roles() => rows {
+    fn access_of_roles() => table {
         role: String,
         level: String,
         limited: bool,
@@ -62,7 +62,7 @@ role regrole, access text, product text DEFAULT NULL, env text DEFAULT NULL) RET
     /// and its comment.
     #[level(Admin; unrecorded)]
     #[pg_extern(stable, parallel_unsafe)]
-    fn access_list() => rows { function: String, access: Option<String>, description: String } {
+    fn access_list() => table { function: String, access: Option<String>, description: String } {
         access::list(CHAPTERS)?
     }
 

@@ -35,7 +35,7 @@ functions! { FUNCTIONS;
         active_only: default!(Option<bool>, "true"),
         after: default!(Option<pgrx::Uuid>, "NULL"),
         per_page: default!(Option<i32>, "100"),
-    ) => rows {
+    ) => table {
         session_id: pgrx::Uuid,
         kind: String,
         product: Option<String>,
@@ -165,7 +165,7 @@ functions! { FUNCTIONS;
         page: default!(Option<i32>, "1"),
         per_page: default!(Option<i32>, "20"),
         with_total: default!(Option<bool>, "true"),
-    ) => page {
+    ) => table_page {
         administration_id: i64,
         at: TimestampWithTimeZone,
         session_role: String,

@@ -98,7 +98,7 @@ functions! { FUNCTIONS;
     /// All products.
     #[level(Admin; unrecorded)]
     #[pg_extern(volatile, parallel_unsafe)]
-    fn product_list() => rows {
+    fn product_list() => table {
         product: String,
         product_id: pgrx::Uuid,
         name: String,
@@ -117,7 +117,7 @@ functions! { FUNCTIONS;
     /// The environments of a product, or of all.
     #[level(Admin; unrecorded)]
     #[pg_extern(volatile, parallel_unsafe)]
-    fn env_list(product: default!(Option<&str>, "NULL")) => rows {
+    fn env_list(product: default!(Option<&str>, "NULL")) => table {
         product: String,
         env: String,
         live: bool,
@@ -129,7 +129,7 @@ functions! { FUNCTIONS;
     /// The scopes of a product, or of all.
     #[level(Admin; unrecorded)]
     #[pg_extern(volatile, parallel_unsafe)]
-    fn scope_list(product: default!(Option<&str>, "NULL")) => rows {
+    fn scope_list(product: default!(Option<&str>, "NULL")) => table {
         product: String,
         scope: String,
         description: String,

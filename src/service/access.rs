@@ -8,7 +8,7 @@ use pgrx::{Spi, spi};
 
 use crate::error::{Code, Coded, Error, Result};
 use crate::pg::roles::AsOwner;
-use crate::pg::statements::{Statement, bind};
+use crate::pg::statements::{FromRow, Statement, bind};
 use crate::service::level::Level;
 use crate::service::required;
 use crate::service::setup::configuration;
@@ -217,30 +217,18 @@ fn is(held: &str, marker: &CStr) -> bool {
     marker.to_bytes() == held.as_bytes()
 }
 
-/// A function's signature without its schema, its levels, and its comment.
-pub struct Listed {
-    /// `name(types)`.
-    pub function: String,
-    /// The levels that may call it, without those that include one of them. `None` for what only the extension
-    /// calls, and for the markers.
-    pub access: Option<String>,
-    /// What `\df+` shows.
-    pub description: String,
-}
-
-/// All functions, in the order of their declaration.
+/// All functions, in the order of their declaration: signature without schema, levels that may call it but for those
+/// that include one of them, and comment.
 ///
 /// # Errors
 /// None but those of reading the catalogue.
-pub fn list(functions: &Functions) -> Result<Vec<Listed>> {
+pub fn list<R: FromRow>(functions: &Functions) -> Result<Vec<R>> {
     let all = || functions.iter().copied().flatten();
     let symbols: Vec<&str> = all().map(|function| function.symbol).collect();
     let levels: Vec<Option<String>> = all().map(|function| names(function.levels)).collect();
     let comments: Vec<String> = all().map(Function::comment).collect();
     let arguments = [bind(symbols), bind(levels), bind(comments)];
-    LIST.read(&AsOwner::enter()?, &arguments, |row| {
-        Ok(Listed { function: row.required(1)?, access: row.get(2)?, description: row.required(3)? })
-    })
+    LIST.read(&AsOwner::enter()?, &arguments, R::from_row)
 }
 
 fn names(levels: &[Level]) -> Option<String> {

@@ -6,12 +6,13 @@ use crate::error::{Code, Coded, Error, Result};
 use crate::pg::clock::{self, Micros};
 use crate::pg::datum::uuid::uuid;
 use crate::pg::roles::AsOwner;
+use crate::pg::statements::FromRow;
 use crate::service::revocation::revocations::{self, Which};
 use crate::service::setup::configuration;
 use crate::service::{caller, required};
 use crate::session::filter::{check_kind, check_network, check_pattern};
 use crate::session::{Page, check_identifier, check_name};
-use crate::tables::session_sets::{self, Found, Matching, Subject};
+use crate::tables::session_sets::{self, Matching, Subject};
 use crate::tables::{client_sessions, sessions};
 use uuid::Uuid;
 
@@ -162,12 +163,12 @@ impl<'a> Filter<'a> {
 /// # Errors
 /// `FIND_FAILED` for arguments that are not valid; `SESSION_NOT_FOUND` for an `after` that is no session;
 /// `PRODUCT_NOT_FOUND`, `ENV_NOT_FOUND`, `DEFINITION_NOT_FOUND`; `PERMISSION_DENIED` with an API key.
-pub fn find(
+pub fn find<R: FromRow>(
     filter: &Filter<'_>,
     active_only: Option<bool>,
     after: Option<pgrx::Uuid>,
     per_page: Option<i32>,
-) -> Result<Vec<Found>> {
+) -> Result<Vec<R>> {
     caller::without_key()?;
     let active_only = required(active_only, "active_only", CODE)?;
     let page = Page::new(Some(1), per_page).coded(CODE)?;

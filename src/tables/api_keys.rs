@@ -8,7 +8,7 @@ use crate::pg::clock::{self, Micros, timestamptz};
 use crate::pg::datum::uuid::pg_uuid;
 use crate::pg::roles::AsOwner;
 use crate::pg::scan::{self, Row};
-use crate::pg::statements::{Columns, Statement, bind};
+use crate::pg::statements::{FromRow, Statement, bind};
 use crate::pg::table::{table, unreadable};
 use crate::token::api_key::ApiKeyKind;
 
@@ -132,37 +132,7 @@ pub fn revoke(owner: &AsOwner, api_key_id: &Uuid) -> Result<bool> {
     Ok(REVOKE.execute(owner, &[bind(id), bind(timestamptz(clock::now()))])? == 1)
 }
 
-/// A key as lists show it.
-pub struct ListedKey {
-    /// Its id.
-    pub api_key_id: pgrx::Uuid,
-    /// Secret or publishable.
-    pub kind: String,
-    /// Display name.
-    pub name: Option<String>,
-    /// Its last four characters.
-    pub hint: String,
-    /// When it was created.
-    pub created_at: TimestampWithTimeZone,
-    /// When it expires.
-    pub expires_at: Option<TimestampWithTimeZone>,
-    /// When it was revoked.
-    pub revoked_at: Option<TimestampWithTimeZone>,
-}
-
-fn listed(row: &Columns<'_, '_>) -> Result<ListedKey> {
-    Ok(ListedKey {
-        api_key_id: row.required(1)?,
-        kind: row.required(2)?,
-        name: row.get(3)?,
-        hint: row.required(4)?,
-        created_at: row.required(5)?,
-        expires_at: row.get(6)?,
-        revoked_at: row.get(7)?,
-    })
-}
-
 /// The keys of an environment, oldest first.
-pub fn list(owner: &AsOwner, env_id: i32) -> Result<Vec<ListedKey>> {
-    LIST.read(owner, &[bind(env_id)], listed)
+pub fn list<R: FromRow>(owner: &AsOwner, env_id: i32) -> Result<Vec<R>> {
+    LIST.read(owner, &[bind(env_id)], R::from_row)
 }

@@ -9,7 +9,7 @@ use crate::pg::datum::json::JsonText;
 use crate::pg::datum::uuid::pg_uuid;
 use crate::pg::roles::AsOwner;
 use crate::pg::scan::{self, Row};
-use crate::pg::statements::{Columns, Statement, bind};
+use crate::pg::statements::{Columns, FromColumn, Statement, bind};
 use crate::pg::table::table;
 use crate::session::definition::definition_fields;
 use crate::session::{Definition, OnLimit, Period, Problem, Selector, Span};
@@ -50,12 +50,6 @@ pub trait Column: Sized {
     /// What the column holds.
     type Stored;
 
-    /// Reads the column.
-    ///
-    /// # Errors
-    /// That of [`Columns::required`].
-    fn read(row: &Columns<'_, '_>, ordinal: usize) -> Result<Self::Stored>;
-
     /// The field's value. The table holds only valid ones, so that this reads and does not validate again.
     ///
     /// # Errors
@@ -64,13 +58,9 @@ pub trait Column: Sized {
 }
 
 macro_rules! column {
-    ($($field:ty: $stored:ty, $read:ident, $of_stored:expr;)+) => { $(
+    ($($field:ty: $stored:ty, $of_stored:expr;)+) => { $(
         impl Column for $field {
             type Stored = $stored;
-
-            fn read(row: &Columns<'_, '_>, ordinal: usize) -> Result<Self::Stored> {
-                row.$read(ordinal)
-            }
 
             fn of_stored(stored: $stored) -> std::result::Result<Self, Problem> {
                 let of_stored: fn($stored) -> std::result::Result<Self, Problem> = $of_stored;
@@ -81,17 +71,17 @@ macro_rules! column {
 }
 
 column! {
-    String: String, required, Ok;
-    Value: JsonText, required, |schema| schema.parse();
-    Selector: String, required, |selector| Selector::parse_stored(&selector);
-    i32: i32, required, Ok;
-    Option<i32>: Option<i32>, get, Ok;
-    Period: String, required, |period| Period::read(&period);
-    Span: Interval, required, |interval| Ok(clock::span(&interval));
-    Option<Span>: Option<Interval>, get, |interval| Ok(interval.as_ref().map(clock::span));
-    OnLimit: String, required, |on_limit| OnLimit::read(&on_limit);
-    bool: bool, required, Ok;
-    Vec<String>: Vec<String>, required, Ok;
+    String: String, Ok;
+    Value: JsonText, |schema| schema.parse();
+    Selector: String, |selector| Selector::parse_stored(&selector);
+    i32: i32, Ok;
+    Option<i32>: Option<i32>, Ok;
+    Period: String, |period| Period::read(&period);
+    Span: Interval, |interval| Ok(clock::span(&interval));
+    Option<Span>: Option<Interval>, |interval| Ok(interval.as_ref().map(clock::span));
+    OnLimit: String, |on_limit| OnLimit::read(&on_limit);
+    bool: bool, Ok;
+    Vec<String>: Vec<String>, Ok;
 }
 
 macro_rules! declare {
@@ -106,7 +96,7 @@ macro_rules! declare {
             fn read(row: &Columns<'_, '_>, first: usize) -> Result<Self> {
                 let mut ordinals = first..;
                 let mut next = || ordinals.next().unwrap_or_default();
-                Ok(Stored { $($field: <$type as Column>::read(row, next())?,)+ })
+                Ok(Stored { $($field: FromColumn::from_column(row, next())?,)+ })
             }
 
             /// The definition that these columns hold.

@@ -1,13 +1,12 @@
 //! The tables `products` and `environments`.
 
-use pgrx::datum::TimestampWithTimeZone;
 use uuid::Uuid;
 
 use crate::error::{Code, Error, Result};
 use crate::pg::datum::uuid::{pg_uuid, uuid};
 use crate::pg::roles::AsOwner;
 use crate::pg::scan::{self, Row};
-use crate::pg::statements::{Statement, bind};
+use crate::pg::statements::{FromRow, Statement, bind};
 use crate::pg::table::table;
 use crate::pg::transaction;
 
@@ -200,43 +199,12 @@ pub fn lock_configuration(owner: &AsOwner) -> Result<()> {
     LOCK_CONFIGURATION.execute(owner, &[]).map(|_| ())
 }
 
-/// A product as `product_list` shows it.
-pub struct ListedProduct {
-    /// Its name in every call.
-    pub product: String,
-    /// Its id.
-    pub product_id: pgrx::Uuid,
-    /// Its display name.
-    pub name: String,
-    /// When it was created.
-    pub created_at: TimestampWithTimeZone,
-}
-
 static LIST: Statement =
     Statement::new("SELECT product, product_id, name, created_at FROM dialstack.products ORDER BY product");
 
 /// All products, by name.
-pub fn list(owner: &AsOwner) -> Result<Vec<ListedProduct>> {
-    LIST.read(owner, &[], |row| {
-        Ok(ListedProduct {
-            product: row.required(1)?,
-            product_id: row.required(2)?,
-            name: row.required(3)?,
-            created_at: row.required(4)?,
-        })
-    })
-}
-
-/// An environment as `env_list` shows it.
-pub struct ListedEnv {
-    /// Its product.
-    pub product: String,
-    /// Its name in every call.
-    pub env: String,
-    /// Live or test.
-    pub live: bool,
-    /// When it was created.
-    pub created_at: TimestampWithTimeZone,
+pub fn list<R: FromRow>(owner: &AsOwner) -> Result<Vec<R>> {
+    LIST.read(owner, &[], R::from_row)
 }
 
 static LIST_ENVS: Statement = Statement::new(
@@ -246,15 +214,8 @@ static LIST_ENVS: Statement = Statement::new(
 );
 
 /// The environments of a product, or of all, by name.
-pub fn list_envs(owner: &AsOwner, product_id: Option<&ProductId>) -> Result<Vec<ListedEnv>> {
-    LIST_ENVS.read(owner, &[bind(product_id.map(pg_uuid))], |row| {
-        Ok(ListedEnv {
-            product: row.required(1)?,
-            env: row.required(2)?,
-            live: row.required(3)?,
-            created_at: row.required(4)?,
-        })
-    })
+pub fn list_envs<R: FromRow>(owner: &AsOwner, product_id: Option<&ProductId>) -> Result<Vec<R>> {
+    LIST_ENVS.read(owner, &[bind(product_id.map(pg_uuid))], R::from_row)
 }
 
 static DELETE_PRODUCT: Statement = Statement::new("DELETE FROM dialstack.products WHERE product_id = $1");

@@ -1,12 +1,10 @@
 //! The table `scopes`.
 
-use pgrx::datum::TimestampWithTimeZone;
-
 use crate::error::Result;
 use crate::pg::datum::uuid::pg_uuid;
 use crate::pg::roles::AsOwner;
 use crate::pg::scan;
-use crate::pg::statements::{Statement, bind};
+use crate::pg::statements::{FromRow, Statement, bind};
 use crate::pg::table::table;
 use crate::tables::products::ProductId;
 
@@ -82,18 +80,6 @@ pub fn describe(owner: &AsOwner, product_id: &ProductId, scope: &str, descriptio
     Ok(DESCRIBE.execute(owner, &[bind(pg_uuid(product_id)), bind(scope), bind(description)])? == 1)
 }
 
-/// A scope as `scope_list` shows it.
-pub struct ListedScope {
-    /// Its product.
-    pub product: String,
-    /// Its name.
-    pub scope: String,
-    /// What it permits.
-    pub description: String,
-    /// When it was created.
-    pub created_at: TimestampWithTimeZone,
-}
-
 static LIST: Statement = Statement::new(
     "SELECT p.product, s.scope, s.description, s.created_at \
             FROM dialstack.scopes s JOIN dialstack.products p USING (product_id) \
@@ -101,13 +87,6 @@ static LIST: Statement = Statement::new(
 );
 
 /// The scopes of a product, or of all, by name.
-pub fn list(owner: &AsOwner, product_id: Option<&ProductId>) -> Result<Vec<ListedScope>> {
-    LIST.read(owner, &[bind(product_id.map(pg_uuid))], |row| {
-        Ok(ListedScope {
-            product: row.required(1)?,
-            scope: row.required(2)?,
-            description: row.required(3)?,
-            created_at: row.required(4)?,
-        })
-    })
+pub fn list<R: FromRow>(owner: &AsOwner, product_id: Option<&ProductId>) -> Result<Vec<R>> {
+    LIST.read(owner, &[bind(product_id.map(pg_uuid))], R::from_row)
 }

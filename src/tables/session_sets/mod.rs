@@ -10,7 +10,7 @@ use crate::pg::clock::{Micros, timestamptz};
 use crate::pg::datum::uuid::pg_uuid;
 use crate::pg::roles::AsOwner;
 use crate::pg::settings::Setting;
-use crate::pg::statements::{Columns, Statement, bind};
+use crate::pg::statements::{FromRow, Statement, bind};
 pub(crate) use conditions::conditions;
 
 /// What sessions must have, as SQL takes it. Absent is any.
@@ -160,74 +160,14 @@ impl Matching<'_> {
     }
 }
 
-/// A session that was found.
-pub struct Found {
-    /// Its id.
-    pub session_id: pgrx::Uuid,
-    /// `user`, `account` or `client`.
-    pub kind: String,
-    /// Its product; gone once the environment is deleted.
-    pub product: Option<String>,
-    /// Its environment; gone once it is deleted.
-    pub env: Option<String>,
-    /// Its tag; user sessions only.
-    pub tag: Option<String>,
-    /// The user, or for whom an account session was made.
-    pub identifier: Option<String>,
-    /// The account; account sessions only.
-    pub account: Option<String>,
-    /// When it was created.
-    pub created_at: TimestampWithTimeZone,
-    /// Creation or last refresh.
-    pub last_seen_at: TimestampWithTimeZone,
-    /// When it ends unless it is refreshed.
-    pub expires_at: TimestampWithTimeZone,
-    /// Whether it lives.
-    pub active: bool,
-    /// When it was revoked.
-    pub revoked_at: Option<TimestampWithTimeZone>,
-    /// Why it was revoked.
-    pub revoke_reason: Option<String>,
-    /// Address of the user.
-    pub ip: Option<Inet>,
-    /// User agent of the user.
-    pub user_agent: Option<String>,
-    /// The API key that created it.
-    pub api_key_id: Option<pgrx::Uuid>,
-    /// The key that sealed its data or made its token.
-    pub key_number: i32,
-}
-
-fn found(row: &Columns<'_, '_>) -> Result<Found> {
-    Ok(Found {
-        session_id: row.required(1)?,
-        kind: row.required(2)?,
-        product: row.get(3)?,
-        env: row.get(4)?,
-        tag: row.get(5)?,
-        identifier: row.get(6)?,
-        account: row.get(7)?,
-        created_at: row.required(8)?,
-        last_seen_at: row.required(9)?,
-        expires_at: row.required(10)?,
-        active: row.required(11)?,
-        revoked_at: row.get(12)?,
-        revoke_reason: row.get(13)?,
-        ip: row.get(14)?,
-        user_agent: row.get(15)?,
-        api_key_id: row.get(16)?,
-        key_number: row.required(17)?,
-    })
-}
-
 /// The newest `limit` sessions that match, of those that come after the one given.
-pub fn find(
+pub fn find<R: FromRow>(
     filter: &Matching<'_>,
     active_only: bool,
     after: Option<(Micros, Uuid)>,
     limit: i64,
     now: Micros,
-) -> Result<Vec<Found>> {
+) -> Result<Vec<R>> {
     let statement = match filter.subject {
         Subject::Any => &FIND,
         Subject::User(_) => &FIND_USER,
@@ -242,7 +182,7 @@ pub fn find(
         bind(after.map(|(_, session_id)| pg_uuid(&session_id))),
     ]);
     let _plain = Setting::no_jit();
-    statement.read(&AsOwner::enter()?, &arguments, found)
+    statement.read(&AsOwner::enter()?, &arguments, R::from_row)
 }
 
 /// How many sessions match.
