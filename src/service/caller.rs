@@ -30,11 +30,8 @@ pub struct Caller {
 
 /// A good API key.
 pub struct PresentedKey {
-    /// Its id.
     pub api_key_id: Uuid,
-    /// Secret or publishable.
     pub kind: ApiKeyKind,
-    /// The environment that it is for.
     pub env: Rc<Env>,
 }
 

@@ -21,7 +21,6 @@ const CODE: Code = Code::FindFailed;
 /// The filter that `session_find`, `session_count` and `session_revoke_where` share. What is left out is any.
 #[derive(Default, Clone, Copy)]
 pub struct Filter<'a> {
-    /// Name of the product.
     pub product: Option<&'a str>,
     /// Name of the environment, of every product where none is given.
     pub env: Option<&'a str>,
@@ -31,7 +30,6 @@ pub struct Filter<'a> {
     pub kind: Option<&'a str>,
     /// The user, also for whom an account session was made.
     pub identifier: Option<&'a str>,
-    /// The account.
     pub account: Option<&'a str>,
     /// An address or a network.
     pub ip: Option<&'a str>,
@@ -41,7 +39,6 @@ pub struct Filter<'a> {
     pub api_key_id: Option<pgrx::Uuid>,
     /// The key that sealed its data or made its token.
     pub key_number: Option<i32>,
-    /// Created before then.
     pub created_before: Option<TimestampWithTimeZone>,
     /// Created then or later.
     pub created_after: Option<TimestampWithTimeZone>,

@@ -14,7 +14,6 @@ use crate::tables::session_users::UserKey;
 /// Where a request came from, as far as the application says, and with which API key.
 #[derive(Clone, Copy, Default)]
 pub struct Origin<'a> {
-    /// Address of the user.
     pub ip: Option<&'a Inet>,
     /// User agent of the user, of at most 1,000 characters.
     pub user_agent: Option<&'a str>,

@@ -53,7 +53,6 @@ pub struct Filter<'a> {
     pub product: Option<&'a str>,
     /// The role that logged in, or that called.
     pub actor: Option<&'a str>,
-    /// The function.
     pub function: Option<&'a str>,
     /// Then or later.
     pub start_at: Option<TimestampWithTimeZone>,

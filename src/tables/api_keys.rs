@@ -33,15 +33,10 @@ table! {
 
 /// A key as it is needed to decide what its bearer may do.
 pub struct ApiKeyRow {
-    /// Its id.
     pub api_key_id: Uuid,
-    /// The environment that it is for.
     pub env_id: i32,
-    /// Secret or publishable.
     pub kind: ApiKeyKind,
-    /// When it expires.
     pub expires_at: Option<Micros>,
-    /// Whether it was revoked.
     pub revoked: bool,
 }
 
@@ -95,19 +90,14 @@ static LIST: Statement = Statement::new(
 
 /// A key about to be stored.
 pub struct NewApiKey<'a> {
-    /// Its id.
     pub api_key_id: Uuid,
-    /// The environment that it is for.
     pub env_id: i32,
-    /// Secret or publishable.
     pub kind: ApiKeyKind,
-    /// Display name.
     pub name: Option<&'a str>,
     /// SHA-256 of the key.
     pub hash: [u8; 32],
     /// Its last four characters.
     pub hint: &'a str,
-    /// When it expires.
     pub expires_at: Option<TimestampWithTimeZone>,
 }
 

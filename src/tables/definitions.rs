@@ -164,7 +164,6 @@ pub fn ids(product_id: &ProductId) -> Result<Vec<i32>> {
 
 /// A stored definition as administrators see it.
 pub struct DefinitionRow {
-    /// Name of the product.
     pub product: String,
     /// What it says.
     pub stored: Stored,

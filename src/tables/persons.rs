@@ -12,11 +12,8 @@ use crate::tables::products::ProductId;
 
 /// A person, as the user of definitions in environments.
 pub struct Person<'a> {
-    /// The environments.
     pub env_ids: Vec<i32>,
-    /// The definitions.
     pub definition_ids: Vec<i32>,
-    /// The identifier.
     pub identifier: &'a str,
     /// Whether account sessions that were made for the person are meant too.
     pub account_sessions: bool,
@@ -185,7 +182,6 @@ pub fn count(owner: &AsOwner, person: &Person<'_>) -> Result<Counts> {
 pub struct Exported {
     /// A JSON object of all but its data.
     pub shown: String,
-    /// Its id.
     pub session_id: Uuid,
     /// The key that sealed the data.
     pub key_number: u32,

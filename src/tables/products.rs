@@ -47,11 +47,8 @@ table! {
 pub struct EnvRow {
     /// Its number.
     pub env_id: i32,
-    /// Its product.
     pub product_id: ProductId,
-    /// Its name.
     pub env: String,
-    /// Live or test.
     pub live: bool,
     /// Names that it had before.
     pub former_names: Vec<String>,

@@ -28,11 +28,8 @@ table! {
 /// A user of a definition in an environment.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct UserKey<'a> {
-    /// The environment.
     pub env_id: i32,
-    /// The definition.
     pub definition_id: i32,
-    /// Who.
     pub identifier: &'a str,
 }
 

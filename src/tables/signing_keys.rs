@@ -28,11 +28,9 @@ table! {
 
 /// A key as its row has it.
 pub struct Key {
-    /// Key id.
     pub kid: String,
     /// Its number in opaque tokens and sealed data, from 1.
     pub number: u32,
-    /// What it is for.
     pub purpose: Purpose,
     /// Signature algorithm of a `jwt` key.
     pub alg: Option<Algorithm>,
@@ -42,13 +40,11 @@ pub struct Key {
     pub wrapped: Vec<u8>,
     /// The public part of an asymmetric key.
     pub public_jwk: Option<JsonText>,
-    /// When it was made.
     pub created_at: Micros,
     /// From when on it makes tokens.
     pub active_at: Micros,
     /// When a newer key took over.
     pub retired_at: Option<Micros>,
-    /// When it was revoked.
     pub revoked_at: Option<Micros>,
 }
 
@@ -117,11 +113,9 @@ pub fn retire(owner: &AsOwner, purpose: Purpose, now: Micros) -> Result<()> {
 
 /// A key about to be stored.
 pub struct NewKey<'a> {
-    /// Key id.
     pub kid: &'a str,
     /// Its number.
     pub number: i32,
-    /// What it is for.
     pub purpose: Purpose,
     /// Signature algorithm of a `jwt` key.
     pub alg: Option<Algorithm>,

@@ -28,34 +28,21 @@ use crate::tables::sessions::{self, purge_after};
 pub enum Which<'a> {
     /// The user or account session with this id, if it is of this environment and definition.
     One {
-        /// The session.
         session_id: Uuid,
-        /// Its environment.
         env_id: i32,
         /// Its definition; none: an account session.
         definition_id: Option<i32>,
     },
     /// All of a user, but for one.
     User {
-        /// Whose.
         user: UserKey<'a>,
         /// The one that stays.
         except: Option<Uuid>,
     },
     /// The client session with this id, if it is of this environment.
-    Client {
-        /// The session.
-        session_id: Uuid,
-        /// Its environment.
-        env_id: i32,
-    },
+    Client { session_id: Uuid, env_id: i32 },
     /// All of an account in an environment.
-    Account {
-        /// The account.
-        account: &'a str,
-        /// The environment.
-        env_id: i32,
-    },
+    Account { account: &'a str, env_id: i32 },
     /// All account and client sessions whose token was made with this key.
     Key(i32),
     /// All of an environment.
@@ -63,12 +50,7 @@ pub enum Which<'a> {
     /// All of a definition.
     Definition(i32),
     /// All of a definition in one environment.
-    Tag {
-        /// The environment.
-        env_id: i32,
-        /// The definition.
-        definition_id: i32,
-    },
+    Tag { env_id: i32, definition_id: i32 },
     /// Every session.
     All,
     /// Those that a filter of administrators finds.

@@ -66,13 +66,10 @@ pub fn revoke_all(
 
 /// A session of any family as its table has it, dead or alive.
 pub struct Stored {
-    /// Its id.
     pub session_id: Uuid,
-    /// The number of its environment.
     pub env_id: i32,
     /// Whether it is neither revoked nor at its end.
     lives: bool,
-    /// Whether it is revoked.
     revoked: bool,
     /// Its row; none: a client session.
     row: Option<SessionRow>,

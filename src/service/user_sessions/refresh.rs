@@ -31,7 +31,6 @@ use crate::token::Mode;
 pub enum Refreshed {
     /// New tokens, or the current ones again.
     Tokens {
-        /// The tokens.
         tokens: Tokens,
         /// The user.
         identifier: String,

@@ -59,9 +59,7 @@ pub fn introspect(token: Option<&str>) -> Result<Value> {
 pub struct Step {
     /// Its number, from 1.
     pub step: i32,
-    /// What was checked.
     pub checked: &'static str,
-    /// Whether the token passed.
     pub passed: bool,
     /// What was found; no secret and no session data.
     pub detail: String,

@@ -34,11 +34,8 @@ table! {
 
 /// A client session as it is now, as far as verifying needs it.
 pub struct ClientSessionRow {
-    /// Its id.
     pub session_id: Uuid,
-    /// Its environment.
     pub env_id: i32,
-    /// When it was created.
     pub created_at: Micros,
     /// When it ends.
     pub expires_at: Micros,

@@ -16,13 +16,10 @@ pub(crate) use conditions::conditions;
 /// What sessions must have, as SQL takes it. Absent is any.
 #[derive(Default)]
 pub struct Matching<'a> {
-    /// Environments.
     pub env_ids: Option<Vec<i32>>,
-    /// Definitions.
     pub definition_ids: Option<Vec<i32>>,
     /// `user`, `account` or `client`.
     pub kind: Option<&'a str>,
-    /// Whose.
     pub subject: Subject<'a>,
     /// The address lies in this network.
     pub network: Option<Inet>,
@@ -32,7 +29,6 @@ pub struct Matching<'a> {
     pub api_key_id: Option<Uuid>,
     /// The key that sealed its data or made its token.
     pub key_number: Option<i32>,
-    /// Created before then.
     pub created_before: Option<TimestampWithTimeZone>,
     /// Created then or later.
     pub created_after: Option<TimestampWithTimeZone>,

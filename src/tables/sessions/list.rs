@@ -13,21 +13,16 @@ use crate::session::Page;
 
 /// A session as lists show it.
 pub struct Listed {
-    /// Its id.
     pub session_id: pgrx::Uuid,
     /// Identifier of the user, or account.
     pub identifier: Option<String>,
-    /// When it was created.
     pub start_at: TimestampWithTimeZone,
     /// When it ends, or ended.
     pub end_at: TimestampWithTimeZone,
-    /// Whether it lives.
     pub active: bool,
     /// Creation or last refresh.
     pub last_seen_at: TimestampWithTimeZone,
-    /// Address of the user.
     pub ip: Option<Inet>,
-    /// User agent of the user.
     pub user_agent: Option<String>,
 }
 
@@ -91,9 +86,7 @@ static COUNT_OF_ALL: Statement = Statement::new(concat!("SELECT count(*) ", of_a
 
 /// What to list.
 pub struct Filter<'a> {
-    /// The environment.
     pub env_id: i32,
-    /// The definition.
     pub definition_id: i32,
     /// One user's only.
     pub identifier: Option<&'a str>,
@@ -148,13 +141,9 @@ pub struct Info {
     pub tag: Option<String>,
     /// How often the refresh token has rotated.
     pub generation: i32,
-    /// When it was revoked.
     pub revoked_at: Option<TimestampWithTimeZone>,
-    /// Why it was revoked.
     pub revoke_reason: Option<String>,
-    /// Scopes that it holds.
     pub scopes: Option<Vec<String>>,
-    /// The number of its environment.
     pub env_id: i32,
     /// Its user_identifier_key, encrypted; client sessions only.
     pub sealed_key: Option<Vec<u8>>,
