@@ -158,20 +158,10 @@ trait Value: FromDatum + IntoDatum {}
 macro_rules! values {
     ($($type:ty),+) => { $(impl Value for $type {})+ };
 }
-values!(
-    bool,
-    i16,
-    i32,
-    i64,
-    String,
-    Vec<String>,
-    JsonText,
-    Inet,
-    Interval,
-    TimestampWithTimeZone,
-    pgrx::Uuid,
-    Oid
-);
+values! {
+    bool, i16, i32, i64, String, Vec<String>, JsonText, Inet, Interval, TimestampWithTimeZone, pgrx::Uuid,
+    Vec<pgrx::Uuid>, Oid
+}
 
 impl<T: Value> FromColumn for T {
     fn from_column(row: &Columns<'_, '_>, ordinal: usize) -> Result<Self> {

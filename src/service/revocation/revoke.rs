@@ -115,7 +115,7 @@ impl Stored {
         if revoked == 0 && Stored::find(&session_id)?.is_some_and(|stored| stored.lives) {
             return Err(revocations::conflict());
         }
-        Ok(count(revoked))
+        Ok(revoked)
     }
 }
 
@@ -176,7 +176,7 @@ fn revoke_user(place: Place<'_>, identifier: &str, except: Option<Uuid>, cause: 
             revoked += revocations::revoke(&owner, &which, cause, clock::now())?;
         }
     }
-    Ok(count(revoked))
+    Ok(revoked)
 }
 
 /// Revokes all sessions of an account, in the environment meant or in that of the API key; returns how many.
@@ -197,10 +197,5 @@ pub fn revoke_account(
     let cause = revocations::because(reason)?.by(Origin::of_key(caller.api_key_id()));
     let env_id = caller.env(product, env, CODE)?.env_id;
     let which = Which::Account { account, env_id };
-    let revoked = revocations::revoke(&AsOwner::enter()?, &which, cause, clock::now())?;
-    Ok(count(revoked))
-}
-
-pub(super) fn count(revoked: u64) -> i64 {
-    i64::try_from(revoked).unwrap_or(i64::MAX)
+    revocations::revoke(&AsOwner::enter()?, &which, cause, clock::now())
 }
