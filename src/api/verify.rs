@@ -110,7 +110,7 @@ AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';"
     /// Explains, step by step, why a token is accepted or refused; shows no secret.
     #[level(Server)]
     #[pg_extern(volatile, parallel_restricted)]
-    fn session_explain(token: Option<&str>) => rows {
+    fn session_explain(token: Option<&str>) => table {
         step: i32,
         checked: &'static str,
         passed: bool,

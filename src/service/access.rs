@@ -7,6 +7,7 @@ use pgrx::pg_sys;
 use pgrx::{Spi, spi};
 
 use crate::error::{Code, Coded, Error, Result};
+use crate::pg::catalog::table::role_name;
 use crate::pg::roles::AsOwner;
 use crate::pg::statements::{FromRow, Statement, bind};
 use crate::service::level::Level;
@@ -100,8 +101,6 @@ static UNMARK: Statement =
 /// One change at a time: the catalogue's rows of our functions are updated by each.
 static LOCK: Statement =
     Statement::new("LOCK TABLE dialstack.verdict_invalidation IN SHARE ROW EXCLUSIVE MODE");
-
-static ROLE: Statement = Statement::new("SELECT 1 FROM pg_catalog.pg_roles WHERE oid = $1");
 
 static ROLE_OF_NAME: Statement = Statement::new("SELECT 1 FROM pg_catalog.pg_roles WHERE rolname = $1");
 
@@ -244,7 +243,7 @@ fn begin(role: Option<pg_sys::Oid>, access: Option<&str>) -> Result<(AsOwner, pg
         Level::parse(access).ok_or_else(|| Problem::not_one_of("access", Level::TEXTS)).coded(CODE)?;
     let owner = AsOwner::enter()?;
     LOCK.execute(&owner, &[])?;
-    if ROLE.read(&owner, &[bind(role)], |_| Ok(()))?.is_empty() {
+    if role_name(role).is_none() {
         return Err(
             Error::new(CODE, "there is no such role").hint("Create the role first, or check the spelling.")
         );

@@ -311,14 +311,9 @@ fn only_env_within(reach: &Reach, product: Option<&str>, env: Option<&str>, code
     if let Some(product) = product {
         reach.check_product(&configuration::product_id(product)?)?;
     }
-    let limits = reach.limits();
-    let is_limited = limits.is_some();
-    let (products, envs) = limits
-        .map(|(products, envs)| {
-            let products: Vec<_> = products.iter().map(pg_uuid).collect();
-            (products, envs)
-        })
-        .unzip();
+    let (products, envs) = reach.limits().unzip();
+    let is_limited = envs.is_some();
+    let products: Option<Vec<_>> = products.map(|ids| ids.iter().map(pg_uuid).collect());
     let owner = AsOwner::enter()?;
     let arguments = [bind(product), bind(env), bind(products), bind(envs)];
     let found: Vec<(i32, String, String)> = ENVS.read(&owner, &arguments, FromRow::from_row)?;

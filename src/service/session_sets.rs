@@ -19,7 +19,7 @@ use uuid::Uuid;
 const CODE: Code = Code::FindFailed;
 
 /// The filter that `session_find`, `session_count` and `session_revoke_where` share. What is left out is any.
-#[derive(Default, Clone, Copy)]
+#[derive(Default, Clone, Copy, PartialEq)]
 pub struct Filter<'a> {
     pub product: Option<&'a str>,
     /// Name of the environment, of every product where none is given.
@@ -49,21 +49,7 @@ pub struct Filter<'a> {
 impl<'a> Filter<'a> {
     /// Whether it matches every session.
     fn is_empty(&self) -> bool {
-        let texts = [
-            self.product,
-            self.env,
-            self.tag,
-            self.kind,
-            self.identifier,
-            self.account,
-            self.ip,
-            self.user_agent,
-        ];
-        let moments = [self.created_before, self.created_after, self.seen_before];
-        texts.iter().all(Option::is_none)
-            && moments.iter().all(Option::is_none)
-            && self.api_key_id.is_none()
-            && self.key_number.is_none()
+        *self == Filter::default()
     }
 
     /// The filter as SQL takes it.
