@@ -218,9 +218,6 @@ fn is(held: &str, marker: &CStr) -> bool {
 
 /// All functions, in the order of their declaration: signature without schema, levels that may call it but for those
 /// that include one of them, and comment.
-///
-/// # Errors
-/// None but those of reading the catalogue.
 pub fn list<R: FromRow>(functions: &Functions) -> Result<Vec<R>> {
     let all = || functions.iter().copied().flatten();
     let symbols: Vec<&str> = all().map(|function| function.symbol).collect();

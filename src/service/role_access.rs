@@ -37,9 +37,6 @@ static LIST: Statement = Statement::new(
 /// The grants of access levels, with the limits of each, and limits without a grant: the role, the level, whether it is
 /// limited, product and environment of the limit, and what is wrong with it. The owner of the extension and superusers,
 /// who have every level, are not listed.
-///
-/// # Errors
-/// None but those of reading the catalogue.
 pub fn list<R: FromRow>() -> Result<Vec<R>> {
     let (mut names, mut levels, mut limited) = (Vec::new(), Vec::new(), Vec::new());
     for level in Level::ALL {

@@ -97,46 +97,41 @@ impl<'a> Filter<'a> {
     }
 
     fn env_ids(&self, all: bool) -> Result<Option<Vec<i32>>> {
-        match (self.product, self.env) {
-            (Some(product), Some(env)) => {
-                return Ok(Some(vec![configuration::env(product, env)?.env_id]));
-            }
-            (Some(product), None) => {
-                configuration::product_id(product)?;
-            }
-            (None, None) if !all => return Ok(None),
-            (None, _) => {}
+        if let (Some(product), Some(env)) = (self.product, self.env) {
+            return Ok(Some(vec![configuration::env(product, env)?.env_id]));
+        }
+        match self.product {
+            Some(product) => drop(configuration::product_id(product)?),
+            None if self.env.is_none() && !all => return Ok(None),
+            None => {}
         }
         let env_ids = session_sets::env_ids(self.product, self.env)?;
-        match self.env {
-            Some(env) if env_ids.is_empty() => {
-                check_name("env", env).coded(CODE)?;
-                Err(Error::new(Code::EnvNotFound, "no product has an environment of that name")
-                    .hint("dialstack.env_list() shows those that there are; names are case-sensitive."))
-            }
-            _ => Ok(Some(env_ids)),
+        if let (Some(env), true) = (self.env, env_ids.is_empty()) {
+            check_name("env", env).coded(CODE)?;
+            return Err(Error::new(Code::EnvNotFound, "no product has an environment of that name")
+                .hint("dialstack.env_list() shows those that there are; names are case-sensitive."));
         }
+        Ok(Some(env_ids))
     }
 
     fn definition_ids(&self, all: bool) -> Result<Option<Vec<i32>>> {
-        match (self.product, self.tag) {
-            (Some(product), Some(tag)) => {
-                let product_id = configuration::product_id(product)?;
-                let definition = configuration::definition(&product_id, tag)?;
-                return Ok(Some(vec![definition.definition_id]));
-            }
-            (_, None) if !all => return Ok(None),
-            _ => {}
+        if let (Some(product), Some(tag)) = (self.product, self.tag) {
+            let product_id = configuration::product_id(product)?;
+            return Ok(Some(vec![configuration::definition(&product_id, tag)?.definition_id]));
+        }
+        if self.tag.is_none() && !all {
+            return Ok(None);
         }
         let definition_ids = session_sets::definition_ids(self.product, self.tag)?;
-        match self.tag {
-            Some(tag) if definition_ids.is_empty() => {
-                check_name("tag", tag).coded(CODE)?;
-                Err(Error::new(Code::DefinitionNotFound, "no product has a session definition with that tag")
-                    .hint("dialstack.definition_list() shows those of a product; tags are case-sensitive."))
-            }
-            _ => Ok(Some(definition_ids)),
+        if let (Some(tag), true) = (self.tag, definition_ids.is_empty()) {
+            check_name("tag", tag).coded(CODE)?;
+            return Err(Error::new(
+                Code::DefinitionNotFound,
+                "no product has a session definition with that tag",
+            )
+            .hint("dialstack.definition_list() shows those of a product; tags are case-sensitive."));
         }
+        Ok(Some(definition_ids))
     }
 }
 
