@@ -6,8 +6,7 @@ use pgrx::datum::TimestampWithTimeZone;
 use pgrx::prelude::*;
 use uuid::Uuid;
 
-use super::pg_uuid;
-use super::{Result, functions};
+use super::{Result, functions, pg_uuid};
 use crate::error;
 use crate::pg::roles::AsOwner;
 use crate::rls::device_count;

@@ -5,8 +5,7 @@ use std::ffi::CStr;
 use pgrx::prelude::*;
 use pgrx::spi::quote_identifier;
 
-use super::required;
-use super::{Result, functions};
+use super::{Result, functions, required};
 use crate::error::{self, Code, Error};
 use crate::pg::catalog::table::role_name;
 use crate::pg::roles::AsOwner;

@@ -3,8 +3,7 @@
 use pgrx::datum::TimestampWithTimeZone;
 use pgrx::prelude::*;
 
-use super::{Result, functions};
-use super::{pg_uuid, required};
+use super::{Result, functions, pg_uuid, required};
 use crate::administration::env_update;
 use crate::error::Code;
 use crate::pg::datum::json::JsonText;

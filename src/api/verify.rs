@@ -3,8 +3,7 @@
 use pgrx::datum::Interval;
 use pgrx::prelude::*;
 
-use super::pg_uuid;
-use super::{Result, functions};
+use super::{Result, functions, pg_uuid};
 use crate::pg::clock::timestamptz;
 use crate::pg::datum::json::JsonText;
 use crate::pg::datum::record::Record;
