@@ -9,7 +9,6 @@ use crate::pg::table::{table, unreadable};
 use crate::tables::products::ProductId;
 
 table! {
-    /// The table `access_limits`.
     AccessLimits = c"access_limits" {
         role_name: Text,
         level: Text,

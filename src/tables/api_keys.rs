@@ -13,7 +13,6 @@ use crate::pg::table::{table, unreadable};
 use crate::token::api_key::ApiKeyKind;
 
 table! {
-    /// The table `api_keys`.
     ApiKeys = c"api_keys" {
         api_key_id: Uuid,
         env_id: Int4,

@@ -16,7 +16,6 @@ use crate::session::{Definition, OnLimit, Period, Problem, Selector, Span};
 use crate::tables::products::ProductId;
 
 table! {
-    /// The table `session_definitions`.
     Definitions = c"session_definitions" {
         definition_id: Int4,
         product_id: Uuid,

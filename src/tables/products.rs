@@ -11,7 +11,6 @@ use crate::pg::table::table;
 use crate::pg::transaction;
 
 table! {
-    /// The table `products`.
     Products = c"products" {
         product_id: Uuid,
         product: Text,
@@ -28,7 +27,6 @@ table! {
 pub type ProductId = Uuid;
 
 table! {
-    /// The table `environments`.
     Environments = c"environments" {
         env_id: Int4,
         product_id: Uuid,

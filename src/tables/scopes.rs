@@ -9,7 +9,6 @@ use crate::pg::table::table;
 use crate::tables::products::ProductId;
 
 table! {
-    /// The table `scopes`.
     Scopes = c"scopes" {
         product_id: Uuid,
         scope: Text,

@@ -14,7 +14,6 @@ use crate::pg::table::table;
 use crate::tables::sessions;
 
 table! {
-    /// The table `session_users`.
     SessionUsers = c"session_users" {
         env_id: Int4,
         definition_id: Int4,

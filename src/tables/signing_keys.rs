@@ -10,7 +10,6 @@ use crate::pg::table::{table, unreadable};
 use crate::token::{Algorithm, KeyState, Purpose};
 
 table! {
-    /// The table `signing_keys`.
     SigningKeys = c"signing_keys" {
         kid: Text,
         key_number: Int4,

@@ -79,22 +79,14 @@ impl Stored {
     /// The session with this id.
     pub fn find(session_id: &Uuid) -> Result<Option<Self>> {
         let now = clock::now();
-        if let Some(row) = sessions::by_id(session_id)? {
-            return Ok(Some(Stored {
-                session_id: *session_id,
-                env_id: row.env_id,
-                lives: row.lives(now),
-                revoked: row.revoke_reason.is_some(),
-                row: Some(row),
-            }));
-        }
-        Ok(client_sessions::by_id(session_id)?.map(|row| Stored {
-            session_id: *session_id,
-            env_id: row.env_id,
-            lives: row.lives(now),
-            revoked: row.revoke_reason.is_some(),
-            row: None,
-        }))
+        let (env_id, lives, revoked, row) = if let Some(row) = sessions::by_id(session_id)? {
+            (row.env_id, row.lives(now), row.revoke_reason.is_some(), Some(row))
+        } else if let Some(row) = client_sessions::by_id(session_id)? {
+            (row.env_id, row.lives(now), row.revoke_reason.is_some(), None)
+        } else {
+            return Ok(None);
+        };
+        Ok(Some(Stored { session_id: *session_id, env_id, lives, revoked, row }))
     }
 
     /// Revokes it; returns how many sessions that ended: 0 where it is dead already.
