@@ -3,11 +3,12 @@
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 
-use super::CHAPTERS;
-use super::{Result, functions};
+use super::{CHAPTERS, Result, functions};
 use crate::service::{access, role_access};
 
-functions! { FUNCTIONS;
+/// The chapter with the markers: functions whose EXECUTE privilege says who has which level.
+macro_rules! chapter {
+    ($($(#[doc = $line:literal])+ $marker:ident,)+) => { functions! { FUNCTIONS;
     /// Grants a role an access level (admin, server, client or monitor), and with it those that it includes; server and
     /// client everywhere, or in a product or one of its environments.
     #[level(Admin; audit(role as role, access, product, env))]
@@ -40,7 +41,7 @@ role regrole, access text, product text DEFAULT NULL, env text DEFAULT NULL) RET
     /// Which role was granted which access level, and its limits, one row each; with what is wrong about them.
     #[level(Admin; unrecorded)]
     #[pg_extern(stable, parallel_unsafe)]
-    fn access_of_roles() => rows {
+    fn access_of_roles() => table {
         role: String,
         level: String,
         limited: bool,
@@ -62,49 +63,31 @@ role regrole, access text, product text DEFAULT NULL, env text DEFAULT NULL) RET
     /// and its comment.
     #[level(Admin; unrecorded)]
     #[pg_extern(stable, parallel_unsafe)]
-    fn access_list() => rows { function: String, access: Option<String>, description: String } {
+    fn access_list() => table { function: String, access: Option<String>, description: String } {
         access::list(CHAPTERS)?
     }
 
+    $(
+        $(#[doc = $line])+
+        #[level(Internal)]
+        #[pg_extern(immutable, parallel_safe)]
+        fn $marker() -> bool {
+            true
+        }
+    )+
+    } };
+}
+chapter! {
     /// Marks the roles with access client without limits: they may call it.
-    #[level(Internal)]
-    #[pg_extern(immutable, parallel_safe)]
-    fn access_client() -> bool {
-        true
-    }
-
+    access_client,
     /// Marks the roles with access server without limits: they may call it.
-    #[level(Internal)]
-    #[pg_extern(immutable, parallel_safe)]
-    fn access_server() -> bool {
-        true
-    }
-
+    access_server,
     /// Marks the roles with access client within limits: they may call it.
-    #[level(Internal)]
-    #[pg_extern(immutable, parallel_safe)]
-    fn access_client_limited() -> bool {
-        true
-    }
-
+    access_client_limited,
     /// Marks the roles with access server within limits: they may call it.
-    #[level(Internal)]
-    #[pg_extern(immutable, parallel_safe)]
-    fn access_server_limited() -> bool {
-        true
-    }
-
+    access_server_limited,
     /// Marks the roles with access monitor: they may call it.
-    #[level(Internal)]
-    #[pg_extern(immutable, parallel_safe)]
-    fn access_monitor() -> bool {
-        true
-    }
-
+    access_monitor,
     /// Marks the roles with access admin: they may call it.
-    #[level(Internal)]
-    #[pg_extern(immutable, parallel_safe)]
-    fn access_admin() -> bool {
-        true
-    }
+    access_admin,
 }

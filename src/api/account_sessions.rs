@@ -4,8 +4,7 @@ use pgrx::datum::{Inet, Interval};
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
-use super::required;
-use super::{Result, functions};
+use super::{Result, functions, required};
 use crate::error::{self, Code};
 use crate::pg::clock::timestamptz;
 use crate::pg::datum::jsonb::Jsonb;

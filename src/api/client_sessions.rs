@@ -6,8 +6,7 @@ use pgrx::datum::TimestampWithTimeZone;
 use pgrx::prelude::*;
 use uuid::Uuid;
 
-use super::pg_uuid;
-use super::{Result, functions};
+use super::{Result, functions, pg_uuid};
 use crate::error;
 use crate::pg::roles::AsOwner;
 use crate::rls::device_count;
@@ -40,7 +39,7 @@ fn rows(found: Sessions) -> error::Result<Vec<ClientRow>> {
     accounts.sort_unstable();
     accounts.dedup();
     let devices = device_count::by_account(&AsOwner::enter()?, &found.env, &accounts)?;
-    let workspace_id = pgrx::Uuid::from_bytes(found.env.product_id);
+    let workspace_id = pg_uuid(&found.env.product_id);
     let row = |session| row(workspace_id, session, devices.as_ref());
     Ok(found.sessions.into_iter().map(row).collect())
 }

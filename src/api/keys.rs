@@ -96,7 +96,7 @@ functions! { FUNCTIONS;
     /// The API keys of an environment, each with a hint only.
     #[level(Admin; unrecorded)]
     #[pg_extern(volatile, parallel_unsafe)]
-    fn api_key_list(product: Option<&str>, env: Option<&str>) => rows {
+    fn api_key_list(product: Option<&str>, env: Option<&str>) => table {
         api_key_id: pgrx::Uuid,
         kind: String,
         name: Option<String>,

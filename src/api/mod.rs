@@ -77,6 +77,7 @@ type Result<T> = std::result::Result<T, ErrorReport>;
 /// A function that returns a table says `=> rows { column: Type, … }` where others say `-> Type`. Its body is a
 /// `Vec` of structs, whose fields of those names become the columns (`column in part: Type`: the field of the
 /// field `part`). With `page` instead of `rows` it is a pair of that and the value of one more column, `total`.
+/// With `table` and `table_page` the rows are tuples of the columns, as `pg::statements::FromRow` reads them.
 /// `=> rows shared` returns the columns that `rows { … }` lists at the head of the chapter.
 macro_rules! functions {
     (@all $list:ident $shared:tt $(
@@ -125,6 +126,30 @@ macro_rules! functions {
             let rows: Vec<_> = $crate::api::recorded! { @rows $record $name $body };
             Ok(::pgrx::iter::TableIterator::new(
                 rows.into_iter().map(|row| ($(row.$($part.)?$column,)+)),
+            ))
+        }
+    };
+    (@function [$($attributes:tt)+] $name:ident ($($arguments:tt)*) ()
+        (table { $($column:ident: $type:ty),+ $(,)? }) $_:tt $record:tt $body:block
+    ) => {
+        $($attributes)+
+        fn $name($($arguments)*) -> $crate::api::Result<
+            ::pgrx::iter::TableIterator<'static, ($(name!($column, $type),)+)>
+        > {
+            let rows: Vec<($($type,)+)> = $crate::api::recorded! { @rows $record $name $body };
+            Ok(::pgrx::iter::TableIterator::new(rows))
+        }
+    };
+    (@function [$($attributes:tt)+] $name:ident ($($arguments:tt)*) ()
+        (table_page { $($column:ident: $type:ty),+ $(,)? }) $_:tt [$(unrecorded)?] $body:block
+    ) => {
+        $($attributes)+
+        fn $name($($arguments)*) -> $crate::api::Result<
+            ::pgrx::iter::TableIterator<'static, ($(name!($column, $type),)+ name!(total, Option<i64>))>
+        > {
+            let (rows, total): (Vec<($($type,)+)>, Option<i64>) = $body;
+            Ok(::pgrx::iter::TableIterator::new(
+                rows.into_iter().map(move |($($column,)+)| ($($column,)+ total)),
             ))
         }
     };

@@ -5,8 +5,7 @@ use std::ffi::CStr;
 use pgrx::prelude::*;
 use pgrx::spi::quote_identifier;
 
-use super::required;
-use super::{Result, functions};
+use super::{Result, functions, required};
 use crate::error::{self, Code, Error};
 use crate::pg::catalog::table::role_name;
 use crate::pg::roles::AsOwner;
@@ -91,27 +90,21 @@ functions! { FUNCTIONS;
                open_to text[], force boolean) \
                LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';"
     )]
-    fn protected_table_list() -> Result<
-        TableIterator<
-            'static,
-            (
-                name!(relation, pg_sys::Oid),
-                name!(policy, &'static str),
-                name!(column_name, Option<String>),
-                name!(product, Option<String>),
-                name!(env, Option<String>),
-                name!(by, Option<&'static str>),
-                name!(tag, Option<String>),
-                name!(scope, Option<String>),
-                name!(device, bool),
-                name!(open_to, Option<Vec<String>>),
-                name!(force, Option<bool>),
-            ),
-        >,
-    > {
+    fn protected_table_list() => table {
+        relation: pg_sys::Oid,
+        policy: &'static str,
+        column_name: Option<String>,
+        product: Option<String>,
+        env: Option<String>,
+        by: Option<&'static str>,
+        tag: Option<String>,
+        scope: Option<String>,
+        device: bool,
+        open_to: Option<Vec<String>>,
+        force: Option<bool>,
+    } {
         without_key()?;
-        let tables = protected::tables(&AsOwner::enter()?)?;
-        Ok(TableIterator::new(tables.into_iter().map(|table| {
+        let row = |table: protected::Protected| {
             let Some(of) = table.registration else {
                 return (table.oid, ACCESS, None, None, None, None, None, None, table.device, None, None);
             };
@@ -122,7 +115,8 @@ functions! { FUNCTIONS;
                 table.oid, ACCESS, Some(of.column), product, env, by, of.tag, of.scope, table.device, Some(open_to),
                 Some(of.force),
             )
-        })))
+        };
+        protected::tables(&AsOwner::enter()?)?.into_iter().map(row).collect()
     }
 
     /// Trigger function that never runs: its triggers, which protect_table makes, mark tables of devices.
@@ -217,26 +211,20 @@ functions! { FUNCTIONS;
                severity text, weakness text, detail text, hint text) \
                LANGUAGE c STABLE PARALLEL UNSAFE AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';"
     )]
-    fn policy_lint() -> Result<
-        TableIterator<
-            'static,
-            (
-                name!(relation, pg_sys::Oid),
-                name!(policy, Option<String>),
-                name!(severity, &'static str),
-                name!(weakness, &'static str),
-                name!(detail, String),
-                name!(hint, &'static str),
-            ),
-        >,
-    > {
-        let findings = lint::findings(&AsOwner::enter()?)?;
-        Ok(TableIterator::new(findings.into_iter().map(|finding| {
+    fn policy_lint() => table {
+        relation: pg_sys::Oid,
+        policy: Option<String>,
+        severity: &'static str,
+        weakness: &'static str,
+        detail: String,
+        hint: &'static str,
+    } {
+        let row = |finding: lint::Finding| {
             let weakness = finding.weakness;
             let severity = weakness.severity.as_str();
-            let (name, hint) = (weakness.name, weakness.hint);
-            (finding.relation, finding.policy, severity, name, finding.detail, hint)
-        })))
+            (finding.relation, finding.policy, severity, weakness.name, finding.detail, weakness.hint)
+        };
+        lint::findings(&AsOwner::enter()?)?.into_iter().map(row).collect()
     }
 }
 

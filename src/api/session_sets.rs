@@ -9,33 +9,20 @@ use crate::dashboard::administration_log::{self, Asked as AskedLog};
 use crate::pg::datum::json::JsonText;
 use crate::service::session_sets::{self, Filter, Revocation};
 
-functions! { FUNCTIONS;
+/// The functions with a filter have its fields, each of an `Option` of the type in brackets, as their first arguments.
+macro_rules! chapter {
+    ($($field:ident ($($type:tt)+),)+) => { functions! { FUNCTIONS;
     /// A page of the sessions of all kinds that a filter matches, newest first; after: the last of the page before.
     ///
     /// With identifier or account an index finds them; any other filter reads all sessions.
-    #[level(Admin; audit(
-        product, env, tag, kind, identifier, account, ip, user_agent, api_key_id, key_number, created_before,
-        created_after, seen_before, active_only
-    ))]
+    #[level(Admin; audit($($field),+, active_only))]
     #[pg_extern(volatile, parallel_unsafe)]
     fn session_find(
-        product: default!(Option<&str>, "NULL"),
-        env: default!(Option<&str>, "NULL"),
-        tag: default!(Option<&str>, "NULL"),
-        kind: default!(Option<&str>, "NULL"),
-        identifier: default!(Option<&str>, "NULL"),
-        account: default!(Option<&str>, "NULL"),
-        ip: default!(Option<&str>, "NULL"),
-        user_agent: default!(Option<&str>, "NULL"),
-        api_key_id: default!(Option<pgrx::Uuid>, "NULL"),
-        key_number: default!(Option<i32>, "NULL"),
-        created_before: default!(Option<TimestampWithTimeZone>, "NULL"),
-        created_after: default!(Option<TimestampWithTimeZone>, "NULL"),
-        seen_before: default!(Option<TimestampWithTimeZone>, "NULL"),
+        $($field: default!(Option<$($type)+>, "NULL"),)+
         active_only: default!(Option<bool>, "true"),
         after: default!(Option<pgrx::Uuid>, "NULL"),
         per_page: default!(Option<i32>, "100"),
-    ) => rows {
+    ) => table {
         session_id: pgrx::Uuid,
         kind: String,
         product: Option<String>,
@@ -54,75 +41,31 @@ functions! { FUNCTIONS;
         api_key_id: Option<pgrx::Uuid>,
         key_number: i32,
     } {
-        let filter = Filter {
-            product, env, tag, kind, identifier, account, ip, user_agent, api_key_id, key_number, created_before,
-            created_after, seen_before,
-        };
-        session_sets::find(&filter, active_only, after, per_page)?
+        session_sets::find(&Filter { $($field),+ }, active_only, after, per_page)?
     }
 
     /// How many sessions the filter of session_find matches.
-    #[level(Admin; audit(
-        product, env, tag, kind, identifier, account, ip, user_agent, api_key_id, key_number, created_before,
-        created_after, seen_before, active_only
-        => sessions
-    ))]
+    #[level(Admin; audit($($field),+, active_only => sessions))]
     #[pg_extern(volatile, parallel_unsafe)]
     fn session_count(
-        product: default!(Option<&str>, "NULL"),
-        env: default!(Option<&str>, "NULL"),
-        tag: default!(Option<&str>, "NULL"),
-        kind: default!(Option<&str>, "NULL"),
-        identifier: default!(Option<&str>, "NULL"),
-        account: default!(Option<&str>, "NULL"),
-        ip: default!(Option<&str>, "NULL"),
-        user_agent: default!(Option<&str>, "NULL"),
-        api_key_id: default!(Option<pgrx::Uuid>, "NULL"),
-        key_number: default!(Option<i32>, "NULL"),
-        created_before: default!(Option<TimestampWithTimeZone>, "NULL"),
-        created_after: default!(Option<TimestampWithTimeZone>, "NULL"),
-        seen_before: default!(Option<TimestampWithTimeZone>, "NULL"),
+        $($field: default!(Option<$($type)+>, "NULL"),)+
         active_only: default!(Option<bool>, "true"),
     ) -> Result<i64> {
-        let filter = Filter {
-            product, env, tag, kind, identifier, account, ip, user_agent, api_key_id, key_number, created_before,
-            created_after, seen_before,
-        };
-        Ok(session_sets::count(&filter, active_only)?)
+        Ok(session_sets::count(&Filter { $($field),+ }, active_only)?)
     }
 
     /// Revokes the living sessions that the filter of session_find matches; returns how many. By default only counts.
     ///
     /// An empty filter needs everything => true as well.
-    #[level(Admin; audit(
-        product, env, tag, kind, identifier, account, ip, user_agent, api_key_id, key_number, created_before,
-        created_after, seen_before, dry_run, reason, everything
-        => sessions
-    ))]
+    #[level(Admin; audit($($field),+, dry_run, reason, everything => sessions))]
     #[pg_extern(volatile, parallel_unsafe)]
     fn session_revoke_where(
-        product: default!(Option<&str>, "NULL"),
-        env: default!(Option<&str>, "NULL"),
-        tag: default!(Option<&str>, "NULL"),
-        kind: default!(Option<&str>, "NULL"),
-        identifier: default!(Option<&str>, "NULL"),
-        account: default!(Option<&str>, "NULL"),
-        ip: default!(Option<&str>, "NULL"),
-        user_agent: default!(Option<&str>, "NULL"),
-        api_key_id: default!(Option<pgrx::Uuid>, "NULL"),
-        key_number: default!(Option<i32>, "NULL"),
-        created_before: default!(Option<TimestampWithTimeZone>, "NULL"),
-        created_after: default!(Option<TimestampWithTimeZone>, "NULL"),
-        seen_before: default!(Option<TimestampWithTimeZone>, "NULL"),
+        $($field: default!(Option<$($type)+>, "NULL"),)+
         dry_run: default!(Option<bool>, "true"),
         reason: default!(Option<&str>, "'revoked'"),
         everything: default!(Option<bool>, "false"),
     ) -> Result<i64> {
-        let filter = Filter {
-            product, env, tag, kind, identifier, account, ip, user_agent, api_key_id, key_number, created_before,
-            created_after, seen_before,
-        };
-        Ok(session_sets::revoke(&filter, &Revocation { dry_run, reason, everything })?)
+        Ok(session_sets::revoke(&Filter { $($field),+ }, &Revocation { dry_run, reason, everything })?)
     }
 
     /// Revokes and deletes a user's sessions, with all that names the user; returns how many rows of each table.
@@ -165,7 +108,7 @@ functions! { FUNCTIONS;
         page: default!(Option<i32>, "1"),
         per_page: default!(Option<i32>, "20"),
         with_total: default!(Option<bool>, "true"),
-    ) => page {
+    ) => table_page {
         administration_id: i64,
         at: TimestampWithTimeZone,
         session_role: String,
@@ -179,4 +122,20 @@ functions! { FUNCTIONS;
             product, actor, function, start_at, end_at, maintenance, page, per_page, with_total,
         })?
     }
+    } };
+}
+chapter! {
+    product (&str),
+    env (&str),
+    tag (&str),
+    kind (&str),
+    identifier (&str),
+    account (&str),
+    ip (&str),
+    user_agent (&str),
+    api_key_id (pgrx::Uuid),
+    key_number (i32),
+    created_before (TimestampWithTimeZone),
+    created_after (TimestampWithTimeZone),
+    seen_before (TimestampWithTimeZone),
 }

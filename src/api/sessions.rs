@@ -49,7 +49,7 @@ functions! { FUNCTIONS;
     fn session_update_data(
         session_id: Option<pgrx::Uuid>,
         data: Option<Jsonb<'_>>,
-    ) => rows { session_id: pgrx::Uuid, expires_at: TimestampWithTimeZone } {
+    ) => table { session_id: pgrx::Uuid, expires_at: TimestampWithTimeZone } {
         vec![change::update_data(session_id, data)?]
     }
 
@@ -61,7 +61,7 @@ functions! { FUNCTIONS;
     fn session_extend(
         session_id: Option<pgrx::Uuid>,
         by: Option<Interval>,
-    ) => rows { session_id: pgrx::Uuid, expires_at: TimestampWithTimeZone } {
+    ) => table { session_id: pgrx::Uuid, expires_at: TimestampWithTimeZone } {
         vec![change::extend(session_id, by)?]
     }
 
@@ -70,7 +70,7 @@ functions! { FUNCTIONS;
     #[pg_extern(volatile, parallel_unsafe)]
     fn session_reauthenticate(
         session_id: Option<pgrx::Uuid>,
-    ) => rows { session_id: pgrx::Uuid, authenticated_at: TimestampWithTimeZone } {
+    ) => table { session_id: pgrx::Uuid, authenticated_at: TimestampWithTimeZone } {
         vec![change::reauthenticate(session_id)?]
     }
 

@@ -3,8 +3,7 @@
 use pgrx::datum::TimestampWithTimeZone;
 use pgrx::prelude::*;
 
-use super::required;
-use super::{Result, functions};
+use super::{Result, functions, pg_uuid, required};
 use crate::administration::env_update;
 use crate::error::Code;
 use crate::pg::datum::json::JsonText;
@@ -25,8 +24,7 @@ functions! { FUNCTIONS;
     ) -> Result<pgrx::Uuid> {
         let product = required(product, "product", CODE)?;
         let if_not_exists = required(if_not_exists, "if_not_exists", CODE)?;
-        let product_id = products::create(product, name, scopes.as_ref(), if_not_exists)?;
-        Ok(pgrx::Uuid::from_bytes(product_id))
+        Ok(pg_uuid(&products::create(product, name, scopes.as_ref(), if_not_exists)?))
     }
 
     /// Creates an environment of a product, live or for tests.
@@ -99,7 +97,7 @@ functions! { FUNCTIONS;
     /// All products.
     #[level(Admin; unrecorded)]
     #[pg_extern(volatile, parallel_unsafe)]
-    fn product_list() => rows {
+    fn product_list() => table {
         product: String,
         product_id: pgrx::Uuid,
         name: String,
@@ -118,7 +116,7 @@ functions! { FUNCTIONS;
     /// The environments of a product, or of all.
     #[level(Admin; unrecorded)]
     #[pg_extern(volatile, parallel_unsafe)]
-    fn env_list(product: default!(Option<&str>, "NULL")) => rows {
+    fn env_list(product: default!(Option<&str>, "NULL")) => table {
         product: String,
         env: String,
         live: bool,
@@ -130,7 +128,7 @@ functions! { FUNCTIONS;
     /// The scopes of a product, or of all.
     #[level(Admin; unrecorded)]
     #[pg_extern(volatile, parallel_unsafe)]
-    fn scope_list(product: default!(Option<&str>, "NULL")) => rows {
+    fn scope_list(product: default!(Option<&str>, "NULL")) => table {
         product: String,
         scope: String,
         description: String,

@@ -3,8 +3,7 @@
 use pgrx::datum::{Inet, Interval};
 use pgrx::prelude::*;
 
-use super::{Result, functions};
-use super::{pg_uuid, required};
+use super::{Result, functions, pg_uuid, required};
 use crate::error::Code;
 use crate::pg::clock::timestamptz;
 use crate::pg::datum::jsonb::Jsonb;

@@ -3,8 +3,7 @@
 use pgrx::datum::Interval;
 use pgrx::prelude::*;
 
-use super::pg_uuid;
-use super::{Result, functions};
+use super::{Result, functions, pg_uuid};
 use crate::pg::clock::timestamptz;
 use crate::pg::datum::json::JsonText;
 use crate::pg::datum::record::Record;
@@ -110,7 +109,7 @@ AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';"
     /// Explains, step by step, why a token is accepted or refused; shows no secret.
     #[level(Server)]
     #[pg_extern(volatile, parallel_restricted)]
-    fn session_explain(token: Option<&str>) => rows {
+    fn session_explain(token: Option<&str>) => table {
         step: i32,
         checked: &'static str,
         passed: bool,

@@ -5,10 +5,11 @@ use pgrx::datum::TimestampWithTimeZone;
 use super::activity_logs::check_range;
 use crate::error::{Code, Coded, Result};
 use crate::pg::roles::AsOwner;
+use crate::pg::statements::FromRow;
 use crate::service::{caller, required};
 use crate::session::name::MAX_NAME;
 use crate::session::{Page, check_length};
-use crate::tables::administration::{self, Filter, Noted};
+use crate::tables::administration::{self, Filter};
 
 const CODE: Code = Code::ListFailed;
 
@@ -30,7 +31,7 @@ pub struct Asked<'a> {
 ///
 /// # Errors
 /// `LIST_FAILED` for bad arguments; `PERMISSION_DENIED` with an API key.
-pub fn list(call: &Asked<'_>) -> Result<(Vec<Noted>, Option<i64>)> {
+pub fn list<R: FromRow>(call: &Asked<'_>) -> Result<(Vec<R>, Option<i64>)> {
     caller::without_key()?;
     let page = Page::new(call.page, call.per_page).coded(CODE)?;
     let maintenance = required(call.maintenance, "maintenance", CODE)?;

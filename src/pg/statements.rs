@@ -6,12 +6,13 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 
-use pgrx::datum::DatumWithOid;
+use pgrx::datum::{DatumWithOid, Inet, Interval, TimestampWithTimeZone};
 use pgrx::pg_sys::Oid;
 use pgrx::spi::{OwnedPreparedStatement, SpiClient, SpiError, SpiTupleTable};
 use pgrx::{FromDatum, IntoDatum, PgOid, Spi};
 
 use crate::error::{Code, Error, Result};
+use crate::pg::datum::json::JsonText;
 use crate::pg::roles::AsOwner;
 
 /// A constant SQL statement. The types of its parameters are those of the values that are bound first: one place
@@ -141,6 +142,62 @@ impl Columns<'_, '_> {
         })
     }
 }
+
+/// A column as it is read: an [`Option`] of its type where it may be NULL.
+pub trait FromColumn: Sized {
+    /// Reads the column.
+    ///
+    /// # Errors
+    /// For a NULL, that of [`Columns::required`], unless this is an [`Option`].
+    fn from_column(row: &Columns<'_, '_>, ordinal: usize) -> Result<Self>;
+}
+
+/// The type of a column without NULLs.
+trait Value: FromDatum + IntoDatum {}
+
+macro_rules! values {
+    ($($type:ty),+) => { $(impl Value for $type {})+ };
+}
+values! {
+    bool, i16, i32, i64, String, Vec<String>, JsonText, Inet, Interval, TimestampWithTimeZone, pgrx::Uuid,
+    Vec<pgrx::Uuid>, Oid
+}
+
+impl<T: Value> FromColumn for T {
+    fn from_column(row: &Columns<'_, '_>, ordinal: usize) -> Result<Self> {
+        row.required(ordinal)
+    }
+}
+
+impl<T: Value> FromColumn for Option<T> {
+    fn from_column(row: &Columns<'_, '_>, ordinal: usize) -> Result<Self> {
+        row.get(ordinal)
+    }
+}
+
+/// A row of a list: a tuple of all columns in their order. Which types they have, the function in `api/` says.
+pub trait FromRow: Sized {
+    /// Reads the row.
+    ///
+    /// # Errors
+    /// Those of [`FromColumn::from_column`].
+    fn from_row(row: &Columns<'_, '_>) -> Result<Self>;
+}
+
+macro_rules! rows {
+    ($first:ident $($rest:ident)*) => {
+        impl<$first: FromColumn, $($rest: FromColumn),*> FromRow for ($first, $($rest,)*) {
+            fn from_row(row: &Columns<'_, '_>) -> Result<Self> {
+                let mut ordinals = 1..;
+                let mut next = || ordinals.next().unwrap_or_default();
+                Ok(($first::from_column(row, next())?, $($rest::from_column(row, next())?,)*))
+            }
+        }
+        rows!($($rest)*);
+    };
+    () => {};
+}
+rows!(A B C D E F G H I J K L M N O P Q);
 
 fn spi_failed(error: SpiError) -> Error {
     Error::new(

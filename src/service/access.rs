@@ -7,8 +7,9 @@ use pgrx::pg_sys;
 use pgrx::{Spi, spi};
 
 use crate::error::{Code, Coded, Error, Result};
+use crate::pg::catalog::table::role_name;
 use crate::pg::roles::AsOwner;
-use crate::pg::statements::{Statement, bind};
+use crate::pg::statements::{FromRow, Statement, bind};
 use crate::service::level::Level;
 use crate::service::required;
 use crate::service::setup::configuration;
@@ -100,8 +101,6 @@ static UNMARK: Statement =
 /// One change at a time: the catalogue's rows of our functions are updated by each.
 static LOCK: Statement =
     Statement::new("LOCK TABLE dialstack.verdict_invalidation IN SHARE ROW EXCLUSIVE MODE");
-
-static ROLE: Statement = Statement::new("SELECT 1 FROM pg_catalog.pg_roles WHERE oid = $1");
 
 static ROLE_OF_NAME: Statement = Statement::new("SELECT 1 FROM pg_catalog.pg_roles WHERE rolname = $1");
 
@@ -222,30 +221,15 @@ fn is(held: &str, marker: &CStr) -> bool {
     marker.to_bytes() == held.as_bytes()
 }
 
-/// A function's signature without its schema, its levels, and its comment.
-pub struct Listed {
-    /// `name(types)`.
-    pub function: String,
-    /// The levels that may call it, without those that include one of them. `None` for what only the extension
-    /// calls, and for the markers.
-    pub access: Option<String>,
-    /// What `\df+` shows.
-    pub description: String,
-}
-
-/// All functions, in the order of their declaration.
-///
-/// # Errors
-/// None but those of reading the catalogue.
-pub fn list(functions: &Functions) -> Result<Vec<Listed>> {
+/// All functions, in the order of their declaration: signature without schema, levels that may call it but for those
+/// that include one of them, and comment.
+pub fn list<R: FromRow>(functions: &Functions) -> Result<Vec<R>> {
     let all = || functions.iter().copied().flatten();
     let symbols: Vec<&str> = all().map(|function| function.symbol).collect();
     let levels: Vec<Option<String>> = all().map(|function| names(function.levels)).collect();
     let comments: Vec<String> = all().map(Function::comment).collect();
     let arguments = [bind(symbols), bind(levels), bind(comments)];
-    LIST.read(&AsOwner::enter()?, &arguments, |row| {
-        Ok(Listed { function: row.required(1)?, access: row.get(2)?, description: row.required(3)? })
-    })
+    LIST.read(&AsOwner::enter()?, &arguments, R::from_row)
 }
 
 fn names(levels: &[Level]) -> Option<String> {
@@ -261,7 +245,7 @@ fn begin(role: Option<pg_sys::Oid>, access: Option<&str>) -> Result<(AsOwner, pg
         Level::parse(access).ok_or_else(|| Problem::not_one_of("access", Level::TEXTS)).coded(CODE)?;
     let owner = AsOwner::enter()?;
     LOCK.execute(&owner, &[])?;
-    if ROLE.read(&owner, &[bind(role)], |_| Ok(()))?.is_empty() {
+    if role_name(role).is_none() {
         return Err(
             Error::new(CODE, "there is no such role").hint("Create the role first, or check the spelling.")
         );

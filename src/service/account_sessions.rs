@@ -45,13 +45,11 @@ pub struct Request<'a> {
     pub expires_in: &'a Interval,
     /// For whom it is: 1 to 255 characters.
     pub identifier: Option<&'a str>,
-    /// Where the request came from.
     pub origin: Origin<'a>,
 }
 
 /// An account session that was created.
 pub struct AccountSession {
-    /// Its token.
     pub client_secret: String,
     /// When it ends.
     pub expires_at: Micros,

@@ -10,8 +10,9 @@ use crate::error::{Code, Error, Result};
 use crate::guc;
 use crate::log_events::Event;
 use crate::pg::clock;
+use crate::pg::datum::uuid::pg_uuid;
 use crate::pg::roles::AsOwner;
-use crate::pg::statements::{Statement, bind};
+use crate::pg::statements::{FromRow, Statement, bind};
 use crate::service::events;
 use crate::service::level::{Level, has_level};
 use crate::service::reach::{self, Reach};
@@ -29,11 +30,8 @@ pub struct Caller {
 
 /// A good API key.
 pub struct PresentedKey {
-    /// Its id.
     pub api_key_id: Uuid,
-    /// Secret or publishable.
     pub kind: ApiKeyKind,
-    /// The environment that it is for.
     pub env: Rc<Env>,
 }
 
@@ -170,9 +168,7 @@ static ENVS_OF: Statement = Statement::new(
 );
 
 fn envs_of(product: &str, reach: &Reach) -> Result<Envs> {
-    let found = ENVS_OF.read(&AsOwner::enter()?, &[bind(product)], |row| {
-        Ok((row.required::<i32>(1)?, row.required::<String>(2)?))
-    })?;
+    let found: Vec<(i32, String)> = ENVS_OF.read(&AsOwner::enter()?, &[bind(product)], FromRow::from_row)?;
     let mut envs = Envs::default();
     for (env_id, name) in found {
         if reach.holds_id(env_id)? {
@@ -315,26 +311,19 @@ fn only_env_within(reach: &Reach, product: Option<&str>, env: Option<&str>, code
     if let Some(product) = product {
         reach.check_product(&configuration::product_id(product)?)?;
     }
-    let limits = reach.limits();
-    let is_limited = limits.is_some();
-    let (products, envs) = limits
-        .map(|(products, envs)| {
-            let products: Vec<_> = products.into_iter().map(pgrx::Uuid::from_bytes).collect();
-            (products, envs)
-        })
-        .unzip();
+    let (products, envs) = reach.limits().unzip();
+    let is_limited = envs.is_some();
+    let products: Option<Vec<_>> = products.map(|ids| ids.iter().map(pg_uuid).collect());
     let owner = AsOwner::enter()?;
-    let found = ENVS.read(&owner, &[bind(product), bind(env), bind(products), bind(envs)], |row| {
-        let names: [String; 2] = [row.required(2)?, row.required(3)?];
-        Ok((row.required::<i32>(1)?, names))
-    })?;
+    let arguments = [bind(product), bind(env), bind(products), bind(envs)];
+    let found: Vec<(i32, String, String)> = ENVS.read(&owner, &arguments, FromRow::from_row)?;
     match &found[..] {
-        [(env_id, _)] => configuration::env_by_id(*env_id)?.ok_or_else(no_env),
+        [(env_id, ..)] => configuration::env_by_id(*env_id)?.ok_or_else(no_env),
         [] if is_limited => Err(reach::out_of_reach()),
         [] => Err(no_env()),
         several => {
             let mut names: Vec<String> =
-                several.iter().map(|(_, [product, env])| format!("{env} of {product}")).take(10).collect();
+                several.iter().map(|(_, product, env)| format!("{env} of {product}")).take(10).collect();
             if several.len() > names.len() {
                 names.push("and more".to_owned());
             }

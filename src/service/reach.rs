@@ -79,17 +79,16 @@ fn read(role: pg_sys::Oid, level: Level) -> Result<Reach> {
             continue;
         }
         let mut limits = Vec::new();
-        access_limits::each(|role_name, level, limit| {
+        for (role_name, level, limit) in access_limits::all()? {
             let granted = limited.iter().find(|(granted, _)| *granted == level);
             // A row counts as long as the grant that it belongs to.
-            if let (Some((_, holders)), Some(holder)) = (granted, inherited_from(role, role_name))
+            if let (Some((_, holders)), Some(holder)) = (granted, inherited_from(role, &role_name))
                 && holders.contains(&holder)
                 && !limits.contains(&limit)
             {
                 limits.push(limit);
             }
-            Ok(())
-        })?;
+        }
         return Ok(Reach::Within(limits));
     }
     Ok(Reach::Everywhere)

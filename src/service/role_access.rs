@@ -2,24 +2,8 @@
 
 use crate::error::Result;
 use crate::pg::roles::AsOwner;
-use crate::pg::statements::{Statement, bind};
+use crate::pg::statements::{FromRow, Statement, bind};
 use crate::service::level::Level;
-
-/// What a role was granted, or one limit of it.
-pub struct RoleAccess {
-    /// The role's name.
-    pub role: String,
-    /// The level.
-    pub level: String,
-    /// Whether it is limited.
-    pub limited: bool,
-    /// The product that it is limited to.
-    pub product: Option<String>,
-    /// The product's only environment that it is limited to.
-    pub env: Option<String>,
-    /// What is wrong with it, for `access_of_roles()` and whatever else reports findings.
-    pub finding: Option<String>,
-}
 
 /// `$1`, `$2`, `$3`: markers, their levels and whether they mark a limited grant, in one order. A limit belongs to the
 /// limited grant of the level to the role of that name.
@@ -50,12 +34,10 @@ static LIST: Statement = Statement::new(
            ORDER BY role_name COLLATE \"C\", array_position($2, level), product, env",
 );
 
-/// The grants of access levels by role, with the limits of each, and limits without a grant. The owner of the
-/// extension and superusers, who have every level, are not listed.
-///
-/// # Errors
-/// None but those of reading the catalogue.
-pub fn list() -> Result<Vec<RoleAccess>> {
+/// The grants of access levels, with the limits of each, and limits without a grant: the role, the level, whether it is
+/// limited, product and environment of the limit, and what is wrong with it. The owner of the extension and superusers,
+/// who have every level, are not listed.
+pub fn list<R: FromRow>() -> Result<Vec<R>> {
     let (mut names, mut levels, mut limited) = (Vec::new(), Vec::new(), Vec::new());
     for level in Level::ALL {
         for marker in level.markers() {
@@ -64,14 +46,5 @@ pub fn list() -> Result<Vec<RoleAccess>> {
             limited.push(marker != level.marker());
         }
     }
-    LIST.read(&AsOwner::enter()?, &[bind(names), bind(levels), bind(limited)], |row| {
-        Ok(RoleAccess {
-            role: row.required(1)?,
-            level: row.required(2)?,
-            limited: row.required(3)?,
-            product: row.get(4)?,
-            env: row.get(5)?,
-            finding: row.get(6)?,
-        })
-    })
+    LIST.read(&AsOwner::enter()?, &[bind(names), bind(levels), bind(limited)], R::from_row)
 }

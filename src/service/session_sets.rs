@@ -6,21 +6,21 @@ use crate::error::{Code, Coded, Error, Result};
 use crate::pg::clock::{self, Micros};
 use crate::pg::datum::uuid::uuid;
 use crate::pg::roles::AsOwner;
+use crate::pg::statements::FromRow;
 use crate::service::revocation::revocations::{self, Which};
 use crate::service::setup::configuration;
 use crate::service::{caller, required};
 use crate::session::filter::{check_kind, check_network, check_pattern};
 use crate::session::{Page, check_identifier, check_name};
-use crate::tables::session_sets::{self, Found, Matching, Subject};
+use crate::tables::session_sets::{self, Matching, Subject};
 use crate::tables::{client_sessions, sessions};
 use uuid::Uuid;
 
 const CODE: Code = Code::FindFailed;
 
 /// The filter that `session_find`, `session_count` and `session_revoke_where` share. What is left out is any.
-#[derive(Default, Clone, Copy)]
+#[derive(Default, Clone, Copy, PartialEq)]
 pub struct Filter<'a> {
-    /// Name of the product.
     pub product: Option<&'a str>,
     /// Name of the environment, of every product where none is given.
     pub env: Option<&'a str>,
@@ -30,7 +30,6 @@ pub struct Filter<'a> {
     pub kind: Option<&'a str>,
     /// The user, also for whom an account session was made.
     pub identifier: Option<&'a str>,
-    /// The account.
     pub account: Option<&'a str>,
     /// An address or a network.
     pub ip: Option<&'a str>,
@@ -40,7 +39,6 @@ pub struct Filter<'a> {
     pub api_key_id: Option<pgrx::Uuid>,
     /// The key that sealed its data or made its token.
     pub key_number: Option<i32>,
-    /// Created before then.
     pub created_before: Option<TimestampWithTimeZone>,
     /// Created then or later.
     pub created_after: Option<TimestampWithTimeZone>,
@@ -51,21 +49,7 @@ pub struct Filter<'a> {
 impl<'a> Filter<'a> {
     /// Whether it matches every session.
     fn is_empty(&self) -> bool {
-        let texts = [
-            self.product,
-            self.env,
-            self.tag,
-            self.kind,
-            self.identifier,
-            self.account,
-            self.ip,
-            self.user_agent,
-        ];
-        let moments = [self.created_before, self.created_after, self.seen_before];
-        texts.iter().all(Option::is_none)
-            && moments.iter().all(Option::is_none)
-            && self.api_key_id.is_none()
-            && self.key_number.is_none()
+        *self == Filter::default()
     }
 
     /// The filter as SQL takes it.
@@ -113,46 +97,41 @@ impl<'a> Filter<'a> {
     }
 
     fn env_ids(&self, all: bool) -> Result<Option<Vec<i32>>> {
-        match (self.product, self.env) {
-            (Some(product), Some(env)) => {
-                return Ok(Some(vec![configuration::env(product, env)?.env_id]));
-            }
-            (Some(product), None) => {
-                configuration::product_id(product)?;
-            }
-            (None, None) if !all => return Ok(None),
-            (None, _) => {}
+        if let (Some(product), Some(env)) = (self.product, self.env) {
+            return Ok(Some(vec![configuration::env(product, env)?.env_id]));
+        }
+        match self.product {
+            Some(product) => drop(configuration::product_id(product)?),
+            None if self.env.is_none() && !all => return Ok(None),
+            None => {}
         }
         let env_ids = session_sets::env_ids(self.product, self.env)?;
-        match self.env {
-            Some(env) if env_ids.is_empty() => {
-                check_name("env", env).coded(CODE)?;
-                Err(Error::new(Code::EnvNotFound, "no product has an environment of that name")
-                    .hint("dialstack.env_list() shows those that there are; names are case-sensitive."))
-            }
-            _ => Ok(Some(env_ids)),
+        if let (Some(env), true) = (self.env, env_ids.is_empty()) {
+            check_name("env", env).coded(CODE)?;
+            return Err(Error::new(Code::EnvNotFound, "no product has an environment of that name")
+                .hint("dialstack.env_list() shows those that there are; names are case-sensitive."));
         }
+        Ok(Some(env_ids))
     }
 
     fn definition_ids(&self, all: bool) -> Result<Option<Vec<i32>>> {
-        match (self.product, self.tag) {
-            (Some(product), Some(tag)) => {
-                let product_id = configuration::product_id(product)?;
-                let definition = configuration::definition(&product_id, tag)?;
-                return Ok(Some(vec![definition.definition_id]));
-            }
-            (_, None) if !all => return Ok(None),
-            _ => {}
+        if let (Some(product), Some(tag)) = (self.product, self.tag) {
+            let product_id = configuration::product_id(product)?;
+            return Ok(Some(vec![configuration::definition(&product_id, tag)?.definition_id]));
+        }
+        if self.tag.is_none() && !all {
+            return Ok(None);
         }
         let definition_ids = session_sets::definition_ids(self.product, self.tag)?;
-        match self.tag {
-            Some(tag) if definition_ids.is_empty() => {
-                check_name("tag", tag).coded(CODE)?;
-                Err(Error::new(Code::DefinitionNotFound, "no product has a session definition with that tag")
-                    .hint("dialstack.definition_list() shows those of a product; tags are case-sensitive."))
-            }
-            _ => Ok(Some(definition_ids)),
+        if let (Some(tag), true) = (self.tag, definition_ids.is_empty()) {
+            check_name("tag", tag).coded(CODE)?;
+            return Err(Error::new(
+                Code::DefinitionNotFound,
+                "no product has a session definition with that tag",
+            )
+            .hint("dialstack.definition_list() shows those of a product; tags are case-sensitive."));
         }
+        Ok(Some(definition_ids))
     }
 }
 
@@ -162,12 +141,12 @@ impl<'a> Filter<'a> {
 /// # Errors
 /// `FIND_FAILED` for arguments that are not valid; `SESSION_NOT_FOUND` for an `after` that is no session;
 /// `PRODUCT_NOT_FOUND`, `ENV_NOT_FOUND`, `DEFINITION_NOT_FOUND`; `PERMISSION_DENIED` with an API key.
-pub fn find(
+pub fn find<R: FromRow>(
     filter: &Filter<'_>,
     active_only: Option<bool>,
     after: Option<pgrx::Uuid>,
     per_page: Option<i32>,
-) -> Result<Vec<Found>> {
+) -> Result<Vec<R>> {
     caller::without_key()?;
     let active_only = required(active_only, "active_only", CODE)?;
     let page = Page::new(Some(1), per_page).coded(CODE)?;
@@ -231,6 +210,5 @@ pub fn revoke(filter: &Filter<'_>, how: &Revocation<'_>) -> Result<i64> {
             .hint("Name what to revoke, or add everything => true."));
     }
     let which = Which::Matching(&matching);
-    let revoked = revocations::revoke(&AsOwner::enter()?, &which, cause, now)?;
-    Ok(i64::try_from(revoked).unwrap_or(i64::MAX))
+    revocations::revoke(&AsOwner::enter()?, &which, cause, now)
 }

@@ -5,11 +5,10 @@ use crate::pg::datum::uuid::pg_uuid;
 use crate::pg::roles::AsOwner;
 use crate::pg::scan;
 use crate::pg::statements::{Statement, bind};
-use crate::pg::table::table;
+use crate::pg::table::{table, unreadable};
 use crate::tables::products::ProductId;
 
 table! {
-    /// The table `access_limits`.
     AccessLimits = c"access_limits" {
         role_name: Text,
         level: Text,
@@ -28,17 +27,15 @@ pub enum Limit {
     Env(i32),
 }
 
-/// Calls `visit` with the role's name, the level and the limit of each row, in their latest committed state.
-pub fn each(mut visit: impl FnMut(&str, &str, Limit) -> Result<()>) -> Result<()> {
-    scan::each(|row| {
+/// The role's name, the level and the limit of each row, in their latest committed state.
+pub fn all() -> Result<Vec<(String, String, Limit)>> {
+    scan::all(|row| {
         let limit = match (row.get(AccessLimits::product_id)?, row.get(AccessLimits::env_id)?) {
             (_, Some(env_id)) => Limit::Env(env_id),
-            (Some(product_id), None) => Limit::Product(*product_id.as_bytes()),
-            // Kept out by a constraint; nothing is reached by it.
-            (None, None) => return Ok(true),
+            (Some(product_id), None) => Limit::Product(product_id),
+            (None, None) => return Err(unreadable(AccessLimits::product_id)),
         };
-        visit(&row.get(AccessLimits::role_name)?, &row.get(AccessLimits::level)?, limit)?;
-        Ok(true)
+        Ok((row.get(AccessLimits::role_name)?, row.get(AccessLimits::level)?, limit))
     })
 }
 
@@ -58,7 +55,7 @@ static FORGET: Statement = Statement::new("DELETE FROM dialstack.access_limits W
 /// Adds a limit to a role's level, unless it is there.
 pub fn insert(owner: &AsOwner, role: pgrx::pg_sys::Oid, level: &str, limit: Limit) -> Result<()> {
     let (product_id, env_id) = match limit {
-        Limit::Product(product_id) => (Some(pg_uuid(&uuid::Uuid::from_bytes(product_id))), None),
+        Limit::Product(product_id) => (Some(pg_uuid(&product_id)), None),
         Limit::Env(env_id) => (None, Some(env_id)),
     };
     let arguments = [bind(role), bind(level), bind(product_id), bind(env_id)];

@@ -14,7 +14,6 @@ use crate::tables::session_users::UserKey;
 /// Where a request came from, as far as the application says, and with which API key.
 #[derive(Clone, Copy, Default)]
 pub struct Origin<'a> {
-    /// Address of the user.
     pub ip: Option<&'a Inet>,
     /// User agent of the user, of at most 1,000 characters.
     pub user_agent: Option<&'a str>,
@@ -64,8 +63,8 @@ static NOTE_REFUSED_REFRESH: Statement = note!(
               WHERE operation = 'refresh' AND status = 'fail') < 10"
 );
 
-/// Notes an operation (`verify` or `refresh`) on a user session that did not change it; `refused` says why it
-/// failed.
+/// Notes an operation (`verify` or `refresh`) on a user session that did not change it; `refused` says why it failed. A
+/// refused refresh is not noted where ten of the user's were lately.
 pub fn note(
     session_id: &Uuid,
     user: UserKey<'_>,
@@ -74,30 +73,10 @@ pub fn note(
     began: Micros,
     origin: Origin<'_>,
 ) -> Result<()> {
-    add(&NOTE, session_id, user, operation, refused, began, origin)
-}
-
-/// Notes that a refresh token was refused, unless that was noted of the user's tokens ten times lately.
-pub fn note_refused_refresh(
-    session_id: &Uuid,
-    user: UserKey<'_>,
-    reason: &'static str,
-    began: Micros,
-    origin: Origin<'_>,
-) -> Result<()> {
-    let statement = &NOTE_REFUSED_REFRESH;
-    add(statement, session_id, user, "refresh", Some(reason), began, origin)
-}
-
-fn add(
-    statement: &'static Statement,
-    session_id: &Uuid,
-    user: UserKey<'_>,
-    operation: &'static str,
-    refused: Option<&'static str>,
-    began: Micros,
-    origin: Origin<'_>,
-) -> Result<()> {
+    let statement = match (operation, refused) {
+        ("refresh", Some(_)) => &NOTE_REFUSED_REFRESH,
+        _ => &NOTE,
+    };
     let arguments = [
         bind(timestamptz(began)),
         bind(clock::utc_month(began)),

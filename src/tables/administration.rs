@@ -1,6 +1,6 @@
 //! The table `administration`: who did what as an administrator.
 
-use pgrx::datum::{DatumWithOid, Inet, TimestampWithTimeZone};
+use pgrx::datum::{DatumWithOid, TimestampWithTimeZone};
 use pgrx::pg_sys;
 
 use crate::error::Result;
@@ -8,7 +8,7 @@ use crate::pg::clock::{Micros, timestamptz};
 use crate::pg::datum::json::JsonText;
 use crate::pg::roles::AsOwner;
 use crate::pg::settings::Setting;
-use crate::pg::statements::{Columns, Statement, bind};
+use crate::pg::statements::{FromRow, Statement, bind};
 use crate::session::Page;
 
 static INSERT: Statement = Statement::new(
@@ -53,7 +53,6 @@ pub struct Filter<'a> {
     pub product: Option<&'a str>,
     /// The role that logged in, or that called.
     pub actor: Option<&'a str>,
-    /// The function.
     pub function: Option<&'a str>,
     /// Then or later.
     pub start_at: Option<TimestampWithTimeZone>,
@@ -61,31 +60,6 @@ pub struct Filter<'a> {
     pub end_at: Option<TimestampWithTimeZone>,
     /// Whether calls of `maintain` are meant too.
     pub maintenance: bool,
-}
-
-/// A call, as it was noted.
-pub struct Noted {
-    pub administration_id: i64,
-    pub at: TimestampWithTimeZone,
-    pub session_role: String,
-    pub acting_role: String,
-    pub function: String,
-    pub target: JsonText,
-    pub effect: JsonText,
-    pub client_addr: Option<Inet>,
-}
-
-fn noted(row: &Columns<'_, '_>) -> Result<Noted> {
-    Ok(Noted {
-        administration_id: row.required(1)?,
-        at: row.required(2)?,
-        session_role: row.required(3)?,
-        acting_role: row.required(4)?,
-        function: row.required(5)?,
-        target: row.required(6)?,
-        effect: row.required(7)?,
-        client_addr: row.get(8)?,
-    })
 }
 
 impl Filter<'_> {
@@ -102,11 +76,11 @@ impl Filter<'_> {
 }
 
 /// A page of calls, newest first.
-pub fn list(owner: &AsOwner, filter: &Filter<'_>, page: &Page) -> Result<Vec<Noted>> {
+pub fn list<R: FromRow>(owner: &AsOwner, filter: &Filter<'_>, page: &Page) -> Result<Vec<R>> {
     let mut arguments = filter.arguments();
     arguments.extend([bind(page.limit), bind(page.offset)]);
     let _by_index = Setting::custom_plans();
-    LIST.read(owner, &arguments, noted)
+    LIST.read(owner, &arguments, R::from_row)
 }
 
 /// How many calls there are.

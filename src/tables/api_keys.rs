@@ -8,12 +8,11 @@ use crate::pg::clock::{self, Micros, timestamptz};
 use crate::pg::datum::uuid::pg_uuid;
 use crate::pg::roles::AsOwner;
 use crate::pg::scan::{self, Row};
-use crate::pg::statements::{Columns, Statement, bind};
+use crate::pg::statements::{FromRow, Statement, bind};
 use crate::pg::table::{table, unreadable};
 use crate::token::api_key::ApiKeyKind;
 
 table! {
-    /// The table `api_keys`.
     ApiKeys = c"api_keys" {
         api_key_id: Uuid,
         env_id: Int4,
@@ -33,15 +32,10 @@ table! {
 
 /// A key as it is needed to decide what its bearer may do.
 pub struct ApiKeyRow {
-    /// Its id.
     pub api_key_id: Uuid,
-    /// The environment that it is for.
     pub env_id: i32,
-    /// Secret or publishable.
     pub kind: ApiKeyKind,
-    /// When it expires.
     pub expires_at: Option<Micros>,
-    /// Whether it was revoked.
     pub revoked: bool,
 }
 
@@ -68,12 +62,7 @@ pub fn by_id(api_key_id: &Uuid) -> Result<Option<ApiKeyRow>> {
 
 /// True if any key is like that, in its latest committed state. Reads the whole table.
 pub fn any(like: impl Fn(&ApiKeyRow) -> bool) -> Result<bool> {
-    let mut found = false;
-    scan::each(|row| {
-        found = like(&read(row)?);
-        Ok(!found)
-    })?;
-    Ok(found)
+    scan::any(|row| Ok(like(&read(row)?)))
 }
 
 /// Locks the table against a change of an environment's mode until the transaction ends, and waits for one that is
@@ -100,19 +89,14 @@ static LIST: Statement = Statement::new(
 
 /// A key about to be stored.
 pub struct NewApiKey<'a> {
-    /// Its id.
     pub api_key_id: Uuid,
-    /// The environment that it is for.
     pub env_id: i32,
-    /// Secret or publishable.
     pub kind: ApiKeyKind,
-    /// Display name.
     pub name: Option<&'a str>,
     /// SHA-256 of the key.
     pub hash: [u8; 32],
     /// Its last four characters.
     pub hint: &'a str,
-    /// When it expires.
     pub expires_at: Option<TimestampWithTimeZone>,
 }
 
@@ -137,37 +121,7 @@ pub fn revoke(owner: &AsOwner, api_key_id: &Uuid) -> Result<bool> {
     Ok(REVOKE.execute(owner, &[bind(id), bind(timestamptz(clock::now()))])? == 1)
 }
 
-/// A key as lists show it.
-pub struct ListedKey {
-    /// Its id.
-    pub api_key_id: pgrx::Uuid,
-    /// Secret or publishable.
-    pub kind: String,
-    /// Display name.
-    pub name: Option<String>,
-    /// Its last four characters.
-    pub hint: String,
-    /// When it was created.
-    pub created_at: TimestampWithTimeZone,
-    /// When it expires.
-    pub expires_at: Option<TimestampWithTimeZone>,
-    /// When it was revoked.
-    pub revoked_at: Option<TimestampWithTimeZone>,
-}
-
-fn listed(row: &Columns<'_, '_>) -> Result<ListedKey> {
-    Ok(ListedKey {
-        api_key_id: row.required(1)?,
-        kind: row.required(2)?,
-        name: row.get(3)?,
-        hint: row.required(4)?,
-        created_at: row.required(5)?,
-        expires_at: row.get(6)?,
-        revoked_at: row.get(7)?,
-    })
-}
-
 /// The keys of an environment, oldest first.
-pub fn list(owner: &AsOwner, env_id: i32) -> Result<Vec<ListedKey>> {
-    LIST.read(owner, &[bind(env_id)], listed)
+pub fn list<R: FromRow>(owner: &AsOwner, env_id: i32) -> Result<Vec<R>> {
+    LIST.read(owner, &[bind(env_id)], R::from_row)
 }

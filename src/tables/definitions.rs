@@ -2,21 +2,20 @@
 
 use pgrx::datum::{Interval, TimestampWithTimeZone};
 use serde_json::Value;
-use uuid::Uuid;
 
 use crate::error::{Code, Coded, Result};
 use crate::pg::clock;
 use crate::pg::datum::json::JsonText;
+use crate::pg::datum::uuid::pg_uuid;
 use crate::pg::roles::AsOwner;
 use crate::pg::scan::{self, Row};
-use crate::pg::statements::{Columns, Statement, bind};
+use crate::pg::statements::{Columns, FromColumn, Statement, bind};
 use crate::pg::table::table;
 use crate::session::definition::definition_fields;
 use crate::session::{Definition, OnLimit, Period, Problem, Selector, Span};
 use crate::tables::products::ProductId;
 
 table! {
-    /// The table `session_definitions`.
     Definitions = c"session_definitions" {
         definition_id: Int4,
         product_id: Uuid,
@@ -50,12 +49,6 @@ pub trait Column: Sized {
     /// What the column holds.
     type Stored;
 
-    /// Reads the column.
-    ///
-    /// # Errors
-    /// That of [`Columns::required`].
-    fn read(row: &Columns<'_, '_>, ordinal: usize) -> Result<Self::Stored>;
-
     /// The field's value. The table holds only valid ones, so that this reads and does not validate again.
     ///
     /// # Errors
@@ -64,13 +57,9 @@ pub trait Column: Sized {
 }
 
 macro_rules! column {
-    ($($field:ty: $stored:ty, $read:ident, $of_stored:expr;)+) => { $(
+    ($($field:ty: $stored:ty, $of_stored:expr;)+) => { $(
         impl Column for $field {
             type Stored = $stored;
-
-            fn read(row: &Columns<'_, '_>, ordinal: usize) -> Result<Self::Stored> {
-                row.$read(ordinal)
-            }
 
             fn of_stored(stored: $stored) -> std::result::Result<Self, Problem> {
                 let of_stored: fn($stored) -> std::result::Result<Self, Problem> = $of_stored;
@@ -81,17 +70,17 @@ macro_rules! column {
 }
 
 column! {
-    String: String, required, Ok;
-    Value: JsonText, required, |schema| schema.parse();
-    Selector: String, required, |selector| Selector::parse_stored(&selector);
-    i32: i32, required, Ok;
-    Option<i32>: Option<i32>, get, Ok;
-    Period: String, required, |period| Period::read(&period);
-    Span: Interval, required, |interval| Ok(clock::span(&interval));
-    Option<Span>: Option<Interval>, get, |interval| Ok(interval.as_ref().map(clock::span));
-    OnLimit: String, required, |on_limit| OnLimit::read(&on_limit);
-    bool: bool, required, Ok;
-    Vec<String>: Vec<String>, required, Ok;
+    String: String, Ok;
+    Value: JsonText, |schema| schema.parse();
+    Selector: String, |selector| Selector::parse_stored(&selector);
+    i32: i32, Ok;
+    Option<i32>: Option<i32>, Ok;
+    Period: String, |period| Period::read(&period);
+    Span: Interval, |interval| Ok(clock::span(&interval));
+    Option<Span>: Option<Interval>, |interval| Ok(interval.as_ref().map(clock::span));
+    OnLimit: String, |on_limit| OnLimit::read(&on_limit);
+    bool: bool, Ok;
+    Vec<String>: Vec<String>, Ok;
 }
 
 macro_rules! declare {
@@ -106,7 +95,7 @@ macro_rules! declare {
             fn read(row: &Columns<'_, '_>, first: usize) -> Result<Self> {
                 let mut ordinals = first..;
                 let mut next = || ordinals.next().unwrap_or_default();
-                Ok(Stored { $($field: <$type as Column>::read(row, next())?,)+ })
+                Ok(Stored { $($field: FromColumn::from_column(row, next())?,)+ })
             }
 
             /// The definition that these columns hold.
@@ -156,35 +145,24 @@ pub fn by_id(definition_id: i32) -> Result<Option<(i32, Stored)>> {
 
 /// The definition of a product with this tag, in its latest committed state, with its number.
 pub fn by_tag(product_id: &ProductId, tag: &str) -> Result<Option<(i32, Stored)>> {
-    let product_id = Uuid::from_bytes(*product_id);
-    scan::first_by(&BY_TAG, (&product_id, tag), scanned)
+    scan::first_by(&BY_TAG, (product_id, tag), scanned)
 }
 
 /// All definitions with their products, in their latest committed state.
 pub fn all() -> Result<Vec<(ProductId, Stored)>> {
-    let mut all = Vec::new();
-    scan::each(|row: &Row<'_, Definitions>| {
-        all.push((*row.get(Definitions::product_id)?.as_bytes(), scanned(row)?.1));
-        Ok(true)
-    })?;
-    Ok(all)
+    scan::all(|row| Ok((row.get(Definitions::product_id)?, scanned(row)?.1)))
 }
 
 /// The numbers of a product's definitions, in their latest committed state. Reads all definitions.
 pub fn ids(product_id: &ProductId) -> Result<Vec<i32>> {
-    let mut ids = Vec::new();
-    scan::each(|row: &Row<'_, Definitions>| {
-        let is_its = row.get(Definitions::product_id)?.as_bytes() == product_id;
-        ids.extend(is_its.then_some(row.get(Definitions::definition_id)?));
-        Ok(true)
-    })?;
+    let all = scan::all(|row| Ok((row.get(Definitions::product_id)?, row.get(Definitions::definition_id)?)))?;
+    let mut ids: Vec<i32> = all.into_iter().filter(|(of, _)| of == product_id).map(|(_, id)| id).collect();
     ids.sort_unstable();
     Ok(ids)
 }
 
 /// A stored definition as administrators see it.
 pub struct DefinitionRow {
-    /// Name of the product.
     pub product: String,
     /// What it says.
     pub stored: Stored,
@@ -219,14 +197,10 @@ static DELETE: Statement = Statement::new(
           RETURNING definition_id",
 );
 
-fn uuid(product_id: &ProductId) -> pgrx::Uuid {
-    pgrx::Uuid::from_bytes(*product_id)
-}
-
 /// Stores a definition; the same tag again replaces what it says.
 pub fn upsert(owner: &AsOwner, product_id: &ProductId, definition: &Definition) -> Result<()> {
     let arguments = [
-        bind(uuid(product_id)),
+        bind(pg_uuid(product_id)),
         bind(JsonText::of(&definition.to_json())),
         bind(clock::timestamptz(clock::now())),
     ];
@@ -235,25 +209,25 @@ pub fn upsert(owner: &AsOwner, product_id: &ProductId, definition: &Definition) 
 
 /// The definitions of a product, or the one with this tag.
 pub fn list(owner: &AsOwner, product_id: &ProductId, tag: Option<&str>) -> Result<Vec<DefinitionRow>> {
-    SELECT.read(owner, &[bind(uuid(product_id)), bind(tag)], read_row)
+    SELECT.read(owner, &[bind(pg_uuid(product_id)), bind(tag)], read_row)
 }
 
 /// The numbers of the definitions of a product, in ascending order.
 pub fn numbers(owner: &AsOwner, product_id: &ProductId) -> Result<Vec<i32>> {
-    NUMBERS.read(owner, &[bind(uuid(product_id))], |row| row.required(1))
+    NUMBERS.read(owner, &[bind(pg_uuid(product_id))], |row| row.required(1))
 }
 
 /// The definition with this tag, locked against other changes until the transaction ends.
 pub fn lock(owner: &AsOwner, product_id: &ProductId, tag: &str) -> Result<Option<DefinitionRow>> {
     scan::lock_for_writing::<Definitions>()?;
-    LOCK.execute(owner, &[bind(uuid(product_id)), bind(tag)])?;
-    let rows = SELECT.write(owner, &[bind(uuid(product_id)), bind(Some(tag))], read_row)?;
+    LOCK.execute(owner, &[bind(pg_uuid(product_id)), bind(tag)])?;
+    let rows = SELECT.write(owner, &[bind(pg_uuid(product_id)), bind(Some(tag))], read_row)?;
     Ok(rows.into_iter().next())
 }
 
 /// Deletes a definition and returns its number, `None` if there was none.
 pub fn delete(owner: &AsOwner, product_id: &ProductId, tag: &str) -> Result<Option<i32>> {
-    let arguments = [bind(uuid(product_id)), bind(tag)];
+    let arguments = [bind(pg_uuid(product_id)), bind(tag)];
     let rows = DELETE.write(owner, &arguments, |row| row.required::<i32>(1))?;
     Ok(rows.into_iter().next())
 }

@@ -33,7 +33,6 @@ pub struct Instance {
     pub id: InstanceId,
     /// The database that it was made in.
     pub database: pg_sys::Oid,
-    /// When it was made.
     pub created_at: Micros,
     /// The root key, unless it lies in a file.
     pub root: Option<RootKey>,

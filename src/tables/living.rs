@@ -12,7 +12,6 @@ use crate::tables::{api_keys, client_sessions, sessions};
 pub struct Living {
     /// Sessions of all kinds.
     pub sessions: i64,
-    /// API keys.
     pub api_keys: i64,
 }
 

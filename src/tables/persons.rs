@@ -3,7 +3,7 @@
 use uuid::Uuid;
 
 use crate::error::Result;
-use crate::pg::datum::uuid::uuid;
+use crate::pg::datum::uuid::{pg_uuid, uuid};
 use crate::pg::roles::AsOwner;
 use crate::pg::settings::Setting;
 use crate::pg::statements::{Columns, Statement, bind};
@@ -12,11 +12,8 @@ use crate::tables::products::ProductId;
 
 /// A person, as the user of definitions in environments.
 pub struct Person<'a> {
-    /// The environments.
     pub env_ids: Vec<i32>,
-    /// The definitions.
     pub definition_ids: Vec<i32>,
-    /// The identifier.
     pub identifier: &'a str,
     /// Whether account sessions that were made for the person are meant too.
     pub account_sessions: bool,
@@ -37,7 +34,7 @@ pub fn definition_ids(
     env_ids: &[i32],
     identifier: &str,
 ) -> Result<Vec<i32>> {
-    let arguments = [bind(pgrx::Uuid::from_bytes(*product_id)), bind(env_ids.to_vec()), bind(identifier)];
+    let arguments = [bind(pg_uuid(product_id)), bind(env_ids.to_vec()), bind(identifier)];
     DEFINITIONS.read(owner, &arguments, |row| row.required(1))
 }
 
@@ -185,7 +182,6 @@ pub fn count(owner: &AsOwner, person: &Person<'_>) -> Result<Counts> {
 pub struct Exported {
     /// A JSON object of all but its data.
     pub shown: String,
-    /// Its id.
     pub session_id: Uuid,
     /// The key that sealed the data.
     pub key_number: u32,

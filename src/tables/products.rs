@@ -1,17 +1,16 @@
 //! The tables `products` and `environments`.
 
-use pgrx::datum::TimestampWithTimeZone;
 use uuid::Uuid;
 
 use crate::error::{Code, Error, Result};
+use crate::pg::datum::uuid::{pg_uuid, uuid};
 use crate::pg::roles::AsOwner;
 use crate::pg::scan::{self, Row};
-use crate::pg::statements::{Statement, bind};
+use crate::pg::statements::{FromRow, Statement, bind};
 use crate::pg::table::table;
 use crate::pg::transaction;
 
 table! {
-    /// The table `products`.
     Products = c"products" {
         product_id: Uuid,
         product: Text,
@@ -24,11 +23,10 @@ table! {
     }
 }
 
-/// The id of a product: the bytes of a UUID.
-pub type ProductId = [u8; 16];
+/// The id of a product.
+pub type ProductId = Uuid;
 
 table! {
-    /// The table `environments`.
     Environments = c"environments" {
         env_id: Int4,
         product_id: Uuid,
@@ -47,11 +45,8 @@ table! {
 pub struct EnvRow {
     /// Its number.
     pub env_id: i32,
-    /// Its product.
     pub product_id: ProductId,
-    /// Its name.
     pub env: String,
-    /// Live or test.
     pub live: bool,
     /// Names that it had before.
     pub former_names: Vec<String>,
@@ -60,7 +55,7 @@ pub struct EnvRow {
 fn env_row(row: &Row<'_, Environments>) -> Result<EnvRow> {
     Ok(EnvRow {
         env_id: row.get(Environments::env_id)?,
-        product_id: *row.get(Environments::product_id)?.as_bytes(),
+        product_id: row.get(Environments::product_id)?,
         env: row.get(Environments::env)?,
         live: row.get(Environments::live)?,
         former_names: row.get(Environments::former_names)?,
@@ -69,14 +64,12 @@ fn env_row(row: &Row<'_, Environments>) -> Result<EnvRow> {
 
 /// The name of a product, in its latest committed state.
 pub fn name(product_id: &ProductId) -> Result<Option<String>> {
-    let product_id = Uuid::from_bytes(*product_id);
-    scan::first_by(&BY_ID, (&product_id,), |row| row.get(Products::product))
+    scan::first_by(&BY_ID, (product_id,), |row| row.get(Products::product))
 }
 
 /// The id of the product of this name, in its latest committed state.
 pub fn id(product: &str) -> Result<Option<ProductId>> {
-    let read = |row: &Row<'_, Products>| Ok(*row.get(Products::product_id)?.as_bytes());
-    scan::first_by(&BY_NAME, (product,), read)
+    scan::first_by(&BY_NAME, (product,), |row| row.get(Products::product_id))
 }
 
 /// The environment with this number, in its latest committed state.
@@ -86,29 +79,19 @@ pub fn env_by_id(env_id: i32) -> Result<Option<EnvRow>> {
 
 /// The environment of this name, in its latest committed state.
 pub fn env_by_name(product_id: &ProductId, env: &str) -> Result<Option<EnvRow>> {
-    let product_id = Uuid::from_bytes(*product_id);
-    scan::first_by(&ENV_BY_NAME, (&product_id, env), env_row)
+    scan::first_by(&ENV_BY_NAME, (product_id, env), env_row)
 }
 
 /// All products, in their latest committed state: id, name and display name of each.
 pub fn all() -> Result<Vec<(ProductId, String, String)>> {
-    let mut all = Vec::new();
-    scan::each(|row: &Row<'_, Products>| {
-        let product_id = *row.get(Products::product_id)?.as_bytes();
-        all.push((product_id, row.get(Products::product)?, row.get(Products::name)?));
-        Ok(true)
-    })?;
-    Ok(all)
+    scan::all(|row| {
+        Ok((row.get(Products::product_id)?, row.get(Products::product)?, row.get(Products::name)?))
+    })
 }
 
 /// All environments, in their latest committed state.
 pub fn all_envs() -> Result<Vec<EnvRow>> {
-    let mut all = Vec::new();
-    scan::each(|row| {
-        all.push(env_row(row)?);
-        Ok(true)
-    })?;
-    Ok(all)
+    scan::all(env_row)
 }
 
 static INSERT_PRODUCT: Statement = Statement::new(
@@ -129,16 +112,13 @@ static DELETE_ENV: Statement = Statement::new("DELETE FROM dialstack.environment
 /// Stores a product and returns its id; `None` if the name is taken.
 pub fn insert(owner: &AsOwner, product: &str, name: &str) -> Result<Option<ProductId>> {
     let rows = INSERT_PRODUCT.write(owner, &[bind(product), bind(name)], |row| row.required(1))?;
-    Ok(rows.first().map(|id: &pgrx::Uuid| *id.as_bytes()))
+    Ok(rows.into_iter().next().map(uuid))
 }
 
 /// Ids and names of the first `limit` products, by name.
 pub fn first(owner: &AsOwner, limit: usize) -> Result<Vec<(ProductId, String)>> {
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    FIRST.read(owner, &[bind(limit)], |row| {
-        let product_id: pgrx::Uuid = row.required(1)?;
-        Ok((*product_id.as_bytes(), row.required(2)?))
-    })
+    FIRST.read(owner, &[bind(limit)], |row| Ok((uuid(row.required(1)?), row.required(2)?)))
 }
 
 /// The numbers of a product's environments, in their latest committed state. Reads all environments.
@@ -149,7 +129,7 @@ pub fn env_ids(product_id: &ProductId) -> Result<Vec<i32>> {
 
 /// Stores an environment; `false` if the product has one of that name.
 pub fn insert_env(owner: &AsOwner, product_id: &ProductId, env: &str, live: bool) -> Result<bool> {
-    let arguments = [bind(pgrx::Uuid::from_bytes(*product_id)), bind(env), bind(live)];
+    let arguments = [bind(pg_uuid(product_id)), bind(env), bind(live)];
     Ok(INSERT_ENV.execute(owner, &arguments)? == 1)
 }
 
@@ -175,8 +155,7 @@ static SET_NAME: Statement = Statement::new("UPDATE dialstack.products SET name 
 
 /// Gives a product another display name; `false` if the transaction's snapshot does not show the product.
 pub fn set_name(owner: &AsOwner, product_id: &ProductId, name: &str) -> Result<bool> {
-    let product_id = pgrx::Uuid::from_bytes(*product_id);
-    Ok(SET_NAME.execute(owner, &[bind(product_id), bind(name)])? == 1)
+    Ok(SET_NAME.execute(owner, &[bind(pg_uuid(product_id)), bind(name)])? == 1)
 }
 
 static UPDATE_ENV: Statement = Statement::new(
@@ -233,43 +212,12 @@ pub fn lock_configuration(owner: &AsOwner) -> Result<()> {
     LOCK_CONFIGURATION.execute(owner, &[]).map(|_| ())
 }
 
-/// A product as `product_list` shows it.
-pub struct ListedProduct {
-    /// Its name in every call.
-    pub product: String,
-    /// Its id.
-    pub product_id: pgrx::Uuid,
-    /// Its display name.
-    pub name: String,
-    /// When it was created.
-    pub created_at: TimestampWithTimeZone,
-}
-
 static LIST: Statement =
     Statement::new("SELECT product, product_id, name, created_at FROM dialstack.products ORDER BY product");
 
 /// All products, by name.
-pub fn list(owner: &AsOwner) -> Result<Vec<ListedProduct>> {
-    LIST.read(owner, &[], |row| {
-        Ok(ListedProduct {
-            product: row.required(1)?,
-            product_id: row.required(2)?,
-            name: row.required(3)?,
-            created_at: row.required(4)?,
-        })
-    })
-}
-
-/// An environment as `env_list` shows it.
-pub struct ListedEnv {
-    /// Its product.
-    pub product: String,
-    /// Its name in every call.
-    pub env: String,
-    /// Live or test.
-    pub live: bool,
-    /// When it was created.
-    pub created_at: TimestampWithTimeZone,
+pub fn list<R: FromRow>(owner: &AsOwner) -> Result<Vec<R>> {
+    LIST.read(owner, &[], R::from_row)
 }
 
 static LIST_ENVS: Statement = Statement::new(
@@ -279,22 +227,13 @@ static LIST_ENVS: Statement = Statement::new(
 );
 
 /// The environments of a product, or of all, by name.
-pub fn list_envs(owner: &AsOwner, product_id: Option<&ProductId>) -> Result<Vec<ListedEnv>> {
-    let product_id = product_id.map(|id| pgrx::Uuid::from_bytes(*id));
-    LIST_ENVS.read(owner, &[bind(product_id)], |row| {
-        Ok(ListedEnv {
-            product: row.required(1)?,
-            env: row.required(2)?,
-            live: row.required(3)?,
-            created_at: row.required(4)?,
-        })
-    })
+pub fn list_envs<R: FromRow>(owner: &AsOwner, product_id: Option<&ProductId>) -> Result<Vec<R>> {
+    LIST_ENVS.read(owner, &[bind(product_id.map(pg_uuid))], R::from_row)
 }
 
 static DELETE_PRODUCT: Statement = Statement::new("DELETE FROM dialstack.products WHERE product_id = $1");
 
 /// Deletes a product with all that is configured of it.
 pub fn delete(owner: &AsOwner, product_id: &ProductId) -> Result<()> {
-    let product_id = pgrx::Uuid::from_bytes(*product_id);
-    DELETE_PRODUCT.execute(owner, &[bind(product_id)]).map(|_| ())
+    DELETE_PRODUCT.execute(owner, &[bind(pg_uuid(product_id))]).map(|_| ())
 }

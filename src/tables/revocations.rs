@@ -5,7 +5,7 @@
 //! and how many ids to return. They return how many were revoked, and those ids.
 
 use crate::pg::statements::Statement;
-use crate::tables::session_sets::{for_user, of_account, of_any, of_client, of_user};
+use crate::tables::session_sets::conditions;
 
 macro_rules! revocation {
     ($condition:expr) => {
@@ -91,27 +91,20 @@ pub static ALL: Statement = revocation!("true");
 /// Every client session.
 pub static ALL_CLIENTS: Statement = revocation!(client "true");
 
-/// The parameters of a filter, in the order of `Matching::arguments`.
-macro_rules! of_set {
-    ($conditions:ident) => {
-        $conditions!("$11", "$12", "$13", "$14", "$15", "$16", "$17", "$18", "$19", "$20", "$21")
-    };
-}
-
 /// User sessions of one identifier that match a filter.
-pub static MATCHING_USER: Statement = revocation!(of_set!(of_user));
+pub static MATCHING_USER: Statement = revocation!(conditions!(user));
 
 /// Account sessions made for one identifier that match a filter. Reads all account sessions of the environments.
-pub static MATCHING_FOR_USER: Statement = revocation!(of_set!(for_user));
+pub static MATCHING_FOR_USER: Statement = revocation!(conditions!(for_user));
 
 /// Account sessions of one account that match a filter.
-pub static MATCHING_ACCOUNT: Statement = revocation!(of_set!(of_account));
+pub static MATCHING_ACCOUNT: Statement = revocation!(conditions!(account));
 
 /// User and account sessions that match a filter. Reads all of them.
-pub static MATCHING: Statement = revocation!(of_set!(of_any));
+pub static MATCHING: Statement = revocation!(conditions!(any));
 
 /// Client sessions that match a filter. Reads all of them.
-pub static MATCHING_CLIENTS: Statement = revocation!(client of_set!(of_client));
+pub static MATCHING_CLIENTS: Statement = revocation!(client conditions!(client));
 
 /// Keeps creates out until the transaction ends, so that a whole environment or definition dies
 /// without a straggler and without a deadlock. Verifies and refreshes go on.

@@ -1,16 +1,14 @@
 //! The table `scopes`.
 
-use pgrx::datum::TimestampWithTimeZone;
-
 use crate::error::Result;
+use crate::pg::datum::uuid::pg_uuid;
 use crate::pg::roles::AsOwner;
-use crate::pg::scan::{self, Row};
-use crate::pg::statements::{Statement, bind};
+use crate::pg::scan;
+use crate::pg::statements::{FromRow, Statement, bind};
 use crate::pg::table::table;
 use crate::tables::products::ProductId;
 
 table! {
-    /// The table `scopes`.
     Scopes = c"scopes" {
         product_id: Uuid,
         scope: Text,
@@ -21,13 +19,9 @@ table! {
 
 /// All scopes, in their latest committed state: product, name and description of each.
 pub fn all() -> Result<Vec<(ProductId, String, String)>> {
-    let mut all = Vec::new();
-    scan::each(|row: &Row<'_, Scopes>| {
-        let product_id = *row.get(Scopes::product_id)?.as_bytes();
-        all.push((product_id, row.get(Scopes::scope)?, row.get(Scopes::description)?));
-        Ok(true)
-    })?;
-    Ok(all)
+    scan::all(|row| {
+        Ok((row.get(Scopes::product_id)?, row.get(Scopes::scope)?, row.get(Scopes::description)?))
+    })
 }
 
 /// A name that stands twice is stored once.
@@ -54,8 +48,7 @@ static NAMES: Statement =
 /// Stores scopes, each a name and a description, and returns how many are new.
 pub fn insert(owner: &AsOwner, product_id: &ProductId, scopes: &[(&str, &str)]) -> Result<u64> {
     let (names, descriptions): (Vec<&str>, Vec<&str>) = scopes.iter().copied().unzip();
-    let product_id = pgrx::Uuid::from_bytes(*product_id);
-    INSERT.execute(owner, &[bind(product_id), bind(names), bind(descriptions)])
+    INSERT.execute(owner, &[bind(pg_uuid(product_id)), bind(names), bind(descriptions)])
 }
 
 /// Keeps every other transaction from reading or writing scopes until this one ends.
@@ -65,8 +58,7 @@ pub fn lock(owner: &AsOwner) -> Result<()> {
 
 /// Deletes a scope; `false` if the product has none of that name.
 pub fn delete(owner: &AsOwner, product_id: &ProductId, scope: &str) -> Result<bool> {
-    let product_id = pgrx::Uuid::from_bytes(*product_id);
-    Ok(DELETE.execute(owner, &[bind(product_id), bind(scope)])? == 1)
+    Ok(DELETE.execute(owner, &[bind(pg_uuid(product_id)), bind(scope)])? == 1)
 }
 
 /// Takes a scope away from the sessions of these environments that are not revoked.
@@ -76,8 +68,7 @@ pub fn take_away(owner: &AsOwner, env_ids: &[i32], scope: &str) -> Result<()> {
 
 /// The names of a product's scopes, in the order of their creation.
 pub fn names(owner: &AsOwner, product_id: &ProductId) -> Result<Vec<String>> {
-    let product_id = pgrx::Uuid::from_bytes(*product_id);
-    NAMES.read(owner, &[bind(product_id)], |row| row.required(1))
+    NAMES.read(owner, &[bind(pg_uuid(product_id))], |row| row.required(1))
 }
 
 static DESCRIBE: Statement =
@@ -85,20 +76,7 @@ static DESCRIBE: Statement =
 
 /// Describes a scope anew; `false` if the transaction's snapshot does not show it.
 pub fn describe(owner: &AsOwner, product_id: &ProductId, scope: &str, description: &str) -> Result<bool> {
-    let product_id = pgrx::Uuid::from_bytes(*product_id);
-    Ok(DESCRIBE.execute(owner, &[bind(product_id), bind(scope), bind(description)])? == 1)
-}
-
-/// A scope as `scope_list` shows it.
-pub struct ListedScope {
-    /// Its product.
-    pub product: String,
-    /// Its name.
-    pub scope: String,
-    /// What it permits.
-    pub description: String,
-    /// When it was created.
-    pub created_at: TimestampWithTimeZone,
+    Ok(DESCRIBE.execute(owner, &[bind(pg_uuid(product_id)), bind(scope), bind(description)])? == 1)
 }
 
 static LIST: Statement = Statement::new(
@@ -108,14 +86,6 @@ static LIST: Statement = Statement::new(
 );
 
 /// The scopes of a product, or of all, by name.
-pub fn list(owner: &AsOwner, product_id: Option<&ProductId>) -> Result<Vec<ListedScope>> {
-    let product_id = product_id.map(|id| pgrx::Uuid::from_bytes(*id));
-    LIST.read(owner, &[bind(product_id)], |row| {
-        Ok(ListedScope {
-            product: row.required(1)?,
-            scope: row.required(2)?,
-            description: row.required(3)?,
-            created_at: row.required(4)?,
-        })
-    })
+pub fn list<R: FromRow>(owner: &AsOwner, product_id: Option<&ProductId>) -> Result<Vec<R>> {
+    LIST.read(owner, &[bind(product_id.map(pg_uuid))], R::from_row)
 }

@@ -14,7 +14,6 @@ use crate::pg::table::table;
 use crate::tables::sessions;
 
 table! {
-    /// The table `session_users`.
     SessionUsers = c"session_users" {
         env_id: Int4,
         definition_id: Int4,
@@ -28,11 +27,8 @@ table! {
 /// A user of a definition in an environment.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct UserKey<'a> {
-    /// The environment.
     pub env_id: i32,
-    /// The definition.
     pub definition_id: i32,
-    /// Who.
     pub identifier: &'a str,
 }
 

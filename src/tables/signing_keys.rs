@@ -10,7 +10,6 @@ use crate::pg::table::{table, unreadable};
 use crate::token::{Algorithm, KeyState, Purpose};
 
 table! {
-    /// The table `signing_keys`.
     SigningKeys = c"signing_keys" {
         kid: Text,
         key_number: Int4,
@@ -28,11 +27,9 @@ table! {
 
 /// A key as its row has it.
 pub struct Key {
-    /// Key id.
     pub kid: String,
     /// Its number in opaque tokens and sealed data, from 1.
     pub number: u32,
-    /// What it is for.
     pub purpose: Purpose,
     /// Signature algorithm of a `jwt` key.
     pub alg: Option<Algorithm>,
@@ -42,22 +39,19 @@ pub struct Key {
     pub wrapped: Vec<u8>,
     /// The public part of an asymmetric key.
     pub public_jwk: Option<JsonText>,
-    /// When it was made.
     pub created_at: Micros,
     /// From when on it makes tokens.
     pub active_at: Micros,
     /// When a newer key took over.
     pub retired_at: Option<Micros>,
-    /// When it was revoked.
     pub revoked_at: Option<Micros>,
 }
 
 /// All keys, in their latest committed state or as this transaction has changed them.
 pub fn all() -> Result<Vec<Key>> {
-    let mut keys = Vec::new();
-    scan::each(|row| {
+    scan::all(|row| {
         let alg = row.get(SigningKeys::alg)?;
-        keys.push(Key {
+        Ok(Key {
             kid: row.get(SigningKeys::kid)?,
             number: row.get(SigningKeys::key_number)?.unsigned_abs(),
             purpose: Purpose::parse(&row.get(SigningKeys::purpose)?)
@@ -71,10 +65,8 @@ pub fn all() -> Result<Vec<Key>> {
             active_at: row.get(SigningKeys::active_at)?,
             retired_at: row.get(SigningKeys::retired_at)?,
             revoked_at: row.get(SigningKeys::revoked_at)?,
-        });
-        Ok(true)
-    })?;
-    Ok(keys)
+        })
+    })
 }
 
 /// One change of the ring at a time; readers go on. Not by a lock of its own table: VACUUM and REINDEX CONCURRENTLY,
@@ -120,11 +112,9 @@ pub fn retire(owner: &AsOwner, purpose: Purpose, now: Micros) -> Result<()> {
 
 /// A key about to be stored.
 pub struct NewKey<'a> {
-    /// Key id.
     pub kid: &'a str,
     /// Its number.
     pub number: i32,
-    /// What it is for.
     pub purpose: Purpose,
     /// Signature algorithm of a `jwt` key.
     pub alg: Option<Algorithm>,

@@ -223,6 +223,32 @@ pub fn each<R: Table>(visit: impl FnMut(&Row<'_, R>) -> Result<bool>) -> Result<
     run(Scan::begin(table, None, &mut []), visit)
 }
 
+/// All rows of the table, read.
+///
+/// # Errors
+/// Those of looking the table up and of `read`.
+pub fn all<R: Table, T>(read: impl Fn(&Row<'_, R>) -> Result<T>) -> Result<Vec<T>> {
+    let mut all = Vec::new();
+    each(|row| {
+        all.push(read(row)?);
+        Ok(true)
+    })?;
+    Ok(all)
+}
+
+/// True if any row of the table is like that. Reads the whole table.
+///
+/// # Errors
+/// Those of looking the table up and of `like`.
+pub fn any<R: Table>(like: impl Fn(&Row<'_, R>) -> Result<bool>) -> Result<bool> {
+    let mut found = false;
+    each(|row| {
+        found = like(row)?;
+        Ok(!found)
+    })?;
+    Ok(found)
+}
+
 /// The first row of the table, read.
 ///
 /// # Errors

@@ -45,9 +45,7 @@ pub struct Named<'a> {
 
 /// Living client sessions of one environment.
 pub struct Sessions {
-    /// The environment.
     pub env: Rc<Env>,
-    /// The sessions.
     pub sessions: Vec<Session>,
 }
 
@@ -55,7 +53,6 @@ pub struct Sessions {
 pub struct Session {
     /// What the table says.
     pub stored: ClientSession,
-    /// Its token.
     pub token: String,
     /// Its user_identifier_key; none where it has none, or the key that encrypted it was revoked.
     pub user_identifier_key: Option<Zeroizing<String>>,

@@ -321,7 +321,7 @@ pub fn rotate_root() -> Result<&'static str> {
     let old = root_key::of(&instance)?;
     let new = NewRoot::make()?;
     for entry in entries(&old, signing_keys::all()?)? {
-        let wrapped = wrap(new.key(), &entry.kid, random::bytes()?, &entry.material);
+        let wrapped = wrap(&new.key, &entry.kid, random::bytes()?, &entry.material);
         if !signing_keys::rewrap(&owner, &entry.kid, wrapped)? {
             return Err(conflict());
         }
@@ -339,7 +339,7 @@ pub fn reset(owner: &AsOwner) -> Result<Uuid> {
     signing_keys::delete_all(owner)?;
     new.store(owner, InstanceId(*id.as_bytes()), now)?;
     for purpose in [Purpose::Jwt, Purpose::Seal, Purpose::Token] {
-        add(owner, new.key(), purpose, None, None)?;
+        add(owner, &new.key, purpose, None, None)?;
     }
     Ok(id)
 }

@@ -7,13 +7,14 @@ use crate::pg::clock;
 use crate::pg::datum::uuid::{pg_uuid, uuid};
 use crate::pg::random;
 use crate::pg::roles::AsOwner;
+use crate::pg::statements::FromRow;
 use crate::pg::transaction::patience::patiently;
 use crate::service::keys::key_ring::{self, KeyRow};
 use crate::service::required;
 use crate::service::revocation::revocations::{self, Which};
 use crate::service::setup::configuration;
 use crate::session::{Problem, check_label};
-use crate::tables::api_keys::{self, ListedKey, NewApiKey};
+use crate::tables::api_keys::{self, NewApiKey};
 use crate::token::api_key::{self, ApiKeyKind};
 use crate::token::{Algorithm, KeyError, Purpose};
 
@@ -146,7 +147,7 @@ pub fn create_api_key(
 ///
 /// # Errors
 /// `LIST_FAILED` for NULL; `PRODUCT_NOT_FOUND`, `ENV_NOT_FOUND`.
-pub fn list_api_keys(product: Option<&str>, env: Option<&str>) -> Result<Vec<ListedKey>> {
+pub fn list_api_keys<R: FromRow>(product: Option<&str>, env: Option<&str>) -> Result<Vec<R>> {
     let product = required(product, "product", Code::ListFailed)?;
     let env = required(env, "env", Code::ListFailed)?;
     let env = configuration::env(product, env)?;

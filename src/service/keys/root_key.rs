@@ -38,38 +38,26 @@ pub fn of(instance: &Instance) -> Result<RootKey> {
 }
 
 /// A root key that is to wrap the ring from now on.
-pub enum NewRoot {
-    /// The first of the file that is set.
-    File(RootKey),
-    /// A fresh one, for the row.
-    Row(RootKey),
+pub struct NewRoot {
+    pub key: RootKey,
+    /// Whether it is the first of the file that is set; else a fresh one, for the row.
+    in_file: bool,
 }
 
 impl NewRoot {
     /// The first key of the file where one is set, else a fresh one.
     pub fn make() -> Result<Self> {
         let Some(path) = guc::root_key_file() else {
-            return Ok(NewRoot::Row(RootKey::from(random::bytes()?)));
+            return Ok(NewRoot { key: RootKey::from(random::bytes()?), in_file: false });
         };
-        let keys = read(&path)?;
         // The reader refuses a file without a key.
-        let first = keys.into_iter().next();
-        Ok(NewRoot::File(first.ok_or(KeyError::Unwrap)?))
-    }
-
-    /// The key.
-    pub fn key(&self) -> &RootKey {
-        match self {
-            NewRoot::File(key) | NewRoot::Row(key) => key,
-        }
+        let first = read(&path)?.into_iter().next();
+        Ok(NewRoot { key: first.ok_or(KeyError::Unwrap)?, in_file: true })
     }
 
     /// Where it lies: `file` or `row`.
     pub fn place(&self) -> &'static str {
-        match self {
-            NewRoot::File(_) => "file",
-            NewRoot::Row(_) => "row",
-        }
+        if self.in_file { "file" } else { "row" }
     }
 
     /// Makes it the root key of this database.
@@ -77,11 +65,8 @@ impl NewRoot {
     /// # Errors
     /// Those of writing the row.
     pub fn store(&self, owner: &AsOwner, id: InstanceId, created_at: Micros) -> Result<()> {
-        let in_row = match self {
-            NewRoot::Row(key) => Some(key),
-            NewRoot::File(_) => None,
-        };
-        instance::replace(owner, id, in_row, &fingerprint(self.key()), created_at)
+        let in_row = (!self.in_file).then_some(&self.key);
+        instance::replace(owner, id, in_row, &fingerprint(&self.key), created_at)
     }
 }
 

@@ -10,7 +10,7 @@ use crate::log_events::Event;
 use crate::pg::clock::{self, Micros, timestamptz};
 use crate::pg::datum::uuid::pg_uuid;
 use crate::pg::roles::AsOwner;
-use crate::pg::statements::{Statement, bind};
+use crate::pg::statements::{FromRow, Statement, bind};
 use crate::pg::transaction::{self, subtransaction};
 use crate::service::revocation::notifications;
 use crate::service::{events, required};
@@ -28,34 +28,21 @@ use crate::tables::sessions::{self, purge_after};
 pub enum Which<'a> {
     /// The user or account session with this id, if it is of this environment and definition.
     One {
-        /// The session.
         session_id: Uuid,
-        /// Its environment.
         env_id: i32,
         /// Its definition; none: an account session.
         definition_id: Option<i32>,
     },
     /// All of a user, but for one.
     User {
-        /// Whose.
         user: UserKey<'a>,
         /// The one that stays.
         except: Option<Uuid>,
     },
     /// The client session with this id, if it is of this environment.
-    Client {
-        /// The session.
-        session_id: Uuid,
-        /// Its environment.
-        env_id: i32,
-    },
+    Client { session_id: Uuid, env_id: i32 },
     /// All of an account in an environment.
-    Account {
-        /// The account.
-        account: &'a str,
-        /// The environment.
-        env_id: i32,
-    },
+    Account { account: &'a str, env_id: i32 },
     /// All account and client sessions whose token was made with this key.
     Key(i32),
     /// All of an environment.
@@ -63,12 +50,7 @@ pub enum Which<'a> {
     /// All of a definition.
     Definition(i32),
     /// All of a definition in one environment.
-    Tag {
-        /// The environment.
-        env_id: i32,
-        /// The definition.
-        definition_id: i32,
-    },
+    Tag { env_id: i32, definition_id: i32 },
     /// Every session.
     All,
     /// Those that a filter of administrators finds.
@@ -127,10 +109,10 @@ pub const DEFINITION_DELETED: Cause<'_> = Cause { reason: "definition_deleted", 
 pub const INSTANCE_RESET: Cause<'_> = Cause { reason: "instance_reset", ..REVOKED };
 
 /// Revokes the living sessions among those meant, counts them and returns how many. Idempotent.
-pub fn revoke(owner: &AsOwner, which: &Which<'_>, cause: Cause<'_>, now: Micros) -> Result<u64> {
+pub fn revoke(owner: &AsOwner, which: &Which<'_>, cause: Cause<'_>, now: Micros) -> Result<i64> {
     let revoked = revoke_living(owner, which, cause, now)?;
     if revoked > 0 {
-        subtransaction::count(revoked);
+        subtransaction::count(revoked.unsigned_abs());
         let session_id = match which {
             Which::One { session_id, .. } | Which::Client { session_id, .. } => Some(session_id.to_string()),
             _ => None,
@@ -144,7 +126,7 @@ pub fn revoke(owner: &AsOwner, which: &Which<'_>, cause: Cause<'_>, now: Micros)
     Ok(revoked)
 }
 
-fn revoke_living(owner: &AsOwner, which: &Which<'_>, cause: Cause<'_>, now: Micros) -> Result<u64> {
+fn revoke_living(owner: &AsOwner, which: &Which<'_>, cause: Cause<'_>, now: Micros) -> Result<i64> {
     let mut arguments = vec![
         bind(timestamptz(now)),
         bind(cause.reason),
@@ -233,14 +215,12 @@ fn notified() -> i64 {
 }
 
 /// Runs revocations, notifies those who listen, and returns how many sessions were revoked.
-fn run(owner: &AsOwner, statements: &[&Statement], arguments: &[DatumWithOid<'_>]) -> Result<u64> {
+fn run(owner: &AsOwner, statements: &[&Statement], arguments: &[DatumWithOid<'_>]) -> Result<i64> {
     let mut revoked = 0;
     for statement in statements {
-        let rows = statement.write(owner, arguments, |row| {
-            Ok((row.required::<i64>(1)?, row.required::<Vec<pgrx::Uuid>>(2)?))
-        })?;
+        let rows: Vec<(i64, Vec<pgrx::Uuid>)> = statement.write(owner, arguments, FromRow::from_row)?;
         for (count, sessions) in rows {
-            revoked += count.unsigned_abs();
+            revoked += count;
             notifications::revoked(owner, sessions)?;
         }
     }
@@ -258,7 +238,7 @@ fn revoke_many(
     arguments: &[DatumWithOid<'_>],
     now: Micros,
     meant: impl Fn(i32, Option<i32>) -> bool,
-) -> Result<u64> {
+) -> Result<i64> {
     sql::KEEP_CREATES_OUT.execute(owner, &[])?;
     let revoked = run(owner, statements, arguments)?;
     // At READ COMMITTED the statements saw all that there is.

@@ -66,13 +66,10 @@ pub fn revoke_all(
 
 /// A session of any family as its table has it, dead or alive.
 pub struct Stored {
-    /// Its id.
     pub session_id: Uuid,
-    /// The number of its environment.
     pub env_id: i32,
     /// Whether it is neither revoked nor at its end.
     lives: bool,
-    /// Whether it is revoked.
     revoked: bool,
     /// Its row; none: a client session.
     row: Option<SessionRow>,
@@ -82,22 +79,14 @@ impl Stored {
     /// The session with this id.
     pub fn find(session_id: &Uuid) -> Result<Option<Self>> {
         let now = clock::now();
-        if let Some(row) = sessions::by_id(session_id)? {
-            return Ok(Some(Stored {
-                session_id: *session_id,
-                env_id: row.env_id,
-                lives: row.lives(now),
-                revoked: row.revoke_reason.is_some(),
-                row: Some(row),
-            }));
-        }
-        Ok(client_sessions::by_id(session_id)?.map(|row| Stored {
-            session_id: *session_id,
-            env_id: row.env_id,
-            lives: row.lives(now),
-            revoked: row.revoke_reason.is_some(),
-            row: None,
-        }))
+        let (env_id, lives, revoked, row) = if let Some(row) = sessions::by_id(session_id)? {
+            (row.env_id, row.lives(now), row.revoke_reason.is_some(), Some(row))
+        } else if let Some(row) = client_sessions::by_id(session_id)? {
+            (row.env_id, row.lives(now), row.revoke_reason.is_some(), None)
+        } else {
+            return Ok(None);
+        };
+        Ok(Some(Stored { session_id: *session_id, env_id, lives, revoked, row }))
     }
 
     /// Revokes it; returns how many sessions that ended: 0 where it is dead already.
@@ -118,7 +107,7 @@ impl Stored {
         if revoked == 0 && Stored::find(&session_id)?.is_some_and(|stored| stored.lives) {
             return Err(revocations::conflict());
         }
-        Ok(count(revoked))
+        Ok(revoked)
     }
 }
 
@@ -179,7 +168,7 @@ fn revoke_user(place: Place<'_>, identifier: &str, except: Option<Uuid>, cause: 
             revoked += revocations::revoke(&owner, &which, cause, clock::now())?;
         }
     }
-    Ok(count(revoked))
+    Ok(revoked)
 }
 
 /// Revokes all sessions of an account, in the environment meant or in that of the API key; returns how many.
@@ -200,10 +189,5 @@ pub fn revoke_account(
     let cause = revocations::because(reason)?.by(Origin::of_key(caller.api_key_id()));
     let env_id = caller.env(product, env, CODE)?.env_id;
     let which = Which::Account { account, env_id };
-    let revoked = revocations::revoke(&AsOwner::enter()?, &which, cause, clock::now())?;
-    Ok(count(revoked))
-}
-
-pub(super) fn count(revoked: u64) -> i64 {
-    i64::try_from(revoked).unwrap_or(i64::MAX)
+    revocations::revoke(&AsOwner::enter()?, &which, cause, clock::now())
 }

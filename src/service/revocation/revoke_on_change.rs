@@ -8,7 +8,7 @@ use crate::error::{Code, Error, Result};
 use crate::pg::catalog::table::is_indexable;
 use crate::pg::clock;
 use crate::pg::roles::{AsOwner, AsRole};
-use crate::pg::statements::{Statement, bind};
+use crate::pg::statements::{FromRow, Statement, bind};
 use crate::pg::transaction::patience::patiently;
 use crate::pg::triggers::{Answer, Change, Event};
 use crate::service::level::{Level, role_has_level};
@@ -165,9 +165,8 @@ static WHOLE: Statement = Statement::new(
 /// identifier. Asked as the table's owner, whatever the caller may see. The text holds only names that
 /// the catalogue quoted; the values are bound.
 fn is_still_there(change: &Change<'_>, columns: &[i32]) -> Result<bool> {
-    let whole = WHOLE.read(&AsOwner::enter()?, &[bind(change.table())], |row| {
-        Ok((row.required::<String>(1)?, row.required::<pg_sys::Oid>(2)?))
-    })?;
+    let whole: Vec<(String, pg_sys::Oid)> =
+        WHOLE.read(&AsOwner::enter()?, &[bind(change.table())], FromRow::from_row)?;
     let Some((table, owner)) = whole.into_iter().next() else {
         return Ok(false);
     };

@@ -30,13 +30,9 @@ pub const COMPILING: usize = 16 * 1024 * 1024;
 pub struct Env {
     /// Its number.
     pub env_id: i32,
-    /// Its product's id.
     pub product_id: ProductId,
-    /// Its product's name.
     pub product: String,
-    /// Its name.
     pub env: String,
-    /// Live or test.
     pub mode: Mode,
     /// Names that it had before.
     pub former_names: Vec<String>,

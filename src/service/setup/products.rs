@@ -3,6 +3,7 @@
 use crate::error::{Code, Coded, Error, Result};
 use crate::pg::clock;
 use crate::pg::roles::AsOwner;
+use crate::pg::statements::FromRow;
 use crate::pg::transaction::patience::patiently;
 use crate::service::caller;
 use crate::service::revocation::revocations::{self, Which};
@@ -11,7 +12,7 @@ use crate::session::name::MAX_PRODUCT_NAME;
 use crate::session::problem::shown;
 use crate::session::scopes::BUILT_IN;
 use crate::session::{check_label, check_name};
-use crate::tables::products::{self, ListedEnv, ListedProduct, ProductId};
+use crate::tables::products::{self, ProductId};
 use crate::tables::scopes;
 
 const CODE: Code = Code::DefineFailed;
@@ -136,7 +137,7 @@ pub fn delete_env_now(owner: &AsOwner, env_id: i32) -> Result<()> {
 ///
 /// # Errors
 /// `PERMISSION_DENIED` with an API key.
-pub fn list() -> Result<Vec<ListedProduct>> {
+pub fn list<R: FromRow>() -> Result<Vec<R>> {
     caller::without_key()?;
     products::list(&AsOwner::enter()?)
 }
@@ -145,7 +146,7 @@ pub fn list() -> Result<Vec<ListedProduct>> {
 ///
 /// # Errors
 /// `PRODUCT_NOT_FOUND`; `PERMISSION_DENIED` with an API key.
-pub fn list_envs(product: Option<&str>) -> Result<Vec<ListedEnv>> {
+pub fn list_envs<R: FromRow>(product: Option<&str>) -> Result<Vec<R>> {
     caller::without_key()?;
     let product_id = product.map(configuration::product_id).transpose()?;
     products::list_envs(&AsOwner::enter()?, product_id.as_ref())

@@ -2,6 +2,7 @@
 
 use crate::error::{Code, Coded, Error, Result};
 use crate::pg::roles::AsOwner;
+use crate::pg::statements::FromRow;
 use crate::pg::transaction;
 use crate::pg::transaction::patience::patiently;
 use crate::service::caller;
@@ -11,7 +12,7 @@ use crate::session::name::MAX_SCOPE_DESCRIPTION;
 use crate::session::problem::shown;
 use crate::session::{check_name, check_text};
 use crate::tables::products::{ProductId, env_ids, keep};
-use crate::tables::scopes::{self, ListedScope};
+use crate::tables::scopes;
 use crate::tables::sessions::{self, SessionRow};
 
 /// Creates a scope of the product named, or of the only one. Sessions that exist do not get it. With `if_not_exists`
@@ -94,7 +95,7 @@ fn not_found(scope: &str) -> Error {
 ///
 /// # Errors
 /// `PRODUCT_NOT_FOUND`; `PERMISSION_DENIED` with an API key.
-pub fn list(product: Option<&str>) -> Result<Vec<ListedScope>> {
+pub fn list<R: FromRow>(product: Option<&str>) -> Result<Vec<R>> {
     caller::without_key()?;
     let product_id = product.map(configuration::product_id).transpose()?;
     scopes::list(&AsOwner::enter()?, product_id.as_ref())

@@ -20,17 +20,8 @@ use crate::service::user_sessions::tokens;
 use crate::session::period::MAX_SPAN_MICROS;
 use crate::tables::sessions::{self, SessionRow, change};
 
-/// A session that was changed, and when it ends.
-pub struct Changed {
-    pub session_id: pgrx::Uuid,
-    pub expires_at: TimestampWithTimeZone,
-}
-
-/// A session whose user proved again who they are, and when.
-pub struct Reauthenticated {
-    pub session_id: pgrx::Uuid,
-    pub authenticated_at: TimestampWithTimeZone,
-}
+/// The id of a session that was changed, and when it ends, or when its user proved again who they are.
+type Changed = (pgrx::Uuid, TimestampWithTimeZone);
 
 /// A living user session, its row locked, and its definition.
 fn lock_living(
@@ -82,7 +73,7 @@ pub fn update_data(session_id: Option<pgrx::Uuid>, data: Option<Jsonb<'_>>) -> R
     if !change::set_data(&owner, &row.session_id, sealed_data, number)? {
         return Err(revocations::conflict());
     }
-    Ok(Changed { session_id: pg_uuid(&row.session_id), expires_at: timestamptz(row.expires_at) })
+    Ok((pg_uuid(&row.session_id), timestamptz(row.expires_at)))
 }
 
 /// Moves the end of a living session, at most to what the definition's `max_lifetime` and `idle_timeout` allow.
@@ -124,14 +115,14 @@ pub fn extend(session_id: Option<pgrx::Uuid>, by: Option<Interval>) -> Result<Ch
     if !change::extend(&owner, &row, expires_at, now, caller.api_key_id())? {
         return Err(revocations::conflict());
     }
-    Ok(Changed { session_id: pg_uuid(&row.session_id), expires_at: timestamptz(expires_at) })
+    Ok((pg_uuid(&row.session_id), timestamptz(expires_at)))
 }
 
 /// Notes that the user of a living session has proved again who they are, by a password for example.
 ///
 /// # Errors
 /// `SESSION_NOT_FOUND`; `REFRESH_FAILED` for NULL; those of [`caller::narrow`]; `CONFLICT`.
-pub fn reauthenticate(session_id: Option<pgrx::Uuid>) -> Result<Reauthenticated> {
+pub fn reauthenticate(session_id: Option<pgrx::Uuid>) -> Result<Changed> {
     let now = clock::now();
     let caller = caller::narrowed(Level::Server)?;
     let owner = AsOwner::enter()?;
@@ -139,5 +130,5 @@ pub fn reauthenticate(session_id: Option<pgrx::Uuid>) -> Result<Reauthenticated>
     if !change::reauthenticate(&owner, &row.session_id, now, caller.api_key_id())? {
         return Err(revocations::conflict());
     }
-    Ok(Reauthenticated { session_id: pg_uuid(&row.session_id), authenticated_at: timestamptz(now) })
+    Ok((pg_uuid(&row.session_id), timestamptz(now)))
 }

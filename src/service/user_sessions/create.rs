@@ -24,15 +24,10 @@ use crate::token;
 
 /// What a session is created from.
 pub struct Create<'a> {
-    /// The product's name.
     pub product: &'a str,
-    /// The environment's name.
     pub env: &'a str,
-    /// The tag of the definition.
     pub tag: &'a str,
-    /// The session's data.
     pub data: Jsonb<'a>,
-    /// Where the request came from.
     pub origin: Origin<'a>,
     /// How long the first access token lives; absent: as the definition says.
     pub expires_in: Option<Interval>,

@@ -31,7 +31,6 @@ use crate::token::Mode;
 pub enum Refreshed {
     /// New tokens, or the current ones again.
     Tokens {
-        /// The tokens.
         tokens: Tokens,
         /// The user.
         identifier: String,
@@ -201,7 +200,7 @@ fn end_family(row: &SessionRow, now: Micros, origin: Origin<'_>) -> Result<bool>
 /// Refuses an authentic token, and notes it where something can be written.
 fn refuse(row: &SessionRow, reason: Reason, now: Micros, origin: Origin<'_>) -> Result<Refreshed> {
     if let Some(user) = user_to_note(row) {
-        activity::note_refused_refresh(&row.session_id, user, reason.as_str(), now, origin)?;
+        activity::note(&row.session_id, user, "refresh", Some(reason.as_str()), now, origin)?;
     }
     Ok(Refreshed::Refused(reason))
 }

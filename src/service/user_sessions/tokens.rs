@@ -41,7 +41,6 @@ pub fn check_against(stored: &StoredDefinition, data: &JsonText) -> error::Resul
 pub struct Asked<'a> {
     /// The access token that is made now.
     pub token: Option<&'a Interval>,
-    /// The session.
     pub session: Option<&'a Interval>,
 }
 
@@ -95,13 +94,10 @@ fn expiry_span(interval: &Interval, name: &'static str) -> error::Result<Span> {
 
 /// A session's tokens.
 pub struct Tokens {
-    /// The access token.
     pub token: String,
-    /// The refresh token.
     pub refresh_token: String,
     /// When the access token expires.
     pub expires_at: Micros,
-    /// The session.
     pub session_id: Uuid,
     /// When the session ends unless it is refreshed.
     pub session_expires_at: Micros,
@@ -109,17 +105,12 @@ pub struct Tokens {
 
 /// What tokens are made of.
 pub struct Issue<'a> {
-    /// The keys.
     pub ring: &'a KeyRing,
-    /// The session's environment.
     pub env: &'a Env,
-    /// Its definition.
     pub definition: &'a Definition,
     /// The user.
     pub identifier: &'a str,
-    /// The session.
     pub session_id: Uuid,
-    /// The generation of the refresh token.
     pub generation: u32,
     /// The session's data, as JSON text.
     pub data: &'a str,

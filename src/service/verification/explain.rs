@@ -55,28 +55,20 @@ pub fn introspect(token: Option<&str>) -> Result<Value> {
     Ok(answer)
 }
 
-/// One step of an explanation.
-pub struct Step {
-    /// Its number, from 1.
-    pub step: i32,
-    /// What was checked.
-    pub checked: &'static str,
-    /// Whether the token passed.
-    pub passed: bool,
-    /// What was found; no secret and no session data.
-    pub detail: String,
-}
+/// A step of an explanation: what was checked, whether the token passed, and what was found; no secret and no session
+/// data.
+type Step = (&'static str, bool, String);
 
-/// Explains, step by step, why a token is accepted or refused.
+/// Explains, step by step and each with its number, why a token is accepted or refused.
 ///
 /// # Errors
 /// `JWT_NOT_AVAILABLE` when no token can be verified at all.
-pub fn explain(token: Option<&str>) -> Result<Vec<Step>> {
-    let steps = checks(token)?.into_iter().zip(1..);
-    Ok(steps.map(|((checked, passed, detail), step)| Step { step, checked, passed, detail }).collect())
+pub fn explain(token: Option<&str>) -> Result<Vec<(i32, &'static str, bool, String)>> {
+    let steps = (1..).zip(checks(token)?);
+    Ok(steps.map(|(step, (checked, passed, detail))| (step, checked, passed, detail)).collect())
 }
 
-fn checks(token: Option<&str>) -> Result<Vec<(&'static str, bool, String)>> {
+fn checks(token: Option<&str>) -> Result<Vec<Step>> {
     let mut steps = Vec::new();
     let Some(token) = token.filter(|token| !token.is_empty()) else {
         return Ok(vec![("form", false, "no token was given".to_owned())]);

@@ -22,11 +22,8 @@ use crate::token::access::AccessClaims;
 /// The session that an authentic token names, alive or not: all that a verdict rests on but the time
 /// and what is asked for.
 pub struct NamedSession {
-    /// Its id.
     pub session_id: Uuid,
-    /// The number of its environment.
     pub env_id: i32,
-    /// When it was created.
     pub created_at: Micros,
     /// When the user proved last who they are.
     pub authenticated_at: Micros,
@@ -58,7 +55,6 @@ pub enum Of {
 
 /// What only user sessions have.
 pub struct OfUser {
-    /// The number of its definition.
     pub definition_id: i32,
     /// Its definition, unless that was deleted.
     pub definition: Option<Rc<StoredDefinition>>,

@@ -17,9 +17,7 @@ use crate::token::{self, AuthenticToken, Family, Rejected, refresh::RefreshToken
 
 /// A session that lives.
 pub struct LiveSession {
-    /// The session.
     pub session: Rc<NamedSession>,
-    /// Its environment.
     pub env: Rc<Env>,
 }
 
@@ -78,7 +76,6 @@ pub fn verify(presented: &str, expected: &Expected<'_>, reach: &Reach) -> Result
 
 /// A session that was found by a token.
 pub struct Found {
-    /// The session.
     pub session: Rc<NamedSession>,
     /// The epoch under which it is so.
     pub epoch: u64,

@@ -20,11 +20,8 @@ fn pg_all(ids: &[Uuid]) -> Vec<pgrx::Uuid> {
 /// What a client session reaches.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Grants {
-    /// Connected accounts.
     pub connected_account_ids: Vec<Uuid>,
-    /// Connect webviews.
     pub connect_webview_ids: Vec<Uuid>,
-    /// User identities.
     pub user_identity_ids: Vec<Uuid>,
 }
 
@@ -46,9 +43,7 @@ impl Grants {
 
 /// A client session about to be stored.
 pub struct NewClient<'a> {
-    /// Its id.
     pub session_id: Uuid,
-    /// Its environment.
     pub env_id: i32,
     /// The user_identifier_key, encrypted by the active key.
     pub sealed_key: Option<&'a [u8]>,
@@ -58,7 +53,6 @@ pub struct NewClient<'a> {
     pub expires_at: Micros,
     /// The key that its token is made with.
     pub key_number: i32,
-    /// What it reaches.
     pub grants: &'a Grants,
     /// The API key that it is made with.
     pub api_key_id: Option<Uuid>,

@@ -13,17 +13,14 @@ use crate::tables::client_sessions::change::{self, Grants};
 
 /// A living client session, with all that its functions return of it.
 pub struct ClientSession {
-    /// Its id.
     pub session_id: Uuid,
     /// Its user_identifier_key, encrypted.
     pub sealed_key: Option<Vec<u8>>,
-    /// When it was created.
     pub created_at: TimestampWithTimeZone,
     /// When it ends.
     pub expires_at: TimestampWithTimeZone,
     /// The key that its token is made with.
     pub key_number: u32,
-    /// What it reaches.
     pub grants: Grants,
     /// The API key that made it.
     pub api_key_id: Option<Uuid>,
@@ -129,7 +126,6 @@ pub fn lock_by_key(owner: &AsOwner, env_id: i32, key_forms: Vec<Vec<u8>>) -> Res
 /// A list's filters; what is absent does not filter.
 #[derive(Default)]
 pub struct Filter {
-    /// The session with this id.
     pub session_id: Option<Uuid>,
     /// The session whose key has one of these forms.
     pub key_forms: Option<Vec<Vec<u8>>>,

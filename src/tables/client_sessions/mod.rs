@@ -34,11 +34,8 @@ table! {
 
 /// A client session as it is now, as far as verifying needs it.
 pub struct ClientSessionRow {
-    /// Its id.
     pub session_id: Uuid,
-    /// Its environment.
     pub env_id: i32,
-    /// When it was created.
     pub created_at: Micros,
     /// When it ends.
     pub expires_at: Micros,
@@ -85,10 +82,5 @@ pub fn by_id(session_id: &Uuid) -> Result<Option<ClientSessionRow>> {
 
 /// True if any client session is like that, in its latest committed state. Reads the whole table.
 pub fn any(like: impl Fn(&ClientSessionRow) -> bool) -> Result<bool> {
-    let mut found = false;
-    scan::each(|row| {
-        found = like(&read(row)?);
-        Ok(!found)
-    })?;
-    Ok(found)
+    scan::any(|row| Ok(like(&read(row)?)))
 }

@@ -1,145 +1,50 @@
-//! The conditions of a filter as SQL, as far as they are written once for finding, counting and revoking. Each takes the
-//! parameters in the order of `Matching::arguments`.
+//! The conditions of a filter as SQL, written once for finding, counting and revoking. The parameters `$11` to `$21` are
+//! the filter, in the order of `Matching::arguments`: environments, definitions, kind, subject, network, pattern, API
+//! key, number of the key, created before, created after, seen before.
 
-/// The conditions that are the same for every subject. In order: environments, definitions, kind, subject, network,
-/// pattern, API key, number of the key, created before, created after, seen before.
-macro_rules! of_others {
-    ($envs:tt, $definitions:tt, $kind:tt, $subject:tt, $network:tt, $pattern:tt, $api_key:tt, $key:tt, $before:tt, $after:tt, $seen:tt) => {
+macro_rules! conditions {
+    (user) => {
+        concat!("env_id = ANY ($11) AND definition_id = ANY ($12) AND subject = $14 AND ", conditions!(@row))
+    };
+    // Account sessions that were made for a user.
+    (for_user) => {
         concat!(
-            "(",
-            $kind,
-            " IS NULL OR ",
-            $kind,
-            " = CASE WHEN definition_id IS NULL THEN 'account' ELSE 'user' END) \
-             AND (",
-            $network,
-            " IS NULL OR ip <<= ",
-            $network,
-            ") \
-             AND (",
-            $pattern,
-            " IS NULL OR user_agent ILIKE ",
-            $pattern,
-            ") \
-             AND (",
-            $api_key,
-            " IS NULL OR api_key_id = ",
-            $api_key,
-            ") \
-             AND (",
-            $key,
-            " IS NULL OR key_number = ",
-            $key,
-            ") \
-             AND (",
-            $before,
-            " IS NULL OR created_at < ",
-            $before,
-            ") \
-             AND (",
-            $after,
-            " IS NULL OR created_at >= ",
-            $after,
-            ") \
-             AND (",
-            $seen,
-            " IS NULL OR last_seen_at < ",
-            $seen,
-            ")"
+            "env_id = ANY ($11) AND definition_id IS NULL AND $12 IS NOT NULL AND identifier = $14 AND ",
+            conditions!(@row)
         )
     };
-}
-
-macro_rules! of_user {
-    ($envs:tt, $definitions:tt, $kind:tt, $subject:tt, $($other:tt),+) => {
+    (account) => {
         concat!(
-            "env_id = ANY (", $envs, ") AND definition_id = ANY (", $definitions, ") AND subject = ", $subject, " AND ",
-            $crate::tables::session_sets::of_others!($envs, $definitions, $kind, $subject, $($other),+)
+            "env_id = ANY ($11) AND definition_id IS NULL AND $12 IS NULL AND subject = $14 AND ",
+            conditions!(@row)
         )
     };
-}
-
-/// Account sessions that were made for a user.
-macro_rules! for_user {
-    ($envs:tt, $definitions:tt, $kind:tt, $subject:tt, $($other:tt),+) => {
+    (any) => {
         concat!(
-            "env_id = ANY (", $envs, ") AND definition_id IS NULL AND ", $definitions, " IS NOT NULL \
-             AND identifier = ", $subject, " AND ",
-            $crate::tables::session_sets::of_others!($envs, $definitions, $kind, $subject, $($other),+)
+            "($11 IS NULL OR env_id = ANY ($11)) AND ($12 IS NULL OR definition_id = ANY ($12)) \
+             AND $14 IS NULL AND ",
+            conditions!(@row)
         )
     };
-}
-
-macro_rules! of_account {
-    ($envs:tt, $definitions:tt, $kind:tt, $subject:tt, $($other:tt),+) => {
+    // A client session has no definition, subject, address or user agent, and is never refreshed.
+    (client) => {
         concat!(
-            "env_id = ANY (", $envs, ") AND definition_id IS NULL AND ", $definitions, " IS NULL AND subject = ",
-            $subject, " AND ",
-            $crate::tables::session_sets::of_others!($envs, $definitions, $kind, $subject, $($other),+)
+            "($11 IS NULL OR env_id = ANY ($11)) AND $12 IS NULL AND ($13 IS NULL OR $13 = 'client') \
+             AND $14 IS NULL AND $15 IS NULL AND $16 IS NULL AND ($21 IS NULL OR created_at < $21) AND ",
+            conditions!(@key_and_creation)
         )
     };
-}
-
-macro_rules! of_any {
-    ($envs:tt, $definitions:tt, $kind:tt, $subject:tt, $($other:tt),+) => {
+    (@row) => {
         concat!(
-            "(", $envs, " IS NULL OR env_id = ANY (", $envs, ")) \
-             AND (", $definitions, " IS NULL OR definition_id = ANY (", $definitions, ")) \
-             AND ", $subject, " IS NULL AND ",
-            $crate::tables::session_sets::of_others!($envs, $definitions, $kind, $subject, $($other),+)
+            "($13 IS NULL OR $13 = CASE WHEN definition_id IS NULL THEN 'account' ELSE 'user' END) \
+             AND ($15 IS NULL OR ip <<= $15) AND ($16 IS NULL OR user_agent ILIKE $16) \
+             AND ($21 IS NULL OR last_seen_at < $21) AND ",
+            conditions!(@key_and_creation)
         )
     };
-}
-
-/// A client session has no definition, subject, address or user agent, and is never refreshed.
-macro_rules! of_client {
-    ($envs:tt, $definitions:tt, $kind:tt, $subject:tt, $network:tt, $pattern:tt, $api_key:tt, $key:tt, $before:tt, $after:tt, $seen:tt) => {
-        concat!(
-            "(",
-            $envs,
-            " IS NULL OR env_id = ANY (",
-            $envs,
-            ")) \
-             AND ",
-            $definitions,
-            " IS NULL AND (",
-            $kind,
-            " IS NULL OR ",
-            $kind,
-            " = 'client') \
-             AND ",
-            $subject,
-            " IS NULL AND ",
-            $network,
-            " IS NULL AND ",
-            $pattern,
-            " IS NULL \
-             AND (",
-            $api_key,
-            " IS NULL OR api_key_id = ",
-            $api_key,
-            ") \
-             AND (",
-            $key,
-            " IS NULL OR key_number = ",
-            $key,
-            ") \
-             AND (",
-            $before,
-            " IS NULL OR created_at < ",
-            $before,
-            ") \
-             AND (",
-            $after,
-            " IS NULL OR created_at >= ",
-            $after,
-            ") \
-             AND (",
-            $seen,
-            " IS NULL OR created_at < ",
-            $seen,
-            ")"
-        )
+    (@key_and_creation) => {
+        "($17 IS NULL OR api_key_id = $17) AND ($18 IS NULL OR key_number = $18) \
+         AND ($19 IS NULL OR created_at < $19) AND ($20 IS NULL OR created_at >= $20)"
     };
 }
-pub(crate) use {for_user, of_account, of_any, of_client, of_others, of_user};
+pub(crate) use conditions;

@@ -10,19 +10,16 @@ use crate::pg::clock::{Micros, timestamptz};
 use crate::pg::datum::uuid::pg_uuid;
 use crate::pg::roles::AsOwner;
 use crate::pg::settings::Setting;
-use crate::pg::statements::{Columns, Statement, bind};
-pub(crate) use conditions::{for_user, of_account, of_any, of_client, of_others, of_user};
+use crate::pg::statements::{FromRow, Statement, bind};
+pub(crate) use conditions::conditions;
 
 /// What sessions must have, as SQL takes it. Absent is any.
 #[derive(Default)]
 pub struct Matching<'a> {
-    /// Environments.
     pub env_ids: Option<Vec<i32>>,
-    /// Definitions.
     pub definition_ids: Option<Vec<i32>>,
     /// `user`, `account` or `client`.
     pub kind: Option<&'a str>,
-    /// Whose.
     pub subject: Subject<'a>,
     /// The address lies in this network.
     pub network: Option<Inet>,
@@ -32,7 +29,6 @@ pub struct Matching<'a> {
     pub api_key_id: Option<Uuid>,
     /// The key that sealed its data or made its token.
     pub key_number: Option<i32>,
-    /// Created before then.
     pub created_before: Option<TimestampWithTimeZone>,
     /// Created then or later.
     pub created_after: Option<TimestampWithTimeZone>,
@@ -57,42 +53,39 @@ pub enum Subject<'a> {
 
 /// The sessions that match, alive at `$1` unless `$2` is false.
 macro_rules! matching {
-    ($conditions:ident) => {
+    ($whose:ident) => {
         concat!(
             "SELECT session_id, env_id, definition_id, subject, identifier, created_at, last_seen_at, expires_at, \
                     revoked_at, revoke_reason, ip, user_agent, api_key_id, key_number, \
                     CASE WHEN definition_id IS NULL THEN 'account' ELSE 'user' END AS kind \
                FROM dialstack.sessions \
               WHERE (NOT $2 OR (revoked_at IS NULL AND expires_at > $1)) AND ",
-            matching!(@ $conditions)
+            conditions!($whose)
         )
-    };
-    (@ $conditions:ident) => {
-        $conditions!("$3", "$4", "$5", "$6", "$7", "$8", "$9", "$10", "$11", "$12", "$13")
     };
 }
 
 macro_rules! matching_of_all {
     () => {
         concat!(
-            matching!(of_any),
+            matching!(any),
             " UNION ALL \
              SELECT session_id, env_id, NULL, NULL, NULL, created_at, created_at, expires_at, revoked_at, \
                     revoke_reason, NULL, NULL, api_key_id, key_number, 'client' \
                FROM dialstack.client_sessions \
               WHERE (NOT $2 OR (revoked_at IS NULL AND expires_at > $1)) AND ",
-            matching!(@ of_client)
+            conditions!(client)
         )
     };
 }
 
 macro_rules! matching_of_identifier {
     () => {
-        concat!(matching!(of_user), " UNION ALL ", matching!(for_user))
+        concat!(matching!(user), " UNION ALL ", matching!(for_user))
     };
 }
 
-/// The page of the newest `$14`, those before the session `$16` that was created at `$15`. Names are looked up for
+/// The page of the newest `$3`, those before the session `$5` that was created at `$4`. Names are looked up for
 /// the page alone.
 macro_rules! page {
     ($matching:expr) => {
@@ -105,8 +98,8 @@ macro_rules! page {
                     s.user_agent, s.api_key_id, s.key_number \
                FROM (SELECT * FROM (",
             $matching,
-            ") s WHERE $16 IS NULL OR (s.created_at, s.session_id) < ($15, $16) \
-                     ORDER BY s.created_at DESC, s.session_id DESC LIMIT $14) s \
+            ") s WHERE $5 IS NULL OR (s.created_at, s.session_id) < ($4, $5) \
+                     ORDER BY s.created_at DESC, s.session_id DESC LIMIT $3) s \
                LEFT JOIN (dialstack.environments e JOIN dialstack.products p USING (product_id)) \
                       USING (env_id) \
                LEFT JOIN (SELECT definition_id, tag FROM dialstack.session_definitions) d \
@@ -122,13 +115,13 @@ macro_rules! count {
     };
 }
 
-static FIND_USER: Statement = page!(matching!(of_user));
+static FIND_USER: Statement = page!(matching!(user));
 static FIND_IDENTIFIER: Statement = page!(matching_of_identifier!());
-static FIND_ACCOUNT: Statement = page!(matching!(of_account));
+static FIND_ACCOUNT: Statement = page!(matching!(account));
 static FIND: Statement = page!(matching_of_all!());
-static COUNT_USER: Statement = count!(matching!(of_user));
+static COUNT_USER: Statement = count!(matching!(user));
 static COUNT_IDENTIFIER: Statement = count!(matching_of_identifier!());
-static COUNT_ACCOUNT: Statement = count!(matching!(of_account));
+static COUNT_ACCOUNT: Statement = count!(matching!(account));
 static COUNT: Statement = count!(matching_of_all!());
 
 impl Matching<'_> {
@@ -155,95 +148,37 @@ impl Matching<'_> {
         ]
     }
 
-    fn asked(&self, now: Micros, active_only: bool) -> Vec<DatumWithOid<'_>> {
-        let mut arguments = vec![bind(timestamptz(now)), bind(active_only)];
+    /// The filter behind these parameters, and as many unused ones as are before that of a revocation.
+    fn behind<'a>(&'a self, mut arguments: Vec<DatumWithOid<'a>>) -> Vec<DatumWithOid<'a>> {
+        arguments.resize_with(10, || bind(None::<bool>));
         arguments.extend(self.arguments());
         arguments
     }
 }
 
-/// A session that was found.
-pub struct Found {
-    /// Its id.
-    pub session_id: pgrx::Uuid,
-    /// `user`, `account` or `client`.
-    pub kind: String,
-    /// Its product; gone once the environment is deleted.
-    pub product: Option<String>,
-    /// Its environment; gone once it is deleted.
-    pub env: Option<String>,
-    /// Its tag; user sessions only.
-    pub tag: Option<String>,
-    /// The user, or for whom an account session was made.
-    pub identifier: Option<String>,
-    /// The account; account sessions only.
-    pub account: Option<String>,
-    /// When it was created.
-    pub created_at: TimestampWithTimeZone,
-    /// Creation or last refresh.
-    pub last_seen_at: TimestampWithTimeZone,
-    /// When it ends unless it is refreshed.
-    pub expires_at: TimestampWithTimeZone,
-    /// Whether it lives.
-    pub active: bool,
-    /// When it was revoked.
-    pub revoked_at: Option<TimestampWithTimeZone>,
-    /// Why it was revoked.
-    pub revoke_reason: Option<String>,
-    /// Address of the user.
-    pub ip: Option<Inet>,
-    /// User agent of the user.
-    pub user_agent: Option<String>,
-    /// The API key that created it.
-    pub api_key_id: Option<pgrx::Uuid>,
-    /// The key that sealed its data or made its token.
-    pub key_number: i32,
-}
-
-fn found(row: &Columns<'_, '_>) -> Result<Found> {
-    Ok(Found {
-        session_id: row.required(1)?,
-        kind: row.required(2)?,
-        product: row.get(3)?,
-        env: row.get(4)?,
-        tag: row.get(5)?,
-        identifier: row.get(6)?,
-        account: row.get(7)?,
-        created_at: row.required(8)?,
-        last_seen_at: row.required(9)?,
-        expires_at: row.required(10)?,
-        active: row.required(11)?,
-        revoked_at: row.get(12)?,
-        revoke_reason: row.get(13)?,
-        ip: row.get(14)?,
-        user_agent: row.get(15)?,
-        api_key_id: row.get(16)?,
-        key_number: row.required(17)?,
-    })
-}
-
 /// The newest `limit` sessions that match, of those that come after the one given.
-pub fn find(
+pub fn find<R: FromRow>(
     filter: &Matching<'_>,
     active_only: bool,
     after: Option<(Micros, Uuid)>,
     limit: i64,
     now: Micros,
-) -> Result<Vec<Found>> {
+) -> Result<Vec<R>> {
     let statement = match filter.subject {
         Subject::Any => &FIND,
         Subject::User(_) => &FIND_USER,
         Subject::Identifier(_) => &FIND_IDENTIFIER,
         Subject::Account(_) => &FIND_ACCOUNT,
     };
-    let mut arguments = filter.asked(now, active_only);
-    arguments.extend([
+    let arguments = filter.behind(vec![
+        bind(timestamptz(now)),
+        bind(active_only),
         bind(limit),
         bind(after.map(|(created_at, _)| timestamptz(created_at))),
         bind(after.map(|(_, session_id)| pg_uuid(&session_id))),
     ]);
     let _plain = Setting::no_jit();
-    statement.read(&AsOwner::enter()?, &arguments, found)
+    statement.read(&AsOwner::enter()?, &arguments, R::from_row)
 }
 
 /// How many sessions match.
@@ -255,7 +190,7 @@ pub fn count(filter: &Matching<'_>, active_only: bool, now: Micros) -> Result<i6
         Subject::Account(_) => &COUNT_ACCOUNT,
     };
     let _plain = Setting::no_jit();
-    let arguments = filter.asked(now, active_only);
+    let arguments = filter.behind(vec![bind(timestamptz(now)), bind(active_only)]);
     let counts = statement.read(&AsOwner::enter()?, &arguments, |row| row.required::<i64>(1))?;
     Ok(counts.into_iter().sum())
 }

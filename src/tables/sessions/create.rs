@@ -14,11 +14,9 @@ use crate::tables::sessions::purge_after;
 
 /// A user or account session about to be stored.
 pub struct NewSession<'a> {
-    /// Its id.
     pub session_id: Uuid,
     /// What only one family has.
     pub kind: Kind<'a>,
-    /// Its environment.
     pub env_id: i32,
     /// Identifier or account.
     pub subject: &'a str,
@@ -30,7 +28,6 @@ pub struct NewSession<'a> {
     pub expires_at: Micros,
     /// The key that sealed the data or makes the token.
     pub key_number: i32,
-    /// Where the request came from.
     pub origin: Origin<'a>,
 }
 
@@ -38,7 +35,6 @@ pub struct NewSession<'a> {
 pub enum Kind<'a> {
     /// User sessions.
     User {
-        /// The definition.
         definition_id: i32,
         /// The data, encrypted.
         sealed_data: &'a [u8],
@@ -47,7 +43,6 @@ pub enum Kind<'a> {
     },
     /// Account sessions.
     Account {
-        /// The scopes that it holds.
         scopes: Vec<String>,
         /// For whom it is, if that was said.
         identifier: Option<&'a str>,

@@ -1,6 +1,6 @@
 //! Listing sessions.
 
-use pgrx::datum::{Inet, TimestampWithTimeZone};
+use pgrx::datum::{DatumWithOid, Inet, TimestampWithTimeZone};
 use uuid::Uuid;
 
 use crate::error::Result;
@@ -13,21 +13,16 @@ use crate::session::Page;
 
 /// A session as lists show it.
 pub struct Listed {
-    /// Its id.
     pub session_id: pgrx::Uuid,
     /// Identifier of the user, or account.
     pub identifier: Option<String>,
-    /// When it was created.
     pub start_at: TimestampWithTimeZone,
     /// When it ends, or ended.
     pub end_at: TimestampWithTimeZone,
-    /// Whether it lives.
     pub active: bool,
     /// Creation or last refresh.
     pub last_seen_at: TimestampWithTimeZone,
-    /// Address of the user.
     pub ip: Option<Inet>,
-    /// User agent of the user.
     pub user_agent: Option<String>,
 }
 
@@ -52,19 +47,10 @@ macro_rules! columns {
     };
 }
 
-macro_rules! of_user {
+macro_rules! of_definition {
     () => {
         "FROM dialstack.sessions s \
-          WHERE env_id = $2 AND definition_id = $3 AND subject = $4 \
-            AND (NOT $5 OR (revoked_at IS NULL AND expires_at > $1))"
-    };
-}
-
-macro_rules! of_all {
-    () => {
-        "FROM dialstack.sessions s \
-          WHERE env_id = $2 AND definition_id = $3 \
-            AND (NOT $4 OR (revoked_at IS NULL AND expires_at > $1))"
+          WHERE env_id = $2 AND definition_id = $3 AND (NOT $4 OR (revoked_at IS NULL AND expires_at > $1))"
     };
 }
 
@@ -72,28 +58,27 @@ static LIST_OF_USER: Statement = Statement::new(concat!(
     "SELECT ",
     columns!(),
     " ",
-    of_user!(),
-    " ORDER BY created_at DESC, session_id LIMIT $6 OFFSET $7"
+    of_definition!(),
+    " AND subject = $5 ORDER BY created_at DESC, session_id LIMIT $6 OFFSET $7"
 ));
 
-static COUNT_OF_USER: Statement = Statement::new(concat!("SELECT count(*) ", of_user!()));
+static COUNT_OF_USER: Statement =
+    Statement::new(concat!("SELECT count(*) ", of_definition!(), " AND subject = $5"));
 
 /// In the order of the index, so that a page costs what it shows: by identifier, newest last.
 static LIST_OF_ALL: Statement = Statement::new(concat!(
     "SELECT ",
     columns!(),
     " ",
-    of_all!(),
+    of_definition!(),
     " ORDER BY subject, created_at, session_id LIMIT $5 OFFSET $6"
 ));
 
-static COUNT_OF_ALL: Statement = Statement::new(concat!("SELECT count(*) ", of_all!()));
+static COUNT_OF_ALL: Statement = Statement::new(concat!("SELECT count(*) ", of_definition!()));
 
 /// What to list.
 pub struct Filter<'a> {
-    /// The environment.
     pub env_id: i32,
-    /// The definition.
     pub definition_id: i32,
     /// One user's only.
     pub identifier: Option<&'a str>,
@@ -101,36 +86,29 @@ pub struct Filter<'a> {
     pub active_only: bool,
 }
 
+impl Filter<'_> {
+    fn arguments(&self, now: Micros) -> Vec<DatumWithOid<'_>> {
+        let mut arguments =
+            vec![bind(timestamptz(now)), bind(self.env_id), bind(self.definition_id), bind(self.active_only)];
+        arguments.extend(self.identifier.map(bind));
+        arguments
+    }
+}
+
 /// A page of sessions: of one user the newest first, of all by identifier.
 pub fn list(filter: &Filter<'_>, page: &Page, now: Micros) -> Result<Vec<Listed>> {
     let _plain = Setting::no_jit();
-    let owner = AsOwner::enter()?;
-    let (now, env, definition) = (bind(timestamptz(now)), bind(filter.env_id), bind(filter.definition_id));
-    let (limit, offset) = (bind(page.limit), bind(page.offset));
-    let active = bind(filter.active_only);
-    match filter.identifier {
-        Some(identifier) => LIST_OF_USER.read(
-            &owner,
-            &[now, env, definition, bind(identifier), active, limit, offset],
-            listed,
-        ),
-        None => LIST_OF_ALL.read(&owner, &[now, env, definition, active, limit, offset], listed),
-    }
+    let statement = if filter.identifier.is_some() { &LIST_OF_USER } else { &LIST_OF_ALL };
+    let mut arguments = filter.arguments(now);
+    arguments.extend([bind(page.limit), bind(page.offset)]);
+    statement.read(&AsOwner::enter()?, &arguments, listed)
 }
 
 /// How many sessions there are on all pages.
 pub fn count(filter: &Filter<'_>, now: Micros) -> Result<i64> {
     let _plain = Setting::no_jit();
-    let owner = AsOwner::enter()?;
-    let (now, env, definition) = (bind(timestamptz(now)), bind(filter.env_id), bind(filter.definition_id));
-    let active = bind(filter.active_only);
-    let counts = match filter.identifier {
-        Some(identifier) => {
-            let arguments = [now, env, definition, bind(identifier), active];
-            COUNT_OF_USER.read(&owner, &arguments, |row| row.required::<i64>(1))?
-        }
-        None => COUNT_OF_ALL.read(&owner, &[now, env, definition, active], |row| row.required::<i64>(1))?,
-    };
+    let statement = if filter.identifier.is_some() { &COUNT_OF_USER } else { &COUNT_OF_ALL };
+    let counts = statement.read(&AsOwner::enter()?, &filter.arguments(now), |row| row.required::<i64>(1))?;
     Ok(counts.into_iter().sum())
 }
 
@@ -148,13 +126,9 @@ pub struct Info {
     pub tag: Option<String>,
     /// How often the refresh token has rotated.
     pub generation: i32,
-    /// When it was revoked.
     pub revoked_at: Option<TimestampWithTimeZone>,
-    /// Why it was revoked.
     pub revoke_reason: Option<String>,
-    /// Scopes that it holds.
     pub scopes: Option<Vec<String>>,
-    /// The number of its environment.
     pub env_id: i32,
     /// Its user_identifier_key, encrypted; client sessions only.
     pub sealed_key: Option<Vec<u8>>,

@@ -51,15 +51,12 @@ pub fn purge_after(dies_at: Micros) -> Date {
 
 /// A session as it is now, as far as verifying and refreshing need it.
 pub struct SessionRow {
-    /// Its id.
     pub session_id: Uuid,
-    /// Its environment.
     pub env_id: i32,
     /// Its definition; none: an account session.
     pub definition_id: Option<i32>,
     /// Identifier of the user, or account.
     pub subject: String,
-    /// When it was created.
     pub created_at: Micros,
     /// When the user proved again who they are, if that was after the creation.
     pub authenticated_at: Option<Micros>,
@@ -73,7 +70,6 @@ pub struct SessionRow {
     pub generation: u32,
     /// The key that sealed the data or made the token.
     pub key_number: u32,
-    /// Scopes that it holds.
     pub scopes: Option<Vec<String>>,
     /// Its data, encrypted.
     pub sealed_data: Option<Vec<u8>>,
@@ -137,12 +133,7 @@ fn read(row: &Row<'_, Sessions>) -> Result<SessionRow> {
 
 /// True if any session is like that, in its latest committed state. Reads the whole table.
 pub fn any(like: impl Fn(&SessionRow) -> bool) -> Result<bool> {
-    let mut found = false;
-    scan::each(|row| {
-        found = like(&read(row)?);
-        Ok(!found)
-    })?;
-    Ok(found)
+    scan::any(|row| Ok(like(&read(row)?)))
 }
 
 /// The session with this id, in its latest committed state or as this transaction has changed it.
