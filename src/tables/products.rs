@@ -193,8 +193,7 @@ static KEEP_ENV: Statement =
 /// Keeps a product from being deleted until this transaction ends, with the lock that a row takes which refers to it.
 /// `false` if it was deleted meanwhile, or the transaction's snapshot does not show it.
 pub fn keep(owner: &AsOwner, product_id: &ProductId) -> Result<bool> {
-    let product_id = pgrx::Uuid::from_bytes(*product_id);
-    Ok(!KEEP.write(owner, &[bind(product_id)], |_| Ok(()))?.is_empty())
+    Ok(!KEEP.write(owner, &[bind(pg_uuid(product_id))], |_| Ok(()))?.is_empty())
 }
 
 /// The same of an environment.

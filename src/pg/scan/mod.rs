@@ -83,9 +83,14 @@ struct LockedIndex(pg_sys::Oid);
 
 impl LockedIndex {
     fn lock<R: Table, C>(index: &Index<R, C>) -> Result<Self> {
-        let locked = LockedIndex(lock(&index.relation, pg_sys::AccessShareLock)?);
-        index.relation.check_once(|| layout::check_index(index, locked.0))?;
-        Ok(locked)
+        loop {
+            let locked = LockedIndex(lock(&index.relation, pg_sys::AccessShareLock)?);
+            let checked = index.relation.check_once(|| layout::check_index(index, locked.0));
+            // REINDEX CONCURRENTLY puts another index in its place without waiting for this lock.
+            if checked.is_ok() || index.relation.oid()? == locked.0 {
+                return checked.map(|()| locked);
+            }
+        }
     }
 }
 
