@@ -6,9 +6,8 @@ use std::ffi::{CStr, CString};
 use pgrx::pg_sys;
 use pgrx::spi::{quote_identifier, quote_qualified_identifier};
 
-use super::relation::copied;
+use super::relation::{OpenRelation, copied};
 use crate::error::{Code, Error, Result};
-use crate::pg::relcache::entry::Entry;
 use crate::pg::server::{self, lock_relation};
 use crate::pg::statements::must_be_able_to_write;
 use crate::session::problem::shown;
@@ -273,7 +272,7 @@ pub fn column_number(table: &Table, name: &CStr) -> Option<i16> {
 
 /// The role that owns a locked table.
 pub fn owner(table: &Table) -> Option<pg_sys::Oid> {
-    Entry::of(table.oid).map(|entry| entry.class().relowner)
+    OpenRelation::unlocked(table.oid).map(|open| open.class().relowner)
 }
 
 /// Whether a table has a trigger of this name.
