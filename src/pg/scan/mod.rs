@@ -176,20 +176,6 @@ impl<R: Table> Row<'_, R> {
     }
 }
 
-/// Calls `visit` with each row of the table, until it returns `false`. Reads the whole table.
-///
-/// # Errors
-/// Those of looking the table up and of `visit`.
-pub fn each<R: Table>(mut visit: impl FnMut(&Row<'_, R>) -> Result<bool>) -> Result<()> {
-    let mut scan = Scan::begin(|| Ok(None), &mut [])?;
-    while let Some(row) = scan.next() {
-        if !visit(&row)? {
-            break;
-        }
-    }
-    Ok(())
-}
-
 /// All rows of the table, read.
 ///
 /// # Errors
