@@ -1,6 +1,6 @@
 //! Looking at activity.
 
-use pgrx::datum::{DatumWithOid, Inet, TimestampWithTimeZone};
+use pgrx::datum::{Inet, TimestampWithTimeZone};
 
 use super::places::definition_id;
 use crate::error::{Code, Coded, Error, Result};
@@ -159,17 +159,23 @@ pub fn list(call: &Asked<'_>) -> Result<(Vec<Logged>, Option<i64>)> {
     check_range(call.start_at, call.end_at, CODE)?;
     let env_ids = caller::envs(Level::Server, product, call.env)?.ids;
     let definition_id = call.tag.map(|tag| definition_id(product, tag)).transpose()?;
-    let filter = Filter {
-        env_ids,
-        definition_id,
-        identifier: call.identifier,
-        status: call.status,
-        start_at: call.start_at,
-        end_at: call.end_at,
-    };
-    let rows = page_of(&filter, &page)?;
-    let total = with_total.then(|| count(&filter));
-    Ok((rows, total.transpose()?))
+    let mut arguments = vec![
+        bind(env_ids),
+        bind(call.start_at.unwrap_or_else(TimestampWithTimeZone::negative_infinity)),
+        bind(call.end_at.unwrap_or_else(TimestampWithTimeZone::positive_infinity)),
+        bind(definition_id),
+        bind(call.status),
+    ];
+    arguments.extend(call.identifier.map(bind));
+    let filters = arguments.len();
+    arguments.extend([bind(page.limit), bind(page.offset)]);
+    let of_user = call.identifier.is_some();
+    let (list, count) = if of_user { (&LIST_OF_USER, &COUNT_OF_USER) } else { (&LIST, &COUNT) };
+    let owner = AsOwner::enter()?;
+    let _plain = Setting::no_jit();
+    let rows = list.read(&owner, &arguments, logged)?;
+    let total = with_total.then(|| count.read(&owner, &arguments[..filters], |row| row.required::<i64>(1)));
+    Ok((rows, total.transpose()?.map(|counts| counts.into_iter().sum())))
 }
 
 /// Refuses infinite moments, and a range that ends before it begins.
@@ -193,45 +199,4 @@ pub fn check_range(
         }
         _ => Ok(()),
     }
-}
-
-struct Filter<'a> {
-    env_ids: Vec<i32>,
-    definition_id: Option<i32>,
-    identifier: Option<&'a str>,
-    status: Option<&'a str>,
-    start_at: Option<TimestampWithTimeZone>,
-    end_at: Option<TimestampWithTimeZone>,
-}
-
-impl Filter<'_> {
-    fn arguments(&self) -> Vec<DatumWithOid<'_>> {
-        let start_at = self.start_at;
-        let mut arguments = vec![
-            bind(self.env_ids.clone()),
-            bind(start_at.unwrap_or_else(TimestampWithTimeZone::negative_infinity)),
-            bind(self.end_at.unwrap_or_else(TimestampWithTimeZone::positive_infinity)),
-            bind(self.definition_id),
-            bind(self.status),
-        ];
-        if let Some(identifier) = self.identifier {
-            arguments.push(bind(identifier));
-        }
-        arguments
-    }
-}
-
-fn page_of(filter: &Filter<'_>, page: &Page) -> Result<Vec<Logged>> {
-    let mut arguments = filter.arguments();
-    arguments.extend([bind(page.limit), bind(page.offset)]);
-    let statement = if filter.identifier.is_some() { &LIST_OF_USER } else { &LIST };
-    let _plain = Setting::no_jit();
-    statement.read(&AsOwner::enter()?, &arguments, logged)
-}
-
-fn count(filter: &Filter<'_>) -> Result<i64> {
-    let statement = if filter.identifier.is_some() { &COUNT_OF_USER } else { &COUNT };
-    let _plain = Setting::no_jit();
-    let counts = statement.read(&AsOwner::enter()?, &filter.arguments(), |row| row.required::<i64>(1))?;
-    Ok(counts.into_iter().sum())
 }
