@@ -17,33 +17,25 @@ const CODE: Code = Code::FetchActivityLogsFailed;
 
 /// A row of activity as the log shows it.
 pub struct Logged {
-    /// Number of the row.
     pub activity_id: i64,
-    /// When it happened.
     pub at: TimestampWithTimeZone,
-    /// The product.
     pub product: String,
-    /// The environment.
     pub env: String,
     /// The definition's tag; user sessions only.
     pub tag: Option<String>,
     /// `user`, `account` or `client`.
     pub kind: String,
-    /// What was done.
     pub operation: String,
     /// `success` or `fail`.
     pub status: String,
     /// Why it failed, or why a session was revoked.
     pub reason: Option<String>,
-    /// The session.
     pub session_id: Option<pgrx::Uuid>,
     /// Identifier of the user; the account where an account session was made for nobody in particular.
     pub identifier: Option<String>,
     /// Microseconds inside the database.
     pub latency_us: Option<i32>,
-    /// Address of the user.
     pub ip: Option<Inet>,
-    /// User agent of the user.
     pub user_agent: Option<String>,
     /// `account` of an account session, `api_key_id` where the caller presented one.
     pub detail: Option<JsonText>,

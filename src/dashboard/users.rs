@@ -24,9 +24,7 @@ const MOST_SESSIONS: i64 = 1_000;
 
 /// A user as lists show it.
 pub struct User {
-    /// Who.
     pub identifier: String,
-    /// The environment.
     pub env: String,
     /// Creation of the first session.
     pub first_seen: TimestampWithTimeZone,
@@ -34,7 +32,6 @@ pub struct User {
     pub last_seen: TimestampWithTimeZone,
     /// Sessions ever created.
     pub total_sessions: i64,
-    /// Living sessions.
     pub active_sessions: i64,
     /// `active`, `inactive` or `expired`.
     pub status: &'static str,

@@ -31,7 +31,6 @@ thread_local! {
 }
 
 impl Statement {
-    /// A statement with this text.
     pub const fn new(sql: &'static str) -> Self {
         Statement(sql)
     }

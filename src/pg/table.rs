@@ -51,33 +51,22 @@ macro_rules! sql_types {
 }
 
 sql_types! {
-    /// `boolean`
     Bool = BOOLOID, bool;
-    /// `integer`
     Int4 = INT4OID, i32;
-    /// `bigint`
     Int8 = INT8OID, i64;
-    /// `oid`
     Oid = OIDOID, pg_sys::Oid;
-    /// `date`
     Day = DATEOID, Date;
     /// `timestamptz`, as microseconds since 2000-01-01 00:00 UTC
     Timestamptz = TIMESTAMPTZOID, Micros, TimestampWithTimeZone, clock::micros;
-    /// `interval`
     Span = INTERVALOID, Interval;
-    /// `uuid`
     Uuid = UUIDOID, uuid::Uuid, pgrx::Uuid, uuid;
-    /// `text`
     Text = TEXTOID, String;
     /// `text[]` without nulls
     Texts = TEXTARRAYOID, Vec<String>;
     /// `uuid[]`, in the server's own form
     Uuids = UUIDARRAYOID, Varlena;
-    /// `bytea`
     Bytea = BYTEAOID, Vec<u8>;
-    /// `jsonb`
     Jsonb = JSONBOID, JsonText;
-    /// `inet`
     Address = INETOID, Inet;
 }
 
@@ -162,15 +151,12 @@ impl Nullability for NotNull {
 
 /// A column as a table declares it.
 pub struct ColumnDeclaration {
-    /// Its name.
     pub name: &'static CStr,
-    /// Its type.
     pub type_oid: pg_sys::Oid,
 }
 
 /// A declared table. Its columns come first, in order; others may have added some behind them.
 pub trait Table: Sized + 'static {
-    /// Its relation.
     fn relation() -> &'static Relation;
     /// All its columns, in order.
     const COLUMNS: &'static [ColumnDeclaration];
@@ -208,7 +194,6 @@ impl<R: Table, T: SqlType, N> Column<R, T, N> {
         self.number
     }
 
-    /// Its type.
     pub const fn type_of(self) -> PhantomData<T> {
         PhantomData
     }
@@ -216,7 +201,6 @@ impl<R: Table, T: SqlType, N> Column<R, T, N> {
 
 /// A B-tree of table `R` over columns with the types `C`.
 pub struct Index<R, C> {
-    /// The index itself.
     pub relation: Relation,
     pub(super) columns: &'static [i16],
     of: PhantomData<(R, C)>,
@@ -231,7 +215,6 @@ impl<R: Table, C> Index<R, C> {
 
 /// The types of an index's columns, and what is looked for in them.
 pub trait IndexKeys {
-    /// The values.
     type Values<'a>: Copy;
     /// As the server takes them.
     type Scan: AsMut<[pg_sys::ScanKeyData]>;

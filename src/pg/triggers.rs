@@ -13,13 +13,9 @@ use crate::pg::server;
 /// What happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// A row is or was updated.
     UpdateRow,
-    /// A row is or was deleted.
     DeleteRow,
-    /// A table is or was emptied.
     Truncate,
-    /// Anything else.
     Other,
 }
 
@@ -92,7 +88,6 @@ impl Change<'_> {
         self.table
     }
 
-    /// The role that owns the table.
     pub fn owner(&self) -> pg_sys::Oid {
         self.owner
     }

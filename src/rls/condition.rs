@@ -43,9 +43,7 @@ impl By {
 
 /// The sessions that reach a table.
 pub struct Sessions<'a> {
-    /// Of which product.
     pub product: &'a str,
-    /// Of which environment.
     pub env: &'a str,
     /// Of which definition; `None`: of any.
     pub tag: Option<&'a str>,

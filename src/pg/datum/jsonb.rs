@@ -84,11 +84,8 @@ pub fn check(content: &[u8], bounds: &Bounds) -> Result<Kind, Unfit> {
 /// What a value is, outermost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// An object.
     Object,
-    /// An array.
     Array,
-    /// Neither.
     Scalar,
 }
 

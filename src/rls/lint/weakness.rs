@@ -16,11 +16,8 @@ text_enum! {
 
 /// A kind of weakness.
 pub struct Weakness {
-    /// Its name.
     pub name: &'static str,
-    /// How bad it is.
     pub severity: Severity,
-    /// What to do about it.
     pub hint: &'static str,
 }
 
