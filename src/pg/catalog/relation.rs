@@ -18,7 +18,6 @@ pub struct OpenRelation {
 
 /// A policy of a table.
 pub struct Policy {
-    /// Its name.
     pub name: String,
     /// Whether it lets rows through, where a restrictive one only keeps them back.
     pub permissive: bool,
