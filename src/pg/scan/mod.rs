@@ -89,13 +89,18 @@ struct Scan<R> {
 }
 
 impl<R: Table> Scan<R> {
-    /// Begins a scan for the rows that match all keys.
-    fn begin(
-        index: impl FnOnce() -> Result<Option<LockedIndex>>,
-        keys: &mut [pg_sys::ScanKeyData],
-    ) -> Result<Self> {
+    /// Begins a scan of the whole table.
+    fn whole() -> Result<Self> {
+        Ok(Self::begin(open::<R>(pg_sys::AccessShareLock)?, None, &mut []))
+    }
+
+    /// Begins a scan through an index for the rows that match all keys.
+    fn through<C>(index: &Index<R, C>, keys: &mut [pg_sys::ScanKeyData]) -> Result<Self> {
         let table = open::<R>(pg_sys::AccessShareLock)?;
-        let index = index()?;
+        Ok(Self::begin(table, Some(LockedIndex::lock(index)?), keys))
+    }
+
+    fn begin(table: OpenRelation, index: Option<LockedIndex>, keys: &mut [pg_sys::ScanKeyData]) -> Self {
         // SAFETY: table and index are locked, were checked and belong together; the scan copies the keys,
         // and the caller keeps what they point to until the scan has ended.
         let running = unsafe {
@@ -108,7 +113,7 @@ impl<R: Table> Scan<R> {
                 keys.as_mut_ptr(),
             )
         };
-        Ok(Scan { running, _index: index, table, of: PhantomData })
+        Scan { running, _index: index, table, of: PhantomData }
     }
 
     /// The next row.
@@ -181,7 +186,7 @@ impl<R: Table> Row<'_, R> {
 /// # Errors
 /// Those of looking the table up and of `read`.
 pub fn all<R: Table, T>(read: impl Fn(&Row<'_, R>) -> Result<T>) -> Result<Vec<T>> {
-    let mut scan = Scan::begin(|| Ok(None), &mut [])?;
+    let mut scan = Scan::whole()?;
     let mut all = Vec::new();
     while let Some(row) = scan.next() {
         all.push(read(&row)?);
@@ -194,7 +199,7 @@ pub fn all<R: Table, T>(read: impl Fn(&Row<'_, R>) -> Result<T>) -> Result<Vec<T
 /// # Errors
 /// Those of looking the table up and of `like`.
 pub fn any<R: Table>(like: impl Fn(&Row<'_, R>) -> Result<bool>) -> Result<bool> {
-    let mut scan = Scan::begin(|| Ok(None), &mut [])?;
+    let mut scan = Scan::whole()?;
     while let Some(row) = scan.next() {
         if like(&row)? {
             return Ok(true);
@@ -208,7 +213,7 @@ pub fn any<R: Table>(like: impl Fn(&Row<'_, R>) -> Result<bool>) -> Result<bool>
 /// # Errors
 /// Those of looking the table up and of `read`.
 pub fn first<R: Table, T>(read: impl Fn(&Row<'_, R>) -> Result<T>) -> Result<Option<T>> {
-    let mut scan = Scan::begin(|| Ok(None), &mut [])?;
+    let mut scan = Scan::whole()?;
     scan.next().map(|row| read(&row)).transpose()
 }
 
@@ -222,6 +227,6 @@ pub fn first_by<R: Table, C: IndexKeys, T>(
     read: impl Fn(&Row<'_, R>) -> Result<T>,
 ) -> Result<Option<T>> {
     let mut keys = C::scan_keys(index.columns, values);
-    let mut scan = Scan::begin(|| LockedIndex::lock(index).map(Some), keys.as_mut())?;
+    let mut scan = Scan::through(index, keys.as_mut())?;
     scan.next().map(|row| read(&row)).transpose()
 }
