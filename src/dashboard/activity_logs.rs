@@ -1,65 +1,18 @@
 //! Looking at activity.
 
-use pgrx::datum::{Inet, TimestampWithTimeZone};
+use pgrx::datum::TimestampWithTimeZone;
 
 use super::places::definition_id;
 use crate::error::{Code, Coded, Error, Result};
 use crate::pg::clock;
-use crate::pg::datum::json::JsonText;
 use crate::pg::roles::AsOwner;
 use crate::pg::settings::Setting;
-use crate::pg::statements::{Columns, Statement, bind};
+use crate::pg::statements::{FromRow, Statement, bind};
 use crate::service::level::Level;
 use crate::service::{caller, required};
 use crate::session::{Page, check_identifier};
 
 const CODE: Code = Code::FetchActivityLogsFailed;
-
-/// A row of activity as the log shows it.
-pub struct Logged {
-    pub activity_id: i64,
-    pub at: TimestampWithTimeZone,
-    pub product: String,
-    pub env: String,
-    /// The definition's tag; user sessions only.
-    pub tag: Option<String>,
-    /// `user`, `account` or `client`.
-    pub kind: String,
-    pub operation: String,
-    /// `success` or `fail`.
-    pub status: String,
-    /// Why it failed, or why a session was revoked.
-    pub reason: Option<String>,
-    pub session_id: Option<pgrx::Uuid>,
-    /// Identifier of the user; the account where an account session was made for nobody in particular.
-    pub identifier: Option<String>,
-    /// Microseconds inside the database.
-    pub latency_us: Option<i32>,
-    pub ip: Option<Inet>,
-    pub user_agent: Option<String>,
-    /// `account` of an account session, `api_key_id` where the caller presented one.
-    pub detail: Option<JsonText>,
-}
-
-fn logged(row: &Columns<'_, '_>) -> Result<Logged> {
-    Ok(Logged {
-        activity_id: row.required(1)?,
-        at: row.required(2)?,
-        product: row.required(3)?,
-        env: row.required(4)?,
-        tag: row.get(5)?,
-        kind: row.required(6)?,
-        operation: row.required(7)?,
-        status: row.required(8)?,
-        reason: row.get(9)?,
-        session_id: row.get(10)?,
-        identifier: row.get(11)?,
-        latency_us: row.get(12)?,
-        ip: row.get(13)?,
-        user_agent: row.get(14)?,
-        detail: row.get(15)?,
-    })
-}
 
 /// What the log is narrowed by, beside the environment.
 macro_rules! filtered {
@@ -69,7 +22,7 @@ macro_rules! filtered {
     };
 }
 
-/// A page: each environment gives its newest rows in the order of the index, the page is among those,
+/// A page, with the columns that `session_activity_logs` returns: each environment gives its newest rows in the order of the index, the page is among those,
 /// and only its rows get their names.
 macro_rules! page {
     ($user:literal, $limit:literal, $offset:literal) => {
@@ -137,7 +90,7 @@ pub struct Asked<'a> {
 ///
 /// # Errors
 /// `FETCH_ACTIVITY_LOGS_FAILED` for bad arguments; `DEFINITION_NOT_FOUND`; those of [`caller::envs`].
-pub fn list(call: &Asked<'_>) -> Result<(Vec<Logged>, Option<i64>)> {
+pub fn list<R: FromRow>(call: &Asked<'_>) -> Result<(Vec<R>, Option<i64>)> {
     let page = Page::new(call.page, call.per_page).coded(CODE)?;
     let product = required(call.product, "product", CODE)?;
     let with_total = required(call.with_total, "with_total", CODE)?;
@@ -165,7 +118,7 @@ pub fn list(call: &Asked<'_>) -> Result<(Vec<Logged>, Option<i64>)> {
     let (list, count) = if of_user { (&LIST_OF_USER, &COUNT_OF_USER) } else { (&LIST, &COUNT) };
     let owner = AsOwner::enter()?;
     let _plain = Setting::no_jit();
-    let rows = list.read(&owner, &arguments, logged)?;
+    let rows = list.read(&owner, &arguments, R::from_row)?;
     let total = with_total.then(|| count.read(&owner, &arguments[..filters], |row| row.required::<i64>(1)));
     Ok((rows, total.transpose()?.map(|counts| counts.into_iter().sum())))
 }
