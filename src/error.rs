@@ -153,8 +153,7 @@ pub type Result<T> = std::result::Result<T, Error>;
 impl Error {
     /// An error that says `message` after its code.
     pub fn new(code: Code, message: impl Into<String>) -> Self {
-        let problem = Problem { message: message.into(), detail: None, hint: None };
-        Self::from_problem(code, problem)
+        Self::from_problem(code, Problem::new(message))
     }
 
     /// A problem of the pure half with its code.

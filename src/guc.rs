@@ -8,7 +8,7 @@ use pgrx::pg_sys::{self, GucAction};
 use pgrx::{GucContext, GucFlags, GucRegistry, GucSetting};
 use zeroize::Zeroizing;
 
-use crate::log_events::{Event, Events};
+use crate::log_events::Event;
 use crate::token::MAX_TOKEN_BYTES;
 
 /// File that holds the root key. A path, not a secret; changed by reload only, because the key ring
@@ -54,7 +54,6 @@ unsafe extern "C-unwind" fn hidden() -> *const c_char {
 
 thread_local! {
     static TOKEN_CHANGES: Cell<u64> = const { Cell::new(0) };
-    static LOGGED: Cell<Events> = const { Cell::new(Events::NONE) };
 }
 
 /// Refuses a list with anything but events in it.
@@ -65,8 +64,8 @@ unsafe extern "C-unwind" fn check_log_events(
 ) -> bool {
     // SAFETY: the server hands over a pointer to the new value, and after a refusal reads the detail, a constant.
     unsafe {
-        let is_good =
-            (*list).is_null() || CStr::from_ptr(*list).to_str().is_ok_and(|it| Events::parse(it).is_some());
+        let is_good = (*list).is_null()
+            || CStr::from_ptr(*list).to_str().is_ok_and(|it| Event::parse_list(it).is_some());
         if !is_good {
             pg_sys::GUC_check_errdetail_string = KNOWN_EVENTS.as_ptr().cast_mut();
         }
@@ -75,13 +74,6 @@ unsafe extern "C-unwind" fn check_log_events(
 }
 
 const KNOWN_EVENTS: &CStr = c"Name any of reuse, revoke, administration, refused_key, separated by commas.";
-
-/// Runs whenever the list is set, reset, or restored by a rollback. Must not fail.
-unsafe extern "C-unwind" fn log_events_changed(list: *const c_char, _: *mut c_void) {
-    // SAFETY: the server hands over the value that the check has passed: NULL or a C string.
-    let list = unsafe { (!list.is_null()).then(|| CStr::from_ptr(list)) };
-    LOGGED.set(list.and_then(|it| Events::parse(it.to_str().ok()?)).unwrap_or_default());
-}
 
 /// Runs whenever the token is set, reset, or restored by a rollback. Must not fail.
 unsafe extern "C-unwind" fn token_changed(_: *const c_char, _: *mut c_void) {
@@ -169,7 +161,7 @@ pub fn register() {
             GucContext::Suset,
             ANYWHERE.union(LIST),
             Some(check_log_events),
-            Some(log_events_changed),
+            None,
             None,
         );
         GucRegistry::define_string_guc_with_hooks(
@@ -306,7 +298,8 @@ pub fn administration_retention_micros() -> i64 {
 
 /// Whether an event is written to the server log.
 pub fn logs(event: Event) -> bool {
-    LOGGED.get().contains(event)
+    let list = LOG_EVENTS.get();
+    list.and_then(|list| Event::parse_list(list.to_str().ok()?)).is_some_and(|events| events.contains(&event))
 }
 
 /// Whether revocations are sent by NOTIFY.

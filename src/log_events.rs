@@ -16,34 +16,13 @@ text_enum! {
     }
 }
 
-/// A set of events.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Events(u8);
-
-impl Events {
-    /// None of them.
-    pub const NONE: Events = Events(0);
-
-    /// The events of a list, separated by commas: `reuse, revoke`. None for a list with anything else in it.
-    pub fn parse(list: &str) -> Option<Self> {
-        if list.trim().is_empty() {
-            return Some(Self::NONE);
-        }
-        list.split(',').try_fold(Self::NONE, |events, name| {
-            let event = Event::parse(name.trim())?;
-            Some(Events(events.0 | event.bit()))
-        })
-    }
-
-    /// Whether an event is one of them.
-    pub const fn contains(self, event: Event) -> bool {
-        self.0 & event.bit() != 0
-    }
-}
-
 impl Event {
-    const fn bit(self) -> u8 {
-        1 << self as u8
+    /// The events of a list, separated by commas: `reuse, revoke`. None for a list with anything else in it.
+    pub fn parse_list(list: &str) -> Option<Vec<Self>> {
+        if list.trim().is_empty() {
+            return Some(Vec::new());
+        }
+        list.split(',').map(|name| Event::parse(name.trim())).collect()
     }
 }
 

@@ -6,9 +6,9 @@ use super::{CODE, person, unknown};
 use crate::error::{Coded, Result};
 use crate::pg::datum::json::JsonText;
 use crate::pg::roles::AsOwner;
-use crate::service::user_sessions::session_data::SessionData;
+use crate::service::user_sessions::session_data::with_data;
 use crate::session::Page;
-use crate::tables::persons::{self, Exported};
+use crate::tables::persons;
 
 /// A page of all that is held of a person: of each list its page, and how many there are on all pages.
 ///
@@ -30,7 +30,7 @@ pub fn export(
     }
     let users = persons::users(&owner, &person, &page)?;
     let sessions = persons::sessions(&owner, &person, &page)?;
-    let sessions: Result<Vec<_>> = sessions.iter().map(with_data).collect();
+    let sessions = sessions.iter().map(|session| Ok(with_data(session)?.0)).collect::<Result<Vec<_>>>()?;
     let activity = persons::activity(&owner, &person, &page)?;
     // Put together as text, so that a number in the data keeps its digits.
     Ok(JsonText(format!(
@@ -40,18 +40,7 @@ pub fn export(
         count.sessions,
         count.activity,
         users.join(", "),
-        sessions?.join(", "),
+        sessions.join(", "),
         activity.join(", "),
     )))
-}
-
-/// A session with its data; null where the key of the data is gone.
-fn with_data(session: &Exported) -> Result<String> {
-    let data = match &session.sealed_data {
-        Some(sealed) => SessionData::open(session.session_id, session.key_number, sealed)?,
-        None => None,
-    };
-    let data = data.map_or_else(|| "null".to_owned(), |data| data.text().0);
-    let shown = session.shown.strip_suffix('}').unwrap_or("{");
-    Ok(format!(r#"{shown}, "data": {data}}}"#))
 }

@@ -58,7 +58,7 @@ functions! { FUNCTIONS;
         page: default!(Option<i32>, "1"),
         per_page: default!(Option<i32>, "20"),
         with_total: default!(Option<bool>, "true"),
-    ) => page {
+    ) => table_page {
         activity_id: i64,
         at: TimestampWithTimeZone,
         product: String,

@@ -54,7 +54,7 @@ functions! { FUNCTIONS;
     /// Totals of sessions since the installation: what the view stat_sessions shows.
     #[level(Monitor)]
     #[pg_extern(stable, parallel_unsafe)]
-    fn stat_get_sessions() => rows {
+    fn stat_get_sessions() => table {
         product: String,
         env: String,
         tag: Option<String>,

@@ -230,8 +230,7 @@ functions! { FUNCTIONS;
 
 fn parse_by(by: &str) -> error::Result<By> {
     By::parse(by).ok_or_else(|| {
-        let known = By::ALL.map(By::as_str).join(", ");
-        Error::new(CODE, "by is not known").hint(format!("by is one of {known}."))
+        Error::new(CODE, "by is not known").hint(format!("by is one of {}.", By::TEXTS.join(", ")))
     })
 }
 

@@ -1,73 +1,18 @@
 //! Looking at activity.
 
-use pgrx::datum::{DatumWithOid, Inet, TimestampWithTimeZone};
+use pgrx::datum::TimestampWithTimeZone;
 
 use super::places::definition_id;
 use crate::error::{Code, Coded, Error, Result};
 use crate::pg::clock;
-use crate::pg::datum::json::JsonText;
 use crate::pg::roles::AsOwner;
 use crate::pg::settings::Setting;
-use crate::pg::statements::{Columns, Statement, bind};
+use crate::pg::statements::{FromRow, Statement, bind};
 use crate::service::level::Level;
 use crate::service::{caller, required};
 use crate::session::{Page, check_identifier};
 
 const CODE: Code = Code::FetchActivityLogsFailed;
-
-/// A row of activity as the log shows it.
-pub struct Logged {
-    /// Number of the row.
-    pub activity_id: i64,
-    /// When it happened.
-    pub at: TimestampWithTimeZone,
-    /// The product.
-    pub product: String,
-    /// The environment.
-    pub env: String,
-    /// The definition's tag; user sessions only.
-    pub tag: Option<String>,
-    /// `user`, `account` or `client`.
-    pub kind: String,
-    /// What was done.
-    pub operation: String,
-    /// `success` or `fail`.
-    pub status: String,
-    /// Why it failed, or why a session was revoked.
-    pub reason: Option<String>,
-    /// The session.
-    pub session_id: Option<pgrx::Uuid>,
-    /// Identifier of the user; the account where an account session was made for nobody in particular.
-    pub identifier: Option<String>,
-    /// Microseconds inside the database.
-    pub latency_us: Option<i32>,
-    /// Address of the user.
-    pub ip: Option<Inet>,
-    /// User agent of the user.
-    pub user_agent: Option<String>,
-    /// `account` of an account session, `api_key_id` where the caller presented one.
-    pub detail: Option<JsonText>,
-}
-
-fn logged(row: &Columns<'_, '_>) -> Result<Logged> {
-    Ok(Logged {
-        activity_id: row.required(1)?,
-        at: row.required(2)?,
-        product: row.required(3)?,
-        env: row.required(4)?,
-        tag: row.get(5)?,
-        kind: row.required(6)?,
-        operation: row.required(7)?,
-        status: row.required(8)?,
-        reason: row.get(9)?,
-        session_id: row.get(10)?,
-        identifier: row.get(11)?,
-        latency_us: row.get(12)?,
-        ip: row.get(13)?,
-        user_agent: row.get(14)?,
-        detail: row.get(15)?,
-    })
-}
 
 /// What the log is narrowed by, beside the environment.
 macro_rules! filtered {
@@ -77,7 +22,7 @@ macro_rules! filtered {
     };
 }
 
-/// A page: each environment gives its newest rows in the order of the index, the page is among those,
+/// A page, with the columns that `session_activity_logs` returns: each environment gives its newest rows in the order of the index, the page is among those,
 /// and only its rows get their names.
 macro_rules! page {
     ($user:literal, $limit:literal, $offset:literal) => {
@@ -145,7 +90,7 @@ pub struct Asked<'a> {
 ///
 /// # Errors
 /// `FETCH_ACTIVITY_LOGS_FAILED` for bad arguments; `DEFINITION_NOT_FOUND`; those of [`caller::envs`].
-pub fn list(call: &Asked<'_>) -> Result<(Vec<Logged>, Option<i64>)> {
+pub fn list<R: FromRow>(call: &Asked<'_>) -> Result<(Vec<R>, Option<i64>)> {
     let page = Page::new(call.page, call.per_page).coded(CODE)?;
     let product = required(call.product, "product", CODE)?;
     let with_total = required(call.with_total, "with_total", CODE)?;
@@ -159,17 +104,23 @@ pub fn list(call: &Asked<'_>) -> Result<(Vec<Logged>, Option<i64>)> {
     check_range(call.start_at, call.end_at, CODE)?;
     let env_ids = caller::envs(Level::Server, product, call.env)?.ids;
     let definition_id = call.tag.map(|tag| definition_id(product, tag)).transpose()?;
-    let filter = Filter {
-        env_ids,
-        definition_id,
-        identifier: call.identifier,
-        status: call.status,
-        start_at: call.start_at,
-        end_at: call.end_at,
-    };
-    let rows = page_of(&filter, &page)?;
-    let total = with_total.then(|| count(&filter));
-    Ok((rows, total.transpose()?))
+    let mut arguments = vec![
+        bind(env_ids),
+        bind(call.start_at.unwrap_or_else(TimestampWithTimeZone::negative_infinity)),
+        bind(call.end_at.unwrap_or_else(TimestampWithTimeZone::positive_infinity)),
+        bind(definition_id),
+        bind(call.status),
+    ];
+    arguments.extend(call.identifier.map(bind));
+    let filters = arguments.len();
+    arguments.extend([bind(page.limit), bind(page.offset)]);
+    let of_user = call.identifier.is_some();
+    let (list, count) = if of_user { (&LIST_OF_USER, &COUNT_OF_USER) } else { (&LIST, &COUNT) };
+    let owner = AsOwner::enter()?;
+    let _plain = Setting::no_jit();
+    let rows = list.read(&owner, &arguments, R::from_row)?;
+    let total = with_total.then(|| count.read(&owner, &arguments[..filters], |row| row.required::<i64>(1)));
+    Ok((rows, total.transpose()?.map(|counts| counts.into_iter().sum())))
 }
 
 /// Refuses infinite moments, and a range that ends before it begins.
@@ -193,45 +144,4 @@ pub fn check_range(
         }
         _ => Ok(()),
     }
-}
-
-struct Filter<'a> {
-    env_ids: Vec<i32>,
-    definition_id: Option<i32>,
-    identifier: Option<&'a str>,
-    status: Option<&'a str>,
-    start_at: Option<TimestampWithTimeZone>,
-    end_at: Option<TimestampWithTimeZone>,
-}
-
-impl Filter<'_> {
-    fn arguments(&self) -> Vec<DatumWithOid<'_>> {
-        let start_at = self.start_at;
-        let mut arguments = vec![
-            bind(self.env_ids.clone()),
-            bind(start_at.unwrap_or_else(TimestampWithTimeZone::negative_infinity)),
-            bind(self.end_at.unwrap_or_else(TimestampWithTimeZone::positive_infinity)),
-            bind(self.definition_id),
-            bind(self.status),
-        ];
-        if let Some(identifier) = self.identifier {
-            arguments.push(bind(identifier));
-        }
-        arguments
-    }
-}
-
-fn page_of(filter: &Filter<'_>, page: &Page) -> Result<Vec<Logged>> {
-    let mut arguments = filter.arguments();
-    arguments.extend([bind(page.limit), bind(page.offset)]);
-    let statement = if filter.identifier.is_some() { &LIST_OF_USER } else { &LIST };
-    let _plain = Setting::no_jit();
-    statement.read(&AsOwner::enter()?, &arguments, logged)
-}
-
-fn count(filter: &Filter<'_>) -> Result<i64> {
-    let statement = if filter.identifier.is_some() { &COUNT_OF_USER } else { &COUNT };
-    let _plain = Setting::no_jit();
-    let counts = statement.read(&AsOwner::enter()?, &filter.arguments(), |row| row.required::<i64>(1))?;
-    Ok(counts.into_iter().sum())
 }

@@ -5,7 +5,7 @@ use crate::error::Result;
 use crate::maintenance::rollup::of_sessions;
 use crate::pg::clock::{self, timestamptz};
 use crate::pg::roles::AsOwner;
-use crate::pg::statements::{Statement, bind};
+use crate::pg::statements::{FromRow, Statement, bind};
 use crate::service::caller;
 use crate::service::level::Level;
 
@@ -18,48 +18,14 @@ static TOTALS: Statement = Statement::new(concat!(
     include_str!("figures/statistics.sql")
 ));
 
-/// What is counted of the sessions of a definition in an environment, or of its account or client sessions.
-pub struct Totals {
-    pub product: String,
-    pub env: String,
-    pub tag: Option<String>,
-    pub kind: String,
-    pub living: i64,
-    pub created: i64,
-    pub refreshed: i64,
-    pub refresh_failed: i64,
-    pub revoked: i64,
-    pub expired: i64,
-    pub reused: i64,
-    pub evicted: i64,
-    /// Whether all activity so far is counted.
-    pub is_complete: bool,
-}
-
-/// The totals of every definition in every environment, and of account and client sessions; with an API key of its
-/// environment alone.
+/// The totals of every definition in every environment, and of account and client sessions, as `stat_get_sessions`
+/// returns them; with an API key of its environment alone.
 ///
 /// # Errors
 /// Those of [`caller::narrowed`].
-pub fn totals() -> Result<Vec<Totals>> {
+pub fn totals<R: FromRow>() -> Result<Vec<R>> {
     let caller = caller::narrowed(Level::Monitor)?;
     let env_id = caller.key().map(|key| key.env.env_id);
     let arguments = [bind(timestamptz(clock::now())), bind(MOST), bind(env_id)];
-    TOTALS.read(&AsOwner::enter_by_index()?, &arguments, |row| {
-        Ok(Totals {
-            product: row.required(1)?,
-            env: row.required(2)?,
-            tag: row.get(3)?,
-            kind: row.required(4)?,
-            living: row.required(5)?,
-            created: row.required(6)?,
-            refreshed: row.required(7)?,
-            refresh_failed: row.required(8)?,
-            revoked: row.required(9)?,
-            expired: row.required(10)?,
-            reused: row.required(11)?,
-            evicted: row.required(12)?,
-            is_complete: row.required(13)?,
-        })
-    })
+    TOTALS.read(&AsOwner::enter_by_index()?, &arguments, R::from_row)
 }

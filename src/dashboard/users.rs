@@ -1,21 +1,20 @@
 //! Looking at users: who has sessions, and which.
 
-use pgrx::datum::TimestampWithTimeZone;
-use serde_json::{Value, json};
-use uuid::Uuid;
+use pgrx::datum::{DatumWithOid, TimestampWithTimeZone};
+use serde_json::json;
 
 use super::places::{Place, place};
 use crate::error::{Code, Coded, Error, Result};
 use crate::pg::clock::{self, Micros, timestamptz};
 use crate::pg::datum::json::JsonText;
-use crate::pg::datum::uuid::uuid;
 use crate::pg::roles::AsOwner;
 use crate::pg::settings::Setting;
 use crate::pg::statements::{Columns, Statement, bind};
 use crate::service::level::Level;
 use crate::service::required;
-use crate::service::user_sessions::session_data::SessionData;
+use crate::service::user_sessions::session_data::with_data;
 use crate::session::{Page, check_identifier};
+use crate::tables::persons::exported;
 
 /// A user without a living session counts as inactive this long after being seen, then as expired.
 const INACTIVE_FOR: Micros = 30 * 86_400 * clock::SECOND;
@@ -25,9 +24,7 @@ const MOST_SESSIONS: i64 = 1_000;
 
 /// A user as lists show it.
 pub struct User {
-    /// Who.
     pub identifier: String,
-    /// The environment.
     pub env: String,
     /// Creation of the first session.
     pub first_seen: TimestampWithTimeZone,
@@ -35,7 +32,6 @@ pub struct User {
     pub last_seen: TimestampWithTimeZone,
     /// Sessions ever created.
     pub total_sessions: i64,
-    /// Living sessions.
     pub active_sessions: i64,
     /// `active`, `inactive` or `expired`.
     pub status: &'static str,
@@ -64,7 +60,7 @@ const fn status(active_sessions: i64, seen_lately: bool) -> &'static str {
 }
 
 /// The columns of [`User`] for the users `u`. Only their own sessions are counted, through the index by subject.
-/// `$1`: now; `$2`: the definition; `$3`: from when on a user was seen lately.
+/// `$1`: now; `$2`: the definition; `$3`: from when on a user was seen lately; `$4`: environments.
 macro_rules! users {
     ($users:literal) => {
         concat!(
@@ -121,9 +117,24 @@ pub fn list(
     let page = Page::new(page, per_page).coded(code)?;
     let with_total = required(with_total, "with_total", code)?;
     let users = place(Level::Server, product, tag, env, code)?;
-    let rows = page_of(&users, &page, clock::now())?;
-    let total = with_total.then(|| count(&users));
-    Ok((rows, total.transpose()?))
+    let owner = AsOwner::enter()?;
+    let _plain = Setting::no_jit();
+    let mut arguments = users_of(&users, clock::now());
+    arguments.extend([bind(page.limit), bind(page.offset)]);
+    let rows = LIST.read(&owner, &arguments, user)?;
+    let arguments = [bind(users.envs.ids), bind(users.definition_id)];
+    let total = with_total.then(|| COUNT.read(&owner, &arguments, |row| row.required::<i64>(1)));
+    Ok((rows, total.transpose()?.map(|counts| counts.into_iter().sum())))
+}
+
+/// What `users!` binds.
+fn users_of(users: &Place, now: Micros) -> Vec<DatumWithOid<'static>> {
+    vec![
+        bind(timestamptz(now)),
+        bind(users.definition_id),
+        bind(timestamptz(now - INACTIVE_FOR)),
+        bind(users.envs.ids.clone()),
+    ]
 }
 
 /// All about one user, with the data of the user's sessions.
@@ -136,115 +147,55 @@ pub fn details([product, tag, env]: [Option<&str>; 3], identifier: Option<&str>)
     let users = place(Level::Server, product, tag, env, code)?;
     check_identifier("identifier", identifier).coded(code)?;
     let now = clock::now();
-    let found = find(&users, identifier, now)?;
-    let summary = summary(&found)?.ok_or_else(|| {
+    let owner = AsOwner::enter()?;
+    let _plain = Setting::no_jit();
+    let mut arguments = users_of(&users, now);
+    arguments.push(bind(identifier));
+    let found = ONE.read(&owner, &arguments, user)?;
+    let summary = summary(&found).ok_or_else(|| {
         Error::new(Code::UserNotFound, "there is no user with that identifier")
             .hint("dialstack.session_users() lists those that there are; identifiers are case-sensitive.")
     })?;
-    let sessions = sessions(&users, identifier, now)?;
-    let sessions = sessions.iter().map(with_data);
-    let sessions = sessions.collect::<Result<Vec<_>>>()?;
+    let arguments = [
+        bind(timestamptz(now)),
+        bind(users.definition_id),
+        bind(users.envs.ids),
+        bind(identifier),
+        bind(MOST_SESSIONS),
+    ];
+    let sessions = SESSIONS.read(&owner, &arguments, exported)?;
+    let sessions = sessions.iter().map(with_data).collect::<Result<Vec<_>>>()?;
     let latest = sessions.first().map_or("null", |(_, data)| data.as_str());
     let shown: Vec<&str> = sessions.iter().map(|(shown, _)| shown.as_str()).collect();
     // Put together as text, so that a number in the data keeps its digits.
+    let summary = summary.strip_suffix('}').unwrap_or("{");
     Ok(JsonText(format!(r#"{summary}, "sessions": [{}], "latestSessionData": {latest}}}"#, shown.join(", "))))
 }
 
-/// The sums over a user's rows, one an environment: a JSON object without its closing brace.
-fn summary(found: &[User]) -> Result<Option<String>> {
-    let Some(first) = found.first() else {
-        return Ok(None);
-    };
-    let at = |at: &User, moment: fn(&User) -> TimestampWithTimeZone| -> (Micros, TimestampWithTimeZone) {
-        (clock::micros(moment(at)), moment(at))
-    };
-    let moments = |moment: fn(&User) -> TimestampWithTimeZone| found.iter().map(move |user| at(user, moment));
-    let first_seen = moments(|user| user.first_seen).min_by_key(|(micros, _)| *micros);
-    let last_seen = moments(|user| user.last_seen).max_by_key(|(micros, _)| *micros);
+/// The sums over a user's rows, one an environment, as a JSON object; `None` without a row.
+fn summary(found: &[User]) -> Option<String> {
+    let first = found.first()?;
     let sum = |count: fn(&User) -> i64| found.iter().map(count).sum::<i64>();
     let active = sum(|user| user.active_sessions);
-    let lately = found.iter().any(|user| user.status != "expired");
-    let env = if found.len() == 1 { json!(first.env) } else { Value::Null };
-    let time = |at: Option<(Micros, TimestampWithTimeZone)>| match at {
-        Some((_, at)) => json_of(at),
-        None => Ok("null".to_owned()),
-    };
-    Ok(Some(format!(
-        r#"{{"identifier": {}, "env": {env}, "status": "{}", "first_seen": {}, "last_seen": {}, "totalSessions": {}, "activeSessionsCount": {active}"#,
-        json!(first.identifier),
-        status(active, lately),
-        time(first_seen)?,
-        time(last_seen)?,
-        sum(|user| user.total_sessions),
-    )))
-}
-
-/// A session with its data, and the data alone.
-fn with_data(session: &UserSession) -> Result<(String, String)> {
-    let data = match &session.sealed_data {
-        Some(sealed) => SessionData::open(session.session_id, session.key_number, sealed)?,
-        None => None,
-    };
-    let data = data.map_or_else(|| "null".to_owned(), |data| data.text().0);
-    let shown = session.shown.strip_suffix('}').unwrap_or("{");
-    Ok((format!(r#"{shown}, "data": {data}}}"#), data))
-}
-
-/// A page of users, newest first.
-fn page_of(users: &Place, page: &Page, now: Micros) -> Result<Vec<User>> {
-    let arguments = [
-        bind(timestamptz(now)),
-        bind(users.definition_id),
-        bind(timestamptz(now - INACTIVE_FOR)),
-        bind(users.envs.ids.clone()),
-        bind(page.limit),
-        bind(page.offset),
-    ];
-    let _plain = Setting::no_jit();
-    LIST.read(&AsOwner::enter()?, &arguments, user)
-}
-
-/// How many users there are on all pages.
-fn count(users: &Place) -> Result<i64> {
-    let arguments = [bind(users.envs.ids.clone()), bind(users.definition_id)];
-    let _plain = Setting::no_jit();
-    let counts = COUNT.read(&AsOwner::enter()?, &arguments, |row| row.required::<i64>(1))?;
-    Ok(counts.into_iter().sum())
-}
-
-/// The user with this identifier: one row for each of the environments that knows it.
-fn find(users: &Place, identifier: &str, now: Micros) -> Result<Vec<User>> {
-    let arguments = [
-        bind(timestamptz(now)),
-        bind(users.definition_id),
-        bind(timestamptz(now - INACTIVE_FOR)),
-        bind(users.envs.ids.clone()),
-        bind(identifier),
-    ];
-    let _plain = Setting::no_jit();
-    ONE.read(&AsOwner::enter()?, &arguments, user)
-}
-
-/// One of a user's sessions.
-struct UserSession {
-    /// Its id.
-    session_id: Uuid,
-    /// A JSON object of all that is shown but the data.
-    shown: String,
-    /// The key that sealed the data.
-    key_number: u32,
-    /// Its data, encrypted.
-    sealed_data: Option<Vec<u8>>,
+    let summary = json!({
+        "identifier": first.identifier,
+        "env": (found.len() == 1).then_some(&first.env),
+        "status": status(active, found.iter().any(|user| user.status != "expired")),
+        "first_seen": found.iter().map(|user| user.first_seen).min(),
+        "last_seen": found.iter().map(|user| user.last_seen).max(),
+        "totalSessions": sum(|user| user.total_sessions),
+        "activeSessionsCount": active,
+    });
+    Some(summary.to_string())
 }
 
 static SESSIONS: Statement = Statement::new(
-    "SELECT s.session_id, \
-                 json_build_object( \
+    "SELECT json_build_object( \
                      'session_id', s.session_id, 'env', n.env, 'start_at', s.created_at, \
                      'end_at', least(s.expires_at, coalesce(s.revoked_at, s.expires_at)), \
                      'active', s.revoked_at IS NULL AND s.expires_at > $1, \
                      'ip', s.ip, 'user_agent', s.user_agent)::text, \
-                 s.key_number, s.sealed_data \
+                 s.session_id, s.key_number, s.sealed_data \
             FROM unnest($3) AS e (env_id) \
            CROSS JOIN LATERAL ( \
                  SELECT * FROM dialstack.sessions s \
@@ -253,31 +204,3 @@ static SESSIONS: Statement = Statement::new(
             JOIN dialstack.environments n ON n.env_id = s.env_id \
            ORDER BY s.created_at DESC, s.session_id LIMIT $5",
 );
-
-/// The newest sessions of a user, newest first.
-fn sessions(users: &Place, identifier: &str, now: Micros) -> Result<Vec<UserSession>> {
-    let arguments = [
-        bind(timestamptz(now)),
-        bind(users.definition_id),
-        bind(users.envs.ids.clone()),
-        bind(identifier),
-        bind(MOST_SESSIONS),
-    ];
-    let _plain = Setting::no_jit();
-    SESSIONS.read(&AsOwner::enter()?, &arguments, |row| {
-        Ok(UserSession {
-            session_id: uuid(row.required(1)?),
-            shown: row.required(2)?,
-            key_number: row.required::<i32>(3)?.unsigned_abs(),
-            sealed_data: row.get(4)?,
-        })
-    })
-}
-
-static JSON_OF: Statement = Statement::new("SELECT to_json($1)::text");
-
-/// A moment as `to_json` writes it: ISO 8601, in the time zone of the session.
-fn json_of(at: TimestampWithTimeZone) -> Result<String> {
-    let texts = JSON_OF.read(&AsOwner::enter()?, &[bind(at)], |row| row.required::<String>(1))?;
-    Ok(texts.into_iter().collect())
-}

@@ -95,11 +95,6 @@ pub fn timestamptz(at: Micros) -> TimestampWithTimeZone {
     TimestampWithTimeZone::try_from(at).unwrap_or_else(|_| TimestampWithTimeZone::positive_infinity())
 }
 
-/// The same in the server's own form.
-pub fn timestamptz_datum(at: Micros) -> Option<pg_sys::Datum> {
-    timestamptz(at).into_datum()
-}
-
 /// The moment of an SQL `timestamptz`.
 pub fn micros(at: TimestampWithTimeZone) -> Micros {
     at.into()

@@ -12,9 +12,7 @@ use pgrx::{memcx, pg_sys};
 pub const POLICY_RELATION: pg_sys::Oid = pg_sys::Oid::from_u32(3256);
 
 mod raw {
-    use super::c_char;
-    use super::c_int;
-    use super::pg_sys;
+    use super::{c_char, c_int, pg_sys};
 
     unsafe extern "C-unwind" {
         pub fn find_all_inheritors(

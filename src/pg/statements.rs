@@ -31,7 +31,6 @@ thread_local! {
 }
 
 impl Statement {
-    /// A statement with this text.
     pub const fn new(sql: &'static str) -> Self {
         Statement(sql)
     }
@@ -109,19 +108,12 @@ pub(crate) fn must_be_able_to_write() {
 }
 
 fn rows<T>(mut table: SpiTupleTable<'_>, read: impl Fn(&Columns<'_, '_>) -> Result<T>) -> Result<Vec<T>> {
-    let count = table.len();
-    let mut values = Vec::with_capacity(count);
-    for _ in 0..count {
-        table = advance(table);
+    let mut values = Vec::with_capacity(table.len());
+    // The item is a copy of the row that nobody asked for; what counts is the step.
+    while table.next().is_some() {
         values.push(read(&Columns(&table))?);
     }
     Ok(values)
-}
-
-fn advance(mut table: SpiTupleTable<'_>) -> SpiTupleTable<'_> {
-    // The item is a copy of the row that nobody asked for; what counts is the step.
-    let _ = table.next();
-    table
 }
 
 /// The columns of a returned row.

@@ -2,7 +2,7 @@
 //! nullability of every column.
 //!
 //! From one declaration come the check that the table still has these columns, the typed columns that a
-//! scan or an insert takes, and the indexes with the types of their keys.
+//! scan takes, and the indexes with the types of their keys.
 
 use std::ffi::CStr;
 use std::marker::PhantomData;
@@ -13,11 +13,11 @@ use pgrx::{FromDatum, IntoDatum, pg_sys};
 use crate::error::{Error, Result};
 use crate::pg::clock::{self, Micros};
 use crate::pg::datum::json::JsonText;
-use crate::pg::datum::uuid::{pg_uuid, uuid};
+use crate::pg::datum::uuid::uuid;
 use crate::pg::datum::varlena::Varlena;
 use crate::pg::relcache::Relation;
 
-/// A type of column: as the server names it, and as Rust reads and writes it.
+/// A type of column: as the server names it, and as Rust reads it.
 pub trait SqlType {
     /// Its object id.
     const OID: pg_sys::Oid;
@@ -29,13 +29,10 @@ pub trait SqlType {
     /// # Safety
     /// The datum is of this type, or `is_null`.
     unsafe fn read(datum: pg_sys::Datum, is_null: bool) -> Option<Self::Value>;
-
-    /// The value in the server's form, in the current memory context.
-    fn write(value: Self::Value) -> Option<pg_sys::Datum>;
 }
 
 macro_rules! sql_types {
-    ($($(#[$doc:meta])* $name:ident = $oid:ident, $value:ty $(, $stored:ty, $from:expr, $to:expr)?;)*) => { $(
+    ($($(#[$doc:meta])* $name:ident = $oid:ident, $value:ty $(, $stored:ty, $from:expr)?;)*) => { $(
         $(#[$doc])*
         pub struct $name;
 
@@ -45,51 +42,31 @@ macro_rules! sql_types {
 
             unsafe fn read(datum: pg_sys::Datum, is_null: bool) -> Option<Self::Value> {
                 // SAFETY: by this function's own contract, a datum of the type that the conversion reads.
-                sql_types!(@read unsafe { FromDatum::from_datum(datum, is_null) } $(, $stored, $from)?)
-            }
-
-            fn write(value: Self::Value) -> Option<pg_sys::Datum> {
-                sql_types!(@write value $(, $to)?).into_datum()
+                let value = unsafe { FromDatum::from_datum(datum, is_null) };
+                $(let value = value.map(|stored: $stored| $from(stored));)?
+                value
             }
         }
     )* };
-    (@read $read:expr) => { $read };
-    (@read $read:expr, $stored:ty, $from:expr) => {{
-        let stored: Option<$stored> = $read;
-        stored.map($from)
-    }};
-    (@write $value:expr) => { $value };
-    (@write $value:expr, $to:expr) => { ($to)($value) };
 }
 
 sql_types! {
-    /// `boolean`
     Bool = BOOLOID, bool;
-    /// `integer`
     Int4 = INT4OID, i32;
-    /// `bigint`
     Int8 = INT8OID, i64;
-    /// `oid`
     Oid = OIDOID, pg_sys::Oid;
-    /// `date`
     Day = DATEOID, Date;
     /// `timestamptz`, as microseconds since 2000-01-01 00:00 UTC
-    Timestamptz = TIMESTAMPTZOID, Micros, TimestampWithTimeZone, clock::micros, clock::timestamptz;
-    /// `interval`
+    Timestamptz = TIMESTAMPTZOID, Micros, TimestampWithTimeZone, clock::micros;
     Span = INTERVALOID, Interval;
-    /// `uuid`
-    Uuid = UUIDOID, uuid::Uuid, pgrx::Uuid, uuid, |id| pg_uuid(&id);
-    /// `text`
+    Uuid = UUIDOID, uuid::Uuid, pgrx::Uuid, uuid;
     Text = TEXTOID, String;
     /// `text[]` without nulls
     Texts = TEXTARRAYOID, Vec<String>;
     /// `uuid[]`, in the server's own form
     Uuids = UUIDARRAYOID, Varlena;
-    /// `bytea`
     Bytea = BYTEAOID, Vec<u8>;
-    /// `jsonb`
     Jsonb = JSONBOID, JsonText;
-    /// `inet`
     Address = INETOID, Inet;
 }
 
@@ -174,15 +151,12 @@ impl Nullability for NotNull {
 
 /// A column as a table declares it.
 pub struct ColumnDeclaration {
-    /// Its name.
     pub name: &'static CStr,
-    /// Its type.
     pub type_oid: pg_sys::Oid,
 }
 
 /// A declared table. Its columns come first, in order; others may have added some behind them.
 pub trait Table: Sized + 'static {
-    /// Its relation.
     fn relation() -> &'static Relation;
     /// All its columns, in order.
     const COLUMNS: &'static [ColumnDeclaration];
@@ -197,7 +171,7 @@ pub trait Table: Sized + 'static {
 
 /// A column of table `R` with type `T`; `N` is [`NotNull`] or [`Nullable`].
 pub struct Column<R, T, N> {
-    pub(super) number: i16,
+    number: i16,
     of: PhantomData<(R, T, N)>,
 }
 
@@ -220,34 +194,13 @@ impl<R: Table, T: SqlType, N> Column<R, T, N> {
         self.number
     }
 
-    /// Its type.
     pub const fn type_of(self) -> PhantomData<T> {
         PhantomData
     }
-
-    /// A value to insert into the column; `None` is NULL.
-    pub fn set(self, value: impl Into<Option<T::Value>>) -> Assignment<R> {
-        Assignment { number: self.number, value: value.into().and_then(T::write), of: PhantomData }
-    }
-}
-
-impl<R: Table, N> Column<R, Bytea, N> {
-    /// Bytes to insert into the column, without a copy that nobody wipes; `None` is NULL.
-    pub fn set_bytes(self, bytes: Option<&[u8]>) -> Assignment<R> {
-        Assignment { number: self.number, value: bytes.and_then(IntoDatum::into_datum), of: PhantomData }
-    }
-}
-
-/// A value for a column of table `R`.
-pub struct Assignment<R> {
-    pub(super) number: i16,
-    pub(super) value: Option<pg_sys::Datum>,
-    of: PhantomData<R>,
 }
 
 /// A B-tree of table `R` over columns with the types `C`.
 pub struct Index<R, C> {
-    /// The index itself.
     pub relation: Relation,
     pub(super) columns: &'static [i16],
     of: PhantomData<(R, C)>,
@@ -262,7 +215,6 @@ impl<R: Table, C> Index<R, C> {
 
 /// The types of an index's columns, and what is looked for in them.
 pub trait IndexKeys {
-    /// The values.
     type Values<'a>: Copy;
     /// As the server takes them.
     type Scan: AsMut<[pg_sys::ScanKeyData]>;

@@ -5,7 +5,7 @@ use std::ffi::CStr;
 use pgrx::{IntoDatum, PgSqlErrorCode, PgTryBuilder, pg_sys};
 
 use crate::error::{Code, Error, Result};
-use crate::pg::clock::{Micros, SECOND, timestamptz_datum};
+use crate::pg::clock::{Micros, SECOND, timestamptz};
 
 /// Rollups count by quarters of an hour, and so does every time zone in use.
 const QUARTER: i64 = 15 * 60 * SECOND;
@@ -43,7 +43,7 @@ pub fn check(name: &str, moments: &[Micros]) -> Result<()> {
 
 /// How far clocks in the time zone are ahead of UTC; `None` where there is no such zone.
 pub fn offset(name: &str, at: Micros) -> Option<Micros> {
-    let arguments = [name.into_datum(), timestamptz_datum(at)];
+    let arguments = [name.into_datum(), timestamptz(at).into_datum()];
     PgTryBuilder::new(|| {
         // SAFETY: timestamptz_zone takes a text and a timestamptz and returns a timestamp by value.
         unsafe { pgrx::direct_function_call_as_datum(pg_sys::timestamptz_zone, &arguments) }

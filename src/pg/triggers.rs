@@ -5,9 +5,7 @@ use std::ffi::CStr;
 
 use pgrx::callconv::{BoxRet, FcInfo};
 use pgrx::datum::{Datum, DatumWithOid};
-use pgrx::pgrx_sql_entity_graph::metadata::{
-    ArgumentError, ReturnsError, ReturnsRef, SqlMappingRef, SqlTranslatable, TypeOrigin,
-};
+use pgrx::pgrx_sql_entity_graph::impl_sql_translatable;
 use pgrx::{PgTupleDesc, pg_sys};
 
 use crate::pg::server;
@@ -15,27 +13,16 @@ use crate::pg::server;
 /// What happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// A row is or was updated.
     UpdateRow,
-    /// A row is or was deleted.
     DeleteRow,
-    /// A table is or was emptied.
     Truncate,
-    /// Anything else.
     Other,
 }
 
 /// The row that a trigger function answers with: the one that the server goes on with.
 pub struct Answer(pg_sys::Datum);
 
-// SAFETY: the functions that return one write their own CREATE FUNCTION.
-unsafe impl SqlTranslatable for Answer {
-    const TYPE_IDENT: &'static str = pgrx::pgrx_resolved_type!(Answer);
-    const TYPE_ORIGIN: TypeOrigin = TypeOrigin::External;
-    const ARGUMENT_SQL: Result<SqlMappingRef, ArgumentError> = Ok(SqlMappingRef::literal("trigger"));
-    const RETURN_SQL: Result<ReturnsRef, ReturnsError> =
-        Ok(ReturnsRef::One(SqlMappingRef::literal("trigger")));
-}
+impl_sql_translatable!(Answer, "trigger");
 
 // SAFETY: a trigger function answers with a pointer to a row, which may be zero, and never with NULL.
 unsafe impl BoxRet for Answer {
@@ -101,7 +88,6 @@ impl Change<'_> {
         self.table
     }
 
-    /// The role that owns the table.
     pub fn owner(&self) -> pg_sys::Oid {
         self.owner
     }

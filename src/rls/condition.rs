@@ -6,40 +6,25 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Code, Error, Result};
 use crate::pg::catalog::table::{Column, ColumnType, Table};
 use crate::session::problem::shown;
+use crate::text_enum::text_enum;
 
-/// What of the session a column is compared with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum By {
-    /// The account of an account session.
-    Account,
-    /// One of the connected accounts of a client session.
-    ConnectedAccount,
-    /// The identifier of the user.
-    Identifier,
-    /// One of the user identities of a client session.
-    UserIdentity,
+text_enum! {
+    /// What of the session a column is compared with.
+    #[derive(Serialize, Deserialize)]
+    #[serde(rename_all = "snake_case")]
+    pub enum By {
+        /// The account of an account session.
+        Account = "account",
+        /// One of the connected accounts of a client session.
+        ConnectedAccount = "connected_account",
+        /// The identifier of the user.
+        Identifier = "identifier",
+        /// One of the user identities of a client session.
+        UserIdentity = "user_identity",
+    }
 }
 
 impl By {
-    /// All of them.
-    pub const ALL: [By; 4] = [By::Account, By::ConnectedAccount, By::Identifier, By::UserIdentity];
-
-    /// The word in SQL.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            By::Account => "account",
-            By::ConnectedAccount => "connected_account",
-            By::Identifier => "identifier",
-            By::UserIdentity => "user_identity",
-        }
-    }
-
-    /// Reads the word.
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|by| by.as_str() == text)
-    }
-
     /// The helper that returns it.
     const fn helper(self) -> &'static str {
         match self {
@@ -58,9 +43,7 @@ impl By {
 
 /// The sessions that reach a table.
 pub struct Sessions<'a> {
-    /// Of which product.
     pub product: &'a str,
-    /// Of which environment.
     pub env: &'a str,
     /// Of which definition; `None`: of any.
     pub tag: Option<&'a str>,

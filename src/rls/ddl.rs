@@ -3,7 +3,7 @@
 //! They run as the caller. They hold no value but names and literals that the server quoted, and every
 //! name in them is qualified, so that no search path matters.
 
-use pgrx::{Spi, spi};
+use pgrx::Spi;
 
 use crate::error::{Code, Error, Result};
 
@@ -12,11 +12,9 @@ use crate::error::{Code, Error, Result};
 /// # Errors
 /// `PROTECT_FAILED` where SPI refuses it; an error of the statement itself is raised as it is.
 pub fn run(statement: &str) -> Result<()> {
-    Spi::connect_mut(|client| client.update(statement, None, &[]).map(|_| ())).map_err(failed)
-}
-
-fn failed(error: spi::Error) -> Error {
-    Error::new(Code::ProtectFailed, "the table's policies can't be changed")
-        .detail(error.to_string())
-        .hint("Check that the table is yours and that nobody else is changing it.")
+    Spi::connect_mut(|client| client.update(statement, None, &[]).map(|_| ())).map_err(|error| {
+        Error::new(Code::ProtectFailed, "the table's policies can't be changed")
+            .detail(error.to_string())
+            .hint("Check that the table is yours and that nobody else is changing it.")
+    })
 }

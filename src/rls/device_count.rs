@@ -50,7 +50,6 @@ static TABLES: Statement = Statement::new(
 
 /// A table of devices.
 pub struct DeviceTable {
-    /// Its object id.
     pub oid: pg_sys::Oid,
     owner: pg_sys::Oid,
     name: String,

@@ -11,7 +11,6 @@ use crate::rls::registry::Registration;
 
 /// A table that `protect_table` was called for.
 pub struct Protected {
-    /// Its object id.
     pub oid: pg_sys::Oid,
     /// Its schema and name, quoted as SQL needs them.
     pub name: String,

@@ -84,7 +84,7 @@ impl Registration {
 
 /// What is known of a locked table; `None` where nothing is, or its comment can't be read any more.
 pub fn of(table: &Table) -> Option<Registration> {
-    Registration::parse(&table::policy(table, ACCESS)?.comment?)
+    Registration::parse(&table::policy_comment(table::policy(table, ACCESS)?)?)
 }
 
 /// Marks a table as one of devices of the environment that it is protected for, or takes the mark away.

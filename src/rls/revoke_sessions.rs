@@ -4,8 +4,6 @@
 //! a column: the statement, a BEFORE trigger, a generated column. Those for rows come with every
 //! partition, also with one that is made later.
 
-use std::ffi::CString;
-
 use pgrx::pg_sys;
 use pgrx::spi::quote_literal;
 
@@ -114,9 +112,7 @@ fn drop_triggers(table: &Table) -> Result<()> {
 }
 
 fn check_column(table: &Table, name: &str) -> Result<()> {
-    let number = CString::new(name).ok();
-    let number = number.and_then(|name| table::column_number(table, &name));
-    if number.is_some() {
+    if table::has_column(table, name) {
         return Ok(());
     }
     let (name, table) = (shown(name), shown(&table.name));

@@ -7,9 +7,9 @@ use pgrx::pg_sys;
 use zeroize::Zeroizing;
 
 use crate::error::Result;
-use crate::pg::clock::Micros;
+use crate::pg::clock::{Micros, timestamptz};
 use crate::pg::roles::AsOwner;
-use crate::pg::statements::Statement;
+use crate::pg::statements::{Statement, bind};
 use crate::pg::table::{Table, table};
 use crate::pg::{relcache, scan, server, write};
 use crate::token::InstanceId;
@@ -66,13 +66,13 @@ pub fn replace(
     created_at: Micros,
 ) -> Result<()> {
     DELETE.execute(owner, &[])?;
-    write::insert([
-        Instances::singleton.set(true),
-        Instances::instance_id.set(uuid::Uuid::from_bytes(id.0)),
-        Instances::database_oid.set(server::current_database()),
-        Instances::root_key.set_bytes(root.map(|key| key.expose().as_slice())),
-        Instances::root_fingerprint.set_bytes(Some(fingerprint)),
-        Instances::created_at.set(created_at),
+    write::insert::<Instances>(&[
+        bind(true),
+        bind(pgrx::Uuid::from_bytes(id.0)),
+        bind(server::current_database()),
+        bind(root.map(|key| key.expose().as_slice())),
+        bind(fingerprint),
+        bind(timestamptz(created_at)),
     ])?;
     // A direct write fires no trigger.
     relcache::invalidate(Instances::relation().oid()?)

@@ -178,7 +178,7 @@ pub fn count(owner: &AsOwner, person: &Person<'_>) -> Result<Counts> {
     Ok(counts.into_iter().next().unwrap_or_default())
 }
 
-/// A session, for the person that it is of.
+/// A session as it is shown, with its data still sealed.
 pub struct Exported {
     /// A JSON object of all but its data.
     pub shown: String,
@@ -196,13 +196,16 @@ pub fn users(owner: &AsOwner, person: &Person<'_>, page: &Page) -> Result<Vec<St
 
 /// A page of the person's sessions, newest first.
 pub fn sessions(owner: &AsOwner, person: &Person<'_>, page: &Page) -> Result<Vec<Exported>> {
-    person.page(owner, &SESSIONS, page, |row| {
-        Ok(Exported {
-            shown: row.required(1)?,
-            session_id: uuid(row.required(2)?),
-            key_number: row.required::<i32>(3)?.unsigned_abs(),
-            sealed_data: row.get(4)?,
-        })
+    person.page(owner, &SESSIONS, page, exported)
+}
+
+/// A session from its four columns, in their order.
+pub fn exported(row: &Columns<'_, '_>) -> Result<Exported> {
+    Ok(Exported {
+        shown: row.required(1)?,
+        session_id: uuid(row.required(2)?),
+        key_number: row.required::<i32>(3)?.unsigned_abs(),
+        sealed_data: row.get(4)?,
     })
 }
 

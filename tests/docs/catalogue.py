@@ -100,13 +100,11 @@ def _code(variant):
 
 def weaknesses(folder="rls"):
     """What policy_lint() or, of another folder, health_check() can find: (name, severity, meaning, what to do)."""
-    pattern = (
-        r'((?:^/// .+\n)+)pub static \w+: Weakness =\s*weakness!\(\s*"(\w+)",\s*(\w+),\s*"([^"]+)"\s*\);'
-    )
+    pattern = r'((?:^ +/// .+\n)+) +\w+ = (\w+) "(\w+)":\s*"([^"]+)";'
     found = [
         (name, severity.lower(), " ".join(re.findall("/// (.+)", doc)), hint)
         for path in sorted((SOURCE / folder).rglob("*.rs"))
-        for doc, name, severity, hint in re.findall(pattern, path.read_text(encoding="utf-8"), re.M)
+        for doc, severity, name, hint in re.findall(pattern, path.read_text(encoding="utf-8"), re.M)
     ]
     assert len(found) > 10
     return sorted(found, key=lambda row: ["error", "warning", "info"].index(row[1]))

@@ -1,5 +1,7 @@
 //! Findings about the root key, the key ring and API keys.
 
+use pgrx::prelude::ToIsoString;
+
 use super::Finding;
 use super::kinds::{API_KEY_EXPIRES, KEYS_NOT_AVAILABLE, OLD_SIGNING_KEY, ROOT_KEY_IN_ROW};
 use crate::error::Result;
@@ -41,8 +43,7 @@ pub fn findings(owner: &AsOwner, now: Micros) -> Result<Vec<Finding>> {
     for key in key_ring::list()? {
         let since = clock::micros(key.active_at);
         if key.state == "active" && since < now.saturating_sub(MAX_AGE) {
-            let day = clock::utc_date(since);
-            let day = format!("{:04}-{:02}-{:02}", day.year(), day.month(), day.day());
+            let day = clock::utc_date(since).to_iso_string();
             let detail = format!("The {} key {} is in use since {day}.", key.purpose, key.kid);
             found.push(Finding::new(&OLD_SIGNING_KEY, detail));
         }

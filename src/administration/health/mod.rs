@@ -20,13 +20,9 @@ pub use versions::versions;
 
 /// Something that is wrong.
 pub struct Finding {
-    /// How bad it is.
     pub severity: &'static str,
-    /// What kind of finding.
     pub check: &'static str,
-    /// What exactly.
     pub detail: String,
-    /// What to do.
     pub hint: &'static str,
     rank: Severity,
 }

@@ -81,13 +81,12 @@ pub fn findings(owner: &AsOwner) -> Result<Vec<Finding>> {
 
 fn add(found: &mut Vec<Finding>, logged: &Logged, of: Option<&str>) {
     let of = of.map(|of| format!(" of {of}")).unwrap_or_default();
-    if !logged.parameters.is_empty() {
-        let detail = format!("By the settings{of}: {}.", logged.parameters.join(", "));
-        found.push(Finding::new(&PARAMETERS_LOGGED, detail));
-    }
-    if !logged.statements.is_empty() {
-        let detail = format!("By the settings{of}: {}.", logged.statements.join(", "));
-        found.push(Finding::new(&STATEMENTS_LOGGED, detail));
+    for (kind, settings) in
+        [(&PARAMETERS_LOGGED, &logged.parameters), (&STATEMENTS_LOGGED, &logged.statements)]
+    {
+        if !settings.is_empty() {
+            found.push(Finding::new(kind, format!("By the settings{of}: {}.", settings.join(", "))));
+        }
     }
 }
 

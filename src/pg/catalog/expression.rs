@@ -133,32 +133,23 @@ pub struct Node<'tree>(&'tree pg_sys::Node);
 
 /// What a node is, as far as anybody asks.
 pub enum Kind<'tree> {
-    /// A call of a function.
     Call {
-        /// The function.
         function: pg_sys::Oid,
-        /// Its arguments.
         arguments: Vec<Node<'tree>>,
     },
     /// An operator, be it with `ANY` or `ALL`, between two values.
     Comparison {
-        /// The operator.
         operator: pg_sys::Oid,
         /// The collation by which it compares.
         collation: pg_sys::Oid,
-        /// Both sides.
         sides: [Node<'tree>; 2],
     },
-    /// A column of a table.
     Column {
-        /// Its number.
         number: i16,
         /// Of a table how many queries further out.
         levels_up: u32,
     },
-    /// A constant.
     Constant {
-        /// Whether it is NULL.
         is_null: bool,
     },
     /// A sub-select.
@@ -166,7 +157,6 @@ pub enum Kind<'tree> {
         /// Whether it reads a table, a view or what stands in its WITH.
         reads_tables: bool,
     },
-    /// Anything else.
     Other,
 }
 

@@ -3,17 +3,21 @@
 use std::ffi::{CStr, c_char};
 use std::ptr::NonNull;
 
-use pgrx::{PgList, pg_sys};
+use pgrx::{PgList, PgTupleDesc, pg_sys};
 
 const LOCK: pg_sys::LOCKMODE = pg_sys::AccessShareLock as pg_sys::LOCKMODE;
+const NO_LOCK: pg_sys::LOCKMODE = pg_sys::NoLock as pg_sys::LOCKMODE;
 
-/// A relation that is open and locked in ACCESS SHARE mode. It is closed, and this lock released, on
-/// drop; when an error unwinds past it, the abort of the transaction does both.
-pub struct OpenRelation(NonNull<pg_sys::RelationData>);
+/// A relation whose entry in the relation cache is pinned. What it says may have changed, unless the relation is
+/// locked. It is closed, and the lock that came with it released, on drop; when an error unwinds past it, the abort
+/// of the transaction does both.
+pub struct OpenRelation {
+    entry: NonNull<pg_sys::RelationData>,
+    lock: pg_sys::LOCKMODE,
+}
 
 /// A policy of a table.
 pub struct Policy {
-    /// Its name.
     pub name: String,
     /// Whether it lets rows through, where a restrictive one only keeps them back.
     pub permissive: bool,
@@ -30,45 +34,68 @@ pub struct RowSecurity {
 }
 
 impl OpenRelation {
-    /// Opens a relation; `None` where there is none of this number. Waits for the lock.
+    /// Opens a relation without a lock; `None` where there is none of this number.
+    pub fn unlocked(relation: pg_sys::Oid) -> Option<Self> {
+        // SAFETY: pins an entry, or returns NULL.
+        let opened = unsafe { pg_sys::RelationIdGetRelation(relation) };
+        NonNull::new(opened).map(|entry| OpenRelation { entry, lock: NO_LOCK })
+    }
+
+    /// Opens a relation that the transaction has locked, and goes on to lock.
+    pub(in crate::pg) fn locked(relation: pg_sys::Oid) -> Self {
+        // SAFETY: raises an ordinary error for what is no relation, and else returns its entry.
+        let entry = unsafe { NonNull::new_unchecked(pg_sys::relation_open(relation, NO_LOCK)) };
+        OpenRelation { entry, lock: NO_LOCK }
+    }
+
+    /// Opens a relation and locks it in ACCESS SHARE mode; `None` where there is none of this number. Waits for the
+    /// lock.
     pub fn open(relation: pg_sys::Oid) -> Option<Self> {
-        Self::open_locked(relation, true)
+        Self::open_and_lock(relation, true)
     }
 
-    /// Opens a relation whose lock is free now; `None` where it is not, or there is no such relation.
+    /// The same if the lock is free now; `None` where it is not, or there is no such relation.
     pub fn open_now(relation: pg_sys::Oid) -> Option<Self> {
-        Self::open_locked(relation, false)
+        Self::open_and_lock(relation, false)
     }
 
-    fn open_locked(relation: pg_sys::Oid, wait: bool) -> Option<Self> {
+    fn open_and_lock(relation: pg_sys::Oid, wait: bool) -> Option<Self> {
         // SAFETY: inside a transaction, as every SQL function is. Any number may be locked: one that is no
         // relation's is answered with NULL, and its lock is released with the transaction.
         let opened = unsafe {
             if !wait && !pg_sys::ConditionalLockRelationOid(relation, LOCK) {
                 return None;
             }
-            let lock = if wait { LOCK } else { pg_sys::NoLock as pg_sys::LOCKMODE };
-            pg_sys::try_relation_open(relation, lock)
+            pg_sys::try_relation_open(relation, if wait { LOCK } else { NO_LOCK })
         };
-        NonNull::new(opened).map(OpenRelation)
+        NonNull::new(opened).map(|entry| OpenRelation { entry, lock: LOCK })
     }
 
-    /// The server's entry for it.
-    pub(super) fn as_ptr(&self) -> pg_sys::Relation {
-        self.0.as_ptr()
+    /// The server's entry for it, good for as long as this lives.
+    pub(in crate::pg) fn as_ptr(&self) -> pg_sys::Relation {
+        self.entry.as_ptr()
+    }
+
+    /// Its row of `pg_class`.
+    pub fn class(&self) -> &pg_sys::FormData_pg_class {
+        // SAFETY: a pinned entry has one, and stays where it is.
+        unsafe { &*self.entry.as_ref().rd_rel }
+    }
+
+    /// Its columns, dropped ones among them.
+    pub(in crate::pg) fn columns(&self) -> PgTupleDesc<'_> {
+        // SAFETY: a pinned entry has a row descriptor, which lives as long as it and is only read.
+        unsafe { PgTupleDesc::from_pg_unchecked(self.entry.as_ref().rd_att) }
     }
 
     /// How row-level security stands on it, and its policies. The server loads none where it is off.
     pub fn row_security(&self) -> (RowSecurity, Vec<Policy>) {
-        // SAFETY: an open relation is pinned in the relation cache, always has its pg_class row, and
-        // nothing is called here that could receive an invalidation of it. The list holds policies.
+        let class = self.class();
+        let row_security = RowSecurity { enabled: class.relrowsecurity, forced: class.relforcerowsecurity };
+        // SAFETY: the entry is pinned, and nothing is called here that could receive an invalidation of it. The list
+        // holds policies.
         unsafe {
-            let relation = self.0.as_ref();
-            let row_security = RowSecurity {
-                enabled: (*relation.rd_rel).relrowsecurity,
-                forced: (*relation.rd_rel).relforcerowsecurity,
-            };
-            let Some(description) = relation.rd_rsdesc.as_ref() else {
+            let Some(description) = self.entry.as_ref().rd_rsdesc.as_ref() else {
                 return (row_security, Vec::new());
             };
             let list = PgList::<pg_sys::RowSecurityPolicy>::from_pg(description.policies);
@@ -83,8 +110,8 @@ impl OpenRelation {
 impl Drop for OpenRelation {
     fn drop(&mut self) {
         if !std::thread::panicking() {
-            // SAFETY: opened with this lock by `open`, and closed nowhere else.
-            unsafe { pg_sys::relation_close(self.0.as_ptr(), LOCK) };
+            // SAFETY: opened with this lock, and closed nowhere else.
+            unsafe { pg_sys::relation_close(self.as_ptr(), self.lock) };
         }
     }
 }

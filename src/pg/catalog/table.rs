@@ -6,9 +6,8 @@ use std::ffi::{CStr, CString};
 use pgrx::pg_sys;
 use pgrx::spi::{quote_identifier, quote_qualified_identifier};
 
-use super::relation::copied;
+use super::relation::{OpenRelation, copied};
 use crate::error::{Code, Error, Result};
-use crate::pg::relcache::entry::Entry;
 use crate::pg::server::{self, lock_relation};
 use crate::pg::statements::must_be_able_to_write;
 use crate::session::problem::shown;
@@ -18,7 +17,6 @@ const FIRST_OF_USERS: u32 = pg_sys::FirstNormalObjectId;
 
 /// A table that the caller owns, locked against everybody else until the transaction ends.
 pub struct Table {
-    /// Its object id.
     pub oid: pg_sys::Oid,
     /// Its schema and name, quoted as SQL needs them.
     pub name: String,
@@ -29,11 +27,8 @@ pub struct Table {
 pub enum ColumnType {
     /// `text`, and `varchar`, which compares like it.
     Text,
-    /// `uuid`
     Uuid,
-    /// `bigint`
     Bigint,
-    /// `integer`
     Integer,
 }
 
@@ -143,13 +138,11 @@ fn checked(relation: pg_sys::Oid, code: Code) -> Result<Table> {
 
 /// A table with its partitions and the tables that inherit from it.
 pub struct Family {
-    /// The table itself.
     pub table: Table,
     /// Its parts, and theirs.
     pub parts: Vec<Table>,
     /// The names of those parts that are foreign tables, which can't have policies.
     pub foreign: Vec<String>,
-    /// Whether the table is partitioned.
     pub is_partitioned: bool,
 }
 
@@ -246,43 +239,36 @@ pub fn column(table: &Table, name: &CStr) -> Result<Column> {
     })
 }
 
-/// A policy that is there, with its comment.
-pub struct Found {
-    /// The comment on it.
-    pub comment: Option<String>,
-}
-
-/// The policy of this name, with the comment that it has now.
-pub fn policy(table: &Table, name: &str) -> Option<Found> {
+/// The policy of this name.
+pub fn policy(table: &Table, name: &str) -> Option<pg_sys::Oid> {
     let name = CString::new(name).ok()?;
-    // SAFETY: the name ends with a NUL; a missing policy is answered with InvalidOid, a missing comment
-    // with NULL. The comment is a copy in the current memory context.
-    unsafe {
-        let policy = server::policy_oid(table.oid, name.as_ptr());
-        (policy != pg_sys::InvalidOid)
-            .then(|| Found { comment: copied(pg_sys::GetComment(policy, server::POLICY_RELATION, 0)) })
-    }
+    // SAFETY: the name ends with a NUL; a missing policy is answered with InvalidOid.
+    let policy = unsafe { server::policy_oid(table.oid, name.as_ptr()) };
+    (policy != pg_sys::InvalidOid).then_some(policy)
 }
 
-/// The number of a column; `None` if the table has none of that name.
-pub fn column_number(table: &Table, name: &CStr) -> Option<i16> {
-    // SAFETY: a syscache look-up that answers 0 for what is not there; `name` ends with a NUL.
-    let number = unsafe { pg_sys::get_attnum(table.oid, name.as_ptr()) };
-    (number > 0).then_some(number)
+/// The comment that a policy has now.
+pub fn policy_comment(policy: pg_sys::Oid) -> Option<String> {
+    // SAFETY: a missing comment is answered with NULL; the comment is a copy in the current memory context.
+    unsafe { copied(pg_sys::GetComment(policy, server::POLICY_RELATION, 0)) }
+}
+
+/// Whether a table has a column of this name.
+pub fn has_column(table: &Table, name: &str) -> bool {
+    // SAFETY: a syscache look-up that answers 0 for what is not there; the name ends with a NUL.
+    CString::new(name).is_ok_and(|name| unsafe { pg_sys::get_attnum(table.oid, name.as_ptr()) > 0 })
 }
 
 /// The role that owns a locked table.
 pub fn owner(table: &Table) -> Option<pg_sys::Oid> {
-    Entry::of(table.oid).map(|entry| entry.class().relowner)
+    OpenRelation::unlocked(table.oid).map(|open| open.class().relowner)
 }
 
 /// Whether a table has a trigger of this name.
 pub fn has_trigger(table: &Table, name: &str) -> bool {
-    let Ok(name) = CString::new(name) else {
-        return false;
-    };
     // SAFETY: the name ends with a NUL; a missing trigger is answered with InvalidOid.
-    unsafe { pg_sys::get_trigger_oid(table.oid, name.as_ptr(), true) != pg_sys::InvalidOid }
+    let oid = |name: CString| unsafe { pg_sys::get_trigger_oid(table.oid, name.as_ptr(), true) };
+    CString::new(name).is_ok_and(|name| oid(name) != pg_sys::InvalidOid)
 }
 
 /// The name of a role; `None` if there is no such role.

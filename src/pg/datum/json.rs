@@ -7,12 +7,11 @@ use std::ffi::{CStr, CString};
 
 use pgrx::callconv::{BoxRet, FcInfo};
 use pgrx::datum::Datum;
-use pgrx::pgrx_sql_entity_graph::metadata::{
-    ArgumentError, ReturnsError, ReturnsRef, SqlMappingRef, SqlTranslatable, TypeOrigin,
-};
+use pgrx::pgrx_sql_entity_graph::impl_sql_translatable;
 use pgrx::{FromDatum, IntoDatum, pg_sys};
 use serde_json::Value;
 
+use super::record::Value as Bare;
 use crate::session::Problem;
 
 /// The text of a `jsonb` value.
@@ -88,22 +87,13 @@ impl IntoDatum for JsonText {
     }
 }
 
-// SAFETY: the SQL type is jsonb, and the conversions above are from and to jsonb datums.
-unsafe impl SqlTranslatable for JsonText {
-    const TYPE_IDENT: &'static str = pgrx::pgrx_resolved_type!(JsonText);
-    const TYPE_ORIGIN: TypeOrigin = TypeOrigin::External;
-    const ARGUMENT_SQL: Result<SqlMappingRef, ArgumentError> = Ok(SqlMappingRef::literal("jsonb"));
-    const RETURN_SQL: Result<ReturnsRef, ReturnsError> = Ok(ReturnsRef::One(SqlMappingRef::literal("jsonb")));
-}
+impl_sql_translatable!(JsonText, "jsonb");
 
 // SAFETY: returns the datum that IntoDatum made, or NULL.
 unsafe impl BoxRet for JsonText {
     unsafe fn box_into<'fcx>(self, fcinfo: &mut FcInfo<'fcx>) -> Datum<'fcx> {
-        match self.into_datum() {
-            // SAFETY: a jsonb datum in the function's own memory context.
-            Some(datum) => unsafe { fcinfo.return_raw_datum(datum) },
-            None => fcinfo.return_null(),
-        }
+        // SAFETY: a jsonb datum in the function's own memory context.
+        unsafe { Bare(self.into_datum()).box_into(fcinfo) }
     }
 }
 

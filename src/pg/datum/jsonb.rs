@@ -7,9 +7,7 @@
 use std::marker::PhantomData;
 
 use pgrx::callconv::{Arg, ArgAbi};
-use pgrx::pgrx_sql_entity_graph::metadata::{
-    ArgumentError, ReturnsError, ReturnsRef, SqlMappingRef, SqlTranslatable, TypeOrigin,
-};
+use pgrx::pgrx_sql_entity_graph::impl_sql_translatable;
 use pgrx::{FromDatum, pg_sys};
 use serde_json::Value;
 
@@ -86,11 +84,8 @@ pub fn check(content: &[u8], bounds: &Bounds) -> Result<Kind, Unfit> {
 /// What a value is, outermost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// An object.
     Object,
-    /// An array.
     Array,
-    /// Neither.
     Scalar,
 }
 
@@ -284,13 +279,7 @@ impl Jsonb<'_> {
     }
 }
 
-// SAFETY: the SQL type is jsonb.
-unsafe impl SqlTranslatable for Jsonb<'_> {
-    const TYPE_IDENT: &'static str = pgrx::pgrx_resolved_type!(Jsonb<'static>);
-    const TYPE_ORIGIN: TypeOrigin = TypeOrigin::External;
-    const ARGUMENT_SQL: Result<SqlMappingRef, ArgumentError> = Ok(SqlMappingRef::literal("jsonb"));
-    const RETURN_SQL: Result<ReturnsRef, ReturnsError> = Ok(ReturnsRef::One(SqlMappingRef::literal("jsonb")));
-}
+impl_sql_translatable!(Jsonb<'_>, "jsonb");
 
 impl FromDatum for Jsonb<'_> {
     unsafe fn from_polymorphic_datum(datum: pg_sys::Datum, is_null: bool, _: pg_sys::Oid) -> Option<Self> {

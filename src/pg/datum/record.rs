@@ -12,6 +12,7 @@ use pgrx::PgTupleDesc;
 use pgrx::callconv::{BoxRet, FcInfo};
 use pgrx::datum::Datum;
 use pgrx::pg_sys::{self, BOOLOID, JSONBOID, TEXTARRAYOID, TEXTOID, TIMESTAMPTZOID, UUIDOID};
+use pgrx::pgrx_sql_entity_graph::impl_sql_translatable;
 use pgrx::pgrx_sql_entity_graph::metadata::{
     ArgumentError, ReturnsError, ReturnsRef, SqlMappingRef, SqlTranslatable, TypeOrigin,
 };
@@ -19,14 +20,8 @@ use pgrx::pgrx_sql_entity_graph::metadata::{
 /// One value; `None` is NULL.
 pub struct Value(pub Option<pg_sys::Datum>);
 
-// SAFETY: the functions that return one write their own CREATE FUNCTION, with the type.
-unsafe impl SqlTranslatable for Value {
-    const TYPE_IDENT: &'static str = pgrx::pgrx_resolved_type!(Value);
-    const TYPE_ORIGIN: TypeOrigin = TypeOrigin::External;
-    const ARGUMENT_SQL: Result<SqlMappingRef, ArgumentError> = Ok(SqlMappingRef::literal("anyelement"));
-    const RETURN_SQL: Result<ReturnsRef, ReturnsError> =
-        Ok(ReturnsRef::One(SqlMappingRef::literal("anyelement")));
-}
+// The functions that return one write their own CREATE FUNCTION, with the type.
+impl_sql_translatable!(Value, "anyelement");
 
 // SAFETY: returns the datum or NULL.
 unsafe impl BoxRet for Value {

@@ -1,6 +1,6 @@
 //! Values of the server kept outside of its memory, ready to be copied back.
 
-use pgrx::{FromDatum, IntoDatum, pg_sys};
+use pgrx::{FromDatum, pg_sys};
 
 /// A `uuid[]`: its content in the server's own form.
 pub struct Varlena(Box<[u8]>);
@@ -16,16 +16,6 @@ impl FromDatum for Varlena {
     unsafe fn from_polymorphic_datum(datum: pg_sys::Datum, is_null: bool, _: pg_sys::Oid) -> Option<Self> {
         // SAFETY: the caller passes a datum of a type of variable length, and this one is not NULL.
         (!is_null).then(|| unsafe { with_content(datum, |content| Varlena(content.into())) })
-    }
-}
-
-impl IntoDatum for Varlena {
-    fn into_datum(self) -> Option<pg_sys::Datum> {
-        Some(self.datum())
-    }
-
-    fn type_oid() -> pg_sys::Oid {
-        pg_sys::UUIDARRAYOID
     }
 }
 

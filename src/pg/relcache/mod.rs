@@ -10,7 +10,6 @@
 //! also invalidates its own table, which advances [`configuration_epoch`] too. What a role may do follows the
 //! server's own catalogues of roles and functions: their invalidations advance [`access_epoch`].
 
-pub mod entry;
 pub mod epoch;
 
 use std::ffi::CStr;
@@ -20,7 +19,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use pgrx::pg_sys;
 
 use crate::error::{Code, Error, Result};
-use crate::pg::relcache::entry::Entry;
+use crate::pg::catalog::relation::OpenRelation;
 use crate::pg::relcache::epoch::{Epochs, Received};
 
 /// A relation of the extension, and what this backend knows of it. A backend is one thread.
@@ -211,8 +210,8 @@ pub fn watch() -> Result<()> {
 /// # Errors
 /// `JWT_NOT_AVAILABLE` where they are not there.
 pub fn owner() -> Result<pg_sys::Oid> {
-    let entry = Entry::of(VERDICT_INVALIDATION.oid()?).ok_or_else(missing)?;
-    Ok(entry.class().relowner)
+    let relation = OpenRelation::unlocked(VERDICT_INVALIDATION.oid()?).ok_or_else(missing)?;
+    Ok(relation.class().relowner)
 }
 
 /// The error of a database without the extension's tables.

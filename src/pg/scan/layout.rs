@@ -3,10 +3,10 @@
 //! The server trusts direct reads of a table to know the types of its columns. An administrator can alter
 //! them, and memory that is read as another type than it holds is a crash at best.
 
-use pgrx::{PgTupleDesc, pg_sys};
+use pgrx::pg_sys;
 
 use crate::error::Result;
-use crate::pg::relcache::entry::Entry;
+use crate::pg::catalog::relation::OpenRelation;
 use crate::pg::table::{Index, Table};
 
 /// Widest table that is read directly, counting dropped columns and those that others added.
@@ -18,12 +18,11 @@ pub const MAX_COLUMNS: usize = 64;
 /// # Errors
 /// `JWT_NOT_AVAILABLE` with the table and the first column that differs.
 pub fn check_table<R: Table>(locked: pg_sys::Oid) -> Result<()> {
-    let is_table = |entry: &Entry| entry.class().relkind.cast_unsigned() == pg_sys::RELKIND_RELATION;
-    let Some(entry) = Entry::of(locked).filter(is_table) else {
+    let is_table = |open: &OpenRelation| open.class().relkind.cast_unsigned() == pg_sys::RELKIND_RELATION;
+    let Some(table) = OpenRelation::unlocked(locked).filter(is_table) else {
         return Err(R::relation().altered("It is no table any more."));
     };
-    // SAFETY: a pinned entry has a row descriptor, which lives as long as it and is only read here.
-    let columns = unsafe { PgTupleDesc::from_pg_unchecked((*entry.as_ptr()).rd_att) };
+    let columns = table.columns();
     for (n, declared) in (0_i16..).zip(R::COLUMNS) {
         let number = usize::from(n.unsigned_abs());
         // A column that was dropped has no type.
@@ -44,11 +43,11 @@ pub fn check_table<R: Table>(locked: pg_sys::Oid) -> Result<()> {
 /// `JWT_NOT_AVAILABLE` with the index.
 pub fn check_index<R: Table, C>(index: &Index<R, C>, locked: pg_sys::Oid) -> Result<()> {
     let table = R::relation().oid()?;
-    let fits = |entry: &Entry| {
+    let fits = |open: &OpenRelation| {
         // SAFETY: the pinned entry of an index has its row of pg_index, which ends with the numbers of its
         // columns, and for each key column the type and the collation that it compares by.
         unsafe {
-            let relation = entry.as_ptr();
+            let relation = open.as_ptr();
             let row = (*relation).rd_index;
             let keys = usize::try_from((*row).indnkeyatts).unwrap_or_default();
             let compares_like_its_column = |(n, column): (usize, &i16)| {
@@ -61,7 +60,7 @@ pub fn check_index<R: Table, C>(index: &Index<R, C>, locked: pg_sys::Oid) -> Res
                     || *(*relation).rd_indcollation.add(n) == pg_sys::C_COLLATION_OID;
                 *(*relation).rd_opcintype.add(n) == declared.type_oid && collated
             };
-            entry.class().relam == pg_sys::BTREE_AM_OID
+            open.class().relam == pg_sys::BTREE_AM_OID
                 && (*row).indrelid == table
                 && (*row).indisvalid
                 && keys == index.columns.len()
@@ -70,8 +69,8 @@ pub fn check_index<R: Table, C>(index: &Index<R, C>, locked: pg_sys::Oid) -> Res
                 && index.columns.iter().enumerate().all(compares_like_its_column)
         }
     };
-    let is_index = |entry: &Entry| entry.class().relkind.cast_unsigned() == pg_sys::RELKIND_INDEX;
-    if Entry::of(locked).filter(is_index).is_some_and(|entry| fits(&entry)) {
+    let is_index = |open: &OpenRelation| open.class().relkind.cast_unsigned() == pg_sys::RELKIND_INDEX;
+    if OpenRelation::unlocked(locked).filter(is_index).is_some_and(|open| fits(&open)) {
         return Ok(());
     }
     Err(index.relation.altered("It is no valid index over the columns of its declaration."))

@@ -12,6 +12,7 @@ use pgrx::pg_sys;
 
 use self::layout::MAX_COLUMNS;
 use crate::error::Result;
+use crate::pg::catalog::relation::OpenRelation;
 use crate::pg::relcache::Relation;
 use crate::pg::server::lock_relation;
 use crate::pg::statements::must_be_able_to_write;
@@ -51,30 +52,9 @@ pub fn lock_for_writing<R: Table>() -> Result<()> {
     lock_table::<R>(pg_sys::RowExclusiveLock).map(|_| ())
 }
 
-/// An open and locked table.
-pub(super) struct OpenTable<R> {
-    pub(super) relation: pg_sys::Relation,
-    of: PhantomData<fn() -> R>,
-}
-
-impl<R: Table> OpenTable<R> {
-    pub(super) fn open(mode: u32) -> Result<Self> {
-        let oid = lock_table::<R>(mode)?;
-        // SAFETY: it exists, and can't be dropped while it is locked.
-        let relation = unsafe { pg_sys::table_open(oid, pg_sys::NoLock as i32) };
-        Ok(OpenTable { relation, of: PhantomData })
-    }
-}
-
-impl<R> Drop for OpenTable<R> {
-    fn drop(&mut self) {
-        // While unwinding, the transaction's abort releases it.
-        if !std::thread::panicking() {
-            // SAFETY: opened by `open`, closed once. The lock stays until the transaction ends, as for any
-            // statement that read the table.
-            unsafe { pg_sys::table_close(self.relation, pg_sys::NoLock as i32) }
-        }
-    }
+/// Opens a table and locks it until the transaction ends, as any statement that reads or writes it does.
+pub(super) fn open<R: Table>(mode: u32) -> Result<OpenRelation> {
+    Ok(OpenRelation::locked(lock_table::<R>(mode)?))
 }
 
 /// A locked index, for one scan. Unlocked after it, unlike a table: else a transaction that first reads and then
@@ -109,17 +89,28 @@ struct Scan<R> {
     running: pg_sys::SysScanDesc,
     // Dropped in this order, after the scan has ended.
     _index: Option<LockedIndex>,
-    table: OpenTable<R>,
+    table: OpenRelation,
+    of: PhantomData<fn() -> R>,
 }
 
 impl<R: Table> Scan<R> {
-    /// Begins a scan for the rows that match all keys.
-    fn begin(table: OpenTable<R>, index: Option<LockedIndex>, keys: &mut [pg_sys::ScanKeyData]) -> Self {
+    /// Begins a scan of the whole table.
+    fn whole() -> Result<Self> {
+        Ok(Self::begin(open::<R>(pg_sys::AccessShareLock)?, None, &mut []))
+    }
+
+    /// Begins a scan through an index for the rows that match all keys.
+    fn through<C>(index: &Index<R, C>, keys: &mut [pg_sys::ScanKeyData]) -> Result<Self> {
+        let table = open::<R>(pg_sys::AccessShareLock)?;
+        Ok(Self::begin(table, Some(LockedIndex::lock(index)?), keys))
+    }
+
+    fn begin(table: OpenRelation, index: Option<LockedIndex>, keys: &mut [pg_sys::ScanKeyData]) -> Self {
         // SAFETY: table and index are locked, were checked and belong together; the scan copies the keys,
         // and the caller keeps what they point to until the scan has ended.
         let running = unsafe {
             pg_sys::systable_beginscan(
-                table.relation,
+                table.as_ptr(),
                 index.as_ref().map_or(pg_sys::InvalidOid, |index| index.0),
                 index.is_some(),
                 std::ptr::null_mut(),
@@ -127,7 +118,7 @@ impl<R: Table> Scan<R> {
                 keys.as_mut_ptr(),
             )
         };
-        Scan { running, _index: index, table }
+        Scan { running, _index: index, table, of: PhantomData }
     }
 
     /// The next row.
@@ -147,7 +138,7 @@ impl<R: Table> Scan<R> {
         unsafe {
             pg_sys::heap_deform_tuple(
                 tuple,
-                (*self.table.relation).rd_att,
+                (*self.table.as_ptr()).rd_att,
                 row.values.as_mut_ptr(),
                 row.nulls.as_mut_ptr(),
             );
@@ -195,49 +186,16 @@ impl<R: Table> Row<'_, R> {
     }
 }
 
-/// Calls `visit` with each row whose index columns have these values, until it returns `false`.
-///
-/// # Errors
-/// Those of looking the relations up and of `visit`.
-fn each_by<R: Table, C: IndexKeys>(
-    index: &Index<R, C>,
-    values: C::Values<'_>,
-    visit: impl FnMut(&Row<'_, R>) -> Result<bool>,
-) -> Result<()> {
-    let table = OpenTable::open(pg_sys::AccessShareLock)?;
-    let locked = LockedIndex::lock(index)?;
-    let mut keys = C::scan_keys(index.columns, values);
-    run(Scan::begin(table, Some(locked), keys.as_mut()), visit)
-}
-
-fn run<R: Table>(mut scan: Scan<R>, mut visit: impl FnMut(&Row<'_, R>) -> Result<bool>) -> Result<()> {
-    while let Some(row) = scan.next() {
-        if !visit(&row)? {
-            break;
-        }
-    }
-    Ok(())
-}
-
-/// Calls `visit` with each row of the table, until it returns `false`. Reads the whole table.
-///
-/// # Errors
-/// Those of looking the table up and of `visit`.
-pub fn each<R: Table>(visit: impl FnMut(&Row<'_, R>) -> Result<bool>) -> Result<()> {
-    let table = OpenTable::open(pg_sys::AccessShareLock)?;
-    run(Scan::begin(table, None, &mut []), visit)
-}
-
 /// All rows of the table, read.
 ///
 /// # Errors
 /// Those of looking the table up and of `read`.
 pub fn all<R: Table, T>(read: impl Fn(&Row<'_, R>) -> Result<T>) -> Result<Vec<T>> {
+    let mut scan = Scan::whole()?;
     let mut all = Vec::new();
-    each(|row| {
-        all.push(read(row)?);
-        Ok(true)
-    })?;
+    while let Some(row) = scan.next() {
+        all.push(read(&row)?);
+    }
     Ok(all)
 }
 
@@ -246,12 +204,13 @@ pub fn all<R: Table, T>(read: impl Fn(&Row<'_, R>) -> Result<T>) -> Result<Vec<T
 /// # Errors
 /// Those of looking the table up and of `like`.
 pub fn any<R: Table>(like: impl Fn(&Row<'_, R>) -> Result<bool>) -> Result<bool> {
-    let mut found = false;
-    each(|row| {
-        found = like(row)?;
-        Ok(!found)
-    })?;
-    Ok(found)
+    let mut scan = Scan::whole()?;
+    while let Some(row) = scan.next() {
+        if like(&row)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// The first row of the table, read.
@@ -259,12 +218,8 @@ pub fn any<R: Table>(like: impl Fn(&Row<'_, R>) -> Result<bool>) -> Result<bool>
 /// # Errors
 /// Those of looking the table up and of `read`.
 pub fn first<R: Table, T>(read: impl Fn(&Row<'_, R>) -> Result<T>) -> Result<Option<T>> {
-    let mut found = None;
-    each(|row| {
-        found = Some(read(row)?);
-        Ok(false)
-    })?;
-    Ok(found)
+    let mut scan = Scan::whole()?;
+    scan.next().map(|row| read(&row)).transpose()
 }
 
 /// The row whose index columns have these values, read.
@@ -276,10 +231,7 @@ pub fn first_by<R: Table, C: IndexKeys, T>(
     values: C::Values<'_>,
     read: impl Fn(&Row<'_, R>) -> Result<T>,
 ) -> Result<Option<T>> {
-    let mut found = None;
-    each_by(index, values, |row| {
-        found = Some(read(row)?);
-        Ok(false)
-    })?;
-    Ok(found)
+    let mut keys = C::scan_keys(index.columns, values);
+    let mut scan = Scan::through(index, keys.as_mut())?;
+    scan.next().map(|row| read(&row)).transpose()
 }

@@ -141,19 +141,15 @@ static VIEWS: Statement = check!(
 /// another is a member of it that may neither use nor set it, as column `set_option` says.
 macro_rules! with_querying {
     ($statement:literal) => {
-        Statement::new(concat!(
-            "WITH querying (policy, relation, role) AS ( \
+        check!(
+            ", querying (policy, relation, role) AS ( \
                      SELECT p.oid, p.polrelid, r.oid \
-                       FROM pg_catalog.pg_policy p \
+                       FROM calling g \
+                       JOIN pg_catalog.pg_policy p ON p.oid = g.policy \
                        JOIN pg_catalog.pg_class c ON c.oid = p.polrelid \
                        JOIN pg_catalog.pg_roles r \
                          ON NOT (r.rolsuper OR r.rolbypassrls) AND r.oid >= 16384 \
                       WHERE c.relrowsecurity \
-                        AND EXISTS (SELECT FROM pg_catalog.pg_depend d \
-                                      JOIN pg_catalog.pg_proc f ON f.oid = d.refobjid \
-                                     WHERE d.classid = 'pg_policy'::regclass AND d.objid = p.oid \
-                                       AND d.refclassid = 'pg_proc'::regclass \
-                                       AND f.pronamespace = 'dialstack'::regnamespace) \
                         AND (has_table_privilege(r.oid, c.oid, 'SELECT, INSERT, UPDATE, DELETE') \
                              OR has_any_column_privilege(r.oid, c.oid, 'SELECT, INSERT, UPDATE')) \
                         AND (c.relforcerowsecurity OR NOT pg_has_role(r.oid, c.relowner, 'USAGE')) \
@@ -173,7 +169,7 @@ macro_rules! with_querying {
                                            AND NOT pg_has_role(m.member, r.oid, 'USAGE') \
                                            AND to_jsonb(m) -> 'set_option' IS DISTINCT FROM 'false'))) ",
             $statement
-        ))
+        )
     };
 }
 

@@ -237,15 +237,13 @@ fn of_policy(owner: &AsOwner, policy: &Policy, helpers: &Helpers, found: &mut Ve
     };
     let Uses { not_wrapped, not_bound, .. } = reading.uses;
     if too_deep {
-        let detail = "It is too deep or too long to be read.";
-        add(&TOO_DEEP, detail.to_owned());
+        add(&TOO_DEEP, "It is too deep or too long to be read.".to_owned());
     }
     if !not_wrapped.is_empty() {
         add(&NOT_WRAPPED, called(&not_wrapped, "for each row"));
     }
     if !not_bound.is_empty() {
-        let how = "without a product and an environment";
-        add(&NOT_BOUND, called(&not_bound, how));
+        add(&NOT_BOUND, called(&not_bound, "without a product and an environment"));
     }
     if policy.is_partitioned {
         return Ok(());

@@ -14,13 +14,10 @@ use weakness::{Severity, Weakness};
 
 /// A weakness that was found.
 pub struct Finding {
-    /// The table.
     pub relation: pg_sys::Oid,
     /// The policy, where it is one's.
     pub policy: Option<String>,
-    /// What kind of weakness.
     pub weakness: &'static Weakness,
-    /// What exactly.
     pub detail: String,
 }
 

@@ -103,26 +103,21 @@ impl Protected {
 
     /// What contradicts the registration.
     fn contradictions(&self, registration: &Registration, found: &mut Vec<Finding>) {
-        match OpenRelation::open_now(self.table.oid) {
-            None => {
-                let detail = "It is locked, or being dropped.";
-                found.push(self.finding(&BUSY, ACCESS, detail));
-            }
-            Some(table) if !self.is_as_registered(&table, registration) => {
-                let detail = "It is not what protect_table() would make of its comment.";
-                found.push(self.finding(&POLICY_CHANGED, ACCESS, detail));
-            }
-            Some(_) => {}
+        let mut changed = |policy, detail| found.push(self.finding(&POLICY_CHANGED, policy, detail));
+        let open = OpenRelation::open_now(self.table.oid);
+        if open.as_ref().is_some_and(|table| !self.is_as_registered(table, registration)) {
+            changed(ACCESS, "It is not what protect_table() would make of its comment.");
         }
         if registration.force && !self.forced {
-            let detail = "By its comment the owner is bound, but row-level security is not forced.";
-            found.push(self.finding(&POLICY_CHANGED, ACCESS, detail));
+            changed(ACCESS, "By its comment the owner is bound, but row-level security is not forced.");
         }
         let is_registered =
             |role: &Option<String>| role.as_ref().is_some_and(|role| registration.open_to.contains(role));
         if !self.open_to.iter().all(is_registered) {
-            let detail = "It lets other roles through than those of open_to.";
-            found.push(self.finding(&POLICY_CHANGED, OPEN, detail));
+            changed(OPEN, "It lets other roles through than those of open_to.");
+        }
+        if open.is_none() {
+            found.push(self.finding(&BUSY, ACCESS, "It is locked, or being dropped."));
         }
     }
 }
@@ -145,13 +140,11 @@ pub fn findings(owner: &AsOwner) -> Result<Vec<Finding>> {
     let mut found = Vec::new();
     let mut gone = HashMap::new();
     for table in &tables {
-        let Some(comment) = &table.comment else {
-            let detail = "The comment is missing in which protect_table() says how it was protected.";
-            found.push(table.finding(&NOT_REGISTERED, ACCESS, detail));
-            continue;
-        };
-        let Some(registration) = Registration::parse(comment) else {
-            let detail = "Its comment is not one that protect_table() writes.";
+        let Some(registration) = table.comment.as_deref().and_then(Registration::parse) else {
+            let detail = match table.comment {
+                None => "The comment is missing in which protect_table() says how it was protected.",
+                Some(_) => "Its comment is not one that protect_table() writes.",
+            };
             found.push(table.finding(&NOT_REGISTERED, ACCESS, detail));
             continue;
         };

@@ -15,6 +15,7 @@ use crate::pg::datum::varlena::with_header;
 use crate::pg::random;
 use crate::service::keys::key_ring;
 use crate::session::data::{MAX_DATA_BYTES, MAX_DATA_DEPTH, TOO_LARGE_HINT, no_object};
+use crate::tables::persons::Exported;
 use crate::tables::sessions::SessionRow;
 use crate::token::{KeyRing, sealed};
 
@@ -94,6 +95,20 @@ impl SessionData {
     pub fn text(&self) -> JsonText {
         jsonb::text(&self.plaintext[FORMAT.len()..])
     }
+}
+
+/// A session with its data, and the data alone: null where there is none, or its key is gone.
+///
+/// # Errors
+/// `JWT_NOT_AVAILABLE` where the key ring can't be read.
+pub fn with_data(session: &Exported) -> Result<(String, String)> {
+    let data = match &session.sealed_data {
+        Some(sealed) => SessionData::open(session.session_id, session.key_number, sealed)?,
+        None => None,
+    };
+    let data = data.map_or_else(|| "null".to_owned(), |data| data.text().0);
+    let shown = session.shown.strip_suffix('}').unwrap_or("{");
+    Ok((format!(r#"{shown}, "data": {data}}}"#), data))
 }
 
 #[cfg(test)]

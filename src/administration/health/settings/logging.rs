@@ -71,14 +71,18 @@ impl Settings {
         matches!(self.get(name).to_lowercase().as_str(), "on" | "true" | "yes" | "1")
     }
 
-    fn said(&self, names: &[&str]) -> String {
-        let each = names.iter().map(|name| format!("{name} = {}", self.get(name)));
-        each.collect::<Vec<_>>().join(" with ")
-    }
-
     /// What is logged.
     pub fn logged(&self) -> Logged {
         let mut logged = Logged { parameters: Vec::new(), statements: Vec::new() };
+        let said = |name| format!("{name} = {}", self.get(name));
+        // Statements are logged because of the first setting, their parameters by the second one.
+        let add = |logged: &mut Logged, statements, parameters, with_parameters| {
+            if with_parameters {
+                logged.parameters.push(format!("{} with {}", said(statements), said(parameters)));
+            } else {
+                logged.statements.push(said(statements));
+            }
+        };
         let log_statement = self.get("log_statement").to_lowercase();
         let always = [
             ("log_statement", matches!(log_statement.as_str(), "all" | "mod")),
@@ -90,30 +94,18 @@ impl Settings {
             ("log_transaction_sample_rate", self.is_not_zero("log_transaction_sample_rate")),
         ];
         for (name, _) in always.into_iter().filter(|(_, is_logged)| *is_logged) {
-            if self.is_not_zero("log_parameter_max_length") {
-                logged.parameters.push(self.said(&[name, "log_parameter_max_length"]));
-            } else {
-                logged.statements.push(self.said(&[name]));
-            }
+            add(&mut logged, name, "log_parameter_max_length", self.is_not_zero("log_parameter_max_length"));
         }
         if self.is_not_zero("log_parameter_max_length_on_error") {
-            logged.parameters.push(self.said(&["log_parameter_max_length_on_error"]));
+            logged.parameters.push(said("log_parameter_max_length_on_error"));
         }
         if self.is_set("auto_explain.log_min_duration") {
-            if self.is_not_zero("auto_explain.log_parameter_max_length") {
-                let names = ["auto_explain.log_min_duration", "auto_explain.log_parameter_max_length"];
-                logged.parameters.push(self.said(&names));
-            } else {
-                logged.statements.push(self.said(&["auto_explain.log_min_duration"]));
-            }
+            let parameters = "auto_explain.log_parameter_max_length";
+            add(&mut logged, "auto_explain.log_min_duration", parameters, self.is_not_zero(parameters));
         }
         let audited = self.get("pgaudit.log");
         if !audited.is_empty() && !audited.eq_ignore_ascii_case("none") {
-            if self.is_on("pgaudit.log_parameter") {
-                logged.parameters.push(self.said(&["pgaudit.log", "pgaudit.log_parameter"]));
-            } else {
-                logged.statements.push(self.said(&["pgaudit.log"]));
-            }
+            add(&mut logged, "pgaudit.log", "pgaudit.log_parameter", self.is_on("pgaudit.log_parameter"));
         }
         logged
     }
