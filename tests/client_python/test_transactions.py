@@ -12,7 +12,6 @@ from psycopg_pool import AsyncConnectionPool, ConnectionPool
 from support.service import Background, call, info, until, value
 
 OWN_NOTES = "SELECT body FROM notes"
-NOBODY = "SELECT dialstack.current_identifier() IS NULL"
 
 
 @pytest.fixture

@@ -123,59 +123,10 @@ def test_callers_are_judged_by_when_they_came_and_not_by_how_long_they_waited(ad
     assert (two.ok, two.refresh_token) == (True, one.refresh_token)
 
 
-def test_a_rolled_back_refresh_leaves_the_old_token_good(admin, connect, shop):
-    session = shop.create(admin)
-    caller = connect()
-
-    with caller.transaction(force_rollback=True):
-        assert refresh(caller, session.refresh_token).ok
-
-    assert info(admin, session.session_id).generation == 0
-    assert refresh(admin, session.refresh_token).ok
-    assert info(admin, session.session_id).generation == 1
-
-
-def test_a_token_from_a_rolled_back_refresh_is_ahead_and_rotates(admin, connect, shop):
-    session = shop.create(admin)
-    caller = connect()
-    with caller.transaction(force_rollback=True):
-        lost = refresh(caller, session.refresh_token)
-
-    answer = refresh(admin, lost.refresh_token)
-
-    assert answer.ok
-    assert info(admin, session.session_id).generation == 2
-    assert refresh(admin, answer.refresh_token).ok
-
-
 def stolen(admin, session):
     """Uses the session's first refresh token up: two rotations ago."""
     second = refresh(admin, session.refresh_token)
     return refresh(admin, second.refresh_token)
-
-
-def test_the_reuse_alarm_stands_when_the_caller_commits(admin, connect, shop):
-    session = shop.create(admin)
-    current = stolen(admin, session)
-    caller = connect()
-
-    with caller.transaction():
-        answer = refresh(caller, session.refresh_token)
-
-    assert (answer.ok, answer.reason, answer.token) == (False, "reused", None)
-    assert verify(admin, current.token).reason == "reused"
-    assert refresh(admin, current.refresh_token).reason == "reused"
-
-
-def test_the_reuse_alarm_goes_with_the_callers_rollback(admin, connect, shop):
-    session = shop.create(admin)
-    current = stolen(admin, session)
-    caller = connect()
-
-    with caller.transaction(force_rollback=True):
-        assert refresh(caller, session.refresh_token).reason == "reused"
-
-    assert verify(admin, current.token).valid
 
 
 def test_many_thieves_at_once_raise_one_alarm(admin, shop):

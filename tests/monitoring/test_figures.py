@@ -283,12 +283,3 @@ def test_a_figure_is_never_about_a_person(admin, watcher, shop):
         text = str(watcher.execute(query).fetchall())
         for secret in ("canary", "203.0.113.77", key.api_key, key.api_key[-10:]):
             assert secret not in text, query
-
-
-def test_the_level_gives_figures_and_nothing_else(watcher, shop):
-    with pytest.raises(errors.InsufficientPrivilege):
-        call(watcher, "session_users", product=shop.product, tag=shop.tag)
-    with pytest.raises(errors.InsufficientPrivilege):
-        watcher.execute("SELECT * FROM dialstack.active_sessions")
-    with pytest.raises(errors.InsufficientPrivilege):
-        watcher.execute("SELECT * FROM dialstack.activity_rollup")

@@ -3,7 +3,7 @@
 import pytest
 from psycopg import errors
 from support.cluster import Cluster
-from support.service import Shop, call, value
+from support.service import Shop, call
 
 TABLES = ['shop."Or""ders; --"', "shop.calls", "shop.calls_1"]
 
