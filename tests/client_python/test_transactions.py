@@ -84,8 +84,7 @@ def test_sessions_without_a_tag_can_be_presented(web, as_work, client_secret):
 
 @pytest.fixture
 def client_secret(admin, shop):
-    place = {"product": shop.product, "env": shop.env}
-    return call(admin, "account_session_create", account="acct_1", **place).client_secret
+    return call(admin, "account_session_create", account="acct_1", **shop.home).client_secret
 
 
 def test_presenting_is_a_block(route, roles, shop, token, notes):

@@ -3,8 +3,8 @@
 from uuid import UUID
 
 import pytest
-from conftest import LEVELS
 from psycopg import errors
+from support.levels import LEVELS
 from support.service import REPEATABLE_READ, active_key, call, value, verify
 
 ACCOUNT = UUID(int=1)

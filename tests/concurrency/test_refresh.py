@@ -2,12 +2,10 @@
 
 import threading
 
-import pytest
 from support.cluster import Cluster
+from support.levels import OLD_SNAPSHOTS
 from support.service import (
     PATIENCE,
-    REPEATABLE_READ,
-    SERIALIZABLE,
     Background,
     Shop,
     await_lock,
@@ -83,7 +81,7 @@ def test_a_hundred_connections_that_come_in_waves_all_get_the_same_next_one(admi
     assert_one_step(admin, session, answered)
 
 
-@pytest.mark.parametrize("isolation", [REPEATABLE_READ, SERIALIZABLE])
+@OLD_SNAPSHOTS
 def test_callers_at_stricter_levels_who_retry_all_get_the_same_next_one(admin, shop, isolation):
     session = shop.create(admin)
 

@@ -246,7 +246,7 @@ def test_parallel_creates_succeed_exactly_up_to_the_cap_when_it_denies(admin, is
 
 
 def env_delete(shop, connection):
-    call(connection, "env_delete", product=shop.product, env=shop.env)
+    call(connection, "env_delete", **shop.home)
 
 
 def definition_delete(shop, connection):

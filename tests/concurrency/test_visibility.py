@@ -2,7 +2,7 @@
 shows the tier `identity`."""
 
 import pytest
-from conftest import LEVELS
+from support.levels import LEVELS
 from support.service import call, info, value, verify
 
 
