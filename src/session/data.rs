@@ -4,8 +4,8 @@ use serde_json::Value;
 
 use super::problem::Problem;
 
-/// Most bytes of session data, as JSON text: a token that carries it must stay below 8 KiB.
-pub const MAX_DATA_BYTES: usize = 3_500;
+pub use crate::token::MAX_DATA_BYTES;
+
 /// Deepest nesting of session data; the object itself is level 1.
 pub const MAX_DATA_DEPTH: usize = 64;
 

@@ -1,9 +1,10 @@
 //! Names, identifiers and free texts.
 
 use super::problem::Problem;
+use crate::token::is_name;
 
-/// Longest name of a product, environment, tag or scope, in bytes (they are ASCII).
-pub const MAX_NAME: usize = 63;
+pub use crate::token::MAX_NAME;
+
 /// Longest display name of a product, in characters.
 pub const MAX_PRODUCT_NAME: usize = 200;
 /// Longest description of a scope, in characters.
@@ -16,8 +17,7 @@ pub const MAX_IDENTIFIER: usize = 255;
 /// # Errors
 /// Names `what` and the rule.
 pub fn check_name(what: &'static str, value: &str) -> Result<(), Problem> {
-    let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
-    if !value.is_empty() && value.len() <= MAX_NAME && value.bytes().all(allowed) {
+    if is_name(value) {
         return Ok(());
     }
     Err(Problem::new(format!("{what} is not a valid name")).with_hint(format!(

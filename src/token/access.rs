@@ -2,7 +2,7 @@
 
 use zeroize::Zeroizing;
 
-use super::claims::{self, MAX_NAME_BYTES, is_name};
+use super::claims::{self, MAX_NAME, is_name};
 use super::key_ring::KeyRing;
 use super::{KeyError, MAX_DATA_BYTES, MAX_TOKEN_BYTES, Rejected, jwe, jws};
 
@@ -53,7 +53,7 @@ pub(super) fn authenticate(ring: &KeyRing, text: &str, now: i64) -> Result<Opene
         return Err(Rejected::TooLong);
     }
     // A colon further on is no tag's, and no token has one.
-    let colon = text.bytes().take(MAX_NAME_BYTES + 1).position(|byte| byte == b':');
+    let colon = text.bytes().take(MAX_NAME + 1).position(|byte| byte == b':');
     let (tag, token) = match colon {
         Some(at) => (Some(&text[..at]), &text[at + 1..]),
         None => (None, text),

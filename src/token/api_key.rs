@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use super::Mode;
-use super::primitives::{fixed_from_base64url, to_base64url};
+use super::primitives::{fixed_from_base64url, prefix, split_prefix, to_base64url};
 use crate::text_enum::text_enum;
 
 text_enum! {
@@ -19,19 +19,10 @@ text_enum! {
     }
 }
 
-const ALL: [(ApiKeyKind, Mode); 4] = [
-    (ApiKeyKind::Secret, Mode::Live),
-    (ApiKeyKind::Secret, Mode::Test),
-    (ApiKeyKind::Publishable, Mode::Live),
-    (ApiKeyKind::Publishable, Mode::Test),
-];
-
-const fn prefix(kind: ApiKeyKind, mode: Mode) -> &'static str {
-    match (kind, mode) {
-        (ApiKeyKind::Secret, Mode::Live) => "sk_live_",
-        (ApiKeyKind::Secret, Mode::Test) => "sk_test_",
-        (ApiKeyKind::Publishable, Mode::Live) => "pk_live_",
-        (ApiKeyKind::Publishable, Mode::Test) => "pk_test_",
+const fn name(kind: ApiKeyKind) -> &'static str {
+    match kind {
+        ApiKeyKind::Secret => "sk",
+        ApiKeyKind::Publishable => "pk",
     }
 }
 
@@ -55,7 +46,7 @@ impl fmt::Debug for ApiKeyText {
 pub fn make(kind: ApiKeyKind, mode: Mode, random: [u8; 32]) -> ApiKeyText {
     let random = Zeroizing::new(random);
     let encoded = Zeroizing::new(to_base64url(*random));
-    ApiKeyText(Zeroizing::new([prefix(kind, mode), &encoded].concat()))
+    ApiKeyText(Zeroizing::new([prefix(name(kind), mode).as_str(), &encoded].concat()))
 }
 
 /// A text that has the form of an API key; whether it is one, the stored hash decides.
@@ -80,9 +71,8 @@ impl fmt::Debug for PresentedApiKey {
 
 /// Reads a presented API key. `None` if it has not exactly the form that [`make`] gives.
 pub fn parse(presented: &str) -> Option<PresentedApiKey> {
-    let ((kind, mode), text) = ALL
-        .into_iter()
-        .find_map(|(kind, mode)| Some(((kind, mode), presented.strip_prefix(prefix(kind, mode))?)))?;
+    let (found, mode, text) = split_prefix(presented)?;
+    let kind = ApiKeyKind::ALL.iter().copied().find(|kind| name(*kind) == found)?;
     fixed_from_base64url::<32>(text).map(Zeroizing::new)?;
     Some(PresentedApiKey { kind, mode, hash: Sha256::digest(presented).into() })
 }

@@ -136,13 +136,13 @@ pub(super) fn read(
     Ok((claims, wire.dat))
 }
 
-/// Length of the longest name.
-pub(super) const MAX_NAME_BYTES: usize = 63;
+/// Longest name of a product, environment, tag or scope, in bytes (they are ASCII).
+pub const MAX_NAME: usize = 63;
 
-/// A name of a product, environment or definition. It has no `/` and no `:`, so `aud` and the form
-/// `tag:jwt` can be taken apart in one way only.
-pub(super) fn is_name(text: &str) -> bool {
-    (1..=MAX_NAME_BYTES).contains(&text.len())
+/// Whether a text may name a product, environment, tag or scope: `[A-Za-z0-9._-]{1,63}`. It has
+/// no `/` and no `:`, so `aud` and the form `tag:jwt` can be taken apart in one way only.
+pub fn is_name(text: &str) -> bool {
+    (1..=MAX_NAME).contains(&text.len())
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
 }
 

@@ -49,29 +49,19 @@ pub fn encrypt(kek: &Secret<32>, kid: &str, plaintext: &[u8], random: &[u8; 44])
     Ok(parts.into_iter().fold(header, |token, part| token + "." + &to_base64url(part)))
 }
 
-/// The five parts of a compact JWE.
-struct Parts<'a> {
-    header: &'a str,
-    wrapped: &'a str,
-    nonce: &'a str,
-    ciphertext: &'a str,
-    tag: &'a str,
-}
-
-fn split(token: &str) -> Result<Parts<'_>, Rejected> {
+/// The parts of a compact JWE: header, wrapped key, nonce, ciphertext and tag.
+fn split(token: &str) -> Result<[&str; 5], Rejected> {
     if token.len() > super::MAX_TOKEN_BYTES {
         return Err(Rejected::TooLong);
     }
     let parts: Vec<&str> = token.splitn(6, '.').collect();
-    match parts.as_slice() {
-        &[header, wrapped, nonce, ciphertext, tag] => Ok(Parts { header, wrapped, nonce, ciphertext, tag }),
-        _ => Err(Rejected::Malformed("not five parts")),
-    }
+    parts.try_into().map_err(|_| Rejected::Malformed("not five parts"))
 }
 
 /// The key that the header names, which is not authenticated before [`decrypt`].
 pub(super) fn key_id(token: &str) -> Result<String, Rejected> {
-    read_header(split(token)?.header).map(|header| header.kid)
+    let [header, ..] = split(token)?;
+    read_header(header).map(|header| header.kid)
 }
 
 fn read_header(header: &str) -> Result<Header, Rejected> {
@@ -92,12 +82,12 @@ const NOT_BASE64: Rejected = Rejected::Malformed("a part is not base64url of its
 /// [`Rejected::TooLong`], [`Rejected::Malformed`] and [`Rejected::Header`] for another form,
 /// [`Rejected::BadSignature`] for another key or altered bytes.
 pub fn decrypt(kek: &Secret<32>, token: &str) -> Result<Zeroizing<Vec<u8>>, Rejected> {
-    let parts = split(token)?;
-    read_header(parts.header)?;
-    let wrapped: [u8; WRAPPED_KEY] = fixed_from_base64url(parts.wrapped).ok_or(NOT_BASE64)?;
-    let nonce: [u8; NONCE] = fixed_from_base64url(parts.nonce).ok_or(NOT_BASE64)?;
-    let ciphertext = from_base64url(parts.ciphertext).ok_or(NOT_BASE64)?;
-    let tag: [u8; TAG] = fixed_from_base64url(parts.tag).ok_or(NOT_BASE64)?;
+    let [header, wrapped, nonce, ciphertext, tag] = split(token)?;
+    read_header(header)?;
+    let wrapped: [u8; WRAPPED_KEY] = fixed_from_base64url(wrapped).ok_or(NOT_BASE64)?;
+    let nonce: [u8; NONCE] = fixed_from_base64url(nonce).ok_or(NOT_BASE64)?;
+    let ciphertext = from_base64url(ciphertext).ok_or(NOT_BASE64)?;
+    let tag: [u8; TAG] = fixed_from_base64url(tag).ok_or(NOT_BASE64)?;
 
     let mut unwrapped = Ok(());
     let content_key = Secret::<32>::fill_with(|out| {
@@ -105,5 +95,5 @@ pub fn decrypt(kek: &Secret<32>, token: &str) -> Result<Zeroizing<Vec<u8>>, Reje
     });
     unwrapped.map_err(|_| Rejected::BadSignature)?;
     let sealed = [nonce.as_slice(), &ciphertext, &tag].concat();
-    gcm_open(&content_key, parts.header.as_bytes(), &sealed).ok_or(Rejected::BadSignature)
+    gcm_open(&content_key, header.as_bytes(), &sealed).ok_or(Rejected::BadSignature)
 }

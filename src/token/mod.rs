@@ -93,6 +93,7 @@ use crate::text_enum::text_enum;
 
 pub use access::AccessClaims;
 pub use authentic::{AuthenticToken, Family, authenticate};
+pub use claims::{MAX_NAME, is_name};
 pub use error::{KeyError, Rejected};
 pub use key_ring::{Algorithm, KeyEntry, KeyRing, KeyState, Material, Purpose, check_material, public_jwk};
 pub use opaque::OpaqueFamily;
@@ -103,8 +104,8 @@ pub use secret::Secret;
 /// Bytes of the longest token that is looked at.
 pub const MAX_TOKEN_BYTES: usize = 8192;
 
-/// Bytes of the longest session data, as JSON text.
-pub const MAX_DATA_BYTES: usize = 3500;
+/// Most bytes of session data, as JSON text: a token that carries it must stay below 8 KiB.
+pub const MAX_DATA_BYTES: usize = 3_500;
 
 text_enum! {
     /// The kind of environment that a token belongs to; it shows in the prefix.

@@ -5,34 +5,20 @@ use sha2::Sha256;
 use uuid::Uuid;
 
 use super::key_ring::{KeyRing, TokenKey};
-use super::primitives::{fixed_from_base64url, to_base64url};
+use super::primitives::{fixed_from_base64url, prefix, split_prefix, to_base64url};
 use super::{InstanceId, KeyError, Mode, Purpose, Rejected};
+use crate::text_enum::text_enum;
 
 /// Key number, session id and MAC.
 const BODY: usize = 4 + 16 + 32;
 
-/// The families whose token is opaque.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum OpaqueFamily {
-    /// `cs_…`, of an account session.
-    ClientSecret,
-    /// `cst_…`, of a client session.
-    ClientSession,
-}
-
-const ALL: [(OpaqueFamily, Mode); 4] = [
-    (OpaqueFamily::ClientSecret, Mode::Live),
-    (OpaqueFamily::ClientSecret, Mode::Test),
-    (OpaqueFamily::ClientSession, Mode::Live),
-    (OpaqueFamily::ClientSession, Mode::Test),
-];
-
-const fn prefix(family: OpaqueFamily, mode: Mode) -> &'static str {
-    match (family, mode) {
-        (OpaqueFamily::ClientSecret, Mode::Live) => "cs_live_",
-        (OpaqueFamily::ClientSecret, Mode::Test) => "cs_test_",
-        (OpaqueFamily::ClientSession, Mode::Live) => "cst_live_",
-        (OpaqueFamily::ClientSession, Mode::Test) => "cst_test_",
+text_enum! {
+    /// The families whose token is opaque; the text is what the prefix begins with.
+    pub enum OpaqueFamily {
+        /// `cs_…`, of an account session.
+        ClientSecret = "cs",
+        /// `cst_…`, of a client session.
+        ClientSession = "cst",
     }
 }
 
@@ -53,11 +39,11 @@ pub fn issue(
         None => ring.token.active()?,
         Some(number) => ring.token.by_number(number).ok_or(KeyError::Unavailable(Purpose::Token))?,
     };
-    let prefix = prefix(family, mode);
-    let mac = mac(&key.keys, prefix, ring.instance(), key.number, session_id).finalize();
+    let prefix = prefix(family.as_str(), mode);
+    let mac = mac(&key.keys, &prefix, ring.instance(), key.number, session_id).finalize();
     let number = key.number.to_be_bytes();
     let body = [number.as_slice(), session_id.as_bytes(), &mac.into_bytes()].concat();
-    Ok(prefix.to_owned() + &to_base64url(body))
+    Ok(prefix + &to_base64url(body))
 }
 
 /// What an authentic opaque token says.
@@ -71,9 +57,8 @@ pub(super) struct Opened {
 
 /// Checks form and MAC, the latter in constant time.
 pub(super) fn authenticate(ring: &KeyRing, presented: &str) -> Result<Opened, Rejected> {
-    let ((family, mode), text) = ALL
-        .into_iter()
-        .find_map(|(family, mode)| Some(((family, mode), presented.strip_prefix(prefix(family, mode))?)))
+    let (family, mode, text) = split_prefix(presented)
+        .and_then(|(name, mode, text)| Some((OpaqueFamily::parse(name)?, mode, text)))
         .ok_or(Rejected::Malformed("not the token of a session"))?;
     let body: [u8; BODY] = fixed_from_base64url(text)
         .ok_or(Rejected::Malformed("not base64url of the length of an opaque token"))?;
@@ -83,7 +68,7 @@ pub(super) fn authenticate(ring: &KeyRing, presented: &str) -> Result<Opened, Re
     let session_id = Uuid::from_bytes(*session_id);
 
     let key = ring.token.by_number(key_number).ok_or(Rejected::UnknownKey)?;
-    mac(&key.keys, prefix(family, mode), ring.instance(), key_number, session_id)
+    mac(&key.keys, &prefix(family.as_str(), mode), ring.instance(), key_number, session_id)
         .verify_slice(presented_mac)
         .map_err(|_| Rejected::BadSignature)?;
     Ok(Opened { family, mode, session_id, key_number })

@@ -10,12 +10,24 @@ use serde::Deserialize;
 use sha2::Sha256;
 use zeroize::{Zeroize, Zeroizing};
 
-use super::Secret;
+use super::{Mode, Secret};
 
 /// Bytes of an AES-GCM nonce.
 pub(super) const NONCE: usize = 12;
 /// Bytes of an AES-GCM authentication tag.
 pub(super) const TAG: usize = 16;
+
+/// What an opaque token, a refresh token and an API key begin with: `<name>_<mode>_`.
+pub(super) fn prefix(name: &str, mode: Mode) -> String {
+    [name, "_", mode.as_str(), "_"].concat()
+}
+
+/// Takes a text apart that begins with a [`prefix`]: its name, its mode and what follows.
+pub(super) fn split_prefix(presented: &str) -> Option<(&str, Mode, &str)> {
+    let (name, rest) = presented.split_once('_')?;
+    let (mode, text) = rest.split_once('_')?;
+    Some((name, Mode::parse(mode)?, text))
+}
 
 pub(super) fn to_base64url(bytes: impl AsRef<[u8]>) -> String {
     URL_SAFE_NO_PAD.encode(bytes)

@@ -3,7 +3,7 @@
 use uuid::Uuid;
 
 use super::key_ring::KeyRing;
-use super::primitives::{TAG, fixed_from_base64url, siv_open, siv_seal, to_base64url};
+use super::primitives::{TAG, fixed_from_base64url, prefix, siv_open, siv_seal, split_prefix, to_base64url};
 use super::{InstanceId, KeyError, Mode, Purpose, Rejected};
 
 /// Session id and generation.
@@ -22,12 +22,8 @@ pub struct RefreshToken {
     pub generation: u32,
 }
 
-const fn prefix(mode: Mode) -> &'static str {
-    match mode {
-        Mode::Live => "rt_live_",
-        Mode::Test => "rt_test_",
-    }
-}
+/// What the prefix begins with.
+const NAME: &str = "rt";
 
 /// The same token for the same arguments and active key, always: parallel callers get one string.
 ///
@@ -40,7 +36,7 @@ pub fn issue(ring: &KeyRing, mode: Mode, session_id: Uuid, generation: u32) -> R
     plain[16..].copy_from_slice(&generation.to_be_bytes());
     let aad = associated_data(mode, ring.instance(), key.number);
     let body = siv_seal(&key.keys.refresh, &aad, &plain).ok_or(KeyError::Unavailable(Purpose::Token))?;
-    Ok(prefix(mode).to_owned() + &to_base64url([&key.number.to_be_bytes(), body.as_slice()].concat()))
+    Ok(prefix(NAME, mode) + &to_base64url([&key.number.to_be_bytes(), body.as_slice()].concat()))
 }
 
 /// Opens a token that [`issue`] made with a key that is active or retired.
@@ -49,9 +45,8 @@ pub fn issue(ring: &KeyRing, mode: Mode, session_id: Uuid, generation: u32) -> R
 /// [`Rejected::Malformed`] for another form, [`Rejected::UnknownKey`], or
 /// [`Rejected::BadSignature`] for anything that is not authentic here, as another mode or instance.
 pub fn authenticate(ring: &KeyRing, presented: &str) -> Result<RefreshToken, Rejected> {
-    let (mode, text) = [Mode::Live, Mode::Test]
-        .into_iter()
-        .find_map(|mode| Some((mode, presented.strip_prefix(prefix(mode))?)))
+    let (_, mode, text) = split_prefix(presented)
+        .filter(|(name, ..)| *name == NAME)
         .ok_or(Rejected::Malformed("not a refresh token"))?;
     let body: [u8; BODY] = fixed_from_base64url(text)
         .ok_or(Rejected::Malformed("not base64url of the length of a refresh token"))?;
@@ -71,5 +66,5 @@ pub fn authenticate(ring: &KeyRing, presented: &str) -> Result<RefreshToken, Rej
 }
 
 fn associated_data(mode: Mode, instance: InstanceId, key_number: u32) -> Vec<u8> {
-    [prefix(mode).as_bytes(), &instance.0, &key_number.to_be_bytes()].concat()
+    [prefix(NAME, mode).as_bytes(), &instance.0, &key_number.to_be_bytes()].concat()
 }

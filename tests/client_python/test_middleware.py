@@ -142,7 +142,7 @@ def test_a_forged_access_token_is_nobody_without_a_good_refresh_token(browser, a
 
 
 def test_a_token_from_elsewhere_logs_out(browser, admin, shop):
-    account = call(admin, "account_session_create", account="a", product=shop.product, env=shop.env)
+    account = call(admin, "account_session_create", account="a", **shop.home)
     call(admin, "env_create", product=shop.product, env="staging")
     staging = call(admin, "session_create", **{**shop.place, "env": "staging"}, data='{"userId": "user_1"}')
     for cookies in (

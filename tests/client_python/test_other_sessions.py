@@ -11,7 +11,7 @@ from support import service
 
 @pytest.fixture
 def api_key(admin, shop):
-    return service.call(admin, "api_key_create", product=shop.product, env=shop.env).api_key
+    return service.call(admin, "api_key_create", **shop.home).api_key
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """SQLAlchemy 2, synchronous and asynchronous, and Alembic."""
 
 import logging
-import os
 from pathlib import Path
 
 import alembic.command
@@ -17,6 +16,7 @@ from dialstack_sessions import sqlalchemy as ours
 from sqlalchemy.ext.asyncio import async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, sessionmaker
 from support import service
+from support.cluster import Cluster
 from support.service import call, value
 
 
@@ -210,17 +210,12 @@ def test_a_server_that_is_not_there_is_a_typed_error(shop):
 
 
 @pytest.fixture
-def database(admin):
+def database(direct):
     """A database of the test's own, with the extension."""
-    admin.execute("CREATE DATABASE migrated TEMPLATE template0")
-    with service.connect(dbname="migrated") as connection:
-        connection.execute("CREATE EXTENSION dialstack_sessions")
+    with Cluster.given().database("migrated") as connection:
         call(connection, "product_create", product="p")
         call(connection, "env_create", product="p", env="e")
-    route = {"host": os.environ["PGHOST"], "port": os.environ["PGPORT"], "dbname": "migrated"}
-    engine = sa.create_engine(url(route, "postgres"), poolclass=sa.NullPool)
-    yield engine
-    admin.execute("DROP DATABASE migrated WITH (FORCE)")
+        yield sa.create_engine(url({**direct, "dbname": "migrated"}, "postgres"), poolclass=sa.NullPool)
 
 
 ENV = """

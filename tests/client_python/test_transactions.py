@@ -12,7 +12,6 @@ from psycopg_pool import AsyncConnectionPool, ConnectionPool
 from support.service import Background, call, info, until, value
 
 OWN_NOTES = "SELECT body FROM notes"
-NOBODY = "SELECT dialstack.current_identifier() IS NULL"
 
 
 @pytest.fixture
@@ -85,8 +84,7 @@ def test_sessions_without_a_tag_can_be_presented(web, as_work, client_secret):
 
 @pytest.fixture
 def client_secret(admin, shop):
-    place = {"product": shop.product, "env": shop.env}
-    return call(admin, "account_session_create", account="acct_1", **place).client_secret
+    return call(admin, "account_session_create", account="acct_1", **shop.home).client_secret
 
 
 def test_presenting_is_a_block(route, roles, shop, token, notes):

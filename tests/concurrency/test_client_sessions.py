@@ -3,8 +3,8 @@
 from uuid import UUID
 
 import pytest
-from conftest import LEVELS
 from psycopg import errors
+from support.levels import LEVELS
 from support.service import REPEATABLE_READ, active_key, call, value, verify
 
 ACCOUNT = UUID(int=1)
@@ -34,24 +34,6 @@ def test_a_scope_that_is_deleted_is_gone_in_an_open_transaction(admin, place, re
 
     assert verify(reader, token, scope="fax").reason == "scope_disabled"
     assert verify(reader, token).valid
-
-
-def test_granted_access_is_there_at_the_next_statement(admin, connect, place):
-    reader = connect()
-    token = client_session(admin, place)
-    with reader.transaction():
-        reader.execute("SELECT set_config('dialstack_sessions.token', %s, true)", [token])
-        assert call(reader, "client_session_get").connected_account_ids == []
-
-        call(
-            admin,
-            "client_session_grant_access",
-            user_identifier_key="u",
-            connected_account_ids=[ACCOUNT],
-            **place,
-        )
-
-        assert call(reader, "client_session_get").connected_account_ids == [ACCOUNT]
 
 
 def test_an_expiry_that_is_replaced_counts_at_the_next_statement(admin, connect, place):

@@ -3,8 +3,8 @@
 import json
 
 import pytest
-from conftest import LEVELS
 from psycopg import errors
+from support.levels import LEVELS
 from support.service import (
     REPEATABLE_READ,
     Background,
@@ -153,15 +153,14 @@ def test_an_old_snapshot_does_not_apply_past_what_it_can_not_see(connect, admin,
 @pytest.mark.parametrize("family", ["user", "client", "key"])
 def test_an_environment_stays_live_for_a_session_that_is_being_made(connect, admin, shop, family):
     creator, other = connect(), connect()
-    place = {"product": shop.product, "env": shop.env}
     with creator.transaction():
         if family == "user":
             shop.create(creator)
         elif family == "client":
-            call(creator, "client_session_create", **place)
+            call(creator, "client_session_create", **shop.home)
         else:
-            call(creator, "api_key_create", **place)
-        waiting = Background(lambda: call(other, "env_update", **place, live=False))
+            call(creator, "api_key_create", **shop.home)
+        waiting = Background(lambda: call(other, "env_update", **shop.home, live=False))
         await_lock(creator, other)
     with pytest.raises(errors.InvalidParameterValue, match="DEFINE_FAILED"):
         waiting.result()
@@ -170,12 +169,11 @@ def test_an_environment_stays_live_for_a_session_that_is_being_made(connect, adm
 
 def test_an_old_snapshot_does_not_hide_a_session_from_a_change_of_mode(connect, admin, shop):
     reader = connect(isolation=REPEATABLE_READ)
-    place = {"product": shop.product, "env": shop.env}
     with reader.transaction(force_rollback=True):
         assert value(reader, "SELECT count(*) > 0 FROM dialstack.product_list()")
-        call(admin, "api_key_create", **place)
+        call(admin, "api_key_create", **shop.home)
         with pytest.raises(errors.SerializationFailure, match="CONFLICT"):
-            call(reader, "env_update", **place, live=False)
+            call(reader, "env_update", **shop.home, live=False)
 
 
 @LEVELS
@@ -184,7 +182,7 @@ def test_another_name_counts_at_the_next_statement(connect, admin, shop, isolati
     reader = connect(isolation=isolation)
     with reader.transaction():
         assert verify(reader, session.token, env=shop.env).valid
-        call(admin, "env_update", product=shop.product, env=shop.env, new_name="renamed")
+        call(admin, "env_update", **shop.home, new_name="renamed")
         assert verify(reader, session.token, env="renamed").valid
         assert verify(reader, session.token, env=shop.env).reason == "mismatch"
 

@@ -6,7 +6,7 @@ from support.service import Background, await_lock, call, refresh, value, verify
 
 EMERGENCIES = {
     "instance_reset": lambda shop: {},
-    "env_delete": lambda shop: {"product": shop.product, "env": shop.env},
+    "env_delete": lambda shop: shop.home,
     "definition_delete": lambda shop: {"product": shop.product, "tag": shop.tag},
 }
 
@@ -55,7 +55,7 @@ def test_what_waits_for_a_moment_is_done(admin, connect, shop):
     with holder.transaction():
         session = shop.create(holder)
         waiting = Background(
-            lambda: call(caller, "env_delete", product=shop.product, env=shop.env)
+            lambda: call(caller, "env_delete", **shop.home)
         )
         holder.execute("SELECT pg_sleep(1)")
     waiting.result()
@@ -67,11 +67,10 @@ def test_a_session_of_another_family_that_is_being_created_dies_too(
     admin, connect, shop, function
 ):
     creating, deleting = connect(), connect()
-    place = {"product": shop.product, "env": shop.env}
     first = {"account": "acct_1"} if function == "account_session_create" else {"user_identifier_key": "key"}
     with creating.transaction():
-        made = call(creating, function, **first, **place)
-        waiting = Background(lambda: call(deleting, "env_delete", **place))
+        made = call(creating, function, **first, **shop.home)
+        waiting = Background(lambda: call(deleting, "env_delete", **shop.home))
         await_lock(admin, deleting)
     waiting.result()
 
@@ -84,7 +83,7 @@ def test_a_session_of_another_family_that_is_being_created_dies_too(
 def test_deleting_a_scope_does_not_wait_for_ever_either(admin, connect, shop):
     holder = connect()
     with holder.transaction():
-        call(holder, "account_session_create", account="acct_1", product=shop.product, env=shop.env)
+        call(holder, "account_session_create", account="acct_1", **shop.home)
         with pytest.raises(errors.LockNotAvailable, match="^LOCK_NOT_AVAILABLE: ") as refused:
             call(admin, "scope_delete", scope="call_logs", product=shop.product)
     assert f"process {holder.info.backend_pid} " in refused.value.diag.message_hint

@@ -8,17 +8,7 @@ from collections import namedtuple
 import psycopg
 import pytest
 from support.formats import unb64
-from support.service import (
-    Background,
-    await_lock,
-    call,
-    info,
-    refresh,
-    revoke_active_key,
-    together,
-    value,
-    verify,
-)
+from support.service import Background, await_lock, call, refresh, together, value, verify
 
 WORKERS = 4
 
@@ -138,26 +128,6 @@ def test_revoking_keys_under_load_refuses_all_of_theirs_and_nothing_else(admin, 
     assert (refused_good, accepted_dead) == ([], [])
     # It was a race: some were refused, most were not.
     assert {use.accepted for use in uses} == {True, False}
-
-
-def test_a_session_whose_data_is_lost_with_its_key_is_lost_too(admin, shop):
-    session = shop.create(admin)
-
-    revoke_active_key(admin, "seal")
-
-    assert verify(admin, session.token).reason == "invalid"
-    assert refresh(admin, session.refresh_token).reason == "invalid"
-
-
-def test_a_refused_refresh_takes_no_step(admin, shop):
-    session = shop.create(admin)
-    revoke_active_key(admin, "seal")
-
-    assert not refresh(admin, session.refresh_token).ok
-
-    assert info(admin, session.session_id).generation == 0
-    query = "SELECT status FROM dialstack.activity WHERE session_id = %s AND operation = 'refresh'"
-    assert admin.execute(query, [session.session_id]).fetchall() == [("fail",)]
 
 
 def test_keys_that_two_connections_rotate_at_once_leave_one_active(admin):

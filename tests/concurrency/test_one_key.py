@@ -3,9 +3,9 @@
 from uuid import UUID
 
 import pytest
-from conftest import LEVELS
 from psycopg import errors
-from support.service import Background, await_lock, call, retrying, together, value, verify
+from support.levels import LEVELS
+from support.service import Background, await_lock, call, retrying, together, use_key, value, verify
 
 CALLERS = 100
 
@@ -51,7 +51,7 @@ def test_a_hundred_parallel_publishable_keys_make_one_session(admin, place):
     key = call(admin, "api_key_create", kind="publishable", **place).api_key
 
     def with_key(connection):
-        connection.execute("SELECT set_config('dialstack_sessions.api_key', %s, false)", [key])
+        use_key(connection, key)
         return get_or_create(connection)
 
     rows = together([with_key] * CALLERS)
@@ -172,7 +172,7 @@ def test_parallel_grants_keep_the_limit(admin, place):
 def test_a_publishable_key_does_not_get_what_was_granted_while_it_waited(admin, connect, place):
     key = call(admin, "api_key_create", kind="publishable", **place).api_key
     browser, backend = connect(), connect()
-    browser.execute("SELECT set_config('dialstack_sessions.api_key', %s, false)", [key])
+    use_key(browser, key)
     create(browser)
     with backend.transaction():
         grant(backend, connected_account_ids=ids([1]), **place)

@@ -2,12 +2,10 @@
 
 import threading
 
-import pytest
 from support.cluster import Cluster
+from support.levels import OLD_SNAPSHOTS
 from support.service import (
     PATIENCE,
-    REPEATABLE_READ,
-    SERIALIZABLE,
     Background,
     Shop,
     await_lock,
@@ -83,7 +81,7 @@ def test_a_hundred_connections_that_come_in_waves_all_get_the_same_next_one(admi
     assert_one_step(admin, session, answered)
 
 
-@pytest.mark.parametrize("isolation", [REPEATABLE_READ, SERIALIZABLE])
+@OLD_SNAPSHOTS
 def test_callers_at_stricter_levels_who_retry_all_get_the_same_next_one(admin, shop, isolation):
     session = shop.create(admin)
 
@@ -123,59 +121,10 @@ def test_callers_are_judged_by_when_they_came_and_not_by_how_long_they_waited(ad
     assert (two.ok, two.refresh_token) == (True, one.refresh_token)
 
 
-def test_a_rolled_back_refresh_leaves_the_old_token_good(admin, connect, shop):
-    session = shop.create(admin)
-    caller = connect()
-
-    with caller.transaction(force_rollback=True):
-        assert refresh(caller, session.refresh_token).ok
-
-    assert info(admin, session.session_id).generation == 0
-    assert refresh(admin, session.refresh_token).ok
-    assert info(admin, session.session_id).generation == 1
-
-
-def test_a_token_from_a_rolled_back_refresh_is_ahead_and_rotates(admin, connect, shop):
-    session = shop.create(admin)
-    caller = connect()
-    with caller.transaction(force_rollback=True):
-        lost = refresh(caller, session.refresh_token)
-
-    answer = refresh(admin, lost.refresh_token)
-
-    assert answer.ok
-    assert info(admin, session.session_id).generation == 2
-    assert refresh(admin, answer.refresh_token).ok
-
-
 def stolen(admin, session):
     """Uses the session's first refresh token up: two rotations ago."""
     second = refresh(admin, session.refresh_token)
     return refresh(admin, second.refresh_token)
-
-
-def test_the_reuse_alarm_stands_when_the_caller_commits(admin, connect, shop):
-    session = shop.create(admin)
-    current = stolen(admin, session)
-    caller = connect()
-
-    with caller.transaction():
-        answer = refresh(caller, session.refresh_token)
-
-    assert (answer.ok, answer.reason, answer.token) == (False, "reused", None)
-    assert verify(admin, current.token).reason == "reused"
-    assert refresh(admin, current.refresh_token).reason == "reused"
-
-
-def test_the_reuse_alarm_goes_with_the_callers_rollback(admin, connect, shop):
-    session = shop.create(admin)
-    current = stolen(admin, session)
-    caller = connect()
-
-    with caller.transaction(force_rollback=True):
-        assert refresh(caller, session.refresh_token).reason == "reused"
-
-    assert verify(admin, current.token).valid
 
 
 def test_many_thieves_at_once_raise_one_alarm(admin, shop):

@@ -17,7 +17,7 @@ class Held:
         self.old = self.session.refresh_token
         self.fresh = refresh(admin, self.old).refresh_token
         self.shop.create(admin)
-        self.where = {"product": self.shop.product, "env": self.shop.env}
+        self.where = self.shop.home
         self.client = call(
             admin, "client_session_create", user_identifier_key="u", **self.where
         ).client_session_id

@@ -197,13 +197,6 @@ def test_a_revocation_finds_a_session_whose_refresh_outlasts_its_expiry(
     assert shop.living(admin) == set()
 
 
-def test_revoking_a_user_who_never_was_leaves_no_user_behind(admin, shop):
-    shop.revoke_all(admin, "nobody")
-
-    query = "SELECT count(*) FROM dialstack.session_users WHERE identifier = 'nobody'"
-    assert value(admin, query) == 0
-
-
 @LEVELS
 def test_first_sessions_of_many_users_race_their_revocation(admin, shop, isolation):
     for number in range(8):
@@ -253,7 +246,7 @@ def test_parallel_creates_succeed_exactly_up_to_the_cap_when_it_denies(admin, is
 
 
 def env_delete(shop, connection):
-    call(connection, "env_delete", product=shop.product, env=shop.env)
+    call(connection, "env_delete", **shop.home)
 
 
 def definition_delete(shop, connection):

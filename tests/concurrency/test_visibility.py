@@ -2,7 +2,7 @@
 shows the tier `identity`."""
 
 import pytest
-from conftest import LEVELS
+from support.levels import LEVELS
 from support.service import call, info, value, verify
 
 
@@ -25,15 +25,6 @@ def test_an_open_transaction_accepts_a_token_signed_with_a_key_made_after_it_beg
         answer = verify(reader, shop.create(admin).token)
 
         assert (answer.valid, answer.data) == (True, {"userId": "user_456"})
-
-
-def test_a_savepoint_that_is_released_keeps_the_revocation(connect, admin, shop, session):
-    connection = connect()
-    with connection.transaction():
-        with connection.transaction():
-            shop.revoke(connection, session.session_id)
-        assert verify(connection, session.token).reason == "revoked"
-    assert verify(admin, session.token).reason == "revoked"
 
 
 def test_a_rolled_back_definition_is_forgotten(connect, admin, shop, session):

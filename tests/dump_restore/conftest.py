@@ -33,7 +33,7 @@ class Original:
         self.refreshed = refresh(self.connection, self.session.refresh_token)
         dead = self.shop.create(self.connection, "user_of_the_original")
         self.shop.revoke(self.connection, dead.session_id)
-        place = {"product": self.shop.product, "env": self.shop.env}
+        place = self.shop.home
         key = {"user_identifier_key": "key_of_the_original"}
         self.client = call(self.connection, "client_session_create", **key, **place)
 

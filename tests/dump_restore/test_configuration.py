@@ -14,9 +14,7 @@ def export(connection):
 def test_another_database_becomes_equal_and_then_nothing_changes(original, elsewhere):
     """That one has a product of its own, which goes, and one of the same name with other parts."""
     document = export(original.connection)
-    elsewhere.create_database("configured")
-    with elsewhere.connect("configured") as other:
-        other.execute("CREATE EXTENSION dialstack_sessions")
+    with elsewhere.database("configured") as other:
         stranger = Shop.make(other)
         theirs = stranger.create(other)
         call(other, "product_create", product=original.shop.product, name="Another", scopes=["own"])

@@ -2,39 +2,7 @@
 
 import pytest
 from psycopg import errors
-from support.service import Shop, call, refresh, verify
-
-
-@pytest.fixture
-def template(original):
-    """A copy of the database within its cluster, by CREATE DATABASE … TEMPLATE."""
-    original.connection.close()
-    with original.cluster.connect() as connection:
-        connection.execute("CREATE DATABASE twin TEMPLATE original")
-    original.connection = original.cluster.connect("original")
-    with original.cluster.connect("twin") as twin:
-        yield twin
-    with original.cluster.connect() as connection:
-        connection.execute("DROP DATABASE twin")
-
-
-def test_a_copy_by_template_accepts_no_token_until_it_is_reset(original, template):
-    for use in (
-        lambda: verify(template, original.refreshed.token),
-        lambda: refresh(template, original.refreshed.refresh_token),
-        lambda: original.shop.create(template),
-    ):
-        with pytest.raises(errors.ObjectNotInPrerequisiteState) as refused:
-            use()
-        assert refused.value.diag.message_primary.startswith("JWT_NOT_AVAILABLE")
-        assert "instance_reset" in refused.value.diag.message_hint
-
-    call(template, "instance_reset")
-
-    assert verify(template, original.refreshed.token).reason == "invalid"
-    assert refresh(template, original.refreshed.refresh_token).reason == "invalid"
-    assert verify(template, original.shop.create(template).token).valid
-    assert verify(original.connection, original.refreshed.token).valid
+from support.service import Shop, call, verify
 
 
 @pytest.fixture

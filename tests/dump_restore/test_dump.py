@@ -140,9 +140,7 @@ def test_a_schema_only_dump_makes_an_empty_service(original, restored):
 
 
 def test_a_data_only_dump_fills_a_new_installation(original, elsewhere):
-    elsewhere.create_database("data_only")
-    with elsewhere.connect("data_only") as copy:
-        copy.execute("CREATE EXTENSION dialstack_sessions")
+    with elsewhere.database("data_only") as copy:
         elsewhere.restore(original.cluster.dump("--data-only", dbname="original"), "data_only")
 
         # The connection that is open already takes it in.

@@ -12,9 +12,7 @@ LIMITS = "SELECT * FROM dialstack.access_of_roles() WHERE role LIKE 'dumped%'"
 def limited():
     """A database whose roles are limited: one to an environment, one to an environment that was deleted."""
     cluster = Cluster.given()
-    cluster.create_database("limited")
-    with cluster.connect("limited") as connection:
-        connection.execute("CREATE EXTENSION dialstack_sessions")
+    with cluster.database("limited") as connection:
         shop = Shop.make(connection)
         for env in ("staging", "gone"):
             call(connection, "env_create", product=shop.product, env=env)

@@ -15,9 +15,8 @@ TABLES = {"locks": 3, "cameras": 5, "sensors": 7}
 def guarded():
     """A database with protected tables of devices, one of which is open to a role."""
     cluster = Cluster.given()
-    cluster.create_database("guarded")
-    with cluster.connect("guarded") as connection:
-        connection.execute("CREATE EXTENSION dialstack_sessions; CREATE ROLE only_here")
+    with cluster.database("guarded") as connection:
+        connection.execute("CREATE ROLE only_here")
         shop = Shop.make(connection)
         for table, devices in TABLES.items():
             connection.execute(f"CREATE TABLE {table} (id int, account uuid)")
@@ -74,8 +73,7 @@ def known(connection):
 
 
 def devices(connection, shop):
-    place = {"product": shop.product, "env": shop.env}
-    created = call(connection, "client_session_create", connected_account_ids=[ACCOUNT], **place)
+    created = call(connection, "client_session_create", connected_account_ids=[ACCOUNT], **shop.home)
     return created.device_count
 
 

@@ -12,7 +12,7 @@ import urllib.error
 import urllib.request
 
 from support import service
-from support.cluster import as_server
+from support.cluster import as_server, write_private
 
 WORK, CLUSTER = os.environ["DSS_WORK"], os.environ["DSS_CLUSTER"]
 NAMES = ("node1", "node2", "node3")
@@ -35,11 +35,6 @@ def free_ports(count):
 
 def make_folder(path):
     as_server("mkdir", "-p", "-m", "700", path)
-    return path
-
-
-def write(path, text):
-    as_server("sh", "-c", 'umask 077; cat >"$1"', "sh", path, text=text)
     return path
 
 
@@ -78,7 +73,8 @@ class Node:
         self.data = f"{self.folder}/data"
         self.port, self.rest = ports["postgres"], ports["rest"]
         self.etcd = Program(self.folder, "etcd", f"{WORK}/programs/etcd", *self._etcd_options(ports, peers))
-        config = write(f"{self.folder}/patroni.yml", json.dumps(self._patroni(peers, passwords)))
+        config = f"{self.folder}/patroni.yml"
+        write_private(config, json.dumps(self._patroni(peers, passwords)))
         python = ("env", f"PYTHONPATH={WORK}/programs", "PYTHONDONTWRITEBYTECODE=1", "/usr/bin/python3")
         self.patroni = Program(self.folder, "patroni", *python, "-m", "patroni", config)
 

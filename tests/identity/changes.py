@@ -1,13 +1,21 @@
 """All that ends a session, or takes it away from its tenant."""
 
 import pytest
-from support.service import call, refresh, revoke_active_key, value, value_of
-from world import KINDS_OF_TRANSACTION, keep_presenting, present
+from support.service import (
+    call,
+    keep_presenting,
+    present,
+    refresh,
+    revoke_active_key,
+    value,
+    value_of,
+)
+from world import KINDS_OF_TRANSACTION
 
 
 def _kinds(*names):
     kinds = [KINDS_OF_TRANSACTION[name] for name in names]
-    return pytest.mark.parametrize("isolation, read_only", kinds, ids=names)
+    return pytest.mark.parametrize("kind", kinds, ids=names)
 
 
 KINDS = _kinds(*KINDS_OF_TRANSACTION)

@@ -27,8 +27,10 @@ def world(admin, roles):
 def visit(connect, roles):
     """Opens connections of a plain client."""
 
-    def open_one(**options):
-        return connect(**{"user": "visitor", **options})
+    def open_one(read_only=False, **options):
+        connection = connect(**{"user": "visitor", **options})
+        connection.read_only = read_only
+        return connection
 
     return open_one
 

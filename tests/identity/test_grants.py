@@ -6,16 +6,16 @@ from datetime import datetime, timedelta, timezone
 import pytest
 from changes import KINDS, Tenant
 from psycopg import errors
-from support.service import REPEATABLE_READ, SERIALIZABLE, call, value, verify
-from world import FAMILIES, NOTHING, error, present, uuid
+from support.levels import OLD_SNAPSHOTS
+from support.service import call, present, value, verify
+from world import FAMILIES, NOTHING, error, uuid
 
 
 @KINDS
 @pytest.mark.parametrize("by_key", [False, True], ids=["by_id", "by_user_identifier_key"])
-def test_a_grant_appears_at_the_next_statement(world, admin, visit, isolation, read_only, by_key):
+def test_a_grant_appears_at_the_next_statement(world, admin, visit, kind, by_key):
     session = world.client_session(1, user_identifier_key="somebody")
-    visitor = visit(isolation=isolation)
-    visitor.read_only = read_only
+    visitor = visit(**kind)
     with visitor.transaction():
         present(visitor, session.token)
         assert world.seen(visitor) == world.rows_of("client", 1)
@@ -42,12 +42,9 @@ def test_a_grant_appears_at_the_next_statement(world, admin, visit, isolation, r
 
 
 @KINDS
-def test_new_data_and_a_new_expiry_appear_at_the_next_statement(
-    world, admin, visit, isolation, read_only
-):
+def test_new_data_and_a_new_expiry_appear_at_the_next_statement(world, admin, visit, kind):
     session = world.user_session(1, plan="free")
-    visitor = visit(isolation=isolation)
-    visitor.read_only = read_only
+    visitor = visit(**kind)
     with visitor.transaction():
         present(visitor, session.token)
         assert value(visitor, "SELECT dialstack.current_data() ->> 'plan'") == "free"
@@ -80,15 +77,14 @@ def test_new_data_and_a_new_expiry_appear_at_the_next_statement(
 
 
 @KINDS
-def test_scopes_appear_and_go_at_the_next_statement(world, admin, visit, isolation, read_only):
+def test_scopes_appear_and_go_at_the_next_statement(world, admin, visit, kind):
     session = world.account_session(1, "call_logs")
     scoped = ("of_account_scoped", 1)
     set_scopes = (
         "UPDATE dialstack.sessions SET scopes = %s WHERE session_id = "
         "(SELECT session_id FROM dialstack.session_verify(%s))"
     )
-    visitor = visit(isolation=isolation)
-    visitor.read_only = read_only
+    visitor = visit(**kind)
     with visitor.transaction():
         present(visitor, session.client_secret)
         assert scoped not in world.seen(visitor)
@@ -101,14 +97,13 @@ def test_scopes_appear_and_go_at_the_next_statement(world, admin, visit, isolati
 
 
 @KINDS
-def test_a_renamed_environment_is_another_one(world, admin, visit, isolation, read_only):
+def test_a_renamed_environment_is_another_one(world, admin, visit, kind):
     tenant = Tenant(world, "account")
     rename = (
         "UPDATE dialstack.environments SET env = %s FROM dialstack.products p WHERE "
         "p.product = %s AND p.product_id = environments.product_id AND env = %s"
     )
-    visitor = visit(isolation=isolation)
-    visitor.read_only = read_only
+    visitor = visit(**kind)
     with visitor.transaction():
         present(visitor, tenant.token)
         assert world.seen(visitor) == tenant.rows
@@ -121,9 +116,8 @@ def test_a_renamed_environment_is_another_one(world, admin, visit, isolation, re
 
 @KINDS
 @pytest.mark.parametrize("family", FAMILIES)
-def test_a_session_that_is_made_later_is_known(world, admin, visit, isolation, read_only, family):
-    visitor = visit(isolation=isolation)
-    visitor.read_only = read_only
+def test_a_session_that_is_made_later_is_known(world, admin, visit, kind, family):
+    visitor = visit(**kind)
     with visitor.transaction():
         present(visitor, "not yet")
         assert (world.seen(visitor), error(visitor)) == (NOTHING, "invalid")
@@ -134,10 +128,9 @@ def test_a_session_that_is_made_later_is_known(world, admin, visit, isolation, r
 
 @KINDS
 def test_a_token_that_was_presented_too_early_is_good_once_its_session_is_there(
-    world, admin, connect, visit, isolation, read_only
+    world, admin, connect, visit, kind
 ):
-    visitor = visit(isolation=isolation)
-    visitor.read_only = read_only
+    visitor = visit(**kind)
     with visitor.transaction():
         maker = connect()
         with maker.transaction():
@@ -175,7 +168,7 @@ def make_session_of_user(admin, world):
     return "session_revoke_all", {**world.shop.place, "identifier": "user_1"}
 
 
-@pytest.mark.parametrize("isolation", [REPEATABLE_READ, SERIALIZABLE], ids=lambda i: i.name.lower())
+@OLD_SNAPSHOTS
 @pytest.mark.parametrize(
     "make",
     [

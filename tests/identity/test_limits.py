@@ -4,9 +4,9 @@ import re
 
 import pytest
 from psycopg import errors
-from support.cluster import as_server
-from support.service import Shop, call, connect, until, value, verify
-from world import FAMILIES, NOTHING, error, keep_presenting, present, session_id
+from support.cluster import Cluster, as_server
+from support.service import Shop, call, connect, keep_presenting, present, until, value, verify
+from world import FAMILIES, NOTHING, error, session_id
 
 # The cache
 
@@ -231,13 +231,10 @@ def test_a_database_of_another_encoding_refuses_the_extension(admin, encoding):
 
 
 @pytest.fixture
-def elsewhere(admin, roles):
+def elsewhere(roles):
     """A database in which the extension may be dropped."""
-    admin.execute("CREATE DATABASE elsewhere TEMPLATE template0")
-    with connect(dbname="elsewhere") as connection:
-        connection.execute("CREATE EXTENSION dialstack_sessions")
+    with Cluster.given().database("elsewhere") as connection:
         yield connection
-    admin.execute("DROP DATABASE elsewhere WITH (FORCE)")
 
 
 def account_session(connection):
@@ -329,17 +326,6 @@ def test_upkeep_disturbs_nobody_and_hides_no_revocation(world, admin, visit, upk
         keep_presenting(admin, tokens[family])
         assert value(admin, "SELECT dialstack.session_end()") == 1
         assert (world.seen(visitor), error(visitor)) == (NOTHING, "revoked")
-
-
-def test_a_hundred_revocations_in_a_row_are_each_obeyed(world, admin, visit):
-    visitor = visit()
-    sessions = [world.client_session(1) for _ in range(100)]
-    for session in sessions:
-        keep_presenting(visitor, session.token)
-        assert world.seen(visitor) == world.rows_of("client", 1)
-        call(admin, "client_session_delete", client_session_id=session.client_session_id,
-             **world.place)  # fmt: skip
-        assert world.seen(visitor) == NOTHING
 
 
 def test_a_message_queue_that_overflowed_loses_no_revocation(world, admin, visit):

@@ -4,8 +4,16 @@ import json
 
 import pytest
 from psycopg import errors
-from support.service import READ_COMMITTED, SERIALIZABLE, call, force_parallel, value
-from world import NOTHING, keep_presenting, present, uuid
+from support.service import (
+    READ_COMMITTED,
+    SERIALIZABLE,
+    call,
+    force_parallel,
+    keep_presenting,
+    present,
+    value,
+)
+from world import NOTHING, uuid
 
 PARALLEL = (
     "SET parallel_setup_cost = 0",

@@ -2,16 +2,25 @@
 
 import pytest
 from changes import CASES, EXTREMES, KINDS, UNDOABLE, Tenant, session_end, session_revoke
-from support.service import Background, Shop, await_lock, call, refresh, value, verify
-from world import FAMILIES, NOTHING, World, error, keep_presenting, present, session_id
+from support.service import (
+    Background,
+    Shop,
+    await_lock,
+    call,
+    keep_presenting,
+    present,
+    refresh,
+    value,
+    verify,
+)
+from world import FAMILIES, NOTHING, World, error, session_id
 
 
 @EXTREMES
 @CASES
-def test_the_next_statement_sees_nothing(world, admin, visit, isolation, read_only, family, change):
+def test_the_next_statement_sees_nothing(world, admin, visit, kind, family, change):
     tenant = Tenant(world, family)
-    visitor = visit(isolation=isolation)
-    visitor.read_only = read_only
+    visitor = visit(**kind)
     with visitor.transaction():
         present(visitor, tenant.token)
         assert world.seen(visitor) == tenant.rows
@@ -30,11 +39,10 @@ def test_the_next_statement_sees_nothing(world, admin, visit, isolation, read_on
 
 @KINDS
 @pytest.mark.parametrize("family", FAMILIES)
-def test_truncation_is_obeyed_too(world, admin, visit, isolation, read_only, family):
+def test_truncation_is_obeyed_too(world, admin, visit, kind, family):
     """It waits for every transaction that has read the table, so here none has."""
     tenant = Tenant(world, family)
-    visitor = visit(isolation=isolation)
-    visitor.read_only = read_only
+    visitor = visit(**kind)
     # A token that comes again is remembered.
     for _ in range(2):
         with visitor.transaction():
@@ -51,10 +59,9 @@ def test_truncation_is_obeyed_too(world, admin, visit, isolation, read_only, fam
 
 
 @KINDS
-def test_others_keep_what_they_have(world, admin, visit, isolation, read_only):
+def test_others_keep_what_they_have(world, admin, visit, kind):
     tenant, other = Tenant(world, "user", 1), Tenant(world, "user", 2)
-    visitor = visit(isolation=isolation)
-    visitor.read_only = read_only
+    visitor = visit(**kind)
     with visitor.transaction():
         present(visitor, other.token)
         assert world.seen(visitor) == other.rows
@@ -84,12 +91,9 @@ BLOCKS = {
 @EXTREMES
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("block", BLOCKS)
-def test_a_block_obeys_at_its_next_statement(
-    world, admin, visit, isolation, read_only, family, block
-):
+def test_a_block_obeys_at_its_next_statement(world, admin, visit, kind, family, block):
     tenant = Tenant(world, family)
-    visitor = visit(isolation=isolation)
-    visitor.read_only = read_only
+    visitor = visit(**kind)
     table = sorted(tenant.rows)[0][0]
     text = BLOCKS[block].format(block=BLOCK.format(table=f"{world.schema}.{table}"))
     with visitor.transaction():
@@ -109,10 +113,9 @@ def test_a_block_obeys_at_its_next_statement(
 
 @KINDS
 @pytest.mark.parametrize("family", FAMILIES)
-def test_a_statement_that_touches_no_table_obeys(world, admin, visit, isolation, read_only, family):
+def test_a_statement_that_touches_no_table_obeys(world, admin, visit, kind, family):
     tenant = Tenant(world, family)
-    visitor = visit(isolation=isolation)
-    visitor.read_only = read_only
+    visitor = visit(**kind)
     visitor.execute("PREPARE helper AS SELECT dialstack.current_session_id()")
     visitor.execute("PREPARE verify(text) AS SELECT valid FROM dialstack.session_verify($1)")
     verify = f"EXECUTE verify('{tenant.token}')"
@@ -134,10 +137,9 @@ def test_a_statement_that_touches_no_table_obeys(world, admin, visit, isolation,
 
 
 @KINDS
-def test_an_expression_of_a_block_obeys(world, admin, visit, isolation, read_only):
+def test_an_expression_of_a_block_obeys(world, admin, visit, kind):
     tenant = Tenant(world, "account")
-    visitor = visit(isolation=isolation)
-    visitor.read_only = read_only
+    visitor = visit(**kind)
     text = """
         DO $$ DECLARE before text; after text; BEGIN
             before := dialstack.current_account();
@@ -157,16 +159,13 @@ def test_an_expression_of_a_block_obeys(world, admin, visit, isolation, read_onl
 
 
 @KINDS
-def test_rows_of_a_bare_helper_end_in_the_middle_of_a_cursor(
-    world, admin, visit, isolation, read_only
-):
+def test_rows_of_a_bare_helper_end_in_the_middle_of_a_cursor(world, admin, visit, kind):
     """A cursor is one statement. A wrapped helper is asked once, a bare one for each row."""
     tenant = Tenant(world, "account")
     for table in ("of_account", "of_account_bare"):
         name = f"{world.schema}.{table}"
         admin.execute(f"INSERT INTO {name} SELECT 1, 'acct_1' FROM generate_series(1, 99)")
-    visitor = visit(isolation=isolation)
-    visitor.read_only = read_only
+    visitor = visit(**kind)
     with visitor.transaction():
         present(visitor, tenant.token)
         for table in ("of_account", "of_account_bare"):

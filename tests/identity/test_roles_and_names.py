@@ -4,8 +4,8 @@ import itertools
 
 import pytest
 from psycopg import errors, sql
-from support.service import call, value
-from world import FAMILIES, NOTHING, error, keep_presenting, present, session_id, uuid
+from support.service import call, keep_presenting, present, value
+from world import FAMILIES, NOTHING, error, session_id, uuid
 
 
 @pytest.mark.parametrize(
@@ -292,11 +292,3 @@ def test_a_role_without_access_is_refused_not_let_through(world, admin, connect)
             stranger.execute("SELECT dialstack.current_account()")
     finally:
         admin.execute("DROP OWNED BY stranger; DROP ROLE stranger")
-
-
-def test_an_api_key_is_no_identity(world, admin, visitor):
-    key = call(admin, "api_key_create", **world.place).api_key
-    value(visitor, "SELECT set_config('dialstack_sessions.api_key', %s, false)", key)
-    assert world.seen(visitor) == NOTHING
-    keep_presenting(visitor, world.token("account"))
-    assert world.seen(visitor) == world.rows_of("account", 1)

@@ -2,8 +2,8 @@
 
 import pytest
 from psycopg import errors, sql
-from support.service import call, value
-from world import NOTHING, error, keep_presenting, present
+from support.service import call, keep_presenting, present, value
+from world import NOTHING, error
 
 
 @pytest.fixture

@@ -2,8 +2,8 @@
 
 import pytest
 from psycopg import errors
-from support.service import call, value, verify
-from world import FAMILIES, NOTHING, error, keep_presenting, present, session_id
+from support.service import call, keep_presenting, present, value, verify
+from world import FAMILIES, NOTHING, error, session_id
 
 
 def rolled_back(connection):
@@ -279,27 +279,6 @@ def test_a_session_made_in_a_block_that_fails_is_forgotten_in_the_same_statement
     )
     query = "SELECT pg_temp.attempt(%s, %s)"
     assert value(connection, query, world.product, world.env) == ["acct_1", None, None, "invalid"]
-
-
-def test_session_end_is_undone_with_its_transaction(world, visitor):
-    """The limit that the documentation names: a caller can roll back its own revocation."""
-    token = world.token("user")
-    keep_presenting(visitor, token)
-    with rolled_back(visitor):
-        assert value(visitor, "SELECT dialstack.session_end()") == 1
-        assert (world.seen(visitor), error(visitor)) == (NOTHING, "revoked")
-        assert value(visitor, "SELECT dialstack.session_end()") == 0
-    assert world.seen(visitor) == world.rows_of("user", 1)
-    assert value(visitor, "SELECT dialstack.session_end()") == 1
-    assert (world.seen(visitor), error(visitor)) == (NOTHING, "revoked")
-    assert value(visitor, "SELECT dialstack.session_end()") == 0
-
-
-def test_session_end_without_a_good_token_is_an_error(world, visitor):
-    for token in ("", "rubbish"):
-        keep_presenting(visitor, token)
-        with pytest.raises(errors.InsufficientPrivilege, match="^VERIFY_FAILED"):
-            visitor.execute("SELECT dialstack.session_end()")
 
 
 def test_in_the_statement_that_revokes_the_answer_is_one(world, connect):

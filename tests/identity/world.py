@@ -5,14 +5,11 @@ from uuid import UUID
 
 from support.service import READ_COMMITTED, REPEATABLE_READ, SERIALIZABLE, Shop, call
 
-# (isolation level, whether the transaction is READ ONLY)
+# As a connection's options.
 KINDS_OF_TRANSACTION = {
-    "read_committed": (READ_COMMITTED, False),
-    "repeatable_read": (REPEATABLE_READ, False),
-    "serializable": (SERIALIZABLE, False),
-    "read_committed_read_only": (READ_COMMITTED, True),
-    "repeatable_read_read_only": (REPEATABLE_READ, True),
-    "serializable_read_only": (SERIALIZABLE, True),
+    f"{isolation.name.lower()}{'_read_only' * read_only}": {"isolation": isolation, "read_only": read_only}
+    for read_only in (False, True)
+    for isolation in (READ_COMMITTED, REPEATABLE_READ, SERIALIZABLE)
 }
 
 TENANTS = (1, 2, 3)
@@ -81,7 +78,7 @@ class World:
 
     @property
     def place(self):
-        return {"product": self.product, "env": self.env}
+        return self.shop.home
 
     def _protected(self, table, column, condition, readers):
         """Makes a table with a row of each tenant, and a policy on it."""
@@ -147,16 +144,6 @@ class World:
 
 
 FAMILIES = ("account", "client", "user")
-
-
-def present(connection, token):
-    """Presents a token until the transaction ends."""
-    connection.execute("SELECT set_config('dialstack_sessions.token', %s, true)", [token])
-
-
-def keep_presenting(connection, token):
-    """Presents a token for the whole connection."""
-    connection.execute("SELECT set_config('dialstack_sessions.token', %s, false)", [token])
 
 
 def error(connection):

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from jwcrypto import jwk
 from refused import assert_all_invalid, assert_invalid
-from support.formats import Mint, Ring, b64, compact_json, other_signature, sha256_hmac, unb64
+from support.formats import Mint, Ring, compact_json, other_signature, sha256_hmac, unb64
 from support.service import Shop, call, value, verify
 
 ALGORITHMS = pytest.mark.parametrize("alg", ["HS256", "EdDSA", "ES256"])

@@ -30,15 +30,8 @@ def cron(admin):
 @pytest.fixture
 def elsewhere(installed):
     """A connection to another database of the cluster, which has our extension."""
-    cluster = Cluster.given()
-    cluster.create_database("elsewhere")
-    try:
-        with cluster.connect(dbname="elsewhere") as connection:
-            connection.execute("CREATE EXTENSION dialstack_sessions")
-            yield connection
-    finally:
-        with cluster.connect() as connection:
-            connection.execute("DROP DATABASE elsewhere WITH (FORCE)")
+    with Cluster.given().database("elsewhere") as connection:
+        yield connection
 
 
 def schedule(connection, **arguments):

@@ -165,7 +165,7 @@ def test_the_deletion_of_an_environment_is_not_waited_for(admin, connect, shop, 
     month = past.activity(months=6)
     other = connect()
     with other.transaction(force_rollback=True):
-        call(other, "env_delete", product=shop.product, env=shop.env)
+        call(other, "env_delete", **shop.home)
         began = time.monotonic()
         done = maintain(admin)
         assert time.monotonic() - began < SOON

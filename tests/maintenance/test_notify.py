@@ -3,7 +3,7 @@
 from uuid import UUID
 
 import pytest
-from support.service import call, refresh, value
+from support.service import call, refresh, revoke_active_key
 
 
 @pytest.fixture
@@ -26,11 +26,6 @@ def heard(connect):
         return [n.payload for n in listener.notifies(timeout=0)]
 
     return heard
-
-
-@pytest.fixture
-def client_place(shop):
-    return {"product": shop.product, "env": shop.env}
 
 
 def ids(*sessions):
@@ -85,38 +80,33 @@ def test_an_eviction(teller, heard, shop):
     assert heard() == ids(first)
 
 
-def test_client_and_account_sessions(teller, heard, client_place):
+def test_client_and_account_sessions(teller, heard, shop):
     revoked, deleted, dead = (
-        call(teller, "client_session_create", **client_place).client_session_id for _ in range(3)
+        call(teller, "client_session_create", **shop.home).client_session_id for _ in range(3)
     )
-    call(teller, "client_session_revoke", client_session_id=dead, **client_place)
+    call(teller, "client_session_revoke", client_session_id=dead, **shop.home)
     assert heard() == [str(dead)]
 
-    call(teller, "client_session_revoke", client_session_id=revoked, **client_place)
-    call(teller, "client_session_delete", client_session_id=deleted, **client_place)
+    call(teller, "client_session_revoke", client_session_id=revoked, **shop.home)
+    call(teller, "client_session_delete", client_session_id=deleted, **shop.home)
     # Its token was dead already.
-    call(teller, "client_session_delete", client_session_id=dead, **client_place)
+    call(teller, "client_session_delete", client_session_id=dead, **shop.home)
 
     assert heard() == [str(revoked), str(deleted)]
 
 
 @pytest.mark.parametrize("what", ["environment", "definition", "key", "instance"])
-def test_whatever_else_revokes(teller, heard, shop, client_place, what):
+def test_whatever_else_revokes(teller, heard, shop, what):
     session = shop.create(teller)
-    client = call(teller, "client_session_create", **client_place).client_session_id
+    client = call(teller, "client_session_create", **shop.home).client_session_id
     told = {str(session.session_id), str(client)}
     if what == "environment":
-        call(teller, "env_delete", **client_place)
+        call(teller, "env_delete", **shop.home)
     elif what == "definition":
         call(teller, "definition_delete", product=shop.product, tag=shop.tag)
         told = {str(session.session_id)}
     elif what == "key":
-        kid = value(
-            teller,
-            "SELECT kid FROM dialstack.signing_key_list()"
-            " WHERE purpose = 'token' AND state = 'active'",
-        )
-        call(teller, "signing_key_revoke", kid=kid)
+        revoke_active_key(teller, "token")
         told = {str(client)}
     else:
         call(teller, "instance_reset")

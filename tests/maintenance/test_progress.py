@@ -85,8 +85,7 @@ def test_a_cascade_that_ends_at_another_table_names_that(admin, past):
 
 def test_other_rows_that_the_application_references_stay_too(admin, shop, past):
     dead = past.dead(2)
-    place = {"product": shop.product, "env": shop.env}
-    keys = [call(admin, "api_key_create", **place).api_key_id for _ in range(3)]
+    keys = [call(admin, "api_key_create", **shop.home).api_key_id for _ in range(3)]
     admin.execute("UPDATE dialstack.api_keys SET revoked_at = now() - interval '40 days'")
     admin.execute("CREATE TABLE public.orders (id uuid REFERENCES dialstack.api_keys)")
     try:
@@ -103,14 +102,8 @@ def test_other_rows_that_the_application_references_stay_too(admin, shop, past):
 @pytest.fixture
 def elsewhere(installed):
     """A connection to another database of the cluster."""
-    cluster = Cluster.given()
-    cluster.create_database("elsewhere")
-    try:
-        with cluster.connect(dbname="elsewhere") as connection:
-            yield connection
-    finally:
-        with cluster.connect() as connection:
-            connection.execute("DROP DATABASE elsewhere WITH (FORCE)")
+    with Cluster.given().database("elsewhere") as connection:
+        yield connection
 
 
 @pytest.mark.parametrize("prepared", [False, True], ids=["open", "prepared"])
@@ -155,7 +148,7 @@ def test_one_run_under_a_clock_that_jumped_ahead_deletes_nothing_that_lives(
 ):
     # Given a living session and key, and activity, when maintenance ran last
     session = shop.create(admin, user="ann")
-    key = call(admin, "api_key_create", product=shop.product, env=shop.env)
+    key = call(admin, "api_key_create", **shop.home)
     month = past.activity(months=0)
 
     # When the clock jumps ahead for a year: all that was written is a year old

@@ -1,10 +1,9 @@
 """Each finding of health_check(): given what causes it, it is there; once that is mended, it is gone."""
 
-import secrets
 from datetime import datetime, timedelta, timezone
 
 import pytest
-from support.cluster import as_server
+from support.cluster import ROOT_KEY_FILE, as_server, configure
 from support.service import call, until, value
 
 
@@ -17,31 +16,22 @@ def in_days(days):
 
 @pytest.fixture
 def key_file(cluster):
-    path = f"{cluster.data}/../health.key"
-    as_server("sh", "-c", 'umask 077; cat >"$1"', "sh", path, text=secrets.token_hex(32) + "\n")
+    path = cluster.write_root_key()
     yield path
     as_server("rm", path)
 
 
-def test_a_root_key_in_the_row(admin, cluster, found, key_file):
+def test_a_root_key_in_the_row(cluster, found, key_file):
     (detail,) = found("root_key_in_row")
     assert "backup" in detail
 
     # From the file the key goes nowhere else: so in a database that is given up.
-    cluster.create_database("filed")
-    with cluster.connect("filed") as connection:
-        connection.execute("CREATE EXTENSION dialstack_sessions")
+    with cluster.database("filed") as connection:
         assert found("root_key_in_row", connection) == [detail]
-        connection.execute(f"ALTER SYSTEM SET dialstack_sessions.root_key_file = '{key_file}'")
-        connection.execute("SELECT pg_reload_conf()")
-        setting = "SHOW dialstack_sessions.root_key_file"
-        until(lambda: value(connection, setting) == key_file, "the new setting")
+        configure(connection, ROOT_KEY_FILE, key_file)
         call(connection, "root_key_rotate")
         assert found("root_key_in_row", connection) == [] == found("keys_not_available", connection)
-        connection.execute("ALTER SYSTEM RESET dialstack_sessions.root_key_file")
-        connection.execute("SELECT pg_reload_conf()")
-        until(lambda: value(connection, setting) == "", "the old setting")
-    admin.execute("DROP DATABASE filed")
+        configure(connection, ROOT_KEY_FILE, "")
 
 
 def test_keys_that_nobody_can_open(admin, found):
@@ -69,13 +59,12 @@ def test_a_key_that_is_in_use_for_more_than_a_year(admin, found):
 
 
 def test_api_keys_that_end_soon(admin, found, shop):
-    place = {"product": shop.product, "env": shop.env}
     assert found("api_key_expires") == []
-    call(admin, "api_key_create", **place, expires_at=in_days(15))
-    call(admin, "api_key_create", **place)
+    call(admin, "api_key_create", **shop.home, expires_at=in_days(15))
+    call(admin, "api_key_create", **shop.home)
     assert found("api_key_expires") == []
 
-    soon = call(admin, "api_key_create", **place, name="till", expires_at=in_days(13))
+    soon = call(admin, "api_key_create", **shop.home, name="till", expires_at=in_days(13))
     (detail,) = found("api_key_expires")
     assert detail.startswith(
         f"The secret key {soon.api_key_id} (till) of {shop.env} of product {shop.product} ends at "
@@ -91,7 +80,7 @@ def test_api_keys_that_end_soon(admin, found, shop):
 
 def test_limits_that_leave_nothing_and_limits_of_no_role(admin, found, shop):
     admin.execute("CREATE ROLE limited")
-    call(admin, "grant_access", role="limited", access="server", product=shop.product, env=shop.env)
+    call(admin, "grant_access", role="limited", access="server", **shop.home)
     assert found("access_limit") == []
     admin.execute("ALTER ROLE limited RENAME TO renamed")
     assert found("access_limit") == [
@@ -246,7 +235,7 @@ def orders(admin, shop):
     """A protected table whose owner cannot log in."""
     admin.execute("CREATE ROLE landlord; CREATE TABLE orders (account text); CREATE INDEX ON orders (account)")
     admin.execute("ALTER TABLE orders OWNER TO landlord")
-    call(admin, "protect_table", relation="orders", column_name="account", product=shop.product, env=shop.env)
+    call(admin, "protect_table", relation="orders", column_name="account", **shop.home)
     yield "orders"
     admin.execute("DROP TABLE orders; DROP ROLE landlord")
 
@@ -270,7 +259,7 @@ def test_an_owner_who_logs_in_and_is_not_bound(admin, found, orders, shop):
     ]
     call(
         admin, "protect_table", relation=orders, column_name="account",
-        product=shop.product, env=shop.env, force=True,
+        **shop.home, force=True,
     )
     assert found("owner_not_bound") == []
 
@@ -338,11 +327,8 @@ def test_findings_come_the_worst_first(admin):
     assert {"error", "warning", "info"} <= set(severities)
 
 
-def test_an_installation_as_the_manual_wants_it_has_no_findings(cluster, admin):
+def test_an_installation_as_the_manual_wants_it_has_no_findings(cluster):
     """But for what is outside of the database: here the root key and the library's loading."""
-    cluster.create_database("fresh")
-    with cluster.connect("fresh") as connection:
-        connection.execute("CREATE EXTENSION dialstack_sessions")
+    with cluster.database("fresh") as connection:
         rows = connection.execute("SELECT * FROM dialstack.health_check()").fetchall()
     assert {row.check for row in rows} == {"root_key_in_row", "library_not_preloaded"}
-    admin.execute("DROP DATABASE fresh")

@@ -58,9 +58,7 @@ def figures(connection, shop):
     """The figures of the dashboard, and those of one user."""
     of = {"product": shop.product, "tag": shop.tag}
     dashboard = call(connection, "session_dashboard", **of)[0]
-    of_user = call(
-        connection, "session_user_dashboard", product=shop.product, env=shop.env, tag=shop.tag, identifier="user-0"
-    )[0]
+    of_user = call(connection, "session_user_dashboard", **shop.place, identifier="user-0")[0]
     return {key: dashboard[key] for key in FIGURES} | {"totalLogs": of_user["totalLogs"]}
 
 
@@ -77,7 +75,7 @@ class Before:
 
     def _fill(self, admin):
         self.shop = shop = Shop.make(admin, log_verify=True)
-        self.place = place = {"product": shop.product, "env": shop.env}
+        self.place = place = shop.home
         admin.execute(_TABLES.format(account=ACCOUNT, devices=DEVICES, other=UUID(int=8), **shop.place))
         call(admin, "grant_access", role="app_server", access="server")
         call(admin, "grant_access", role="app_client", access="client")

@@ -1,15 +1,11 @@
 """After pg_upgrade everything goes on: the tokens, the keys, what protects tables, figures and maintenance."""
 
-import os
-import secrets
-
 import pytest
 from before import ACCOUNT, DEVICES, figures
 from psycopg import errors
-from support.cluster import as_server
+from support.cluster import ROOT_KEY_FILE, configure
 from support.objects import differences
-from support.service import Shop, call, refresh, until, value, verify
-from support.tenants import present
+from support.service import Shop, call, present, refresh, value, verify
 
 
 def test_the_objects_are_those_of_a_new_installation(upgraded, after):
@@ -86,19 +82,10 @@ def test_an_old_api_key_is_good_and_the_revoked_one_is_not(before, after):
         with_key(client, before.revoked_key)
 
 
-def write_key(cluster):
-    """A root key file, beside the cluster's data."""
-    path = os.path.join(os.path.dirname(cluster.data), "root.key")
-    as_server("sh", "-c", 'umask 077; cat >"$1"', "sh", path, text=f"{secrets.token_hex(32)}\n")
-    return path
-
-
 def set_key_file(connection, path):
-    setting = "dialstack_sessions.root_key_file"
+    # The server knows the setting once the library is loaded.
     connection.execute("LOAD 'dialstack_sessions'")
-    connection.execute(f"ALTER SYSTEM SET {setting} = '{path}'")
-    connection.execute("SELECT pg_reload_conf()")
-    until(lambda: value(connection, f"SHOW {setting}") == path, "the setting")
+    configure(connection, ROOT_KEY_FILE, path)
 
 
 def rows(connection, table, token):
@@ -141,7 +128,7 @@ def test_new_sessions_live_and_die(before, after):
 def test_with_the_root_key_in_a_file_the_new_cluster_is_told_where_it_is(clusters):
     clusters = clusters("15", "--copy")
     # Given sessions under a key that is in a file, which the old cluster's configuration names
-    path = write_key(clusters.old)
+    path = clusters.old.write_root_key()
     with clusters.old.connect() as admin:
         admin.execute("CREATE EXTENSION dialstack_sessions")
         set_key_file(admin, path)

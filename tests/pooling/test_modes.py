@@ -2,8 +2,8 @@
 
 import pytest
 import traffic
-from support.service import call, value
-from support.tenants import KINDS, READER, ROWS, owners, present
+from support.service import present, value
+from support.tenants import KINDS, READER, ROWS, owners
 
 BY_SETTING = "SET dialstack_sessions.token = '{}'"
 BY_CALL = "SELECT * FROM dialstack.session_use('{}', is_local => false)"
@@ -84,32 +84,6 @@ def test_pooling_by_session_keeps_it_for_the_client_and_no_longer(
     with pooler.connect(READER) as another:
         assert value(another, "SELECT pg_backend_pid()") == pid
         assert owners(another, "user") == []
-
-
-@EVERY
-def test_a_client_that_dies_in_its_transaction_leaves_no_identity(pooler, tenants, kind):
-    for tenant in tenants.all[:5]:
-        client = pooler.connect(READER)
-        client.execute("BEGIN")
-        present(client, tenant.tokens[kind])
-        assert set(owners(client, kind)) == {tenant.name}
-        client.close()
-
-        with pooler.connect(READER) as another:
-            assert owners(another, kind) == []
-
-
-@EVERY
-def test_a_transaction_that_fails_leaves_no_identity(start_pooler, tenants, kind):
-    pooler = start_pooler(pool_mode="transaction", default_pool_size=1)
-    with pooler.connect(READER) as client, pooler.connect(READER) as another:
-        for ending in ("SELECT 1 / 0", "SELECT * FROM dialstack.session_use('nonsense')"):
-            client.execute("BEGIN")
-            call(client, "session_use", token=tenants.all[6].tokens[kind])
-            with pytest.raises(Exception, match="division|VERIFY_FAILED"):
-                client.execute(ending)
-            client.execute("ROLLBACK")
-            assert owners(another, kind) == []
 
 
 def test_a_revocation_is_obeyed_by_every_pooled_connection(pooler, tenants, admin):

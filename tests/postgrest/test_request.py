@@ -5,8 +5,8 @@ import json
 import psycopg
 import pytest
 from psycopg import errors
-from support.service import call, value
-from support.tenants import KINDS, ROWS, owners, present
+from support.service import call, keep_presenting, value
+from support.tenants import KINDS, ROWS, owners
 
 from conftest import ANONYMOUS, AUTHENTICATOR, MEMBER, bearer, requesting, unauthorized
 
@@ -137,7 +137,7 @@ def test_a_token_that_is_not_good_ends_the_request(authenticator, admin, tenants
 @EVERY
 def test_what_somebody_left_in_the_connection_is_not_used(authenticator, tenants, headers, kind):
     authenticator.execute(f"SET ROLE {ANONYMOUS}")
-    present(authenticator, tenants.all[0].tokens[kind], is_local=False)
+    keep_presenting(authenticator, tenants.all[0].tokens[kind])
     assert set(owners(authenticator, kind)) == {"tenant-0"}
 
     with requesting(authenticator, headers) as request:

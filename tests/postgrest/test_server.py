@@ -5,7 +5,7 @@ import random
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from support.service import Shop, call, until, value
+from support.service import Shop, call, revoke_active_key, until
 from support.tenants import KINDS, ROWS
 
 import server
@@ -152,7 +152,7 @@ def refusal(rest, path, headers=None, **body):
 @pytest.mark.parametrize("present", [bearer, own])
 def test_refusals_have_the_status_that_fits(rest, tenants, admin, present):
     user = present(tenants.all[0].tokens["user"])
-    place = {"product": tenants.shop.product, "env": tenants.shop.env}
+    place = tenants.shop.home
     # Nobody is there, and somebody without the scope or the level.
     assert refusal(rest, "/rpc/calls") == (401, "SCOPE_DISABLED")
     assert refusal(rest, "/rpc/calls", user) == (403, "SCOPE_DISABLED")
@@ -217,12 +217,11 @@ def test_postgrest_learns_new_keys_when_it_is_told(rest, tenants, admin, alg):
 
 def test_a_revoked_key_is_refused_though_postgrest_still_knows_it(rest, tenants, admin):
     use_alg(admin, "ES256")
-    kid = "SELECT kid FROM dialstack.signing_key_list() WHERE purpose = 'jwt' AND state = 'active'"
     token = tenants.shop.create(admin, "tenant-0").token
     admin.execute("NOTIFY pgrst, 'reload config'")
     until(lambda: rest.get("/by_user", bearer(token)).status == 200, "PostgREST to reload")
 
-    call(admin, "signing_key_revoke", kid=value(admin, kid))
+    revoke_active_key(admin, "jwt")
 
     answer = rest.get("/by_user", bearer(token))
     assert (answer.status, answer.body["details"]) == (401, "reason: invalid")

@@ -43,7 +43,7 @@ def act_as(roles, connect):
 
 @pytest.fixture
 def place(shop):
-    return {"product": shop.product, "env": shop.env}
+    return shop.home
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,7 @@ import pytest
 from conftest import role
 from psycopg import errors
 from support import service, tour
-from support.service import Background, call, until, value
+from support.service import Background, call, until, use_key, value
 
 # The arguments that name what a call is about; what a call that leaves them out means all the same.
 FILTER = "product env tag kind account api_key_id key_number created_before created_after seen_before"
@@ -182,7 +182,7 @@ def test_a_deletion_says_how_many_sessions_it_revoked(admin, act_as, shop):
     for user in ("one", "two", "three"):
         shop.create(admin, user)
     before = last(admin)
-    call(act_as("admin"), "env_delete", product=shop.product, env=shop.env)
+    call(act_as("admin"), "env_delete", **shop.home)
     assert [row.effect for row in rows(admin, before)] == [{"revoked": 3}]
 
 
@@ -192,7 +192,7 @@ def test_a_deletion_that_has_to_try_again_counts_each_session_once(admin, connec
     # It is in the way only once the session is revoked.
     with blocker.transaction():
         blocker.execute("SELECT FROM dialstack.environments WHERE env = %s FOR UPDATE", [shop.env])
-        deleting = Background(lambda: call(connection, "env_delete", product=shop.product, env=shop.env))
+        deleting = Background(lambda: call(connection, "env_delete", **shop.home))
         pauses = "SELECT wait_event = 'PgSleep' FROM pg_stat_activity WHERE pid = %s"
         until(lambda: value(admin, pauses, connection.info.backend_pid), "the first attempt to be undone")
     deleting.result()
@@ -300,7 +300,7 @@ def test_below_level_admin_nobody_reads_the_record(act_as):
 def test_an_api_key_does_not_show_the_record(admin, act_as, place):
     key = call(admin, "api_key_create", **place).api_key
     connection = act_as("admin")
-    connection.execute("SELECT set_config('dialstack_sessions.api_key', %s, false)", [key])
+    use_key(connection, key)
     with pytest.raises(errors.InsufficientPrivilege, match="^PERMISSION_DENIED"):
         call(connection, "administration_log")
 

@@ -68,6 +68,8 @@ LOOK_ALIKES = """
     $$ BEGIN PERFORM public.captured('format'); END $$;
     CREATE FUNCTION public.concat(text, text) RETURNS text LANGUAGE plpgsql AS
     $$ BEGIN PERFORM public.captured('concat'); END $$;
+    CREATE FUNCTION public.pg_extension_config_dump(regclass, text) RETURNS void LANGUAGE plpgsql AS
+    $$ BEGIN PERFORM public.captured('pg_extension_config_dump'); END $$;
     -- A type of its own may be cast to PostgreSQL's.
     CREATE TYPE public.lure AS ENUM ('x');
     CREATE FUNCTION public.as_text(public.lure) RETURNS text LANGUAGE plpgsql AS
@@ -82,12 +84,13 @@ TEMPORARY = """
         name text;
     BEGIN
         FOREACH name IN ARRAY ARRAY['pg_class', 'pg_proc', 'pg_namespace', 'pg_attribute', 'pg_roles',
-            'sessions', 'products', 'environments', 'instance', 'signing_keys', 'api_keys', 'scopes']
+            'pg_database', 'sessions', 'session_users', 'activity', 'products', 'environments', 'instance',
+            'signing_keys', 'api_keys', 'scopes']
         LOOP
             EXECUTE pg_catalog.format('CREATE TEMP VIEW %I AS SELECT public.captured(%L)', name, name);
         END LOOP;
         FOREACH name IN ARRAY ARRAY['uuid', 'text', 'date', 'regtype', 'regprocedure', 'regrole',
-            'regnamespace', 'int4', 'timestamptz', 'bytea', 'jsonb']
+            'regnamespace', 'int4', 'timestamptz', 'interval', 'bytea', 'jsonb']
         LOOP
             EXECUTE pg_catalog.format(
                 'CREATE DOMAIN pg_temp.%I AS pg_catalog.text CHECK (public.captured(%L) IS NOT NULL)', name, name);

@@ -4,7 +4,7 @@ from uuid import UUID
 
 import pytest
 from psycopg import Error
-from support.service import call, value
+from support.service import call, keep_presenting, use_key, value
 
 ACCOUNT = UUID(int=1)
 
@@ -192,12 +192,11 @@ def test_the_owners_code_sees_neither_token_nor_key(admin, act_as, shop, owner):
         ALTER FUNCTION {owner}.look OWNER TO {owner};
     """)
     register(admin, shop, owner, "look")
-    place = {"product": shop.product, "env": shop.env}
-    key = call(admin, "api_key_create", **place).api_key
-    token = call(admin, "client_session_create", user_identifier_key="u", **place).token
+    key = call(admin, "api_key_create", **shop.home).api_key
+    token = call(admin, "client_session_create", user_identifier_key="u", **shop.home).token
     client = act_as("client")
-    client.execute("SELECT set_config('dialstack_sessions.api_key', %s, false)", [key])
-    client.execute("SELECT set_config('dialstack_sessions.token', %s, false)", [token])
+    use_key(client, key)
+    keep_presenting(client, token)
 
     call(client, "client_session_create", connected_account_ids=[ACCOUNT])
 

@@ -4,7 +4,7 @@ import pytest
 from conftest import INCLUDED, LEVELS
 from psycopg import Error
 from support import service
-from support.service import call, verify
+from support.service import call, keep_presenting, use_key, verify
 
 KINDS = ["secret", "publishable"]
 PLACES = [
@@ -37,15 +37,11 @@ def stage(installed):
             keys = {kind: call(admin, "api_key_create", **place, kind=kind).api_key for kind in KINDS}
             # The same keys everywhere, so that the sessions differ in their place only.
             session = call(admin, "client_session_create", user_identifier_key="ours", **place)
-            present(admin, keys["publishable"])
+            use_key(admin, keys["publishable"])
             call(admin, "client_session_create", user_identifier_key="browser")
-            present(admin, "")
+            use_key(admin, "")
             stage[ids(place)] = keys, session
     return stage
-
-
-def present(connection, key):
-    connection.execute("SELECT set_config('dialstack_sessions.api_key', %s, false)", [key])
 
 
 def outcome(connection, function, arguments):
@@ -102,7 +98,7 @@ def test_a_key_opens_what_its_kind_allows_in_its_own_place_alone(
 ):
     own = PLACES[0]
     connection = admin if level == "superuser" else act_as(level)
-    present(connection, stage[ids(own)][0][kind])
+    use_key(connection, stage[ids(own)][0][kind])
     expected, found = {}, {}
     for name, function, arguments in calls(stage[ids(other)][1]):
         if kind == "publishable":
@@ -120,12 +116,11 @@ def test_a_key_opens_what_its_kind_allows_in_its_own_place_alone(
 
 
 def tokens(admin, shop):
-    place = {"product": shop.product, "env": shop.env}
     user = shop.create(admin)
     yield user.token
     yield user.refresh_token
-    yield call(admin, "account_session_create", account="acct_1", **place).client_secret
-    yield call(admin, "client_session_create", user_identifier_key="u", **place).token
+    yield call(admin, "account_session_create", account="acct_1", **shop.home).client_secret
+    yield call(admin, "client_session_create", user_identifier_key="u", **shop.home).token
 
 
 CREATIONS = {
@@ -141,16 +136,16 @@ CREATIONS = {
 def test_a_session_token_is_no_api_key(admin, act_as, shop, level, creation):
     for token in tokens(admin, shop):
         connection = admin if level == "superuser" else act_as(level)
-        present(connection, token)
+        use_key(connection, token)
         assert outcome(connection, creation, CREATIONS[creation]) == ("API_KEY_INVALID", None)
-        present(connection, "")
+        use_key(connection, "")
 
 
 @pytest.mark.parametrize("creation", CREATIONS)
 def test_a_session_token_never_creates_a_session(admin, act_as, shop, creation):
     for token in tokens(admin, shop):
         connection = act_as("client")
-        connection.execute("SELECT set_config('dialstack_sessions.token', %s, false)", [token])
+        keep_presenting(connection, token)
         assert outcome(connection, creation, CREATIONS[creation]) == (DENIED, None)
 
 
@@ -158,7 +153,7 @@ def test_a_client_gets_its_own_session_without_a_key(admin, act_as, place):
     own = call(admin, "client_session_create", user_identifier_key="u", **place)
     other = call(admin, "client_session_create", user_identifier_key="other", **place)
     connection = act_as("client")
-    connection.execute("SELECT set_config('dialstack_sessions.token', %s, false)", [own.token])
+    keep_presenting(connection, own.token)
 
     assert call(connection, "client_session_get").client_session_id == own.client_session_id
 
@@ -175,8 +170,8 @@ def test_a_client_gets_its_own_session_without_a_key(admin, act_as, place):
 def test_a_key_hides_the_token_of_a_session_elsewhere(admin, act_as, stage, place, kind):
     own = call(admin, "client_session_create", user_identifier_key="u", **place)
     connection = act_as("client")
-    connection.execute("SELECT set_config('dialstack_sessions.token', %s, false)", [own.token])
-    present(connection, stage[ids(PLACES[0])][0][kind])
+    keep_presenting(connection, own.token)
+    use_key(connection, stage[ids(PLACES[0])][0][kind])
 
     found, row = outcome(connection, "client_session_get", {})
 
@@ -187,7 +182,7 @@ def test_a_key_hides_the_token_of_a_session_elsewhere(admin, act_as, stage, plac
 def test_a_bad_key_is_refused_even_where_none_is_needed(admin, act_as, place):
     own = call(admin, "client_session_create", user_identifier_key="u", **place)
     connection = act_as("client")
-    connection.execute("SELECT set_config('dialstack_sessions.token', %s, false)", [own.token])
-    present(connection, "sk_live_" + "A" * 43)
+    keep_presenting(connection, own.token)
+    use_key(connection, "sk_live_" + "A" * 43)
 
     assert outcome(connection, "client_session_get", {}) == ("API_KEY_INVALID", None)

@@ -183,20 +183,6 @@ def test_neither_pg_monitor_nor_pg_read_all_data_reads_the_figures_without_the_l
 # What a level decides inside the functions.
 
 
-def test_client_needs_a_key_where_server_needs_none(act_as, place):
-    assert call(act_as("server"), "account_session_create", account="acct_1", **place)
-    with pytest.raises(errors.InsufficientPrivilege, match="^PERMISSION_DENIED: an API key"):
-        call(act_as("client"), "account_session_create", account="acct_1", **place)
-
-
-def test_client_with_a_secret_key_does_what_the_key_allows(admin, act_as, place):
-    key = call(admin, "api_key_create", **place).api_key
-    client = act_as("client")
-    client.execute("SELECT set_config('dialstack_sessions.api_key', %s, false)", [key])
-    row = call(client, "account_session_create", account="acct_1")
-    assert verify(client, row.client_secret).env == place["env"]
-
-
 def test_a_key_may_stand_in_the_options_of_the_connection(admin, roles, place):
     key = call(admin, "api_key_create", **place).api_key
     options = f"-c dialstack_sessions.api_key={key} -c role={role('client')}"
@@ -252,27 +238,3 @@ def test_a_definers_function_acts_with_its_definers_level(admin, connect, act_as
     with pytest.raises(errors.InsufficientPrivilege, match="^PERMISSION_DENIED"):
         value(admin, "SELECT api.by_client()")
     admin.execute("DROP SCHEMA api CASCADE")
-
-
-def test_inside_our_own_work_a_caller_stays_who_it_is(act_as, place):
-    server = act_as("server")
-    assert call(server, "account_session_create", account="acct_1", **place)
-    assert value(server, "SELECT current_user::text") == role("server")
-    with pytest.raises(errors.InvalidParameterValue):
-        call(server, "account_session_create", account="", **place)
-    assert value(server, "SELECT current_user::text") == role("server")
-    assert "dialstack" not in value(server, "SELECT current_setting('search_path')")
-    assert value(server, "SELECT current_setting('search_path')") == value(
-        server, "SELECT reset_val FROM pg_settings WHERE name = 'search_path'"
-    )
-
-
-def test_a_role_that_loses_its_levels_can_be_dropped(admin):
-    admin.execute('CREATE ROLE "we""ird Role"')
-    for level in LEVELS:
-        call(admin, "grant_access", role='"we""ird Role"', access=level)
-    with pytest.raises(errors.DependentObjectsStillExist):
-        admin.execute('DROP ROLE "we""ird Role"')
-    for level in LEVELS:
-        call(admin, "revoke_access", role='"we""ird Role"', access=level)
-    admin.execute('DROP ROLE "we""ird Role"')

@@ -4,7 +4,7 @@ import pytest
 from limits import AWAY, DENIED, HOME, grant, name, outcome, reach, rows
 from psycopg import errors
 from support import service
-from support.service import Shop, call, value, verify
+from support.service import Shop, call, keep_presenting, present, use_key, value, verify
 
 
 def test_a_member_is_held_to_the_limits_of_its_group(admin, sessions, new_role, act):
@@ -96,7 +96,7 @@ def test_with_an_api_key_a_role_reaches_what_both_do(admin, sessions, new_role, 
     for key_place in sessions:
         place = {key: sessions[key_place][key] for key in ("product", "env")}
         key = call(admin, "api_key_create", **place, kind=kind).api_key
-        connection.execute("SELECT set_config('dialstack_sessions.api_key', %s, false)", [key])
+        use_key(connection, key)
         for other, there in sessions.items():
             both = key_place == other and other in (name(HOME), name(AWAY[1]))
             assert outcome(connection, create, there) == ("by-key" if both else DENIED), (key_place, other)
@@ -125,7 +125,7 @@ def test_a_token_from_elsewhere_is_nobody_for_policies(admin, sessions, new_role
                 # The second time the verdict is remembered.
                 for place in [*sessions, *sessions]:
                     with connection.transaction():
-                        connection.execute("SELECT set_config('dialstack_sessions.token', %s, true)", [sessions[place]["token"]])
+                        present(connection, sessions[place]["token"])
                         for one, within in ((home, {name(HOME)}), (away, {name(HOME), name(AWAY[0])})) * 2:
                             connection.execute(f"SET LOCAL ROLE {one}")
                             seen = value(connection, "SELECT count(*) FROM limits.orders")
@@ -138,7 +138,7 @@ def test_a_limit_that_is_taken_away_counts_for_a_statement_that_is_prepared(admi
     one = new_role(server=[HOME, AWAY[0]])
     connection = act(one)
     connection.execute("PREPARE who AS SELECT dialstack.current_identifier() AS who")
-    connection.execute("SELECT set_config('dialstack_sessions.token', %s, false)", [sessions[name(AWAY[0])]["token"]])
+    keep_presenting(connection, sessions[name(AWAY[0])]["token"])
     assert value(connection, "EXECUTE who") == "user_456"
     with admin.transaction():
         call(admin, "revoke_access", role=one, access="server")
@@ -198,7 +198,7 @@ def test_access_of_roles_says_which_role_has_which_level_where(admin, sessions, 
 @pytest.mark.parametrize("by", ["env_delete", "product_delete", "product of all"])
 def test_a_role_whose_last_limit_is_deleted_reaches_nothing(admin, sessions, new_role, act, by):
     shop = Shop.make(admin)
-    place = {"product": shop.product, "env": shop.env}
+    place = shop.home
     limit = {"product": shop.product} if by == "product of all" else place
     one = new_role(server=[limit])
     connection = act(one)

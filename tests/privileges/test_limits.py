@@ -126,7 +126,7 @@ def test_a_product_covers_the_environments_that_are_made_later(admin, new_role, 
     shop = Shop.make(admin)
     connection = act(new_role(server=[{"product": shop.product}]))
     later = Shop(shop.product, "later")
-    call(admin, "env_create", product=later.product, env=later.env)
+    call(admin, "env_create", **later.home)
     assert verify(connection, later.create(connection).token).valid
 
 

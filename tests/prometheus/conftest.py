@@ -2,7 +2,7 @@ import json
 
 import pytest
 from support import service
-from support.cluster import Cluster, as_server
+from support.cluster import ROOT_KEY_FILE, Cluster, configure
 from support.service import call, until
 
 from programs import MONITORING, Prometheus, postgres_exporter, sql_exporter
@@ -17,26 +17,18 @@ class Site:
 
     def __init__(self, connection):
         self.db = connection
-        self._keep_root_key_in_a_file()
+        configure(connection, ROOT_KEY_FILE, Cluster.given().write_root_key())
+        call(connection, "root_key_rotate")
         connection.execute("CREATE ROLE exporter LOGIN")
         call(connection, "grant_access", role="exporter", access="monitor")
         self.shop = service.Shop.make(connection, max_sessions=3)
-        call(connection, "account_session_create", account="acct_1", product=self.shop.product, env=self.shop.env)
-        call(connection, "client_session_create", product=self.shop.product, env=self.shop.env)
+        call(connection, "account_session_create", account="acct_1", **self.shop.home)
+        call(connection, "client_session_create", **self.shop.home)
         call(connection, "maintain")
 
     def configure(self, change):
         self.db.execute(f"ALTER SYSTEM {change}")
         self.db.execute("SELECT pg_reload_conf()")
-
-    def _keep_root_key_in_a_file(self):
-        path = f"{Cluster.given().data}/../root.key"
-        script = 'umask 077; od -An -N32 -tx1 /dev/urandom | tr -d " \\n" >"$1"'
-        as_server("sh", "-c", script, "sh", path)
-        self.configure(f"SET dialstack_sessions.root_key_file = '{path}'")
-        setting = "SHOW dialstack_sessions.root_key_file"
-        until(lambda: service.value(self.db, setting) == path, "the new setting")
-        call(self.db, "root_key_rotate")
 
     def use(self):
         """What users do on a good day: each counter of a user's session moves."""

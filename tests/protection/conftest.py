@@ -3,7 +3,7 @@
 import itertools
 
 import pytest
-from support.service import call, value
+from support.service import call, present, value
 
 _numbers = itertools.count(1)
 
@@ -25,7 +25,7 @@ class Landlord:
         return table
 
     def protect(self, connection, table, column="account", **more):
-        arguments = {"product": self.shop.product, "env": self.shop.env, **more}
+        arguments = {**self.shop.home, **more}
         return call(connection, "protect_table", relation=table, column_name=column, **arguments)
 
     def policies(self, table):
@@ -87,10 +87,10 @@ def tenant(connect, admin, landlord):
         if table not in granted:
             admin.execute(f"GRANT SELECT ON {table} TO {role}")
             granted.add(table)
-        place = {"product": landlord.shop.product, "env": landlord.shop.env}
+        place = landlord.shop.home
         token = call(admin, "account_session_create", account=account, **place).client_secret
         with connection.transaction():
-            connection.execute("SELECT set_config('dialstack_sessions.token', %s, true)", [token])
+            present(connection, token)
             return {row.id for row in connection.execute(f"SELECT id FROM {table}")}
 
     yield ids

@@ -3,7 +3,7 @@
 import pytest
 from psycopg import errors
 from support.cluster import Cluster
-from support.service import Shop, call, value
+from support.service import Shop, call, keep_presenting
 
 TABLES = ['shop."Or""ders; --"', "shop.calls", "shop.calls_1"]
 
@@ -11,9 +11,7 @@ TABLES = ['shop."Or""ders; --"', "shop.calls", "shop.calls_1"]
 @pytest.fixture(scope="module")
 def original():
     cluster = Cluster.given()
-    cluster.create_database("protected")
-    with cluster.connect("protected") as connection:
-        connection.execute("CREATE EXTENSION dialstack_sessions")
+    with cluster.database("protected") as connection:
         connection.execute("CREATE ROLE dumped_app; CREATE ROLE \"dumped \"\"Backend\"")
         call(connection, "grant_access", role="dumped_app", access="client")
         shop = Shop.make(connection)
@@ -24,7 +22,6 @@ def original():
         connection.execute("ALTER TABLE shop.calls_1 ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY")
         connection.execute(f"INSERT INTO {TABLES[0]} VALUES (1, 'blue'), (2, 'red')")
         connection.execute("GRANT SELECT ON ALL TABLES IN SCHEMA shop TO dumped_app")
-        place = {"product": shop.product, "env": shop.env}
         role = '"dumped ""Backend"'
         connection.execute(
             "SELECT dialstack.protect_table(%s, 'account', %s, %s, scope => 'call_logs', "
@@ -32,10 +29,9 @@ def original():
             [TABLES[0], shop.product, shop.env, role],
         )
         call(connection, "protect_table", relation="shop.calls", column_name="account",
-             by="connected_account", device=True, **place)
+             by="connected_account", device=True, **shop.home)
         yield cluster, connection, shop
     with cluster.connect() as connection:
-        connection.execute("DROP DATABASE protected WITH (FORCE)")
         connection.execute("DROP OWNED BY dumped_app; DROP ROLE dumped_app, \"dumped \"\"Backend\"")
 
 
@@ -86,13 +82,12 @@ def test_policies_and_registrations_are_restored(original, copy):
 
 def test_the_copy_is_protected_for_its_own_sessions(original, copy):
     _, connection, shop = original
-    place = {"product": shop.product, "env": shop.env}
-    own = call(copy, "account_session_create", account="blue", **place).client_secret
-    theirs = call(connection, "account_session_create", account="blue", **place).client_secret
+    own = call(copy, "account_session_create", account="blue", **shop.home).client_secret
+    theirs = call(connection, "account_session_create", account="blue", **shop.home).client_secret
     call(copy, "grant_access", role="dumped_app", access="client")
     copy.execute("SET ROLE dumped_app")
     for token, ids in ((own, [1]), (theirs, [])):
-        copy.execute("SELECT set_config('dialstack_sessions.token', %s, false)", [token])
+        keep_presenting(copy, token)
         assert [row.id for row in copy.execute(f"SELECT id FROM {TABLES[0]}")] == ids
     copy.execute("RESET ROLE")
 

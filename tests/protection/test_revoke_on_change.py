@@ -131,27 +131,3 @@ def test_many_rows_at_once_neither_deadlock_nor_leave_one_alive(admin, shop, use
     together([even, odd])
 
     assert {verify(admin, token).reason for token in tokens} == {"revoked"}
-
-
-def test_truncate_spares_other_environments_and_definitions(admin, shop, users):
-    call_env = "SELECT dialstack.env_create(%s, 'staging', false)"
-    admin.execute(call_env, [shop.product])
-    other_env = type(shop)(shop.product, env="staging")
-    other_tag = type(shop)(shop.product, tag="phone")
-    other_tag.define(admin)
-    kept = [other.create(admin, "user_1").token for other in (other_env, other_tag)]
-    lost = [shop.create(admin, f"user_{n}").token for n in range(1, 4)]
-
-    admin.execute(f"TRUNCATE {users}")
-
-    assert [verify(admin, token).valid for token in kept] == [True, True]
-    assert {verify(admin, token).reason for token in lost} == {"revoked"}
-
-
-def test_logical_replication_and_restores_do_not_fire_it(admin, connect, shop, users):
-    """As the documentation says of session_replication_role = replica."""
-    token = shop.create(admin, "user_1").token
-    replica = connect()
-    replica.execute("SET session_replication_role = replica")
-    replica.execute(f"DELETE FROM {users} WHERE id = 'user_1'")
-    assert verify(admin, token).valid

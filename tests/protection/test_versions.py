@@ -96,7 +96,7 @@ def test_a_protected_virtual_column_is_obeyed(admin, shop, virtual, connect):
     reader = connect()
     try:
         call(admin, "grant_access", role="reader", access="client")
-        place = {"product": shop.product, "env": shop.env, "by": "identifier"}
+        place = {**shop.home, "by": "identifier"}
         call(admin, "protect_table", relation="virtual", column_name="key", **place)
         call(reader, "session_use", token=shop.create(admin, "user_1").token, is_local=False)
         reader.execute("SET ROLE reader")

@@ -4,11 +4,9 @@ import os
 import secrets
 
 import pytest
-from support.cluster import Cluster, as_server
+from support.cluster import ROOT_KEY_FILE, Cluster, as_server, configure
 from support.formats import Ring
 from support.service import Shop, call, until, value, verify
-
-SETTING = "dialstack_sessions.root_key_file"
 
 _numbers = itertools.count(1)
 
@@ -63,10 +61,9 @@ def use_file(cluster, file):
         admin.execute("LOAD 'dialstack_sessions'")
 
         def set_path(path, *connections):
-            admin.execute(f"ALTER SYSTEM SET {SETTING} = '{path}'")
-            admin.execute("SELECT pg_reload_conf()")
-            for connection in (admin, *connections):
-                until(lambda: value(connection, f"SHOW {SETTING}") == path, "the new setting")
+            configure(admin, ROOT_KEY_FILE, path)
+            for connection in connections:
+                until(lambda: value(connection, f"SHOW {ROOT_KEY_FILE}") == path, "the new setting")
 
         yield lambda *connections, path=None: set_path(
             file.path if path is None else path, *connections

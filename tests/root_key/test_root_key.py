@@ -5,11 +5,10 @@ import os
 
 import pytest
 from psycopg import errors
+from support.cluster import ROOT_KEY_FILE as SETTING
 from support.cluster import as_server, run
 from support.formats import Ring
 from support.service import call, refresh, value, verify
-
-SETTING = "dialstack_sessions.root_key_file"
 
 
 def rotate(connection):

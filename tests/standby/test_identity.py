@@ -5,8 +5,8 @@ import json
 import pytest
 from psycopg import errors
 from support.levels import STANDBY_LEVELS
-from support.service import call, force_parallel, value
-from support.tenants import KINDS, READER, ROWS, owners, present
+from support.service import call, force_parallel, keep_presenting, present, value
+from support.tenants import KINDS, READER, ROWS, owners
 
 EVERY = pytest.mark.parametrize("kind", KINDS)
 
@@ -53,7 +53,7 @@ def test_the_helpers_answer_as_on_the_primary(pair, tenants, reader, kind):
     with pair.primary.connect(user=READER) as primary, reader.transaction():
         assert all(answer in (None, False) for answer in helpers(reader, tenants.shop))
         present(reader, tenant.tokens[kind])
-        present(primary, tenant.tokens[kind], is_local=False)
+        keep_presenting(primary, tenant.tokens[kind])
 
         there = helpers(reader, tenants.shop)
 

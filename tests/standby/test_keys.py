@@ -1,8 +1,7 @@
 """Keys that come and go on the primary come and go on the standby."""
 
 from support.levels import STANDBY_LEVELS
-from support.service import Shop, call, value, verify
-from support.tenants import present
+from support.service import Shop, call, present, value, verify
 
 
 def identifier(connection):

@@ -5,7 +5,7 @@ import time
 
 import pytest
 from psycopg import errors
-from support.service import call, refresh, until, value
+from support.service import call, refresh, until, use_key, value
 
 SETTING = "SET dialstack_sessions.log_events = 'reuse, revoke, administration, refused_key'"
 ADMINISTRATION = "SELECT count(*) FROM dialstack.administration"
@@ -31,10 +31,6 @@ def brief(events, *names):
     return [tuple(event.get(name) for name in ("event", *names)) for event in events]
 
 
-def present(connection, key):
-    connection.execute("SELECT set_config('dialstack_sessions.api_key', %s, false)", [key])
-
-
 def test_a_standby_logs_what_it_sees(apart):
     # Given a key that was revoked, and a refresh token that was used before
     call(apart.admin, "product_create", product="shop")
@@ -52,10 +48,10 @@ def test_a_standby_logs_what_it_sees(apart):
     # When they are presented to a standby, and an administrator reads there
     connection = apart.connect()
     connection.execute(SETTING)
-    present(connection, key.api_key)
+    use_key(connection, key.api_key)
     with pytest.raises(errors.InsufficientPrivilege, match="^API_KEY_INVALID"):
         call(connection, "client_session_list")
-    present(connection, "")
+    use_key(connection, "")
     with pytest.raises(errors.ReadOnlySqlTransaction):
         refresh(connection, session.refresh_token)
     assert call(connection, "user_export", product="shop", identifier="ann")

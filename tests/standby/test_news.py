@@ -6,6 +6,7 @@ Each connection has asked before, so that it is its remembered verdict that has 
 import uuid
 
 import pytest
+from support.cluster import configure
 from support.levels import STANDBY_LEVELS
 from support.service import (
     READ_COMMITTED,
@@ -13,12 +14,13 @@ from support.service import (
     Shop,
     call,
     info,
+    present,
     refresh,
     until,
     value,
     verify,
 )
-from support.tenants import KINDS, READER, ROWS, TABLES, owners, present
+from support.tenants import KINDS, READER, ROWS, TABLES, owners
 
 
 @pytest.fixture
@@ -72,7 +74,7 @@ def raise_alarm(admin, shop, session):
 
 
 def delete_env(admin, shop, session):
-    call(admin, "env_delete", product=shop.product, env=shop.env)
+    call(admin, "env_delete", **shop.home)
     return "revoked"
 
 
@@ -140,7 +142,7 @@ def test_rows_vanish_with_the_session(pair, tenants, isolation, kind):
 @STANDBY_LEVELS
 def test_what_is_granted_appears(pair, tenants, isolation):
     first, second = tenants.all[0], tenants.all[1]
-    place = {"product": tenants.shop.product, "env": tenants.shop.env}
+    place = tenants.shop.home
     session = call(pair.admin, "client_session_create", **place)
     pair.catch_up()
     reader = pair.connect(user=READER, isolation=isolation)
@@ -227,14 +229,11 @@ def test_a_hundred_revocations_in_a_row_are_each_obeyed(pair, shop):
 @pytest.fixture
 def synchronous(pair):
     """The primary knows the standby as one that it can wait for."""
-    setting, name = "synchronous_standby_names", f'"{pair.standby.name}"'
-    pair.admin.execute(f"ALTER SYSTEM SET {setting} = '{name}'")
-    pair.admin.execute("SELECT pg_reload_conf()")
+    configure(pair.admin, "synchronous_standby_names", f'"{pair.standby.name}"')
     state = "SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'"
     until(lambda: value(pair.admin, state) == 1, "the standby to be synchronous")
     yield
-    pair.admin.execute(f"ALTER SYSTEM RESET {setting}")
-    pair.admin.execute("SELECT pg_reload_conf()")
+    configure(pair.admin, "synchronous_standby_names", "")
 
 
 def test_a_revocation_that_waits_for_the_standby_is_obeyed_there_at_once(pair, shop, synchronous):
@@ -265,7 +264,7 @@ def test_a_limit_of_a_role_holds_on_the_standby_and_changes_with_the_primary(pai
     admin = pair.admin
     shop = Shop.make(admin)
     staging = Shop(shop.product, "staging")
-    call(admin, "env_create", product=staging.product, env=staging.env)
+    call(admin, "env_create", **staging.home)
     session = shop.create(admin)
     admin.execute("CREATE ROLE limited; CREATE ROLE unlimited; GRANT unlimited TO limited")
     call(admin, "grant_access", role="limited", access="client", product=shop.product, env=staging.env)
@@ -282,7 +281,7 @@ def test_a_limit_of_a_role_holds_on_the_standby_and_changes_with_the_primary(pai
                 assert identity(reader) == (("user_456", None) if valid else (None, "mismatch"))
 
             becomes(False)
-            call(admin, "grant_access", role="limited", access="client", product=shop.product, env=shop.env)
+            call(admin, "grant_access", role="limited", access="client", **shop.home)
             becomes(True)
             call(admin, "revoke_access", role="limited", access="client")
             call(admin, "grant_access", role="limited", access="client", product=shop.product, env=staging.env)

@@ -1,8 +1,9 @@
 """After a failover the standby does everything, with the tokens that were made before."""
 
 import pytest
-from support.service import call, refresh, until, value, verify
-from support.tenants import KINDS, READER, ROWS, owners, present
+from support.cluster import configure
+from support.service import call, keep_presenting, present, refresh, until, value, verify
+from support.tenants import KINDS, READER, ROWS, owners
 
 
 def promote(connection):
@@ -26,7 +27,7 @@ def test_a_promoted_standby_goes_on_with_every_token(clone, shop, tenants, sessi
     old, reader = clone.connect(), clone.connect(user=READER)
     for session in sessions:
         verify(old, session.token)
-    present(reader, tenants.all[0].tokens["user"], is_local=False)
+    keep_presenting(reader, tenants.all[0].tokens["user"])
     assert set(owners(reader, "user")) == {"tenant-0"}
 
     promote(old)
@@ -51,7 +52,7 @@ def test_a_promoted_standby_goes_on_with_every_token(clone, shop, tenants, sessi
             present(reader, tenants.all[2].tokens[kind])
             assert owners(reader, kind) == ["tenant-2"] * ROWS
     with clone.connect() as admin:
-        present(admin, tenants.all[0].tokens["user"], is_local=False)
+        keep_presenting(admin, tenants.all[0].tokens["user"])
         assert call(admin, "session_end")[0] == 1
     assert owners(reader, "user") == []
 
@@ -61,8 +62,7 @@ def test_a_refresh_that_the_failover_lost_costs_nobody_the_session(clone, shop):
     clone.catch_up()
     # Given a standby that hears no more of its primary, where the user refreshes
     standby = clone.connect()
-    standby.execute("ALTER SYSTEM SET primary_conninfo = ''")
-    standby.execute("SELECT pg_reload_conf()")
+    configure(standby, "primary_conninfo", "")
     until(
         lambda: value(standby, "SELECT count(*) FROM pg_stat_wal_receiver") == 0,
         "the end of the stream",

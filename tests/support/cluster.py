@@ -1,12 +1,16 @@
 """More clusters than the one that the tier was given, and their files."""
 
 import os
+import secrets
 import shlex
 import subprocess
+from contextlib import contextmanager
 
 from support import service
 
 _SCRIPT = os.environ["DSS_CLUSTER"]
+
+ROOT_KEY_FILE = "dialstack_sessions.root_key_file"
 
 
 def run(*command, text=None, check=True, pg_config=None):
@@ -22,6 +26,18 @@ def run(*command, text=None, check=True, pg_config=None):
 def as_server(*command, **options):
     """Runs a command as the server's user, who owns the files of a cluster."""
     return run(_SCRIPT, "exec", *command, **options)
+
+
+def write_private(path, text):
+    """Writes a file that only the server's user may read."""
+    as_server("sh", "-c", 'umask 077; cat >"$1"', "sh", path, text=text)
+
+
+def configure(connection, setting, text):
+    """Sets something for the whole server, and returns once this connection knows."""
+    connection.execute(f"ALTER SYSTEM SET {setting} = '{text}'")
+    connection.execute("SELECT pg_reload_conf()")
+    service.until(lambda: service.value(connection, f"SHOW {setting}") == text, f"the setting {setting}")
 
 
 def _options(settings):
@@ -91,6 +107,24 @@ class Cluster:
     def create_database(self, name):
         with self.connect() as connection:
             connection.execute(f'CREATE DATABASE "{name}" TEMPLATE template0')
+
+    @contextmanager
+    def database(self, name):
+        """A connection to a new database that has the extension, and is dropped in the end."""
+        self.create_database(name)
+        try:
+            with self.connect(name) as connection:
+                connection.execute("CREATE EXTENSION dialstack_sessions")
+                yield connection
+        finally:
+            with self.connect() as connection:
+                connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+    def write_root_key(self, key=None):
+        """Makes a root key file beside the cluster's data, with a new key if none is given. Returns its path."""
+        path = os.path.join(os.path.dirname(self.data), "root.key")
+        write_private(path, f"{(key or secrets.token_bytes(32)).hex()}\n")
+        return path
 
     def dump(self, *options, dbname="postgres", user="postgres"):
         """What pg_dump writes, as SQL text."""

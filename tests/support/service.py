@@ -66,6 +66,21 @@ def info(connection, session_id):
     return call(connection, "session_info", session_id=session_id)
 
 
+def present(connection, token):
+    """Presents a token until the transaction ends, as an application does: verified only where it is used."""
+    connection.execute("SELECT set_config('dialstack_sessions.token', %s, true)", [token])
+
+
+def keep_presenting(connection, token):
+    """Presents a token for the whole connection."""
+    connection.execute("SELECT set_config('dialstack_sessions.token', %s, false)", [token])
+
+
+def use_key(connection, api_key):
+    """Presents an API key for the whole connection; an empty one takes it back."""
+    connection.execute("SELECT set_config('dialstack_sessions.api_key', %s, false)", [api_key])
+
+
 def active_key(connection, purpose):
     """The kid of the key that signs or seals new things."""
     query = "SELECT kid FROM dialstack.signing_key_list() WHERE purpose = %s AND state = 'active'"
@@ -108,7 +123,12 @@ class Shop:
     @property
     def place(self):
         """The arguments that say where."""
-        return {"product": self.product, "env": self.env, "tag": self.tag}
+        return {**self.home, "tag": self.tag}
+
+    @property
+    def home(self):
+        """The same for what has no tag: its product and environment."""
+        return {"product": self.product, "env": self.env}
 
     def create(self, connection, user="user_456", **more):
         """Creates a session; `more` goes into its data."""

@@ -68,7 +68,7 @@ class Tenants:
                 f"INSERT INTO tenants.by_{kind} SELECT %s, %s FROM generate_series(1, {ROWS})",
                 [name, tenant.key(kind)],
             )
-        place = {"product": self.shop.product, "env": self.shop.env}
+        place = self.shop.home
         user = self.shop.create(connection, name)
         account = call(connection, "account_session_create", account=name, **place)
         client = call(
@@ -83,13 +83,6 @@ class Tenants:
         for kind, token in tenant.tokens.items():
             tenant.sessions[kind] = call(connection, "session_verify", token=token).session_id
         return tenant
-
-
-def present(connection, token, is_local=True):
-    """Presents a token as an application does: by the setting, verified only where it is used."""
-    connection.execute(
-        "SELECT set_config('dialstack_sessions.token', %s, %s)", [token, is_local]
-    )
 
 
 def owners(connection, kind):

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::DRAFT_2020_12;
+use super::guard::is_applicator;
 use crate::session::problem::{Problem, shown};
 
 type Fields = Map<String, Value>;
@@ -21,28 +22,21 @@ const MAPS: [&str; 5] =
 /// Keywords whose value is an array of schemas, or of names.
 const LISTS: [&str; 4] = ["allOf", "anyOf", "oneOf", "required"];
 
+/// Further keywords, besides those whose value is made of schemas.
 const OTHER_KEYWORDS: &[&str] = &[
     "$anchor",
     "$comment",
-    "additionalItems",
-    "additionalProperties",
     "const",
-    "contains",
     "contentEncoding",
     "contentMediaType",
-    "contentSchema",
     "default",
-    "dependencies",
     "deprecated",
     "description",
-    "else",
     "enum",
     "examples",
     "exclusiveMaximum",
     "exclusiveMinimum",
     "format",
-    "if",
-    "items",
     "maxContains",
     "maximum",
     "maxItems",
@@ -54,16 +48,10 @@ const OTHER_KEYWORDS: &[&str] = &[
     "minLength",
     "minProperties",
     "multipleOf",
-    "not",
     "pattern",
-    "prefixItems",
-    "propertyNames",
     "readOnly",
-    "then",
     "title",
     "type",
-    "unevaluatedItems",
-    "unevaluatedProperties",
     "uniqueItems",
     "writeOnly",
 ];
@@ -86,7 +74,11 @@ pub(super) fn to_json_schema(schema: &Value) -> Result<Value, Problem> {
 }
 
 fn is_keyword(key: &str) -> bool {
-    MARKS.contains(&key) || MAPS.contains(&key) || LISTS.contains(&key) || OTHER_KEYWORDS.contains(&key)
+    is_applicator(key)
+        || MARKS.contains(&key)
+        || MAPS.contains(&key)
+        || LISTS.contains(&key)
+        || OTHER_KEYWORDS.contains(&key)
 }
 
 fn is_full(fields: &Fields) -> bool {

@@ -74,7 +74,7 @@ pub(crate) fn resolve<'a>(root: &'a Value, reference: &str) -> Option<&'a Value>
 }
 
 /// Whether the keyword's value is made of schemas.
-fn is_applicator(key: &str) -> bool {
+pub(super) fn is_applicator(key: &str) -> bool {
     ONE.contains(&key) || LISTS.contains(&key) || MAPS.contains(&key)
 }
 
