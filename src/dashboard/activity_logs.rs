@@ -22,8 +22,8 @@ macro_rules! filtered {
     };
 }
 
-/// A page, with the columns that `session_activity_logs` returns: each environment gives its newest rows in the order of the index, the page is among those,
-/// and only its rows get their names.
+/// A page, with the columns that `session_activity_logs` returns. Each environment gives its newest rows in the order of
+/// the index; the page is among those, and only its rows get their names.
 macro_rules! page {
     ($user:literal, $limit:literal, $offset:literal) => {
         concat!(

@@ -114,9 +114,9 @@ static LIST: Statement = Statement::new(
            ORDER BY f.position, p.proname",
 );
 
-/// Grants an access level, and with it those that it includes. Without a product it is unlimited, whatever limits it had. With one
-/// it reaches that product, or the environment of it that is named, beside what it is limited to already; where it was
-/// unlimited, that alone.
+/// Grants an access level, and with it those that it includes. Without a product it is unlimited, whatever limits it had.
+/// With one it reaches that product, or the environment of it that is named, beside what it is limited to already; where
+/// it was unlimited, that alone.
 ///
 /// # Errors
 /// `DEFINE_FAILED` for an unknown level or role, a level that can't be limited, and an environment without its product;

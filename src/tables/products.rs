@@ -165,7 +165,8 @@ static UPDATE_ENV: Statement = Statement::new(
       WHERE env_id = $1",
 );
 
-/// Changes an environment, whose name so far becomes a former one if it is another; `false` if the transaction's snapshot does not show it.
+/// Changes an environment, whose name so far becomes a former one if it is another; `false` if the transaction's
+/// snapshot does not show it.
 pub fn update_env(owner: &AsOwner, env_id: i32, env: &str, live: bool) -> Result<bool> {
     Ok(UPDATE_ENV.execute(owner, &[bind(env_id), bind(env), bind(live)])? == 1)
 }

@@ -82,6 +82,17 @@ def test_what_is_being_made_in_a_product_holds_up_no_other_change(connect, admin
         call(admin, "product_delete", product=other)
 
 
+@pytest.mark.parametrize("made", INTO_A_PRODUCT)
+def test_what_is_made_in_a_product_newer_than_the_snapshot_is_to_be_tried_again(admin, connect, made):
+    making = connect(isolation=REPEATABLE_READ)
+    with making.transaction(force_rollback=True):
+        value(making, "SELECT count(*) FROM dialstack.product_list()")
+        shop = Shop.make(admin)
+        with pytest.raises(errors.SerializationFailure, match="^CONFLICT: what is named"):
+            INTO_A_PRODUCT[made](shop, making)
+    INTO_A_PRODUCT[made](shop, making)
+
+
 @LEVELS
 def test_two_migrations_at_once_both_succeed(admin, shop, isolation):
     name = f"{shop.product}-migrated"

@@ -136,14 +136,16 @@ pub fn product_id(product: &str) -> Result<ProductId> {
 /// What `find` finds and `keep` keeps from being deleted until the transaction ends.
 ///
 /// # Errors
-/// Those of `find`, also where what it found was deleted meanwhile.
+/// Those of `find`, also where what it found was deleted meanwhile; `CONFLICT` where the transaction's snapshot is too
+/// old to show it.
 pub fn kept<T>(find: impl Fn() -> Result<T>, keep: impl Fn(&T) -> Result<bool>) -> Result<T> {
     let found = find()?;
     if keep(&found)? {
         return Ok(found);
     }
-    // Deleted meanwhile; or so new that the transaction's snapshot does not show it, and refuses what refers to it.
-    find()
+    find()?;
+    Err(Error::new(Code::Conflict, "what is named was created after this transaction began")
+        .hint("Retry the transaction."))
 }
 
 /// As much of what may be a name as tells that it is none.

@@ -96,12 +96,13 @@ pub fn named_or_only(product: Option<&str>, code: Code) -> Result<ProductId> {
 /// Creates an environment of a product: live, or for tests. With `if_not_exists` one that is there stays as it is.
 ///
 /// # Errors
-/// `DEFINE_FAILED` for a name that is not valid or is taken; `PRODUCT_NOT_FOUND`.
+/// `DEFINE_FAILED` for a name that is not valid or is taken; those of [`configuration::kept`].
 pub fn create_env(product: &str, env: &str, live: bool, if_not_exists: bool) -> Result<()> {
     check_name("env", env).coded(CODE)?;
     let owner = AsOwner::enter()?;
     products::await_envs(&owner)?;
-    let product_id = configuration::product_id(product)?;
+    let product_id =
+        configuration::kept(|| configuration::product_id(product), |found| products::keep(&owner, found))?;
     if products::insert_env(&owner, &product_id, env, live)? {
         return Ok(());
     }
