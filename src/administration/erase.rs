@@ -23,8 +23,9 @@ pub fn erase(place: [Option<&str>; 3], identifier: Option<&str>) -> Result<JsonT
     let owner = AsOwner::enter()?;
     let person = person(&owner, place, identifier)?;
     let mut revoked = 0;
-    // Revoking locks the user until the transaction ends: no session is created meanwhile.
-    for (env_id, definition_id) in persons::places(&owner, &person)? {
+    // Revoking locks the user until the transaction ends, also one who is not known there yet: no session is created
+    // meanwhile, and one that is being created is waited for.
+    for (env_id, definition_id) in person.places() {
         let user = UserKey { env_id, definition_id, identifier: person.identifier };
         let which = Which::User { user, except: None };
         revoked += revocations::revoke(&owner, &which, revocations::ERASED, clock::now())?;

@@ -1,5 +1,7 @@
 //! All that the tables hold of one person: reading it, and erasing it.
 
+use std::collections::BTreeSet;
+
 use uuid::Uuid;
 
 use crate::error::Result;
@@ -59,13 +61,6 @@ macro_rules! activity {
     };
 }
 
-/// In the order in which others lock them.
-static PLACES: Statement = Statement::new(concat!(
-    "SELECT env_id, definition_id FROM dialstack.session_users WHERE ",
-    users!(),
-    " ORDER BY env_id, definition_id"
-));
-
 static DELETE_SESSIONS: Statement =
     Statement::new(concat!("DELETE FROM dialstack.sessions WHERE ", sessions!()));
 
@@ -77,11 +72,6 @@ static EMPTY_ACTIVITY: Statement = Statement::new(concat!(
     "UPDATE dialstack.activity SET subject = NULL, ip = NULL, user_agent = NULL WHERE ",
     activity!()
 ));
-
-/// The environments and definitions that know the person, in the order in which users are locked.
-pub fn places(owner: &AsOwner, person: &Person<'_>) -> Result<Vec<(i32, i32)>> {
-    PLACES.write(owner, &person.bound(), |row| Ok((row.required(1)?, row.required(2)?)))
-}
 
 /// Deletes the person's sessions; returns how many.
 pub fn delete_sessions(owner: &AsOwner, person: &Person<'_>) -> Result<u64> {
@@ -215,6 +205,12 @@ pub fn activity(owner: &AsOwner, person: &Person<'_>, page: &Page) -> Result<Vec
 }
 
 impl<'a> Person<'a> {
+    /// The environments and definitions that may know the person, in the order in which users are locked.
+    pub fn places(&self) -> BTreeSet<(i32, i32)> {
+        let definitions = |env_id| self.definition_ids.iter().map(move |id| (env_id, *id));
+        self.env_ids.iter().copied().flat_map(definitions).collect()
+    }
+
     fn bound(&self) -> Vec<pgrx::datum::DatumWithOid<'a>> {
         vec![
             bind(self.env_ids.clone()),

@@ -1,0 +1,82 @@
+"""Erasing a person who is logging in meanwhile."""
+
+from contextlib import suppress
+
+import pytest
+from psycopg import errors
+from support.service import (
+    READ_COMMITTED,
+    REPEATABLE_READ,
+    Background,
+    await_lock,
+    call,
+    retrying,
+    together,
+    value,
+    verify,
+)
+
+LEVELS = pytest.mark.parametrize(
+    "isolation", [READ_COMMITTED, REPEATABLE_READ], ids=["read_committed", "repeatable_read"]
+)
+
+
+def erase(shop, connection, user="user_456"):
+    (erased,) = call(connection, "user_erase", product=shop.product, identifier=user)
+    return erased
+
+
+def kept(admin, shop, user="user_456"):
+    """How many sessions there are of the user, and how many the user's row counts."""
+    query = """
+        WITH definition AS (
+            SELECT definition_id FROM dialstack.session_definitions JOIN dialstack.products USING (product_id)
+             WHERE product = %(product)s)
+        SELECT (SELECT count(*) FROM dialstack.sessions JOIN definition USING (definition_id) WHERE subject = %(user)s),
+               (SELECT coalesce(sum(total_sessions), 0) FROM dialstack.session_users
+                  JOIN definition USING (definition_id) WHERE identifier = %(user)s)"""
+    return tuple(admin.execute(query, {"product": shop.product, "user": user}).fetchone())
+
+
+@LEVELS
+def test_a_first_session_that_is_being_created_is_erased_too(admin, connect, shop, isolation):
+    creating, erasing = connect(), connect(isolation=isolation)
+    with creating.transaction():
+        session = shop.create(creating)
+        waiting = Background(retrying, lambda: erase(shop, erasing))
+        await_lock(admin, erasing)
+
+    assert waiting.result()["sessions"] == 1
+    assert not verify(admin, session.token).valid
+    assert kept(admin, shop) == (0, 0)
+
+
+@LEVELS
+def test_a_session_that_waits_for_an_erasure_is_the_first_of_its_user(
+    admin, connect, shop, isolation
+):
+    shop.create(admin)
+    erasing, creating = connect(), connect(isolation=isolation)
+    with erasing.transaction():
+        erase(shop, erasing)
+        waiting = Background(retrying, lambda: shop.create(creating))
+        await_lock(admin, creating)
+
+    assert verify(admin, waiting.result().token).valid
+    assert kept(admin, shop) == (1, 1)
+
+
+def test_erasures_that_race_creates_leave_no_session_that_its_user_does_not_count(admin, shop):
+    def create(connection):
+        for _ in range(150):
+            retrying(lambda: shop.create(connection))
+
+    def remove(connection):
+        for _ in range(150):
+            with suppress(errors.NoDataFound):
+                retrying(lambda: erase(shop, connection))
+
+    together([create] * 3 + [remove] * 2)
+
+    sessions, counted = kept(admin, shop)
+    assert sessions == counted
