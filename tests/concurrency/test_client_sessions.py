@@ -1,13 +1,9 @@
 """Client and account sessions, and the keys that open them, which change while they are in use."""
 
-from uuid import UUID
-
 import pytest
 from psycopg import errors
 from support.levels import LEVELS
 from support.service import REPEATABLE_READ, active_key, call, value, verify
-
-ACCOUNT = UUID(int=1)
 
 
 @pytest.fixture
@@ -53,9 +49,7 @@ def test_an_expiry_that_is_replaced_counts_at_the_next_statement(admin, connect,
 ENDS = {
     "revoked": "SELECT dialstack.api_key_revoke(%(api_key_id)s)",
     "environment_deleted": "SELECT dialstack.env_delete(%(product)s, %(env)s)",
-    "revoked_by_a_direct_write": "UPDATE dialstack.api_keys SET revoked_at = now() WHERE api_key_id = %(api_key_id)s",
     "expired": "UPDATE dialstack.api_keys SET expires_at = clock_timestamp() WHERE api_key_id = %(api_key_id)s",
-    "deleted": "DELETE FROM dialstack.api_keys WHERE api_key_id = %(api_key_id)s",
 }
 
 
