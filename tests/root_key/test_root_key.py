@@ -7,7 +7,6 @@ import pytest
 from psycopg import errors
 from support.cluster import ROOT_KEY_FILE as SETTING
 from support.cluster import as_server, run
-from support.formats import Ring
 from support.service import call, refresh, value, verify
 
 
@@ -16,11 +15,6 @@ def rotate(connection):
 
 
 # The row.
-
-
-def test_without_a_file_the_root_key_lies_in_the_row(house):
-    assert len(house.row.root_key) == 32
-    house.assert_all_is_well()
 
 
 def test_rotating_in_the_row_makes_a_new_key_and_keeps_every_token(house):
@@ -71,17 +65,6 @@ def test_rotating_moves_the_root_key_from_the_row_to_the_file(house, file, use_f
     house.assert_opens_with(key)
     assert house.row.instance_id == instance_id
     house.assert_all_is_well()
-
-
-def test_the_key_that_was_in_the_row_opens_nothing_any_more(house, file, use_file):
-    old_root = house.row.root_key
-    file.write(file.new_key())
-    use_file(house.old)
-
-    rotate(house.old)
-
-    with pytest.raises(AssertionError):
-        Ring(house.old, old_root)
 
 
 FORMS = {
