@@ -65,22 +65,12 @@ def test_new_data_and_a_new_expiry_appear_at_the_next_statement(world, admin, vi
 
 
 @KINDS
-def test_scopes_appear_and_go_at_the_next_statement(world, admin, visit, kind):
-    session = world.account_session(1, "call_logs")
-    scoped = ("of_account_scoped", 1)
-    set_scopes = (
-        "UPDATE dialstack.sessions SET scopes = %s WHERE session_id = "
-        "(SELECT session_id FROM dialstack.session_verify(%s))"
-    )
+def test_a_scope_goes_at_the_next_statement(world, admin, visit, kind):
     visitor = visit(**kind)
     with visitor.transaction():
-        present(visitor, session.client_secret)
-        assert scoped not in world.seen(visitor)
-        admin.execute(set_scopes, [["call_logs", "voicemails"], session.client_secret])
-        assert scoped in world.seen(visitor)
-        assert value(visitor, "SELECT dialstack.current_scopes()") == ["call_logs", "voicemails"]
-        admin.execute(set_scopes, [[], session.client_secret])
-        assert scoped not in world.seen(visitor)
+        present(visitor, world.token("account"))
+        assert world.seen(visitor) == world.rows_of("account", 1)
+        call(admin, "scope_delete", scope="voicemails", product=world.product)
         assert world.seen(visitor) == {("of_account", 1), ("of_account_bare", 1)}
 
 
