@@ -1,9 +1,8 @@
 """On a standby the helpers and the policies that rest on them say what they say on its primary."""
 
 import pytest
-from psycopg import errors
 from support.levels import STANDBY_LEVELS
-from support.service import call, force_parallel, present, value
+from support.service import force_parallel, present
 from support.tenants import KINDS, READER, ROWS, owners
 
 EVERY = pytest.mark.parametrize("kind", KINDS)
@@ -24,32 +23,6 @@ def test_policies_show_the_rows_of_the_session(tenants, reader, kind):
             for other in set(KINDS) - {kind}:
                 assert owners(reader, other) == []
     assert owners(reader, kind) == []
-
-
-@EVERY
-def test_session_use_works_where_nothing_can_be_written(tenants, reader, kind):
-    tenant = tenants.all[2]
-    with reader.transaction():
-        used = call(reader, "session_use", token=tenant.tokens[kind])
-        assert used.session_id == tenant.sessions[kind]
-        assert owners(reader, kind) == [tenant.name] * ROWS
-        with reader.transaction(force_rollback=True):
-            call(reader, "session_use", token=tenants.all[0].tokens[kind])
-            assert set(owners(reader, kind)) == {"tenant-0"}
-        assert set(owners(reader, kind)) == {tenant.name}
-        call(reader, "session_clear")
-        assert owners(reader, kind) == []
-    call(reader, "session_use", token=tenant.tokens[kind], is_local=False)
-    assert set(owners(reader, kind)) == {tenant.name}
-
-
-def test_a_token_that_is_not_good_opens_nothing(tenants, reader):
-    with pytest.raises(errors.InsufficientPrivilege):
-        call(reader, "session_use", token="nonsense")
-    with reader.transaction():
-        present(reader, tenants.all[0].tokens["user"][:-2])
-        assert owners(reader, "user") == []
-        assert value(reader, "SELECT dialstack.current_session_error()") == "invalid"
 
 
 @EVERY
