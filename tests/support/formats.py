@@ -3,7 +3,6 @@
 import hashlib
 import hmac
 import json
-import os
 import struct
 import time
 import uuid
@@ -151,18 +150,6 @@ class Ring:
         seal = self.by_number(key_number)
         key = derive(seal.material, self.instance, "seal/session", session_id.bytes)
         return AESGCM(key).decrypt(sealed[:12], sealed[12:], session_id.bytes)
-
-    def make_sealed(self, session_id, plaintext):
-        seal, nonce = self.active("seal"), os.urandom(12)
-        key = derive(seal.material, self.instance, "seal/session", session_id.bytes)
-        return seal.number, nonce + AESGCM(key).encrypt(nonce, plaintext, session_id.bytes)
-
-    def put_sealed(self, connection, session_id, plaintext):
-        """Puts a plaintext in place of the sealed data of a session."""
-        connection.execute(
-            "UPDATE dialstack.sessions SET (key_number, sealed_data) = (%s, %s) WHERE session_id = %s",
-            [*self.make_sealed(session_id, plaintext), session_id],
-        )
 
     def make_refresh_token(self, prefix, session_id, generation, key=None):
         key = key or self.active("token")
