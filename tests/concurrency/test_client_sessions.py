@@ -19,19 +19,6 @@ def client_session(admin, place):
     return call(admin, "client_session_create", user_identifier_key="u", **place).token
 
 
-@LEVELS
-def test_a_scope_that_is_deleted_is_gone_in_an_open_transaction(admin, place, reader):
-    fax = {"product": place["product"], "scope": "fax"}
-    call(admin, "scope_create", **fax, description="")
-    token = call(admin, "account_session_create", account="acct_1", **place).client_secret
-    assert verify(reader, token, scope="fax").valid
-
-    call(admin, "scope_delete", **fax)
-
-    assert verify(reader, token, scope="fax").reason == "scope_disabled"
-    assert verify(reader, token).valid
-
-
 def test_an_expiry_that_is_replaced_counts_at_the_next_statement(admin, connect, place):
     reader = connect(isolation=REPEATABLE_READ)
     token = client_session(admin, place)

@@ -7,6 +7,7 @@ from collections import namedtuple
 
 import pytest
 from support.formats import unb64
+from support.levels import LEVELS
 from support.service import Background, await_lock, call, refresh, together, value, verify
 
 WORKERS = 4
@@ -127,6 +128,20 @@ def test_revoking_keys_under_load_refuses_all_of_theirs_and_nothing_else(admin, 
     assert (refused_good, accepted_dead) == ([], [])
     # It was a race: some were refused, most were not.
     assert {use.accepted for use in uses} == {True, False}
+
+
+@LEVELS
+def test_an_open_transaction_accepts_a_token_signed_with_a_key_made_after_it_began(admin, connect, shop, isolation):
+    session, reader = shop.create(admin), connect(isolation=isolation)
+    with reader.transaction():
+        assert value(reader, "SELECT count(*) >= 0 FROM dialstack.sessions")
+        assert verify(reader, session.token).valid
+        for purpose in ("jwt", "seal", "token"):
+            call(admin, "signing_key_rotate", purpose=purpose)
+
+        answer = verify(reader, shop.create(admin).token)
+
+        assert (answer.valid, answer.data) == (True, {"userId": "user_456"})
 
 
 def test_keys_that_two_connections_rotate_at_once_leave_one_active(admin):
