@@ -2,7 +2,6 @@
 
 import asyncio
 import inspect
-import itertools
 import os
 import sys
 from pathlib import Path
@@ -20,8 +19,6 @@ from psycopg_pool import AsyncConnectionPool, ConnectionPool  # noqa: E402
 
 # The roles of an application: one for logging in, one for all else.
 SERVER, CLIENT = "web_server", "web_client"
-
-_numbers = itertools.count(1)
 
 
 @pytest.fixture(scope="session")

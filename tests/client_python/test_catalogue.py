@@ -8,11 +8,10 @@ import typing
 from datetime import datetime, timedelta
 from uuid import UUID
 
-import dialstack_sessions
 import pytest
 from dialstack_sessions import async_client, client, figures, rows
 from dialstack_sessions.calls import definitions, insight, other_sessions, sessions
-from dialstack_sessions.calls.call import ARGUMENT_TYPES, Call, Place
+from dialstack_sessions.calls.call import ARGUMENT_TYPES, Place
 from support import service
 
 PLACE = Place("p", "e", "t")
@@ -231,22 +230,3 @@ def test_both_clients_have_the_same_calls(namespace):
         assert inspect.signature(getattr(one, name)) == inspect.signature(getattr(other, name))
         assert getattr(one, name).__doc__ == getattr(other, name).__doc__
         assert inspect.iscoroutinefunction(getattr(other, name))
-
-
-DOCUMENTED = {
-    "sessions": """create start verify refresh revoke revoke_all list list_active define register fetch_users fetch_user_details
-        fetch_activity_logs fetch_dashboard fetch_user_dashboard update_data extend_session get_info fetch update delete""",
-    "account_sessions": "create",
-    "client_sessions": "create get_or_create get list grant_access revoke delete",
-}
-
-
-@pytest.mark.parametrize("namespace", DOCUMENTED)
-def test_every_call_of_the_products_documents_is_there_by_its_name(namespace):
-    calls = getattr(client.Client(None), namespace)
-    assert [name for name in DOCUMENTED[namespace].split() if not callable(getattr(calls, name, None))] == []
-
-
-def test_everything_is_exported():
-    assert set(dialstack_sessions.__all__) <= set(dir(dialstack_sessions))
-    assert all(isinstance(call, Call) for call in CALLS.values())

@@ -33,14 +33,6 @@ def test_with_token_shows_what_the_user_may_see(web, as_work, token, notes):
             web.with_token("", as_work(OWN_NOTES))
 
 
-def test_nobody_is_left_in_a_connection(web, as_work, token, notes, route):
-    web.with_token(token, as_work(OWN_NOTES))
-    with psycopg.connect(**route, user=CLIENT) as connection:
-        for _ in range(4):
-            assert connection.execute(OWN_NOTES).fetchall() == []
-            connection.commit()
-
-
 def test_with_token_commits(web, as_work, token, notes, admin):
     web.with_token(token, as_work("INSERT INTO notes VALUES ('user_1', 'new') RETURNING 1"))
     assert value(admin, "SELECT count(*) FROM notes WHERE body = 'new'") == 1
@@ -152,12 +144,6 @@ def test_on_a_connection_neither_begins_nor_ends(direct, shop, admin, token, not
         assert caught.value.code == "NO_TRANSACTION"
         with connection.transaction():
             assert client.present(token).valid
-
-
-def test_a_callable_lends_connections(direct, shop, roles):
-    client = Client(lambda: psycopg.connect(**direct, user=SERVER), **shop.place)
-    created = client.sessions.start(data={"userId": "user_1"})
-    assert client.sessions.verify(created.token).valid
 
 
 # --- what is tried again

@@ -1,13 +1,9 @@
 """Client and account sessions, and the keys that open them, which change while they are in use."""
 
-from uuid import UUID
-
 import pytest
 from psycopg import errors
 from support.levels import LEVELS
 from support.service import REPEATABLE_READ, active_key, call, value, verify
-
-ACCOUNT = UUID(int=1)
 
 
 @pytest.fixture
@@ -21,19 +17,6 @@ def reader(connect, isolation):
 
 def client_session(admin, place):
     return call(admin, "client_session_create", user_identifier_key="u", **place).token
-
-
-@LEVELS
-def test_a_scope_that_is_deleted_is_gone_in_an_open_transaction(admin, place, reader):
-    fax = {"product": place["product"], "scope": "fax"}
-    call(admin, "scope_create", **fax, description="")
-    token = call(admin, "account_session_create", account="acct_1", **place).client_secret
-    assert verify(reader, token, scope="fax").valid
-
-    call(admin, "scope_delete", **fax)
-
-    assert verify(reader, token, scope="fax").reason == "scope_disabled"
-    assert verify(reader, token).valid
 
 
 def test_an_expiry_that_is_replaced_counts_at_the_next_statement(admin, connect, place):
@@ -53,9 +36,7 @@ def test_an_expiry_that_is_replaced_counts_at_the_next_statement(admin, connect,
 ENDS = {
     "revoked": "SELECT dialstack.api_key_revoke(%(api_key_id)s)",
     "environment_deleted": "SELECT dialstack.env_delete(%(product)s, %(env)s)",
-    "revoked_by_a_direct_write": "UPDATE dialstack.api_keys SET revoked_at = now() WHERE api_key_id = %(api_key_id)s",
     "expired": "UPDATE dialstack.api_keys SET expires_at = clock_timestamp() WHERE api_key_id = %(api_key_id)s",
-    "deleted": "DELETE FROM dialstack.api_keys WHERE api_key_id = %(api_key_id)s",
 }
 
 

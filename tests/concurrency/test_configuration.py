@@ -228,3 +228,13 @@ def test_a_product_is_deleted_as_a_whole_or_not_at_all(connect, admin, shop):
         deleting = Background(lambda: call(connect(), "product_delete", product=shop.product))
     deleting.result()
     assert {verify(admin, token).reason for token in (session.token, made.token)} == {"revoked"}
+
+
+def test_a_definition_that_was_rolled_back_is_forgotten(connect, shop):
+    connection = connect()
+    lives_longer = "SELECT %s > clock_timestamp() + interval '1 hour'"
+    changes = '{"expiry": 2, "period": "hours"}'
+    with connection.transaction(force_rollback=True):
+        call(connection, "definition_update", product=shop.product, tag=shop.tag, changes=changes)
+        assert value(connection, lives_longer, shop.create(connection).expires_at)
+    assert not value(connection, lives_longer, shop.create(connection).expires_at)

@@ -12,7 +12,6 @@ from support.service import (
     call,
     retrying,
     together,
-    value,
     verify,
 )
 

@@ -213,32 +213,6 @@ def test_a_refresh_that_waits_hands_out_a_token_that_is_good(admin, connect, sho
     assert verify(admin, waiting.result().token).valid
 
 
-def updates(connection):
-    connection.execute("SELECT pg_stat_force_next_flush()")
-    # The statement after it reports what was counted so far.
-    return connection.execute(
-        "SELECT n_tup_upd AS all, n_tup_hot_upd AS hot FROM pg_stat_user_tables "
-        "WHERE relid = 'dialstack.sessions'::regclass"
-    ).fetchone()
-
-
-def test_each_of_a_thousand_refreshes_is_a_heap_only_update(admin, shop):
-    sessions = [shop.create(admin, user=f"user_{n}") for n in range(100)]
-    ids = [session.session_id for session in sessions]
-    tokens = [session.refresh_token for session in sessions]
-    day = "SELECT max(purge_after) FROM dialstack.sessions WHERE session_id = ANY(%s)"
-    before, first_day = updates(admin), value(admin, day, ids)
-
-    for _ in range(10):
-        tokens = [refresh(admin, token).refresh_token for token in tokens]
-
-    after = updates(admin)
-    assert after.all - before.all == 1000
-    # The day after which a row may go is indexed: at midnight each row moves once.
-    midnight = 0 if value(admin, day, ids) == first_day else len(ids)
-    assert (after.all - after.hot) - (before.all - before.hot) <= midnight
-
-
 def test_two_callers_who_waited_longer_than_the_reuse_interval_are_no_thieves(admin, connect):
     shop = Shop.make(admin, reuse_interval="1 second")
     session = shop.create(admin)

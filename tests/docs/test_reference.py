@@ -7,7 +7,6 @@ import psycopg
 import pytest
 from psycopg.types.json import Jsonb
 
-import book
 import catalogue
 from book import PAGES, README, REFERENCE, ROOT, code, page, table
 
@@ -184,10 +183,6 @@ def test_the_dashboard_of_a_user_is_described_in_full(answers):
             assert set(shape.strip("{}").split(", ")) == set(dashboard[key][0])
 
 
-# Functions that are coming, which the manual announces.
-COMING = set()
-
-
 def test_every_function_that_is_mentioned_exists(database, functions, introspected):
     names = {function.name for function in functions.values()}
     # dialstack.f(…) and dialstack.helper(…) stand for any.
@@ -205,7 +200,7 @@ def test_every_function_that_is_mentioned_exists(database, functions, introspect
     other |= {row.name for row in database.execute(query)}
     # A value of the argument `by`; words of PostgreSQL.
     other |= {"user_identity", "session_user", "current_user"}
-    other |= catalogue.revoke_reasons() | set(catalogue.reasons()) | introspected | COMING
+    other |= catalogue.revoke_reasons() | set(catalogue.reasons()) | introspected
     other |= {name for folder in ("rls", "administration/health") for name, *_ in catalogue.weaknesses(folder)} | set(catalogue.setting_texts())
     other |= {member for row in rows_of(section_of("maintain"), "member") for member in code(row[0])}
     other |= {path.parent.name for path in ROOT.glob("tests/*/run")}
@@ -214,7 +209,6 @@ def test_every_function_that_is_mentioned_exists(database, functions, introspect
         other |= set(re.findall(r"(\w+) [a-z]", as_written(function)))
     assert len(called) > 10 and len(named) > 10
     assert (called | named) - names - other == set()
-    assert not COMING & names, "it has come: give it its page"
 
 
 def test_the_reasons_of_a_revocation_are_those_of_the_source():
@@ -243,22 +237,6 @@ def test_the_reasons_are_those_of_the_source_in_their_order():
 def test_each_reason_has_an_answer_for_browsers():
     answered = [code(row[0])[0] for row in table(page("guides/browser.md").text, "reason")]
     assert sorted(answered) == sorted(catalogue.reasons())
-
-
-def test_nobody_sees_the_hidden_settings(database):
-    from generated import HIDDEN
-
-    visible = {row.name for row in database.execute("SELECT name FROM pg_settings")}
-    database.execute("SET ROLE manual_client")
-    try:
-        for name in HIDDEN:
-            name = f"dialstack_sessions.{name}"
-            database.execute(f"SET {name} = 'secret'")
-            shown = database.execute(f"SHOW {name}").fetchone()[0]
-            database.execute(f"RESET {name}")
-            assert shown == "********" and name not in visible
-    finally:
-        database.execute("RESET ROLE")
 
 
 def test_every_setting_that_is_mentioned_exists():

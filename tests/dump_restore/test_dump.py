@@ -1,7 +1,6 @@
 """A logical dump carries the configuration and nothing that lives."""
 
 import pytest
-from psycopg import errors
 from support.cluster import as_server
 from support.service import Shop, call, refresh, value, verify
 
@@ -179,32 +178,3 @@ def test_who_may_read_all_data_dumps_what_is_not_ours(original, reader, restored
     assert [what for what, secret in original.secrets() if secret in dump] == []
     copy = restored(dump)
     assert verify(copy, Shop.make(copy).create(copy).token).valid
-
-
-MONTHS = [f"activity_{month:02}" for month in range(1, 13)]
-
-
-@pytest.mark.parametrize("table", CONFIGURATION + STATE + MONTHS)
-def test_who_may_read_all_data_reads_no_table(original, reader, table):
-    assert rows(reader, table) == []
-    # As pg_dump asks: an error, rather than a part of the rows.
-    reader.execute("SET row_security = off")
-    with pytest.raises(errors.InsufficientPrivilege):
-        rows(reader, table)
-
-
-def test_every_table_that_is_dumped_is_configuration(original):
-    query = (
-        "SELECT c.relname FROM pg_extension e, unnest(e.extconfig) AS o (oid) "
-        "JOIN pg_class c USING (oid) WHERE e.extname = 'dialstack_sessions' ORDER BY 1"
-    )
-    assert [row.relname for row in original.connection.execute(query)] == [
-        "access_limits",
-        "environments",
-        "environments_env_id_seq",
-        "products",
-        "scopes",
-        "session_definitions",
-        "session_definitions_definition_id_seq",
-        "signing_algorithm",
-    ]

@@ -99,7 +99,7 @@ export class Page {
         counts.set(color, (counts.get(color) ?? 0) + 1)
       }
       const all = [...counts.values()].reduce((sum, count) => sum + count, 0)
-      const series = datasets.map(({ label, data, borderColor }) => ({ label, color: borderColor, data: [...data], pixels: counts.get(borderColor) ?? 0 }))
+      const series = datasets.map(({ data, borderColor }) => ({ data: [...data], pixels: counts.get(borderColor) ?? 0 }))
       return { labels: [...labels], series, others: all - series.reduce((sum, { pixels }) => sum + pixels, 0) }
     })
   }

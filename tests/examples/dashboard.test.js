@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { before, describe, it } from 'node:test'
 import { Page, ask, draw, fillDemo } from './dashboard.js'
-import { query, until } from './support.js'
+import { query } from './support.js'
 
 const DEMO = "session_dashboard('dashboard-demo', 'web', time_zone => 'UTC')"
 const SERIES = {
@@ -80,20 +80,6 @@ describe('a dashboard of sessions', { timeout: 180_000 }, () => {
     await page.close()
   })
 
-  it('draws the series of a chart in colours of their own', async () => {
-    const json = JSON.parse(demo)
-    const alike = (name) => json[name].map((row) => ({ ...row, ...Object.fromEntries(SERIES[name].map((series, index) => [series, 10 + index])) }))
-    const changed = Object.fromEntries(Object.keys(SERIES).map((name) => [name, alike(name)]))
-    const page = await Page.of(JSON.stringify({ ...json, ...changed }))
-    await assertDrawn(page, SERIES)
-    for (const [name, series] of Object.entries(SERIES)) {
-      const drawn = await page.chart(name)
-      assert.ok(drawn.series.every((one) => one.pixels > 100), name)
-      assert.equal(new Set(drawn.series.map((one) => one.color)).size, series.length, name)
-    }
-    await page.close()
-  })
-
   it('has the numbers of each chart in a table', async () => {
     const page = await Page.of(demo)
     for (const [name, series] of Object.entries(SERIES)) {
@@ -123,27 +109,6 @@ describe('a dashboard of sessions', { timeout: 180_000 }, () => {
     assert.match(await flat('avgSessionDuration'), /1 hnone before$/)
     await page.close()
   })
-
-  it('tells durations in two units', async () => {
-    const told = [
-      [0, '0 s'], [0.125, '0.125 s'], [59, '59 s'], [60, '1 min'], [61.4, '1 min 1 s'], [3599.4, '59 min 59 s'], [3599.7, '1 h'],
-      [3689, '1 h 1 min'], [86_369, '23 h 59 min'], [86_371, '1 d'], [90_100, '1 d 1 h'], [86_400_000, '1,000 d'],
-    ]
-    // Three of them a page.
-    for (let at = 0; at < told.length; at += 3) {
-      const [average, current, previous] = told.slice(at, at + 3)
-      const page = await Page.of(JSON.stringify({
-        ...JSON.parse(demo), averageSessionDuration: average[0], avgSessionDuration: { current: current[0], previous: previous[0], change: null },
-      }))
-      const shown = [page.metric('averageSessionDuration').locator('data'), ...(await page.metric('avgSessionDuration').locator('data').all())]
-      assert.deepEqual(await Promise.all(shown.map((one) => one.innerText())), [average[1], current[1], previous[1]])
-      await page.close()
-    }
-  })
-
-  it('is drawn alike from the same JSON', async () => {
-    assert.equal((await draw(demo)).html, (await draw(demo)).html)
-  })
 })
 
 describe('time', { timeout: 180_000 }, () => {
@@ -156,19 +121,6 @@ describe('time', { timeout: 180_000 }, () => {
     assert.ok(rows.every(([name], index) => name.includes(String(Number(periods[index].slice(8, 10))))))
     assert.match(await page.page.locator('#range').innerText(), /by hour\. Times are in UTC\+05:45, but active users are counted by days of UTC\.$/)
     await assertDrawn(page, { sessionsOverTime: SERIES.sessionsOverTime })
-    await page.close()
-  })
-
-  it('has both hours where clocks were set back', async () => {
-    const json = await ask(`session_dashboard('dashboard-demo', 'web', group_by => 'hour', start_at => '2026-10-25 00:00+02',
-      end_at => '2026-10-25 04:00+01', time_zone => 'Europe/Berlin')`)
-    const page = await Page.of(json)
-    const [, ...rows] = await page.table('sessionsOverTime')
-    assert.deepEqual(rows.map(([name]) => name), [
-      '25 Oct 2026, 00:00 +02:00', '25 Oct 2026, 01:00 +02:00', '25 Oct 2026, 02:00 +02:00', '25 Oct 2026, 02:00 +01:00',
-      '25 Oct 2026, 03:00 +01:00', '25 Oct 2026, 04:00 +01:00',
-    ])
-    assert.match(await page.page.locator('#range').innerText(), /UTC\+02:00 and UTC\+01:00/)
     await page.close()
   })
 
@@ -190,15 +142,6 @@ describe('time', { timeout: 180_000 }, () => {
       await busy.close()
     })
   }
-
-  it('may be as long as a dashboard can be', async () => {
-    const page = await Page.of(await ask("session_dashboard('dashboard-demo', 'web', group_by => 'hour', start_at => now() - interval '416 days', time_zone => 'UTC')"))
-    assert.ok(page.dashboard.sessionsOverTime.length > 9_900)
-    const { series } = await page.chart('sessionsOverTime')
-    assert.deepEqual(series[0].data, page.dashboard.sessionsOverTime.map((row) => row.created))
-    page.assertQuiet()
-    await page.close()
-  })
 })
 
 describe('a dashboard of one user', { timeout: 180_000 }, () => {
@@ -214,16 +157,6 @@ describe('a dashboard of one user', { timeout: 180_000 }, () => {
     assert.deepEqual(head.slice(1), ['milliseconds', 'count'])
     assert.deepEqual(rows.map((row) => row.slice(1)), page.dashboard.latencyTimeline.map((row) => [row.avgLatencyMs, row.count]))
     page.assertQuiet()
-    await page.close()
-  })
-})
-
-describe('a number between gaps', { timeout: 60_000 }, () => {
-  it('is to be seen', async () => {
-    const json = JSON.parse(await ask("session_user_dashboard('dashboard-demo', 'web', 'user_0', time_zone => 'UTC')"))
-    const latencyTimeline = json.latencyTimeline.map(({ date }, index) => ({ date, ...(index === 9 ? { avgLatencyMs: 0.7, count: 1 } : { avgLatencyMs: null, count: 0 }) }))
-    const page = await Page.of(JSON.stringify({ ...json, latencyTimeline }))
-    await assertDrawn(page, { latencyTimeline: ['avgLatencyMs'] })
     await page.close()
   })
 })
@@ -306,21 +239,6 @@ describe('the page', { timeout: 180_000 }, () => {
     await context.close()
   })
 
-  it('is light or dark as the reader likes, the charts too', async () => {
-    const page = await Page.of(demo, { colorScheme: 'light' })
-    const colors = () => page.page.evaluate(() => {
-      const { color, backgroundColor } = getComputedStyle(document.documentElement)
-      return [color, backgroundColor, window.Chart.getChart(document.querySelector('canvas')).options.scales.x.ticks.color]
-    })
-    assert.deepEqual(await colors(), ['rgb(28, 35, 48)', 'rgb(245, 246, 249)', '#566072'])
-    await page.page.emulateMedia({ colorScheme: 'dark' })
-    await until(async () => (await colors())[2] === '#a3adbd', 'the dark chart')
-    assert.deepEqual(await colors(), ['rgb(231, 234, 240)', 'rgb(18, 21, 28)', '#a3adbd'])
-    await assertDrawn(page, SERIES)
-    page.assertQuiet()
-    await page.close()
-  })
-
   it('fits a telephone', async () => {
     const page = await Page.of(demo, { viewport: { width: 340, height: 700 } })
     await page.table('operationsOverTime')
@@ -345,10 +263,4 @@ describe('draw.js', { timeout: 60_000 }, () => {
       assert.doesNotMatch(error, /\n +at /)
     })
   }
-
-  it('refuses an option that it does not know', async () => {
-    const { status, html, error } = await draw(demo, '--colour', 'red')
-    assert.deepEqual([status, html], [1, ''])
-    assert.match(error, /--colour/)
-  })
 })

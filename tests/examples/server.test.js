@@ -2,7 +2,6 @@
 
 import assert from 'node:assert/strict'
 import { beforeEach, describe, it } from 'node:test'
-import pg from 'pg'
 import {
   Caller, SECRET, countSessions, holderOf, loggedIn, logs, query, restoreMembers, revokeSessions, startServer, until,
 } from './support.js'
@@ -166,19 +165,6 @@ describe('creating a session', { timeout: 180_000 }, () => {
       assert.match(once.output, /^GET \/api\/call_logs failed: PERMISSION_DENIED 42501$/m)
     } finally {
       await query('DROP VIEW phone_app.call_logs; ALTER TABLE phone_app.call_logs_kept RENAME TO call_logs')
-    }
-  })
-
-  it('is refused to a client secret in the place of the API key', async () => {
-    const secret = await secretOf('user_owner', 'acct_north')
-    const client = new pg.Client()
-    await client.connect()
-    try {
-      await client.query("SELECT set_config('dialstack_sessions.api_key', $1, false)", [secret])
-      const create = client.query("SELECT client_secret FROM dialstack.account_session_create(account => 'acct_north')")
-      await assert.rejects(create, { code: '42501', message: /^API_KEY_INVALID: / })
-    } finally {
-      await client.end()
     }
   })
 })

@@ -19,10 +19,9 @@ ANYTIME = {
     **READ_ONLY, "begin": 14, "create_account": 4, "create_client": 4, "create_user": 4,
     "session_end": 2, "session_revoke": 2, "session_revoke_all": 2, "client_session_revoke": 2,
     "client_session_delete": 1, "grant": 4, "update_data": 3, "extend": 1, "refresh": 5,
-    "reuse": 5, "expire_directly": 1, "delete_directly": 1, "scopes_directly": 2, "env_delete": 2,
-    "env_create": 5, "definition_delete": 1, "definition_create": 5, "key_rotate": 1,
-    "key_revoke": 1, "purge_keys_directly": 0.2,
-    "instance_reset": 0.1,
+    "reuse": 5, "expire_directly": 1, "delete_directly": 1, "env_delete": 2, "env_create": 5,
+    "definition_delete": 1, "definition_create": 5, "key_rotate": 1,
+    "key_revoke": 1, "instance_reset": 0.1,
 }  # fmt: skip
 
 ISOLATION = ("READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE")

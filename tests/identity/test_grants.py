@@ -58,18 +58,6 @@ def test_new_data_and_a_new_expiry_appear_at_the_next_statement(world, admin, vi
         assert value(visitor, "SELECT dialstack.current_data() ->> 'plan'") == "gold"
         assert verify(visitor, session.token).data["plan"] == "gold"
 
-        # Ended, and given more time.
-        admin.execute(
-            "UPDATE dialstack.sessions SET expires_at = now() WHERE session_id = %s",
-            [session.session_id],
-        )
-        assert world.seen(visitor) == NOTHING
-        admin.execute(
-            "UPDATE dialstack.sessions SET expires_at = now() + interval '20 s' "
-            "WHERE session_id = %s",
-            [session.session_id],
-        )
-        assert world.seen(visitor) == world.rows_of("user", 1)
         assert call(
             admin, "session_extend", session_id=session.session_id, by=timedelta(hours=1)
         ).expires_at > datetime.now(timezone.utc) + timedelta(minutes=50)
@@ -77,41 +65,13 @@ def test_new_data_and_a_new_expiry_appear_at_the_next_statement(world, admin, vi
 
 
 @KINDS
-def test_scopes_appear_and_go_at_the_next_statement(world, admin, visit, kind):
-    session = world.account_session(1, "call_logs")
-    scoped = ("of_account_scoped", 1)
-    set_scopes = (
-        "UPDATE dialstack.sessions SET scopes = %s WHERE session_id = "
-        "(SELECT session_id FROM dialstack.session_verify(%s))"
-    )
+def test_a_scope_goes_at_the_next_statement(world, admin, visit, kind):
     visitor = visit(**kind)
     with visitor.transaction():
-        present(visitor, session.client_secret)
-        assert scoped not in world.seen(visitor)
-        admin.execute(set_scopes, [["call_logs", "voicemails"], session.client_secret])
-        assert scoped in world.seen(visitor)
-        assert value(visitor, "SELECT dialstack.current_scopes()") == ["call_logs", "voicemails"]
-        admin.execute(set_scopes, [[], session.client_secret])
-        assert scoped not in world.seen(visitor)
+        present(visitor, world.token("account"))
+        assert world.seen(visitor) == world.rows_of("account", 1)
+        call(admin, "scope_delete", scope="voicemails", product=world.product)
         assert world.seen(visitor) == {("of_account", 1), ("of_account_bare", 1)}
-
-
-@KINDS
-def test_a_renamed_environment_is_another_one(world, admin, visit, kind):
-    tenant = Tenant(world, "account")
-    rename = (
-        "UPDATE dialstack.environments SET env = %s FROM dialstack.products p WHERE "
-        "p.product = %s AND p.product_id = environments.product_id AND env = %s"
-    )
-    visitor = visit(**kind)
-    with visitor.transaction():
-        present(visitor, tenant.token)
-        assert world.seen(visitor) == tenant.rows
-        admin.execute(rename, ["elsewhere", world.product, world.env])
-        assert world.seen(visitor) == NOTHING
-        assert value(visitor, "SELECT dialstack.current_env()") == "elsewhere"
-        admin.execute(rename, [world.env, world.product, "elsewhere"])
-        assert world.seen(visitor) == tenant.rows
 
 
 @KINDS

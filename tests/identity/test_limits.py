@@ -15,7 +15,7 @@ def set_size(connection, size):
     connection.execute(f"SET dialstack_sessions.verdict_cache_size = {size}")
 
 
-@pytest.mark.parametrize("size", [0, 1, 2, 3])
+@pytest.mark.parametrize("size", [0, 1, 2])
 def test_a_small_cache_answers_the_same(world, admin, connect, size):
     """More tokens than it holds, in turns, with changes in between."""
     connection = connect()
@@ -38,16 +38,6 @@ def test_a_small_cache_answers_the_same(world, admin, connect, size):
              **world.place)  # fmt: skip
         revoked.add(session.token)
         check()
-
-
-def test_a_cache_that_is_made_smaller_forgets(world, admin, connect):
-    connection = connect()
-    tokens = [world.token("account") for _ in range(20)]
-    for size in (1024, 2, 0, 5):
-        set_size(connection, size)
-        assert all(verify(connection, token).valid for token in tokens)
-    call(admin, "env_delete", **world.place)
-    assert not any(verify(connection, token).valid for token in tokens)
 
 
 def memory(connection):
@@ -164,30 +154,15 @@ def test_a_procedure_that_commits_after_the_expiry_goes_on_as_nobody(admin, visi
     assert heard == ["user_1"] * 3 + ["<NULL>"] * 6
 
 
-def test_the_end_of_a_session_is_the_end_of_an_opaque_token(world, admin, visitor):
-    token = world.account_session(1, expires_in="1 second").client_secret
-    keep_presenting(visitor, token)
-    assert world.seen(visitor) == world.rows_of("account", 1)
-    until(lambda: not verify(admin, token).valid, "the expiry")
-    assert (world.seen(visitor), error(visitor)) == (NOTHING, "expired")
-
-
 # Rubbish
 
 RUBBISH = {
     "blank": " ",
     "control characters": "".join(map(chr, range(1, 32))),
-    "nul as text": "\\0\\x00%00",
     "not ascii": "é€😀",
-    "8 KiB": "a" * 8192,
-    "more than 8 KiB": "a" * 8193,
-    "dots": "." * 5000,
-    "ten megabytes": "x" * 10_000_000,
     "ten megabytes of a token": "cs_live_" + "A" * 10_000_000,
     "quotes": "''\"\"$$;--",
-    "colon": ":",
     "tag of nothing": "web:",
-    "many tags": "web:" * 1000,
 }
 
 
@@ -200,31 +175,6 @@ def test_rubbish_is_invalid(world, visitor):
         # The connection is fine.
         keep_presenting(visitor, world.token("account"))
         assert world.seen(visitor) == world.rows_of("account", 1)
-
-
-@pytest.mark.parametrize("bytes", [b"\xff\xfe", b"\xc3\x28", b"cs_live_\x80", b"\xed\xa0\x80"])
-def test_bytes_that_are_no_text_are_invalid(world, admin, visit, bytes):
-    """They come in where the encoding is not checked: through a database that has none."""
-    admin.execute("DROP DATABASE IF EXISTS bytes")
-    admin.execute("CREATE DATABASE bytes TEMPLATE template0 ENCODING 'SQL_ASCII' LOCALE 'C'")
-    try:
-        with connect(dbname="bytes") as raw:
-            raw.execute(b"ALTER ROLE visitor SET dialstack_sessions.token = '" + bytes + b"'")
-        visitor = visit()
-        assert (world.seen(visitor), error(visitor)) == (NOTHING, "invalid")
-    finally:
-        admin.execute("ALTER ROLE visitor RESET ALL")
-        admin.execute("DROP DATABASE bytes WITH (FORCE)")
-
-
-@pytest.mark.parametrize("encoding", ["LATIN1", "SQL_ASCII"])
-def test_a_database_of_another_encoding_refuses_the_extension(admin, encoding):
-    admin.execute(f"CREATE DATABASE other TEMPLATE template0 ENCODING '{encoding}' LOCALE 'C'")
-    try:
-        with connect(dbname="other") as other, pytest.raises(errors.FeatureNotSupported):
-            other.execute("CREATE EXTENSION dialstack_sessions")
-    finally:
-        admin.execute("DROP DATABASE other WITH (FORCE)")
 
 
 # The extension comes and goes
@@ -269,46 +219,15 @@ def test_a_new_extension_knows_nothing_of_the_old_one(elsewhere):
             assert value(connection, "SELECT dialstack.current_account()") == "acct_1"
 
 
-def test_dropping_the_extension_can_be_undone(elsewhere):
-    keep_presenting(elsewhere, account_session(elsewhere))
-    ask = "SELECT dialstack.current_account()"
-    assert value(elsewhere, ask) == "acct_1"
-    with elsewhere.transaction(force_rollback=True):
-        elsewhere.execute("DROP EXTENSION dialstack_sessions")
-        elsewhere.execute("CREATE EXTENSION dialstack_sessions")
-        assert value(elsewhere, ask) is None
-    assert value(elsewhere, ask) == "acct_1"
-
-
-def test_a_table_that_policies_protect_keeps_the_extension(elsewhere):
-    elsewhere.execute("CREATE TABLE t (account text)")
-    elsewhere.execute("ALTER TABLE t ENABLE ROW LEVEL SECURITY")
-    elsewhere.execute("CREATE POLICY p ON t USING (account = (SELECT dialstack.current_account()))")
-    with pytest.raises(errors.DependentObjectsStillExist):
-        elsewhere.execute("DROP EXTENSION dialstack_sessions")
-    elsewhere.execute("INSERT INTO t VALUES ('acct_1')")
-    elsewhere.execute("GRANT SELECT ON t TO visitor")
-    elsewhere.execute("DROP EXTENSION dialstack_sessions CASCADE")
-    # The policy is gone, row-level security is not: nothing is shown.
-    elsewhere.execute("SET ROLE visitor")
-    assert value(elsewhere, "SELECT count(*) FROM t") == 0
-
-
 # Upkeep does not disturb
 
 
 @pytest.mark.parametrize(
     "upkeep",
     [
-        "ANALYZE dialstack.sessions",
         "VACUUM FULL dialstack.sessions",
-        "REINDEX TABLE dialstack.sessions",
-        "CLUSTER dialstack.sessions USING sessions_pkey",
         "VACUUM FULL dialstack.signing_keys",
         "REINDEX SCHEMA dialstack",
-        "ALTER TABLE dialstack.sessions SET (fillfactor = 85)",
-        "ALTER TABLE dialstack.verdict_invalidation SET (fillfactor = 85)",
-        "ALTER SCHEMA dialstack OWNER TO CURRENT_USER",
     ],
 )
 def test_upkeep_disturbs_nobody_and_hides_no_revocation(world, admin, visit, upkeep):
@@ -341,34 +260,3 @@ def test_a_message_queue_that_overflowed_loses_no_revocation(world, admin, visit
         "CREATE TEMP TABLE filler (n int); DROP TABLE filler; END LOOP; END $$"
     )
     assert (world.seen(visitor), error(visitor)) == (NOTHING, "revoked")
-
-
-# A change that fails half way was never made
-
-
-@pytest.mark.parametrize(
-    "change, reason",
-    [
-        ("DELETE FROM dialstack.environments e USING dialstack.products p "
-         "WHERE p.product_id = e.product_id AND p.product = '{product}'", "revoked"),
-        ("UPDATE dialstack.signing_keys SET state = 'revoked' "
-         "WHERE purpose = 'token' AND state = 'active'", "invalid"),
-    ],
-    ids=["environments", "signing_keys"],
-)  # fmt: skip
-def test_what_a_failing_statement_saw_of_itself_is_forgotten(world, connect, change, reason):
-    """It asks for a verdict after its own change, and fails before the trigger at its end."""
-    connection = connect()
-    token = world.token("account")
-    connection.execute(
-        "CREATE FUNCTION pg_temp.judge(text) RETURNS int LANGUAGE plpgsql AS $$ BEGIN "
-        # What was written so far is seen by what follows.
-        "CREATE TEMP TABLE step (); "
-        "RAISE EXCEPTION '%', (SELECT reason FROM dialstack.session_verify($1)); END $$"
-    )
-    change = change.format(product=world.product)
-    with pytest.raises(errors.RaiseException, match=reason):
-        connection.execute(
-            f"WITH changed AS ({change} RETURNING 1) SELECT pg_temp.judge('{token}') FROM changed"
-        )
-    assert verify(connection, token).valid

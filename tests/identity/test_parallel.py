@@ -189,29 +189,10 @@ def test_workers_see_what_their_transaction_has_not_committed(big, superuser):
         assert everywhere(superuser, big) == CLIENT
 
 
-def test_workers_see_configuration_that_is_not_committed(big, superuser):
-    token = big.token("account")
-    with superuser.transaction(force_rollback=True):
-        present(superuser, token)
-        superuser.execute(
-            "UPDATE dialstack.environments SET env = 'elsewhere' WHERE product_id = "
-            "(SELECT product_id FROM dialstack.products WHERE product = %s)",
-            [big.product],
-        )
-        superuser.execute("SET LOCAL ROLE visitor")
-        assert everywhere(superuser, big) == NOTHING
-    with superuser.transaction(force_rollback=True):
-        present(superuser, token)
-        superuser.execute("SET LOCAL ROLE visitor")
-        assert everywhere(superuser, big) == ACCOUNT
-
-
 ASK = {
     "wrapped": "SELECT tenant FROM {schema}.of_account",
     "bare": "SELECT tenant FROM {schema}.of_account_bare",
-    # Planned only when the leader, or a worker, runs it.
-    "by_the_leader": "SELECT tenant FROM {schema}.of_anybody "
-    "WHERE account = (SELECT {schema}.me())",
+    # Planned only when a worker runs it.
     "by_a_worker": "SELECT tenant FROM {schema}.of_anybody "
     "WHERE account = CASE WHEN tenant >= 0 THEN {schema}.me() END",
     "in_a_subtransaction": "SELECT tenant FROM {schema}.of_anybody "

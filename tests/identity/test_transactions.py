@@ -279,17 +279,3 @@ def test_a_session_made_in_a_block_that_fails_is_forgotten_in_the_same_statement
     )
     query = "SELECT pg_temp.attempt(%s, %s)"
     assert value(connection, query, world.product, world.env) == ["acct_1", None, None, "invalid"]
-
-
-def test_in_the_statement_that_revokes_the_answer_is_one(world, connect):
-    """A statement that changes sessions directly and asks in the same breath."""
-    connection = connect()
-    session = world.user_session(1)
-    keep_presenting(connection, session.token)
-    asked = connection.execute(
-        "UPDATE dialstack.sessions SET revoked_at = now(), revoke_reason = 'x' "
-        "WHERE session_id = %s RETURNING dialstack.current_identifier()",
-        [session.session_id],
-    ).fetchone()
-    assert asked[0] == "user_1"
-    assert error(connection) == "revoked"

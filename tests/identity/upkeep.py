@@ -1,6 +1,6 @@
 """What an administrator may do next, by function and by direct write."""
 
-from places import ENVS, PRODUCT, ROLE, SCOPES, TAGS, definition
+from places import ENVS, PRODUCT, ROLE, TAGS, definition
 
 KEYS_OF_A_PURPOSE = 4
 
@@ -40,18 +40,6 @@ class Upkeep:
             client, f"DELETE FROM {table_of(session)} WHERE session_id = '{session.id}'"
         ):
             self.model.set(client, ("session", session.id), None)
-
-    def scopes_directly(self, client):
-        session = self.any_session(client, "account")
-        if session is None:
-            return False
-        scopes = tuple(sorted(self.random.sample(SCOPES, self.random.randrange(1, 3))))
-        if self._direct_write(
-            client,
-            f"UPDATE dialstack.sessions SET scopes = '{{{','.join(scopes)}}}' "
-            f"WHERE session_id = '{session.id}'",
-        ):
-            self.model.change(client, session, scopes=scopes)
 
     # Environments, definitions, keys
 
@@ -121,16 +109,6 @@ class Upkeep:
             ).fetchone()
             self._activate(client, purpose, successor)
         self.model.set(client, ("key", kid), (purpose, "revoked"))
-
-    def purge_keys_directly(self, client):
-        """Revoked or gone is the same to a token."""
-        if not self.take(client, ("keys", 0)):
-            return False
-        statement = "DELETE FROM dialstack.signing_keys WHERE state = 'revoked'"
-        self.run(client, f"RESET ROLE; {statement}; SET ROLE {ROLE}")
-        for kid, (_, state) in self.model.all(client, "key").items():
-            if state == "revoked":
-                self.model.set(client, ("key", kid), None)
 
     def instance_reset(self, client):
         kinds = ("creates", "session", "user", "env", "definition", "keys")

@@ -1,13 +1,12 @@
 """An independent program opens what we make, and we accept what it makes."""
 
 import json
-import struct
 import uuid
 
 import pytest
 from cryptography.exceptions import InvalidTag
-from jwcrypto import jwe, jwk, jws
-from support.formats import SEALED, Mint, Ring, b64, of_jsonb, unb64
+from jwcrypto import jwk, jws
+from support.formats import SEALED, Mint, Ring, of_jsonb, unb64
 from support.service import Shop, call, info, refresh, value, verify
 
 ALGORITHMS = pytest.mark.parametrize("alg", ["HS256", "EdDSA", "ES256"])
@@ -53,17 +52,6 @@ def test_a_gateway_verifies_our_access_token_with_nothing_but_jwks(admin, shop, 
     received.verify(published.get_key(received.jose_header["kid"]))
 
     assert received.is_valid
-
-
-def test_jwks_publishes_public_members_only(admin, signed_with):
-    for alg in ("EdDSA", "ES256"):
-        signed_with(alg)
-
-    published = value(admin, "SELECT dialstack.jwks()")["keys"]
-
-    assert {key["kty"] for key in published} == {"OKP", "EC"}
-    members = {"kid", "kty", "crv", "x", "y", "alg", "use"}
-    assert all(set(key) <= members for key in published)
 
 
 def test_the_claims_say_what_the_format_promises(admin, shop, ring):
@@ -148,10 +136,6 @@ def test_the_session_data_of_a_row_opens_and_belongs_to_that_row_alone(admin, sh
 # Data as a token carries it, and as it is shown.
 OF_TEXT = '{"n":[1.10,12345678901234567890.5,{"é":"\\"  \\""}],"userId":"user_456"}'
 SHOWN = '{"n": [1.10, 12345678901234567890.5, {"é": "\\"  \\""}], "userId": "user_456"}'
-IN_DETAILS = """
-    SELECT d -> 'latestSessionData'
-      FROM dialstack.session_user_details(%s, %s, 'user_456') AS d
-"""
 
 
 def test_a_refreshed_token_carries_the_same_text_as_the_first(admin, session, ring):
@@ -160,33 +144,6 @@ def test_a_refreshed_token_carries_the_same_text_as_the_first(admin, session, ri
     token = refresh(admin, session.refresh_token).token
 
     assert ring.open_dat(claims_of(token)["dat"]).decode() == OF_TEXT
-
-
-@pytest.mark.parametrize(
-    "plaintext",
-    [
-        b"",
-        b"[1]",
-        b"null",
-        b'{"userId": "s3cret"}',
-        b"\x01",
-        SEALED,
-        SEALED[::-1] + struct.pack("=I", 0x20000000),
-        # An array, an object without its entries, one whose value ends beyond it
-        SEALED + struct.pack("=I", 0x40000000),
-        SEALED + struct.pack("=I", 0x20000001),
-        SEALED + struct.pack("=I", 0x2FFFFFFF) + bytes(100),
-        SEALED + struct.pack("=3I", 0x20000001, 0x80000001, 0x0FFFFFFF) + b"ab",
-    ],
-)
-def test_what_is_no_session_data_is_lost_data(admin, shop, session, ring, plaintext):
-    ring.put_sealed(admin, session.session_id, plaintext)
-
-    assert verify(admin, session.token).reason == "invalid"
-    assert refresh(admin, session.refresh_token).reason == "invalid"
-    assert value(admin, IN_DETAILS, shop.product, shop.tag) is None
-    explained = "SELECT passed FROM dialstack.session_explain(%s) WHERE checked = 'data'"
-    assert value(admin, explained, session.token) is False
 
 
 @pytest.mark.parametrize("live, prefix", [(True, "rt_live_"), (False, "rt_test_")])
@@ -213,22 +170,6 @@ def test_we_accept_an_access_token_that_a_library_made(admin, shop, session, sig
     )
 
 
-def test_we_accept_it_with_its_tag_in_front(admin, shop, mint):
-    assert verify(admin, f"{shop.tag}:{mint.by_library()}").valid
-
-
-def test_we_accept_a_token_of_a_key_that_retired(admin, mint, signed_with):
-    token = mint.by_library()
-    signed_with("EdDSA")
-    assert verify(admin, token).valid
-
-
-def test_we_refuse_a_token_of_a_key_that_was_revoked(admin, mint):
-    token = mint.by_library()
-    call(admin, "signing_key_revoke", kid=mint.key.kid)
-    assert verify(admin, token).reason == "invalid"
-
-
 def test_we_accept_a_refresh_token_that_the_format_determines(admin, ring, session):
     token = ring.make_refresh_token("rt_live_", session.session_id, 0)
 
@@ -249,44 +190,14 @@ def test_we_have_no_refresh_token_after_the_last_generation(admin, ring, session
     assert (answer.ok, answer.reason) == (False, "expired")
 
 
-def altered_refresh_tokens(ring, session):
-    good = ring.make_refresh_token("rt_live_", session.session_id, 0)
-    prefix, body = good[:8], good[8:]
-    sealed = unb64(body)
-    seal = ring.active("seal")
-    yield "made for a test environment", ring.make_refresh_token("rt_test_", session.session_id, 0)
-    yield "relabelled as test", "rt_test_" + body
-    yield "relabelled as an API key", "sk_live_" + body
-    yield "without its prefix", body
-    yield "prefix in capitals", prefix.upper() + body
-    yield "of no session", ring.make_refresh_token("rt_live_", uuid.uuid4(), 0)
-    yield (
-        "of a key of another purpose",
-        ring.make_refresh_token("rt_live_", session.session_id, 0, seal),
-    )
-    yield "of a key number that does not exist", prefix + b64(b"\xff" * 4 + sealed[4:])
-    yield "padded", good + "=" * (-len(body) % 4 or 4)
-    yield "one byte more", prefix + b64(sealed + b"\0")
-    yield "one byte less", prefix + b64(sealed[:-1])
-    yield "with a line end", good + "\n"
-    yield "twice", good + good
-    yield "prefix only", prefix
-    yield "very long", prefix + "A" * 10_000_000
-    yield "an access token", session.token
-    for place in range(0, len(sealed), 5):
-        flipped = bytearray(sealed)
-        flipped[place] ^= 1
-        yield f"a bit of byte {place} flipped", prefix + b64(bytes(flipped))
+def test_we_refuse_an_authentic_refresh_token_of_another_mode_session_or_key(admin, ring, session):
+    for prefix, of, key in (
+        ("rt_test_", session.session_id, None),
+        ("rt_live_", uuid.uuid4(), None),
+        ("rt_live_", session.session_id, ring.active("seal")),
+    ):
+        assert refresh(admin, ring.make_refresh_token(prefix, of, 0, key))[:2] == (False, "invalid")
 
-
-def test_we_refuse_every_alteration_of_a_refresh_token(admin, ring, session):
-    accepted = [
-        what
-        for what, token in altered_refresh_tokens(ring, session)
-        if refresh(admin, token)[:2] != (False, "invalid")
-    ]
-
-    assert accepted == []
     # And none of them was taken for a stolen one.
     assert refresh(admin, session.refresh_token).ok
 
@@ -295,15 +206,3 @@ def test_an_authentic_token_of_another_family_does_not_open_a_user_session(admin
     for prefix in ("cs_live_", "cs_test_", "cst_live_", "cst_test_"):
         token = ring.make_opaque_token(prefix, session.session_id)
         assert verify(admin, token).reason == refresh(admin, token).reason == "invalid"
-
-
-def test_a_refresh_token_is_no_access_token(admin, session):
-    assert verify(admin, session.refresh_token).reason == "invalid"
-
-
-def test_a_changed_dat_does_not_open(session, ring):
-    head, *middle, tag = claims_of(session.token)["dat"].split(".")
-    changed = bytearray(unb64(tag))
-    changed[0] ^= 1
-    with pytest.raises(jwe.InvalidJWEData):
-        ring.open_dat(".".join([head, *middle, b64(bytes(changed))]))

@@ -135,19 +135,6 @@ def test_a_month_in_use_is_skipped_and_the_others_are_emptied(admin, connect, pa
     assert done["more"] is False
 
 
-def test_a_month_that_is_being_written_is_skipped_too(admin, connect, past):
-    busy = past.activity(months=6)
-    writer = connect()
-    with writer.transaction():
-        writer.execute(
-            "INSERT INTO dialstack.activity (at, month, env_id, kind, operation, status)"
-            " SELECT at, month, env_id, kind, operation, status FROM dialstack.activity"
-            " WHERE month = %s LIMIT 1",
-            [int(busy[-2:])],
-        )
-        assert maintain(admin)["activity_skipped"] == [busy]
-
-
 def test_who_reads_activity_does_not_queue_up_behind_a_run(admin, connect, shop, past):
     busy = past.activity(months=6)
     holder = connect()
@@ -199,36 +186,6 @@ def test_a_run_that_is_cancelled_leaves_everything_as_it_was(admin, connect, pas
     ).fetchone()
     assert (row.who, row.waits, row.path) == ("postgres", "9s", '"$user", public')
     assert maintain(admin)["sessions_purged"] == 5
-
-
-def test_a_block_that_catches_its_end_goes_on_in_its_own_subtransaction(admin, connect, past):
-    dead = past.dead(5)
-    busy = past.activity(months=6)
-    holder = connect()
-    admin.execute("CREATE TABLE IF NOT EXISTS public.went_on (what text)")
-    with holder.transaction():
-        holder.execute(f"SELECT count(*) FROM dialstack.activity_{busy[-2:]}")
-        run = Background(
-            admin.execute,
-            """
-            DO $$
-            BEGIN
-                INSERT INTO public.went_on VALUES ('before');
-                BEGIN
-                    INSERT INTO public.went_on VALUES ('undone');
-                    PERFORM dialstack.maintain();
-                EXCEPTION WHEN query_canceled THEN
-                    INSERT INTO public.went_on VALUES ('caught');
-                END;
-                INSERT INTO public.went_on VALUES ('after');
-            END $$
-            """,
-        )
-        cancel_waiting(connect(), admin)
-        run.result()
-    went_on = [row.what for row in admin.execute("SELECT what FROM public.went_on")]
-    assert went_on == ["before", "caught", "after"]
-    assert past.left(dead) == dead
 
 
 def test_under_repeatable_read_it_works_or_asks_for_another_try(connect, past):

@@ -133,11 +133,7 @@ def test_a_reused_refresh_token_and_an_evicted_session_are_counted(admin, watche
 
 
 @pytest.mark.parametrize(
-    "ended, living, expired",
-    [
-        ("-400 days", 1, 0), ("-1 day", 1, 0), ("-14 hours", 1, 0), ("-10 minutes", 1, 0), ("-10 seconds", 1, 0),
-        ("30 seconds", 0, 0), ("61 seconds", 0, 1), ("14 hours", 0, 1), ("3 days", 0, 1),
-    ],
+    "ended, living, expired", [("-10 seconds", 1, 0), ("30 seconds", 0, 0), ("61 seconds", 0, 1), ("3 days", 0, 1)]
 )
 def test_a_session_counts_as_expired_a_minute_after_its_end(admin, watcher, shop, ended, living, expired):
     """Whoever refreshes it at the last moment has committed by then, so that the total never goes down."""

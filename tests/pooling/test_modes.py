@@ -1,15 +1,12 @@
 """What stays in a pooled connection, and what a pooler's settings change about that."""
 
 import pytest
-import traffic
 from support.service import present, value
-from support.tenants import KINDS, READER, ROWS, owners
+from support.tenants import READER, owners
 
 BY_SETTING = "SET dialstack_sessions.token = '{}'"
 BY_CALL = "SELECT * FROM dialstack.session_use('{}', is_local => false)"
 LASTING = pytest.mark.parametrize("statement", [BY_SETTING, BY_CALL], ids=["set", "session_use"])
-
-EVERY = pytest.mark.parametrize("kind", KINDS)
 
 
 def everywhere(pooler, work):
@@ -17,20 +14,6 @@ def everywhere(pooler, work):
     first, second = pooler.connect(READER), pooler.connect(READER)
     with first, second, first.transaction(), second.transaction():
         return work(first), work(second)
-
-
-# The control: what must not be done behind a pooler, and is seen by the next client.
-@LASTING
-def test_a_token_presented_for_the_connection_is_the_next_clients_too(
-    start_pooler, tenants, statement
-):
-    pooler, victim = start_pooler(pool_mode="transaction"), tenants.all[3]
-    everywhere(pooler, lambda c: c.execute(statement.format(victim.tokens["user"])))
-
-    stranger = pooler.connect(READER)
-
-    with stranger:
-        assert owners(stranger, "user") == [victim.name] * ROWS
 
 
 @LASTING
@@ -62,14 +45,6 @@ def test_a_pooler_that_resets_after_each_transaction_takes_it_away(
     assert everywhere(pooler, lambda c: owners(c, "user")) == ([], [])
 
 
-def test_traffic_is_served_just_so_with_a_reset_after_each_transaction(start_pooler, tenants):
-    pooler = start_pooler(
-        pool_mode="transaction", server_reset_query="DISCARD ALL", server_reset_query_always=1
-    )
-    clients = traffic.run(pooler, tenants, clients=20, reads=1_000)
-    assert [wrong for client in clients for wrong in client.wrong] == []
-
-
 @LASTING
 def test_pooling_by_session_keeps_it_for_the_client_and_no_longer(
     start_pooler, tenants, statement
@@ -99,13 +74,3 @@ def test_a_revocation_is_obeyed_by_every_pooled_connection(pooler, tenants, admi
         assert value(client, "SELECT dialstack.session_end()") == 1
 
     assert everywhere(pooler, look) == (set(), set())
-
-
-def test_a_cursor_held_over_the_commit_keeps_the_rows_of_who_opened_it(start_pooler, tenants):
-    """Nothing of ours: what a connection holds, its next user finds. Said in the documentation."""
-    pooler = start_pooler(pool_mode="transaction", default_pool_size=1)
-    with pooler.connect(READER) as client, pooler.connect(READER) as another:
-        with client.transaction():
-            present(client, tenants.all[7].tokens["user"])
-            client.execute("DECLARE held CURSOR WITH HOLD FOR SELECT owner FROM tenants.by_user")
-        assert another.execute("FETCH held").fetchone().owner == "tenant-7"

@@ -62,19 +62,11 @@ def test_the_scheme_is_told_in_any_case(authenticator, tenants, scheme):
         "",
         "{}",
         {"authorization": ""},
-        {"authorization": "Bearer"},
         {"authorization": "Bearer "},
-        {"authorization": "Basic dXNlcjpwYXNzd29yZA=="},
-        {"authorization": "{token}"},
         {"authorization": "Basic {token}"},
         {"authorization": "BearerX {token}"},
-        {"authorization": "Digest Bearer {token}"},
         {"authorization": ["Bearer {token}"]},
-        {"authorization": {"bearer": "{token}"}},
-        {"authorization": None},
-        {"proxy-authorization": "Bearer {token}"},
         {"x-session-token": ""},
-        {"cookie": "token={token}"},
     ],
     ids=str,
 )
@@ -164,32 +156,6 @@ def test_the_role_that_connects_may_do_nothing_of_its_own(authenticator, tenants
     ):
         with pytest.raises(errors.InsufficientPrivilege):
             authenticator.execute(statement)
-
-
-@ROLES
-def test_a_request_may_do_what_a_client_may_and_no_more(authenticator, tenants, role):
-    with requesting(authenticator, bearer(tenants.all[0].tokens["user"]), role) as request:
-        for statement in (
-            "SELECT * FROM dialstack.sessions",
-            "SELECT * FROM dialstack.session_list('shop', 'production', 'web')",
-            "SELECT * FROM dialstack.signing_key_list()",
-            "SELECT * FROM dialstack.instance",
-        ):
-            with pytest.raises(errors.InsufficientPrivilege), request.transaction():
-                request.execute(statement)
-
-
-def test_one_prepared_statement_serves_everybody(authenticator, tenants):
-    authenticator.execute("SET plan_cache_mode = force_generic_plan")
-    for round in range(3):
-        for tenant in tenants.all:
-            for role in (ANONYMOUS, MEMBER):
-                with requesting(authenticator, bearer(tenant.tokens["user"]), role) as request:
-                    query = "SELECT owner FROM tenants.by_user"
-                    rows = request.execute(query, prepare=True).fetchall()
-                    assert {row.owner for row in rows} == {tenant.name}
-        with requesting(authenticator, "{}") as request:
-            assert request.execute(query, prepare=True).fetchall() == []
 
 
 def test_a_log_out_by_request(authenticator, admin, tenants):

@@ -48,30 +48,19 @@ def loaded(connect, token):
 
 
 FORGERIES = {
+    "another key": lambda token: flipped(token, 0),
     "another session": lambda token: flipped(token, 4),
-    "the end of another session": lambda token: flipped(token, 19),
-    "the first bit of the MAC": lambda token: flipped(token, 20),
     "the last bit of the MAC": lambda token: flipped(token, 51),
-    "test instead of live": lambda token: token.replace("_live_", "_test_", 1),
     "the other family": lambda token: (
         "cs_" + token[4:] if token.startswith("cst_") else "cst_" + token[3:]
     ),
-    "cut": lambda token: token[:-1],
-    "longer": lambda token: token + "A",
     "rubbish": lambda token: "rubbish",
-    "nothing": lambda token: "",
 }
 
 
 @pytest.mark.parametrize("forgery", FORGERIES)
 def test_a_forged_token_touches_no_buffer(loaded, token, forgery):
     forged = FORGERIES[forgery](token)
-    assert verify(loaded, forged).reason == ("missing" if forgery == "nothing" else "invalid")
-    assert blocks(loaded, forged) == 0
-
-
-def test_a_token_that_names_an_unknown_key_touches_no_buffer(loaded, token):
-    forged = flipped(token, 0)
     assert verify(loaded, forged).reason == "invalid"
     assert blocks(loaded, forged) == 0
 

@@ -132,16 +132,6 @@ CREATIONS = {
 
 
 @pytest.mark.parametrize("creation", CREATIONS)
-@pytest.mark.parametrize("level", ["client", "server", "superuser"])
-def test_a_session_token_is_no_api_key(admin, act_as, shop, level, creation):
-    for token in tokens(admin, shop):
-        connection = admin if level == "superuser" else act_as(level)
-        use_key(connection, token)
-        assert outcome(connection, creation, CREATIONS[creation]) == ("API_KEY_INVALID", None)
-        use_key(connection, "")
-
-
-@pytest.mark.parametrize("creation", CREATIONS)
 def test_a_session_token_never_creates_a_session(admin, act_as, shop, creation):
     for token in tokens(admin, shop):
         connection = act_as("client")
@@ -164,25 +154,3 @@ def test_a_client_gets_its_own_session_without_a_key(admin, act_as, place):
     ):
         assert outcome(connection, "client_session_get", arguments) == (DENIED, None)
     assert outcome(connection, "client_session_list", {}) == (DENIED, None)
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_key_hides_the_token_of_a_session_elsewhere(admin, act_as, stage, place, kind):
-    own = call(admin, "client_session_create", user_identifier_key="u", **place)
-    connection = act_as("client")
-    keep_presenting(connection, own.token)
-    use_key(connection, stage[ids(PLACES[0])][0][kind])
-
-    found, row = outcome(connection, "client_session_get", {})
-
-    assert row is None
-    assert found in (DENIED, "VERIFY_FAILED")
-
-
-def test_a_bad_key_is_refused_even_where_none_is_needed(admin, act_as, place):
-    own = call(admin, "client_session_create", user_identifier_key="u", **place)
-    connection = act_as("client")
-    keep_presenting(connection, own.token)
-    use_key(connection, "sk_live_" + "A" * 43)
-
-    assert outcome(connection, "client_session_get", {}) == ("API_KEY_INVALID", None)

@@ -47,22 +47,6 @@ def test_others_obey_when_it_commits_and_not_before(admin, connect, shop, users,
     assert verify(admin, token).reason == "revoked"
 
 
-@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
-@LEVELS
-def test_undone_together(admin, connect, shop, users, isolation, change):
-    token = shop.create(admin, "user_1").token
-    changer = connect(isolation=isolation)
-    with changer.transaction(force_rollback=True):
-        changer.execute(change.format(users))
-    with changer.transaction():
-        with changer.transaction(force_rollback=True):
-            changer.execute(change.format(users))
-            assert verify(changer, token).reason == "revoked"
-        assert verify(changer, token).valid
-    assert verify(admin, token).valid
-    assert value(admin, f"SELECT count(*) FROM {users} WHERE password_hash = 'old'") == 20
-
-
 def test_a_session_that_is_being_created_is_waited_for(admin, connect, shop, users):
     creator, changer = connect(), connect()
     with creator.transaction():

@@ -3,7 +3,7 @@
 import psycopg
 import pytest
 from psycopg import errors
-from support import service, tour
+from support import tour
 from support.service import call, value
 
 # Those that only read. All others write, and say on a standby that they can't.
@@ -187,26 +187,3 @@ def test_the_dashboard_counts_what_is_rolled_up_and_what_is_not(pair, shop):
         assert answer == value(pair.admin, query, *arguments)
         assert (answer["totalSessions"], answer["revokedSessions"]) == (2, 1)
         call(pair.admin, "maintain")
-
-
-def test_users_are_shown_and_verification_works_in_a_read_only_transaction(pair, shop):
-    token = shop.create(pair.admin, "ann").token
-    pair.catch_up()
-    connection, of = pair.connect(), {"product": shop.product, "tag": shop.tag}
-    with connection.transaction():
-        connection.execute("SET TRANSACTION READ ONLY")
-        assert call(connection, "session_users", **of).identifier == "ann"
-        assert value(connection, "SELECT count(*) FROM dialstack.active_sessions") >= 1
-        assert service.verify(connection, token).valid
-
-
-def test_a_bad_token_is_an_answer(pair, tenants):
-    connection = pair.connect()
-    good = tenants.all[0].tokens["user"]
-    assert call(connection, "session_verify", token="").reason == "missing"
-    for bad in ("x", good[:-3], "rt_live_x", "cs_live_x", "a" * 9000):
-        assert call(connection, "session_verify", token=bad).reason == "invalid"
-        with pytest.raises(errors.InsufficientPrivilege) as refused:
-            call(connection, "session_require", token=bad)
-        assert refused.value.diag.message_primary.startswith("VERIFY_FAILED")
-    assert service.verify(connection, good, product="another").reason == "mismatch"

@@ -1,64 +1,16 @@
 """On a standby the helpers and the policies that rest on them say what they say on its primary."""
 
-import json
-
 import pytest
-from psycopg import errors
 from support.levels import STANDBY_LEVELS
-from support.service import call, force_parallel, keep_presenting, present, value
+from support.service import force_parallel, present
 from support.tenants import KINDS, READER, ROWS, owners
 
 EVERY = pytest.mark.parametrize("kind", KINDS)
-
-HELPERS = [
-    "current_session_id()",
-    "current_session_kind()",
-    "current_identifier()",
-    "current_identifier({place}, 'web')",
-    "current_account()",
-    "current_account({place})",
-    "current_connected_accounts()",
-    "current_connected_accounts({place})",
-    "current_user_identities()",
-    "current_user_identities({place})",
-    "current_product()",
-    "current_env()",
-    "current_tag()",
-    "current_scopes()",
-    "current_data()",
-    "current_session_error()",
-    "has_scope('call_logs')",
-    "has_scope('call_logs', {place})",
-    "current_account('elsewhere', 'production')",
-]
 
 
 @pytest.fixture
 def reader(pair):
     return pair.connect(user=READER)
-
-
-def helpers(connection, shop):
-    place = f"'{shop.product}', '{shop.env}'"
-    asked = ", ".join(
-        f"dialstack.{helper.format(place=place)} AS answer_{number}"
-        for number, helper in enumerate(HELPERS)
-    )
-    return tuple(connection.execute(f"SELECT {asked}").fetchone())
-
-
-@EVERY
-def test_the_helpers_answer_as_on_the_primary(pair, tenants, reader, kind):
-    tenant = tenants.all[1]
-    with pair.primary.connect(user=READER) as primary, reader.transaction():
-        assert all(answer in (None, False) for answer in helpers(reader, tenants.shop))
-        present(reader, tenant.tokens[kind])
-        keep_presenting(primary, tenant.tokens[kind])
-
-        there = helpers(reader, tenants.shop)
-
-        assert there == helpers(primary, tenants.shop)
-        assert str(there[0]) == str(tenant.sessions[kind])
 
 
 @EVERY
@@ -71,61 +23,6 @@ def test_policies_show_the_rows_of_the_session(tenants, reader, kind):
             for other in set(KINDS) - {kind}:
                 assert owners(reader, other) == []
     assert owners(reader, kind) == []
-
-
-@EVERY
-def test_session_use_works_where_nothing_can_be_written(tenants, reader, kind):
-    tenant = tenants.all[2]
-    with reader.transaction():
-        used = call(reader, "session_use", token=tenant.tokens[kind])
-        assert used.session_id == tenant.sessions[kind]
-        assert owners(reader, kind) == [tenant.name] * ROWS
-        with reader.transaction(force_rollback=True):
-            call(reader, "session_use", token=tenants.all[0].tokens[kind])
-            assert set(owners(reader, kind)) == {"tenant-0"}
-        assert set(owners(reader, kind)) == {tenant.name}
-        call(reader, "session_clear")
-        assert owners(reader, kind) == []
-    call(reader, "session_use", token=tenant.tokens[kind], is_local=False)
-    assert set(owners(reader, kind)) == {tenant.name}
-
-
-def test_a_token_that_is_not_good_opens_nothing(tenants, reader):
-    with pytest.raises(errors.InsufficientPrivilege):
-        call(reader, "session_use", token="nonsense")
-    with reader.transaction():
-        present(reader, tenants.all[0].tokens["user"][:-2])
-        assert owners(reader, "user") == []
-        assert value(reader, "SELECT dialstack.current_session_error()") == "invalid"
-
-
-def test_the_scopes_of_a_session_are_asked_for(tenants, reader):
-    with reader.transaction():
-        present(reader, tenants.all[0].tokens["account"])
-        call(reader, "require_scope", scope="voicemails")
-        with pytest.raises(errors.InsufficientPrivilege) as refused, reader.transaction():
-            call(reader, "require_scope", scope="fax")
-        assert refused.value.diag.message_primary.startswith("SCOPE_DISABLED")
-        present(reader, "")
-        with pytest.raises(errors.InsufficientPrivilege), reader.transaction():
-            call(reader, "require_scope", scope="voicemails")
-
-
-def test_logging_out_is_refused_clearly(tenants, reader):
-    with reader.transaction():
-        present(reader, tenants.all[0].tokens["user"])
-        with pytest.raises(errors.ReadOnlySqlTransaction) as refused, reader.transaction():
-            call(reader, "session_end")
-        assert "writing function of dialstack_sessions" in refused.value.diag.message_primary
-        assert set(owners(reader, "user")) == {"tenant-0"}
-
-
-def test_a_request_presents_its_token(tenants, reader):
-    with reader.transaction():
-        headers = json.dumps({"authorization": f"Bearer {tenants.all[1].tokens['user']}"})
-        reader.execute("SELECT set_config('request.headers', %s, true)", [headers])
-        call(reader, "postgrest_pre_request")
-        assert set(owners(reader, "user")) == {"tenant-1"}
 
 
 @EVERY

@@ -3,7 +3,6 @@
 import hashlib
 import hmac
 import json
-import os
 import struct
 import time
 import uuid
@@ -64,14 +63,10 @@ def of_jsonb(content):
 ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 
 
-def other_signature(raw):
-    """(r, n - s) of the ES256 signature (r, s): as true as that one."""
-    return raw[:32] + (ORDER - int.from_bytes(raw[32:], "big")).to_bytes(32, "big")
-
-
 def lower_signature(raw):
-    """The one of the two whose s is lower: the other is refused."""
-    return min(raw, other_signature(raw), key=lambda signature: signature[32:])
+    """Of the ES256 signatures (r, s) and (r, n - s), both true, the one whose s is lower: the other is refused."""
+    s = int.from_bytes(raw[32:], "big")
+    return raw[:32] + min(s, ORDER - s).to_bytes(32, "big")
 
 
 def derive(key, salt, info, more=b""):
@@ -156,18 +151,6 @@ class Ring:
         key = derive(seal.material, self.instance, "seal/session", session_id.bytes)
         return AESGCM(key).decrypt(sealed[:12], sealed[12:], session_id.bytes)
 
-    def make_sealed(self, session_id, plaintext):
-        seal, nonce = self.active("seal"), os.urandom(12)
-        key = derive(seal.material, self.instance, "seal/session", session_id.bytes)
-        return seal.number, nonce + AESGCM(key).encrypt(nonce, plaintext, session_id.bytes)
-
-    def put_sealed(self, connection, session_id, plaintext):
-        """Puts a plaintext in place of the sealed data of a session."""
-        connection.execute(
-            "UPDATE dialstack.sessions SET (key_number, sealed_data) = (%s, %s) WHERE session_id = %s",
-            [*self.make_sealed(session_id, plaintext), session_id],
-        )
-
     def make_refresh_token(self, prefix, session_id, generation, key=None):
         key = key or self.active("token")
         secret = derive(key.material, self.instance, "token/refresh")
@@ -221,11 +204,6 @@ class Mint:
         signature = core.engine.sign(self.key.jwk, signing_input)
         return lower_signature(signature) if self.key.alg == "ES256" else signature
 
-    def raw(self, header, payload, sign=None):
-        """A token of these bytes, signed as it stands."""
-        text = f"{b64(header)}.{b64(payload)}"
-        return f"{text}.{b64((sign or self.sign)(text.encode()))}"
-
     def token(self, header=None, claims=None, sign=None):
         """A token that differs in these members; `...` leaves one out."""
 
@@ -233,7 +211,8 @@ class Mint:
             merged = {**members, **(changes or {})}
             return compact_json({name: value for name, value in merged.items() if value is not ...})
 
-        return self.raw(changed(self.header, header), changed(self.claims, claims), sign)
+        text = f"{b64(changed(self.header, header))}.{b64(changed(self.claims, claims))}"
+        return f"{text}.{b64((sign or self.sign)(text.encode()))}"
 
 
 def sha256_hmac(key):

@@ -1,30 +1,6 @@
 use super::*;
 
 #[test]
-fn every_period_reads_its_own_name_and_the_singular() {
-    for &period in Period::ALL {
-        assert_eq!(Period::read(period.as_str()), Ok(period));
-        assert_eq!(Period::read(period.as_str().trim_end_matches('s')), Ok(period));
-    }
-}
-
-#[test]
-fn short_forms_are_read_and_written_long() {
-    for (short, long) in [("secs", "seconds"), ("sec", "seconds"), ("mins", "minutes")] {
-        assert_eq!(Period::read(short).map(Period::as_str), Ok(long));
-    }
-    assert_eq!(Period::read("min"), Ok(Period::Minutes));
-}
-
-#[test]
-fn other_words_are_refused_with_the_list() {
-    for text in ["", "Hours", "fortnights", " days", "m"] {
-        let problem = Period::read(text).unwrap_err();
-        assert!(problem.hint.is_some_and(|h| h.contains("weeks")), "{text:?}");
-    }
-}
-
-#[test]
 fn a_span_keeps_calendar_parts_apart() {
     assert_eq!(Period::Years.span(2), Ok(Span { months: 24, days: 0, micros: 0 }));
     assert_eq!(Period::Weeks.span(2), Ok(Span { months: 0, days: 14, micros: 0 }));

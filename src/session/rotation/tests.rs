@@ -37,11 +37,6 @@ impl Row {
 }
 
 #[test]
-fn the_first_refresh_rotates() {
-    assert_eq!(decide(&at(0, 0, None, 5)), Decision::Rotate { next: 1 });
-}
-
-#[test]
 fn the_previous_token_repeats_within_the_interval() {
     assert_eq!(decide(&at(0, 1, Some(100), 100 + WINDOW - 1)), Decision::Repeat);
 }
@@ -52,32 +47,11 @@ fn the_previous_token_is_reuse_when_the_interval_is_over() {
 }
 
 #[test]
-fn a_rotation_in_the_future_is_inside_the_interval_only_if_it_is_near() {
-    // Read before the rotation, by a caller that then took its time.
-    assert_eq!(decide(&at(0, 1, Some(WINDOW), 1)), Decision::Repeat);
-    // The clock was set back.
-    for (rotated_at, now) in [(WINDOW, 0), (3_600_000_000, 0), (i64::MAX, i64::MIN)] {
-        assert_eq!(decide(&at(0, 1, Some(rotated_at), now)), Decision::Reused);
-    }
-}
-
-#[test]
-fn without_a_reuse_interval_the_previous_token_is_reuse_at_once() {
-    let r = Rotation { reuse_interval: 0, ..at(0, 1, Some(100), 50) };
-    assert_eq!(decide(&r), Decision::Reused);
-}
-
-#[test]
 fn a_caller_that_waited_for_the_rotation_is_not_late() {
     let late = Rotation { waited: true, ..at(0, 1, Some(100), 100 + 10 * WINDOW) };
     assert_eq!(decide(&late), Decision::Repeat);
     let off = Rotation { reuse_interval: 0, ..late };
     assert_eq!(decide(&off), Decision::Reused);
-}
-
-#[test]
-fn without_a_known_rotation_the_previous_token_is_reuse() {
-    assert_eq!(decide(&at(0, 1, None, 0)), Decision::Reused);
 }
 
 #[test]

@@ -40,12 +40,6 @@ fn material_that_nobody_filled_is_refused_for_every_purpose() {
 }
 
 #[test]
-fn an_hmac_key_has_no_public_half() {
-    let jwk = public_jwk("k", Algorithm::Hs256, &Material::new(JWT_MATERIAL));
-    assert_eq!(jwk, Ok(None));
-}
-
-#[test]
 fn a_public_jwk_holds_no_private_member() {
     for alg in [Algorithm::EdDsa, Algorithm::Es256] {
         let jwk = public_jwk("k", alg, &Material::new(JWT_MATERIAL)).expect("valid");
@@ -146,13 +140,6 @@ fn a_wrapped_key_opens_with_its_root_and_key_id_only() {
         flipped[bit / 8] ^= 1 << (bit % 8);
         assert_eq!(root_key::unwrap(&root, "jwt-1", &flipped), Err(KeyError::Unwrap));
     }
-}
-
-#[test]
-fn a_fingerprint_tells_roots_apart() {
-    let fingerprint = |byte| root_key::fingerprint(&RootKey::from([byte; 32]));
-    assert_eq!(fingerprint(9), fingerprint(9));
-    assert_ne!(fingerprint(9), fingerprint(10));
 }
 
 #[test]

@@ -2,7 +2,6 @@
 
 use proptest::prelude::*;
 
-use super::api_key::ApiKeyKind;
 use super::*;
 
 /// Names of products, environments and tags.
@@ -28,10 +27,6 @@ prop_compose! {
     }
 }
 
-fn mode(live: bool) -> Mode {
-    if live { Mode::Live } else { Mode::Test }
-}
-
 proptest! {
     #![proptest_config(ProptestConfig {
         cases: 64,
@@ -55,60 +50,6 @@ proptest! {
         prop_assert_eq!(authentic.access, Some(claims));
         let opened = access::open_data(&ring(), &token, NOW).expect("opens");
         prop_assert_eq!(opened.as_slice(), data.as_slice());
-    }
-
-    #[test]
-    fn refresh_tokens_round_trip(live: bool, session: u128, generation: u32) {
-        let session_id = Uuid::from_u128(session);
-        let token = refresh::issue(&ring(), mode(live), session_id, generation).expect("a token");
-        let expected = RefreshToken { mode: mode(live), session_id, generation };
-        prop_assert_eq!(refresh::authenticate(&ring(), &token), Ok(expected));
-    }
-
-    #[test]
-    fn opaque_tokens_round_trip(live: bool, account: bool, session: u128) {
-        let (family, expected) = if account {
-            (OpaqueFamily::ClientSecret, Family::Account)
-        } else {
-            (OpaqueFamily::ClientSession, Family::Client)
-        };
-        let session_id = Uuid::from_u128(session);
-        let token = opaque::issue(&ring(), family, mode(live), None, session_id).expect("a token");
-        let authentic = authenticate(&token, &ring(), NOW).expect("authentic");
-        prop_assert_eq!(authentic.family, expected);
-        prop_assert_eq!((authentic.session_id, authentic.mode), (session_id, Some(mode(live))));
-    }
-
-    #[test]
-    fn sealed_data_round_trips(
-        session: u128,
-        nonce: [u8; 12],
-        data in prop::collection::vec(any::<u8>(), 0..4000),
-    ) {
-        let session_id = Uuid::from_u128(session);
-        let (number, sealed) = sealed::seal(&ring(), session_id, nonce, &data).expect("sealed");
-        let opened = sealed::open(&ring(), number, session_id, &sealed).expect("opens");
-        prop_assert_eq!(opened.as_slice(), data.as_slice());
-    }
-
-    #[test]
-    fn wrapped_keys_round_trip(
-        root: [u8; 32],
-        material: [u8; 32],
-        nonce: [u8; 12],
-        kid in ".{0,64}",
-    ) {
-        let (root, material) = (RootKey::from(root), Material::new(material));
-        let wrapped = root_key::wrap(&root, &kid, nonce, &material);
-        prop_assert_eq!(root_key::unwrap(&root, &kid, &wrapped), Ok(material));
-    }
-
-    #[test]
-    fn api_keys_round_trip(live: bool, secret: bool, random: [u8; 32]) {
-        let kind = if secret { ApiKeyKind::Secret } else { ApiKeyKind::Publishable };
-        let text = api_key::make(kind, mode(live), random);
-        let parsed = api_key::parse(text.expose()).expect("an API key");
-        prop_assert_eq!((parsed.kind, parsed.mode), (kind, mode(live)));
     }
 
     #[test]

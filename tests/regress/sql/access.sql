@@ -11,8 +11,6 @@ SELECT function AS other_comment FROM dialstack.access_list()
 \pset format unaligned
 SELECT function, access, description FROM dialstack.access_list() ORDER BY array_position('{client,server,monitor,admin}', access), access, function COLLATE "C";
 \pset format aligned
--- No function is anybody's but the owner's, and no table.
-SELECT p.oid::regprocedure AS granted FROM pg_proc p, aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a WHERE p.pronamespace = 'dialstack'::regnamespace AND a.grantee <> p.proowner;
 
 CREATE ROLE regress_plain;
 CREATE ROLE regress_other;

@@ -46,12 +46,6 @@ SELECT operation, status, kind, subject FROM dialstack.activity WHERE session_id
 
 -- Nothing of the token is stored.
 SELECT count(*) AS stored FROM dialstack.sessions s WHERE position(substr(:'client_secret', 15) IN s::text) > 0;
--- Forged: another session's id, a MAC of another prefix, a cut, a tail, another case.
-SELECT label, t.verdict(token) FROM (VALUES (1, 'as a test token', replace(:'client_secret', 'live', 'test')), (2, 'as a client session token', replace(:'client_secret', 'cs_', 'cst_')),
-    (3, 'cut', left(:'client_secret', -1)), (4, 'with a tail', :'client_secret' || 'A'), (5, 'padded', :'client_secret' || '='), (6, 'with a blank', ' ' || :'client_secret'),
-    (7, 'with a tag', 'web:' || :'client_secret'), (8, 'in upper case', upper(:'client_secret')), (9, 'prefix only', 'cs_live_'), (10, 'as an API key', replace(:'client_secret', 'cs_', 'sk_')),
-    (11, 'another id', overlay(:'client_secret' PLACING CASE substr(:'client_secret', 20, 1) WHEN 'A' THEN 'B' ELSE 'A' END FROM 20)),
-    (12, 'another MAC', overlay(:'client_secret' PLACING CASE substr(:'client_secret', 60, 1) WHEN 'A' THEN 'B' ELSE 'A' END FROM 60))) AS c (n, label, token) ORDER BY n;
 -- It is no refresh token, and what is for user sessions does not touch it.
 SELECT ok, reason FROM dialstack.session_refresh(:'client_secret');
 SELECT t.code(format('SELECT * FROM dialstack.session_update_data(%L, %L)', :'session_id', '{"userId": "u"}'));

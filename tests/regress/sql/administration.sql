@@ -45,4 +45,3 @@ SELECT setting, t.code(format('SET dialstack_sessions.log_events = %L', setting)
 SET dialstack_sessions.log_events = revoke, reuse;
 SHOW dialstack_sessions.log_events;
 RESET dialstack_sessions.log_events;
-SELECT name, setting, unit, context, min_val FROM pg_settings WHERE name IN ('dialstack_sessions.administration_retention', 'dialstack_sessions.log_events') ORDER BY name;

@@ -68,18 +68,6 @@ SELECT * FROM t.twice('2025-10-27 01:00+00', 'Atlantic/Azores') WHERE group_by =
 UPDATE dialstack.activity SET at = '2026-11-01 04:30+00', month = 11 WHERE session_id = :'session_id';
 SELECT DISTINCT w.* FROM unnest(ARRAY['2026-11-01 04:00+00', '2026-11-01 05:00+00', '2026-11-02 04:59:59.999999+00']::timestamptz[]) at, t.twice(at, 'America/Havana') w WHERE group_by <> 'hour' ORDER BY period DESC, group_by;
 SELECT * FROM t.periods('hour', '2026-11-01 12:00-05', '2026-11-01 12:00-05', 'America/Havana') UNION ALL SELECT * FROM t.periods('hour', '2026-11-01 00:00-04', '2026-11-01 23:59:59.999999-05', 'America/Havana');
--- The same of the day before yesterday, in a zone that changes then, and after it is rolled up.
-SELECT to_char(d, 'YYYY-MM-DD') AS day, format('STD1DST0,%s,%s/1', (extract(doy FROM d)::int + 180) % 365, extract(doy FROM d) - 1) AS zone FROM (SELECT (now() AT TIME ZONE 'UTC')::date - 2) AS d (d) \gset
-UPDATE dialstack.activity SET at = :'day'::timestamp AT TIME ZONE 'UTC' + interval '30 minutes', month = extract(month FROM :'day'::date) WHERE session_id = :'session_id';
-CREATE FUNCTION t.twice_lately(day date, zone text) RETURNS TABLE (group_by text, begins_then boolean, operations bigint, same boolean, logs text) LANGUAGE sql AS $$
-    SELECT DISTINCT group_by, period = to_char(day, 'YYYY-MM-DD') || 'T00:00:00+00:00', operations, period = of_user, logs
-      FROM generate_series(day::timestamp AT TIME ZONE 'UTC', day::timestamp AT TIME ZONE 'UTC' + interval '24 hours 59 minutes', interval '83 minutes') at, t.twice(at, zone)
-     WHERE group_by = 'day' ORDER BY 1;
-$$;
-SELECT * FROM t.twice_lately(:'day', :'zone');
-SELECT (d -> 'activity_rolled_up')::int > 0 AS rolled_up FROM dialstack.maintain() d;
-SELECT * FROM t.twice_lately(:'day', :'zone');
-SELECT s ->> 'operations' AS operations FROM jsonb_array_elements(dialstack.session_dashboard('twice', 'web', time_zone => :'zone') -> 'activityTimeline') s WHERE s ->> 'date' = :'day';
 -- Both are one moment; a time before all sessions; one after.
 SELECT * FROM t.periods('day', '2026-03-01 12:00+00', '2026-03-01 12:00+00', 'UTC');
 SELECT * FROM t.periods('month', '1970-01-01 00:00+00', '1970-02-01 00:00+00', 'Europe/Amsterdam');

@@ -141,18 +141,6 @@ SELECT code($$SELECT * FROM dialstack.session_create('shop', 'production', 'web'
 SELECT code('SELECT dialstack.root_key_rotate()');
 SELECT code('SELECT * FROM dialstack.signing_key_rotate()');
 ROLLBACK;
-BEGIN;
-UPDATE dialstack.instance SET root_key = NULL;
-SELECT code('SELECT * FROM verdicts');
-ROLLBACK;
-BEGIN;
-UPDATE dialstack.signing_keys SET wrapped = overlay(wrapped PLACING '\x00' FROM 30) WHERE state = 'active';
-SELECT code('SELECT * FROM verdicts');
-ROLLBACK;
-BEGIN;
-DELETE FROM dialstack.instance;
-SELECT code('SELECT * FROM verdicts');
-ROLLBACK;
 SELECT label, verdict FROM verdicts WHERE label = 'after root rotation';
 
 -- instance_reset: a new identity and a new ring; every token and session of before is dead.

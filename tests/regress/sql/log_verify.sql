@@ -30,6 +30,12 @@ SELECT count(*), (SELECT t.mislabelled(:'token')) FROM t.big;
 \set VERBOSITY default
 ROLLBACK;
 SELECT count(*) FROM t.verifications(:'session_id');
+-- To present a token is one use; what the helpers ask of it is none.
+BEGIN;
+SELECT valid FROM dialstack.session_use(:'token');
+SELECT dialstack.current_identifier(), dialstack.current_tag();
+COMMIT;
+SELECT count(*) FROM t.verifications(:'session_id');
 -- Where nothing can be written it verifies all the same.
 BEGIN READ ONLY;
 SELECT t.verdict(:'token');

@@ -44,15 +44,19 @@ REVOKE ALL ON SCHEMA dialstack FROM regress_nobody;
 -- pg_read_all_data and pg_write_all_data reach no row, of state or of configuration.
 GRANT pg_read_all_data, pg_write_all_data TO regress_nobody;
 SET ROLE regress_nobody;
-SELECT count(*) FROM dialstack.sessions;
-SELECT count(*) FROM dialstack.instance;
-SELECT count(*) FROM dialstack.activity;
-SELECT count(*) FROM ONLY dialstack.activity_01;
+CREATE FUNCTION pg_temp.shows_rows(relation text) RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE
+    found boolean;
+BEGIN
+    EXECUTE format('SELECT EXISTS (SELECT FROM dialstack.%I)', relation) INTO found;
+    RETURN found;
+END
+$$;
+SELECT bool_or(pg_temp.shows_rows(relname)) AS shows_rows, count(*) > 15 AS all_tables FROM pg_class WHERE relnamespace = 'dialstack'::regnamespace AND relkind IN ('r', 'p');
 UPDATE dialstack.sessions SET revoked_at = NULL, revoke_reason = NULL;
 WITH d AS (DELETE FROM dialstack.signing_keys RETURNING 1) SELECT count(*) AS deleted FROM d;
 INSERT INTO dialstack.instance (instance_id, database_oid, root_fingerprint) VALUES ('00000000-0000-0000-0000-000000000000', 0, '');
 INSERT INTO dialstack.session_users VALUES (1, 1, 'u', now(), now(), 1);
-SELECT count(*) FROM dialstack.products;
 UPDATE dialstack.products SET product = 'mine';
 UPDATE dialstack.environments SET live = NOT live;
 UPDATE dialstack.session_definitions SET expiry = 1000000;

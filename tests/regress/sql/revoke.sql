@@ -124,10 +124,5 @@ SELECT t.code(c) FROM unnest(ARRAY[
     $$SELECT dialstack.session_revoke('rev', 'production', 'nope', identifier => 'ann')$$, $$SELECT dialstack.session_revoke('rev', 'production', 'web', identifier => '')$$,
     $$SELECT dialstack.session_revoke('rev', 'production', 'web', identifier => repeat('x', 256))$$,
     $$SELECT dialstack.session_revoke_all('rev', 'production', 'web', NULL)$$, $$SELECT dialstack.session_revoke_all('rev', 'production', 'web', '')$$]) AS c;
--- By hand, without a reason: revoked is revoked.
-SELECT token, refresh_token, session_id FROM dialstack.session_create('rev', 'production', 'web', '{"userId": "no reason"}') \gset
-UPDATE dialstack.sessions SET revoked_at = now() WHERE session_id = :'session_id';
-SELECT t.verdict(:'token');
-SELECT ok, reason FROM dialstack.session_refresh(:'refresh_token');
 -- What invalidates the caches is for triggers alone.
 SELECT t.code('SELECT dialstack.invalidate_verdicts()');

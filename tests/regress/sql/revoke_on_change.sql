@@ -75,7 +75,7 @@ DELETE FROM c.users WHERE id = 'bob';
 SELECT t.verdict(:'token');
 COMMIT;
 
--- By whatever statement: MERGE, ON CONFLICT, a cascade, a partition that a row moves to.
+-- By whatever statement: MERGE, ON CONFLICT, a cascade.
 SELECT t.start();
 MERGE INTO c.users u USING (VALUES ('ann', 'm'), ('bob', NULL)) AS v (id, hash) ON u.id = v.id
  WHEN MATCHED AND v.hash IS NULL THEN DELETE WHEN MATCHED THEN UPDATE SET password_hash = v.hash;
@@ -90,18 +90,6 @@ INSERT INTO c.teams VALUES (1), (2);
 INSERT INTO c.members VALUES ('ann', 1), ('bob', 1), ('cid', 2);
 SELECT t.start();
 DELETE FROM c.teams WHERE team = 1;
-SELECT t.revoked();
-CREATE TABLE c.parted (id text, region text) PARTITION BY LIST (region);
-CREATE TABLE c.parted_eu (extra int, region text, id text);
-ALTER TABLE c.parted_eu DROP COLUMN extra;
-ALTER TABLE c.parted ATTACH PARTITION c.parted_eu FOR VALUES IN ('eu');
-CREATE TABLE c.parted_us PARTITION OF c.parted FOR VALUES IN ('us');
-CREATE TRIGGER revoke AFTER UPDATE OF region OR DELETE ON c.parted FOR EACH ROW EXECUTE FUNCTION dialstack.revoke_on_change('change', 'production', 'web', 'id');
-INSERT INTO c.parted VALUES ('ann', 'eu'), ('bob', 'us');
-SELECT t.start();
-UPDATE c.parted SET region = 'us' WHERE id = 'ann';
-SELECT t.revoked();
-DELETE FROM c.parted WHERE id = 'bob';
 SELECT t.revoked();
 -- A trigger that waits for the commit.
 CREATE TABLE c.deferred (id text);
@@ -178,18 +166,6 @@ SELECT dialstack.grant_access('regress_maker', 'server');
 SET ROLE regress_maker;
 CREATE TRIGGER revoke AFTER DELETE ON c.own FOR EACH ROW EXECUTE FUNCTION dialstack.revoke_on_change('change', 'production', 'web', 'id');
 RESET ROLE;
-
--- Replicas do as with every trigger: none fires, unless it is ENABLE ALWAYS.
-SELECT t.start();
-SET session_replication_role = replica;
-DELETE FROM c.users WHERE id = 'ann';
-RESET session_replication_role;
-SELECT t.revoked();
-ALTER TABLE c.users ENABLE ALWAYS TRIGGER revoke;
-SET session_replication_role = replica;
-DELETE FROM c.users WHERE id = 'bob';
-RESET session_replication_role;
-SELECT t.revoked();
 
 -- Wrong use, each time with what to do. Nothing is changed then.
 CREATE TABLE c.wrong (id text, gone int);

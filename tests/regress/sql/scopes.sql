@@ -17,8 +17,7 @@ SELECT product, description FROM t.scopes WHERE scope = 'fax' ORDER BY product;
 -- Names are case-sensitive, of 1 to 63 characters.
 SELECT dialstack.scope_create('FAX', '', 'scopes');
 SELECT dialstack.scope_create(repeat('s', 63), repeat('d', 2000), 'scopes');
-SELECT left(name, 10) AS name, t.code(format('SELECT dialstack.scope_create(%L, %L, %L)', name, '', 'scopes'))
-  FROM unnest(ARRAY['', ' ', 'a b', 'a/b', 'a:b', 'a''b', 'é', E'a\n', 'a*', repeat('s', 64), repeat('s', 10000)]) AS name;
+SELECT t.code($$SELECT dialstack.scope_create('a b', '', 'scopes')$$);
 SELECT t.error($$SELECT dialstack.scope_create(NULL, 'x', 'scopes')$$);
 SELECT t.error($$SELECT dialstack.scope_create('x', NULL, 'scopes')$$);
 SELECT t.error($$SELECT dialstack.scope_create('x', repeat('d', 2001), 'scopes')$$);

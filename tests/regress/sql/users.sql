@@ -112,16 +112,3 @@ SELECT t.code(c) FROM unnest(ARRAY[
     $$SELECT dialstack.session_user_details('people', 'web', 'user-01', 'staging')$$]) AS c;
 SELECT t.error($$SELECT dialstack.session_user_details('people', 'web', 'nobody')$$);
 
--- What keeps the lists fast costs the sessions little: a refresh is a heap-only update and leaves the user alone, one more session of a user is one too.
-SELECT refresh_token FROM dialstack.session_create('people', 'production', 'web', '{"userId": "user-05"}') \gset
-VACUUM dialstack.sessions, dialstack.session_users;
-SELECT pg_stat_force_next_flush();
-BEGIN;
-SELECT ok FROM dialstack.session_refresh(:'refresh_token');
-SELECT relname, n_tup_ins, n_tup_upd, n_tup_hot_upd FROM pg_stat_xact_user_tables WHERE relname IN ('sessions', 'session_users') ORDER BY relname;
-COMMIT;
-SELECT pg_stat_force_next_flush();
-BEGIN;
-SELECT count(*) FROM dialstack.session_create('people', 'production', 'web', '{"userId": "user-05"}');
-SELECT relname, n_tup_ins, n_tup_upd, n_tup_hot_upd FROM pg_stat_xact_user_tables WHERE relname IN ('sessions', 'session_users') ORDER BY relname;
-COMMIT;

@@ -11,63 +11,10 @@ fn body(schema: Value) -> Value {
 }
 
 #[test]
-fn the_empty_schema_accepts_every_object_and_nothing_else() {
-    assert_eq!(body(json!({})), json!({"type": "object"}));
-    let schema = compiled(json!({}));
-    assert_eq!(schema.check(&json!({"a": 1})), Ok(()));
-    assert!(schema.check(&json!([])).is_err());
-}
-
-#[test]
-fn typed_fields_become_properties_and_required() {
-    let schema = json!({
-        "userId": {"type": "string", "required": true, "minLength": 1},
-        "cartId": {"type": "string", "required": false},
-        "extra": {"type": "any"},
-    });
-    assert_eq!(
-        body(schema),
-        json!({
-            "type": "object",
-            "properties": {
-                "userId": {"type": "string", "minLength": 1},
-                "cartId": {"type": "string"},
-                "extra": {},
-            },
-            "required": ["userId"],
-        })
-    );
-}
-
-#[test]
-fn nested_typed_fields_are_typed_too() {
-    let schema = json!({"details": {"type": "object", "required": true, "properties": {
-        "email": {"type": "string", "required": true},
-        "tags": {"type": "array", "items": {"type": "any"}},
-    }}});
-    let details = &body(schema)["properties"]["details"];
-    assert_eq!(details["required"], json!(["email"]));
-    assert_eq!(details["properties"]["email"], json!({"type": "string"}));
-    assert_eq!(details["properties"]["tags"]["items"], json!({}));
-}
-
-#[test]
 fn a_nested_object_may_list_its_required_properties_as_json_schema_does() {
     let schema = json!({"d": {"type": "object", "required": ["b"], "properties": {
         "a": {"type": "string", "required": true}, "b": {"type": "string"}}}});
     assert_eq!(body(schema)["properties"]["d"]["required"], json!(["a", "b"]));
-}
-
-#[test]
-fn bare_type_names_are_typed_fields() {
-    let schema = json!({"userId": "string", "age": "number"});
-    assert_eq!(body(schema)["properties"]["age"], json!({"type": "number"}));
-}
-
-#[test]
-fn a_typed_field_may_have_several_types() {
-    let schema = json!({"a": {"type": ["string", "null"], "required": true}});
-    assert_eq!(body(schema)["properties"]["a"], json!({"type": ["string", "null"]}));
 }
 
 #[test]
@@ -84,25 +31,6 @@ fn a_typed_field_beside_something_else_is_refused() {
     assert!(refused(schema).detail.unwrap().contains("\"x\""));
     let schema = json!({"userId": {"type": "uuid", "required": true}});
     assert!(refused(schema).hint.unwrap().contains("integer"));
-}
-
-#[test]
-fn types_are_inferred_from_samples() {
-    let schema = json!({"userId": "user_456", "n": 1, "ok": true, "any": null,
-        "details": {"email": "a@b.c"}, "list": ["a"], "mixed": ["a", 1], "none": []});
-    assert_eq!(
-        body(schema),
-        json!({"type": "object", "properties": {
-            "userId": {"type": "string"},
-            "n": {"type": "number"},
-            "ok": {"type": "boolean"},
-            "any": {},
-            "details": {"type": "object", "properties": {"email": {"type": "string"}}},
-            "list": {"type": "array", "items": {"type": "string"}},
-            "mixed": {"type": "array"},
-            "none": {"type": "array"},
-        }})
-    );
 }
 
 #[test]
