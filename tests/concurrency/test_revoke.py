@@ -319,6 +319,22 @@ def test_a_create_that_waits_for_a_deletion_fails(admin, connect, shop, isolatio
         waiting.result()
 
 
+def test_a_definition_that_replaced_another_while_its_deletion_waited_takes_its_sessions_along(
+    admin, connect, shop
+):
+    first, second = connect(), connect()
+    with first.transaction():
+        definition_delete(shop, first)
+        shop.define(first)
+        session = shop.create(first)
+        waiting = Background(lambda: definition_delete(shop, second))
+        await_lock(admin, second)
+    waiting.result()
+
+    assert_dead(admin, [session])
+    assert unrevoked(admin, [session]) == 0
+
+
 def test_a_create_that_waits_for_a_reset_hands_out_a_token_that_is_good(admin, connect, shop):
     resetting, creating = connect(), connect()
     with resetting.transaction():

@@ -227,6 +227,11 @@ fn run(owner: &AsOwner, statements: &[&Statement], arguments: &[DatumWithOid<'_>
     Ok(revoked)
 }
 
+/// Waits for those who create or revoke sessions of users, and keeps them out until the transaction ends.
+pub fn keep_creates_out(owner: &AsOwner) -> Result<()> {
+    sql::KEEP_CREATES_OUT.execute(owner, &[]).map(|_| ())
+}
+
 /// Revokes by statements that mean many users' sessions, with creates kept out. `meant` says which sessions those
 /// are, by their environment and definition.
 ///
@@ -239,7 +244,7 @@ fn revoke_many(
     now: Micros,
     meant: impl Fn(i32, Option<i32>) -> bool,
 ) -> Result<i64> {
-    sql::KEEP_CREATES_OUT.execute(owner, &[])?;
+    keep_creates_out(owner)?;
     let revoked = run(owner, statements, arguments)?;
     // At READ COMMITTED the statements saw all that there is.
     let missed = transaction::has_old_snapshot()
