@@ -11,6 +11,7 @@ use crate::pg::settings::Setting;
 use crate::pg::statements::{Columns, Statement, bind};
 use crate::session::Page;
 use crate::tables::products::ProductId;
+use crate::tables::sessions::SessionRow;
 
 /// A person, as the user of definitions in environments.
 pub struct Person<'a> {
@@ -209,6 +210,15 @@ impl<'a> Person<'a> {
     pub fn places(&self) -> BTreeSet<(i32, i32)> {
         let definitions = |env_id| self.definition_ids.iter().map(move |id| (env_id, *id));
         self.env_ids.iter().copied().flat_map(definitions).collect()
+    }
+
+    /// Whether a session is the person's.
+    pub fn has(&self, row: &SessionRow) -> bool {
+        let of_definition = match row.definition_id {
+            Some(definition_id) => self.definition_ids.contains(&definition_id),
+            None => self.account_sessions,
+        };
+        of_definition && self.env_ids.contains(&row.env_id) && row.user() == Some(self.identifier)
     }
 
     fn bound(&self) -> Vec<pgrx::datum::DatumWithOid<'a>> {
