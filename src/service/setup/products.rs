@@ -171,7 +171,8 @@ pub fn delete(product: &str) -> Result<()> {
 pub fn delete_now(owner: &AsOwner, product: &str) -> Result<()> {
     // Nobody adds an environment meanwhile, whose sessions would be left without an end.
     products::lock_envs(owner)?;
-    let product_id = configuration::product_id(product)?;
+    let product_id =
+        configuration::kept(|| configuration::product_id(product), |found| products::keep(owner, found))?;
     for env_id in products::env_ids(&product_id)? {
         delete_env_now(owner, env_id)?;
     }
