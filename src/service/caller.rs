@@ -58,14 +58,15 @@ fn presented_key() -> Result<Option<PresentedKey>> {
     let unknown = || key_invalid("unknown", "It is not a key that was made here.", None);
     let presented = api_key::parse(&text).ok_or_else(unknown)?;
     let row = api_keys::by_hash(&presented.hash)?.ok_or_else(unknown)?;
+    // That revokes its keys: say the cause.
+    let env = configuration::env_by_id(row.env_id)?
+        .ok_or_else(|| key_invalid("env_deleted", "Its environment was deleted.", Some(row.api_key_id)))?;
     if row.revoked {
         return Err(key_invalid("revoked", "It was revoked.", Some(row.api_key_id)));
     }
     if row.expires_at.is_some_and(|at| at <= clock::now()) {
         return Err(key_invalid("expired", "It has expired.", Some(row.api_key_id)));
     }
-    let env = configuration::env_by_id(row.env_id)?
-        .ok_or_else(|| key_invalid("env_deleted", "Its environment was deleted.", Some(row.api_key_id)))?;
     // The prefix is part of what was hashed, so these hold unless somebody edited the table.
     if row.kind != presented.kind || env.mode != presented.mode {
         return Err(unknown());

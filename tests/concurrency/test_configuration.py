@@ -192,6 +192,17 @@ def test_an_environment_stays_live_for_a_session_that_is_being_extended(connect,
         waiting.result()
 
 
+def test_a_key_that_is_being_made_is_revoked_with_its_environment(connect, admin, shop):
+    making, deleting = connect(), connect()
+    with making.transaction():
+        key = call(making, "api_key_create", **shop.home)
+        waiting = Background(lambda: call(deleting, "env_delete", **shop.home))
+        await_lock(admin, deleting)
+    waiting.result()
+    state = "SELECT state FROM dialstack.api_key_usage WHERE api_key_id = %s"
+    assert value(admin, state, key.api_key_id) == "revoked"
+
+
 def test_an_old_snapshot_does_not_hide_a_session_from_a_change_of_mode(connect, admin, shop):
     reader = connect(isolation=REPEATABLE_READ)
     with reader.transaction(force_rollback=True):
