@@ -18,6 +18,7 @@ use crate::service::level::{Level, has_level};
 use crate::service::reach::{self, Reach};
 use crate::service::setup::configuration::{self, Env};
 use crate::tables::api_keys;
+use crate::tables::products::{self, ProductId};
 use crate::token::api_key::{self, ApiKeyKind};
 
 /// A caller, as far as it may act for an environment.
@@ -157,24 +158,21 @@ pub fn envs(level: Level, product: &str, env: Option<&str>) -> Result<Envs> {
         Some(key) => Ok(Envs::one(key.env_if(Some(product), None)?.as_ref())),
         None => {
             caller.reach.check_product(&product_id)?;
-            envs_of(product, &caller.reach)
+            envs_of(&product_id, &caller.reach)
         }
     }
 }
 
-/// By name.
-static ENVS_OF: Statement = Statement::new(
-    "SELECT e.env_id, e.env FROM dialstack.environments e \
-            JOIN dialstack.products p USING (product_id) WHERE p.product = $1 ORDER BY e.env",
-);
-
-fn envs_of(product: &str, reach: &Reach) -> Result<Envs> {
-    let found: Vec<(i32, String)> = ENVS_OF.read(&AsOwner::enter()?, &[bind(product)], FromRow::from_row)?;
+/// In their latest committed state, by name.
+fn envs_of(product_id: &ProductId, reach: &Reach) -> Result<Envs> {
+    let mut found = products::all_envs()?;
+    found.retain(|env| env.product_id == *product_id);
+    found.sort_unstable_by(|one, other| one.env.cmp(&other.env));
     let mut envs = Envs::default();
-    for (env_id, name) in found {
-        if reach.holds_id(env_id)? {
-            envs.ids.push(env_id);
-            envs.names.push(name);
+    for row in found {
+        if reach.holds_id(row.env_id)? {
+            envs.ids.push(row.env_id);
+            envs.names.push(row.env);
         }
     }
     Ok(envs)

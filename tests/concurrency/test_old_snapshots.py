@@ -4,7 +4,7 @@ nothing is left out in silence."""
 import pytest
 from psycopg import errors
 from support.levels import OLD_SNAPSHOTS
-from support.service import active_key, call, value, verify
+from support.service import Shop, active_key, call, value, verify
 
 ROLE = "late_backend"
 
@@ -61,6 +61,22 @@ def erasing_whom_an_account_session_was_made_for(admin, shop):
     return lambda connection: call(connection, "user_erase", product=shop.product, identifier="user_456")
 
 
+def made_in_a_new_environment(admin, shop):
+    staging = Shop(shop.product, env="staging")
+    call(admin, "env_create", product=shop.product, env=staging.env)
+    staging.create(admin)
+
+
+def revoking_a_user_of_a_new_environment(admin, shop):
+    made_in_a_new_environment(admin, shop)
+    return lambda connection: call(connection, "session_revoke", product=shop.product, identifier="user_456")
+
+
+def erasing_a_user_of_a_new_environment(admin, shop):
+    made_in_a_new_environment(admin, shop)
+    return lambda connection: call(connection, "user_erase", product=shop.product, identifier="user_456")
+
+
 @OLD_SNAPSHOTS
 @pytest.mark.parametrize(
     "change",
@@ -71,6 +87,8 @@ def erasing_whom_an_account_session_was_made_for(admin, shop):
         renaming_an_environment,
         revoking_an_accounts_sessions,
         erasing_whom_an_account_session_was_made_for,
+        revoking_a_user_of_a_new_environment,
+        erasing_a_user_of_a_new_environment,
     ],
 )
 def test_what_is_newer_than_the_snapshot_is_to_be_tried_again(admin, connect, shop, isolation, change):
@@ -83,6 +101,25 @@ def test_what_is_newer_than_the_snapshot_is_to_be_tried_again(admin, connect, sh
 
     act(late)
     assert verify(admin, shop.create(admin).token).valid
+
+
+@OLD_SNAPSHOTS
+def test_a_session_of_a_definition_newer_than_the_snapshot_does_not_outlast_its_user(
+    admin, connect, shop, isolation
+):
+    admin.execute("DROP TABLE IF EXISTS people; CREATE TABLE people (id text); INSERT INTO people VALUES ('user_456')")
+    call(admin, "revoke_sessions_on", relation="people", identifier_column="id", **shop.home)
+    other = Shop(shop.product, tag="other")
+    late = connect(isolation=isolation)
+    with late.transaction(force_rollback=True):
+        take_snapshot(late)
+        other.define(admin)
+        session = other.create(admin)
+        with pytest.raises(errors.SerializationFailure):
+            late.execute("DELETE FROM people")
+
+    late.execute("DELETE FROM people")
+    assert verify(admin, session.token).reason == "revoked"
 
 
 @OLD_SNAPSHOTS
