@@ -64,4 +64,5 @@ extension_sql_file!("../sql/90_finish.sql", name = "finish", finalize);
 pub extern "C-unwind" fn _PG_init() {
     guc::register();
     pg::relcache::register(tables::declared());
+    service::reach::register(api::CHAPTERS);
 }

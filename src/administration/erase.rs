@@ -10,7 +10,9 @@ use crate::pg::datum::json::JsonText;
 use crate::pg::roles::AsOwner;
 use crate::service::revocation::revocations::{self, Which};
 use crate::tables::persons;
+use crate::tables::session_sets::{Matching, Subject};
 use crate::tables::session_users::UserKey;
+use crate::tables::sessions::names;
 
 /// Revokes the person's sessions and deletes them, with all that names the person; what happened stays, without saying
 /// to whom. Returns how many rows that were. All of it is the caller's transaction.
@@ -30,9 +32,21 @@ pub fn erase(place: [Option<&str>; 3], identifier: Option<&str>) -> Result<JsonT
         let which = Which::User { user, except: None };
         revoked += revocations::revoke(&owner, &which, revocations::ERASED, clock::now())?;
     }
+    if person.account_sessions {
+        names::keep(person.identifier)?;
+        let made_for = Matching {
+            env_ids: Some(person.env_ids.clone()),
+            definition_ids: Some(person.definition_ids.clone()),
+            subject: Subject::Identifier(person.identifier),
+            ..Matching::default()
+        };
+        revoked +=
+            revocations::revoke(&owner, &Which::Matching(&made_for), revocations::ERASED, clock::now())?;
+    }
     let (envs, definitions) = (&person.env_ids, &person.definition_ids);
     rollup::forget_user(&owner, envs, definitions, person.identifier)?;
     let sessions = persons::delete_sessions(&owner, &person)?;
+    revocations::check_none_hidden(|row| person.has(row))?;
     let users = persons::delete_users(&owner, &person)?;
     let activity = persons::empty_activity(&owner, &person)?;
     if sessions + users + activity == 0 {

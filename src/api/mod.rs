@@ -34,7 +34,7 @@ use crate::service::access::Functions;
 use crate::service::required;
 
 /// All functions of the extension, a list a chapter.
-const CHAPTERS: &Functions = &[
+pub const CHAPTERS: &Functions = &[
     setup::FUNCTIONS,
     definitions::FUNCTIONS,
     keys::FUNCTIONS,

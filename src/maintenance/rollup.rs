@@ -41,8 +41,9 @@ static STEP: Statement = Statement::new(concat!(
     include_str!("rollup/keep.sql")
 ));
 
-/// Waits for a session that rolls up.
-static LOCK_AND_WAIT: Statement = Statement::new("SELECT 1 FROM dialstack.rollup_state FOR UPDATE");
+/// Waits for a session that rolls up. An update, not a lock: so one fails that would roll up by an older snapshot.
+static LOCK_AND_WAIT: Statement =
+    Statement::new("UPDATE dialstack.rollup_state SET activity_id = activity_id");
 
 static FORGET_USER: Statement = Statement::new(concat!(
     include_str!("rollup/forget_user.sql"),

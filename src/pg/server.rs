@@ -79,6 +79,12 @@ pub fn lock_relation(relation: pg_sys::Oid, mode: u32) {
     unsafe { pg_sys::LockRelationOid(relation, mode as pg_sys::LOCKMODE) }
 }
 
+/// Locks a number within a relation until the transaction ends. No SQL statement takes such a lock.
+pub fn lock_number(relation: pg_sys::Oid, number: u32, mode: u32) {
+    // SAFETY: what is locked is a name for the lock alone; nothing of that number need exist.
+    unsafe { pg_sys::LockDatabaseObject(relation, number.into(), 0, mode as pg_sys::LOCKMODE) }
+}
+
 /// The object ids of a relation, which the caller has locked, and of all that inherits from it, each of the latter
 /// locked too.
 pub fn find_all_inheritors(parent: pg_sys::Oid, mode: u32) -> Vec<pg_sys::Oid> {

@@ -17,6 +17,7 @@ use crate::rls::condition::By;
 use crate::rls::ddl::run;
 use crate::rls::lint::checks::unbound_owner;
 use crate::rls::lint::weakness::{FOREIGN_PART, OWNER_NOT_BOUND};
+use crate::rls::protected::keep_name;
 use crate::rls::registry::{self, ACCESS, OPEN, Registration};
 use crate::service::setup::configuration::{self, Env};
 use crate::service::setup::scopes;
@@ -51,6 +52,7 @@ pub struct Protection<'a> {
 /// `PROTECT_FAILED` for a table that is not the caller's, a column that can't be compared, another
 /// permissive policy; `PRODUCT_NOT_FOUND`, `ENV_NOT_FOUND`, `DEFINITION_NOT_FOUND`, `SCOPE_NOT_FOUND`.
 pub fn protect_table(relation: pg_sys::Oid, wanted: &Protection<'_>) -> Result<()> {
+    keep_name(wanted.env)?;
     check(wanted)?;
     let family = table::lock(relation, CODE)?;
     if wanted.device && !table::column(&family.table, wanted.column)?.exact {

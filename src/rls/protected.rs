@@ -8,6 +8,8 @@ use crate::error::Result;
 use crate::pg::roles::AsOwner;
 use crate::pg::statements::{Statement, bind};
 use crate::rls::registry::Registration;
+use crate::service::setup::configuration::{self, Env};
+use crate::tables::products;
 
 /// A table that `protect_table` was called for.
 pub struct Protected {
@@ -65,6 +67,17 @@ static REVOKING: Statement = Statement::new(
         AND g.tgparentid = 0 \
         AND substr(g.tgargs, 1, octet_length(place)) = place",
 );
+
+/// Keeps an environment under its name until the transaction ends, for a policy or trigger that is going to name it.
+///
+/// # Errors
+/// `ENV_NOT_FOUND`, `PRODUCT_NOT_FOUND` where it was renamed or deleted meanwhile; `CONFLICT` where the transaction's
+/// snapshot is too old to show it.
+pub fn keep_name(env: &Env) -> Result<()> {
+    let owner = AsOwner::enter()?;
+    let find = || configuration::env(&env.product, &env.env);
+    configuration::kept(find, |found| products::keep_env_name(&owner, found.env_id, &found.env)).map(|_| ())
+}
 
 /// The names of the tables whose policies or triggers name an environment.
 pub fn naming(owner: &AsOwner, product: &str, env: &str) -> Result<Vec<String>> {

@@ -10,6 +10,7 @@ use pgrx::spi::quote_literal;
 use crate::error::{Code, Error, Result};
 use crate::pg::catalog::table::{self, Table};
 use crate::rls::ddl::run;
+use crate::rls::protected::keep_name;
 use crate::service::revocation::revoke_on_change::{ANY_COLUMN, ANY_TAG, check_owner};
 use crate::service::setup::configuration::{self, Env};
 use crate::session::problem::shown;
@@ -43,6 +44,7 @@ pub struct Revocation<'a> {
 /// `REVOKE_FAILED` for a table that is not the caller's, or a column that it has not;
 /// `DEFINITION_NOT_FOUND`; `PERMISSION_DENIED` where the owner may not revoke.
 pub fn on(relation: pg_sys::Oid, wanted: &Revocation<'_>) -> Result<()> {
+    keep_name(wanted.env)?;
     if let Some(tag) = wanted.tag {
         configuration::definition(&wanted.env.product_id, tag)?;
     }

@@ -8,7 +8,7 @@ use pgrx::{Spi, spi};
 
 use crate::error::{Code, Coded, Error, Result};
 use crate::pg::catalog::table::role_name;
-use crate::pg::roles::AsOwner;
+use crate::pg::roles::{AsOwner, granted_to};
 use crate::pg::statements::{FromRow, Statement, bind};
 use crate::service::level::Level;
 use crate::service::required;
@@ -87,13 +87,6 @@ static REVOKE: Statement = Statement::new(
           SELECT format('REVOKE ALL ON SCHEMA dialstack FROM %s', $1::regrole)",
 );
 
-/// `$1`: the role; `$2`: names of markers. Those that the role holds itself, not through another role.
-static MARKERS: Statement = Statement::new(
-    "SELECT p.proname::text \
-            FROM pg_catalog.pg_proc p, LATERAL aclexplode(p.proacl) a \
-           WHERE p.pronamespace = 'dialstack'::regnamespace AND a.grantee = $1 AND p.proname = ANY ($2)",
-);
-
 /// `$1`: the role; `$2`: name of a marker.
 static UNMARK: Statement =
     Statement::new("SELECT format('REVOKE ALL ON FUNCTION dialstack.%I() FROM %s', $2, $1::regrole)");
@@ -120,7 +113,8 @@ static LIST: Statement = Statement::new(
 ///
 /// # Errors
 /// `DEFINE_FAILED` for an unknown level or role, a level that can't be limited, and an environment without its product;
-/// `PRODUCT_NOT_FOUND`, `ENV_NOT_FOUND`.
+/// `PRODUCT_NOT_FOUND`, `ENV_NOT_FOUND`; `CONFLICT` where the transaction's snapshot is too old to show what is named,
+/// or a limit that goes.
 pub fn grant(
     role: Option<pg_sys::Oid>,
     access: Option<&str>,
@@ -137,9 +131,8 @@ pub fn grant(
         })?,
     };
     let limit = limit(&owner, product, env)?;
-    let held = markers(&owner, role)?;
-    if limit.is_none() || !held.iter().any(|held| is(held, marker)) {
-        access_limits::delete(&owner, role, level.as_str())?;
+    if limit.is_none() || !markers(role).contains(&marker) {
+        delete_limits(&owner, role, level)?;
     }
     if let Some(limit) = limit {
         access_limits::insert(&owner, role, level.as_str(), limit)?;
@@ -153,20 +146,32 @@ pub fn grant(
 /// Takes an access level back, with its limits. The role keeps what other levels that were granted to it give.
 ///
 /// # Errors
-/// `DEFINE_FAILED` for an unknown level or role.
+/// `DEFINE_FAILED` for an unknown level or role; `CONFLICT` where the transaction's snapshot is too old to show a limit.
 pub fn revoke(role: Option<pg_sys::Oid>, access: Option<&str>, functions: &Functions) -> Result<()> {
     let (owner, role, level) = begin(role, access)?;
-    let held = markers(&owner, role)?;
-    access_limits::delete(&owner, role, level.as_str())?;
-    let granted = |marker| held.iter().any(|held| is(held, marker));
-    if !level.markers().any(granted) {
+    let held = markers(role);
+    delete_limits(&owner, role, level)?;
+    let granted = |marker: &&CStr| held.contains(marker);
+    if !level.markers().any(|marker| granted(&marker)) {
         return Ok(());
     }
     run(&owner, &REVOKE, &[bind(role)])?;
     for kept in Level::ALL.iter().copied().filter(|kept| *kept != level) {
-        for marker in kept.markers().filter(|marker| granted(marker)) {
+        for marker in kept.markers().filter(granted) {
             grant_level(&owner, role, kept, marker, functions)?;
         }
+    }
+    Ok(())
+}
+
+/// Deletes the limits of a role's level.
+fn delete_limits(owner: &AsOwner, role: pg_sys::Oid, level: Level) -> Result<()> {
+    access_limits::delete(owner, role, level.as_str())?;
+    let name = role_name(role);
+    let is_left = |(of, at, _): &(String, String, Limit)| Some(of) == name.as_ref() && at == level.as_str();
+    if access_limits::all()?.iter().any(is_left) {
+        return Err(Error::new(Code::Conflict, "access was granted after this transaction began")
+            .hint("Retry the transaction."));
     }
     Ok(())
 }
@@ -211,14 +216,10 @@ fn limit(owner: &AsOwner, product: Option<&str>, env: Option<&str>) -> Result<Op
     Ok(Some(limit))
 }
 
-fn markers(owner: &AsOwner, role: pg_sys::Oid) -> Result<Vec<String>> {
+/// The markers that the role holds now, whatever the transaction's snapshot shows: itself, not through another role.
+fn markers(role: pg_sys::Oid) -> Vec<&'static CStr> {
     let all = Level::ALL.iter().flat_map(|level| level.markers());
-    let all: Vec<String> = all.map(|marker| marker.to_string_lossy().into_owned()).collect();
-    MARKERS.read(owner, &[bind(role), bind(all)], |row| row.required::<String>(1))
-}
-
-fn is(held: &str, marker: &CStr) -> bool {
-    marker.to_bytes() == held.as_bytes()
+    all.filter(|marker| granted_to(marker).contains(&role)).collect()
 }
 
 /// All functions, in the order of their declaration: signature without schema, levels that may call it but for those

@@ -16,6 +16,7 @@ use crate::tables::activity::Origin;
 use crate::tables::scopes;
 use crate::tables::session_users;
 use crate::tables::sessions::create::{self as stored, Kind, NewSession};
+use crate::tables::sessions::names;
 use crate::token::{KeyError, OpaqueFamily, Purpose, opaque};
 
 const CODE: Code = Code::CreateFailed;
@@ -75,10 +76,11 @@ pub fn create(request: Request<'_>) -> Result<AccountSession> {
     let now = clock::now();
     let expires_at = expiry(request.expires_in, now)?;
     let given = request.components.map(|given| given.parse(&COMPONENTS)).transpose().coded(CODE)?;
-    let known = scopes::names(&AsOwner::enter()?, &env.product_id)?;
+    let known = scopes::names(&env.product_id)?;
     check_components(given.as_ref(), &known).coded(Code::ScopeNotFound)?;
     let components = resolve_components(given.as_ref(), &known).coded(CODE)?;
-    // Reading the scopes may have waited for a lock: take the key ring only now.
+    names::share([request.account].into_iter().chain(request.identifier))?;
+    // That may have waited for a lock: take the key ring only now.
     let ring = key_ring::ring()?;
     let number = ring.active_number(Purpose::Token).ok_or(KeyError::Unavailable(Purpose::Token))?;
     let session_id = random::uuid()?;

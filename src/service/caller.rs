@@ -18,6 +18,7 @@ use crate::service::level::{Level, has_level};
 use crate::service::reach::{self, Reach};
 use crate::service::setup::configuration::{self, Env};
 use crate::tables::api_keys;
+use crate::tables::products::{self, ProductId};
 use crate::token::api_key::{self, ApiKeyKind};
 
 /// A caller, as far as it may act for an environment.
@@ -58,14 +59,15 @@ fn presented_key() -> Result<Option<PresentedKey>> {
     let unknown = || key_invalid("unknown", "It is not a key that was made here.", None);
     let presented = api_key::parse(&text).ok_or_else(unknown)?;
     let row = api_keys::by_hash(&presented.hash)?.ok_or_else(unknown)?;
+    // That revokes its keys: say the cause.
+    let env = configuration::env_by_id(row.env_id)?
+        .ok_or_else(|| key_invalid("env_deleted", "Its environment was deleted.", Some(row.api_key_id)))?;
     if row.revoked {
         return Err(key_invalid("revoked", "It was revoked.", Some(row.api_key_id)));
     }
     if row.expires_at.is_some_and(|at| at <= clock::now()) {
         return Err(key_invalid("expired", "It has expired.", Some(row.api_key_id)));
     }
-    let env = configuration::env_by_id(row.env_id)?
-        .ok_or_else(|| key_invalid("env_deleted", "Its environment was deleted.", Some(row.api_key_id)))?;
     // The prefix is part of what was hashed, so these hold unless somebody edited the table.
     if row.kind != presented.kind || env.mode != presented.mode {
         return Err(unknown());
@@ -156,24 +158,21 @@ pub fn envs(level: Level, product: &str, env: Option<&str>) -> Result<Envs> {
         Some(key) => Ok(Envs::one(key.env_if(Some(product), None)?.as_ref())),
         None => {
             caller.reach.check_product(&product_id)?;
-            envs_of(product, &caller.reach)
+            envs_of(&product_id, &caller.reach)
         }
     }
 }
 
-/// By name.
-static ENVS_OF: Statement = Statement::new(
-    "SELECT e.env_id, e.env FROM dialstack.environments e \
-            JOIN dialstack.products p USING (product_id) WHERE p.product = $1 ORDER BY e.env",
-);
-
-fn envs_of(product: &str, reach: &Reach) -> Result<Envs> {
-    let found: Vec<(i32, String)> = ENVS_OF.read(&AsOwner::enter()?, &[bind(product)], FromRow::from_row)?;
+/// In their latest committed state, by name.
+fn envs_of(product_id: &ProductId, reach: &Reach) -> Result<Envs> {
+    let mut found = products::all_envs()?;
+    found.retain(|env| env.product_id == *product_id);
+    found.sort_unstable_by(|one, other| one.env.cmp(&other.env));
     let mut envs = Envs::default();
-    for (env_id, name) in found {
-        if reach.holds_id(env_id)? {
-            envs.ids.push(env_id);
-            envs.names.push(name);
+    for row in found {
+        if reach.holds_id(row.env_id)? {
+            envs.ids.push(row.env_id);
+            envs.names.push(row.env);
         }
     }
     Ok(envs)

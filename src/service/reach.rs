@@ -7,13 +7,16 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::sync::OnceLock;
 
 use pgrx::pg_sys;
 
 use crate::error::{Code, Error, Result};
 use crate::pg::cache::{Remembered, read_stable};
 use crate::pg::relcache;
-use crate::pg::roles::{current_user, granted_to, inherited_from};
+use crate::pg::roles::{AsOwner, current_user, granted_to, inherited_from};
+use crate::pg::statements::{Statement, bind};
+use crate::service::access::Functions;
 use crate::service::level::{Level, is_marked};
 use crate::service::setup::configuration::{self, Env};
 use crate::tables::access_limits::{self, Limit};
@@ -25,6 +28,15 @@ pub enum Reach {
     Everywhere,
     /// Within the limits of what was granted.
     Within(Vec<Limit>),
+}
+
+/// The functions of the extension, by which a role without a level may act.
+static FUNCTIONS: OnceLock<&Functions> = OnceLock::new();
+
+/// Says which functions there are. Called once, from `_PG_init`.
+pub fn register(functions: &'static Functions) {
+    // The library is loaded once; a second list would be the same.
+    let _ = FUNCTIONS.set(functions);
 }
 
 thread_local! {
@@ -91,7 +103,25 @@ fn read(role: pg_sys::Oid, level: Level) -> Result<Reach> {
         }
         return Ok(Reach::Within(limits));
     }
-    Ok(Reach::Everywhere)
+    // The server asks for the privilege when a statement begins, and may not know by then that a level was taken back.
+    Ok(if may_execute_any(role, level)? { Reach::Everywhere } else { Reach::Within(Vec::new()) })
+}
+
+/// `$1`: the role; `$2`: C symbols. Privileges are those of now, whatever the transaction's snapshot shows.
+static MAY_EXECUTE_ANY: Statement = Statement::new(
+    "SELECT EXISTS (SELECT FROM pg_catalog.pg_proc p \
+                     WHERE p.pronamespace = 'dialstack'::regnamespace AND p.prosrc = ANY ($2) \
+                       AND has_function_privilege($1, p.oid, 'EXECUTE'))",
+);
+
+/// Whether a function of this level was granted to a role by itself, if the role does not have the level.
+fn may_execute_any(role: pg_sys::Oid, level: Level) -> Result<bool> {
+    let functions = FUNCTIONS.get().into_iter().flat_map(|functions| functions.iter().copied().flatten());
+    let of_level = functions.filter(|function| function.levels.contains(&level));
+    let symbols: Vec<&str> = of_level.map(|function| function.symbol).collect();
+    let arguments = [bind(role), bind(symbols)];
+    let found = MAY_EXECUTE_ANY.read(&AsOwner::enter()?, &arguments, |row| row.required::<bool>(1))?;
+    Ok(found.contains(&true))
 }
 
 /// The error for an environment that is not within reach.

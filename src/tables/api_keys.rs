@@ -82,6 +82,9 @@ static REVOKE: Statement = Statement::new(
            WHERE api_key_id = $1",
 );
 
+static REVOKE_ALL: Statement =
+    Statement::new("UPDATE dialstack.api_keys SET revoked_at = $2 WHERE env_id = $1 AND revoked_at IS NULL");
+
 static LIST: Statement = Statement::new(
     "SELECT api_key_id, kind, name, hint, created_at, expires_at, revoked_at \
             FROM dialstack.api_keys WHERE env_id = $1 ORDER BY created_at, api_key_id",
@@ -119,6 +122,11 @@ pub fn insert(owner: &AsOwner, key: NewApiKey<'_>, now: Micros) -> Result<()> {
 pub fn revoke(owner: &AsOwner, api_key_id: &Uuid) -> Result<bool> {
     let id = pg_uuid(api_key_id);
     Ok(REVOKE.execute(owner, &[bind(id), bind(timestamptz(clock::now()))])? == 1)
+}
+
+/// Revokes the keys of an environment for good.
+pub fn revoke_all(owner: &AsOwner, env_id: i32, now: Micros) -> Result<()> {
+    REVOKE_ALL.execute(owner, &[bind(env_id), bind(timestamptz(now))]).map(|_| ())
 }
 
 /// The keys of an environment, oldest first.

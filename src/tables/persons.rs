@@ -5,12 +5,14 @@ use std::collections::BTreeSet;
 use uuid::Uuid;
 
 use crate::error::Result;
-use crate::pg::datum::uuid::{pg_uuid, uuid};
+use crate::pg::datum::uuid::uuid;
 use crate::pg::roles::AsOwner;
 use crate::pg::settings::Setting;
 use crate::pg::statements::{Columns, Statement, bind};
 use crate::session::Page;
+use crate::tables::definitions;
 use crate::tables::products::ProductId;
+use crate::tables::sessions::SessionRow;
 
 /// A person, as the user of definitions in environments.
 pub struct Person<'a> {
@@ -21,23 +23,23 @@ pub struct Person<'a> {
     pub account_sessions: bool,
 }
 
-/// Those of the product, and deleted ones of which there is activity.
-static DEFINITIONS: Statement = Statement::new(
-    "SELECT definition_id FROM dialstack.session_definitions WHERE product_id = $1 \
-          UNION \
-         SELECT definition_id FROM dialstack.activity \
-          WHERE env_id = ANY ($2) AND subject = $3 AND definition_id IS NOT NULL",
+/// Also deleted ones.
+static NOTED: Statement = Statement::new(
+    "SELECT DISTINCT definition_id FROM dialstack.activity \
+          WHERE env_id = ANY ($1) AND subject = $2 AND definition_id IS NOT NULL",
 );
 
-/// The definitions that may have the identifier as a user.
+/// The definitions that may have the identifier as a user: those of the product, and those of which there is activity;
+/// some of them twice.
 pub fn definition_ids(
     owner: &AsOwner,
     product_id: &ProductId,
     env_ids: &[i32],
     identifier: &str,
 ) -> Result<Vec<i32>> {
-    let arguments = [bind(pg_uuid(product_id)), bind(env_ids.to_vec()), bind(identifier)];
-    DEFINITIONS.read(owner, &arguments, |row| row.required(1))
+    let mut ids = definitions::ids(product_id)?;
+    ids.extend(NOTED.read(owner, &[bind(env_ids.to_vec()), bind(identifier)], |row| row.required::<i32>(1))?);
+    Ok(ids)
 }
 
 macro_rules! users {
@@ -209,6 +211,15 @@ impl<'a> Person<'a> {
     pub fn places(&self) -> BTreeSet<(i32, i32)> {
         let definitions = |env_id| self.definition_ids.iter().map(move |id| (env_id, *id));
         self.env_ids.iter().copied().flat_map(definitions).collect()
+    }
+
+    /// Whether a session is the person's.
+    pub fn has(&self, row: &SessionRow) -> bool {
+        let of_definition = match row.definition_id {
+            Some(definition_id) => self.definition_ids.contains(&definition_id),
+            None => self.account_sessions,
+        };
+        of_definition && self.env_ids.contains(&row.env_id) && row.user() == Some(self.identifier)
     }
 
     fn bound(&self) -> Vec<pgrx::datum::DatumWithOid<'a>> {

@@ -171,6 +171,16 @@ pub fn update_env(owner: &AsOwner, env_id: i32, env: &str, live: bool) -> Result
     Ok(UPDATE_ENV.execute(owner, &[bind(env_id), bind(env), bind(live)])? == 1)
 }
 
+/// An update, not a lock: so one fails that would rename it by an older snapshot.
+static KEEP_ENV_NAME: Statement =
+    Statement::new("UPDATE dialstack.environments SET env = env WHERE env_id = $1 AND env = $2");
+
+/// Keeps an environment from being renamed or deleted until the transaction ends; `false` if it was meanwhile, or the
+/// transaction's snapshot does not show it.
+pub fn keep_env_name(owner: &AsOwner, env_id: i32, env: &str) -> Result<bool> {
+    Ok(KEEP_ENV_NAME.execute(owner, &[bind(env_id), bind(env)])? == 1)
+}
+
 static LOCK_ENVS: Statement = Statement::new("LOCK TABLE dialstack.environments IN SHARE ROW EXCLUSIVE MODE");
 
 /// Keeps every other transaction from changing environments until this one ends.

@@ -42,9 +42,6 @@ static TAKE_AWAY: Statement = Statement::new(
            WHERE revoked_at IS NULL AND env_id = ANY ($2) AND $1 = ANY (scopes)",
 );
 
-static NAMES: Statement =
-    Statement::new("SELECT scope FROM dialstack.scopes WHERE product_id = $1 ORDER BY created_at, scope");
-
 /// Stores scopes, each a name and a description, and returns how many are new.
 pub fn insert(owner: &AsOwner, product_id: &ProductId, scopes: &[(&str, &str)]) -> Result<u64> {
     let (names, descriptions): (Vec<&str>, Vec<&str>) = scopes.iter().copied().unzip();
@@ -66,9 +63,14 @@ pub fn take_away(owner: &AsOwner, env_ids: &[i32], scope: &str) -> Result<()> {
     TAKE_AWAY.execute(owner, &[bind(scope), bind(env_ids.to_vec())]).map(|_| ())
 }
 
-/// The names of a product's scopes, in the order of their creation.
-pub fn names(owner: &AsOwner, product_id: &ProductId) -> Result<Vec<String>> {
-    NAMES.read(owner, &[bind(pg_uuid(product_id))], |row| row.required(1))
+/// The names of a product's scopes in their latest committed state, in the order of their creation.
+pub fn names(product_id: &ProductId) -> Result<Vec<String>> {
+    let all = scan::all(|row| {
+        Ok((row.get(Scopes::product_id)?, row.get(Scopes::created_at)?, row.get(Scopes::scope)?))
+    })?;
+    let mut names: Vec<_> = all.into_iter().filter(|(of, ..)| of == product_id).collect();
+    names.sort_unstable();
+    Ok(names.into_iter().map(|(.., scope)| scope).collect())
 }
 
 static DESCRIBE: Statement =

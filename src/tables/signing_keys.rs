@@ -143,10 +143,10 @@ pub fn insert(owner: &AsOwner, key: NewKey<'_>) -> Result<()> {
     INSERT.execute(owner, &arguments).map(|_| ())
 }
 
-/// Marks a key as revoked.
-pub fn revoke(owner: &AsOwner, kid: &str, now: Micros) -> Result<()> {
+/// Marks a key as revoked; `false` if the transaction's snapshot does not show it.
+pub fn revoke(owner: &AsOwner, kid: &str, now: Micros) -> Result<bool> {
     let arguments = [bind(kid), bind(timestamptz(now))];
-    REVOKE.execute(owner, &arguments).map(|_| ())
+    Ok(REVOKE.execute(owner, &arguments)? == 1)
 }
 
 /// Replaces the wrapped form of a key; `false` if there is none with that id.

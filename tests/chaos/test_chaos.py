@@ -9,7 +9,7 @@ from collections import Counter
 import psycopg
 from psycopg.pq import TransactionStatus
 from support.cluster import Cluster
-from support.service import Shop, call, connect, info, refresh, value, verify
+from support.service import Shop, call, connect, info, refresh, until, value, verify
 from values import ENVS, PRODUCT, TAG, Values, changed
 
 SECONDS = float(os.environ.get("DSS_CHAOS_SECONDS", "100"))
@@ -17,10 +17,11 @@ SEED = int(os.environ.get("DSS_CHAOS_SEED", "1"))
 
 # Level, how many connections.
 PLAYERS = (("admin", 2), ("server", 2), ("client", 2))
+CONTENDERS = 3
 HONEST = 2
 
-# These would end what the honest clients hold by right, or say whom a level belongs to.
-NOT_CALLED = {"instance_reset", "signing_key_revoke", "revoke_access", "grant_access", "revoke_on_change"}
+# These would end what the honest clients hold by right.
+NOT_CALLED = {"instance_reset", "signing_key_revoke", "revoke_on_change"}
 
 FUNCTIONS = """
     SELECT p.proname AS name, p.pronargs - p.pronargdefaults AS required,
@@ -53,6 +54,29 @@ INVARIANTS = {
         SELECT 1 FROM dialstack.sessions s LEFT JOIN dialstack.activity a
             ON a.session_id = s.session_id AND a.operation = 'create'
          GROUP BY s.session_id HAVING count(a.session_id) <> 1""",
+    "a key that outlives its environment": """
+        SELECT 1 FROM dialstack.api_keys k WHERE revoked_at IS NULL
+           AND NOT EXISTS (SELECT FROM dialstack.environments e WHERE e.env_id = k.env_id)""",
+    "something that still names an erased user": """
+        SELECT 1 FROM (SELECT env_id, definition_id, subject FROM dialstack.activity WHERE definition_id IS NOT NULL
+                       UNION ALL SELECT env_id, definition_id, identifier FROM dialstack.rollup_users) a
+          JOIN dialstack.environments USING (env_id) JOIN dialstack.session_definitions USING (definition_id)
+         WHERE subject IS NOT NULL AND NOT EXISTS (SELECT FROM dialstack.session_users u
+                 WHERE (u.env_id, u.definition_id, u.identifier) = (a.env_id, a.definition_id, a.subject))""",
+    "figures that count other sessions than live": """
+        SELECT coalesce(s.kind, f.kind) AS kind, s.living AS live, f.living AS counted FROM (
+            SELECT p.product, e.env, d.tag, s.kind, count(*) AS living
+              FROM (SELECT env_id, definition_id, expires_at, revoked_at,
+                           CASE WHEN definition_id IS NULL THEN 'account' ELSE 'user' END AS kind FROM dialstack.sessions
+                    UNION ALL
+                    SELECT env_id, NULL, expires_at, revoked_at, 'client' FROM dialstack.client_sessions) s
+              JOIN dialstack.environments e USING (env_id) JOIN dialstack.products p USING (product_id)
+              LEFT JOIN dialstack.session_definitions d USING (definition_id)
+             WHERE revoked_at IS NULL AND expires_at > now() AND (s.kind <> 'user' OR d.tag IS NOT NULL)
+             GROUP BY p.product, e.env, d.tag, s.kind) s
+          FULL JOIN dialstack.stat_sessions f ON (f.product, f.env, coalesce(f.tag, ''), f.kind)
+                                               = (s.product, s.env, coalesce(s.tag, ''), s.kind)
+         WHERE coalesce(s.living, 0) <> coalesce(f.living, 0)""",
     "a purpose without its one active key": """
         SELECT 1 FROM unnest('{jwt,seal,token}'::text[]) p LEFT JOIN dialstack.signing_keys k
             ON k.purpose = p AND k.state = 'active' GROUP BY p HAVING count(k.kid) <> 1""",
@@ -168,6 +192,53 @@ class Player(Client):
         self.ask(f"SELECT * FROM dialstack.{function.name}({named}) LIMIT 5", *(drawn for *_, drawn in given))
 
 
+class Contender(Client):
+    """Calls what is good, on few users and environments, in transactions of every isolation level."""
+
+    CALLS = (
+        *("session_create('{product}', '{env}', '{tag}', '{{\"userId\": \"{user}\"}}')",) * 4,
+        *("account_session_create('acct_1', product => '{product}', env => '{env}', identifier => '{user}')",) * 2,
+        "client_session_create('{user}', product => '{product}', env => '{env}')",
+        "session_revoke('{product}', identifier => '{user}')",
+        "session_revoke_where('{product}', identifier => '{user}', dry_run => false)",
+        "account_session_revoke('acct_1', '{product}', '{env}')",
+        "user_erase('{product}', '{user}')",
+        "user_erase('{product}', '{user}', env => '{env}')",
+        "api_key_create('{product}', '{env}')",
+        "env_update('{product}', '{env}', live => {live})",
+        "env_update('{product}', '{env}', new_name => '{other}')",
+        "env_delete('{product}', '{env}')",
+        "definition_update('{product}', '{tag}', '{{\"max_sessions\": 3}}')",
+        "definition_delete('{product}', '{tag}')",
+        "scope_delete('call_logs', '{product}')",
+        "maintain(batch => 100)",
+        "root_key_rotate()",
+    )
+
+    def __init__(self, seed, stop, players):
+        super().__init__("chaos_admin", seed, stop)
+        self.players = players
+
+    def step(self):
+        if self.connection.info.transaction_status != TransactionStatus.IDLE:
+            self.connection.execute("ROLLBACK")
+        if self.random.random() < 0.2:
+            set_up(self.connection)
+        isolation = self.random.choice(("READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE"))
+        self.connection.execute(f"BEGIN ISOLATION LEVEL {isolation}")
+        for _ in range(self.random.choice((1, 1, 2, 3))):
+            if self.random.random() < 0.2:
+                token = self.random.choice(self.random.choice(self.players).values.tokens)
+                self.ask("SELECT ok FROM dialstack.session_refresh(%s)", token)
+                continue
+            env, other = self.random.sample(ENVS, 2)
+            user, live = self.random.choice(("ann", "bob")), self.random.choice(("true", "false"))
+            call = self.random.choice(self.CALLS)
+            call = call.format(product=PRODUCT, tag=TAG, env=env, other=other, user=user, live=live)
+            self.ask(f"SELECT * FROM dialstack.{call}")
+        self.connection.execute(self.random.choice(("COMMIT", "COMMIT", "COMMIT", "ROLLBACK")))
+
+
 class Honest(Client):
     """Does what applications do, and remembers what it was told."""
 
@@ -239,8 +310,10 @@ def test_chaos(admin):
         Player(level, f"{SEED} {level} {n}", stop, honest[n % HONEST]) for level, count in PLAYERS for n in range(count)
     ]
 
+    contenders = [Contender(f"{SEED} contender {n}", stop, players) for n in range(CONTENDERS)]
+
     # When all work at once, and are interrupted
-    clients = [*honest, *players]
+    clients = [*honest, *players, *contenders]
     threads = [threading.Thread(target=client.run) for client in clients]
     threads.append(threading.Thread(target=interrupt, args=(clients, stop)))
     for thread in threads:
@@ -271,6 +344,7 @@ def test_chaos(admin):
             assert not refresh(admin, session.refresh_token).ok
 
     # And the tables are sound
+    until(lambda: call(admin, "maintain").maintain["activity_waiting"] == 0, "the activity to be counted")
     for what, query in INVARIANTS.items():
         assert admin.execute(query).fetchall() == [], what
     admin.execute("CREATE EXTENSION IF NOT EXISTS amcheck")

@@ -4,7 +4,8 @@ import threading
 
 import pytest
 from psycopg import errors
-from support.service import PATIENCE, Background, await_lock, call, together, value
+from support.levels import LEVELS
+from support.service import PATIENCE, Background, Shop, await_lock, call, together, value, verify
 
 ROLES = [f"newcomer_{number}" for number in range(20)]
 
@@ -79,3 +80,35 @@ def test_two_who_made_an_environment_both_grant_it(admin, shop, roles):
 
     limits = "SELECT count(*) FROM dialstack.access_limits WHERE role_name = ANY (%s) AND env_id IS NOT NULL"
     assert value(admin, limits, roles[:2]) == 2
+
+
+TAKEN = {
+    "membership": lambda admin, group, role: admin.execute(f"REVOKE {group} FROM {role}"),
+    "level": lambda admin, group, role: call(admin, "revoke_access", role=group, access="server"),
+}
+
+
+@LEVELS
+@pytest.mark.parametrize("taken", TAKEN)
+def test_a_role_that_loses_a_limited_level_within_a_transaction_reaches_nothing(
+    admin, connect, shop, roles, isolation, taken
+):
+    """The server itself learns of it only with the next lock or transaction."""
+    group, role = roles[:2]
+    call(admin, "grant_access", role=group, access="server", product=shop.product)
+    admin.execute(f"ALTER ROLE {role} LOGIN; GRANT {group} TO {role}")
+    other = Shop.make(admin)
+    session = other.create(admin)
+    pooled = connect(user=role, isolation=isolation)
+    for act in (lambda: other.create(pooled), lambda: shop.create(pooled), lambda: verify(pooled, session.token)):
+        with pooled.transaction(force_rollback=True):
+            shop.create(pooled)
+            TAKEN[taken](admin, group, role)
+            try:
+                answer = act()
+            except errors.InsufficientPrivilege:
+                answer = None
+            assert answer is None or answer.reason == "mismatch"
+        call(admin, "grant_access", role=group, access="server", product=shop.product)
+        admin.execute(f"GRANT {group} TO {role}")
+    pooled.close()

@@ -13,6 +13,7 @@ from support.service import (
     call,
     retrying,
     together,
+    until,
     value,
     verify,
 )
@@ -178,6 +179,30 @@ def test_an_environment_stays_live_for_a_session_that_is_being_made(connect, adm
     assert value(admin, "SELECT live FROM dialstack.env_list(%s)", shop.product)
 
 
+def test_an_environment_stays_live_for_a_session_that_is_being_extended(connect, admin, shop):
+    session = call(admin, "session_create", **shop.place, data='{"userId": "u"}', session_expires_in="1 second")
+    extending, other = connect(), connect()
+    with extending.transaction():
+        call(extending, "session_extend", session_id=session.session_id, by="1 day")
+        expired = "SELECT expires_at < clock_timestamp() FROM dialstack.sessions WHERE session_id = %s"
+        until(lambda: value(admin, expired, session.session_id), "the session to expire")
+        waiting = Background(lambda: call(other, "env_update", **shop.home, live=False))
+        await_lock(admin, other)
+    with pytest.raises(errors.InvalidParameterValue, match="DEFINE_FAILED"):
+        waiting.result()
+
+
+def test_a_key_that_is_being_made_is_revoked_with_its_environment(connect, admin, shop):
+    making, deleting = connect(), connect()
+    with making.transaction():
+        key = call(making, "api_key_create", **shop.home)
+        waiting = Background(lambda: call(deleting, "env_delete", **shop.home))
+        await_lock(admin, deleting)
+    waiting.result()
+    state = "SELECT state FROM dialstack.api_key_usage WHERE api_key_id = %s"
+    assert value(admin, state, key.api_key_id) == "revoked"
+
+
 def test_an_old_snapshot_does_not_hide_a_session_from_a_change_of_mode(connect, admin, shop):
     reader = connect(isolation=REPEATABLE_READ)
     with reader.transaction(force_rollback=True):
@@ -196,6 +221,38 @@ def test_another_name_counts_at_the_next_statement(connect, admin, shop, isolati
         call(admin, "env_update", **shop.home, new_name="renamed")
         assert verify(reader, session.token, env="renamed").valid
         assert verify(reader, session.token, env=shop.env).reason == "mismatch"
+
+
+NAMING = {
+    "protect_table": {"relation": "notes", "column_name": "account"},
+    "revoke_sessions_on": {"relation": "notes", "identifier_column": "account"},
+}
+
+
+@pytest.mark.parametrize("function", NAMING)
+def test_an_environment_keeps_the_name_that_a_policy_or_trigger_is_being_made_for(
+    connect, admin, shop, function
+):
+    admin.execute("DROP TABLE IF EXISTS notes; CREATE TABLE notes (account text)")
+    making, renaming = connect(), connect()
+    with making.transaction():
+        call(making, function, **NAMING[function], **shop.home)
+        waiting = Background(lambda: call(renaming, "env_update", **shop.home, new_name="renamed"))
+        await_lock(admin, renaming)
+    with pytest.raises(errors.InvalidParameterValue, match="policies or triggers"):
+        waiting.result()
+
+
+@pytest.mark.parametrize("function", NAMING)
+def test_no_policy_or_trigger_is_made_for_a_name_that_is_being_given_up(connect, admin, shop, function):
+    admin.execute("DROP TABLE IF EXISTS notes; CREATE TABLE notes (account text)")
+    renaming, making = connect(), connect()
+    with renaming.transaction():
+        call(renaming, "env_update", **shop.home, new_name="renamed")
+        waiting = Background(lambda: call(making, function, **NAMING[function], **shop.home))
+        await_lock(admin, making)
+    with pytest.raises(errors.UndefinedObject, match="^ENV_NOT_FOUND: "):
+        waiting.result()
 
 
 def test_two_environments_do_not_get_one_name(admin, shop):

@@ -8,10 +8,14 @@ from support.service import (
     READ_COMMITTED,
     REPEATABLE_READ,
     Background,
+    Shop,
     await_lock,
     call,
+    refresh,
     retrying,
     together,
+    until,
+    value,
     verify,
 )
 
@@ -63,6 +67,53 @@ def test_a_session_that_waits_for_an_erasure_is_the_first_of_its_user(
 
     assert verify(admin, waiting.result().token).valid
     assert kept(admin, shop) == (1, 1)
+
+
+@LEVELS
+def test_an_account_session_that_is_being_made_for_the_person_is_erased_too(
+    admin, connect, shop, isolation
+):
+    creating, erasing = connect(), connect(isolation=isolation)
+    with creating.transaction():
+        session = call(
+            creating, "account_session_create", account="acct_1", identifier="user_456", **shop.home
+        )
+        waiting = Background(retrying, lambda: erase(shop, erasing))
+        await_lock(admin, erasing)
+
+    erased = waiting.result()
+    assert (erased["sessions"], erased["revoked"]) == (1, 1)
+    assert not verify(admin, session.client_secret).valid
+
+
+def verified(connection, session):
+    assert verify(connection, session.token).valid
+
+
+def refused(connection, session):
+    stale = session.refresh_token
+    assert not refresh(connection, stale, tag="another").ok
+
+
+@pytest.mark.parametrize("use", [verified, refused])
+def test_what_is_noted_while_its_user_is_erased_is_emptied_by_maintenance(admin, connect, use):
+    """Whoever notes it neither waits for an erasure nor holds one up."""
+    shop = Shop.make(admin, log_verify=True)
+    session = shop.create(admin)
+    using = connect()
+    with using.transaction():
+        use(using, session)
+        erase(shop, admin)
+    named = "SELECT count(*) FROM dialstack.activity WHERE session_id = %s AND subject IS NOT NULL"
+    assert value(admin, named, session.session_id) == 1
+    other = shop.create(admin, "user_789")
+    verify(admin, other.token)
+
+    # Rows of transactions that are as young as the oldest that runs wait.
+    until(lambda: call(admin, "maintain").maintain["activity_waiting"] == 0, "the activity to be counted")
+
+    assert value(admin, named, session.session_id) == 0
+    assert value(admin, named, other.session_id) == 2
 
 
 def test_erasures_that_race_creates_leave_no_session_that_its_user_does_not_count(admin, shop):

@@ -158,6 +158,43 @@ def test_revoke_all_waits_for_the_very_first_session_of_a_user(admin, connect, s
     assert verify(admin, session.token).reason == "revoked"
 
 
+def account_session(connection, shop, account="acct_1"):
+    return call(connection, "account_session_create", account=account, **shop.home)
+
+
+def revoke_account(connection, shop):
+    return call(connection, "account_session_revoke", account="acct_1", **shop.home)[0]
+
+
+@LEVELS
+def test_revoking_an_account_waits_for_a_session_that_is_being_created(admin, connect, shop, isolation):
+    creating, revoking = connect(), connect(isolation=isolation)
+    with creating.transaction():
+        session = account_session(creating, shop)
+        waiting = Background(retrying, lambda: revoke_account(revoking, shop))
+        await_lock(admin, revoking)
+
+    assert waiting.result() == 1
+    assert verify(admin, session.client_secret).reason == "revoked"
+
+
+@LEVELS
+def test_a_session_of_an_account_that_is_being_revoked_comes_after_it(admin, connect, shop, isolation):
+    revoking, creating = connect(), connect(isolation=isolation)
+    with revoking.transaction():
+        assert revoke_account(revoking, shop) == 0
+        waiting = Background(retrying, lambda: account_session(creating, shop))
+        await_lock(admin, creating)
+
+    assert verify(admin, waiting.result().client_secret).valid
+
+
+def test_sessions_of_one_account_are_created_at_once(connect, shop):
+    with connect() as first, first.transaction():
+        account_session(first, shop)
+        account_session(connect(), shop)
+
+
 @LEVELS
 def test_a_first_session_made_during_revoke_all_comes_after_it(admin, connect, shop, isolation):
     revoking, creating = connect(isolation=isolation), connect(isolation=isolation)
@@ -317,6 +354,22 @@ def test_a_create_that_waits_for_a_deletion_fails(admin, connect, shop, isolatio
 
     with pytest.raises(errors.UndefinedObject, match="_NOT_FOUND"):
         waiting.result()
+
+
+def test_a_definition_that_replaced_another_while_its_deletion_waited_takes_its_sessions_along(
+    admin, connect, shop
+):
+    first, second = connect(), connect()
+    with first.transaction():
+        definition_delete(shop, first)
+        shop.define(first)
+        session = shop.create(first)
+        waiting = Background(lambda: definition_delete(shop, second))
+        await_lock(admin, second)
+    waiting.result()
+
+    assert_dead(admin, [session])
+    assert unrevoked(admin, [session]) == 0
 
 
 def test_a_create_that_waits_for_a_reset_hands_out_a_token_that_is_good(admin, connect, shop):

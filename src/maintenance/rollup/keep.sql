@@ -15,6 +15,24 @@ people AS (
         WHERE (r.active_until, r.seen_until, r.last_seen, r.active_days) IS DISTINCT FROM
               (excluded.active_until, excluded.seen_until, excluded.last_seen, excluded.active_days)
 ),
+-- A verification or a refused refresh, which waits for nobody, may have been noted while its user was erased.
+orphaned AS MATERIALIZED (
+    SELECT b.partition, b.place
+      FROM batch b
+     CROSS JOIN LATERAL (
+               SELECT count(*) AS count
+                 FROM dialstack.session_users u
+                WHERE u.env_id = b.env_id AND u.definition_id = b.definition_id
+                  AND u.identifier = b.subject) u
+     WHERE b.definition_id IS NOT NULL AND b.subject IS NOT NULL
+       AND b.expires_before IS NULL AND b.expires_after IS NULL AND u.count = 0
+),
+anonymized AS (
+    UPDATE dialstack.activity a
+       SET subject = NULL, ip = NULL, user_agent = NULL
+     WHERE a.ctid = ANY (ARRAY(SELECT o.place FROM orphaned o))
+       AND EXISTS (SELECT FROM orphaned o WHERE o.partition = a.tableoid AND o.place = a.ctid)
+),
 moved AS (
     UPDATE dialstack.rollup_state r
        SET xid = l.xid, activity_id = l.activity_id

@@ -1,7 +1,7 @@
 -- Rolls up the next rows of activity, at most $1, by the transaction and the number of the row. Rows of
 -- running transactions wait: they and all younger ones stay for the next time. $2: now.
 WITH batch AS MATERIALIZED (
-    SELECT a.*
+    SELECT a.*, a.tableoid AS partition, a.ctid AS place
       FROM dialstack.activity a
      WHERE (a.xid, a.activity_id) > ((SELECT r.xid FROM dialstack.rollup_state r),
                                      (SELECT r.activity_id FROM dialstack.rollup_state r))

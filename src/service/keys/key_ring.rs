@@ -308,7 +308,9 @@ pub fn revoke(kid: &str) -> Result<Option<KeyRow>> {
         let root = root_key::of(&this_instance()?)?;
         add(&owner, &root, key.purpose, key.alg, None)?;
     }
-    signing_keys::revoke(&owner, kid, clock::now())?;
+    if !signing_keys::revoke(&owner, kid, clock::now())? {
+        return Err(conflict());
+    }
     listed(kid).map(Some)
 }
 
@@ -337,6 +339,9 @@ pub fn reset(owner: &AsOwner) -> Result<Uuid> {
     let id = random::uuid()?;
     let now = clock::now();
     signing_keys::delete_all(owner)?;
+    if !signing_keys::all()?.is_empty() {
+        return Err(conflict());
+    }
     new.store(owner, InstanceId(*id.as_bytes()), now)?;
     for purpose in [Purpose::Jwt, Purpose::Seal, Purpose::Token] {
         add(owner, &new.key, purpose, None, None)?;

@@ -21,7 +21,7 @@ use crate::tables::revocations as sql;
 use crate::tables::session_sets::{Matching, Subject};
 use crate::tables::session_users::{self, UserKey};
 use crate::tables::sessions::change::lock;
-use crate::tables::sessions::{self, purge_after};
+use crate::tables::sessions::{self, SessionRow, names, purge_after};
 
 /// Which sessions to revoke. Each form is a statement of its own, so that each has the plan of its
 /// index.
@@ -164,8 +164,15 @@ fn revoke_living(owner: &AsOwner, which: &Which<'_>, cause: Cause<'_>, now: Micr
             run(owner, &[&sql::CLIENT], &arguments)
         }
         Which::Account { account, env_id } => {
+            // One that is being created is waited for.
+            names::keep(account)?;
             arguments.extend([bind(*env_id), bind(*account)]);
-            run(owner, &[&sql::ACCOUNT], &arguments)
+            let revoked = run(owner, &[&sql::ACCOUNT], &arguments)?;
+            let of_account = |row: &SessionRow| {
+                row.definition_id.is_none() && row.env_id == *env_id && row.subject == *account
+            };
+            check_none_hidden(|row| of_account(row) && row.lives(now))?;
+            Ok(revoked)
         }
         Which::Key(key_number) => {
             arguments.push(bind(*key_number));
@@ -227,6 +234,11 @@ fn run(owner: &AsOwner, statements: &[&Statement], arguments: &[DatumWithOid<'_>
     Ok(revoked)
 }
 
+/// Waits for those who create or revoke sessions of users, and keeps them out until the transaction ends.
+pub fn keep_creates_out(owner: &AsOwner) -> Result<()> {
+    sql::KEEP_CREATES_OUT.execute(owner, &[]).map(|_| ())
+}
+
 /// Revokes by statements that mean many users' sessions, with creates kept out. `meant` says which sessions those
 /// are, by their environment and definition.
 ///
@@ -239,13 +251,22 @@ fn revoke_many(
     now: Micros,
     meant: impl Fn(i32, Option<i32>) -> bool,
 ) -> Result<i64> {
-    sql::KEEP_CREATES_OUT.execute(owner, &[])?;
+    keep_creates_out(owner)?;
     let revoked = run(owner, statements, arguments)?;
     // At READ COMMITTED the statements saw all that there is.
     let missed = transaction::has_old_snapshot()
         && (sessions::any(|row| row.lives(now) && meant(row.env_id, row.definition_id))?
             || client_sessions::any(|row| row.lives(now) && meant(row.env_id, None))?);
     if missed { Err(conflict()) } else { Ok(revoked) }
+}
+
+/// Refuses to go on where a user or account session like that is left which the transaction's snapshot does not show. At
+/// READ COMMITTED the statements saw all that there is.
+///
+/// # Errors
+/// `CONFLICT`.
+pub fn check_none_hidden(like: impl Fn(&SessionRow) -> bool) -> Result<()> {
+    if transaction::has_old_snapshot() && sessions::any(like)? { Err(conflict()) } else { Ok(()) }
 }
 
 /// A living session that the transaction's snapshot does not show as it is.

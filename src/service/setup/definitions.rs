@@ -162,7 +162,9 @@ pub fn delete(product: Option<&str>, tag: Option<&str>) -> Result<DefinitionRow>
 /// # Errors
 /// `DEFINITION_NOT_FOUND`; `CONFLICT` as [`revocations::revoke`].
 pub fn delete_now(owner: &AsOwner, product_id: &ProductId, tag: &str) -> Result<DefinitionRow> {
-    // Sessions before the definition: the order in which creates take their locks.
+    // Sessions before the definition: the order in which creates take their locks. Before it is looked up, because who
+    // was waited for may have put another one in its place.
+    revocations::keep_creates_out(owner)?;
     let which = Which::Definition(configuration::definition(product_id, tag)?.definition_id);
     revocations::revoke(owner, &which, revocations::DEFINITION_DELETED, clock::now())?;
     let row = definitions::lock(owner, product_id, tag)?.ok_or_else(|| not_found(tag))?;

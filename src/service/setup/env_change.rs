@@ -33,6 +33,7 @@ pub fn change(owner: &AsOwner, env: &Env, name: &str, live: Option<bool>) -> Res
 fn check_empty(owner: &AsOwner, env: &Env) -> Result<()> {
     living::keep_new_out(owner)?;
     let now = clock::now();
+    living::lock_ended(owner, env.env_id, now)?;
     let lives = living::count(owner, vec![env.env_id], None, now)?;
     if lives.sessions + lives.api_keys > 0 {
         return Err(Error::new(Code::DefineFailed, "sessions or API keys live in the environment, and would die unnoticed")

@@ -13,7 +13,7 @@ use crate::session::problem::shown;
 use crate::session::scopes::BUILT_IN;
 use crate::session::{check_label, check_name};
 use crate::tables::products::{self, ProductId};
-use crate::tables::scopes;
+use crate::tables::{api_keys, living, scopes};
 
 const CODE: Code = Code::DefineFailed;
 
@@ -114,7 +114,7 @@ pub fn create_env(product: &str, env: &str, live: bool, if_not_exists: bool) -> 
         .hint("Choose another name, or use the existing environment."))
 }
 
-/// Deletes an environment and revokes its sessions.
+/// Deletes an environment and revokes its sessions and API keys.
 ///
 /// # Errors
 /// `PRODUCT_NOT_FOUND`, `ENV_NOT_FOUND`; `CONFLICT` where the transaction's snapshot is too old to
@@ -125,12 +125,18 @@ pub fn delete_env(product: &str, env: &str) -> Result<()> {
     patiently(&owner, || delete_env_now(&owner, env_id))
 }
 
-/// Deletes an environment and revokes its sessions; waits for locks as any statement does.
+/// Deletes an environment and revokes its sessions and API keys; waits for locks as any statement does.
 ///
 /// # Errors
 /// `CONFLICT` as [`delete_env`].
 pub fn delete_env_now(owner: &AsOwner, env_id: i32) -> Result<()> {
-    revocations::revoke(owner, &Which::Env(env_id), revocations::ENV_DELETED, clock::now())?;
+    living::keep_new_out(owner)?;
+    let now = clock::now();
+    revocations::revoke(owner, &Which::Env(env_id), revocations::ENV_DELETED, now)?;
+    api_keys::revoke_all(owner, env_id, now)?;
+    if living::any_hidden(env_id, now)? {
+        return Err(revocations::conflict());
+    }
     products::delete_env(owner, env_id)
 }
 
@@ -171,7 +177,8 @@ pub fn delete(product: &str) -> Result<()> {
 pub fn delete_now(owner: &AsOwner, product: &str) -> Result<()> {
     // Nobody adds an environment meanwhile, whose sessions would be left without an end.
     products::lock_envs(owner)?;
-    let product_id = configuration::product_id(product)?;
+    let product_id =
+        configuration::kept(|| configuration::product_id(product), |found| products::keep(owner, found))?;
     for env_id in products::env_ids(&product_id)? {
         delete_env_now(owner, env_id)?;
     }

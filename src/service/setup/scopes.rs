@@ -3,17 +3,15 @@
 use crate::error::{Code, Coded, Error, Result};
 use crate::pg::roles::AsOwner;
 use crate::pg::statements::FromRow;
-use crate::pg::transaction;
 use crate::pg::transaction::patience::patiently;
 use crate::service::caller;
-use crate::service::revocation::revocations::conflict;
+use crate::service::revocation::revocations;
 use crate::service::setup::{configuration, notice_skipped, products};
 use crate::session::name::MAX_SCOPE_DESCRIPTION;
 use crate::session::problem::shown;
 use crate::session::{check_name, check_text};
 use crate::tables::products::{ProductId, env_ids, keep};
 use crate::tables::scopes;
-use crate::tables::sessions::{self, SessionRow};
 
 /// Creates a scope of the product named, or of the only one. Sessions that exist do not get it. With `if_not_exists`
 /// one that is there stays as it is.
@@ -62,16 +60,11 @@ pub fn delete_now(owner: &AsOwner, product_id: &ProductId, scope: &str) -> Resul
     }
     let env_ids = env_ids(product_id)?;
     scopes::take_away(owner, &env_ids, scope)?;
-    // At READ COMMITTED the statement saw every session.
-    let holds = |row: &SessionRow| {
+    revocations::check_none_hidden(|row| {
         row.revoke_reason.is_none()
             && env_ids.contains(&row.env_id)
             && row.scopes.iter().flatten().any(|held| held == scope)
-    };
-    if transaction::has_old_snapshot() && sessions::any(holds)? {
-        return Err(conflict());
-    }
-    Ok(())
+    })
 }
 
 /// Checks that a product has a scope.
@@ -79,7 +72,7 @@ pub fn delete_now(owner: &AsOwner, product_id: &ProductId, scope: &str) -> Resul
 /// # Errors
 /// `SCOPE_NOT_FOUND`.
 pub fn check(product_id: &ProductId, scope: &str) -> Result<()> {
-    let names = scopes::names(&AsOwner::enter()?, product_id)?;
+    let names = scopes::names(product_id)?;
     if names.iter().any(|name| name == scope) {
         return Ok(());
     }

@@ -4,6 +4,7 @@
 pub mod change;
 pub mod create;
 pub mod list;
+pub mod names;
 pub mod refresh;
 
 use pgrx::datum::{Date, Interval};

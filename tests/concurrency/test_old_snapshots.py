@@ -1,0 +1,174 @@
+"""Administrators whose transaction began before what they are to change: they are told to try again, or it is done, but
+nothing is left out in silence."""
+
+import pytest
+from psycopg import errors
+from support.levels import OLD_SNAPSHOTS
+from support.service import Shop, active_key, call, value, verify
+
+ROLE = "late_backend"
+
+
+@pytest.fixture
+def role(admin):
+    admin.execute(f"CREATE ROLE {ROLE}")
+    yield ROLE
+    admin.execute(f"DROP OWNED BY {ROLE}; DROP ROLE {ROLE}")
+
+
+def take_snapshot(connection):
+    assert value(connection, "SELECT count(*) > 0 FROM dialstack.product_list()")
+
+
+def deleting_a_product(admin, shop):
+    product = f"{shop.product}-late"
+    call(admin, "product_create", product=product)
+    return lambda connection: call(connection, "product_delete", product=product)
+
+
+def revoking_a_retired_key(admin, shop):
+    call(admin, "signing_key_rotate", purpose="jwt")
+    kid = active_key(admin, "jwt")
+    call(admin, "signing_key_rotate", purpose="jwt")
+    return lambda connection: call(connection, "signing_key_revoke", kid=kid)
+
+
+def resetting_the_instance(admin, shop):
+    call(admin, "signing_key_rotate", purpose="jwt", alg="EdDSA", publish_first="1 day")
+    return lambda connection: call(connection, "instance_reset")
+
+
+def renaming_an_environment(admin, shop):
+    admin.execute("DROP TABLE IF EXISTS notes; CREATE TABLE notes (account text)")
+    call(admin, "protect_table", relation="notes", column_name="account", **shop.home)
+
+    def rename(connection):
+        try:
+            call(connection, "env_update", **shop.home, new_name="renamed")
+        except errors.InvalidParameterValue as refused:
+            assert "policies or triggers" in str(refused)
+
+    return rename
+
+
+def revoking_an_accounts_sessions(admin, shop):
+    call(admin, "account_session_create", account="acct_1", **shop.home)
+    return lambda connection: call(connection, "account_session_revoke", account="acct_1", **shop.home)
+
+
+def erasing_whom_an_account_session_was_made_for(admin, shop):
+    call(admin, "account_session_create", account="acct_1", identifier="user_456", **shop.home)
+    return lambda connection: call(connection, "user_erase", product=shop.product, identifier="user_456")
+
+
+def made_in_a_new_environment(admin, shop):
+    staging = Shop(shop.product, env="staging")
+    call(admin, "env_create", product=shop.product, env=staging.env)
+    staging.create(admin)
+
+
+def revoking_a_user_of_a_new_environment(admin, shop):
+    made_in_a_new_environment(admin, shop)
+    return lambda connection: call(connection, "session_revoke", product=shop.product, identifier="user_456")
+
+
+def erasing_a_user_of_a_new_environment(admin, shop):
+    made_in_a_new_environment(admin, shop)
+    return lambda connection: call(connection, "user_erase", product=shop.product, identifier="user_456")
+
+
+@OLD_SNAPSHOTS
+@pytest.mark.parametrize(
+    "change",
+    [
+        deleting_a_product,
+        revoking_a_retired_key,
+        resetting_the_instance,
+        renaming_an_environment,
+        revoking_an_accounts_sessions,
+        erasing_whom_an_account_session_was_made_for,
+        revoking_a_user_of_a_new_environment,
+        erasing_a_user_of_a_new_environment,
+    ],
+)
+def test_what_is_newer_than_the_snapshot_is_to_be_tried_again(admin, connect, shop, isolation, change):
+    late = connect(isolation=isolation)
+    with late.transaction(force_rollback=True):
+        take_snapshot(late)
+        act = change(admin, shop)
+        with pytest.raises(errors.SerializationFailure), late.transaction():
+            act(late)
+
+    act(late)
+    assert verify(admin, shop.create(admin).token).valid
+
+
+@OLD_SNAPSHOTS
+def test_a_session_of_a_definition_newer_than_the_snapshot_does_not_outlast_its_user(
+    admin, connect, shop, isolation
+):
+    admin.execute("DROP TABLE IF EXISTS people; CREATE TABLE people (id text); INSERT INTO people VALUES ('user_456')")
+    call(admin, "revoke_sessions_on", relation="people", identifier_column="id", **shop.home)
+    other = Shop(shop.product, tag="other")
+    late = connect(isolation=isolation)
+    with late.transaction(force_rollback=True):
+        take_snapshot(late)
+        other.define(admin)
+        session = other.create(admin)
+        with pytest.raises(errors.SerializationFailure):
+            late.execute("DELETE FROM people")
+
+    late.execute("DELETE FROM people")
+    assert verify(admin, session.token).reason == "revoked"
+
+
+@OLD_SNAPSHOTS
+def test_a_level_that_was_granted_after_the_snapshot_is_taken_back(admin, connect, role, isolation):
+    late = connect(isolation=isolation)
+    with late.transaction():
+        take_snapshot(late)
+        call(admin, "grant_access", role=role, access="server")
+        call(late, "revoke_access", role=role, access="server")
+
+    assert not value(admin, f"SELECT has_function_privilege('{role}', 'dialstack.access_server()', 'EXECUTE')")
+
+
+@OLD_SNAPSHOTS
+def test_a_limit_that_was_granted_after_the_snapshot_does_not_outlast_its_level(
+    admin, connect, shop, role, isolation
+):
+    late = connect(isolation=isolation)
+    with late.transaction(force_rollback=True):
+        take_snapshot(late)
+        call(admin, "grant_access", role=role, access="server", product=shop.product)
+        with pytest.raises(errors.SerializationFailure, match="^CONFLICT: "):
+            call(late, "revoke_access", role=role, access="server")
+
+    call(late, "revoke_access", role=role, access="server")
+    assert value(admin, "SELECT count(*) FROM dialstack.access_limits WHERE role_name = %s", role) == 0
+
+
+@OLD_SNAPSHOTS
+def test_a_scope_that_was_deleted_after_the_snapshot_is_not_given_out(admin, connect, shop, isolation):
+    late = connect(isolation=isolation)
+    with late.transaction():
+        take_snapshot(late)
+        call(admin, "scope_delete", product=shop.product, scope="voicemails")
+        made = call(late, "account_session_create", account="acct_1", **shop.home)
+
+    assert "voicemails" not in made.components
+    assert verify(admin, made.client_secret, scope="voicemails").reason == "scope_disabled"
+
+
+@OLD_SNAPSHOTS
+def test_who_was_erased_after_the_snapshot_is_not_counted_again(admin, connect, shop, isolation):
+    shop.create(admin, "once_seen")
+    late = connect(isolation=isolation)
+    with late.transaction(force_rollback=True):
+        take_snapshot(late)
+        call(admin, "user_erase", product=shop.product, identifier="once_seen")
+        with pytest.raises(errors.SerializationFailure):
+            call(late, "maintain")
+
+    call(late, "maintain")
+    assert value(admin, "SELECT count(*) FROM dialstack.rollup_users WHERE identifier = 'once_seen'") == 0
