@@ -27,10 +27,10 @@ mod maintenance;
 mod pg;
 mod rls;
 mod service;
-pub mod session;
+mod session;
 mod tables;
 mod text_enum;
-pub mod token;
+mod token;
 
 ::pgrx::pg_module_magic!(name, version);
 

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 use serde_json::Value;
 
+use super::schema::normalize;
 use super::*;
 use crate::fuzz::{config, mutated};
 

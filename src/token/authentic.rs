@@ -48,13 +48,13 @@ pub fn authenticate(presented: &str, ring: &KeyRing, now_unix: i64) -> Result<Au
     }
     // No opaque token has a dot, every JWS has two. A prefix would not do: a tag may begin with it.
     if presented.contains('.') {
-        let token = access::authenticate(ring, presented, now_unix)?;
+        let (key_number, claims) = access::authenticate(ring, presented, now_unix)?;
         return Ok(AuthenticToken {
             family: Family::User,
-            session_id: token.claims.session_id,
-            key_number: token.key_number,
+            session_id: claims.session_id,
+            key_number,
             mode: None,
-            access: Some(token.claims),
+            access: Some(claims),
         });
     }
     let token = opaque::authenticate(ring, presented)?;

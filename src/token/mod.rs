@@ -75,7 +75,7 @@ mod authentic;
 mod claims;
 mod error;
 mod header;
-pub mod jwe;
+mod jwe;
 mod jws;
 pub mod key_ring;
 pub mod opaque;
@@ -84,6 +84,7 @@ pub mod refresh;
 pub mod root_key;
 pub mod sealed;
 mod secret;
+mod signing_key;
 #[cfg(test)]
 mod tests;
 
@@ -95,11 +96,10 @@ pub use access::AccessClaims;
 pub use authentic::{AuthenticToken, Family, authenticate};
 pub use claims::{MAX_NAME, is_name};
 pub use error::{KeyError, Rejected};
-pub use key_ring::{Algorithm, KeyEntry, KeyRing, KeyState, Material, Purpose, check_material, public_jwk};
+pub use key_ring::{Algorithm, KeyEntry, KeyRing, KeyState, Material, Purpose};
 pub use opaque::OpaqueFamily;
-pub use refresh::RefreshToken;
-pub use root_key::RootKey;
 pub use secret::Secret;
+pub use signing_key::public_jwk;
 
 /// Bytes of the longest token that is looked at.
 pub const MAX_TOKEN_BYTES: usize = 8192;

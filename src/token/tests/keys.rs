@@ -1,6 +1,5 @@
 //! The ring, the root key, and that secrets stay secret.
 
-use super::api_key::ApiKeyKind;
 use super::*;
 
 /// The order of the group of P-256 (SEC 2, section 2.4.2).
@@ -13,9 +12,7 @@ const P256_ORDER: [u8; 32] = [
 fn a_p256_scalar_of_zero_or_not_below_the_order_is_refused() {
     let check = |bytes| {
         let material = Material::new(bytes);
-        let checked = check_material(Purpose::Jwt, Some(Algorithm::Es256), &material);
-        assert_eq!(public_jwk("k", Algorithm::Es256, &material).map(drop), checked);
-        checked
+        public_jwk("k", Algorithm::Es256, &material).map(drop)
     };
     let mut below = P256_ORDER;
     below[31] -= 1;
@@ -23,20 +20,6 @@ fn a_p256_scalar_of_zero_or_not_below_the_order_is_refused() {
     assert_eq!(check([0; 32]), Err(KeyError::Material));
     assert_eq!(check(P256_ORDER), Err(KeyError::Material));
     assert_eq!(check([0xff; 32]), Err(KeyError::Material));
-}
-
-#[test]
-fn material_that_nobody_filled_is_refused_for_every_purpose() {
-    let zero = Material::new([0; 32]);
-    for (purpose, alg) in [
-        (Purpose::Jwt, Some(Algorithm::Hs256)),
-        (Purpose::Jwt, Some(Algorithm::EdDsa)),
-        (Purpose::Seal, None),
-        (Purpose::Token, None),
-    ] {
-        assert_eq!(check_material(purpose, alg, &zero), Err(KeyError::Material));
-        assert_eq!(check_material(purpose, alg, &Material::new([1; 32])), Ok(()));
-    }
 }
 
 #[test]
@@ -52,27 +35,6 @@ fn a_public_jwk_holds_no_private_member() {
         let jwk = jwk.expect("public");
         assert!(jwk.get("d").is_none() && jwk.get("k").is_none());
         assert!(!jwk.to_string().contains(&b64(JWT_MATERIAL)));
-    }
-}
-
-#[test]
-fn an_inconsistent_ring_is_refused() {
-    let active = |number, purpose, alg| entry(number, purpose, alg, KeyState::Active, 1);
-    let token = |number| active(number, Purpose::Token, None);
-    let named = |kid: &str| KeyEntry { kid: kid.into(), ..token(1) };
-    let retired = KeyEntry { state: KeyState::Retired, ..token(2) };
-    for entries in [
-        vec![token(1), token(2)],
-        vec![token(1), KeyEntry { number: 1, ..retired.clone() }],
-        vec![token(1), KeyEntry { kid: "token-1".into(), ..retired }],
-        vec![active(1, Purpose::Jwt, None)],
-        vec![active(1, Purpose::Seal, Some(Algorithm::Hs256))],
-        vec![named("")],
-        vec![named("a b")],
-        vec![named(&"k".repeat(65))],
-    ] {
-        let refusal = KeyRing::new(INSTANCE, entries).expect_err("refused");
-        assert!(matches!(refusal, KeyError::Inconsistent(_)));
     }
 }
 
@@ -167,19 +129,15 @@ fn secrets_are_equal_only_when_all_bytes_are() {
 fn debug_output_of_a_secret_shows_nothing_of_it() {
     // 171 is 0xab: neither the decimal nor the hexadecimal form may show.
     let entry = entry(1, Purpose::Token, None, KeyState::Active, 171);
-    let api_key = api_key::make(ApiKeyKind::Secret, Mode::Live, [171; 32]);
-    let presented = api_key::parse(api_key.expose()).expect("an API key");
     let outputs = [
         format!("{:?}", entry.material),
         format!("{entry:?}"),
         format!("{:?}", RootKey::from([171; 32])),
-        format!("{api_key:?}"),
-        format!("{presented:?}"),
         format!("{:?}", KeyRing::new(INSTANCE, vec![entry])),
     ];
     let encoded = b64([171; 32]);
     for output in outputs {
-        for shown in ["171", "ab, ab", "abab", &encoded[..8], &presented.hash[0].to_string()] {
+        for shown in ["171", "ab, ab", "abab", &encoded[..8]] {
             assert!(!output.contains(shown), "{output}");
         }
     }

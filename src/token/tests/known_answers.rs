@@ -2,20 +2,14 @@
 //! module documentation alone.
 
 use aes_kw::KekAes256;
-use jsonwebtoken::{DecodingKey, crypto};
 
 use super::*;
-use crate::token::jws::signature_matches;
+use crate::token::signing_key::SigningKey;
 
-fn matches(key: &DecodingKey, alg: Algorithm, token: &str) -> bool {
+fn has_signed(alg: Algorithm, material: [u8; 32], token: &str) -> bool {
     let (input, signature) = token.rsplit_once('.').expect("a JWS");
-    signature_matches(key, alg, input, signature)
-}
-
-fn ring_of_one(alg: Algorithm, material: [u8; 32]) -> KeyRing {
-    let entry = entry(1, Purpose::Jwt, Some(alg), KeyState::Active, 1);
-    let entry = KeyEntry { material: Material::new(material), ..entry };
-    KeyRing::new(INSTANCE, vec![entry]).expect("a ring")
+    let key = SigningKey::new(alg, &Material::new(material)).expect("a key");
+    key.has_signed(input.as_bytes(), &unb64(signature))
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -29,7 +23,8 @@ fn rfc_7515_a_1_hs256() {
                  eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFt\
                  cGxlLmNvbS9pc19yb290Ijp0cnVlfQ.\
                  dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
-    assert!(matches(&DecodingKey::from_secret(&key), Algorithm::Hs256, token));
+    let (input, _) = token.rsplit_once('.').expect("a JWS");
+    assert_eq!(hs256(&key, input), token);
     // … and yet it is no token of ours.
     assert!(matches!(refused(token), Rejected::Header(_)));
 }
@@ -51,20 +46,23 @@ fn rfc_7515_a_3_es256() {
             "y": "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0",
         }))
     );
-    let ring = ring_of_one(Algorithm::Es256, scalar);
-    let key = ring.jwt.active().expect("active");
-    assert!(matches(&key.keys.decoding, Algorithm::Es256, token));
+    // Of the two spellings this is the one with the greater s, which is none of ours.
+    assert!(!has_signed(Algorithm::Es256, scalar, token));
+    let (input, signature) = token.rsplit_once('.').expect("a JWS");
+    let signature = p256::ecdsa::Signature::from_slice(&unb64(signature)).expect("a signature");
+    let lower = b64(signature.normalize_s().expect("the greater s").to_bytes());
+    assert!(has_signed(Algorithm::Es256, scalar, &format!("{input}.{lower}")));
 }
 
 #[test]
 fn rfc_7520_4_4_hmac_sha2() {
-    let key = unb64("hJtXIZ2uSN5kbQfbtTNWbpdmhkV8FJG-Onbc6mxCcYg");
+    let key = unb64("hJtXIZ2uSN5kbQfbtTNWbpdmhkV8FJG-Onbc6mxCcYg").try_into().expect("32 bytes");
     let payload = "It\u{2019}s a dangerous business, Frodo, going out your door. You step onto \
                    the road, and if you don't keep your feet, there\u{2019}s no knowing where \
                    you might be swept off to.";
     let header = r#"{"alg":"HS256","kid":"018c0ae5-4d9b-471b-bfd6-eef314bc7037"}"#;
     let token = format!("{}.{}.s0h6KThzkfBBBkLspW1h84VsJZFTsPPqMDA7g1Md7p0", b64(header), b64(payload));
-    assert!(matches(&DecodingKey::from_secret(&key), Algorithm::Hs256, &token));
+    assert!(has_signed(Algorithm::Hs256, key, &token));
 }
 
 #[test]
@@ -78,14 +76,12 @@ fn rfc_8037_a_1_to_a_5_ed25519() {
             "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo",
         }))
     );
-    let ring = ring_of_one(Algorithm::EdDsa, seed);
-    let key = &ring.jwt.active().expect("active").keys;
     let input = "eyJhbGciOiJFZERTQSJ9.RXhhbXBsZSBvZiBFZDI1NTE5IHNpZ25pbmc";
     let signature = "hgyY0il_MGCjP0JzlnLWG1PPOt7-09PGcvMg3AIbQR6dWbhijcNR4ki4iylGjg5BhVsPt9g7\
                      sVvpAr_MuM0KAg";
-    let made = crypto::sign(input.as_bytes(), &key.encoding, key.alg.jose());
-    assert_eq!(made.expect("a signature"), signature);
-    assert!(signature_matches(&key.decoding, key.alg, input, signature));
+    let key = SigningKey::new(Algorithm::EdDsa, &Material::new(seed)).expect("a key");
+    assert_eq!(b64(key.sign(input.as_bytes())), signature);
+    assert!(key.has_signed(input.as_bytes(), &unb64(signature)));
 }
 
 #[test]
@@ -105,7 +101,7 @@ fn rfc_3394_4_6_a256kw() {
 #[test]
 fn the_hs256_secret_is_the_material_itself() {
     let token = access_token(&ring());
-    assert!(matches(&DecodingKey::from_secret(&JWT_MATERIAL), Algorithm::Hs256, &token));
+    assert!(has_signed(Algorithm::Hs256, JWT_MATERIAL, &token));
 }
 
 #[test]
@@ -171,7 +167,6 @@ fn a_wrapped_key_and_a_fingerprint_are_what_the_documentation_says() {
 #[test]
 fn an_api_key_is_stored_as_the_sha256_of_its_whole_text() {
     let key = api_key::make(api_key::ApiKeyKind::Secret, Mode::Live, [6; 32]);
-    assert_eq!(key.expose(), "sk_live_BgYGBgYGBgYGBgYGBgYGBgYGBgYGBgYGBgYGBgYGBgY");
-    let presented = api_key::parse(key.expose()).expect("an API key");
-    assert_eq!(hex(&presented.hash), "faaf22b57ec5e3bd9389b16d0f7fe16f0a1752c88f2959fac2beca55bf7746c3");
+    assert_eq!(key.as_str(), "sk_live_BgYGBgYGBgYGBgYGBgYGBgYGBgYGBgYGBgYGBgYGBgY");
+    assert_eq!(hex(&api_key::hash(&key)), "faaf22b57ec5e3bd9389b16d0f7fe16f0a1752c88f2959fac2beca55bf7746c3");
 }
