@@ -1,15 +1,15 @@
 //! The signed envelope of an access token (RFC 7515, compact), with the one header that is ours.
 
-use super::Rejected;
 use super::header::{Header, TYP};
 use super::key_ring::{JwtKey, KeyRing, RingKey};
 use super::primitives::{from_base64url, parse_object, to_base64url};
+use super::{KeyError, Rejected};
 
 /// Signs a payload: header, payload and signature in base64url, joined by dots.
-pub(super) fn sign(key: &JwtKey, payload: &[u8]) -> String {
+pub(super) fn sign(key: &JwtKey, payload: &[u8]) -> Result<String, KeyError> {
     let input = format!("{}.{}", key.header, to_base64url(payload));
-    let signature = to_base64url(key.signing.sign(input.as_bytes()));
-    input + "." + &signature
+    let signature = key.signing.sign(&input)?;
+    Ok(input + "." + &signature)
 }
 
 /// Checks header and signature; returns the number of the key and the payload, which is authentic.
@@ -26,9 +26,9 @@ pub(super) fn verify(ring: &KeyRing, token: &str) -> Result<(u32, Vec<u8>), Reje
     }
 
     let key = key_of(ring, header)?;
-    from_base64url(signature)
-        .filter(|signature| key.keys.signing.has_signed(signing_input.as_bytes(), signature))
-        .ok_or(Rejected::BadSignature)?;
+    if !key.keys.signing.has_signed(signing_input, signature) {
+        return Err(Rejected::BadSignature);
+    }
     let payload = from_base64url(payload).ok_or(Rejected::Malformed("a part is not base64url"))?;
     Ok((key.number, payload))
 }
@@ -45,7 +45,7 @@ fn key_of<'a>(ring: &'a KeyRing, header: &str) -> Result<&'a RingKey<JwtKey>, Re
         return Err(Rejected::Header("typ is not at+jwt"));
     }
     let key = ring.jwt.by_kid(&header.kid).ok_or(Rejected::UnknownKey)?;
-    if header.alg != key.keys.signing.alg().as_str() {
+    if header.alg != key.keys.signing.alg.as_str() {
         return Err(Rejected::Header("alg is not the algorithm of the key"));
     }
     Ok(key)

@@ -1,4 +1,5 @@
-//! Tokens that carry a true signature and are refused all the same: every header or claim that is not exactly ours.
+//! Tokens that carry a true signature and are refused all the same: what the JWT crate lets pass, and every other
+//! header or claim that is not exactly ours.
 
 use p256::ecdsa::signature::Verifier;
 
