@@ -5,7 +5,7 @@ use uuid::Uuid;
 use super::access::{self, AccessClaims};
 use super::key_ring::KeyRing;
 use super::opaque::{self, OpaqueFamily};
-use super::{MAX_TOKEN_BYTES, Mode, Rejected};
+use super::{MAX_TOKEN_BYTES, Rejected};
 use crate::text_enum::text_enum;
 
 text_enum! {
@@ -29,8 +29,6 @@ pub struct AuthenticToken {
     pub session_id: Uuid,
     /// The number of the key that made it.
     pub key_number: u32,
-    /// The kind of environment: of opaque tokens, which have it in their prefix.
-    pub mode: Option<Mode>,
     /// The claims: of access tokens.
     pub access: Option<AccessClaims>,
 }
@@ -53,7 +51,6 @@ pub fn authenticate(presented: &str, ring: &KeyRing, now_unix: i64) -> Result<Au
             family: Family::User,
             session_id: claims.session_id,
             key_number,
-            mode: None,
             access: Some(claims),
         });
     }
@@ -65,7 +62,6 @@ pub fn authenticate(presented: &str, ring: &KeyRing, now_unix: i64) -> Result<Au
         },
         session_id: token.session_id,
         key_number: token.key_number,
-        mode: Some(token.mode),
         access: None,
     })
 }

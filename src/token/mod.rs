@@ -126,10 +126,4 @@ impl InstanceId {
     pub fn issuer(&self) -> String {
         Uuid::from_bytes(self.0).urn().to_string()
     }
-
-    /// Whether a text is the issuer of this instance.
-    pub(crate) fn is_issuer(&self, text: &str) -> bool {
-        let urn = Uuid::from_bytes(self.0).urn();
-        urn.encode_lower(&mut Uuid::encode_buffer()) == text
-    }
 }

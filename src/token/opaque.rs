@@ -50,7 +50,6 @@ pub fn issue(
 #[derive(Debug)]
 pub(super) struct Opened {
     pub(super) family: OpaqueFamily,
-    pub(super) mode: Mode,
     pub(super) session_id: Uuid,
     pub(super) key_number: u32,
 }
@@ -71,7 +70,7 @@ pub(super) fn authenticate(ring: &KeyRing, presented: &str) -> Result<Opened, Re
     mac(&key.keys, &prefix(family.as_str(), mode), ring.instance(), key_number, session_id)
         .verify_slice(presented_mac)
         .map_err(|_| Rejected::BadSignature)?;
-    Ok(Opened { family, mode, session_id, key_number })
+    Ok(Opened { family, session_id, key_number })
 }
 
 /// Only the prefix varies in length, and it comes first: no two inputs are the same bytes.
