@@ -1,7 +1,5 @@
 //! The key ring: every key that is not revoked, with its subkeys derived once.
 
-use std::fmt;
-
 use super::primitives::{expand, extract};
 use super::signing_key::SigningKey;
 use super::{InstanceId, KeyError, Secret, header};
@@ -224,16 +222,5 @@ impl KeyRing {
             Purpose::Token => self.token.active().map(|key| key.number),
         }
         .ok()
-    }
-}
-
-impl fmt::Debug for KeyRing {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("KeyRing")
-            .field("instance", &self.instance)
-            .field("jwt", &self.jwt.keys.len())
-            .field("seal", &self.seal.keys.len())
-            .field("token", &self.token.keys.len())
-            .finish()
     }
 }

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::key_ring::{KeyRing, TokenKey};
 use super::primitives::{fixed_from_base64url, prefix, split_prefix, to_base64url};
-use super::{InstanceId, KeyError, Mode, Purpose, Rejected};
+use super::{AuthenticToken, Family, InstanceId, KeyError, Mode, Purpose, Rejected};
 use crate::text_enum::text_enum;
 
 /// Key number, session id and MAC.
@@ -46,16 +46,8 @@ pub fn issue(
     Ok(prefix + &to_base64url(body))
 }
 
-/// What an authentic opaque token says.
-#[derive(Debug)]
-pub(super) struct Opened {
-    pub(super) family: OpaqueFamily,
-    pub(super) session_id: Uuid,
-    pub(super) key_number: u32,
-}
-
 /// Checks form and MAC, the latter in constant time.
-pub(super) fn authenticate(ring: &KeyRing, presented: &str) -> Result<Opened, Rejected> {
+pub(super) fn authenticate(ring: &KeyRing, presented: &str) -> Result<AuthenticToken, Rejected> {
     let (family, mode, text) = split_prefix(presented)
         .and_then(|(name, mode, text)| Some((OpaqueFamily::parse(name)?, mode, text)))
         .ok_or(Rejected::Malformed("not the token of a session"))?;
@@ -70,7 +62,11 @@ pub(super) fn authenticate(ring: &KeyRing, presented: &str) -> Result<Opened, Re
     mac(&key.keys, &prefix(family.as_str(), mode), ring.instance(), key_number, session_id)
         .verify_slice(presented_mac)
         .map_err(|_| Rejected::BadSignature)?;
-    Ok(Opened { family, session_id, key_number })
+    let family = match family {
+        OpaqueFamily::ClientSecret => Family::Account,
+        OpaqueFamily::ClientSession => Family::Client,
+    };
+    Ok(AuthenticToken { family, session_id, key_number, access: None })
 }
 
 /// Only the prefix varies in length, and it comes first: no two inputs are the same bytes.
