@@ -91,40 +91,28 @@ pub trait Comparable: SqlType {
     fn key(key: Self::Key<'_>) -> pg_sys::Datum;
 }
 
-impl Comparable for Int4 {
-    const EQUALS: u32 = pg_sys::F_INT4EQ;
-    type Key<'a> = i32;
+macro_rules! comparable {
+    ($($name:ident = $equals:ident, $key:ty, $datum:expr;)*) => { $(
+        impl Comparable for $name {
+            const EQUALS: u32 = pg_sys::$equals;
+            type Key<'a> = $key;
 
-    fn key(key: i32) -> pg_sys::Datum {
-        pg_sys::Datum::from(key)
-    }
+            fn key(key: Self::Key<'_>) -> pg_sys::Datum {
+                $datum(key)
+            }
+        }
+    )* };
 }
 
-impl Comparable for Uuid {
-    const EQUALS: u32 = pg_sys::F_UUID_EQ;
-    type Key<'a> = &'a uuid::Uuid;
-
-    fn key(key: &uuid::Uuid) -> pg_sys::Datum {
-        pg_sys::Datum::from(key.as_bytes().as_ptr())
-    }
+comparable! {
+    Int4 = F_INT4EQ, i32, pg_sys::Datum::from;
+    Uuid = F_UUID_EQ, &'a uuid::Uuid, |key: &uuid::Uuid| pg_sys::Datum::from(key.as_bytes().as_ptr());
+    Text = F_TEXTEQ, &'a str, copied;
+    Bytea = F_BYTEAEQ, &'a [u8], copied;
 }
 
-impl Comparable for Text {
-    const EQUALS: u32 = pg_sys::F_TEXTEQ;
-    type Key<'a> = &'a str;
-
-    fn key(key: &str) -> pg_sys::Datum {
-        key.into_datum().unwrap_or(pg_sys::Datum::null())
-    }
-}
-
-impl Comparable for Bytea {
-    const EQUALS: u32 = pg_sys::F_BYTEAEQ;
-    type Key<'a> = &'a [u8];
-
-    fn key(key: &[u8]) -> pg_sys::Datum {
-        key.into_datum().unwrap_or(pg_sys::Datum::null())
-    }
+fn copied(key: impl IntoDatum) -> pg_sys::Datum {
+    key.into_datum().unwrap_or(pg_sys::Datum::null())
 }
 
 /// A column as a table declares it.
