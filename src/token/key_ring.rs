@@ -214,13 +214,11 @@ impl KeyRing {
         self.instance
     }
 
-    /// The number of the active key of this purpose.
-    pub fn active_number(&self, purpose: Purpose) -> Option<u32> {
-        match purpose {
-            Purpose::Jwt => self.jwt.active().map(|key| key.number),
-            Purpose::Seal => self.seal.active().map(|key| key.number),
-            Purpose::Token => self.token.active().map(|key| key.number),
-        }
-        .ok()
+    /// The number of the key that makes new opaque tokens.
+    ///
+    /// # Errors
+    /// [`KeyError::Unavailable`] without one.
+    pub fn token_key_number(&self) -> Result<u32, KeyError> {
+        self.token.active().map(|key| key.number)
     }
 }

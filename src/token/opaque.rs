@@ -24,7 +24,7 @@ text_enum! {
 
 /// The token of a session: always the same for the same arguments, so it can be shown again.
 ///
-/// `key_number` is that of the key that made the session's first token; `None` is the active one.
+/// `key_number` is that of the key that made the session's first token.
 ///
 /// # Errors
 /// [`KeyError::Unavailable`] if that key is not in the ring.
@@ -32,13 +32,10 @@ pub fn issue(
     ring: &KeyRing,
     family: OpaqueFamily,
     mode: Mode,
-    key_number: Option<u32>,
+    key_number: u32,
     session_id: Uuid,
 ) -> Result<String, KeyError> {
-    let key = match key_number {
-        None => ring.token.active()?,
-        Some(number) => ring.token.by_number(number).ok_or(KeyError::Unavailable(Purpose::Token))?,
-    };
+    let key = ring.token.by_number(key_number).ok_or(KeyError::Unavailable(Purpose::Token))?;
     let prefix = prefix(family.as_str(), mode);
     let mac = mac(&key.keys, &prefix, ring.instance(), key.number, session_id).finalize();
     let number = key.number.to_be_bytes();

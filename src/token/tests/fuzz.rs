@@ -18,7 +18,7 @@ fn tokens() -> Vec<(KeyRing, String)> {
         tokens.push((ring(), token));
     }
     for family in [OpaqueFamily::ClientSecret, OpaqueFamily::ClientSession] {
-        let token = opaque::issue(&ring(), family, Mode::Live, None, SESSION).expect("a token");
+        let token = opaque::issue(&ring(), family, Mode::Live, 3, SESSION).expect("a token");
         tokens.push((ring(), token));
     }
     tokens

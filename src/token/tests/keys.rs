@@ -41,9 +41,7 @@ fn a_public_jwk_holds_no_private_member() {
 #[test]
 fn an_empty_ring_makes_nothing_and_accepts_nothing() {
     let empty = KeyRing::new(INSTANCE, Vec::new()).expect("a ring");
-    for purpose in [Purpose::Jwt, Purpose::Seal, Purpose::Token] {
-        assert_eq!(empty.active_number(purpose), None);
-    }
+    assert_eq!(empty.token_key_number(), Err(KeyError::Unavailable(Purpose::Token)));
     assert!(access::issue(&empty, &claims(), DATA, &RANDOM).is_err());
     assert!(refresh::issue(&empty, Mode::Live, SESSION, 1).is_err());
     assert!(sealed::seal(&empty, SESSION, [8; 12], DATA).is_err());
@@ -51,12 +49,11 @@ fn an_empty_ring_makes_nothing_and_accepts_nothing() {
 }
 
 #[test]
-fn a_ring_knows_its_instance_and_active_keys() {
+fn a_ring_knows_its_instance_and_the_key_of_new_tokens() {
     let ring = rotated(KeyState::Retired);
     assert_eq!(ring.instance(), INSTANCE);
     assert_eq!(INSTANCE.issuer(), "urn:uuid:00010203-0405-0607-0809-0a0b0c0d0e0f");
-    let numbers = [Purpose::Jwt, Purpose::Seal, Purpose::Token].map(|p| ring.active_number(p));
-    assert_eq!(numbers, [Some(4), Some(5), Some(6)]);
+    assert_eq!(ring.token_key_number(), Ok(6));
 }
 
 fn parsed(text: &str) -> Result<[u8; 32], KeyError> {

@@ -71,7 +71,7 @@ proptest! {
             (OpaqueFamily::ClientSession, Family::Client)
         };
         let session_id = Uuid::from_u128(session);
-        let token = opaque::issue(&ring(), family, mode(live), None, session_id).expect("a token");
+        let token = opaque::issue(&ring(), family, mode(live), 3, session_id).expect("a token");
         let authentic = authenticate(&token, &ring(), NOW).expect("authentic");
         prop_assert_eq!(authentic.family, expected);
         prop_assert_eq!(authentic.session_id, session_id);
