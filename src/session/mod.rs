@@ -11,8 +11,6 @@ pub mod conversion;
 pub mod data;
 pub mod definition;
 pub mod filter;
-#[cfg(test)]
-mod fuzz;
 pub mod lifetimes;
 pub mod limits;
 pub mod name;
@@ -23,6 +21,8 @@ pub mod schema;
 pub mod scopes;
 pub mod selector;
 pub mod series;
+#[cfg(test)]
+mod tests;
 pub mod validity;
 pub mod verdict;
 

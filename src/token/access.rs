@@ -2,7 +2,7 @@
 
 use super::claims::{self, MAX_NAME, is_name};
 use super::key_ring::KeyRing;
-use super::{KeyError, MAX_DATA_BYTES, MAX_TOKEN_BYTES, Rejected, jwe, jws};
+use super::{AuthenticToken, Family, KeyError, MAX_DATA_BYTES, MAX_TOKEN_BYTES, Rejected, jwe, jws};
 
 pub use super::claims::AccessClaims;
 
@@ -38,12 +38,8 @@ pub fn issue(
     Ok(token)
 }
 
-/// Checks everything but `exp`; returns the number of the key that signed, and the claims. Takes the token bare or as
-/// `tag:jwt`.
-pub(super) fn authenticate(ring: &KeyRing, text: &str, now: i64) -> Result<(u32, AccessClaims), Rejected> {
-    if text.len() > MAX_TOKEN_BYTES {
-        return Err(Rejected::TooLong);
-    }
+/// Checks everything but `exp`. Takes the token bare or as `tag:jwt`, of at most [`MAX_TOKEN_BYTES`].
+pub(super) fn authenticate(ring: &KeyRing, text: &str, now: i64) -> Result<AuthenticToken, Rejected> {
     // A colon further on is no tag's, and no token has one.
     let colon = text.bytes().take(MAX_NAME + 1).position(|byte| byte == b':');
     let (tag, token) = match colon {
@@ -58,5 +54,10 @@ pub(super) fn authenticate(ring: &KeyRing, text: &str, now: i64) -> Result<(u32,
     if tag.is_some_and(|tag| tag != claims.tag) {
         return Err(Rejected::Claim("tag is not the one before the colon"));
     }
-    Ok((key_number, claims))
+    Ok(AuthenticToken {
+        family: Family::User,
+        session_id: claims.session_id,
+        key_number,
+        access: Some(claims),
+    })
 }

@@ -94,7 +94,7 @@ pub(super) fn write(instance: InstanceId, claims: &AccessClaims, dat: &str) -> R
 pub(super) fn read(instance: InstanceId, payload: &[u8], now: i64) -> Result<AccessClaims, Rejected> {
     let wire: Wire<'_> = parse_object(payload)
         .ok_or(Rejected::Claim("not an object of exactly the expected claims, once each, of their types"))?;
-    if !instance.is_issuer(&wire.iss) {
+    if wire.iss != instance.issuer() {
         return Err(Rejected::WrongInstance);
     }
     if from_wire_time(wire.nbf).ok_or(Rejected::Claim("nbf"))? > now {

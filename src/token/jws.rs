@@ -16,11 +16,13 @@ pub(super) fn sign(key: &JwtKey, payload: &[u8]) -> Result<String, KeyError> {
 ///
 /// The key comes from `kid`, the algorithm from the key; the header's `alg` must agree.
 pub(super) fn verify(ring: &KeyRing, token: &str) -> Result<(u32, Vec<u8>), Rejected> {
-    let (signing_input, signature) = token.rsplit_once('.').ok_or(Rejected::Malformed("not three parts"))?;
-    let (header, payload) = signing_input.split_once('.').ok_or(Rejected::Malformed("not three parts"))?;
-    if payload.contains('.') {
+    let mut parts = token.split('.');
+    let (Some(header), Some(payload), Some(signature), None) =
+        (parts.next(), parts.next(), parts.next(), parts.next())
+    else {
         return Err(Rejected::Malformed("not three parts"));
-    }
+    };
+    let signing_input = &token[..header.len() + 1 + payload.len()];
     if header.is_empty() || payload.is_empty() || signature.is_empty() {
         return Err(Rejected::Malformed("an empty part"));
     }

@@ -1,7 +1,5 @@
 //! The key ring: every key that is not revoked, with its subkeys derived once.
 
-use std::fmt;
-
 use super::primitives::{expand, extract};
 use super::signing_key::SigningKey;
 use super::{InstanceId, KeyError, Secret, header};
@@ -216,24 +214,11 @@ impl KeyRing {
         self.instance
     }
 
-    /// The number of the active key of this purpose.
-    pub fn active_number(&self, purpose: Purpose) -> Option<u32> {
-        match purpose {
-            Purpose::Jwt => self.jwt.active().map(|key| key.number),
-            Purpose::Seal => self.seal.active().map(|key| key.number),
-            Purpose::Token => self.token.active().map(|key| key.number),
-        }
-        .ok()
-    }
-}
-
-impl fmt::Debug for KeyRing {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("KeyRing")
-            .field("instance", &self.instance)
-            .field("jwt", &self.jwt.keys.len())
-            .field("seal", &self.seal.keys.len())
-            .field("token", &self.token.keys.len())
-            .finish()
+    /// The number of the key that makes new opaque tokens.
+    ///
+    /// # Errors
+    /// [`KeyError::Unavailable`] without one.
+    pub fn token_key_number(&self) -> Result<u32, KeyError> {
+        self.token.active().map(|key| key.number)
     }
 }

@@ -8,7 +8,7 @@ fn an_issued_token_is_authentic_and_says_what_was_put_in() {
         let ring = ring_of(INSTANCE, alg);
         let token = authenticate(&access_token(&ring), &ring, NOW).expect("authentic");
         assert_eq!(token.family, Family::User);
-        assert_eq!((token.session_id, token.key_number, token.mode), (SESSION, 1, None));
+        assert_eq!((token.session_id, token.key_number), (SESSION, 1));
         assert_eq!(token.access, Some(claims()), "{alg:?}");
     }
 }

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::api_key::ApiKeyKind;
 use super::*;
-use crate::fuzz::{config, mutated};
+use crate::tests::{config, mutated};
 
 const ROOT_KEY: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
 
@@ -18,7 +18,7 @@ fn tokens() -> Vec<(KeyRing, String)> {
         tokens.push((ring(), token));
     }
     for family in [OpaqueFamily::ClientSecret, OpaqueFamily::ClientSession] {
-        let token = opaque::issue(&ring(), family, Mode::Live, None, SESSION).expect("a token");
+        let token = opaque::issue(&ring(), family, Mode::Live, 3, SESSION).expect("a token");
         tokens.push((ring(), token));
     }
     tokens

@@ -129,7 +129,7 @@ fn a_refresh_token_is_what_the_documentation_says() {
 
 #[test]
 fn opaque_tokens_are_what_the_documentation_says() {
-    let issue = |family, mode| opaque::issue(&ring(), family, mode, None, SESSION);
+    let issue = |family, mode| opaque::issue(&ring(), family, mode, 3, SESSION);
     assert_eq!(
         issue(OpaqueFamily::ClientSecret, Mode::Live).as_deref(),
         Ok("cs_live_AAAAA2-WGf-Lhk0BtC0Az0_JZP9bEwkJs6wJy3269cXjGs2El_o9e-phBLB8IiJuF90shg")

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::schema::normalize;
 use super::*;
-use crate::fuzz::{config, mutated};
+use crate::tests::{config, mutated};
 
 const SELECTORS: &[&str] = &["$Session{userId}", "$Session{details}{email}", "userId", "a.b.c"];
 const PERIODS: &[&str] = &["seconds", "mins", "hour", "days", "weeks", "months", "years"];
