@@ -19,18 +19,18 @@ mod administration;
 mod api;
 mod dashboard;
 mod error;
-#[cfg(test)]
-mod fuzz;
 mod guc;
 mod log_events;
 mod maintenance;
 mod pg;
 mod rls;
 mod service;
-pub mod session;
+mod session;
 mod tables;
+#[cfg(test)]
+mod tests;
 mod text_enum;
-pub mod token;
+mod token;
 
 ::pgrx::pg_module_magic!(name, version);
 

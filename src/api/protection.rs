@@ -8,8 +8,8 @@ use pgrx::spi::quote_identifier;
 use super::{Result, functions, required};
 use crate::error::{self, Code, Error};
 use crate::pg::catalog::table::role_name;
+use crate::pg::datum::record::Value;
 use crate::pg::roles::AsOwner;
-use crate::pg::triggers::Answer;
 use crate::rls::condition::By;
 use crate::rls::lint;
 use crate::rls::protect::{self, Protection};
@@ -127,7 +127,7 @@ functions! { FUNCTIONS;
         sql = "CREATE FUNCTION dialstack.device_table() RETURNS trigger \
                LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';"
     )]
-    fn device_table(_call: pg_sys::FunctionCallInfo) -> Result<Answer> {
+    fn device_table(_call: pg_sys::FunctionCallInfo) -> Result<Value> {
         let error = Error::new(CODE, "device_table() only marks tables of devices");
         let hint = "Drop the trigger and call dialstack.protect_table() with device => true.";
         Err(error.hint(hint).into())
@@ -198,7 +198,7 @@ functions! { FUNCTIONS;
         sql = "CREATE FUNCTION dialstack.revoke_on_change() RETURNS trigger \
                LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';"
     )]
-    fn revoke_on_change(call: pg_sys::FunctionCallInfo) -> Result<Answer> {
+    fn revoke_on_change(call: pg_sys::FunctionCallInfo) -> Result<Value> {
         Ok(revoke_on_change::revoke_on_change(call)?)
     }
 

@@ -11,6 +11,7 @@ use pgrx::pg_sys::submodules::panic::pgrx_extern_c_guard;
 
 use crate::error::Result;
 use crate::pg::clock::Micros;
+use crate::pg::server;
 
 /// How long an answer holds.
 pub trait Validity: Copy {
@@ -66,7 +67,7 @@ pub(crate) use remembering;
 /// same `V`; what is answered is of a type that is passed by reference and has that length, -1 where it varies.
 pub unsafe fn answer<V: Validity>(
     call: pg_sys::FunctionCallInfo,
-    length: i32,
+    length: i16,
     ask: impl FnOnce() -> Result<(Option<pg_sys::Datum>, V)>,
 ) -> pg_sys::Datum {
     // SAFETY: the call is the server's. An error that leaves the guard is raised as one of the server's.
@@ -112,7 +113,7 @@ unsafe fn remembered<V: Validity>(call: pg_sys::FunctionCallInfo) -> Option<Opti
 /// As [`answer`].
 unsafe fn remember<V: Validity>(
     call: pg_sys::FunctionCallInfo,
-    length: i32,
+    length: i16,
     answer: Option<pg_sys::Datum>,
     validity: V,
 ) -> Option<pg_sys::Datum> {
@@ -127,7 +128,7 @@ unsafe fn remember<V: Validity>(
         let before = if site.is_null() { None } else { (*site).answer };
         PgMemoryContexts::For((*function).fn_mcxt).switch_to(|_| {
             let answer = answer.map(|answer| match before {
-                Some(before) if bytes(before, length) == bytes(answer, length) => before,
+                Some(before) if server::datum_image_eq(before, answer, false, length) => before,
                 _ => copy(answer, length),
             });
             if site.is_null() {
@@ -140,30 +141,18 @@ unsafe fn remember<V: Validity>(
     }
 }
 
-/// A copy of a value, in the current memory context.
+/// A copy of a value that is passed by reference, in the current memory context.
 ///
 /// # Safety
-/// As [`bytes`].
-unsafe fn copy(value: pg_sys::Datum, length: i32) -> pg_sys::Datum {
-    // SAFETY: the caller's promise is passed on; palloc returns as many bytes as are asked for, or raises an error.
+/// The type of the value must have that length, -1 where it varies.
+unsafe fn copy(value: pg_sys::Datum, length: i16) -> pg_sys::Datum {
+    // SAFETY: the caller promises a value of that length; one that varies begins with its own. palloc returns as many
+    // bytes as are asked for, or raises an error.
     unsafe {
-        let bytes = bytes(value, length);
-        let copy: *mut u8 = pg_sys::palloc(bytes.len()).cast();
-        copy.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len());
+        let value: *const u8 = value.cast_mut_ptr();
+        let length = usize::try_from(length).unwrap_or_else(|_| pgrx::varsize_any(value.cast()));
+        let copy: *mut u8 = pg_sys::palloc(length).cast();
+        copy.copy_from_nonoverlapping(value, length);
         pg_sys::Datum::from(copy)
-    }
-}
-
-/// The bytes of a value that is passed by reference.
-///
-/// # Safety
-/// The type of the value must have that length, -1 where it varies, and the value must live as long as the bytes
-/// are used.
-unsafe fn bytes<'a>(value: pg_sys::Datum, length: i32) -> &'a [u8] {
-    // SAFETY: the caller promises a value of that length; one that varies begins with its own.
-    unsafe {
-        let start: *const u8 = value.cast_mut_ptr();
-        let length = usize::try_from(length).unwrap_or_else(|_| pgrx::varsize_any(start.cast()));
-        std::slice::from_raw_parts(start, length)
     }
 }

@@ -10,25 +10,35 @@ use std::marker::PhantomData;
 use pgrx::datum::{Date, Inet, Interval, TimestampWithTimeZone};
 use pgrx::{FromDatum, IntoDatum, pg_sys};
 
-use crate::error::{Error, Result};
+use crate::error::Error;
 use crate::pg::clock::{self, Micros};
 use crate::pg::datum::json::JsonText;
 use crate::pg::datum::uuid::uuid;
 use crate::pg::datum::varlena::Varlena;
 use crate::pg::relcache::Relation;
 
-/// A type of column: as the server names it, and as Rust reads it.
+/// A type of column: as the server names it, and as Rust reads it. An [`Option`] of one may be NULL.
 pub trait SqlType {
     /// Its object id.
     const OID: pg_sys::Oid;
     /// What a value is in Rust.
     type Value;
 
-    /// Copies a value; `None` for NULL.
+    /// Copies a value; `None` for a NULL where none can be.
     ///
     /// # Safety
     /// The datum is of this type, or `is_null`.
     unsafe fn read(datum: pg_sys::Datum, is_null: bool) -> Option<Self::Value>;
+}
+
+impl<T: SqlType> SqlType for Option<T> {
+    const OID: pg_sys::Oid = T::OID;
+    type Value = Option<T::Value>;
+
+    unsafe fn read(datum: pg_sys::Datum, is_null: bool) -> Option<Self::Value> {
+        // SAFETY: by this function's own contract.
+        Some(unsafe { T::read(datum, is_null) })
+    }
 }
 
 macro_rules! sql_types {
@@ -81,72 +91,28 @@ pub trait Comparable: SqlType {
     fn key(key: Self::Key<'_>) -> pg_sys::Datum;
 }
 
-impl Comparable for Int4 {
-    const EQUALS: u32 = pg_sys::F_INT4EQ;
-    type Key<'a> = i32;
+macro_rules! comparable {
+    ($($name:ident = $equals:ident, $key:ty, $datum:expr;)*) => { $(
+        impl Comparable for $name {
+            const EQUALS: u32 = pg_sys::$equals;
+            type Key<'a> = $key;
 
-    fn key(key: i32) -> pg_sys::Datum {
-        pg_sys::Datum::from(key)
-    }
+            fn key(key: Self::Key<'_>) -> pg_sys::Datum {
+                $datum(key)
+            }
+        }
+    )* };
 }
 
-impl Comparable for Uuid {
-    const EQUALS: u32 = pg_sys::F_UUID_EQ;
-    type Key<'a> = &'a uuid::Uuid;
-
-    fn key(key: &uuid::Uuid) -> pg_sys::Datum {
-        pg_sys::Datum::from(key.as_bytes().as_ptr())
-    }
+comparable! {
+    Int4 = F_INT4EQ, i32, pg_sys::Datum::from;
+    Uuid = F_UUID_EQ, &'a uuid::Uuid, |key: &uuid::Uuid| pg_sys::Datum::from(key.as_bytes().as_ptr());
+    Text = F_TEXTEQ, &'a str, copied;
+    Bytea = F_BYTEAEQ, &'a [u8], copied;
 }
 
-impl Comparable for Text {
-    const EQUALS: u32 = pg_sys::F_TEXTEQ;
-    type Key<'a> = &'a str;
-
-    fn key(key: &str) -> pg_sys::Datum {
-        key.into_datum().unwrap_or(pg_sys::Datum::null())
-    }
-}
-
-impl Comparable for Bytea {
-    const EQUALS: u32 = pg_sys::F_BYTEAEQ;
-    type Key<'a> = &'a [u8];
-
-    fn key(key: &[u8]) -> pg_sys::Datum {
-        key.into_datum().unwrap_or(pg_sys::Datum::null())
-    }
-}
-
-/// A column that may be null.
-pub struct Nullable;
-
-/// A column that is declared NOT NULL.
-pub struct NotNull;
-
-/// What reading a column gives.
-pub trait Nullability {
-    /// The value, or an option of it.
-    type Read<V>;
-
-    /// # Errors
-    /// `unexpected()` for a NULL where none can be.
-    fn read<V>(value: Option<V>, unexpected: impl FnOnce() -> Error) -> Result<Self::Read<V>>;
-}
-
-impl Nullability for Nullable {
-    type Read<V> = Option<V>;
-
-    fn read<V>(value: Option<V>, _: impl FnOnce() -> Error) -> Result<Option<V>> {
-        Ok(value)
-    }
-}
-
-impl Nullability for NotNull {
-    type Read<V> = V;
-
-    fn read<V>(value: Option<V>, unexpected: impl FnOnce() -> Error) -> Result<V> {
-        value.ok_or_else(unexpected)
-    }
+fn copied(key: impl IntoDatum) -> pg_sys::Datum {
+    key.into_datum().unwrap_or(pg_sys::Datum::null())
 }
 
 /// A column as a table declares it.
@@ -169,32 +135,24 @@ pub trait Table: Sized + 'static {
     }
 }
 
-/// A column of table `R` with type `T`; `N` is [`NotNull`] or [`Nullable`].
-pub struct Column<R, T, N> {
+/// A column of table `R` with type `T`.
+pub struct Column<R, T> {
     number: i16,
-    of: PhantomData<(R, T, N)>,
+    of: PhantomData<(R, T)>,
 }
 
-impl<R, T, N> Clone for Column<R, T, N> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<R, T, N> Copy for Column<R, T, N> {}
-
-impl<R: Table, T: SqlType, N> Column<R, T, N> {
+impl<R: Table, T: SqlType> Column<R, T> {
     /// The column with this number, counted from 1. Only [`table!`] calls this: it knows type and number.
     pub const fn declared(number: i16) -> Self {
         Column { number, of: PhantomData }
     }
 
     /// Its number, counted from 1.
-    pub const fn number(self) -> i16 {
+    pub const fn number(&self) -> i16 {
         self.number
     }
 
-    pub const fn type_of(self) -> PhantomData<T> {
+    pub const fn type_of(&self) -> PhantomData<T> {
         PhantomData
     }
 }
@@ -252,7 +210,7 @@ fn equals(slot: &mut pg_sys::ScanKeyData, column: i16, function: u32, value: pg_
 }
 
 /// The error of a value that cannot be what the table's own code has written.
-pub fn unreadable<R: Table, T, N>(column: Column<R, T, N>) -> Error {
+pub fn unreadable<R: Table, T>(column: Column<R, T>) -> Error {
     R::altered(column.number, "holds a value that the extension does not know")
 }
 
@@ -325,14 +283,13 @@ macro_rules! table {
                     #[doc = concat!("The column `", stringify!($column), "`.")]
                     pub const $column: $crate::pg::table::Column<
                         $table,
-                        $crate::pg::table::$type,
-                        $crate::pg::table::table!(@nullability $($null)?),
+                        $crate::pg::table::table!(@type $type $($null)?),
                     > = $crate::pg::table::Column::declared(Number::$column as i16);
                 )*
             }
         };
     };
-    (@nullability) => { $crate::pg::table::NotNull };
-    (@nullability null) => { $crate::pg::table::Nullable };
+    (@type $type:ident) => { $crate::pg::table::$type };
+    (@type $type:ident null) => { Option<$crate::pg::table::$type> };
 }
 pub(crate) use table;

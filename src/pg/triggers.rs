@@ -1,13 +1,12 @@
-//! The change that a trigger was fired by, and what a trigger function answers.
+//! The change that a trigger was fired by.
 
 use std::cmp::Ordering;
 use std::ffi::CStr;
 
-use pgrx::callconv::{BoxRet, FcInfo};
-use pgrx::datum::{Datum, DatumWithOid};
-use pgrx::pgrx_sql_entity_graph::impl_sql_translatable;
+use pgrx::datum::DatumWithOid;
 use pgrx::{PgTupleDesc, pg_sys};
 
+use crate::pg::datum::record::Value;
 use crate::pg::server;
 
 /// What happened.
@@ -19,31 +18,11 @@ pub enum Event {
     Other,
 }
 
-/// The row that a trigger function answers with: the one that the server goes on with.
-pub struct Answer(pg_sys::Datum);
-
-impl_sql_translatable!(Answer, "trigger");
-
-// SAFETY: a trigger function answers with a pointer to a row, which may be zero, and never with NULL.
-unsafe impl BoxRet for Answer {
-    unsafe fn box_into<'fcx>(self, fcinfo: &mut FcInfo<'fcx>) -> Datum<'fcx> {
-        // SAFETY: the server itself made the row, or it is the null pointer, which a trigger function
-        // may return.
-        unsafe { fcinfo.return_raw_datum(self.0) }
-    }
-}
-
 /// The change that a trigger was fired by. It lives no longer than the call of the trigger function.
 pub struct Change<'call> {
     data: &'call pg_sys::TriggerData,
-    table: pg_sys::Oid,
-    owner: pg_sys::Oid,
     trigger: &'call pg_sys::Trigger,
-    /// Where the old row says that its next version is.
-    next_version: Option<pg_sys::ItemPointerData>,
-    arguments: Vec<String>,
-    /// The numbers of the columns that CREATE TRIGGER names in UPDATE OF.
-    watched: &'call [i16],
+    table: &'call pg_sys::RelationData,
     columns: PgTupleDesc<'call>,
 }
 
@@ -51,45 +30,27 @@ impl Change<'_> {
     /// The change that this call is about; `None` where no trigger calls.
     pub fn of(call: pg_sys::FunctionCallInfo) -> Option<Self> {
         // SAFETY: the server's own description of the call. Where its context is a TriggerData, that
-        // and all that it points to live as long as the call: the trigger with as many arguments, each
-        // of which ends with a NUL, and columns as it says, the table with its pg_class row and its
-        // description, and the old row, if there is one, with its header.
+        // and all that it points to live as long as the call.
         unsafe {
             if !pgrx::trigger_support::called_as_trigger(call) {
                 return None;
             }
             let data = (*call).context.cast::<pg_sys::TriggerData>().as_ref()?;
-            let trigger = data.tg_trigger.as_ref()?;
-            let count = |number: i16| usize::try_from(number).unwrap_or_default();
-            let arguments = (0..count(trigger.tgnargs)).map(|n| {
-                let argument = CStr::from_ptr(*trigger.tgargs.add(n));
-                argument.to_string_lossy().into_owned()
-            });
-            let watched = match count(trigger.tgnattr) {
-                0 => &[],
-                named => std::slice::from_raw_parts(trigger.tgattr, named),
-            };
             let table = data.tg_relation.as_ref()?;
-            Some(Change {
-                data,
-                table: table.rd_id,
-                owner: table.rd_rel.as_ref()?.relowner,
-                trigger,
-                next_version: data.tg_trigtuple.as_ref().and_then(|row| Some(row.t_data.as_ref()?.t_ctid)),
-                arguments: arguments.collect(),
-                watched,
-                columns: PgTupleDesc::from_pg_unchecked(table.rd_att),
-            })
+            let columns = PgTupleDesc::from_pg_unchecked(table.rd_att);
+            Some(Change { data, trigger: data.tg_trigger.as_ref()?, table, columns })
         }
     }
 
     /// The table; of a partitioned one the partition that holds the row.
     pub fn table(&self) -> pg_sys::Oid {
-        self.table
+        self.table.rd_id
     }
 
+    /// The role that owns the table.
     pub fn owner(&self) -> pg_sys::Oid {
-        self.owner
+        // SAFETY: an open table has its row of pg_class.
+        unsafe { (*self.table.rd_rel).relowner }
     }
 
     /// Whether the trigger fires before the change is made.
@@ -105,7 +66,9 @@ impl Change<'_> {
     /// Whether the deleted row lives on in another partition: an UPDATE moved it there. Known only after
     /// the deletion, when the server has marked the row that it left behind.
     pub fn moved_away(&self) -> bool {
-        self.next_version.is_some_and(|pg_sys::ItemPointerData { ip_blkid, ip_posid }| {
+        // SAFETY: the old row, if there is one, has its header, which says where its next version is.
+        let next_version = unsafe { self.data.tg_trigtuple.as_ref().map(|row| (*row.t_data).t_ctid) };
+        next_version.is_some_and(|pg_sys::ItemPointerData { ip_blkid, ip_posid }| {
             u32::from(ip_posid) == pg_sys::MovedPartitionsOffsetNumber
                 && (ip_blkid.bi_hi, ip_blkid.bi_lo) == (u16::MAX, u16::MAX)
         })
@@ -125,8 +88,12 @@ impl Change<'_> {
     }
 
     /// What CREATE TRIGGER names in the function's parentheses.
-    pub fn arguments(&self) -> &[String] {
-        &self.arguments
+    pub fn arguments(&self) -> Vec<String> {
+        let argument = |n: usize| {
+            // SAFETY: the trigger has as many arguments as it says, each of which ends with a NUL.
+            unsafe { CStr::from_ptr(*self.trigger.tgargs.add(n)) }.to_string_lossy().into_owned()
+        };
+        (0..count(self.trigger.tgnargs)).map(argument).collect()
     }
 
     /// The number of a column of the table, from 1; `None` if it has none of that name.
@@ -137,8 +104,10 @@ impl Change<'_> {
     }
 
     /// The numbers of the columns that CREATE TRIGGER names in UPDATE OF.
-    pub fn watched(&self) -> impl Iterator<Item = i32> {
-        self.watched.iter().map(|column| i32::from(*column))
+    pub fn watched(&self) -> Vec<i32> {
+        // SAFETY: the trigger has as many columns as it says.
+        let column = |n: usize| i32::from(unsafe { *self.trigger.tgattr.add(n) });
+        (0..count(self.trigger.tgnattr)).map(column).collect()
     }
 
     /// Whether a column is not stored, but computed whenever it is read (PostgreSQL 18).
@@ -250,13 +219,18 @@ impl Change<'_> {
         (!null).then_some(value)
     }
 
-    /// Lets the change go on as it is.
-    pub fn go_on(&self) -> Answer {
+    /// What a trigger function answers with to let the change go on as it is: the row, or the null pointer, which is
+    /// not NULL.
+    pub fn go_on(&self) -> Value {
         let row = match self.event() {
             Event::UpdateRow => self.data.tg_newtuple,
             Event::DeleteRow => self.data.tg_trigtuple,
             _ => std::ptr::null_mut(),
         };
-        Answer(pg_sys::Datum::from(row))
+        Value(Some(pg_sys::Datum::from(row)))
     }
+}
+
+fn count(number: i16) -> usize {
+    usize::try_from(number).unwrap_or_default()
 }

@@ -17,7 +17,7 @@ use crate::tables::scopes;
 use crate::tables::session_users;
 use crate::tables::sessions::create::{self as stored, Kind, NewSession};
 use crate::tables::sessions::names;
-use crate::token::{KeyError, OpaqueFamily, Purpose, opaque};
+use crate::token::{OpaqueFamily, opaque};
 
 const CODE: Code = Code::CreateFailed;
 
@@ -82,9 +82,9 @@ pub fn create(request: Request<'_>) -> Result<AccountSession> {
     names::share([request.account].into_iter().chain(request.identifier))?;
     // That may have waited for a lock: take the key ring only now.
     let ring = key_ring::ring()?;
-    let number = ring.active_number(Purpose::Token).ok_or(KeyError::Unavailable(Purpose::Token))?;
+    let number = ring.token_key_number()?;
     let session_id = random::uuid()?;
-    let client_secret = opaque::issue(&ring, OpaqueFamily::ClientSecret, env.mode, Some(number), session_id)?;
+    let client_secret = opaque::issue(&ring, OpaqueFamily::ClientSecret, env.mode, number, session_id)?;
     let enabled = components.iter().filter(|(_, enabled)| *enabled);
     stored::insert(
         &AsOwner::enter()?,

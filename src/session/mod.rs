@@ -11,8 +11,6 @@ pub mod conversion;
 pub mod data;
 pub mod definition;
 pub mod filter;
-#[cfg(test)]
-mod fuzz;
 pub mod lifetimes;
 pub mod limits;
 pub mod name;
@@ -23,10 +21,12 @@ pub mod schema;
 pub mod scopes;
 pub mod selector;
 pub mod series;
+#[cfg(test)]
+mod tests;
 pub mod validity;
 pub mod verdict;
 
-pub use data::{MAX_DATA_BYTES, check_data};
+pub use data::check_data;
 pub use definition::{Definition, OnLimit, SelectorForm};
 pub use lifetimes::{Bounds, Lifetimes, ceil_to_second};
 pub use limits::{Page, Room, cut, cut_user_agent, room};
@@ -34,7 +34,7 @@ pub use name::{check_identifier, check_label, check_length, check_name, check_te
 pub use period::{Period, Span};
 pub use problem::Problem;
 pub use rotation::{Decision, Rotation, decide};
-pub use schema::{CompiledSchema, normalize};
+pub use schema::CompiledSchema;
 pub use scopes::{check_components, resolve_components};
 pub use selector::Selector;
 pub use validity::{Basis, Validity};

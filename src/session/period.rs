@@ -126,7 +126,7 @@ impl Span {
 
     /// ISO 8601 with designators, e.g. `P1M2DT30S`. PostgreSQL reads it back to the microsecond
     /// under every `IntervalStyle`, each part with its own sign.
-    pub fn to_iso8601(&self) -> String {
+    pub fn to_iso8601(self) -> String {
         let mut text = String::from("P");
         for (n, unit) in [(self.months, 'M'), (self.days, 'D')] {
             if n != 0 {

@@ -1,10 +1,8 @@
 //! Access tokens: a JWS in the shape of RFC 9068 that carries the session data encrypted.
 
-use zeroize::Zeroizing;
-
 use super::claims::{self, MAX_NAME, is_name};
 use super::key_ring::KeyRing;
-use super::{KeyError, MAX_DATA_BYTES, MAX_TOKEN_BYTES, Rejected, jwe, jws};
+use super::{AuthenticToken, Family, KeyError, MAX_DATA_BYTES, MAX_TOKEN_BYTES, Rejected, jwe, jws};
 
 pub use super::claims::AccessClaims;
 
@@ -31,7 +29,7 @@ pub fn issue(
     }
     let (signer, sealer) = (ring.jwt.active()?, ring.seal.active()?);
     let dat = jwe::encrypt(&sealer.keys.dat, &sealer.kid, data, random)?;
-    let token = jws::sign(signer, &claims::write(ring.instance(), claims, &dat)?)?;
+    let token = jws::sign(&signer.keys, &claims::write(ring.instance(), claims, &dat)?)?;
     // As if with the longest signature: a session must not outgrow its token when the algorithm changes.
     let unsigned = token.rfind('.').map_or(token.len(), |dot| dot + 1);
     if claims.tag.len() + 1 + unsigned + LONGEST_SIGNATURE > MAX_TOKEN_BYTES {
@@ -40,18 +38,8 @@ pub fn issue(
     Ok(token)
 }
 
-/// What an access token proved to be.
-pub(super) struct Opened {
-    pub(super) key_number: u32,
-    pub(super) claims: AccessClaims,
-    payload: Vec<u8>,
-}
-
-/// Checks everything but `exp`. Takes the token bare or as `tag:jwt`.
-pub(super) fn authenticate(ring: &KeyRing, text: &str, now: i64) -> Result<Opened, Rejected> {
-    if text.len() > MAX_TOKEN_BYTES {
-        return Err(Rejected::TooLong);
-    }
+/// Checks everything but `exp`. Takes the token bare or as `tag:jwt`, of at most [`MAX_TOKEN_BYTES`].
+pub(super) fn authenticate(ring: &KeyRing, text: &str, now: i64) -> Result<AuthenticToken, Rejected> {
     // A colon further on is no tag's, and no token has one.
     let colon = text.bytes().take(MAX_NAME + 1).position(|byte| byte == b':');
     let (tag, token) = match colon {
@@ -62,21 +50,14 @@ pub(super) fn authenticate(ring: &KeyRing, text: &str, now: i64) -> Result<Opene
         return Err(Rejected::Malformed("what stands before the colon is no tag"));
     }
     let (key_number, payload) = jws::verify(ring, token)?;
-    let (claims, _) = claims::read(ring.instance(), &payload, now)?;
+    let claims = claims::read(ring.instance(), &payload, now)?;
     if tag.is_some_and(|tag| tag != claims.tag) {
         return Err(Rejected::Claim("tag is not the one before the colon"));
     }
-    Ok(Opened { key_number, claims, payload })
-}
-
-/// The session data that an access token carries, as it was when the token was made; for
-/// diagnosis, since the row has the data as it is now. `now` is in Unix seconds.
-///
-/// # Errors
-/// As [`super::authenticate`]; [`Rejected::UnknownKey`] also when the seal key is gone.
-pub fn open_data(ring: &KeyRing, presented: &str, now: i64) -> Result<Zeroizing<Vec<u8>>, Rejected> {
-    let payload = authenticate(ring, presented, now)?.payload;
-    let (_, dat) = claims::read(ring.instance(), &payload, now)?;
-    let key = ring.seal.by_kid(&jwe::key_id(&dat)?).ok_or(Rejected::UnknownKey)?;
-    jwe::decrypt(&key.keys.dat, &dat)
+    Ok(AuthenticToken {
+        family: Family::User,
+        session_id: claims.session_id,
+        key_number,
+        access: Some(claims),
+    })
 }

@@ -1,7 +1,5 @@
 //! API keys: random text, of which only a hash and a hint are stored.
 
-use std::fmt;
-
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
@@ -26,59 +24,27 @@ const fn name(kind: ApiKeyKind) -> &'static str {
     }
 }
 
-/// The text of a new API key: overwritten when dropped, absent from `Debug`.
-pub struct ApiKeyText(Zeroizing<String>);
-
-impl ApiKeyText {
-    /// The text, to be shown once.
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for ApiKeyText {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("ApiKeyText(redacted)")
-    }
-}
-
-/// Prefix + base64url of the random bytes: 51 characters.
-pub fn make(kind: ApiKeyKind, mode: Mode, random: [u8; 32]) -> ApiKeyText {
+/// The text of a new API key: prefix + base64url of the random bytes, 51 characters.
+pub fn make(kind: ApiKeyKind, mode: Mode, random: [u8; 32]) -> Zeroizing<String> {
     let random = Zeroizing::new(random);
     let encoded = Zeroizing::new(to_base64url(*random));
-    ApiKeyText(Zeroizing::new([prefix(name(kind), mode).as_str(), &encoded].concat()))
+    Zeroizing::new([prefix(name(kind), mode).as_str(), &encoded].concat())
 }
 
-/// A text that has the form of an API key; whether it is one, the stored hash decides.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct PresentedApiKey {
-    /// The kind that its prefix claims. The stored row rules.
-    pub kind: ApiKeyKind,
-    /// The mode that its prefix claims. The stored row rules.
-    pub mode: Mode,
-    /// SHA-256 of the whole text. It needs no salt or stretching: the text has 256 random bits.
-    pub hash: [u8; 32],
+/// SHA-256 of the whole text of an API key. It needs no salt or stretching: the text has 256 random bits.
+pub fn hash(text: &str) -> [u8; 32] {
+    Sha256::digest(text).into()
 }
 
-impl fmt::Debug for PresentedApiKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PresentedApiKey")
-            .field("kind", &self.kind)
-            .field("mode", &self.mode)
-            .finish_non_exhaustive()
-    }
-}
-
-/// Reads a presented API key. `None` if it has not exactly the form that [`make`] gives.
-pub fn parse(presented: &str) -> Option<PresentedApiKey> {
-    let (found, mode, text) = split_prefix(presented)?;
-    let kind = ApiKeyKind::ALL.iter().copied().find(|kind| name(*kind) == found)?;
-    fixed_from_base64url::<32>(text).map(Zeroizing::new)?;
-    Some(PresentedApiKey { kind, mode, hash: Sha256::digest(presented).into() })
+/// Whether a text has exactly the form that [`make`] gives. Whether it is an API key, the stored hash decides.
+pub fn is_well_formed(text: &str) -> bool {
+    split_prefix(text).is_some_and(|(found, _, random)| {
+        let random = fixed_from_base64url::<32>(random).map(Zeroizing::new);
+        random.is_some() && ApiKeyKind::ALL.iter().any(|kind| name(*kind) == found)
+    })
 }
 
 /// The last four characters, by which a person recognises the key.
-pub fn hint(text: &ApiKeyText) -> &str {
-    let text = text.expose();
+pub fn hint(text: &str) -> &str {
     text.len().checked_sub(4).and_then(|start| text.get(start..)).unwrap_or_default()
 }

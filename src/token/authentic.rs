@@ -4,8 +4,7 @@ use uuid::Uuid;
 
 use super::access::{self, AccessClaims};
 use super::key_ring::KeyRing;
-use super::opaque::{self, OpaqueFamily};
-use super::{MAX_TOKEN_BYTES, Mode, Rejected};
+use super::{MAX_TOKEN_BYTES, Rejected, opaque};
 use crate::text_enum::text_enum;
 
 text_enum! {
@@ -29,8 +28,6 @@ pub struct AuthenticToken {
     pub session_id: Uuid,
     /// The number of the key that made it.
     pub key_number: u32,
-    /// The kind of environment: of opaque tokens, which have it in their prefix.
-    pub mode: Option<Mode>,
     /// The claims: of access tokens.
     pub access: Option<AccessClaims>,
 }
@@ -48,24 +45,7 @@ pub fn authenticate(presented: &str, ring: &KeyRing, now_unix: i64) -> Result<Au
     }
     // No opaque token has a dot, every JWS has two. A prefix would not do: a tag may begin with it.
     if presented.contains('.') {
-        let token = access::authenticate(ring, presented, now_unix)?;
-        return Ok(AuthenticToken {
-            family: Family::User,
-            session_id: token.claims.session_id,
-            key_number: token.key_number,
-            mode: None,
-            access: Some(token.claims),
-        });
+        return access::authenticate(ring, presented, now_unix);
     }
-    let token = opaque::authenticate(ring, presented)?;
-    Ok(AuthenticToken {
-        family: match token.family {
-            OpaqueFamily::ClientSecret => Family::Account,
-            OpaqueFamily::ClientSession => Family::Client,
-        },
-        session_id: token.session_id,
-        key_number: token.key_number,
-        mode: Some(token.mode),
-        access: None,
-    })
+    opaque::authenticate(ring, presented)
 }

@@ -88,17 +88,13 @@ pub(super) fn write(instance: InstanceId, claims: &AccessClaims, dat: &str) -> R
     serde_json::to_vec(&wire).map_err(|_| KeyError::Encoding)
 }
 
-/// Reads an authentic payload into the claims and `dat`, which is not opened.
+/// Reads an authentic payload. `dat` is not opened: the row has the session data as it is now.
 ///
 /// `now` is in Unix seconds and is compared with `nbf` only, without leeway.
-pub(super) fn read(
-    instance: InstanceId,
-    payload: &[u8],
-    now: i64,
-) -> Result<(AccessClaims, Cow<'_, str>), Rejected> {
+pub(super) fn read(instance: InstanceId, payload: &[u8], now: i64) -> Result<AccessClaims, Rejected> {
     let wire: Wire<'_> = parse_object(payload)
         .ok_or(Rejected::Claim("not an object of exactly the expected claims, once each, of their types"))?;
-    if !instance.is_issuer(&wire.iss) {
+    if wire.iss != instance.issuer() {
         return Err(Rejected::WrongInstance);
     }
     if from_wire_time(wire.nbf).ok_or(Rejected::Claim("nbf"))? > now {
@@ -133,7 +129,7 @@ pub(super) fn read(
     if wire.dat.is_empty() {
         return Err(Rejected::Claim("dat"));
     }
-    Ok((claims, wire.dat))
+    Ok(claims)
 }
 
 /// Longest name of a product, environment, tag or scope, in bytes (they are ASCII).

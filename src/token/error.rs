@@ -46,12 +46,9 @@ pub enum KeyError {
     /// The root key does not open the wrapped key: wrong root, wrong key id or altered bytes.
     #[error("the root key does not open the key ring")]
     Unwrap,
-    /// The bytes are no key of the algorithm, or are all zero.
+    /// The bytes are no key of the algorithm, or a root key is all zero.
     #[error("the key bytes are not a valid key")]
     Material,
-    /// The keys do not make a ring.
-    #[error("the key ring is inconsistent: {0}")]
-    Inconsistent(&'static str),
     /// Text that is no key, or claims that cannot be written as a token.
     #[error("the value cannot be encoded or decoded")]
     Encoding,

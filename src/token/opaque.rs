@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::key_ring::{KeyRing, TokenKey};
 use super::primitives::{fixed_from_base64url, prefix, split_prefix, to_base64url};
-use super::{InstanceId, KeyError, Mode, Purpose, Rejected};
+use super::{AuthenticToken, Family, InstanceId, KeyError, Mode, Purpose, Rejected};
 use crate::text_enum::text_enum;
 
 /// Key number, session id and MAC.
@@ -24,7 +24,7 @@ text_enum! {
 
 /// The token of a session: always the same for the same arguments, so it can be shown again.
 ///
-/// `key_number` is that of the key that made the session's first token; `None` is the active one.
+/// `key_number` is that of the key that made the session's first token.
 ///
 /// # Errors
 /// [`KeyError::Unavailable`] if that key is not in the ring.
@@ -32,13 +32,10 @@ pub fn issue(
     ring: &KeyRing,
     family: OpaqueFamily,
     mode: Mode,
-    key_number: Option<u32>,
+    key_number: u32,
     session_id: Uuid,
 ) -> Result<String, KeyError> {
-    let key = match key_number {
-        None => ring.token.active()?,
-        Some(number) => ring.token.by_number(number).ok_or(KeyError::Unavailable(Purpose::Token))?,
-    };
+    let key = ring.token.by_number(key_number).ok_or(KeyError::Unavailable(Purpose::Token))?;
     let prefix = prefix(family.as_str(), mode);
     let mac = mac(&key.keys, &prefix, ring.instance(), key.number, session_id).finalize();
     let number = key.number.to_be_bytes();
@@ -46,17 +43,8 @@ pub fn issue(
     Ok(prefix + &to_base64url(body))
 }
 
-/// What an authentic opaque token says.
-#[derive(Debug)]
-pub(super) struct Opened {
-    pub(super) family: OpaqueFamily,
-    pub(super) mode: Mode,
-    pub(super) session_id: Uuid,
-    pub(super) key_number: u32,
-}
-
 /// Checks form and MAC, the latter in constant time.
-pub(super) fn authenticate(ring: &KeyRing, presented: &str) -> Result<Opened, Rejected> {
+pub(super) fn authenticate(ring: &KeyRing, presented: &str) -> Result<AuthenticToken, Rejected> {
     let (family, mode, text) = split_prefix(presented)
         .and_then(|(name, mode, text)| Some((OpaqueFamily::parse(name)?, mode, text)))
         .ok_or(Rejected::Malformed("not the token of a session"))?;
@@ -71,7 +59,11 @@ pub(super) fn authenticate(ring: &KeyRing, presented: &str) -> Result<Opened, Re
     mac(&key.keys, &prefix(family.as_str(), mode), ring.instance(), key_number, session_id)
         .verify_slice(presented_mac)
         .map_err(|_| Rejected::BadSignature)?;
-    Ok(Opened { family, mode, session_id, key_number })
+    let family = match family {
+        OpaqueFamily::ClientSecret => Family::Account,
+        OpaqueFamily::ClientSession => Family::Client,
+    };
+    Ok(AuthenticToken { family, session_id, key_number, access: None })
 }
 
 /// Only the prefix varies in length, and it comes first: no two inputs are the same bytes.

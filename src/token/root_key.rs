@@ -12,7 +12,7 @@ const INFO_WRAP: &[u8] = b"dialstack_sessions/v1/root/wrap";
 const INFO_FINGERPRINT: &[u8] = b"dialstack_sessions/v1/root/fingerprint";
 
 /// 256 random bits that wrap the ring.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct RootKey(Secret<32>);
 
 impl From<[u8; 32]> for RootKey {
@@ -44,7 +44,8 @@ impl RootKey {
             .filter(|bytes| bytes.len() == 32)
             .map(|bytes| Secret::fill_with(|out| out.copy_from_slice(&bytes)))
             .ok_or(KeyError::Encoding)?;
-        if key.is_zero() {
+        // As memory that nobody filled is.
+        if *key.expose() == [0; 32] {
             return Err(KeyError::Material);
         }
         Ok(Self(key))

@@ -78,11 +78,8 @@ pub fn open_identifier_key(ring: &KeyRing, env_id: i32, form: &[u8]) -> Result<Z
     Ok(Zeroizing::new(text.to_owned()))
 }
 
-fn associated_data(key_number: u32, env_id: i32) -> [u8; 8] {
-    let mut data = [0; 8];
-    data[..4].copy_from_slice(&key_number.to_be_bytes());
-    data[4..].copy_from_slice(&env_id.to_be_bytes());
-    data
+fn associated_data(key_number: u32, env_id: i32) -> Vec<u8> {
+    [key_number.to_be_bytes(), env_id.to_be_bytes()].concat()
 }
 
 /// One HKDF-Expand: the extraction, with the instance as its salt, was done when the ring was made.

@@ -2,10 +2,9 @@
 
 use std::fmt;
 
-use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-/// `N` secret bytes: overwritten when dropped, absent from `Debug`, compared in constant time.
+/// `N` secret bytes: overwritten when dropped, absent from `Debug`, and not to be compared.
 #[derive(Clone, Zeroize, ZeroizeOnDrop)]
 pub struct Secret<const N: usize>([u8; N]);
 
@@ -26,26 +25,7 @@ impl<const N: usize> Secret<N> {
         fill(&mut secret.0);
         secret
     }
-
-    /// Whether all bytes are zero, as memory that nobody filled is.
-    pub(super) fn is_zero(&self) -> bool {
-        self.0.ct_eq(&[0; N]).into()
-    }
 }
-
-impl<const N: usize> From<[u8; N]> for Secret<N> {
-    fn from(bytes: [u8; N]) -> Self {
-        Self::new(bytes)
-    }
-}
-
-impl<const N: usize> PartialEq for Secret<N> {
-    fn eq(&self, other: &Self) -> bool {
-        self.0.ct_eq(&other.0).into()
-    }
-}
-
-impl<const N: usize> Eq for Secret<N> {}
 
 impl<const N: usize> fmt::Debug for Secret<N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -135,10 +135,3 @@ def setting_texts():
     source = source.replace("TOKEN_NAME,", 'c"dialstack_sessions.token",')
     pattern = r'c"dialstack_sessions\.(\w+)",\s*c"([^"]+)",\s*c"([^"]+)",'
     return {name: (short, long) for name, short, long in re.findall(pattern, source)}
-
-
-def formats():
-    """The section "Formats" of the documentation of src/token/."""
-    source = (SOURCE / "token/mod.rs").read_text(encoding="utf-8")
-    lines = re.findall(r"^//! ?(.*)$", source, re.M)
-    return "\n".join(lines[lines.index("# Formats") + 1 :]).strip()

@@ -194,11 +194,6 @@ def _aligned(text):
     return "\n\n".join(blocks) + "\n"
 
 
-def token_formats(_):
-    """The formats as the source describes them."""
-    return catalogue.formats() + "\n"
-
-
 def client_for_python(_):
     """The client's calls and results, from its types."""
     sys.path.insert(0, str(book.ROOT / "clients/python"))
@@ -214,7 +209,6 @@ PARTS = {
     "tables": tables,
     "views": views,
     "recording": recording,
-    "token formats": token_formats,
     "client for python": client_for_python,
 }
 

@@ -1,9 +1,9 @@
 //! `jsonb` as the server keeps it, bounded before anything of it is expanded.
 //!
 //! A number of nine bytes, `1e131071`, takes 131,072 characters as text. So an argument is walked in its binary
-//! form, and only what keeps its bounds becomes text. The layout is that of the server's `utils/jsonb.h` and
-//! `utils/adt/numeric.c`, which is the same in PostgreSQL 15 to 18.
+//! form, and only what keeps its bounds becomes text.
 
+use std::ffi::{CStr, c_char};
 use std::marker::PhantomData;
 
 use pgrx::callconv::{Arg, ArgAbi};
@@ -34,204 +34,93 @@ impl Bounds {
     const fn binary(&self) -> usize {
         self.bytes.saturating_mul(8).saturating_add(16)
     }
-}
 
-/// Why a value is not taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Unfit {
-    /// The bytes are no `jsonb`.
-    Malformed,
-    /// As text it would be longer than its bound.
-    TooLarge,
-    /// It is nested deeper than its bound.
-    TooDeep,
-}
-
-impl Unfit {
-    fn problem(self, bounds: &Bounds) -> Problem {
-        let Bounds { what, bytes, depth, hint } = bounds;
-        match self {
-            Unfit::Malformed => Problem::new(format!("{what} is not a jsonb value")),
-            Unfit::TooLarge => Problem::new(format!("{what} is larger than {bytes} bytes")).with_hint(*hint),
-            Unfit::TooDeep => Problem::new(format!("{what} is nested deeper than {depth} levels")),
-        }
+    fn too_large(&self) -> Problem {
+        Problem::new(format!("{} is larger than {} bytes", self.what, self.bytes)).with_hint(self.hint)
     }
 }
 
-/// Checks that the bytes are the content of a `jsonb` value, in every entry, and that it keeps its bounds. The cost
-/// is at most proportional to the bytes, whatever they are.
+/// Checks that a value keeps its bounds as text, walking it by the server's own iterator. A number is written out by
+/// itself, and none any more once the bytes are used up.
 ///
-/// # Errors
-/// The first reason that is found against it.
-pub fn check(content: &[u8], bounds: &Bounds) -> Result<Kind, Unfit> {
-    if content.len() > bounds.binary() {
-        return Err(Unfit::TooLarge);
-    }
-    let mut walk = Walk { left: bounds.bytes };
-    let header = word(content)?;
-    let is_scalar = header & pg_sys::JB_FSCALAR != 0;
-    if is_scalar {
-        // Kept as an array of one element.
-        if header != (pg_sys::JB_FARRAY | pg_sys::JB_FSCALAR | 1) {
-            return Err(Unfit::Malformed);
-        }
-        walk.members(content, 1, false, bounds.depth)?;
-        return Ok(Kind::Scalar);
-    }
-    walk.container(content, bounds.depth)
-}
-
-/// What a value is, outermost.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    Object,
-    Array,
-    Scalar,
-}
-
-struct Walk {
-    /// How many bytes of text are left.
-    left: usize,
-}
-
-impl Walk {
-    fn take(&mut self, bytes: usize) -> Result<(), Unfit> {
-        self.left = self.left.checked_sub(bytes).ok_or(Unfit::TooLarge)?;
-        Ok(())
-    }
-
-    /// An object or array: a header with the number of its members, an entry for each key and value, and then
-    /// those one after the other.
-    fn container(&mut self, bytes: &[u8], levels: usize) -> Result<Kind, Unfit> {
-        let levels = levels.checked_sub(1).ok_or(Unfit::TooDeep)?;
-        let header = word(bytes)?;
-        let count = (header & pg_sys::JB_CMASK) as usize;
-        // The brackets, and the commas between the members.
-        self.take(2 + count.saturating_sub(1))?;
-        match header & !pg_sys::JB_CMASK {
-            pg_sys::JB_FOBJECT => {
-                self.take(count)?; // colons
-                self.members(bytes, 2 * count, true, levels)?;
-                Ok(Kind::Object)
-            }
-            pg_sys::JB_FARRAY => {
-                self.members(bytes, count, false, levels)?;
-                Ok(Kind::Array)
-            }
-            _ => Err(Unfit::Malformed),
-        }
-    }
-
-    /// The values that follow the entries. The first half of those of an object are keys.
-    fn members(
-        &mut self,
-        container: &[u8],
-        count: usize,
-        is_object: bool,
-        levels: usize,
-    ) -> Result<(), Unfit> {
-        let (_, rest) = container.split_at_checked(WORD).ok_or(Unfit::Malformed)?;
-        let (entries, values) = rest.split_at_checked(count.saturating_mul(WORD)).ok_or(Unfit::Malformed)?;
-        let (entries, _) = entries.as_chunks::<WORD>();
-        let mut begin = 0_usize;
-        for (n, entry) in entries.iter().enumerate() {
-            let entry = u32::from_ne_bytes(*entry);
-            let number = (entry & pg_sys::JENTRY_OFFLENMASK) as usize;
-            // It has the length of its value; now and then, for quick access, where that ends.
-            let end = match entry & pg_sys::JENTRY_HAS_OFF {
-                0 => begin.saturating_add(number),
-                _ => number,
+/// # Safety
+/// The content of a `jsonb` value that the server made, as aligned as that.
+unsafe fn check(content: &[u8], bounds: &Bounds) -> Result<(), Problem> {
+    use pg_sys::JsonbIteratorToken::{
+        WJB_BEGIN_ARRAY, WJB_BEGIN_OBJECT, WJB_DONE, WJB_END_ARRAY, WJB_END_OBJECT,
+    };
+    let count = |number: i32| usize::try_from(number).unwrap_or(usize::MAX);
+    let (mut left, mut depth) = (bounds.bytes, 0_usize);
+    let mut value = pg_sys::JsonbValue::default();
+    // SAFETY: the caller's promise. The iterator tells by the token, and the value by its type, which of its fields it
+    // has set.
+    unsafe {
+        let mut iterator = pg_sys::JsonbIteratorInit(content.as_ptr().cast_mut().cast());
+        loop {
+            let bytes = match pg_sys::JsonbIteratorNext(&mut iterator, &mut value, false) {
+                WJB_DONE => return Ok(()),
+                // A scalar is kept as an array of one element.
+                WJB_BEGIN_ARRAY if value.val.array.rawScalar => 0,
+                // The brackets, the commas between the members, and the colons.
+                WJB_BEGIN_ARRAY => {
+                    depth += 1;
+                    2 + count(value.val.array.nElems).saturating_sub(1)
+                }
+                WJB_BEGIN_OBJECT => {
+                    depth += 1;
+                    let pairs = count(value.val.object.nPairs);
+                    2 + pairs.saturating_sub(1) + pairs
+                }
+                WJB_END_ARRAY | WJB_END_OBJECT => {
+                    depth = depth.saturating_sub(1);
+                    0
+                }
+                _ => length(&value),
             };
-            let value = values.get(begin..end).ok_or(Unfit::Malformed)?;
-            let kind = entry & pg_sys::JENTRY_TYPEMASK;
-            if is_object && n < count / 2 && kind != pg_sys::JENTRY_ISSTRING {
-                return Err(Unfit::Malformed);
+            if depth > bounds.depth {
+                let Bounds { what, depth, .. } = bounds;
+                return Err(Problem::new(format!("{what} is nested deeper than {depth} levels")));
             }
-            match kind {
-                pg_sys::JENTRY_ISSTRING => self.take(value.len() + 2)?,
-                pg_sys::JENTRY_ISNUMERIC => self.take(digits(aligned(begin, value)?)?)?,
-                pg_sys::JENTRY_ISCONTAINER => {
-                    self.container(aligned(begin, value)?, levels)?;
-                }
-                pg_sys::JENTRY_ISNULL | pg_sys::JENTRY_ISBOOL_TRUE if value.is_empty() => {
-                    self.take("null".len())?;
-                }
-                pg_sys::JENTRY_ISBOOL_FALSE if value.is_empty() => self.take("false".len())?,
-                _ => return Err(Unfit::Malformed),
-            }
-            begin = end;
+            left = left.checked_sub(bytes).ok_or_else(|| bounds.too_large())?;
         }
-        Ok(())
     }
 }
 
-const WORD: usize = size_of::<u32>();
+/// How many bytes a key or a scalar takes as text, without what is escaped in it.
+///
+/// # Safety
+/// A value by the server's iterator.
+unsafe fn length(value: &pg_sys::JsonbValue) -> usize {
+    use pg_sys::jbvType;
+    // SAFETY: the type says which field is set. numeric_out returns a C string, which is freed once it is measured.
+    unsafe {
+        match value.type_ {
+            jbvType::jbvString => {
+                usize::try_from(value.val.string.len).unwrap_or(usize::MAX).saturating_add(2)
+            }
+            jbvType::jbvNumeric => {
+                let number = Some(pg_sys::Datum::from(value.val.numeric));
+                let text = pgrx::direct_function_call_as_datum(pg_sys::numeric_out, &[number]);
+                let text: *mut c_char = text.map_or(std::ptr::null_mut(), |text| text.cast_mut_ptr());
+                let length = CStr::from_ptr(text).count_bytes();
+                pg_sys::pfree(text.cast());
+                length
+            }
+            jbvType::jbvBool if !value.val.boolean => "false".len(),
+            _ => "null".len(),
+        }
+    }
+}
 
 /// The JSON text of the value with this content, as `jsonb` is shown.
 pub fn text(content: &[u8]) -> JsonText {
     let datum = with_header(content);
-    // SAFETY: a jsonb that was just made of checked content, which is freed when its text is made.
+    // SAFETY: a jsonb that was just made of the content of one, and is freed when its text is made.
     unsafe {
         let text = JsonText::from_datum(datum, false);
         pg_sys::pfree(datum.cast_mut_ptr());
         text.expect("jsonb_out never returns NULL")
     }
-}
-
-/// The first word.
-fn word(bytes: &[u8]) -> Result<u32, Unfit> {
-    let word = bytes.first_chunk().ok_or(Unfit::Malformed)?;
-    Ok(u32::from_ne_bytes(*word))
-}
-
-/// A value without the padding that aligns its first word. Its container is aligned itself.
-fn aligned(begin: usize, value: &[u8]) -> Result<&[u8], Unfit> {
-    let padding = begin.next_multiple_of(WORD) - begin;
-    value.get(padding..).ok_or(Unfit::Malformed)
-}
-
-/// How many characters a number takes as text: its digits before and after the point, the point and the sign.
-fn digits(numeric: &[u8]) -> Result<usize, Unfit> {
-    let length = word(numeric)?;
-    let (is_plain, length) = if cfg!(target_endian = "little") {
-        (length & 3 == 0, length >> 2)
-    } else {
-        (length >> 30 == 0, length)
-    };
-    if !is_plain || length as usize != numeric.len() {
-        return Err(Unfit::Malformed);
-    }
-    let (halves, []) = numeric[WORD..].as_chunks() else {
-        return Err(Unfit::Malformed);
-    };
-    let half = |at: usize| halves.get(at).map(|half| u16::from_ne_bytes(*half));
-    let header = half(0).ok_or(Unfit::Malformed)?;
-    let (is_negative, scale, weight, begin) = match header & 0xC000 {
-        0x8000 => {
-            // The weight has seven bits, the highest of them its sign.
-            let weight = i32::from(header & 0x3F) - i32::from(header & 0x40);
-            (header & 0x2000 != 0, (header & 0x1F80) >> 7, weight, 1)
-        }
-        // Infinities and NaN, which JSON has not.
-        0xC000 => return Err(Unfit::Malformed),
-        sign => {
-            let weight = half(1).ok_or(Unfit::Malformed)?.cast_signed();
-            (sign == 0x4000, header & 0x3FFF, i32::from(weight), 2)
-        }
-    };
-    // Digits of base 10,000.
-    let mut of_base = halves[begin..].iter().map(|half| u16::from_ne_bytes(*half));
-    if of_base.any(|digit| digit >= 10_000) {
-        return Err(Unfit::Malformed);
-    }
-    let first = half(begin).filter(|_| weight >= 0);
-    let whole = match first.and_then(u16::checked_ilog10) {
-        Some(zeros) => 4 * weight.unsigned_abs() as usize + zeros as usize + 1,
-        None if first.is_some() => return Err(Unfit::Malformed), // a leading zero is never kept
-        None => 1,
-    };
-    let fraction = usize::from(scale) + usize::from(scale > 0);
-    Ok(usize::from(is_negative) + whole + fraction)
 }
 
 /// A `jsonb` argument, of which nothing was read yet: a caller that may not call is refused before it costs anything.
@@ -243,26 +132,26 @@ pub struct Jsonb<'a> {
 
 impl Jsonb<'_> {
     /// Hands the content to `read` if it keeps its bounds.
-    fn bounded<T>(&self, bounds: &Bounds, read: impl FnOnce(Kind, &[u8]) -> T) -> Result<T, Problem> {
-        let checked = |content: &[u8]| Ok(read(check(content, bounds)?, content));
+    fn bounded<T>(&self, bounds: &Bounds, read: impl FnOnce(&[u8]) -> T) -> Result<T, Problem> {
         // SAFETY: a jsonb argument that is not NULL, as its constructors promise. Its size is known before it is
         // fetched or decompressed.
-        let read = unsafe {
+        unsafe {
             if pg_sys::toast_raw_datum_size(self.datum) > bounds.binary() + pg_sys::VARHDRSZ {
-                Err(Unfit::TooLarge)
-            } else {
-                with_content(self.datum, checked)
+                return Err(bounds.too_large());
             }
-        };
-        read.map_err(|unfit| unfit.problem(bounds))
+            with_content(self.datum, |content| check(content, bounds).map(|()| read(content)))
+        }
     }
 
-    /// What it is, and its content: all but the length, as the server keeps it.
+    /// Its content, if it is an object: all but the length, as the server keeps it.
     ///
     /// # Errors
     /// Names the bound that is broken.
-    pub fn content(&self, bounds: &Bounds) -> Result<(Kind, Vec<u8>), Problem> {
-        self.bounded(bounds, |kind, content| (kind, content.to_vec()))
+    pub fn object(&self, bounds: &Bounds) -> Result<Option<Vec<u8>>, Problem> {
+        self.bounded(bounds, |content| {
+            let header = content.first_chunk().map_or(0, |word| u32::from_ne_bytes(*word));
+            (header & pg_sys::JB_FOBJECT != 0).then(|| content.to_vec())
+        })
     }
 
     /// Its JSON value.
@@ -270,7 +159,7 @@ impl Jsonb<'_> {
     /// # Errors
     /// Names the bound that is broken; for a number beyond 64-bit floats.
     pub fn parse(&self, bounds: &Bounds) -> Result<Value, Problem> {
-        self.bounded(bounds, |_, _| ())?;
+        self.bounded(bounds, |_| ())?;
         // Three bytes of text, `[],`, take 32 as a value, and a vector grows by doubling.
         ensure_memory(bounds.bytes.saturating_mul(32));
         // SAFETY: a jsonb argument that is not NULL.
@@ -295,6 +184,3 @@ unsafe impl<'fcx> ArgAbi<'fcx> for Jsonb<'fcx> {
         unsafe { arg.unbox_arg_using_from_datum() }.expect("the argument is not NULL")
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -39,14 +39,9 @@ pub unsafe fn with_content<T>(datum: pg_sys::Datum, read: impl FnOnce(&[u8]) -> 
 
 /// The value with this content, in the current memory context.
 pub fn with_header(content: &[u8]) -> pg_sys::Datum {
-    let length = pg_sys::VARHDRSZ + content.len();
-    // SAFETY: palloc returns memory of the length asked for, aligned for every type, or raises an
-    // error: also for a length that the header could not hold.
-    unsafe {
-        let value: *mut u8 = pg_sys::palloc(length).cast();
-        pgrx::set_varsize_4b(value.cast(), length as i32);
-        let data = value.add(pg_sys::VARHDRSZ);
-        std::ptr::copy_nonoverlapping(content.as_ptr(), data, content.len());
-        pg_sys::Datum::from(value)
-    }
+    // The server refuses what the header could not hold.
+    let length = i32::try_from(content.len()).unwrap_or(i32::MAX);
+    // SAFETY: copies so many bytes behind a header. A text differs from others of variable length by nothing else
+    // than its type.
+    unsafe { pg_sys::Datum::from(pg_sys::cstring_to_text_with_len(content.as_ptr().cast(), length)) }
 }

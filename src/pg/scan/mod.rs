@@ -16,7 +16,7 @@ use crate::pg::catalog::relation::OpenRelation;
 use crate::pg::relcache::Relation;
 use crate::pg::server::lock_relation;
 use crate::pg::statements::must_be_able_to_write;
-use crate::pg::table::{Column, Index, IndexKeys, Nullability, SqlType, Table};
+use crate::pg::table::{Column, Index, IndexKeys, SqlType, Table};
 
 /// Locks a relation against structural change until the transaction ends, as any statement that reads it does.
 /// If it was dropped or replaced before the lock was granted, it is looked up again.
@@ -178,11 +178,11 @@ impl<R: Table> Row<'_, R> {
     ///
     /// # Errors
     /// `JWT_NOT_AVAILABLE` for a NULL in a column that is declared NOT NULL.
-    pub fn get<T: SqlType, N: Nullability>(&self, column: Column<R, T, N>) -> Result<N::Read<T::Value>> {
+    pub fn get<T: SqlType>(&self, column: Column<R, T>) -> Result<T::Value> {
         let n = usize::from(column.number().unsigned_abs()) - 1;
         // SAFETY: the scan holds the row, and the table was checked to have that column with that type.
         let value = unsafe { T::read(self.values[n], self.nulls[n]) };
-        N::read(value, || R::altered(column.number(), "holds a NULL that it can't hold"))
+        value.ok_or_else(|| R::altered(column.number(), "holds a NULL that it can't hold"))
     }
 }
 

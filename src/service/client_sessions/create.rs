@@ -18,7 +18,6 @@ use crate::tables::client_sessions::change::{self, Grants, NewClient};
 use crate::tables::client_sessions::list::{self, ClientSession};
 use crate::tables::session_users;
 use crate::token::api_key::ApiKeyKind;
-use crate::token::{KeyError, Purpose};
 
 const CODE: Code = Code::CreateFailed;
 
@@ -213,8 +212,7 @@ fn insert(
         Some(at) => at,
         None => clock::ceil_to_second(clock::add(call.now, &DEFAULT_LIFE, CODE)?),
     };
-    let number =
-        key_ring::ring()?.active_number(Purpose::Token).ok_or(KeyError::Unavailable(Purpose::Token))?;
+    let number = key_ring::ring()?.token_key_number()?;
     let session_id = random::uuid()?;
     let new = NewClient {
         session_id,

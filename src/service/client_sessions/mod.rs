@@ -113,7 +113,7 @@ impl Call {
                 ring,
                 OpaqueFamily::ClientSession,
                 self.env.mode,
-                Some(stored.key_number),
+                stored.key_number,
                 stored.session_id,
             )
         };

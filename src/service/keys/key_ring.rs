@@ -24,7 +24,7 @@ use crate::tables::signing_keys::{self, Key, NewKey};
 use crate::token::root_key::{RootKey, unwrap, wrap};
 use crate::token::{
     Algorithm, InstanceId, KeyEntry, KeyError, KeyRing, KeyState, Material, Purpose, Rejected, Secret,
-    check_material, public_jwk, sealed,
+    public_jwk, sealed,
 };
 
 thread_local! {
@@ -262,7 +262,7 @@ fn add(
     // After the highest, in the latest state: the lock keeps others from taking the number.
     let highest = keys.iter().map(|key| key.number).max();
     let number = highest.unwrap_or(0).cast_signed() + 1;
-    let material = new_material(purpose, alg)?;
+    let material: Material = Secret::new(random::bytes()?);
     let kid = random::uuid()?.simple().to_string();
     let public = match alg {
         Some(alg) => public_jwk(&kid, alg, &material)?,
@@ -282,19 +282,6 @@ fn add(
         },
     )?;
     Ok(kid)
-}
-
-/// Random bytes that make a good key: nearly all do for any algorithm.
-fn new_material(purpose: Purpose, alg: Option<Algorithm>) -> Result<Material> {
-    let mut last = KeyError::Encoding;
-    for _ in 0..8 {
-        let material: Material = Secret::new(random::bytes()?);
-        match check_material(purpose, alg, &material) {
-            Ok(()) => return Ok(material),
-            Err(error) => last = error,
-        }
-    }
-    Err(last.into())
 }
 
 /// Revokes a key for good; `None` if there is no such key. An active one gets a successor first.

@@ -7,10 +7,11 @@ use pgrx::{Spi, spi};
 use crate::error::{Code, Error, Result};
 use crate::pg::catalog::table::is_indexable;
 use crate::pg::clock;
+use crate::pg::datum::record::Value;
 use crate::pg::roles::{AsOwner, AsRole};
 use crate::pg::statements::{FromRow, Statement, bind};
 use crate::pg::transaction::patience::patiently;
-use crate::pg::triggers::{Answer, Change, Event};
+use crate::pg::triggers::{Change, Event};
 use crate::service::level::{Level, role_has_level};
 use crate::service::reach;
 use crate::service::revocation::revocations::{self, Which};
@@ -36,7 +37,7 @@ pub const ANY_TAG: &str = "";
 /// `REVOKE_FAILED` for a call that is not a trigger's, and for a trigger that is not of a kind that
 /// this can serve; `PERMISSION_DENIED` where the table's owner has no access of level `server` that reaches there;
 /// `PRODUCT_NOT_FOUND`, `ENV_NOT_FOUND`, `DEFINITION_NOT_FOUND`; for TRUNCATE those of [`patiently`].
-pub fn revoke_on_change(call: pg_sys::FunctionCallInfo) -> Result<Answer> {
+pub fn revoke_on_change(call: pg_sys::FunctionCallInfo) -> Result<Value> {
     let change = Change::of(call).ok_or_else(|| {
         refused("revoke_on_change() was not called by a trigger")
             .hint("Name it in CREATE TRIGGER … EXECUTE FUNCTION.")
@@ -66,7 +67,8 @@ fn refused(message: impl Into<String>) -> Error {
 }
 
 fn revoke(change: &Change<'_>) -> Result<()> {
-    let (product, env, tag, columns) = match change.arguments() {
+    let arguments = change.arguments();
+    let (product, env, tag, columns) = match arguments.as_slice() {
         [product, env, tag, columns @ ..] => (product, env, tag, columns),
         _ => return Err(wrong_arguments()),
     };
@@ -127,7 +129,7 @@ fn definitions(env: &Env, tag: &str) -> Result<Vec<i32>> {
 
 /// Whether the change of a row is one that ends the user's sessions.
 fn is_meant(change: &Change<'_>, key: i32, columns: &[String]) -> Result<bool> {
-    let mut watched: Vec<i32> = change.watched().collect();
+    let mut watched = change.watched();
     let named = columns.iter().filter(|name| *name != ANY_COLUMN);
     for name in named {
         watched.push(column(change, name)?);

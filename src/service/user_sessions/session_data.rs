@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 use crate::error::{Code, Coded, Result};
 use crate::pg::datum::json::JsonText;
-use crate::pg::datum::jsonb::{self, Bounds, Jsonb, Kind};
+use crate::pg::datum::jsonb::{self, Bounds, Jsonb};
 use crate::pg::datum::varlena::with_header;
 use crate::pg::random;
 use crate::service::keys::key_ring;
@@ -29,7 +29,7 @@ const BOUNDS: Bounds =
 
 /// The data of a session: a `jsonb` object within [`BOUNDS`], wiped when it is dropped.
 pub struct SessionData {
-    /// [`FORMAT`] and the content, which was checked.
+    /// [`FORMAT`] and the content.
     plaintext: Zeroizing<Vec<u8>>,
 }
 
@@ -63,12 +63,10 @@ impl SessionData {
         Ok(key_ring::with(open)?.ok().and_then(Self::of_plaintext))
     }
 
-    /// Takes what [`sealed::open`] opened. `None` where that is no session data: authentic bytes too are some that a
-    /// bug or a superuser may have sealed.
-    pub fn of_plaintext(plaintext: Zeroizing<Vec<u8>>) -> Option<Self> {
-        let content = plaintext.strip_prefix(&FORMAT)?;
-        let is_data = jsonb::check(content, &BOUNDS) == Ok(Kind::Object);
-        is_data.then_some(SessionData { plaintext })
+    /// Takes what [`sealed::open`] opened, which only [`SessionData::seal`] has made: it is authentic. `None` where
+    /// that is of another format.
+    fn of_plaintext(plaintext: Zeroizing<Vec<u8>>) -> Option<Self> {
+        plaintext.starts_with(&FORMAT).then_some(SessionData { plaintext })
     }
 
     /// Copies an argument, once it is known to keep the bounds.
@@ -77,11 +75,8 @@ impl SessionData {
     /// `CREATE_FAILED`, naming the bound that is broken, or for anything but an object.
     pub fn of_argument(data: Jsonb<'_>) -> Result<Self> {
         let code = Code::CreateFailed;
-        let (kind, content) = data.content(&BOUNDS).coded(code)?;
+        let content = data.object(&BOUNDS).and_then(|object| object.ok_or_else(no_object)).coded(code)?;
         let content = Zeroizing::new(content);
-        if kind != Kind::Object {
-            return Err(no_object()).coded(code);
-        }
         let plaintext = Zeroizing::new([&FORMAT, content.as_slice()].concat());
         Ok(SessionData { plaintext })
     }
@@ -110,6 +105,3 @@ pub fn with_data(session: &Exported) -> Result<(String, String)> {
     let shown = session.shown.strip_suffix('}').unwrap_or("{");
     Ok((format!(r#"{shown}, "data": {data}}}"#), data))
 }
-
-#[cfg(test)]
-mod tests;

@@ -8,27 +8,16 @@ fn an_issued_token_is_authentic_and_says_what_was_put_in() {
         let ring = ring_of(INSTANCE, alg);
         let token = authenticate(&access_token(&ring), &ring, NOW).expect("authentic");
         assert_eq!(token.family, Family::User);
-        assert_eq!((token.session_id, token.key_number, token.mode), (SESSION, 1, None));
+        assert_eq!((token.session_id, token.key_number), (SESSION, 1));
         assert_eq!(token.access, Some(claims()), "{alg:?}");
     }
 }
 
 #[test]
-fn the_session_data_is_not_readable_in_the_token_and_opens_with_the_seal_key() {
+fn the_session_data_is_not_readable_in_the_token() {
     let token = access_token(&ring());
     let payload = unb64(token.split('.').nth(1).expect("a payload"));
     assert!(!payload.windows(6).any(|window| window == b"userId"));
-    assert_eq!(access::open_data(&ring(), &token, NOW).expect("opens").as_slice(), DATA);
-}
-
-#[test]
-fn the_session_data_of_a_retired_seal_key_opens_and_of_a_revoked_one_does_not() {
-    let token = access_token(&ring());
-    assert!(access::open_data(&rotated(KeyState::Retired), &token, NOW).is_ok());
-    let mut all = entries(Algorithm::Hs256, KeyState::Active);
-    all[1].state = KeyState::Revoked;
-    let ring = KeyRing::new(INSTANCE, all).expect("a ring");
-    assert_eq!(access::open_data(&ring, &token, NOW), Err(Rejected::UnknownKey));
 }
 
 #[test]

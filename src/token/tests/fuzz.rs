@@ -4,10 +4,9 @@ use proptest::prelude::*;
 
 use super::api_key::ApiKeyKind;
 use super::*;
-use crate::fuzz::{config, mutated};
+use crate::tests::{config, mutated};
 
 const ROOT_KEY: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
-const JWE_KEY: [u8; 32] = [2; 32];
 
 /// Rings and tokens of every family that they accept.
 fn tokens() -> Vec<(KeyRing, String)> {
@@ -19,7 +18,7 @@ fn tokens() -> Vec<(KeyRing, String)> {
         tokens.push((ring(), token));
     }
     for family in [OpaqueFamily::ClientSecret, OpaqueFamily::ClientSession] {
-        let token = opaque::issue(&ring(), family, Mode::Live, None, SESSION).expect("a token");
+        let token = opaque::issue(&ring(), family, Mode::Live, 3, SESSION).expect("a token");
         tokens.push((ring(), token));
     }
     tokens
@@ -56,26 +55,14 @@ proptest! {
         let claims = authentic.access.expect("an access token");
         let written = claims::write(INSTANCE, &claims, "a.b.c.d.e").expect("good claims");
         let again = claims::read(INSTANCE, &written, NOW).expect("good claims");
-        prop_assert_eq!(again.0, claims);
-    }
-
-    #[test]
-    fn a_changed_jwe_is_refused(changes in mutated(), random: [u8; 32], iv: [u8; 12]) {
-        let kek = Secret::new(JWE_KEY);
-        let mut bytes = [0; 44];
-        bytes[..32].copy_from_slice(&random);
-        bytes[32..].copy_from_slice(&iv);
-        let seed = jwe::encrypt(&kek, "seal-2", DATA, &bytes).expect("a JWE");
-        let text = changes.apply_to(&seed);
-        let _ = jwe::key_id(&text);
-        prop_assert_eq!(jwe::decrypt(&kek, &text).is_ok(), text == seed);
+        prop_assert_eq!(again, claims);
     }
 
     #[test]
     fn an_api_key_has_one_spelling(changes in mutated(), random: [u8; 32]) {
         let seed = api_key::make(ApiKeyKind::Secret, Mode::Live, random);
-        let text = changes.apply_to(seed.expose());
-        if api_key::parse(&text).is_some() {
+        let text = changes.apply_to(&seed);
+        if api_key::is_well_formed(&text) {
             let body = text.splitn(3, '_').nth(2).expect("a prefix of two parts");
             prop_assert_eq!(b64(unb64(body)), body);
         }

@@ -48,8 +48,6 @@ proptest! {
         let presented = format!("{}:{token}", claims.tag);
         let authentic = authenticate(&presented, &ring(), claims.issued_at).expect("authentic");
         prop_assert_eq!(authentic.access, Some(claims));
-        let opened = access::open_data(&ring(), &token, NOW).expect("opens");
-        prop_assert_eq!(opened.as_slice(), data.as_slice());
     }
 
     #[test]
@@ -63,9 +61,8 @@ proptest! {
             let text = format!("{prefix}{text}");
             prop_assert!(authenticate(&text, &ring(), NOW).is_err());
             prop_assert!(refresh::authenticate(&ring(), &text).is_err());
-            prop_assert!(api_key::parse(&text).is_none());
+            prop_assert!(!api_key::is_well_formed(&text));
         }
-        prop_assert!(jwe::decrypt(&Secret::new([2; 32]), &text).is_err());
         let _ = RootKey::parse(&text);
     }
 

@@ -5,8 +5,9 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 use serde_json::Value;
 
+use super::schema::normalize;
 use super::*;
-use crate::fuzz::{config, mutated};
+use crate::tests::{config, mutated};
 
 const SELECTORS: &[&str] = &["$Session{userId}", "$Session{details}{email}", "userId", "a.b.c"];
 const PERIODS: &[&str] = &["seconds", "mins", "hour", "days", "weeks", "months", "years"];

@@ -1,0 +1,108 @@
+//! The keys that sign access tokens, by algorithm. Signing is deterministic with each.
+
+use ed25519_dalek::pkcs8::EncodePrivateKey;
+use jsonwebtoken::{DecodingKey, EncodingKey, crypto};
+use p256::ecdsa::Signature;
+use p256::elliptic_curve::sec1::ToEncodedPoint;
+use serde_json::{Value, json};
+
+use super::KeyError;
+use super::key_ring::{Algorithm, Material};
+use super::primitives::{from_base64url, to_base64url};
+
+/// A key that signs access tokens and checks their signatures.
+pub(super) struct SigningKey {
+    pub(super) alg: Algorithm,
+    encoding: EncodingKey,
+    decoding: DecodingKey,
+}
+
+impl SigningKey {
+    /// The key of this algorithm with these bytes, in the forms that `jsonwebtoken` takes.
+    ///
+    /// # Errors
+    /// [`KeyError::Material`] for an ES256 scalar of zero or not below the order of the group.
+    pub(super) fn new(alg: Algorithm, material: &Material) -> Result<Self, KeyError> {
+        let (encoding, decoding) = match alg {
+            Algorithm::Hs256 => {
+                (EncodingKey::from_secret(material.expose()), DecodingKey::from_secret(material.expose()))
+            }
+            Algorithm::EdDsa => {
+                let key = ed25519_dalek::SigningKey::from_bytes(material.expose());
+                let der = key.to_pkcs8_der().map_err(|_| KeyError::Material)?;
+                let public = DecodingKey::from_ed_der(key.verifying_key().as_bytes());
+                (EncodingKey::from_ed_der(der.as_bytes()), public)
+            }
+            Algorithm::Es256 => {
+                let key = p256_key(material)?;
+                let der = key.to_pkcs8_der().map_err(|_| KeyError::Material)?;
+                let point = key.public_key().to_encoded_point(false);
+                (EncodingKey::from_ec_der(der.as_bytes()), DecodingKey::from_ec_der(point.as_bytes()))
+            }
+        };
+        Ok(Self { alg, encoding, decoding })
+    }
+
+    /// The signature of a text, in base64url.
+    pub(super) fn sign(&self, text: &str) -> Result<String, KeyError> {
+        let signature =
+            crypto::sign(text.as_bytes(), &self.encoding, self.alg.jose()).map_err(|_| KeyError::Material)?;
+        Ok(self.lower_of_two(&signature).unwrap_or(signature))
+    }
+
+    /// Whether `signature`, in canonical base64url, is the key's for this text.
+    pub(super) fn has_signed(&self, text: &str, signature: &str) -> bool {
+        let is_true = crypto::verify(signature, text.as_bytes(), &self.decoding, self.alg.jose());
+        is_true.unwrap_or(false) && self.lower_of_two(signature).is_none()
+    }
+
+    /// The other one of the two ES256 signatures (r, s) and (r, n − s), where this is the one with the greater s.
+    /// Both are true; only the one with the lower s is ours, so that a token has one spelling.
+    fn lower_of_two(&self, signature: &str) -> Option<String> {
+        if self.alg != Algorithm::Es256 {
+            return None;
+        }
+        let signature = Signature::from_slice(&from_base64url(signature)?).ok()?;
+        signature.normalize_s().map(|lower| to_base64url(lower.to_bytes()))
+    }
+}
+
+impl Algorithm {
+    const fn jose(self) -> jsonwebtoken::Algorithm {
+        match self {
+            Self::Hs256 => jsonwebtoken::Algorithm::HS256,
+            Self::EdDsa => jsonwebtoken::Algorithm::EdDSA,
+            Self::Es256 => jsonwebtoken::Algorithm::ES256,
+        }
+    }
+}
+
+fn p256_key(material: &Material) -> Result<p256::SecretKey, KeyError> {
+    p256::SecretKey::from_slice(material.expose()).map_err(|_| KeyError::Material)
+}
+
+/// The public half of a signing key as a JWK (RFC 7517; RFC 7518, section 6.2; RFC 8037, section
+/// 2). `None` for HS256, which has no public half.
+///
+/// # Errors
+/// [`KeyError::Material`] for an ES256 scalar of zero or not below the order of the group.
+pub fn public_jwk(kid: &str, alg: Algorithm, material: &Material) -> Result<Option<Value>, KeyError> {
+    let mut jwk = match alg {
+        Algorithm::Hs256 => return Ok(None),
+        Algorithm::EdDsa => {
+            let public = ed25519_dalek::SigningKey::from_bytes(material.expose()).verifying_key();
+            json!({"kty": "OKP", "crv": "Ed25519", "x": to_base64url(public.as_bytes())})
+        }
+        Algorithm::Es256 => {
+            let point = p256_key(material)?.public_key().to_encoded_point(false);
+            let (Some(x), Some(y)) = (point.x(), point.y()) else {
+                return Err(KeyError::Material);
+            };
+            json!({"kty": "EC", "crv": "P-256", "x": to_base64url(x), "y": to_base64url(y)})
+        }
+    };
+    jwk["kid"] = json!(kid);
+    jwk["alg"] = json!(alg.as_str());
+    jwk["use"] = json!("sig");
+    Ok(Some(jwk))
+}
