@@ -7,9 +7,8 @@ use pgrx::datum::TimestampWithTimeZone;
 use pgrx::pg_sys;
 
 use crate::error::Result;
-use crate::guc;
 use crate::maintenance::horizon::Horizon;
-use crate::maintenance::referenced::{Deleted, Deleter};
+use crate::maintenance::referenced::Deleter;
 use crate::pg::clock::{self, Micros, timestamptz};
 use crate::pg::roles::AsOwner;
 use crate::pg::statements::{Statement, bind};
@@ -23,14 +22,11 @@ const WINDOW: i64 = 100_000;
 
 /// The statements that purge one of the tables of sessions.
 struct Sessions {
-    /// Those that may be due, by the coarse day.
+    /// Those whose last day was over before `$1`.
     due: Statement,
-    /// Of these ids, those that nobody else has locked, and when they died: the day is coarse, and the retention may
-    /// have been changed since.
+    /// Of these ids, those that died before `$2` and that nobody else has locked.
     lock: Statement,
-    /// Computes the day from the row and the present retention. No verdict changes by it.
-    postpone: Statement,
-    /// Looks at the rows again on the day after `$2`.
+    /// Looks at the rows again on the next day.
     keep: Statement,
     /// Run before `delete`.
     before: Option<&'static Statement>,
@@ -46,19 +42,10 @@ macro_rules! sessions {
                 " WHERE purge_after < ($1 AT TIME ZONE 'UTC')::date ORDER BY purge_after LIMIT $2"
             )),
             lock: Statement::new(concat!(
-                "SELECT session_id, least(expires_at, coalesce(revoked_at, expires_at)) \
-                       FROM dialstack.",
+                "SELECT session_id FROM dialstack.",
                 $table,
-                " WHERE session_id = ANY ($1) AND purge_after < ($2 AT TIME ZONE 'UTC')::date \
-                        FOR UPDATE SKIP LOCKED"
-            )),
-            postpone: Statement::new(concat!(
-                "UPDATE dialstack.",
-                $table,
-                " SET purge_after = \
-                          ((least(expires_at, coalesce(revoked_at, expires_at)) \
-                            + $2 * interval '1 microsecond') AT TIME ZONE 'UTC')::date \
-                       WHERE session_id = ANY ($1)"
+                " WHERE session_id = ANY ($1) AND least(expires_at, revoked_at) <= $2 \
+                    FOR UPDATE SKIP LOCKED"
             )),
             keep: Statement::new(concat!(
                 "UPDATE dialstack.",
@@ -134,7 +121,7 @@ fn purge(deleter: &mut Deleter<'_>, table: &'static Sessions, purged: &mut Purge
     // However little time there is, one batch is done.
     let mut is_first = true;
     loop {
-        let arguments = [bind(timestamptz(horizon.now)), bind(WINDOW)];
+        let arguments = [bind(timestamptz(horizon.sessions_before)), bind(WINDOW)];
         let due = table.due.read(owner, &arguments, |row| row.required::<pgrx::Uuid>(1))?;
         let mut settled = 0;
         for ids in due.chunks(deleter.batch) {
@@ -146,10 +133,10 @@ fn purge(deleter: &mut Deleter<'_>, table: &'static Sessions, purged: &mut Purge
             let mut kept = Vec::new();
             let delete = |ids: &[pgrx::Uuid]| purge_batch(owner, table, horizon, ids);
             let deleted = deleter.delete(ids, &delete, &mut |id| kept.push(*id))?;
-            purged.rows += deleted.rows;
-            settled += deleted.rows + deleted.postponed + kept.len() as u64;
+            purged.rows += deleted;
+            settled += deleted + kept.len() as u64;
             if !kept.is_empty() {
-                let arguments = [bind(kept), bind(timestamptz(horizon.now))];
+                let arguments = [bind(kept), bind(timestamptz(horizon.sessions_before))];
                 table.keep.execute(owner, &arguments)?;
             }
             pg_sys::check_for_interrupts!();
@@ -167,31 +154,17 @@ fn purge_batch(
     table: &'static Sessions,
     horizon: &Horizon,
     ids: &[pgrx::Uuid],
-) -> Result<Deleted> {
-    let arguments = [bind(ids.to_vec()), bind(timestamptz(horizon.now))];
-    let locked = table.lock.write(owner, &arguments, |row| {
-        let died_at: TimestampWithTimeZone = row.required(2)?;
-        Ok((row.required::<pgrx::Uuid>(1)?, clock::micros(died_at)))
-    })?;
-    let (mut early, mut dead) = (Vec::new(), Vec::new());
-    for (id, died_at) in locked {
-        if died_at > horizon.sessions_before {
-            early.push(id);
-        } else if died_at <= horizon.dead_before() {
-            dead.push(id);
-        }
-    }
-    let arguments = [bind(early), bind(guc::session_retention_micros())];
-    let postponed = table.postpone.execute(owner, &arguments)?;
+) -> Result<u64> {
+    let arguments = [bind(ids.to_vec()), bind(timestamptz(horizon.dead_before()))];
+    let dead = table.lock.write(owner, &arguments, |row| row.required::<pgrx::Uuid>(1))?;
     // Even a DELETE of no row would empty the caches of every backend.
-    let mut rows = 0;
-    if !dead.is_empty() {
-        if let Some(before) = table.before {
-            before.execute(owner, &[bind(dead.clone())])?;
-        }
-        rows = table.delete.execute(owner, &[bind(dead)])?;
+    if dead.is_empty() {
+        return Ok(0);
     }
-    Ok(Deleted { rows, postponed })
+    if let Some(before) = table.before {
+        before.execute(owner, &[bind(dead.clone())])?;
+    }
+    table.delete.execute(owner, &[bind(dead)])
 }
 
 /// Environments and definitions that are gone, with users left but no session. A skip scan: the
@@ -251,18 +224,14 @@ pub fn users(deleter: &mut Deleter<'_>) -> Result<Purged> {
             last = next;
             let forget = |users: &[String]| {
                 let arguments = [bind(env_id), bind(definition_id), bind(users.to_vec())];
-                deleted(FORGET_USERS.execute(owner, &arguments)?)
+                FORGET_USERS.execute(owner, &arguments)
             };
-            purged.rows += deleter.delete(&users, &forget, &mut |_| ())?.rows;
+            purged.rows += deleter.delete(&users, &forget, &mut |_| ())?;
             pg_sys::check_for_interrupts!();
         }
     }
     purged.more |= deleter.more;
     Ok(purged)
-}
-
-fn deleted(rows: u64) -> Result<Deleted> {
-    Ok(Deleted { rows, postponed: 0 })
 }
 
 /// An unfinished transaction may be about to commit a session that a key is needed for: keys that
@@ -324,8 +293,8 @@ pub fn keys(deleter: &mut Deleter<'_>, purged: bool) -> Result<Option<u64>> {
     let mut gone = 0;
     for key in old()?.into_iter().filter(wanted) {
         if key.revoked || !is_needed(owner, &key)? {
-            let delete = |kid: &[String]| deleted(DELETE_KEY.execute(owner, &[bind(kid.to_vec())])?);
-            gone += deleter.delete(&[key.kid], &delete, &mut |_| ())?.rows;
+            let delete = |kid: &[String]| DELETE_KEY.execute(owner, &[bind(kid.to_vec())]);
+            gone += deleter.delete(&[key.kid], &delete, &mut |_| ())?;
         }
     }
     Ok(Some(gone))
@@ -359,6 +328,6 @@ pub fn api_keys(deleter: &mut Deleter<'_>) -> Result<u64> {
     let owner = deleter.owner;
     let arguments = [bind(timestamptz(deleter.horizon.dead_before()))];
     let old = OLD_API_KEYS.read(owner, &arguments, |row| row.required::<pgrx::Uuid>(1))?;
-    let delete = |ids: &[pgrx::Uuid]| deleted(DELETE_API_KEYS.execute(owner, &[bind(ids.to_vec())])?);
-    Ok(deleter.delete(&old, &delete, &mut |_| ())?.rows)
+    let delete = |ids: &[pgrx::Uuid]| DELETE_API_KEYS.execute(owner, &[bind(ids.to_vec())]);
+    deleter.delete(&old, &delete, &mut |_| ())
 }

@@ -6,6 +6,7 @@
 use serde_json::{Value, json};
 
 use crate::error::{Code, Error, Result};
+use crate::guc;
 use crate::maintenance::horizon::Horizon;
 use crate::maintenance::purge::{self, Purged};
 use crate::maintenance::referenced::Deleter;
@@ -49,7 +50,8 @@ pub fn maintain(batch: Option<i32>) -> Result<Value> {
     let (ran_at, before) = last.into_iter().next().unwrap_or((Micros::MIN, None));
     let horizon = Horizon::new(ran_at);
     // Sessions that can't be deleted are looked at once a day: the answer is about the whole day.
-    let is_today = clock::utc_date(ran_at) == clock::utc_date(horizon.now);
+    let day = |at: Micros| clock::utc_date(at.saturating_sub(guc::session_retention_micros()));
+    let is_today = day(ran_at) == day(horizon.now);
     let before = before.filter(|_| is_today).and_then(|done| done.parse().ok());
     let done = run(&owner, rows, &horizon, before.unwrap_or_default())?;
     if done["rollup_busy"] == false {
