@@ -1,4 +1,4 @@
-//! Deleting what is dead for long: sessions, users of what was deleted, keys.
+//! Deleting what is dead for long: sessions, users of what was deleted, keys, the record of administration.
 //!
 //! Rows are taken with SKIP LOCKED, so nothing here waits for a row, and a call that wants a row which is
 //! about to go waits for it as for any deletion.
@@ -7,13 +7,14 @@ use pgrx::datum::TimestampWithTimeZone;
 use pgrx::pg_sys;
 
 use crate::error::Result;
-use crate::maintenance::horizon::Horizon;
+use crate::guc;
+use crate::maintenance::horizon::{Horizon, repeat};
 use crate::maintenance::referenced::Deleter;
 use crate::pg::clock::{self, Micros, timestamptz};
 use crate::pg::roles::AsOwner;
-use crate::pg::statements::{Statement, bind};
+use crate::pg::statements::{FromRow, Statement, bind};
 use crate::pg::transaction::subtransaction::unless_busy;
-use crate::tables::signing_keys;
+use crate::tables::{administration, signing_keys};
 
 /// Sessions that are looked for at once. The next look begins behind what this one has deleted, which
 /// is still in the index until the transaction ends: a look for each batch would read that again and
@@ -96,44 +97,31 @@ static REMEMBER_USERS: Statement = Statement::new(
              AND u.identifier = b.identifier",
 );
 
-/// What came of a step.
-#[derive(Default)]
-pub struct Purged {
-    /// Rows deleted.
-    pub rows: u64,
-    /// Whether there is more of it.
-    pub more: bool,
-}
-
 /// Deletes the sessions that are dead for longer than the retention. Those that a table of the application
 /// references are looked at again on the next day, so that they are not in the way of others.
-pub fn sessions(deleter: &mut Deleter<'_>) -> Result<Purged> {
-    let mut purged = Purged::default();
-    for table in [&USERS_AND_ACCOUNTS, &CLIENTS] {
-        purge(deleter, table, &mut purged)?;
-    }
-    purged.more |= deleter.more;
-    Ok(purged)
+pub fn sessions(deleter: &mut Deleter<'_>) -> Result<u64> {
+    Ok(purge(deleter, &USERS_AND_ACCOUNTS)? + purge(deleter, &CLIENTS)?)
 }
 
-fn purge(deleter: &mut Deleter<'_>, table: &'static Sessions, purged: &mut Purged) -> Result<()> {
+fn purge(deleter: &mut Deleter<'_>, table: &'static Sessions) -> Result<u64> {
     let (owner, horizon) = (deleter.owner, deleter.horizon);
+    let mut rows = 0;
     // However little time there is, one batch is done.
     let mut is_first = true;
     loop {
         let arguments = [bind(timestamptz(horizon.sessions_before)), bind(WINDOW)];
         let due = table.due.read(owner, &arguments, |row| row.required::<pgrx::Uuid>(1))?;
         let mut settled = 0;
-        for ids in due.chunks(deleter.batch) {
+        for ids in due.chunks(deleter.batch as usize) {
             if horizon.is_late() && !is_first {
-                purged.more = true;
-                return Ok(());
+                deleter.more = true;
+                return Ok(rows);
             }
             is_first = false;
             let mut kept = Vec::new();
             let delete = |ids: &[pgrx::Uuid]| purge_batch(owner, table, horizon, ids);
             let deleted = deleter.delete(ids, &delete, &mut |id| kept.push(*id))?;
-            purged.rows += deleted;
+            rows += deleted;
             settled += deleted + kept.len() as u64;
             if !kept.is_empty() {
                 let arguments = [bind(kept), bind(timestamptz(horizon.sessions_before))];
@@ -143,8 +131,8 @@ fn purge(deleter: &mut Deleter<'_>, table: &'static Sessions, purged: &mut Purge
         }
         if settled == 0 {
             // What is left is locked by somebody, or was alive at the run before.
-            purged.more |= !due.is_empty();
-            return Ok(());
+            deleter.more |= !due.is_empty();
+            return Ok(rows);
         }
     }
 }
@@ -204,19 +192,18 @@ static FORGET_USERS: Statement = Statement::new(
 
 /// Deletes the users of deleted environments and definitions once they have no session left. All other
 /// users stay: only they show how many there ever were, and who comes back.
-pub fn users(deleter: &mut Deleter<'_>) -> Result<Purged> {
+pub fn users(deleter: &mut Deleter<'_>) -> Result<u64> {
     let owner = deleter.owner;
-    let mut purged = Purged::default();
-    let orphaned = ORPHANED.read(owner, &[], |row| Ok((row.required::<i32>(1)?, row.required::<i32>(2)?)))?;
-    let limit = i64::try_from(deleter.batch).unwrap_or(i64::MAX);
+    let mut rows = 0;
+    let orphaned: Vec<(i32, i32)> = ORPHANED.read(owner, &[], FromRow::from_row)?;
     for (env_id, definition_id) in orphaned {
         let mut last = String::new();
         loop {
             if deleter.horizon.is_late() {
-                purged.more = true;
-                return Ok(purged);
+                deleter.more = true;
+                return Ok(rows);
             }
-            let arguments = [bind(env_id), bind(definition_id), bind(last), bind(limit)];
+            let arguments = [bind(env_id), bind(definition_id), bind(last), bind(i64::from(deleter.batch))];
             let users = USERS.read(owner, &arguments, |row| row.required::<String>(1))?;
             let Some(next) = users.last().cloned() else {
                 break;
@@ -226,12 +213,11 @@ pub fn users(deleter: &mut Deleter<'_>) -> Result<Purged> {
                 let arguments = [bind(env_id), bind(definition_id), bind(users.to_vec())];
                 FORGET_USERS.execute(owner, &arguments)
             };
-            purged.rows += deleter.delete(&users, &forget, &mut |_| ())?;
+            rows += deleter.delete(&users, &forget, &mut |_| ())?;
             pg_sys::check_for_interrupts!();
         }
     }
-    purged.more |= deleter.more;
-    Ok(purged)
+    Ok(rows)
 }
 
 /// An unfinished transaction may be about to commit a session that a key is needed for: keys that
@@ -267,9 +253,9 @@ struct OldKey {
 }
 
 /// Deletes keys that nothing depends on any more: revoked ones after the retention, and, where sessions
-/// were `purged` just now, since only that frees a key, retired ones that no session is left of. `None` where
+/// were `purged` just now, since only that frees a key, retired ones that no session is left of. None where
 /// somebody else is changing keys.
-pub fn keys(deleter: &mut Deleter<'_>, purged: bool) -> Result<Option<u64>> {
+pub fn keys(deleter: &mut Deleter<'_>, purged: bool) -> Result<u64> {
     let (owner, horizon) = (deleter.owner, deleter.horizon);
     let retired_before = horizon.dead_before().saturating_sub(COMMIT_WITHIN);
     let arguments = [bind(timestamptz(horizon.dead_before())), bind(timestamptz(retired_before))];
@@ -285,10 +271,11 @@ pub fn keys(deleter: &mut Deleter<'_>, purged: bool) -> Result<Option<u64>> {
     };
     let wanted = |key: &OldKey| key.revoked || purged;
     if !old()?.iter().any(wanted) {
-        return Ok(Some(0));
+        return Ok(0);
     }
     if unless_busy(owner, || signing_keys::lock(owner))?.is_none() {
-        return Ok(None);
+        deleter.more = true;
+        return Ok(0);
     }
     let mut gone = 0;
     for key in old()?.into_iter().filter(wanted) {
@@ -297,7 +284,7 @@ pub fn keys(deleter: &mut Deleter<'_>, purged: bool) -> Result<Option<u64>> {
             gone += deleter.delete(&[key.kid], &delete, &mut |_| ())?;
         }
     }
-    Ok(Some(gone))
+    Ok(gone)
 }
 
 fn is_needed(owner: &AsOwner, key: &OldKey) -> Result<bool> {
@@ -330,4 +317,15 @@ pub fn api_keys(deleter: &mut Deleter<'_>) -> Result<u64> {
     let old = OLD_API_KEYS.read(owner, &arguments, |row| row.required::<pgrx::Uuid>(1))?;
     let delete = |ids: &[pgrx::Uuid]| DELETE_API_KEYS.execute(owner, &[bind(ids.to_vec())]);
     deleter.delete(&old, &delete, &mut |_| ())
+}
+
+/// Deletes the record of what administrators did longer ago than its retention.
+pub fn administration(deleter: &mut Deleter<'_>) -> Result<u64> {
+    let Deleter { owner, horizon, batch, .. } = *deleter;
+    let before = horizon.seen.saturating_sub(guc::administration_retention_micros());
+    let delete = || administration::delete(owner, before, i64::from(batch));
+    let (rows, more) =
+        unless_busy(owner, || repeat(batch, || horizon.is_late(), delete))?.unwrap_or((0, true));
+    deleter.more |= more;
+    Ok(rows)
 }

@@ -27,14 +27,14 @@ static BLAMED: Statement = Statement::new(
       ORDER BY strpos($1, c.conname) > 0 DESC, length(c.conname) + length(r.relname) DESC LIMIT 1",
 );
 
-/// Deletes rows, and notes those that can't be deleted.
+/// Deletes rows, and notes those that can't be deleted and whether there is more to do.
 pub struct Deleter<'run> {
     /// Our owner, who deletes.
     pub owner: &'run AsOwner,
     /// What may go, and the time that there is for it.
     pub horizon: &'run Horizon,
     /// Most rows that one statement deletes.
-    pub batch: usize,
+    pub batch: u32,
     deferrable: bool,
     /// The message about the last row that had to stay: that of the next one is often the same.
     message: String,
@@ -48,7 +48,7 @@ pub struct Deleter<'run> {
 
 impl<'run> Deleter<'run> {
     /// A deleter that has deleted nothing yet.
-    pub fn new(owner: &'run AsOwner, horizon: &'run Horizon, batch: usize) -> Result<Self> {
+    pub fn new(owner: &'run AsOwner, horizon: &'run Horizon, batch: u32) -> Result<Self> {
         let deferrable = DEFERRABLE.read(owner, &[], |row| row.required::<bool>(1))?;
         Ok(Deleter {
             owner,
