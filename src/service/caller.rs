@@ -125,7 +125,6 @@ pub fn without_key() -> Result<()> {
 }
 
 /// Environments of one product.
-#[derive(Default)]
 pub struct Envs {
     /// Their numbers.
     pub ids: Vec<i32>,
@@ -156,27 +155,11 @@ pub fn envs(level: Level, product: &str, env: Option<&str>) -> Result<Envs> {
         Some(key) => Ok(Envs::one(key.env_if(Some(product), None)?.as_ref())),
         None => {
             caller.reach.check_product(&product_id)?;
-            envs_of(product, &caller.reach)
+            let found = named(&caller.reach, Some(product), None, None)?;
+            let (ids, names) = found.into_iter().map(|(env_id, _, env)| (env_id, env)).unzip();
+            Ok(Envs { ids, names })
         }
     }
-}
-
-/// By name.
-static ENVS_OF: Statement = Statement::new(
-    "SELECT e.env_id, e.env FROM dialstack.environments e \
-            JOIN dialstack.products p USING (product_id) WHERE p.product = $1 ORDER BY e.env",
-);
-
-fn envs_of(product: &str, reach: &Reach) -> Result<Envs> {
-    let found: Vec<(i32, String)> = ENVS_OF.read(&AsOwner::enter()?, &[bind(product)], FromRow::from_row)?;
-    let mut envs = Envs::default();
-    for (env_id, name) in found {
-        if reach.holds_id(env_id)? {
-            envs.ids.push(env_id);
-            envs.names.push(name);
-        }
-    }
-    Ok(envs)
 }
 
 fn other_env() -> Error {
@@ -281,14 +264,34 @@ impl Caller {
     }
 }
 
-/// One more than are named in an error.
-static ENVS: Statement = Statement::new(
+/// `$3` and `$4`: products and environments that the reach is limited to.
+static NAMED: Statement = Statement::new(
     "SELECT e.env_id, p.product, e.env FROM dialstack.environments e \
             JOIN dialstack.products p USING (product_id) \
            WHERE ($1 IS NULL OR p.product = $1) AND ($2 IS NULL OR e.env = $2) \
              AND ($3 IS NULL OR e.product_id = ANY ($3) OR e.env_id = ANY ($4)) \
-           ORDER BY p.product, e.env LIMIT 11",
+           ORDER BY p.product, e.env LIMIT $5",
 );
+
+/// The environments of those names, as far as they are given, within reach: number, product and name.
+fn named(
+    reach: &Reach,
+    product: Option<&str>,
+    env: Option<&str>,
+    most: Option<i64>,
+) -> Result<Vec<(i32, String, String)>> {
+    let (products, envs) = match reach {
+        Reach::Everywhere => (None, None),
+        Reach::Within { products, envs } => {
+            (Some(products.iter().map(pg_uuid).collect::<Vec<_>>()), Some(envs.clone()))
+        }
+    };
+    let arguments = [bind(product), bind(env), bind(products), bind(envs), bind(most)];
+    NAMED.read(&AsOwner::enter()?, &arguments, FromRow::from_row)
+}
+
+/// Most environments that an error names.
+const MAX_LISTED: usize = 10;
 
 /// The environment named, where both names are given; without names the only one there is.
 ///
@@ -311,19 +314,16 @@ fn only_env_within(reach: &Reach, product: Option<&str>, env: Option<&str>, code
     if let Some(product) = product {
         reach.check_product(&configuration::product_id(product)?)?;
     }
-    let (products, envs) = reach.limits().unzip();
-    let is_limited = envs.is_some();
-    let products: Option<Vec<_>> = products.map(|ids| ids.iter().map(pg_uuid).collect());
-    let owner = AsOwner::enter()?;
-    let arguments = [bind(product), bind(env), bind(products), bind(envs)];
-    let found: Vec<(i32, String, String)> = ENVS.read(&owner, &arguments, FromRow::from_row)?;
-    match &found[..] {
+    match &named(reach, product, env, Some(MAX_LISTED as i64 + 1))?[..] {
         [(env_id, ..)] => configuration::env_by_id(*env_id)?.ok_or_else(no_env),
-        [] if is_limited => Err(reach::out_of_reach()),
-        [] => Err(no_env()),
+        [] if matches!(reach, Reach::Everywhere) => Err(no_env()),
+        [] => Err(reach::out_of_reach()),
         several => {
-            let mut names: Vec<String> =
-                several.iter().map(|(_, product, env)| format!("{env} of {product}")).take(10).collect();
+            let mut names: Vec<String> = several
+                .iter()
+                .map(|(_, product, env)| format!("{env} of {product}"))
+                .take(MAX_LISTED)
+                .collect();
             if several.len() > names.len() {
                 names.push("and more".to_owned());
             }
