@@ -3,14 +3,13 @@
 //! Rows are taken with SKIP LOCKED, so nothing here waits for a row, and a call that wants a row which is
 //! about to go waits for it as for any deletion.
 
-use pgrx::datum::TimestampWithTimeZone;
 use pgrx::pg_sys;
 
 use crate::error::Result;
 use crate::guc;
 use crate::maintenance::horizon::{Horizon, repeat};
 use crate::maintenance::referenced::Deleter;
-use crate::pg::clock::{self, Micros, timestamptz};
+use crate::pg::clock::timestamptz;
 use crate::pg::roles::AsOwner;
 use crate::pg::statements::{FromRow, Statement, bind};
 use crate::pg::transaction::subtransaction::unless_busy;
@@ -220,81 +219,44 @@ pub fn users(deleter: &mut Deleter<'_>) -> Result<u64> {
     Ok(rows)
 }
 
-/// An unfinished transaction may be about to commit a session that a key is needed for: keys that
-/// retired lately, by a day, are not looked at, and none while an older transaction runs.
-const COMMIT_WITHIN: Micros = 86_400 * clock::SECOND;
-
+/// Keys that were revoked before `$1`, and, where `$2` is true, keys that retired before then and that no session may
+/// depend on: any that was created before, dead ones too, since their tokens differ from forged ones as long as their
+/// rows stay. An unfinished transaction may be about to commit one: so keys that retired on the last day are not
+/// looked at, and none while an older transaction runs.
 static OLD_KEYS: Statement = Statement::new(
-    "SELECT kid, key_number, retired_at, state = 'revoked' FROM dialstack.signing_keys \
+    "SELECT kid FROM dialstack.signing_keys k, \
+            LATERAL (SELECT k.retired_at + interval '24 hours' AS settled) l \
            WHERE (state = 'revoked' AND revoked_at < $1) \
-              OR (state = 'retired' AND retired_at < $2)",
+              OR ($2 AND state = 'retired' AND settled < $1 \
+                  AND NOT EXISTS (SELECT FROM dialstack.sessions s \
+                                   WHERE s.created_at < settled OR s.key_number = k.key_number) \
+                  AND NOT EXISTS (SELECT FROM dialstack.client_sessions s \
+                                   WHERE s.created_at < settled OR s.key_number = k.key_number) \
+                  AND NOT EXISTS (SELECT FROM pg_catalog.pg_stat_activity \
+                                   WHERE datname = current_database() AND xact_start < settled) \
+                  AND NOT EXISTS (SELECT FROM pg_catalog.pg_prepared_xacts \
+                                   WHERE database = current_database()))",
 );
 
-/// Whether a session may depend on a key that retired then: any that was created before, dead ones
-/// too, since their tokens differ from forged ones as long as their rows stay.
-static NEEDED: Statement = Statement::new(
-    "SELECT EXISTS (SELECT FROM dialstack.sessions WHERE created_at < $1 OR key_number = $2) \
-              OR EXISTS (SELECT FROM dialstack.client_sessions \
-                          WHERE created_at < $1 OR key_number = $2) \
-              OR EXISTS (SELECT FROM pg_catalog.pg_stat_activity \
-                          WHERE datname = current_database() AND xact_start < $1) \
-              OR EXISTS (SELECT FROM pg_catalog.pg_prepared_xacts \
-                          WHERE database = current_database())",
-);
-
-static DELETE_KEY: Statement =
+static DELETE_KEYS: Statement =
     Statement::new("DELETE FROM dialstack.signing_keys WHERE kid = ANY ($1) AND state <> 'active'");
-
-struct OldKey {
-    kid: String,
-    key_number: i32,
-    retired_at: Option<TimestampWithTimeZone>,
-    revoked: bool,
-}
 
 /// Deletes keys that nothing depends on any more: revoked ones after the retention, and, where sessions
 /// were `purged` just now, since only that frees a key, retired ones that no session is left of. None where
 /// somebody else is changing keys.
 pub fn keys(deleter: &mut Deleter<'_>, purged: bool) -> Result<u64> {
-    let (owner, horizon) = (deleter.owner, deleter.horizon);
-    let retired_before = horizon.dead_before().saturating_sub(COMMIT_WITHIN);
-    let arguments = [bind(timestamptz(horizon.dead_before())), bind(timestamptz(retired_before))];
-    let old = || {
-        OLD_KEYS.read(owner, &arguments, |row| {
-            Ok(OldKey {
-                kid: row.required(1)?,
-                key_number: row.required(2)?,
-                retired_at: row.get(3)?,
-                revoked: row.required(4)?,
-            })
-        })
-    };
-    let wanted = |key: &OldKey| key.revoked || purged;
-    if !old()?.iter().any(wanted) {
+    let owner = deleter.owner;
+    let arguments = [bind(timestamptz(deleter.horizon.dead_before())), bind(purged)];
+    let old = || OLD_KEYS.read(owner, &arguments, |row| row.required::<String>(1));
+    if old()?.is_empty() {
         return Ok(0);
     }
     if unless_busy(owner, || signing_keys::lock(owner))?.is_none() {
         deleter.more = true;
         return Ok(0);
     }
-    let mut gone = 0;
-    for key in old()?.into_iter().filter(wanted) {
-        if key.revoked || !is_needed(owner, &key)? {
-            let delete = |kid: &[String]| DELETE_KEY.execute(owner, &[bind(kid.to_vec())]);
-            gone += deleter.delete(&[key.kid], &delete, &mut |_| ())?;
-        }
-    }
-    Ok(gone)
-}
-
-fn is_needed(owner: &AsOwner, key: &OldKey) -> Result<bool> {
-    let Some(retired_at) = key.retired_at else {
-        return Ok(true);
-    };
-    let settled = clock::micros(retired_at).saturating_add(COMMIT_WITHIN);
-    let arguments = [bind(timestamptz(settled)), bind(key.key_number)];
-    let needed = NEEDED.read(owner, &arguments, |row| row.required::<bool>(1))?;
-    Ok(needed.into_iter().any(|needed| needed))
+    let delete = |kids: &[String]| DELETE_KEYS.execute(owner, &[bind(kids.to_vec())]);
+    deleter.delete(&old()?, &delete, &mut |_| ())
 }
 
 /// A publishable key stays while there is a client session that it made: other publishable keys reach
