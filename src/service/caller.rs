@@ -10,14 +10,13 @@ use crate::error::{Code, Error, Result};
 use crate::guc;
 use crate::log_events::Event;
 use crate::pg::clock;
-use crate::pg::datum::uuid::pg_uuid;
-use crate::pg::roles::AsOwner;
-use crate::pg::statements::{FromRow, Statement, bind};
+use crate::pg::roles::current_user;
 use crate::service::events;
 use crate::service::level::{Level, has_level};
 use crate::service::reach::{self, Reach};
 use crate::service::setup::configuration::{self, Env};
 use crate::tables::api_keys;
+use crate::tables::products::{self, ProductId};
 use crate::token::api_key::{self, ApiKeyKind};
 
 /// A caller, as far as it may act for an environment.
@@ -81,7 +80,7 @@ fn presented_key() -> Result<Option<PresentedKey>> {
 pub fn caller() -> Result<Caller> {
     match presented_key()? {
         Some(key) => Caller::new(Some(key), Level::Client),
-        None if has_level(Level::Server)? => Caller::new(None, Level::Server),
+        None if has_level(current_user(), Level::Server)? => Caller::new(None, Level::Server),
         None => Err(Error::new(Code::PermissionDenied, "an API key is needed")
             .detail("The role has no access of level server.")
             .hint("Present a key with SET LOCAL dialstack_sessions.api_key, or let an administrator call dialstack.grant_access().")),
@@ -133,8 +132,9 @@ pub struct Envs {
 }
 
 impl Envs {
-    fn one(env: &Env) -> Self {
-        Envs { ids: vec![env.env_id], names: vec![env.env.clone()] }
+    fn of(envs: &[Rc<Env>]) -> Self {
+        let (ids, names) = envs.iter().map(|env| (env.env_id, env.env.clone())).unzip();
+        Envs { ids, names }
     }
 }
 
@@ -148,16 +148,14 @@ pub fn envs(level: Level, product: &str, env: Option<&str>) -> Result<Envs> {
     if let Some(env) = env {
         let env = configuration::env(product, env)?;
         caller.check(env.env_id)?;
-        return Ok(Envs::one(&env));
+        return Ok(Envs::of(&[env]));
     }
     let product_id = configuration::product_id(product)?;
     match caller.key() {
-        Some(key) => Ok(Envs::one(key.env_if(Some(product), None)?.as_ref())),
+        Some(key) => Ok(Envs::of(&[key.env_if(Some(product), None)?])),
         None => {
             caller.reach.check_product(&product_id)?;
-            let found = named(&caller.reach, Some(product), None, None)?;
-            let (ids, names) = found.into_iter().map(|(env_id, _, env)| (env_id, env)).unzip();
-            Ok(Envs { ids, names })
+            Ok(Envs::of(&named(&caller.reach, Some(&product_id), None)?))
         }
     }
 }
@@ -264,30 +262,18 @@ impl Caller {
     }
 }
 
-/// `$3` and `$4`: products and environments that the reach is limited to.
-static NAMED: Statement = Statement::new(
-    "SELECT e.env_id, p.product, e.env FROM dialstack.environments e \
-            JOIN dialstack.products p USING (product_id) \
-           WHERE ($1 IS NULL OR p.product = $1) AND ($2 IS NULL OR e.env = $2) \
-             AND ($3 IS NULL OR e.product_id = ANY ($3) OR e.env_id = ANY ($4)) \
-           ORDER BY p.product, e.env LIMIT $5",
-);
-
-/// The environments of those names, as far as they are given, within reach: number, product and name.
-fn named(
-    reach: &Reach,
-    product: Option<&str>,
-    env: Option<&str>,
-    most: Option<i64>,
-) -> Result<Vec<(i32, String, String)>> {
-    let (products, envs) = match reach {
-        Reach::Everywhere => (None, None),
-        Reach::Within { products, envs } => {
-            (Some(products.iter().map(pg_uuid).collect::<Vec<_>>()), Some(envs.clone()))
+/// The environments of those names, as far as they are given, within reach; by name. Reads all environments.
+fn named(reach: &Reach, product_id: Option<&ProductId>, env: Option<&str>) -> Result<Vec<Rc<Env>>> {
+    let mut found = Vec::new();
+    for row in products::all_envs()? {
+        let has_names =
+            product_id.is_none_or(|id| *id == row.product_id) && env.is_none_or(|env| env == row.env);
+        if has_names && reach.holds(row.env_id, &row.product_id) {
+            found.extend(configuration::env_by_id(row.env_id)?);
         }
-    };
-    let arguments = [bind(product), bind(env), bind(products), bind(envs), bind(most)];
-    NAMED.read(&AsOwner::enter()?, &arguments, FromRow::from_row)
+    }
+    found.sort_by(|one, other| (&one.product, &one.env).cmp(&(&other.product, &other.env)));
+    Ok(found)
 }
 
 /// Most environments that an error names.
@@ -311,19 +297,17 @@ fn only_env_within(reach: &Reach, product: Option<&str>, env: Option<&str>, code
         reach.check(&env)?;
         return Ok(env);
     }
-    if let Some(product) = product {
-        reach.check_product(&configuration::product_id(product)?)?;
+    let product_id = product.map(configuration::product_id).transpose()?;
+    if let Some(product_id) = &product_id {
+        reach.check_product(product_id)?;
     }
-    match &named(reach, product, env, Some(MAX_LISTED as i64 + 1))?[..] {
-        [(env_id, ..)] => configuration::env_by_id(*env_id)?.ok_or_else(no_env),
+    match &named(reach, product_id.as_ref(), env)?[..] {
+        [env] => Ok(env.clone()),
         [] if matches!(reach, Reach::Everywhere) => Err(no_env()),
         [] => Err(reach::out_of_reach()),
         several => {
-            let mut names: Vec<String> = several
-                .iter()
-                .map(|(_, product, env)| format!("{env} of {product}"))
-                .take(MAX_LISTED)
-                .collect();
+            let names = several.iter().map(|env| format!("{} of {}", env.env, env.product));
+            let mut names: Vec<String> = names.take(MAX_LISTED).collect();
             if several.len() > names.len() {
                 names.push("and more".to_owned());
             }

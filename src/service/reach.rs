@@ -108,13 +108,11 @@ pub fn out_of_reach() -> Error {
 }
 
 impl Reach {
-    /// Whether the environment is within reach.
-    pub fn holds(&self, env: &Env) -> bool {
+    /// Whether an environment of this product is within reach.
+    pub fn holds(&self, env_id: i32, product_id: &ProductId) -> bool {
         match self {
             Reach::Everywhere => true,
-            Reach::Within { products, envs } => {
-                products.contains(&env.product_id) || envs.contains(&env.env_id)
-            }
+            Reach::Within { products, envs } => products.contains(product_id) || envs.contains(&env_id),
         }
     }
 
@@ -125,7 +123,9 @@ impl Reach {
     pub fn holds_id(&self, env_id: i32) -> Result<bool> {
         Ok(match self {
             Reach::Everywhere => true,
-            Reach::Within { .. } => configuration::env_by_id(env_id)?.is_some_and(|env| self.holds(&env)),
+            Reach::Within { .. } => {
+                configuration::env_by_id(env_id)?.is_some_and(|env| self.holds(env_id, &env.product_id))
+            }
         })
     }
 
@@ -134,7 +134,7 @@ impl Reach {
     /// # Errors
     /// `PERMISSION_DENIED`.
     pub fn check(&self, env: &Env) -> Result<()> {
-        if self.holds(env) { Ok(()) } else { Err(out_of_reach()) }
+        if self.holds(env.env_id, &env.product_id) { Ok(()) } else { Err(out_of_reach()) }
     }
 
     /// Refuses a product of which nothing is within reach.
