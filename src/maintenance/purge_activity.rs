@@ -5,13 +5,13 @@ use pgrx::datum::TimestampWithTimeZone;
 
 use crate::error::Result;
 use crate::guc;
-use crate::maintenance::horizon::{Horizon, repeat};
+use crate::maintenance::horizon::repeat;
 use crate::maintenance::referenced::Deleter;
 use crate::maintenance::rollup;
 use crate::pg::clock::{self, Micros, timestamptz};
 use crate::pg::roles::AsOwner;
 use crate::pg::settings::Setting;
-use crate::pg::statements::{Statement, bind};
+use crate::pg::statements::{FromRow, Statement, bind};
 use crate::pg::transaction;
 use crate::pg::transaction::subtransaction::unless_busy;
 
@@ -52,51 +52,23 @@ static EMPTYING: [(Statement, Statement); 12] = emptying!(
     "activity_07" "activity_08" "activity_09" "activity_10" "activity_11" "activity_12"
 );
 
-/// The twelve months up to the one of `$1`, in UTC: of each partition the latest that it can hold. `$2`
-/// is the retention in microseconds; the last column, the same in each row, is the first moment that is
-/// kept: the beginning of a month. `$3` is the time by which that is judged.
+/// The twelve months up to the one of `$1`, in UTC: of each partition the latest that it can hold. Their numbers (1 to
+/// 12), year and month, whether all of it may go, when the partition is written again, and, the same in each row, the
+/// first moment that is kept: the beginning of a month. `$2` is the retention in microseconds, `$3` the time by which
+/// that is judged.
 static MONTHS: Statement = Statement::new(
-    "SELECT extract(month FROM m)::smallint, to_char(m, 'YYYY-MM'), \
-                 (m + interval '1 month') AT TIME ZONE 'UTC', \
-                 (m + interval '1 year') AT TIME ZONE 'UTC', \
-                 date_trunc('month', ($3 - $2 * interval '1 microsecond') AT TIME ZONE 'UTC') \
-                     AT TIME ZONE 'UTC' \
+    "SELECT extract(month FROM m)::smallint, to_char(m, 'YYYY-MM'), m + interval '1 month' <= kept.month, \
+                 (m + interval '1 year') AT TIME ZONE 'UTC', kept.month AT TIME ZONE 'UTC' \
             FROM date_trunc('month', $1 AT TIME ZONE 'UTC') AS this (month) \
+           CROSS JOIN date_trunc('month', ($3 - $2 * interval '1 microsecond') AT TIME ZONE 'UTC') \
+                   AS kept (month) \
            CROSS JOIN generate_series( \
                      this.month - interval '11 months', this.month, interval '1 month') AS m \
            ORDER BY m",
 );
 
-struct Month {
-    /// 1 to 12.
-    number: i16,
-    /// Year and month.
-    label: String,
-    /// The first moment after it.
-    ends: Micros,
-    /// When the partition is written again.
-    returns: Micros,
-    /// What is before that may go.
-    keep_from: Micros,
-}
-
-fn months(owner: &AsOwner, horizon: &Horizon) -> Result<Vec<Month>> {
-    let arguments = [
-        bind(timestamptz(horizon.now)),
-        bind(guc::activity_retention_micros()),
-        bind(timestamptz(horizon.seen)),
-    ];
-    MONTHS.read(owner, &arguments, |row| {
-        let moment = |column| row.required::<TimestampWithTimeZone>(column).map(clock::micros);
-        Ok(Month {
-            number: row.required(1)?,
-            label: row.required(2)?,
-            ends: moment(3)?,
-            returns: moment(4)?,
-            keep_from: moment(5)?,
-        })
-    })
-}
+/// As [`MONTHS`] says.
+type Month = (i16, String, bool, TimestampWithTimeZone, TimestampWithTimeZone);
 
 /// What came of it.
 #[derive(Default)]
@@ -116,18 +88,28 @@ pub fn activity(deleter: &mut Deleter<'_>) -> Result<PurgedActivity> {
     let mut purged = PurgedActivity::default();
     // Else a statement would lock the partitions of all months.
     let _of_one_month = Setting::custom_plans();
-    for month in months(owner, horizon)? {
+    let arguments = [
+        bind(timestamptz(horizon.now)),
+        bind(guc::activity_retention_micros()),
+        bind(timestamptz(horizon.seen)),
+    ];
+    let months: Vec<Month> = MONTHS.read(owner, &arguments, FromRow::from_row)?;
+    for (month, label, is_old, returns, kept_from) in months {
         if horizon.is_late() {
             deleter.more = true;
             break;
         }
         // With an old snapshot nobody can tell whether all of it is rolled up: row by row, what this
         // transaction does not see stays.
-        if month.ends <= month.keep_from && !transaction::has_old_snapshot() {
-            empty(owner, month, &mut purged)?;
+        if is_old && !transaction::has_old_snapshot() {
+            match empty(owner, month, clock::micros(returns))? {
+                Some(true) => purged.months.push(label),
+                Some(false) => {}
+                None => purged.skipped.push(label),
+            }
         } else {
             // Rows of earlier years, in a partition whose latest month is kept.
-            let arguments = [bind(month.number), bind(timestamptz(month.keep_from)), bind(i64::from(batch))];
+            let arguments = [bind(month), bind(kept_from), bind(i64::from(batch))];
             let delete = || DELETE.execute(owner, &arguments);
             let (rows, more) =
                 unless_busy(owner, || repeat(batch, || horizon.is_late(), delete))?.unwrap_or((0, true));
@@ -139,27 +121,22 @@ pub fn activity(deleter: &mut Deleter<'_>) -> Result<PurgedActivity> {
     Ok(purged)
 }
 
-/// Empties a partition of which everything is old.
-fn empty(owner: &AsOwner, month: Month, purged: &mut PurgedActivity) -> Result<()> {
-    let Some((lock, truncate)) = usize::try_from(month.number - 1).ok().and_then(|n| EMPTYING.get(n)) else {
-        return Ok(());
+/// Empties a partition of which everything is old, and which is written again at that time; whether there was something
+/// to be emptied. `None` where another transaction was using it.
+fn empty(owner: &AsOwner, month: i16, returns: Micros) -> Result<Option<bool>> {
+    let Some((lock, truncate)) = usize::try_from(month - 1).ok().and_then(|n| EMPTYING.get(n)) else {
+        return Ok(Some(false));
     };
-    let emptied = unless_busy(owner, || {
-        if ANY.read(owner, &[bind(month.number)], |_| Ok(()))?.is_empty() {
+    unless_busy(owner, || {
+        if ANY.read(owner, &[bind(month)], |_| Ok(()))?.is_empty() {
             return Ok(false);
         }
         lock.execute(owner, &[])?;
         // A new year's month may have begun while we waited: nobody writes it now.
-        if clock::now() >= month.returns || !rollup::is_rolled_up(month.number)? {
+        if clock::now() >= returns || !rollup::is_rolled_up(month)? {
             return Ok(false);
         }
         truncate.execute(owner, &[])?;
         Ok(true)
-    })?;
-    match emptied {
-        Some(true) => purged.months.push(month.label),
-        Some(false) => {}
-        None => purged.skipped.push(month.label),
-    }
-    Ok(())
+    })
 }
