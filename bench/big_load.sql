@@ -16,7 +16,7 @@ INSERT INTO dialstack.sessions
        (session_id, created_at, token_expires_at, expires_at, last_seen_at, revoked_at, env_id, definition_id, key_number,
         purge_after, subject, revoke_reason, sealed_data, ip, user_agent)
 SELECT session_id, created_at, created_at + interval '1 day', expires_at, created_at, revoked_at, env_id, definition_id,
-       key_number, ((coalesce(revoked_at, expires_at) + interval '1030 days') AT TIME ZONE 'UTC')::date, subject,
+       key_number, ((coalesce(revoked_at, expires_at) + interval '1000 days') AT TIME ZONE 'UTC')::date, subject,
        CASE WHEN revoked_at IS NOT NULL THEN 'revoked' END,
        substr(decode(repeat(md5(n::text), bytes / 16 + 1), 'hex'), 1, bytes), inet '10.0.0.0' + n / 10, 'a browser'
   FROM made;

@@ -30,7 +30,7 @@ functions! { FUNCTIONS;
     /// of the PostgreSQL that the library was built for and that runs.
     #[level(Monitor)]
     #[pg_extern(stable, parallel_unsafe)]
-    fn version() => rows {
+    fn version() => table {
         library: &'static str,
         sql: String,
         postgresql_built_for: String,

@@ -7,7 +7,7 @@ use super::{Result, functions};
 use crate::administration::{erase, export};
 use crate::dashboard::administration_log::{self, Asked as AskedLog};
 use crate::pg::datum::json::JsonText;
-use crate::service::session_sets::{self, Filter, Revocation};
+use crate::service::session_sets::{self, Filter};
 
 /// The functions with a filter have its fields, each of an `Option` of the type in brackets, as their first arguments.
 macro_rules! chapter {
@@ -65,7 +65,7 @@ macro_rules! chapter {
         reason: default!(Option<&str>, "'revoked'"),
         everything: default!(Option<bool>, "false"),
     ) -> Result<i64> {
-        Ok(session_sets::revoke(&Filter { $($field),+ }, &Revocation { dry_run, reason, everything })?)
+        Ok(session_sets::revoke(&Filter { $($field),+ }, dry_run, reason, everything)?)
     }
 
     /// Revokes and deletes a user's sessions, with all that names the user; returns how many rows of each table.

@@ -1,5 +1,8 @@
 //! Until when maintenance runs, and what is old enough to go.
 
+use pgrx::pg_sys;
+
+use crate::error::Result;
 use crate::guc;
 use crate::pg::clock::{self, Micros};
 use crate::pg::server;
@@ -52,5 +55,22 @@ impl Horizon {
     /// Whether there is time for a statement that reads whole tables.
     pub fn has_seconds(&self) -> bool {
         self.until.saturating_sub(clock::now()) >= RUN_FOR / 4
+    }
+}
+
+/// Repeats a step that does at most `batch` rows until one does fewer; returns how many they did, and whether `is_over`
+/// ended that before.
+pub fn repeat(batch: u32, is_over: impl Fn() -> bool, step: impl Fn() -> Result<u64>) -> Result<(u64, bool)> {
+    let mut rows = 0;
+    loop {
+        let done = step()?;
+        rows += done;
+        if done < u64::from(batch) {
+            return Ok((rows, false));
+        }
+        if is_over() {
+            return Ok((rows, true));
+        }
+        pg_sys::check_for_interrupts!();
     }
 }

@@ -1,20 +1,19 @@
-//! Deleting what is dead for long: sessions, users of what was deleted, keys.
+//! Deleting what is dead for long: sessions, users of what was deleted, keys, the record of administration.
 //!
 //! Rows are taken with SKIP LOCKED, so nothing here waits for a row, and a call that wants a row which is
 //! about to go waits for it as for any deletion.
 
-use pgrx::datum::TimestampWithTimeZone;
 use pgrx::pg_sys;
 
 use crate::error::Result;
 use crate::guc;
-use crate::maintenance::horizon::Horizon;
-use crate::maintenance::referenced::{Deleted, Deleter};
-use crate::pg::clock::{self, Micros, timestamptz};
+use crate::maintenance::horizon::{Horizon, repeat};
+use crate::maintenance::referenced::Deleter;
+use crate::pg::clock::timestamptz;
 use crate::pg::roles::AsOwner;
-use crate::pg::statements::{Statement, bind};
+use crate::pg::statements::{FromRow, Statement, bind};
 use crate::pg::transaction::subtransaction::unless_busy;
-use crate::tables::signing_keys;
+use crate::tables::{administration, signing_keys};
 
 /// Sessions that are looked for at once. The next look begins behind what this one has deleted, which
 /// is still in the index until the transaction ends: a look for each batch would read that again and
@@ -23,14 +22,11 @@ const WINDOW: i64 = 100_000;
 
 /// The statements that purge one of the tables of sessions.
 struct Sessions {
-    /// Those that may be due, by the coarse day.
+    /// Those whose last day was over before `$1`.
     due: Statement,
-    /// Of these ids, those that nobody else has locked, and when they died: the day is coarse, and the retention may
-    /// have been changed since.
+    /// Of these ids, those that died before `$2` and that nobody else has locked.
     lock: Statement,
-    /// Computes the day from the row and the present retention. No verdict changes by it.
-    postpone: Statement,
-    /// Looks at the rows again on the day after `$2`.
+    /// Looks at the rows again on the next day.
     keep: Statement,
     /// Run before `delete`.
     before: Option<&'static Statement>,
@@ -46,19 +42,10 @@ macro_rules! sessions {
                 " WHERE purge_after < ($1 AT TIME ZONE 'UTC')::date ORDER BY purge_after LIMIT $2"
             )),
             lock: Statement::new(concat!(
-                "SELECT session_id, least(expires_at, coalesce(revoked_at, expires_at)) \
-                       FROM dialstack.",
+                "SELECT session_id FROM dialstack.",
                 $table,
-                " WHERE session_id = ANY ($1) AND purge_after < ($2 AT TIME ZONE 'UTC')::date \
-                        FOR UPDATE SKIP LOCKED"
-            )),
-            postpone: Statement::new(concat!(
-                "UPDATE dialstack.",
-                $table,
-                " SET purge_after = \
-                          ((least(expires_at, coalesce(revoked_at, expires_at)) \
-                            + $2 * interval '1 microsecond') AT TIME ZONE 'UTC')::date \
-                       WHERE session_id = ANY ($1)"
+                " WHERE session_id = ANY ($1) AND least(expires_at, revoked_at) <= $2 \
+                    FOR UPDATE SKIP LOCKED"
             )),
             keep: Statement::new(concat!(
                 "UPDATE dialstack.",
@@ -109,55 +96,42 @@ static REMEMBER_USERS: Statement = Statement::new(
              AND u.identifier = b.identifier",
 );
 
-/// What came of a step.
-#[derive(Default)]
-pub struct Purged {
-    /// Rows deleted.
-    pub rows: u64,
-    /// Whether there is more of it.
-    pub more: bool,
-}
-
 /// Deletes the sessions that are dead for longer than the retention. Those that a table of the application
 /// references are looked at again on the next day, so that they are not in the way of others.
-pub fn sessions(deleter: &mut Deleter<'_>) -> Result<Purged> {
-    let mut purged = Purged::default();
-    for table in [&USERS_AND_ACCOUNTS, &CLIENTS] {
-        purge(deleter, table, &mut purged)?;
-    }
-    purged.more |= deleter.more;
-    Ok(purged)
+pub fn sessions(deleter: &mut Deleter<'_>) -> Result<u64> {
+    Ok(purge(deleter, &USERS_AND_ACCOUNTS)? + purge(deleter, &CLIENTS)?)
 }
 
-fn purge(deleter: &mut Deleter<'_>, table: &'static Sessions, purged: &mut Purged) -> Result<()> {
+fn purge(deleter: &mut Deleter<'_>, table: &'static Sessions) -> Result<u64> {
     let (owner, horizon) = (deleter.owner, deleter.horizon);
+    let mut rows = 0;
     // However little time there is, one batch is done.
     let mut is_first = true;
     loop {
-        let arguments = [bind(timestamptz(horizon.now)), bind(WINDOW)];
+        let arguments = [bind(timestamptz(horizon.sessions_before)), bind(WINDOW)];
         let due = table.due.read(owner, &arguments, |row| row.required::<pgrx::Uuid>(1))?;
         let mut settled = 0;
-        for ids in due.chunks(deleter.batch) {
+        for ids in due.chunks(deleter.batch as usize) {
             if horizon.is_late() && !is_first {
-                purged.more = true;
-                return Ok(());
+                deleter.more = true;
+                return Ok(rows);
             }
             is_first = false;
             let mut kept = Vec::new();
             let delete = |ids: &[pgrx::Uuid]| purge_batch(owner, table, horizon, ids);
             let deleted = deleter.delete(ids, &delete, &mut |id| kept.push(*id))?;
-            purged.rows += deleted.rows;
-            settled += deleted.rows + deleted.postponed + kept.len() as u64;
+            rows += deleted;
+            settled += deleted + kept.len() as u64;
             if !kept.is_empty() {
-                let arguments = [bind(kept), bind(timestamptz(horizon.now))];
+                let arguments = [bind(kept), bind(timestamptz(horizon.sessions_before))];
                 table.keep.execute(owner, &arguments)?;
             }
             pg_sys::check_for_interrupts!();
         }
         if settled == 0 {
             // What is left is locked by somebody, or was alive at the run before.
-            purged.more |= !due.is_empty();
-            return Ok(());
+            deleter.more |= !due.is_empty();
+            return Ok(rows);
         }
     }
 }
@@ -167,31 +141,17 @@ fn purge_batch(
     table: &'static Sessions,
     horizon: &Horizon,
     ids: &[pgrx::Uuid],
-) -> Result<Deleted> {
-    let arguments = [bind(ids.to_vec()), bind(timestamptz(horizon.now))];
-    let locked = table.lock.write(owner, &arguments, |row| {
-        let died_at: TimestampWithTimeZone = row.required(2)?;
-        Ok((row.required::<pgrx::Uuid>(1)?, clock::micros(died_at)))
-    })?;
-    let (mut early, mut dead) = (Vec::new(), Vec::new());
-    for (id, died_at) in locked {
-        if died_at > horizon.sessions_before {
-            early.push(id);
-        } else if died_at <= horizon.dead_before() {
-            dead.push(id);
-        }
-    }
-    let arguments = [bind(early), bind(guc::session_retention_micros())];
-    let postponed = table.postpone.execute(owner, &arguments)?;
+) -> Result<u64> {
+    let arguments = [bind(ids.to_vec()), bind(timestamptz(horizon.dead_before()))];
+    let dead = table.lock.write(owner, &arguments, |row| row.required::<pgrx::Uuid>(1))?;
     // Even a DELETE of no row would empty the caches of every backend.
-    let mut rows = 0;
-    if !dead.is_empty() {
-        if let Some(before) = table.before {
-            before.execute(owner, &[bind(dead.clone())])?;
-        }
-        rows = table.delete.execute(owner, &[bind(dead)])?;
+    if dead.is_empty() {
+        return Ok(0);
     }
-    Ok(Deleted { rows, postponed })
+    if let Some(before) = table.before {
+        before.execute(owner, &[bind(dead.clone())])?;
+    }
+    table.delete.execute(owner, &[bind(dead)])
 }
 
 /// Environments and definitions that are gone, with users left but no session. A skip scan: the
@@ -231,19 +191,18 @@ static FORGET_USERS: Statement = Statement::new(
 
 /// Deletes the users of deleted environments and definitions once they have no session left. All other
 /// users stay: only they show how many there ever were, and who comes back.
-pub fn users(deleter: &mut Deleter<'_>) -> Result<Purged> {
+pub fn users(deleter: &mut Deleter<'_>) -> Result<u64> {
     let owner = deleter.owner;
-    let mut purged = Purged::default();
-    let orphaned = ORPHANED.read(owner, &[], |row| Ok((row.required::<i32>(1)?, row.required::<i32>(2)?)))?;
-    let limit = i64::try_from(deleter.batch).unwrap_or(i64::MAX);
+    let mut rows = 0;
+    let orphaned: Vec<(i32, i32)> = ORPHANED.read(owner, &[], FromRow::from_row)?;
     for (env_id, definition_id) in orphaned {
         let mut last = String::new();
         loop {
             if deleter.horizon.is_late() {
-                purged.more = true;
-                return Ok(purged);
+                deleter.more = true;
+                return Ok(rows);
             }
-            let arguments = [bind(env_id), bind(definition_id), bind(last), bind(limit)];
+            let arguments = [bind(env_id), bind(definition_id), bind(last), bind(i64::from(deleter.batch))];
             let users = USERS.read(owner, &arguments, |row| row.required::<String>(1))?;
             let Some(next) = users.last().cloned() else {
                 break;
@@ -251,94 +210,53 @@ pub fn users(deleter: &mut Deleter<'_>) -> Result<Purged> {
             last = next;
             let forget = |users: &[String]| {
                 let arguments = [bind(env_id), bind(definition_id), bind(users.to_vec())];
-                deleted(FORGET_USERS.execute(owner, &arguments)?)
+                FORGET_USERS.execute(owner, &arguments)
             };
-            purged.rows += deleter.delete(&users, &forget, &mut |_| ())?.rows;
+            rows += deleter.delete(&users, &forget, &mut |_| ())?;
             pg_sys::check_for_interrupts!();
         }
     }
-    purged.more |= deleter.more;
-    Ok(purged)
+    Ok(rows)
 }
 
-fn deleted(rows: u64) -> Result<Deleted> {
-    Ok(Deleted { rows, postponed: 0 })
-}
-
-/// An unfinished transaction may be about to commit a session that a key is needed for: keys that
-/// retired lately, by a day, are not looked at, and none while an older transaction runs.
-const COMMIT_WITHIN: Micros = 86_400 * clock::SECOND;
-
+/// Keys that were revoked before `$1`, and, where `$2` is true, keys that retired before then and that no session may
+/// depend on: any that was created before, dead ones too, since their tokens differ from forged ones as long as their
+/// rows stay. An unfinished transaction may be about to commit one: so keys that retired on the last day are not
+/// looked at, and none while an older transaction runs.
 static OLD_KEYS: Statement = Statement::new(
-    "SELECT kid, key_number, retired_at, state = 'revoked' FROM dialstack.signing_keys \
+    "SELECT kid FROM dialstack.signing_keys k, \
+            LATERAL (SELECT k.retired_at + interval '24 hours' AS settled) l \
            WHERE (state = 'revoked' AND revoked_at < $1) \
-              OR (state = 'retired' AND retired_at < $2)",
+              OR ($2 AND state = 'retired' AND settled < $1 \
+                  AND NOT EXISTS (SELECT FROM dialstack.sessions s \
+                                   WHERE s.created_at < settled OR s.key_number = k.key_number) \
+                  AND NOT EXISTS (SELECT FROM dialstack.client_sessions s \
+                                   WHERE s.created_at < settled OR s.key_number = k.key_number) \
+                  AND NOT EXISTS (SELECT FROM pg_catalog.pg_stat_activity \
+                                   WHERE datname = current_database() AND xact_start < settled) \
+                  AND NOT EXISTS (SELECT FROM pg_catalog.pg_prepared_xacts \
+                                   WHERE database = current_database()))",
 );
 
-/// Whether a session may depend on a key that retired then: any that was created before, dead ones
-/// too, since their tokens differ from forged ones as long as their rows stay.
-static NEEDED: Statement = Statement::new(
-    "SELECT EXISTS (SELECT FROM dialstack.sessions WHERE created_at < $1 OR key_number = $2) \
-              OR EXISTS (SELECT FROM dialstack.client_sessions \
-                          WHERE created_at < $1 OR key_number = $2) \
-              OR EXISTS (SELECT FROM pg_catalog.pg_stat_activity \
-                          WHERE datname = current_database() AND xact_start < $1) \
-              OR EXISTS (SELECT FROM pg_catalog.pg_prepared_xacts \
-                          WHERE database = current_database())",
-);
-
-static DELETE_KEY: Statement =
+static DELETE_KEYS: Statement =
     Statement::new("DELETE FROM dialstack.signing_keys WHERE kid = ANY ($1) AND state <> 'active'");
 
-struct OldKey {
-    kid: String,
-    key_number: i32,
-    retired_at: Option<TimestampWithTimeZone>,
-    revoked: bool,
-}
-
 /// Deletes keys that nothing depends on any more: revoked ones after the retention, and, where sessions
-/// were `purged` just now, since only that frees a key, retired ones that no session is left of. `None` where
+/// were `purged` just now, since only that frees a key, retired ones that no session is left of. None where
 /// somebody else is changing keys.
-pub fn keys(deleter: &mut Deleter<'_>, purged: bool) -> Result<Option<u64>> {
-    let (owner, horizon) = (deleter.owner, deleter.horizon);
-    let retired_before = horizon.dead_before().saturating_sub(COMMIT_WITHIN);
-    let arguments = [bind(timestamptz(horizon.dead_before())), bind(timestamptz(retired_before))];
-    let old = || {
-        OLD_KEYS.read(owner, &arguments, |row| {
-            Ok(OldKey {
-                kid: row.required(1)?,
-                key_number: row.required(2)?,
-                retired_at: row.get(3)?,
-                revoked: row.required(4)?,
-            })
-        })
-    };
-    let wanted = |key: &OldKey| key.revoked || purged;
-    if !old()?.iter().any(wanted) {
-        return Ok(Some(0));
+pub fn keys(deleter: &mut Deleter<'_>, purged: bool) -> Result<u64> {
+    let owner = deleter.owner;
+    let arguments = [bind(timestamptz(deleter.horizon.dead_before())), bind(purged)];
+    let old = || OLD_KEYS.read(owner, &arguments, |row| row.required::<String>(1));
+    if old()?.is_empty() {
+        return Ok(0);
     }
     if unless_busy(owner, || signing_keys::lock(owner))?.is_none() {
-        return Ok(None);
+        deleter.more = true;
+        return Ok(0);
     }
-    let mut gone = 0;
-    for key in old()?.into_iter().filter(wanted) {
-        if key.revoked || !is_needed(owner, &key)? {
-            let delete = |kid: &[String]| deleted(DELETE_KEY.execute(owner, &[bind(kid.to_vec())])?);
-            gone += deleter.delete(&[key.kid], &delete, &mut |_| ())?.rows;
-        }
-    }
-    Ok(Some(gone))
-}
-
-fn is_needed(owner: &AsOwner, key: &OldKey) -> Result<bool> {
-    let Some(retired_at) = key.retired_at else {
-        return Ok(true);
-    };
-    let settled = clock::micros(retired_at).saturating_add(COMMIT_WITHIN);
-    let arguments = [bind(timestamptz(settled)), bind(key.key_number)];
-    let needed = NEEDED.read(owner, &arguments, |row| row.required::<bool>(1))?;
-    Ok(needed.into_iter().any(|needed| needed))
+    let delete = |kids: &[String]| DELETE_KEYS.execute(owner, &[bind(kids.to_vec())]);
+    deleter.delete(&old()?, &delete, &mut |_| ())
 }
 
 /// A publishable key stays while there is a client session that it made: other publishable keys reach
@@ -359,6 +277,17 @@ pub fn api_keys(deleter: &mut Deleter<'_>) -> Result<u64> {
     let owner = deleter.owner;
     let arguments = [bind(timestamptz(deleter.horizon.dead_before()))];
     let old = OLD_API_KEYS.read(owner, &arguments, |row| row.required::<pgrx::Uuid>(1))?;
-    let delete = |ids: &[pgrx::Uuid]| deleted(DELETE_API_KEYS.execute(owner, &[bind(ids.to_vec())])?);
-    Ok(deleter.delete(&old, &delete, &mut |_| ())?.rows)
+    let delete = |ids: &[pgrx::Uuid]| DELETE_API_KEYS.execute(owner, &[bind(ids.to_vec())]);
+    deleter.delete(&old, &delete, &mut |_| ())
+}
+
+/// Deletes the record of what administrators did longer ago than its retention.
+pub fn administration(deleter: &mut Deleter<'_>) -> Result<u64> {
+    let Deleter { owner, horizon, batch, .. } = *deleter;
+    let before = horizon.seen.saturating_sub(guc::administration_retention_micros());
+    let delete = || administration::delete(owner, before, i64::from(batch));
+    let (rows, more) =
+        unless_busy(owner, || repeat(batch, || horizon.is_late(), delete))?.unwrap_or((0, true));
+    deleter.more |= more;
+    Ok(rows)
 }

@@ -27,23 +27,14 @@ static BLAMED: Statement = Statement::new(
       ORDER BY strpos($1, c.conname) > 0 DESC, length(c.conname) + length(r.relname) DESC LIMIT 1",
 );
 
-/// What came of a deletion.
-#[derive(Default)]
-pub struct Deleted {
-    /// Rows that went.
-    pub rows: u64,
-    /// Rows that are not due yet after all.
-    pub postponed: u64,
-}
-
-/// Deletes rows, and notes those that can't be deleted.
+/// Deletes rows, and notes those that can't be deleted and whether there is more to do.
 pub struct Deleter<'run> {
     /// Our owner, who deletes.
     pub owner: &'run AsOwner,
     /// What may go, and the time that there is for it.
     pub horizon: &'run Horizon,
     /// Most rows that one statement deletes.
-    pub batch: usize,
+    pub batch: u32,
     deferrable: bool,
     /// The message about the last row that had to stay: that of the next one is often the same.
     message: String,
@@ -57,7 +48,7 @@ pub struct Deleter<'run> {
 
 impl<'run> Deleter<'run> {
     /// A deleter that has deleted nothing yet.
-    pub fn new(owner: &'run AsOwner, horizon: &'run Horizon, batch: usize) -> Result<Self> {
+    pub fn new(owner: &'run AsOwner, horizon: &'run Horizon, batch: u32) -> Result<Self> {
         let deferrable = DEFERRABLE.read(owner, &[], |row| row.required::<bool>(1))?;
         Ok(Deleter {
             owner,
@@ -71,17 +62,17 @@ impl<'run> Deleter<'run> {
         })
     }
 
-    /// Deletes the rows with these keys in a subtransaction. Those that can't be deleted because of a constraint
+    /// Deletes the rows with these keys in a subtransaction, and returns how many went. Those that can't be deleted because of a constraint
     /// are found by halves, and handed to `keep`. `delete` locks what it deletes: two locks of a row, in two
     /// subtransactions, would cost far more.
     pub fn delete<K>(
         &mut self,
         keys: &[K],
-        delete: &impl Fn(&[K]) -> Result<Deleted>,
+        delete: &impl Fn(&[K]) -> Result<u64>,
         keep: &mut impl FnMut(&K),
-    ) -> Result<Deleted> {
+    ) -> Result<u64> {
         if keys.is_empty() {
-            return Ok(Deleted::default());
+            return Ok(0);
         }
         let tried = attempt(self.owner, || {
             let deleted = delete(keys)?;
@@ -95,17 +86,15 @@ impl<'run> Deleter<'run> {
             (Tried::Forbidden(message), [key]) => {
                 self.note(message)?;
                 keep(key);
-                Ok(Deleted::default())
+                Ok(0)
             }
             (Tried::Forbidden(_), _) if !self.horizon.is_late() => {
                 let (first, second) = keys.split_at(keys.len() / 2);
-                let first = self.delete(first, delete, keep)?;
-                let second = self.delete(second, delete, keep)?;
-                Ok(Deleted { rows: first.rows + second.rows, postponed: first.postponed + second.postponed })
+                Ok(self.delete(first, delete, keep)? + self.delete(second, delete, keep)?)
             }
             _ => {
                 self.more = true;
-                Ok(Deleted::default())
+                Ok(0)
             }
         }
     }

@@ -8,7 +8,7 @@
 use pgrx::datum::{DatumWithOid, TimestampWithTimeZone};
 
 use crate::error::Result;
-use crate::maintenance::horizon::Horizon;
+use crate::maintenance::horizon::{Horizon, repeat};
 use crate::pg::clock::{self, timestamptz};
 use crate::pg::roles::AsOwner;
 use crate::pg::statements::{Statement, bind};
@@ -166,20 +166,12 @@ pub fn roll_up(batch: u32, horizon: &Horizon) -> Result<Counts> {
         counts.busy = true;
         return Ok(counts);
     }
-    let limit = i64::from(batch);
-    loop {
-        let arguments = [bind(limit), bind(timestamptz(horizon.seen))];
-        let rows: i64 = STEP.write(&owner, &arguments, |row| row.required::<i64>(1))?.into_iter().sum();
-        counts.rows += rows.unsigned_abs();
-        if rows < limit {
-            break;
-        }
-        if horizon.is_half_over() {
-            counts.more = true;
-            break;
-        }
-        pgrx::pg_sys::check_for_interrupts!();
-    }
+    let step = || {
+        let arguments = [bind(i64::from(batch)), bind(timestamptz(horizon.seen))];
+        let rows = STEP.write(&owner, &arguments, |row| row.required::<i64>(1))?;
+        Ok(rows.into_iter().sum::<i64>().unsigned_abs())
+    };
+    (counts.rows, counts.more) = repeat(batch, || horizon.is_half_over(), step)?;
     counts.more |= forget(&owner, batch, horizon)?;
     let waiting = WAITING.write(&owner, &[bind(MAX_WAITING)], |row| row.required::<i64>(1))?;
     counts.waiting = waiting.into_iter().sum();
@@ -199,11 +191,9 @@ fn forget(owner: &AsOwner, batch: u32, horizon: &Horizon) -> Result<bool> {
         (&FORGET_COUNTS, &[limit()]),
     ];
     for (statement, arguments) in statements {
-        while statement.execute(owner, arguments)? >= u64::from(batch) {
-            if horizon.is_half_over() {
-                return Ok(true);
-            }
-            pgrx::pg_sys::check_for_interrupts!();
+        let (_, more) = repeat(batch, || horizon.is_half_over(), || statement.execute(owner, arguments))?;
+        if more {
+            return Ok(true);
         }
     }
     Ok(false)

@@ -6,10 +6,10 @@
 use serde_json::{Value, json};
 
 use crate::error::{Code, Error, Result};
+use crate::guc;
 use crate::maintenance::horizon::Horizon;
-use crate::maintenance::purge::{self, Purged};
 use crate::maintenance::referenced::Deleter;
-use crate::maintenance::{purge_activity, purge_administration, rollup};
+use crate::maintenance::{purge, purge_activity, rollup};
 use crate::pg::clock::{self, Micros, timestamptz};
 use crate::pg::datum::json::JsonText;
 use crate::pg::roles::AsOwner;
@@ -49,7 +49,8 @@ pub fn maintain(batch: Option<i32>) -> Result<Value> {
     let (ran_at, before) = last.into_iter().next().unwrap_or((Micros::MIN, None));
     let horizon = Horizon::new(ran_at);
     // Sessions that can't be deleted are looked at once a day: the answer is about the whole day.
-    let is_today = clock::utc_date(ran_at) == clock::utc_date(horizon.now);
+    let day = |at: Micros| clock::utc_date(at.saturating_sub(guc::session_retention_micros()));
+    let is_today = day(ran_at) == day(horizon.now);
     let before = before.filter(|_| is_today).and_then(|done| done.parse().ok());
     let done = run(&owner, rows, &horizon, before.unwrap_or_default())?;
     if done["rollup_busy"] == false {
@@ -63,37 +64,29 @@ pub fn maintain(batch: Option<i32>) -> Result<Value> {
 fn run(owner: &AsOwner, batch: u32, horizon: &Horizon, before: Value) -> Result<Value> {
     // First, because activity stays until it is counted.
     let rollup = rollup::roll_up(batch, horizon)?;
-    let mut deleter = Deleter::new(owner, horizon, batch as usize)?;
+    let mut deleter = Deleter::new(owner, horizon, batch)?;
     // Each step is a subtransaction, so that one that meets a lock undoes only itself.
     let joined = unless_busy(owner, || JOIN_CREATES.execute(owner, &[]))?.is_some();
-    let busy = || Purged { rows: 0, more: true };
-    let (mut sessions, mut users) = (busy(), busy());
+    deleter.more = !joined;
+    let (mut sessions, mut users) = (0, 0);
     if joined {
         sessions = purge::sessions(&mut deleter)?;
     }
-    let sessions_kept = before["sessions_kept"].as_u64().unwrap_or(0) + deleter.kept;
-    deleter.kept = 0;
+    let sessions_kept = before["sessions_kept"].as_u64().unwrap_or(0) + std::mem::take(&mut deleter.kept);
+    // A key that retired goes once no session is left that needs it, which only a purge can change.
+    let freed = sessions > 0 && !deleter.more && horizon.has_seconds();
     if joined {
         users = purge::users(&mut deleter)?;
     }
-    // A key that retired goes once no session is left that needs it, which only a purge can change.
-    let freed = sessions.rows > 0 && !sessions.more && horizon.has_seconds();
     let keys = purge::keys(&mut deleter, freed)?;
     let api_keys = purge::api_keys(&mut deleter)?;
-    let administration = purge_administration::administration(owner, horizon, batch)?;
-    let activity = purge_activity::activity(owner, horizon, batch)?;
+    let administration = purge::administration(&mut deleter)?;
+    let activity = purge_activity::activity(&mut deleter)?;
     let mut kept_for = deleter.kept_for;
     if sessions_kept > 0 {
         let known = before["kept_for"].as_array().into_iter().flatten();
         kept_for.extend(known.filter_map(|table| table.as_str().map(str::to_owned)));
     }
-    let more = rollup.more
-        || sessions.more
-        || users.more
-        || deleter.more
-        || keys.is_none()
-        || administration.more
-        || activity.more;
     let (held_by, held_since) = rollup.held_by.unzip();
     Ok(json!({
         "activity_rolled_up": rollup.rows,
@@ -101,17 +94,17 @@ fn run(owner: &AsOwner, batch: u32, horizon: &Horizon, before: Value) -> Result<
         "activity_waiting": rollup.waiting,
         "held_by": held_by,
         "held_since": held_since.flatten(),
-        "sessions_purged": sessions.rows,
+        "sessions_purged": sessions,
         "sessions_kept": sessions_kept,
-        "users_purged": users.rows,
-        "keys_purged": keys.unwrap_or(0),
+        "users_purged": users,
+        "keys_purged": keys,
         "api_keys_purged": api_keys,
         "other_rows_kept": deleter.kept,
         "kept_for": kept_for,
         "activity_months": activity.months,
         "activity_skipped": activity.skipped,
         "activity_purged": activity.rows,
-        "administration_purged": administration.rows,
-        "more": more,
+        "administration_purged": administration,
+        "more": rollup.more || deleter.more,
     }))
 }

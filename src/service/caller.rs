@@ -10,9 +10,7 @@ use crate::error::{Code, Error, Result};
 use crate::guc;
 use crate::log_events::Event;
 use crate::pg::clock;
-use crate::pg::datum::uuid::pg_uuid;
-use crate::pg::roles::AsOwner;
-use crate::pg::statements::{FromRow, Statement, bind};
+use crate::pg::roles::current_user;
 use crate::service::events;
 use crate::service::level::{Level, has_level};
 use crate::service::reach::{self, Reach};
@@ -82,7 +80,7 @@ fn presented_key() -> Result<Option<PresentedKey>> {
 pub fn caller() -> Result<Caller> {
     match presented_key()? {
         Some(key) => Caller::new(Some(key), Level::Client),
-        None if has_level(Level::Server)? => Caller::new(None, Level::Server),
+        None if has_level(current_user(), Level::Server)? => Caller::new(None, Level::Server),
         None => Err(Error::new(Code::PermissionDenied, "an API key is needed")
             .detail("The role has no access of level server.")
             .hint("Present a key with SET LOCAL dialstack_sessions.api_key, or let an administrator call dialstack.grant_access().")),
@@ -126,7 +124,6 @@ pub fn without_key() -> Result<()> {
 }
 
 /// Environments of one product.
-#[derive(Default)]
 pub struct Envs {
     /// Their numbers.
     pub ids: Vec<i32>,
@@ -135,8 +132,9 @@ pub struct Envs {
 }
 
 impl Envs {
-    fn one(env: &Env) -> Self {
-        Envs { ids: vec![env.env_id], names: vec![env.env.clone()] }
+    fn of(envs: &[Rc<Env>]) -> Self {
+        let (ids, names) = envs.iter().map(|env| (env.env_id, env.env.clone())).unzip();
+        Envs { ids, names }
     }
 }
 
@@ -150,31 +148,16 @@ pub fn envs(level: Level, product: &str, env: Option<&str>) -> Result<Envs> {
     if let Some(env) = env {
         let env = configuration::env(product, env)?;
         caller.check(env.env_id)?;
-        return Ok(Envs::one(&env));
+        return Ok(Envs::of(&[env]));
     }
     let product_id = configuration::product_id(product)?;
     match caller.key() {
-        Some(key) => Ok(Envs::one(key.env_if(Some(product), None)?.as_ref())),
+        Some(key) => Ok(Envs::of(&[key.env_if(Some(product), None)?])),
         None => {
             caller.reach.check_product(&product_id)?;
-            envs_of(&product_id, &caller.reach)
+            Ok(Envs::of(&named(&caller.reach, Some(&product_id), None)?))
         }
     }
-}
-
-/// In their latest committed state, by name.
-fn envs_of(product_id: &ProductId, reach: &Reach) -> Result<Envs> {
-    let mut found = products::all_envs()?;
-    found.retain(|env| env.product_id == *product_id);
-    found.sort_unstable_by(|one, other| one.env.cmp(&other.env));
-    let mut envs = Envs::default();
-    for row in found {
-        if reach.holds_id(row.env_id)? {
-            envs.ids.push(row.env_id);
-            envs.names.push(row.env);
-        }
-    }
-    Ok(envs)
 }
 
 fn other_env() -> Error {
@@ -279,14 +262,22 @@ impl Caller {
     }
 }
 
-/// One more than are named in an error.
-static ENVS: Statement = Statement::new(
-    "SELECT e.env_id, p.product, e.env FROM dialstack.environments e \
-            JOIN dialstack.products p USING (product_id) \
-           WHERE ($1 IS NULL OR p.product = $1) AND ($2 IS NULL OR e.env = $2) \
-             AND ($3 IS NULL OR e.product_id = ANY ($3) OR e.env_id = ANY ($4)) \
-           ORDER BY p.product, e.env LIMIT 11",
-);
+/// The environments of those names, as far as they are given, within reach; by name. Reads all environments.
+fn named(reach: &Reach, product_id: Option<&ProductId>, env: Option<&str>) -> Result<Vec<Rc<Env>>> {
+    let mut found = Vec::new();
+    for row in products::all_envs()? {
+        let has_names =
+            product_id.is_none_or(|id| *id == row.product_id) && env.is_none_or(|env| env == row.env);
+        if has_names && reach.holds(row.env_id, &row.product_id) {
+            found.extend(configuration::env_by_id(row.env_id)?);
+        }
+    }
+    found.sort_by(|one, other| (&one.product, &one.env).cmp(&(&other.product, &other.env)));
+    Ok(found)
+}
+
+/// Most environments that an error names.
+const MAX_LISTED: usize = 10;
 
 /// The environment named, where both names are given; without names the only one there is.
 ///
@@ -306,22 +297,17 @@ fn only_env_within(reach: &Reach, product: Option<&str>, env: Option<&str>, code
         reach.check(&env)?;
         return Ok(env);
     }
-    if let Some(product) = product {
-        reach.check_product(&configuration::product_id(product)?)?;
+    let product_id = product.map(configuration::product_id).transpose()?;
+    if let Some(product_id) = &product_id {
+        reach.check_product(product_id)?;
     }
-    let (products, envs) = reach.limits().unzip();
-    let is_limited = envs.is_some();
-    let products: Option<Vec<_>> = products.map(|ids| ids.iter().map(pg_uuid).collect());
-    let owner = AsOwner::enter()?;
-    let arguments = [bind(product), bind(env), bind(products), bind(envs)];
-    let found: Vec<(i32, String, String)> = ENVS.read(&owner, &arguments, FromRow::from_row)?;
-    match &found[..] {
-        [(env_id, ..)] => configuration::env_by_id(*env_id)?.ok_or_else(no_env),
-        [] if is_limited => Err(reach::out_of_reach()),
-        [] => Err(no_env()),
+    match &named(reach, product_id.as_ref(), env)?[..] {
+        [env] => Ok(env.clone()),
+        [] if matches!(reach, Reach::Everywhere) => Err(no_env()),
+        [] => Err(reach::out_of_reach()),
         several => {
-            let mut names: Vec<String> =
-                several.iter().map(|(_, product, env)| format!("{env} of {product}")).take(10).collect();
+            let names = several.iter().map(|env| format!("{} of {}", env.env, env.product));
+            let mut names: Vec<String> = names.take(MAX_LISTED).collect();
             if several.len() > names.len() {
                 names.push("and more".to_owned());
             }

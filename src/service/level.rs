@@ -6,7 +6,7 @@ use pgrx::pg_sys;
 
 use crate::error::{Code, Error, Result};
 use crate::pg::relcache;
-use crate::pg::roles::{current_user, may_execute};
+use crate::pg::roles::may_execute;
 use crate::text_enum::text_enum;
 
 text_enum! {
@@ -59,19 +59,11 @@ impl Level {
     }
 }
 
-/// Whether the current user has this level, or one that includes it.
-///
-/// # Errors
-/// `JWT_NOT_AVAILABLE` where this database lacks the functions that mark the levels.
-pub fn has_level(level: Level) -> Result<bool> {
-    role_has_level(current_user(), level)
-}
-
 /// Whether a role has this level, or one that includes it, limited or not.
 ///
 /// # Errors
-/// As [`has_level`].
-pub fn role_has_level(role: pg_sys::Oid, level: Level) -> Result<bool> {
+/// `JWT_NOT_AVAILABLE` where this database lacks the functions that mark the levels.
+pub fn has_level(role: pg_sys::Oid, level: Level) -> Result<bool> {
     // Accepts invalidations: a level that was just granted or revoked counts.
     relcache::epoch();
     let mut has = false;

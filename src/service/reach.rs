@@ -27,7 +27,12 @@ pub enum Reach {
     /// In every product.
     Everywhere,
     /// Within the limits of what was granted.
-    Within(Vec<Limit>),
+    Within {
+        /// The environments of these products, also those that are made later.
+        products: Vec<ProductId>,
+        /// These environments.
+        envs: Vec<i32>,
+    },
 }
 
 /// The functions of the extension, by which a role without a level may act.
@@ -90,21 +95,24 @@ fn read(role: pg_sys::Oid, level: Level) -> Result<Reach> {
         if limited.is_empty() {
             continue;
         }
-        let mut limits = Vec::new();
+        let (mut products, mut envs) = (Vec::new(), Vec::new());
         for (role_name, level, limit) in access_limits::all()? {
             let granted = limited.iter().find(|(granted, _)| *granted == level);
             // A row counts as long as the grant that it belongs to.
             if let (Some((_, holders)), Some(holder)) = (granted, inherited_from(role, &role_name))
                 && holders.contains(&holder)
-                && !limits.contains(&limit)
             {
-                limits.push(limit);
+                match limit {
+                    Limit::Product(product_id) => products.push(product_id),
+                    Limit::Env(env_id) => envs.push(env_id),
+                }
             }
         }
-        return Ok(Reach::Within(limits));
+        return Ok(Reach::Within { products, envs });
     }
     // The server asks for the privilege when a statement begins, and may not know by then that a level was taken back.
-    Ok(if may_execute_any(role, level)? { Reach::Everywhere } else { Reach::Within(Vec::new()) })
+    let nowhere = Reach::Within { products: Vec::new(), envs: Vec::new() };
+    Ok(if may_execute_any(role, level)? { Reach::Everywhere } else { nowhere })
 }
 
 /// `$1`: the role; `$2`: C symbols. Privileges are those of now, whatever the transaction's snapshot shows.
@@ -131,13 +139,11 @@ pub fn out_of_reach() -> Error {
 }
 
 impl Reach {
-    /// Whether the environment is within reach.
-    pub fn holds(&self, env: &Env) -> bool {
+    /// Whether an environment of this product is within reach.
+    pub fn holds(&self, env_id: i32, product_id: &ProductId) -> bool {
         match self {
             Reach::Everywhere => true,
-            Reach::Within(limits) => limits
-                .iter()
-                .any(|limit| [Limit::Env(env.env_id), Limit::Product(env.product_id)].contains(limit)),
+            Reach::Within { products, envs } => products.contains(product_id) || envs.contains(&env_id),
         }
     }
 
@@ -148,7 +154,9 @@ impl Reach {
     pub fn holds_id(&self, env_id: i32) -> Result<bool> {
         Ok(match self {
             Reach::Everywhere => true,
-            Reach::Within(_) => configuration::env_by_id(env_id)?.is_some_and(|env| self.holds(&env)),
+            Reach::Within { .. } => {
+                configuration::env_by_id(env_id)?.is_some_and(|env| self.holds(env_id, &env.product_id))
+            }
         })
     }
 
@@ -157,7 +165,7 @@ impl Reach {
     /// # Errors
     /// `PERMISSION_DENIED`.
     pub fn check(&self, env: &Env) -> Result<()> {
-        if self.holds(env) { Ok(()) } else { Err(out_of_reach()) }
+        if self.holds(env.env_id, &env.product_id) { Ok(()) } else { Err(out_of_reach()) }
     }
 
     /// Refuses a product of which nothing is within reach.
@@ -165,35 +173,17 @@ impl Reach {
     /// # Errors
     /// `PERMISSION_DENIED`; `JWT_NOT_AVAILABLE` where the extension's tables can't be read.
     pub fn check_product(&self, product_id: &ProductId) -> Result<()> {
-        let Reach::Within(limits) = self else {
+        let Reach::Within { products, envs } = self else {
             return Ok(());
         };
-        for limit in limits {
-            let is_there = match limit {
-                Limit::Product(id) => id == product_id,
-                Limit::Env(env_id) => {
-                    configuration::env_by_id(*env_id)?.is_some_and(|env| env.product_id == *product_id)
-                }
-            };
-            if is_there {
+        if products.contains(product_id) {
+            return Ok(());
+        }
+        for env_id in envs {
+            if configuration::env_by_id(*env_id)?.is_some_and(|env| env.product_id == *product_id) {
                 return Ok(());
             }
         }
         Err(out_of_reach())
-    }
-
-    /// The products and the environments that it is limited to; `None` where it is not.
-    pub fn limits(&self) -> Option<(Vec<ProductId>, Vec<i32>)> {
-        let Reach::Within(limits) = self else {
-            return None;
-        };
-        let (mut products, mut envs) = (Vec::new(), Vec::new());
-        for limit in limits {
-            match limit {
-                Limit::Product(product_id) => products.push(*product_id),
-                Limit::Env(env_id) => envs.push(*env_id),
-            }
-        }
-        Some((products, envs))
     }
 }

@@ -1,7 +1,5 @@
 //! Administration by sets: finding, counting and revoking the sessions that one filter matches.
 
-use pgrx::datum::{Inet, TimestampWithTimeZone};
-
 use crate::error::{Code, Coded, Error, Result};
 use crate::pg::clock::{self, Micros};
 use crate::pg::datum::uuid::uuid;
@@ -12,39 +10,12 @@ use crate::service::setup::configuration;
 use crate::service::{caller, required};
 use crate::session::filter::{check_kind, check_network, check_pattern};
 use crate::session::{Page, check_identifier, check_name};
+pub use crate::tables::session_sets::Filter;
 use crate::tables::session_sets::{self, Matching, Subject};
-use crate::tables::{client_sessions, sessions};
+use crate::tables::{client_sessions, definitions, products, sessions};
 use uuid::Uuid;
 
 const CODE: Code = Code::FindFailed;
-
-/// The filter that `session_find`, `session_count` and `session_revoke_where` share. What is left out is any.
-#[derive(Default, Clone, Copy, PartialEq)]
-pub struct Filter<'a> {
-    pub product: Option<&'a str>,
-    /// Name of the environment, of every product where none is given.
-    pub env: Option<&'a str>,
-    /// Tag of the definition, of every product where none is given.
-    pub tag: Option<&'a str>,
-    /// `user`, `account` or `client`.
-    pub kind: Option<&'a str>,
-    /// The user, also for whom an account session was made.
-    pub identifier: Option<&'a str>,
-    pub account: Option<&'a str>,
-    /// An address or a network.
-    pub ip: Option<&'a str>,
-    /// A pattern of ILIKE.
-    pub user_agent: Option<&'a str>,
-    /// The API key that created it.
-    pub api_key_id: Option<pgrx::Uuid>,
-    /// The key that sealed its data or made its token.
-    pub key_number: Option<i32>,
-    pub created_before: Option<TimestampWithTimeZone>,
-    /// Created then or later.
-    pub created_after: Option<TimestampWithTimeZone>,
-    /// Created, or last refreshed, before then.
-    pub seen_before: Option<TimestampWithTimeZone>,
-}
 
 impl<'a> Filter<'a> {
     /// Whether it matches every session.
@@ -59,37 +30,26 @@ impl<'a> Filter<'a> {
         self.ip.map_or(Ok(()), check_network).coded(CODE)?;
         self.user_agent.map_or(Ok(()), check_pattern).coded(CODE)?;
         // Those of one subject are looked up in the index by environment and definition: name all that there are.
-        let one_user = matches!(subject, Subject::User(_) | Subject::Identifier(_));
+        let one_user = matches!(subject, Subject::User | Subject::Identifier);
         Ok(Matching {
+            filter: *self,
             env_ids: self.env_ids(subject != Subject::Any)?,
             definition_ids: self.definition_ids(one_user)?,
-            kind: self.kind,
             subject,
-            network: self.ip.map(|ip| Inet(ip.to_owned())),
-            user_agent: self.user_agent,
-            api_key_id: self.api_key_id.map(uuid),
-            key_number: self.key_number,
-            created_before: self.created_before,
-            created_after: self.created_after,
-            seen_before: self.seen_before,
         })
     }
 
-    fn subject(&self) -> Result<Subject<'a>> {
+    fn subject(&self) -> Result<Subject> {
         match (self.identifier, self.account) {
             (None, None) => Ok(Subject::Any),
             (Some(identifier), None) => {
                 check_identifier("identifier", identifier).coded(CODE)?;
                 // An account session has no definition.
-                Ok(if self.tag.is_some() {
-                    Subject::User(identifier)
-                } else {
-                    Subject::Identifier(identifier)
-                })
+                Ok(if self.tag.is_some() { Subject::User } else { Subject::Identifier })
             }
             (None, Some(account)) => {
                 check_identifier("account", account).coded(CODE)?;
-                Ok(Subject::Account(account))
+                Ok(Subject::Account)
             }
             (Some(_), Some(_)) => Err(Error::new(CODE, "identifier and account are both given")
                 .hint("Name the user or the account.")),
@@ -100,12 +60,15 @@ impl<'a> Filter<'a> {
         if let (Some(product), Some(env)) = (self.product, self.env) {
             return Ok(Some(vec![configuration::env(product, env)?.env_id]));
         }
-        match self.product {
-            Some(product) => drop(configuration::product_id(product)?),
-            None if self.env.is_none() && !all => return Ok(None),
-            None => {}
+        let product_id = self.product.map(configuration::product_id).transpose()?;
+        if product_id.is_none() && self.env.is_none() && !all {
+            return Ok(None);
         }
-        let env_ids = session_sets::env_ids(self.product, self.env)?;
+        let mut envs = products::all_envs()?;
+        envs.retain(|row| {
+            product_id.is_none_or(|id| row.product_id == id) && self.env.is_none_or(|env| row.env == env)
+        });
+        let env_ids: Vec<i32> = envs.into_iter().map(|row| row.env_id).collect();
         if let (Some(env), true) = (self.env, env_ids.is_empty()) {
             check_name("env", env).coded(CODE)?;
             return Err(Error::new(Code::EnvNotFound, "no product has an environment of that name")
@@ -115,14 +78,14 @@ impl<'a> Filter<'a> {
     }
 
     fn definition_ids(&self, all: bool) -> Result<Option<Vec<i32>>> {
-        if let (Some(product), Some(tag)) = (self.product, self.tag) {
-            let product_id = configuration::product_id(product)?;
-            return Ok(Some(vec![configuration::definition(&product_id, tag)?.definition_id]));
+        let product_id = self.product.map(configuration::product_id).transpose()?;
+        if let (Some(product_id), Some(tag)) = (&product_id, self.tag) {
+            return Ok(Some(vec![configuration::definition(product_id, tag)?.definition_id]));
         }
         if self.tag.is_none() && !all {
             return Ok(None);
         }
-        let definition_ids = session_sets::definition_ids(self.product, self.tag)?;
+        let definition_ids = definitions::ids(product_id.as_ref(), self.tag)?;
         if let (Some(tag), true) = (self.tag, definition_ids.is_empty()) {
             check_name("tag", tag).coded(CODE)?;
             return Err(Error::new(
@@ -178,28 +141,24 @@ pub fn count(filter: &Filter<'_>, active_only: Option<bool>) -> Result<i64> {
     session_sets::count(&filter.matching()?, active_only, clock::now())
 }
 
-/// How `session_revoke_where` is to go about it.
-pub struct Revocation<'a> {
-    /// Only count.
-    pub dry_run: Option<bool>,
-    /// What the sessions' rows and activity say.
-    pub reason: Option<&'a str>,
-    /// Needed where the filter is empty.
-    pub everything: Option<bool>,
-}
-
-/// Revokes the living sessions that match, or with `dry_run` counts them; returns how many. Creates, verifies and
+/// Revokes the living sessions that match, or with `dry_run` counts them; returns how many. An empty filter needs
+/// `everything`. Creates, verifies and
 /// refreshes of other sessions go on meanwhile; a session that is created later is not among them.
 ///
 /// # Errors
 /// As [`find`]; `REVOKE_FAILED` for a reason that is not valid, and for an empty filter without `everything`; 40001
 /// where a session was changed after the transaction's snapshot (REPEATABLE READ and above).
-pub fn revoke(filter: &Filter<'_>, how: &Revocation<'_>) -> Result<i64> {
+pub fn revoke(
+    filter: &Filter<'_>,
+    dry_run: Option<bool>,
+    reason: Option<&str>,
+    everything: Option<bool>,
+) -> Result<i64> {
     caller::without_key()?;
     let code = Code::RevokeFailed;
-    let dry_run = required(how.dry_run, "dry_run", code)?;
-    let everything = required(how.everything, "everything", code)?;
-    let cause = revocations::because(how.reason)?;
+    let dry_run = required(dry_run, "dry_run", code)?;
+    let everything = required(everything, "everything", code)?;
+    let cause = revocations::because(reason)?;
     let matching = filter.matching()?;
     let now = clock::now();
     if dry_run {

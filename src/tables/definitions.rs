@@ -153,10 +153,15 @@ pub fn all() -> Result<Vec<(ProductId, Stored)>> {
     scan::all(|row| Ok((row.get(Definitions::product_id)?, scanned(row)?.1)))
 }
 
-/// The numbers of a product's definitions, in ascending order and their latest committed state. Reads all definitions.
-pub fn ids(product_id: &ProductId) -> Result<Vec<i32>> {
-    let all = scan::all(|row| Ok((row.get(Definitions::product_id)?, row.get(Definitions::definition_id)?)))?;
-    let mut ids: Vec<i32> = all.into_iter().filter(|(of, _)| of == product_id).map(|(_, id)| id).collect();
+/// The numbers of the definitions of a product, or of all, with that tag, or with any: ascending, in their latest
+/// committed state. Reads all definitions.
+pub fn ids(product_id: Option<&ProductId>, tag: Option<&str>) -> Result<Vec<i32>> {
+    let all = scan::all(|row| {
+        let (of, its_tag) = (row.get(Definitions::product_id)?, row.get(Definitions::tag)?);
+        let is_meant = product_id.is_none_or(|id| *id == of) && tag.is_none_or(|tag| tag == its_tag);
+        Ok((row.get(Definitions::definition_id)?, is_meant))
+    })?;
+    let mut ids: Vec<i32> = all.into_iter().filter(|(_, is_meant)| *is_meant).map(|(id, _)| id).collect();
     ids.sort_unstable();
     Ok(ids)
 }

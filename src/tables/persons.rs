@@ -37,7 +37,7 @@ pub fn definition_ids(
     env_ids: &[i32],
     identifier: &str,
 ) -> Result<Vec<i32>> {
-    let mut ids = definitions::ids(product_id)?;
+    let mut ids = definitions::ids(Some(product_id), None)?;
     ids.extend(NOTED.read(owner, &[bind(env_ids.to_vec()), bind(identifier)], |row| row.required::<i32>(1))?);
     Ok(ids)
 }

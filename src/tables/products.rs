@@ -99,9 +99,6 @@ static INSERT_PRODUCT: Statement = Statement::new(
           ON CONFLICT (product) DO NOTHING RETURNING product_id",
 );
 
-static FIRST: Statement =
-    Statement::new("SELECT product_id, product FROM dialstack.products ORDER BY product LIMIT $1");
-
 static INSERT_ENV: Statement = Statement::new(
     "INSERT INTO dialstack.environments (product_id, env, live) VALUES ($1, $2, $3) \
           ON CONFLICT (product_id, env) DO NOTHING",
@@ -113,12 +110,6 @@ static DELETE_ENV: Statement = Statement::new("DELETE FROM dialstack.environment
 pub fn insert(owner: &AsOwner, product: &str, name: &str) -> Result<Option<ProductId>> {
     let rows = INSERT_PRODUCT.write(owner, &[bind(product), bind(name)], |row| row.required(1))?;
     Ok(rows.into_iter().next().map(uuid))
-}
-
-/// Ids and names of the first `limit` products, by name.
-pub fn first(owner: &AsOwner, limit: usize) -> Result<Vec<(ProductId, String)>> {
-    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    FIRST.read(owner, &[bind(limit)], |row| Ok((uuid(row.required(1)?), row.required(2)?)))
 }
 
 /// The numbers of a product's environments, in their latest committed state. Reads all environments.

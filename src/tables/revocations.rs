@@ -1,6 +1,6 @@
 //! The statements that revoke sessions, each with the plan of its index, and note it in the activity.
 //!
-//! All bind the same ten values first: the time, the reason, the day after which the row may go, the operation and
+//! All bind the same ten values first: the time, the reason, the last day, the operation and
 //! the status of the activity, address and user agent where they are not the session's own, the latency, the API key,
 //! and how many ids to return. They return how many were revoked, and those ids.
 

@@ -202,7 +202,7 @@ def test_a_purge_is_felt_in_other_connections(admin, connect, shop):
     # When its row is purged
     admin.execute(
         "UPDATE dialstack.sessions SET revoked_at = now() - interval '40 days',"
-        " purge_after = current_date - 5 WHERE session_id = %s",
+        " purge_after = current_date - 40 WHERE session_id = %s",
         [session.session_id],
     )
     assert maintain(admin)["sessions_purged"] == 1

@@ -3,20 +3,24 @@
 //! Only reads, catalogues and small tables alone, so that it works everywhere and takes a moment however many
 //! sessions there are.
 
-mod access;
-mod keys;
 mod kinds;
-mod maintenance;
+mod library;
+mod logging;
 mod policies;
-mod settings;
-mod versions;
+mod statements;
+
+use std::ffi::CStr;
 
 use crate::error::Result;
-use crate::pg::clock;
+use crate::guc;
 use crate::pg::roles::AsOwner;
 use crate::rls::lint::weakness::{Severity, Weakness};
+use crate::service::keys::key_ring;
 
-pub use versions::versions;
+pub use library::versions;
+
+/// Longest value of a setting that is looked at.
+const MAX_VALUE: usize = 65_536;
 
 /// Something that is wrong.
 pub struct Finding {
@@ -40,16 +44,21 @@ impl Finding {
 /// `JWT_NOT_AVAILABLE` where the extension's own tables are not what they should be.
 pub fn findings() -> Result<Vec<Finding>> {
     let owner = AsOwner::enter()?;
-    let now = clock::now();
-    let mut found = settings::findings(&owner)?;
-    found.extend(keys::findings(&owner, now)?);
-    found.extend(access::findings()?);
-    found.extend(maintenance::findings(&owner, now)?);
+    let mut found = statements::findings(&owner)?;
+    if let Err(error) = key_ring::ring() {
+        found.push(Finding::new(&kinds::KEYS_NOT_AVAILABLE, error.message()));
+    }
+    found.extend(library::findings(&owner)?);
+    found.extend(logging::findings(&owner)?);
     found.extend(policies::findings(&owner)?);
-    found.extend(versions::findings(&owner)?);
     found.sort_by(|one, other| {
         let key = |it: &Finding| (it.rank, it.check);
         key(one).cmp(&key(other)).then_with(|| one.detail.cmp(&other.detail))
     });
     Ok(found)
+}
+
+/// The value that a setting has in this connection; none where there is no such setting.
+fn value(name: &CStr) -> Option<String> {
+    guc::foreign(name, MAX_VALUE).ok().flatten()
 }

@@ -4,6 +4,7 @@ use pgrx::PgSqlErrorCode;
 
 use super::Finding;
 use super::kinds::{OWNER_NOT_BOUND, POLICIES_NOT_JUDGED, POLICY_LINT};
+use super::statements::MOST_SHOWN;
 use crate::error::Result;
 use crate::pg::clock::{Micros, SECOND};
 use crate::pg::deadline::Deadline;
@@ -14,9 +15,6 @@ use crate::rls::lint::{self, weakness};
 
 /// The longest that judging the policies may take.
 const MOST: Micros = 5 * SECOND;
-
-/// More are counted only.
-const MOST_SHOWN: usize = 100;
 
 static NAME: Statement = Statement::new("SELECT $1::regclass::text");
 

@@ -3,17 +3,18 @@
 use serde_json::json;
 use uuid::Uuid;
 
-use super::{Call, Place, conflict, gone};
+use super::{Call, Place, gone};
 use crate::error::{Code, Result};
 use crate::guc;
 use crate::log_events::Event;
 use crate::pg::datum::uuid::{pg_uuid, uuid};
 use crate::pg::roles::AsOwner;
 use crate::service::revocation::notifications;
-use crate::service::revocation::revocations::{self, Which};
+use crate::service::revocation::revocations;
+use crate::service::revocation::revoke::Stored;
 use crate::service::{events, required};
 use crate::tables::activity::Origin;
-use crate::tables::client_sessions::{self, change};
+use crate::tables::client_sessions::change;
 
 const CODE: Code = Code::RevokeFailed;
 
@@ -30,14 +31,8 @@ fn known(place: Place<'_>, id: Option<pgrx::Uuid>) -> Result<(Call, Uuid)> {
 /// `CONFLICT`.
 pub fn revoke(place: Place<'_>, client_session_id: Option<pgrx::Uuid>, reason: Option<&str>) -> Result<()> {
     let (call, session_id) = known(place, client_session_id)?;
-    let which = Which::Client { session_id, env_id: call.env.env_id };
     let cause = revocations::because(reason)?.by(Origin::of_key(call.caller.api_key_id()));
-    let revoked = revocations::revoke(&AsOwner::enter()?, &which, cause, call.now)?;
-    let row = client_sessions::by_id(&session_id)?;
-    if revoked == 0 && row.is_some_and(|row| row.lives(call.now)) {
-        return Err(conflict());
-    }
-    Ok(())
+    Stored::find(&session_id)?.ok_or_else(gone)?.end(cause).map(|_| ())
 }
 
 /// Deletes a client session, dead or alive.

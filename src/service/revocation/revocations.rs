@@ -198,11 +198,11 @@ fn revoke_living(owner: &AsOwner, which: &Which<'_>, cause: Cause<'_>, now: Micr
             arguments.extend(filter.arguments());
             match filter.subject {
                 Subject::Any => run(owner, &[&sql::MATCHING, &sql::MATCHING_CLIENTS], &arguments),
-                Subject::User(_) => run(owner, &[&sql::MATCHING_USER], &arguments),
-                Subject::Identifier(_) => {
+                Subject::User => run(owner, &[&sql::MATCHING_USER], &arguments),
+                Subject::Identifier => {
                     run(owner, &[&sql::MATCHING_USER, &sql::MATCHING_FOR_USER], &arguments)
                 }
-                Subject::Account(_) => run(owner, &[&sql::MATCHING_ACCOUNT], &arguments),
+                Subject::Account => run(owner, &[&sql::MATCHING_ACCOUNT], &arguments),
             }
         }
         Which::All => {

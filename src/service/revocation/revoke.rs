@@ -157,7 +157,7 @@ fn revoke_user(place: Place<'_>, identifier: &str, except: Option<Uuid>, cause: 
     let product_id = configuration::product_id(product)?;
     let definition_ids = match tag {
         Some(tag) => vec![configuration::definition(&product_id, tag)?.definition_id],
-        None => definitions::ids(&product_id)?,
+        None => definitions::ids(Some(&product_id), None)?,
     };
     let owner = AsOwner::enter()?;
     let mut revoked = 0;

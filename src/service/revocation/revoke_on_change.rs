@@ -12,7 +12,7 @@ use crate::pg::roles::{AsOwner, AsRole};
 use crate::pg::statements::{FromRow, Statement, bind};
 use crate::pg::transaction::patience::patiently;
 use crate::pg::triggers::{Change, Event};
-use crate::service::level::{Level, role_has_level};
+use crate::service::level::{Level, has_level};
 use crate::service::reach;
 use crate::service::revocation::revocations::{self, Which};
 use crate::service::setup::configuration::{self, Env};
@@ -51,7 +51,7 @@ pub fn revoke_on_change(call: pg_sys::FunctionCallInfo) -> Result<Value> {
 /// # Errors
 /// `PERMISSION_DENIED`.
 pub fn check_owner(owner: pg_sys::Oid, env: &Env) -> Result<()> {
-    if role_has_level(owner, Level::Server)? {
+    if has_level(owner, Level::Server)? {
         return reach::of(owner, Level::Server)?.check(env);
     }
     Err(Error::new(
@@ -122,7 +122,7 @@ fn wrong_arguments() -> Error {
 /// The definitions that a tag stands for.
 fn definitions(env: &Env, tag: &str) -> Result<Vec<i32>> {
     if tag == ANY_TAG {
-        return definitions::ids(&env.product_id);
+        return definitions::ids(Some(&env.product_id), None);
     }
     Ok(vec![configuration::definition(&env.product_id, tag)?.definition_id])
 }

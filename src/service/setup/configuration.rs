@@ -3,9 +3,12 @@
 //! Read with direct scans and forgotten when the epoch of the configuration advances.
 
 use std::cell::RefCell;
+use std::collections::HashMap;
 use std::hash::Hash;
 use std::rc::Rc;
 use std::thread::LocalKey;
+
+use serde_json::Value;
 
 use crate::error::{Code, Coded, Error, Result};
 use crate::pg::cache::{Remembered, read_stable};
@@ -18,8 +21,7 @@ use crate::tables::definitions::{self, Stored};
 use crate::tables::products::{self, EnvRow, ProductId};
 use crate::token::Mode;
 
-/// Most compiled schemas that are kept: one may take some megabytes. Beyond it that which was not used for longest is
-/// forgotten.
+/// Most compiled schemas that are kept: one may take some megabytes. One more, and all are forgotten.
 const MAX_SCHEMAS: usize = 32;
 
 /// Memory that compiling a schema may take, in bytes.
@@ -57,40 +59,28 @@ impl StoredDefinition {
     /// Its schema, ready to check data. Compiled once for each change of the schema, as long as it is in use.
     pub fn schema(&self) -> Result<Rc<CompiledSchema>> {
         let source = &self.definition.schema;
-        let compile = || {
-            ensure_memory(COMPILING);
-            CompiledSchema::compile(source, check_for_interrupts)
-        };
+        let known = SCHEMAS.with_borrow(|schemas| {
+            let known = schemas.get(&self.definition_id).filter(|(known, _)| known == source);
+            known.map(|(_, compiled)| compiled.clone())
+        });
+        if let Some(compiled) = known {
+            return Ok(compiled);
+        }
+        ensure_memory(COMPILING);
+        let compiled = CompiledSchema::compile(source, check_for_interrupts).coded(Code::CreateFailed)?;
+        let compiled = Rc::new(compiled);
         SCHEMAS.with_borrow_mut(|schemas| {
-            let of_this = |known: &Known| known.definition_id == self.definition_id;
-            let known = schemas.iter().position(of_this).map(|at| schemas.remove(at));
-            let known = match known.filter(|known| known.source == *source) {
-                Some(known) => known,
-                None => Known {
-                    definition_id: self.definition_id,
-                    source: source.clone(),
-                    compiled: Rc::new(compile().coded(Code::CreateFailed)?),
-                },
-            };
-            let compiled = known.compiled.clone();
             if schemas.len() >= MAX_SCHEMAS {
-                schemas.remove(0);
+                schemas.clear();
             }
-            schemas.push(known);
-            Ok(compiled)
-        })
+            schemas.insert(self.definition_id, (source.clone(), compiled.clone()));
+        });
+        Ok(compiled)
     }
 }
 
 fn check_for_interrupts() {
     pgrx::check_for_interrupts!();
-}
-
-/// A schema and what it was compiled to.
-struct Known {
-    definition_id: i32,
-    source: serde_json::Value,
-    compiled: Rc<CompiledSchema>,
 }
 
 /// What was read of one kind of row, by key.
@@ -101,9 +91,9 @@ thread_local! {
     static ENV_NAMES: Cache<(String, String), Rc<Env>> = RefCell::default();
     static DEFINITIONS: Cache<i32, Option<Rc<StoredDefinition>>> = RefCell::default();
     static DEFINITION_TAGS: Cache<(ProductId, String), Rc<StoredDefinition>> = RefCell::default();
-    /// Compiled schemas survive a new epoch: compiling costs far more than reading a row.
-    /// The last is that which was used last.
-    static SCHEMAS: RefCell<Vec<Known>> = RefCell::default();
+    /// Schemas as they are stored and compiled, by definition. They survive a new epoch: compiling costs far more than
+    /// reading a row.
+    static SCHEMAS: RefCell<HashMap<i32, (Value, Rc<CompiledSchema>)>> = RefCell::default();
 }
 
 /// Returns what is remembered, or reads and remembers it.

@@ -76,15 +76,16 @@ pub fn named_or_only(product: Option<&str>, code: Code) -> Result<ProductId> {
     if let Some(product) = product {
         return configuration::product_id(product);
     }
-    let first = products::first(&AsOwner::enter()?, MAX_LISTED + 1)?;
-    match &first[..] {
-        [(product_id, _)] => Ok(*product_id),
+    match &products::all()?[..] {
+        [(product_id, ..)] => Ok(*product_id),
         [] => Err(Error::new(Code::ProductNotFound, "there is no product")
             .hint("Create one with dialstack.product_create().")),
         several => {
-            let mut names: Vec<_> = several.iter().map(|(_, name)| name.as_str()).collect();
+            let mut names: Vec<_> = several.iter().map(|(_, name, _)| name.as_str()).collect();
+            names.sort_unstable();
             if names.len() > MAX_LISTED {
-                names[MAX_LISTED] = "…";
+                names.truncate(MAX_LISTED);
+                names.push("…");
             }
             Err(Error::new(code, "product is needed: there are several products")
                 .detail(format!("The products are: {}.", names.join(", ")))

@@ -218,7 +218,8 @@ impl NamedSession {
 
     /// Whether the environment of the session is within reach; one that was deleted is only where all are.
     pub fn is_within(&self, reach: &Reach) -> bool {
-        self.env.as_ref().map_or(matches!(reach, Reach::Everywhere), |env| reach.holds(env))
+        let env = self.env.as_ref();
+        env.map_or(matches!(reach, Reach::Everywhere), |env| reach.holds(env.env_id, &env.product_id))
     }
 
     /// Whether the session may be used at this time for what is expected, by a role of this reach.

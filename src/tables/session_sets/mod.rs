@@ -13,20 +13,26 @@ use crate::pg::settings::Setting;
 use crate::pg::statements::{FromRow, Statement, bind};
 pub(crate) use conditions::conditions;
 
-/// What sessions must have, as SQL takes it. Absent is any.
-#[derive(Default)]
-pub struct Matching<'a> {
-    pub env_ids: Option<Vec<i32>>,
-    pub definition_ids: Option<Vec<i32>>,
+/// The filter that `session_find`, `session_count` and `session_revoke_where` share, as it is given. What is left out is
+/// any.
+#[derive(Default, Clone, Copy, PartialEq)]
+pub struct Filter<'a> {
+    pub product: Option<&'a str>,
+    /// Name of the environment, of every product where none is given.
+    pub env: Option<&'a str>,
+    /// Tag of the definition, of every product where none is given.
+    pub tag: Option<&'a str>,
     /// `user`, `account` or `client`.
     pub kind: Option<&'a str>,
-    pub subject: Subject<'a>,
-    /// The address lies in this network.
-    pub network: Option<Inet>,
-    /// The user agent is like this pattern of ILIKE.
+    /// The user, also for whom an account session was made.
+    pub identifier: Option<&'a str>,
+    pub account: Option<&'a str>,
+    /// An address or a network.
+    pub ip: Option<&'a str>,
+    /// A pattern of ILIKE.
     pub user_agent: Option<&'a str>,
     /// The API key that created it.
-    pub api_key_id: Option<Uuid>,
+    pub api_key_id: Option<pgrx::Uuid>,
     /// The key that sealed its data or made its token.
     pub key_number: Option<i32>,
     pub created_before: Option<TimestampWithTimeZone>,
@@ -36,19 +42,28 @@ pub struct Matching<'a> {
     pub seen_before: Option<TimestampWithTimeZone>,
 }
 
+/// A filter that was checked, with what it stands for.
+pub struct Matching<'a> {
+    pub filter: Filter<'a>,
+    /// Absent is any.
+    pub env_ids: Option<Vec<i32>>,
+    /// Absent is any.
+    pub definition_ids: Option<Vec<i32>>,
+    pub subject: Subject,
+}
+
 /// Whose sessions. One user's or account's are found through the index by subject; account sessions that were made for
 /// a user are looked for among all account sessions of the environments.
-#[derive(Default, Clone, Copy, PartialEq, Eq)]
-pub enum Subject<'a> {
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Subject {
     /// Anybody's.
-    #[default]
     Any,
     /// A user's user sessions; then `env_ids` and `definition_ids` must be given.
-    User(&'a str),
+    User,
     /// Those and the account sessions that were made for the user; then `env_ids` and `definition_ids` must be given.
-    Identifier(&'a str),
+    Identifier,
     /// An account's; then `env_ids` must be given.
-    Account(&'a str),
+    Account,
 }
 
 /// The sessions that match, alive at `$1` unless `$2` is false.
@@ -127,24 +142,19 @@ static COUNT: Statement = count!(matching_of_all!());
 impl Matching<'_> {
     /// The filter as parameters, in the order of the conditions.
     pub fn arguments(&self) -> Vec<DatumWithOid<'_>> {
-        let subject = match self.subject {
-            Subject::Any => None,
-            Subject::User(subject) | Subject::Identifier(subject) | Subject::Account(subject) => {
-                Some(subject)
-            }
-        };
+        let filter = &self.filter;
         vec![
             bind(self.env_ids.clone()),
             bind(self.definition_ids.clone()),
-            bind(self.kind),
-            bind(subject),
-            bind(self.network.clone()),
-            bind(self.user_agent),
-            bind(self.api_key_id.as_ref().map(pg_uuid)),
-            bind(self.key_number),
-            bind(self.created_before),
-            bind(self.created_after),
-            bind(self.seen_before),
+            bind(filter.kind),
+            bind(filter.identifier.or(filter.account)),
+            bind(filter.ip.map(|ip| Inet(ip.to_owned()))),
+            bind(filter.user_agent),
+            bind(filter.api_key_id),
+            bind(filter.key_number),
+            bind(filter.created_before),
+            bind(filter.created_after),
+            bind(filter.seen_before),
         ]
     }
 
@@ -166,9 +176,9 @@ pub fn find<R: FromRow>(
 ) -> Result<Vec<R>> {
     let statement = match filter.subject {
         Subject::Any => &FIND,
-        Subject::User(_) => &FIND_USER,
-        Subject::Identifier(_) => &FIND_IDENTIFIER,
-        Subject::Account(_) => &FIND_ACCOUNT,
+        Subject::User => &FIND_USER,
+        Subject::Identifier => &FIND_IDENTIFIER,
+        Subject::Account => &FIND_ACCOUNT,
     };
     let arguments = filter.behind(vec![
         bind(timestamptz(now)),
@@ -185,32 +195,12 @@ pub fn find<R: FromRow>(
 pub fn count(filter: &Matching<'_>, active_only: bool, now: Micros) -> Result<i64> {
     let statement = match filter.subject {
         Subject::Any => &COUNT,
-        Subject::User(_) => &COUNT_USER,
-        Subject::Identifier(_) => &COUNT_IDENTIFIER,
-        Subject::Account(_) => &COUNT_ACCOUNT,
+        Subject::User => &COUNT_USER,
+        Subject::Identifier => &COUNT_IDENTIFIER,
+        Subject::Account => &COUNT_ACCOUNT,
     };
     let _plain = Setting::no_jit();
     let arguments = filter.behind(vec![bind(timestamptz(now)), bind(active_only)]);
     let counts = statement.read(&AsOwner::enter()?, &arguments, |row| row.required::<i64>(1))?;
     Ok(counts.into_iter().sum())
-}
-
-static ENVS: Statement = Statement::new(
-    "SELECT e.env_id FROM dialstack.environments e JOIN dialstack.products p USING (product_id) \
-           WHERE ($1 IS NULL OR p.product = $1) AND ($2 IS NULL OR e.env = $2)",
-);
-
-static DEFINITIONS: Statement = Statement::new(
-    "SELECT d.definition_id FROM dialstack.session_definitions d JOIN dialstack.products p USING (product_id) \
-           WHERE ($1 IS NULL OR p.product = $1) AND ($2 IS NULL OR d.tag = $2)",
-);
-
-/// The environments of a product, or of all, with that name, or with any.
-pub fn env_ids(product: Option<&str>, env: Option<&str>) -> Result<Vec<i32>> {
-    ENVS.read(&AsOwner::enter()?, &[bind(product), bind(env)], |row| row.required(1))
-}
-
-/// The definitions of a product, or of all, with that tag, or with any.
-pub fn definition_ids(product: Option<&str>, tag: Option<&str>) -> Result<Vec<i32>> {
-    DEFINITIONS.read(&AsOwner::enter()?, &[bind(product), bind(tag)], |row| row.required(1))
 }

@@ -11,7 +11,6 @@ use pgrx::datum::{Date, Interval};
 use uuid::Uuid;
 
 use crate::error::Result;
-use crate::guc;
 use crate::pg::clock::{self, Micros};
 use crate::pg::scan::{self, Row};
 use crate::pg::table::table;
@@ -45,9 +44,9 @@ table! {
     indexes { BY_ID: (Uuid) = c"sessions_pkey" (session_id), }
 }
 
-/// The day after which the row of a session that dies then may be deleted.
+/// The last day of a session that dies then: when that is over, and then the retention, its row may be deleted.
 pub fn purge_after(dies_at: Micros) -> Date {
-    clock::utc_date(dies_at.saturating_add(guc::session_retention_micros()))
+    clock::utc_date(dies_at)
 }
 
 /// A session as it is now, as far as verifying and refreshing need it.

@@ -46,7 +46,7 @@ SELECT client_session_id = :'full_client_session_id' AS same, token = :'full_tok
 SELECT client_session_id = :'full_client_session_id' AS same, token = :'full_token' AS same_token, expires_at - now() BETWEEN interval '59 minutes' AND interval '1 hour' AS replaced
   FROM dialstack.client_session_get_or_create('key-of-user-no-001', expires_at => now() + interval '1 hour', product => 'cli', env => 'production');
 SELECT expires_at - now() BETWEEN interval '2 days 23 hours' AND interval '3 days' AS replaced FROM dialstack.client_session_get_or_create('key-of-user-no-001', expires_at => now() + interval '3 days', product => 'cli', env => 'production');
-SELECT expires_at - now() BETWEEN interval '2 days 23 hours' AND interval '3 days' AS it_stays, purge_after > current_date + 30 AS kept_for_long FROM dialstack.client_sessions WHERE session_id = :'full_client_session_id';
+SELECT expires_at - now() BETWEEN interval '2 days 23 hours' AND interval '3 days' AS it_stays, purge_after > current_date AS kept_for_long FROM dialstack.client_sessions WHERE session_id = :'full_client_session_id';
 SELECT expires_at - now() BETWEEN interval '2 days 23 hours' AND interval '3 days' AS verified FROM dialstack.session_verify(:'full_token');
 SELECT expires_at - now() > interval '364 days' AS created, t.ns(connected_account_ids) AS accounts FROM dialstack.client_session_get_or_create('internal-user-id-2', t.ids(5), product => 'cli', env => 'production');
 SELECT a.client_session_id <> b.client_session_id AS without_key_always_another

@@ -4,7 +4,7 @@ SELECT token, refresh_token, session_id, expires_at FROM dialstack.session_creat
 SELECT end_at FROM dialstack.session_info(:'session_id') \gset
 SELECT session_id = :'session_id' AS session_id, expires_at = :'end_at'::timestamptz + interval '5 days' AS five_days_more FROM dialstack.session_extend(session_id => :'session_id', by => '5 days');
 SELECT end_at = :'end_at'::timestamptz + interval '5 days' AS five_days_more, active FROM dialstack.session_info(:'session_id');
-SELECT purge_after = ((expires_at + interval '30 days') AT TIME ZONE 'UTC')::date AS purge_after FROM dialstack.sessions WHERE session_id = :'session_id';
+SELECT purge_after = (expires_at AT TIME ZONE 'UTC')::date AS purge_after FROM dialstack.sessions WHERE session_id = :'session_id';
 -- Access tokens that are out keep their own expiry.
 SELECT expires_at = :'expires_at' AS unchanged FROM dialstack.session_verify(:'token');
 -- The activity has it as what it is: no refresh.

@@ -5,10 +5,10 @@ CREATE FUNCTION t.maintain(batch integer = 1000) RETURNS jsonb LANGUAGE sql AS $
 SELECT t.maintain() ->> 'more' AS more;
 SELECT t.maintain();
 
--- A session as if it were so much older, with the day after which it may go.
+-- A session as if it were so much older, with its last day.
 CREATE FUNCTION t.age_whole(session_id uuid, by interval) RETURNS void LANGUAGE sql AS $$
     SELECT t.age(session_id, by);
-    UPDATE dialstack.sessions s SET revoked_at = revoked_at - by, purge_after = ((least(expires_at, coalesce(revoked_at - by, expires_at)) + interval '30 days') AT TIME ZONE 'UTC')::date WHERE s.session_id = age_whole.session_id;
+    UPDATE dialstack.sessions s SET revoked_at = revoked_at - by, purge_after = (least(expires_at, revoked_at - by) AT TIME ZONE 'UTC')::date WHERE s.session_id = age_whole.session_id;
 $$;
 CREATE FUNCTION t.make(name text, by interval) RETURNS uuid LANGUAGE plpgsql AS $$
 DECLARE made uuid;
@@ -30,17 +30,18 @@ SELECT dialstack.session_revoke('clean', 'production', 'web', session_id => s) F
 SELECT t.age_whole(:'young', '29 days'), t.age_whole(:'old', '32 days');
 SELECT t.maintain() -> 'sessions_purged' AS purged;
 SELECT t.left_over();
--- The row decides, not the day: a living one whose day says otherwise stays and gets its day right, as does one that is not due.
+-- The row decides, not the day: a living one whose day says otherwise stays, as does one that is not due.
 UPDATE dialstack.sessions SET purge_after = '2001-01-01' WHERE subject IN ('living', 'kept', 'revoked lately');
 SELECT t.maintain() -> 'sessions_purged' AS purged;
 SELECT t.left_over();
-SELECT subject, purge_after - (least(expires_at, coalesce(revoked_at, expires_at)) AT TIME ZONE 'UTC')::date AS days FROM dialstack.sessions WHERE subject IN ('living', 'kept', 'revoked lately') ORDER BY 1;
--- A longer retention keeps what was made under a shorter one, a shorter one does not wait for the day.
+UPDATE dialstack.sessions SET purge_after = (least(expires_at, revoked_at) AT TIME ZONE 'UTC')::date;
+-- The retention is that of now, whatever it was when the session was made.
 SELECT count(t.make('under 30 days', '61 days 1 hour'));
 SET dialstack_sessions.session_retention = '90d';
 SELECT t.maintain() -> 'sessions_purged' AS purged;
+SET dialstack_sessions.session_retention = '32d';
+SELECT t.maintain() -> 'sessions_purged' AS purged;
 RESET dialstack_sessions.session_retention;
-UPDATE dialstack.sessions SET purge_after = '2001-01-01' WHERE subject = 'under 30 days';
 SELECT t.maintain() -> 'sessions_purged' AS purged;
 SELECT t.left_over();
 -- In small batches all the same.

@@ -96,7 +96,7 @@ SELECT t.refresh(:'current') AS deleted;
 SELECT refresh_token, session_id FROM dialstack.session_create('ref', 'production', 'web', '{"userId": "idle"}') \gset
 SELECT t.age(:'session_id', '29 days');
 SELECT refresh_token FROM dialstack.session_refresh(:'refresh_token') \gset
-SELECT end_at > now() + interval '29 days 23 hours' AS slid, purge_after >= (now() + interval '59 days')::date AS kept
+SELECT end_at > now() + interval '29 days 23 hours' AS slid, purge_after >= (now() + interval '29 days')::date AS kept
   FROM dialstack.session_info(:'session_id') JOIN dialstack.sessions USING (session_id);
 SELECT t.age(:'session_id', '31 days');
 SELECT t.refresh(:'refresh_token') AS expired;
@@ -155,7 +155,7 @@ SELECT t.refresh(:'refresh_token');
 SELECT pg_stat_get_xact_tuples_updated('dialstack.sessions'::regclass) - :before_updates AS updates,
        pg_stat_get_xact_tuples_hot_updated('dialstack.sessions'::regclass) - :before_hot AS heap_only;
 COMMIT;
-SELECT purge_after = ((expires_at + interval '30 days') AT TIME ZONE 'UTC')::date AS purge_after FROM dialstack.sessions WHERE session_id = :'session_id';
+SELECT purge_after = (expires_at AT TIME ZONE 'UTC')::date AS purge_after FROM dialstack.sessions WHERE session_id = :'session_id';
 -- A READ ONLY transaction cannot refresh; a repetition needs no writing.
 BEGIN READ ONLY;
 SELECT ok FROM dialstack.session_refresh(:'refresh_token');

@@ -1,54 +1,37 @@
-//! Which versions there are, and findings about them.
+//! Versions of the library and of what works with it, and findings about where it is loaded.
 
+use std::ffi::CStr;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 
 use pgrx::pg_sys;
 
-use super::Finding;
-use super::kinds::{CONNECTIONS_WITH_OLDER_LIBRARY, VERSIONS_DIFFER};
+use super::kinds::{CONNECTIONS_WITH_OLDER_LIBRARY, LIBRARY_NOT_PRELOADED};
+use super::{Finding, value};
 use crate::error::Result;
 use crate::pg::clock::{self, Micros, SECOND};
 use crate::pg::roles::AsOwner;
 use crate::pg::statements::{Statement, bind};
-
-const LIBRARY: &str = env!("CARGO_PKG_VERSION");
-
-/// The versions of what works together.
-pub struct Versions {
-    /// Of the library that this connection has loaded.
-    pub library: &'static str,
-    /// Of the tables and functions in this database.
-    pub sql: String,
-    /// Of the PostgreSQL that the library was built for.
-    pub postgresql_built_for: String,
-    /// Of the PostgreSQL that runs.
-    pub postgresql: String,
-}
 
 static VERSIONS: Statement = Statement::new(
     "SELECT (SELECT x.extversion FROM pg_catalog.pg_extension x WHERE x.extname = $1), \
                  current_setting('server_version')",
 );
 
-/// The versions of library, SQL and PostgreSQL.
+/// The versions of the library that this connection has loaded, of the tables and functions in this database, of the
+/// PostgreSQL that the library was built for and of the one that runs; one row.
 ///
 /// # Errors
 /// `JWT_NOT_AVAILABLE` where the extension is not in this database.
-pub fn versions() -> Result<Vec<Versions>> {
-    read(&AsOwner::enter()?)
-}
-
-fn read(owner: &AsOwner) -> Result<Vec<Versions>> {
-    VERSIONS.read(owner, &[bind(env!("CARGO_PKG_NAME"))], |row| {
-        Ok(Versions {
-            library: LIBRARY,
-            sql: row.required(1)?,
-            postgresql_built_for: pg_sys::PG_VERSION.to_string_lossy().into_owned(),
-            postgresql: row.required(2)?,
-        })
+pub fn versions() -> Result<Vec<(&'static str, String, String, String)>> {
+    VERSIONS.read(&AsOwner::enter()?, &[bind(env!("CARGO_PKG_NAME"))], |row| {
+        let built_for = pg_sys::PG_VERSION.to_string_lossy().into_owned();
+        Ok((env!("CARGO_PKG_VERSION"), row.required(1)?, built_for, row.required(2)?))
     })
 }
+
+const PRELOADING: [&CStr; 3] =
+    [c"shared_preload_libraries", c"session_preload_libraries", c"local_preload_libraries"];
 
 /// Those of this database.
 static PROCESSES: Statement = Statement::new(
@@ -66,14 +49,12 @@ const MOST_NAMED: usize = 10;
 /// Most bytes that are read of the mappings of a process.
 const MAX_MAPPINGS: u64 = 4 << 20;
 
-/// What is wrong with versions.
+/// Where the library is loaded too late, and where it is too old.
 pub fn findings(owner: &AsOwner) -> Result<Vec<Finding>> {
     let mut found = Vec::new();
-    for Versions { library, sql, .. } in read(owner)? {
-        if sql != library {
-            let detail = format!("The library is version {library}, its tables and functions are {sql}.");
-            found.push(Finding::new(&VERSIONS_DIFFER, detail));
-        }
+    if !PRELOADING.into_iter().any(|setting| value(setting).is_some_and(|list| names_library(&list))) {
+        let detail = "A connection loads the library with its first call.";
+        found.push(Finding::new(&LIBRARY_NOT_PRELOADED, detail));
     }
     let until = clock::now() + TIME;
     let mut older = PROCESSES.read(owner, &[bind(MOST)], |row| row.required::<i32>(1))?;
@@ -86,6 +67,15 @@ pub fn findings(owner: &AsOwner) -> Result<Vec<Finding>> {
         found.push(Finding::new(&CONNECTIONS_WITH_OLDER_LIBRARY, detail));
     }
     Ok(found)
+}
+
+/// Whether a list of libraries, as in `shared_preload_libraries`, names ours.
+fn names_library(list: &str) -> bool {
+    list.split(',').any(|name| {
+        let name = name.trim().trim_matches('"');
+        let file = name.rsplit('/').next().unwrap_or(name);
+        file.strip_suffix(".so").unwrap_or(file) == env!("CARGO_PKG_NAME")
+    })
 }
 
 /// Whether a process of the server has a library of our name loaded whose file was replaced since. Linux says so;
@@ -107,20 +97,4 @@ fn is_replaced_library(mapping: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::is_replaced_library;
-
-    #[test]
-    fn a_mapping_of_a_file_that_was_replaced_is_told_from_others() {
-        let line = |path: &str| format!("7f1c2a000000-7f1c2a400000 r-xp 00000000 08:01 1048602   {path}");
-        assert!(is_replaced_library(&line("/usr/lib/postgresql/15/lib/dialstack_sessions.so (deleted)")));
-        for other in [
-            "/usr/lib/postgresql/15/lib/dialstack_sessions.so",
-            "/usr/lib/postgresql/15/lib/not_dialstack_sessions.so (deleted)",
-            "/dev/zero (deleted)",
-            "",
-        ] {
-            assert!(!is_replaced_library(&line(other)), "{other}");
-        }
-    }
-}
+mod tests;
