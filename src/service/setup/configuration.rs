@@ -59,7 +59,7 @@ impl StoredDefinition {
         let source = &self.definition.schema;
         let compile = || {
             ensure_memory(COMPILING);
-            CompiledSchema::compile(source, check_for_interrupts)
+            CompiledSchema::compile(source)
         };
         SCHEMAS.with_borrow_mut(|schemas| {
             let of_this = |known: &Known| known.definition_id == self.definition_id;
@@ -80,10 +80,6 @@ impl StoredDefinition {
             Ok(compiled)
         })
     }
-}
-
-fn check_for_interrupts() {
-    pgrx::check_for_interrupts!();
 }
 
 /// A schema and what it was compiled to.

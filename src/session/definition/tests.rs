@@ -89,13 +89,10 @@ fn each_required_key_is_missed_by_name() {
 }
 
 #[test]
-fn an_unknown_key_is_refused_with_the_nearest_known_one() {
-    for (key, near) in [("idleTimeout", "idle_timeout"), ("tagg", "tag"), ("expires", "expiry")] {
-        let hint = refused(with(key, json!(1))).hint.unwrap();
-        assert!(hint.contains(&format!("Perhaps \"{near}\"")), "{key}: {hint}");
+fn an_unknown_key_is_refused_with_the_known_ones() {
+    for key in ["idleTimeout", &"é".repeat(5000)] {
+        assert!(refused(with(key, json!(1))).hint.unwrap().starts_with("The keys are: tag, name, "));
     }
-    let hint = refused(with(&"é".repeat(5000), json!(1))).hint.unwrap();
-    assert!(hint.starts_with("The keys are"));
 }
 
 #[test]
@@ -216,16 +213,6 @@ fn a_selector_must_select_a_primitive_of_the_schema() {
         (json!({"other": "x"}), true),
         (json!({"type": "object", "additionalProperties": false}), false),
         (json!({"type": "object", "properties": {"userId": false}}), false),
-        (
-            json!({"$ref": "#/$defs/s",
-                "$defs": {"s": {"properties": {"userId": {"type": "array"}}}}}),
-            false,
-        ),
-        (
-            json!({"properties": {"userId": {"$ref": "#/$defs/s"}},
-                "$defs": {"s": {"type": "object"}}}),
-            false,
-        ),
         (json!({}), true),
     ];
     for (schema, accepted) in cases {
