@@ -53,91 +53,61 @@ pub enum Subject<'a> {
 
 /// The sessions that match, alive at `$1` unless `$2` is false.
 macro_rules! matching {
-    ($whose:ident) => {
+    () => {
         concat!(
             "SELECT session_id, env_id, definition_id, subject, identifier, created_at, last_seen_at, expires_at, \
                     revoked_at, revoke_reason, ip, user_agent, api_key_id, key_number, \
                     CASE WHEN definition_id IS NULL THEN 'account' ELSE 'user' END AS kind \
                FROM dialstack.sessions \
               WHERE (NOT $2 OR (revoked_at IS NULL AND expires_at > $1)) AND ",
-            conditions!($whose)
-        )
-    };
-}
-
-macro_rules! matching_of_all {
-    () => {
-        concat!(
-            matching!(any),
+            conditions!(sessions),
             " UNION ALL \
              SELECT session_id, env_id, NULL, NULL, NULL, created_at, created_at, expires_at, revoked_at, \
                     revoke_reason, NULL, NULL, api_key_id, key_number, 'client' \
                FROM dialstack.client_sessions \
               WHERE (NOT $2 OR (revoked_at IS NULL AND expires_at > $1)) AND ",
-            conditions!(client)
+            conditions!(clients)
         )
-    };
-}
-
-macro_rules! matching_of_identifier {
-    () => {
-        concat!(matching!(user), " UNION ALL ", matching!(for_user))
     };
 }
 
 /// The page of the newest `$3`, those before the session `$5` that was created at `$4`. Names are looked up for
 /// the page alone.
-macro_rules! page {
-    ($matching:expr) => {
-        Statement::new(concat!(
-            "SELECT s.session_id, s.kind, p.product, e.env, d.tag, \
-                    CASE s.kind WHEN 'user' THEN s.subject ELSE s.identifier END, \
-                    CASE s.kind WHEN 'account' THEN s.subject END, \
-                    s.created_at, s.last_seen_at, s.expires_at, \
-                    s.revoked_at IS NULL AND s.expires_at > $1, s.revoked_at, s.revoke_reason, s.ip, \
-                    s.user_agent, s.api_key_id, s.key_number \
-               FROM (SELECT * FROM (",
-            $matching,
-            ") s WHERE $5 IS NULL OR (s.created_at, s.session_id) < ($4, $5) \
-                     ORDER BY s.created_at DESC, s.session_id DESC LIMIT $3) s \
-               LEFT JOIN (dialstack.environments e JOIN dialstack.products p USING (product_id)) \
-                      USING (env_id) \
-               LEFT JOIN (SELECT definition_id, tag FROM dialstack.session_definitions) d \
-                      USING (definition_id) \
-              ORDER BY s.created_at DESC, s.session_id DESC"
-        ))
-    };
-}
+static FIND: Statement = Statement::new(concat!(
+    "SELECT s.session_id, s.kind, p.product, e.env, d.tag, \
+            CASE s.kind WHEN 'user' THEN s.subject ELSE s.identifier END, \
+            CASE s.kind WHEN 'account' THEN s.subject END, \
+            s.created_at, s.last_seen_at, s.expires_at, \
+            s.revoked_at IS NULL AND s.expires_at > $1, s.revoked_at, s.revoke_reason, s.ip, \
+            s.user_agent, s.api_key_id, s.key_number \
+       FROM (SELECT * FROM (",
+    matching!(),
+    ") s WHERE $5 IS NULL OR (s.created_at, s.session_id) < ($4, $5) \
+             ORDER BY s.created_at DESC, s.session_id DESC LIMIT $3) s \
+       LEFT JOIN (dialstack.environments e JOIN dialstack.products p USING (product_id)) \
+              USING (env_id) \
+       LEFT JOIN (SELECT definition_id, tag FROM dialstack.session_definitions) d \
+              USING (definition_id) \
+      ORDER BY s.created_at DESC, s.session_id DESC"
+));
 
-macro_rules! count {
-    ($matching:expr) => {
-        Statement::new(concat!("SELECT count(*) FROM (", $matching, ") s"))
-    };
-}
-
-static FIND_USER: Statement = page!(matching!(user));
-static FIND_IDENTIFIER: Statement = page!(matching_of_identifier!());
-static FIND_ACCOUNT: Statement = page!(matching!(account));
-static FIND: Statement = page!(matching_of_all!());
-static COUNT_USER: Statement = count!(matching!(user));
-static COUNT_IDENTIFIER: Statement = count!(matching_of_identifier!());
-static COUNT_ACCOUNT: Statement = count!(matching!(account));
-static COUNT: Statement = count!(matching_of_all!());
+static COUNT: Statement = Statement::new(concat!("SELECT count(*) FROM (", matching!(), ") s"));
 
 impl Matching<'_> {
     /// The filter as parameters, in the order of the conditions.
     pub fn arguments(&self) -> Vec<DatumWithOid<'_>> {
-        let subject = match self.subject {
-            Subject::Any => None,
-            Subject::User(subject) | Subject::Identifier(subject) | Subject::Account(subject) => {
-                Some(subject)
-            }
+        let (user, account) = match self.subject {
+            Subject::Any => (None, None),
+            Subject::User(user) | Subject::Identifier(user) => (Some(user), None),
+            Subject::Account(account) => (None, Some(account)),
         };
         vec![
             bind(self.env_ids.clone()),
             bind(self.definition_ids.clone()),
             bind(self.kind),
-            bind(subject),
+            bind(user),
+            bind(matches!(self.subject, Subject::Identifier(_))),
+            bind(account),
             bind(self.network.clone()),
             bind(self.user_agent),
             bind(self.api_key_id.as_ref().map(pg_uuid)),
@@ -164,12 +134,6 @@ pub fn find<R: FromRow>(
     limit: i64,
     now: Micros,
 ) -> Result<Vec<R>> {
-    let statement = match filter.subject {
-        Subject::Any => &FIND,
-        Subject::User(_) => &FIND_USER,
-        Subject::Identifier(_) => &FIND_IDENTIFIER,
-        Subject::Account(_) => &FIND_ACCOUNT,
-    };
     let arguments = filter.behind(vec![
         bind(timestamptz(now)),
         bind(active_only),
@@ -177,21 +141,15 @@ pub fn find<R: FromRow>(
         bind(after.map(|(created_at, _)| timestamptz(created_at))),
         bind(after.map(|(_, session_id)| pg_uuid(&session_id))),
     ]);
-    let _plain = Setting::no_jit();
-    statement.read(&AsOwner::enter()?, &arguments, R::from_row)
+    let _by_index = Setting::custom_plans();
+    FIND.read(&AsOwner::enter()?, &arguments, R::from_row)
 }
 
 /// How many sessions match.
 pub fn count(filter: &Matching<'_>, active_only: bool, now: Micros) -> Result<i64> {
-    let statement = match filter.subject {
-        Subject::Any => &COUNT,
-        Subject::User(_) => &COUNT_USER,
-        Subject::Identifier(_) => &COUNT_IDENTIFIER,
-        Subject::Account(_) => &COUNT_ACCOUNT,
-    };
-    let _plain = Setting::no_jit();
-    let arguments = filter.behind(vec![bind(timestamptz(now)), bind(active_only)]);
-    let counts = statement.read(&AsOwner::enter()?, &arguments, |row| row.required::<i64>(1))?;
+    let _by_index = Setting::custom_plans();
+    let arguments = filter.behind(vec![bind(timestamptz(now)), bind(active_only), bind(None::<i64>)]);
+    let counts = COUNT.read(&AsOwner::enter()?, &arguments, |row| row.required::<i64>(1))?;
     Ok(counts.into_iter().sum())
 }
 
