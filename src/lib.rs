@@ -19,8 +19,6 @@ mod administration;
 mod api;
 mod dashboard;
 mod error;
-#[cfg(test)]
-mod fuzz;
 mod guc;
 mod log_events;
 mod maintenance;
@@ -29,6 +27,8 @@ mod rls;
 mod service;
 pub mod session;
 mod tables;
+#[cfg(test)]
+mod tests;
 mod text_enum;
 pub mod token;
 

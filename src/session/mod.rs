@@ -11,8 +11,6 @@ pub mod conversion;
 pub mod data;
 pub mod definition;
 pub mod filter;
-#[cfg(test)]
-mod fuzz;
 pub mod lifetimes;
 pub mod limits;
 pub mod name;
@@ -39,3 +37,6 @@ pub use scopes::{check_components, resolve_components};
 pub use selector::Selector;
 pub use validity::{Basis, Validity};
 pub use verdict::{Expected, Facts, Reason, judge};
+
+#[cfg(test)]
+mod tests;

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::api_key::ApiKeyKind;
 use super::*;
-use crate::fuzz::{config, mutated};
+use crate::tests::fuzz::{config, mutated};
 
 const ROOT_KEY: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
 const JWE_KEY: [u8; 32] = [2; 32];

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use serde_json::{Map, json};
 
 use super::*;
-use crate::fuzz::{config, mutated};
+use crate::tests::fuzz::{config, mutated};
 
 const WIDE: Bounds = Bounds { what: "value", bytes: 4_000, depth: 16, hint: "" };
 

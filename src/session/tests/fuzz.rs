@@ -6,7 +6,7 @@ use proptest::sample::Index;
 use serde_json::Value;
 
 use super::*;
-use crate::fuzz::{config, mutated};
+use crate::tests::fuzz::{config, mutated};
 
 const SELECTORS: &[&str] = &["$Session{userId}", "$Session{details}{email}", "userId", "a.b.c"];
 const PERIODS: &[&str] = &["seconds", "mins", "hour", "days", "weeks", "months", "years"];
