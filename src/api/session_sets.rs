@@ -3,11 +3,13 @@
 use pgrx::datum::{Inet, TimestampWithTimeZone};
 use pgrx::prelude::*;
 
-use super::{Result, functions};
+use super::{Result, functions, required};
 use crate::administration::{erase, export};
-use crate::dashboard::administration_log::{self, Asked as AskedLog};
+use crate::dashboard::administration_log;
 use crate::pg::datum::json::JsonText;
-use crate::service::session_sets::{self, Filter, Revocation};
+use crate::service::session_sets::{self, Revocation};
+use crate::tables::administration::Filter as Calls;
+use crate::tables::session_sets::Filter;
 
 /// The functions with a filter have its fields, each of an `Option` of the type in brackets, as their first arguments.
 macro_rules! chapter {
@@ -118,9 +120,9 @@ macro_rules! chapter {
         effect: JsonText,
         client_addr: Option<Inet>,
     } {
-        administration_log::list(&AskedLog {
-            product, actor, function, start_at, end_at, maintenance, page, per_page, with_total,
-        })?
+        let maintenance = required(maintenance, "maintenance", administration_log::CODE)?;
+        let filter = Calls { product, actor, function, start_at, end_at, maintenance };
+        administration_log::list(&filter, page, per_page, with_total)?
     }
     } };
 }

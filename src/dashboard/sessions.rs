@@ -45,10 +45,7 @@ pub fn list(call: &List<'_>) -> Result<(Vec<Listed>, Option<i64>)> {
         identifier: call.identifier,
         active_only,
     };
-    let now = clock::now();
-    let rows = stored::list(&filter, &page, now)?;
-    let total = with_total.then(|| stored::count(&filter, now));
-    Ok((rows, total.transpose()?))
+    stored::list(&filter, &page, with_total)
 }
 
 /// One session of any family, dead or alive.

@@ -1,7 +1,5 @@
 //! Administration by sets: finding, counting and revoking the sessions that one filter matches.
 
-use pgrx::datum::{Inet, TimestampWithTimeZone};
-
 use crate::error::{Code, Coded, Error, Result};
 use crate::pg::clock::{self, Micros};
 use crate::pg::datum::uuid::uuid;
@@ -12,127 +10,72 @@ use crate::service::setup::configuration;
 use crate::service::{caller, required};
 use crate::session::filter::{check_kind, check_network, check_pattern};
 use crate::session::{Page, check_identifier, check_name};
-use crate::tables::session_sets::{self, Matching, Subject};
+use crate::tables::session_sets::{self, Filter, Matching};
 use crate::tables::{client_sessions, sessions};
 use uuid::Uuid;
 
 const CODE: Code = Code::FindFailed;
 
-/// The filter that `session_find`, `session_count` and `session_revoke_where` share. What is left out is any.
-#[derive(Default, Clone, Copy, PartialEq)]
-pub struct Filter<'a> {
-    pub product: Option<&'a str>,
-    /// Name of the environment, of every product where none is given.
-    pub env: Option<&'a str>,
-    /// Tag of the definition, of every product where none is given.
-    pub tag: Option<&'a str>,
-    /// `user`, `account` or `client`.
-    pub kind: Option<&'a str>,
-    /// The user, also for whom an account session was made.
-    pub identifier: Option<&'a str>,
-    pub account: Option<&'a str>,
-    /// An address or a network.
-    pub ip: Option<&'a str>,
-    /// A pattern of ILIKE.
-    pub user_agent: Option<&'a str>,
-    /// The API key that created it.
-    pub api_key_id: Option<pgrx::Uuid>,
-    /// The key that sealed its data or made its token.
-    pub key_number: Option<i32>,
-    pub created_before: Option<TimestampWithTimeZone>,
-    /// Created then or later.
-    pub created_after: Option<TimestampWithTimeZone>,
-    /// Created, or last refreshed, before then.
-    pub seen_before: Option<TimestampWithTimeZone>,
+/// The filter as SQL takes it.
+fn matching<'a>(filter: &Filter<'a>) -> Result<Matching<'a>> {
+    if filter.identifier.is_some() && filter.account.is_some() {
+        return Err(
+            Error::new(CODE, "identifier and account are both given").hint("Name the user or the account.")
+        );
+    }
+    for (name, given) in [("identifier", filter.identifier), ("account", filter.account)] {
+        given.map_or(Ok(()), |given| check_identifier(name, given)).coded(CODE)?;
+    }
+    filter.kind.map_or(Ok(()), check_kind).coded(CODE)?;
+    filter.ip.map_or(Ok(()), check_network).coded(CODE)?;
+    filter.user_agent.map_or(Ok(()), check_pattern).coded(CODE)?;
+    Ok(Matching {
+        env_ids: env_ids(filter, filter.identifier.or(filter.account).is_some())?,
+        definition_ids: definition_ids(filter, filter.identifier.is_some())?,
+        filter: *filter,
+    })
 }
 
-impl<'a> Filter<'a> {
-    /// Whether it matches every session.
-    fn is_empty(&self) -> bool {
-        *self == Filter::default()
+/// The environments that the filter names; with `all` also where it names none.
+fn env_ids(filter: &Filter<'_>, all: bool) -> Result<Option<Vec<i32>>> {
+    let Filter { product, env, .. } = *filter;
+    if let (Some(product), Some(env)) = (product, env) {
+        return Ok(Some(vec![configuration::env(product, env)?.env_id]));
     }
+    match product {
+        Some(product) => drop(configuration::product_id(product)?),
+        None if env.is_none() && !all => return Ok(None),
+        None => {}
+    }
+    let env_ids = session_sets::env_ids(product, env)?;
+    if let (Some(env), true) = (env, env_ids.is_empty()) {
+        check_name("env", env).coded(CODE)?;
+        return Err(Error::new(Code::EnvNotFound, "no product has an environment of that name")
+            .hint("dialstack.env_list() shows those that there are; names are case-sensitive."));
+    }
+    Ok(Some(env_ids))
+}
 
-    /// The filter as SQL takes it.
-    fn matching(&self) -> Result<Matching<'a>> {
-        let subject = self.subject()?;
-        self.kind.map_or(Ok(()), check_kind).coded(CODE)?;
-        self.ip.map_or(Ok(()), check_network).coded(CODE)?;
-        self.user_agent.map_or(Ok(()), check_pattern).coded(CODE)?;
-        // Those of one subject are looked up in the index by environment and definition: name all that there are.
-        let one_user = matches!(subject, Subject::User(_) | Subject::Identifier(_));
-        Ok(Matching {
-            env_ids: self.env_ids(subject != Subject::Any)?,
-            definition_ids: self.definition_ids(one_user)?,
-            kind: self.kind,
-            subject,
-            network: self.ip.map(|ip| Inet(ip.to_owned())),
-            user_agent: self.user_agent,
-            api_key_id: self.api_key_id.map(uuid),
-            key_number: self.key_number,
-            created_before: self.created_before,
-            created_after: self.created_after,
-            seen_before: self.seen_before,
-        })
+/// The definitions that the filter names; with `all` also where it names none.
+fn definition_ids(filter: &Filter<'_>, all: bool) -> Result<Option<Vec<i32>>> {
+    let Filter { product, tag, .. } = *filter;
+    if let (Some(product), Some(tag)) = (product, tag) {
+        let product_id = configuration::product_id(product)?;
+        return Ok(Some(vec![configuration::definition(&product_id, tag)?.definition_id]));
     }
-
-    fn subject(&self) -> Result<Subject<'a>> {
-        match (self.identifier, self.account) {
-            (None, None) => Ok(Subject::Any),
-            (Some(identifier), None) => {
-                check_identifier("identifier", identifier).coded(CODE)?;
-                // An account session has no definition.
-                Ok(if self.tag.is_some() {
-                    Subject::User(identifier)
-                } else {
-                    Subject::Identifier(identifier)
-                })
-            }
-            (None, Some(account)) => {
-                check_identifier("account", account).coded(CODE)?;
-                Ok(Subject::Account(account))
-            }
-            (Some(_), Some(_)) => Err(Error::new(CODE, "identifier and account are both given")
-                .hint("Name the user or the account.")),
-        }
+    if tag.is_none() && !all {
+        return Ok(None);
     }
-
-    fn env_ids(&self, all: bool) -> Result<Option<Vec<i32>>> {
-        if let (Some(product), Some(env)) = (self.product, self.env) {
-            return Ok(Some(vec![configuration::env(product, env)?.env_id]));
-        }
-        match self.product {
-            Some(product) => drop(configuration::product_id(product)?),
-            None if self.env.is_none() && !all => return Ok(None),
-            None => {}
-        }
-        let env_ids = session_sets::env_ids(self.product, self.env)?;
-        if let (Some(env), true) = (self.env, env_ids.is_empty()) {
-            check_name("env", env).coded(CODE)?;
-            return Err(Error::new(Code::EnvNotFound, "no product has an environment of that name")
-                .hint("dialstack.env_list() shows those that there are; names are case-sensitive."));
-        }
-        Ok(Some(env_ids))
+    let definition_ids = session_sets::definition_ids(product, tag)?;
+    if let (Some(tag), true) = (tag, definition_ids.is_empty()) {
+        check_name("tag", tag).coded(CODE)?;
+        return Err(Error::new(
+            Code::DefinitionNotFound,
+            "no product has a session definition with that tag",
+        )
+        .hint("dialstack.definition_list() shows those of a product; tags are case-sensitive."));
     }
-
-    fn definition_ids(&self, all: bool) -> Result<Option<Vec<i32>>> {
-        if let (Some(product), Some(tag)) = (self.product, self.tag) {
-            let product_id = configuration::product_id(product)?;
-            return Ok(Some(vec![configuration::definition(&product_id, tag)?.definition_id]));
-        }
-        if self.tag.is_none() && !all {
-            return Ok(None);
-        }
-        let definition_ids = session_sets::definition_ids(self.product, self.tag)?;
-        if let (Some(tag), true) = (self.tag, definition_ids.is_empty()) {
-            check_name("tag", tag).coded(CODE)?;
-            return Err(Error::new(
-                Code::DefinitionNotFound,
-                "no product has a session definition with that tag",
-            )
-            .hint("dialstack.definition_list() shows those of a product; tags are case-sensitive."));
-        }
-        Ok(Some(definition_ids))
-    }
+    Ok(Some(definition_ids))
 }
 
 /// A page of the sessions that match, newest first: those behind the session `after`. One user's or account's are
@@ -150,7 +93,7 @@ pub fn find<R: FromRow>(
     caller::without_key()?;
     let active_only = required(active_only, "active_only", CODE)?;
     let page = Page::new(Some(1), per_page).coded(CODE)?;
-    let matching = filter.matching()?;
+    let matching = matching(filter)?;
     let after = after.map(|id| place_of(uuid(id))).transpose()?;
     session_sets::find(&matching, active_only, after, page.limit, clock::now())
 }
@@ -175,7 +118,7 @@ fn place_of(session_id: Uuid) -> Result<(Micros, Uuid)> {
 pub fn count(filter: &Filter<'_>, active_only: Option<bool>) -> Result<i64> {
     caller::without_key()?;
     let active_only = required(active_only, "active_only", CODE)?;
-    session_sets::count(&filter.matching()?, active_only, clock::now())
+    session_sets::count(&matching(filter)?, active_only, clock::now())
 }
 
 /// How `session_revoke_where` is to go about it.
@@ -200,12 +143,12 @@ pub fn revoke(filter: &Filter<'_>, how: &Revocation<'_>) -> Result<i64> {
     let dry_run = required(how.dry_run, "dry_run", code)?;
     let everything = required(how.everything, "everything", code)?;
     let cause = revocations::because(how.reason)?;
-    let matching = filter.matching()?;
+    let matching = matching(filter)?;
     let now = clock::now();
     if dry_run {
         return session_sets::count(&matching, true, now);
     }
-    if filter.is_empty() && !everything {
+    if *filter == Filter::default() && !everything {
         return Err(Error::new(code, "the filter is empty: it means every session")
             .hint("Name what to revoke, or add everything => true."));
     }

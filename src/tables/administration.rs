@@ -1,6 +1,6 @@
 //! The table `administration`: who did what as an administrator.
 
-use pgrx::datum::{DatumWithOid, TimestampWithTimeZone};
+use pgrx::datum::TimestampWithTimeZone;
 use pgrx::pg_sys;
 
 use crate::error::Result;
@@ -10,6 +10,7 @@ use crate::pg::roles::AsOwner;
 use crate::pg::settings::Setting;
 use crate::pg::statements::{FromRow, Statement, bind};
 use crate::session::Page;
+use crate::tables::paging::List;
 
 static INSERT: Statement = Statement::new(
     "INSERT INTO dialstack.administration (at, session_role, acting_role, function, target, effect, client_addr) \
@@ -39,13 +40,13 @@ macro_rules! filtered {
     };
 }
 
-static LIST: Statement = Statement::new(concat!(
+static PAGE: Statement = Statement::new(concat!(
     "SELECT administration_id, at, session_role, acting_role, function, target, effect, client_addr",
     filtered!(),
     " ORDER BY at DESC, administration_id DESC LIMIT $7 OFFSET $8"
 ));
 
-static COUNT: Statement = Statement::new(concat!("SELECT count(*)", filtered!()));
+static TOTAL: Statement = Statement::new(concat!("SELECT count(*)", filtered!()));
 
 /// Which calls are meant. What is left out is any.
 pub struct Filter<'a> {
@@ -58,35 +59,27 @@ pub struct Filter<'a> {
     pub start_at: Option<TimestampWithTimeZone>,
     /// Before then.
     pub end_at: Option<TimestampWithTimeZone>,
-    /// Whether calls of `maintain` are meant too.
+    /// Whether calls of `maintain`, which come by the clock, are meant too where no function is named.
     pub maintenance: bool,
 }
 
-impl Filter<'_> {
-    fn arguments(&self) -> Vec<DatumWithOid<'_>> {
-        vec![
-            bind(self.start_at.unwrap_or_else(TimestampWithTimeZone::negative_infinity)),
-            bind(self.end_at.unwrap_or_else(TimestampWithTimeZone::positive_infinity)),
-            bind(self.product),
-            bind(self.actor),
-            bind(self.function),
-            bind(self.maintenance),
-        ]
-    }
-}
-
-/// A page of calls, newest first.
-pub fn list<R: FromRow>(owner: &AsOwner, filter: &Filter<'_>, page: &Page) -> Result<Vec<R>> {
-    let mut arguments = filter.arguments();
-    arguments.extend([bind(page.limit), bind(page.offset)]);
+/// A page of calls, newest first, and how many there are if that is asked for.
+pub fn list<R: FromRow>(
+    owner: &AsOwner,
+    filter: &Filter<'_>,
+    page: &Page,
+    with_total: bool,
+) -> Result<(Vec<R>, Option<i64>)> {
+    let arguments = vec![
+        bind(filter.start_at.unwrap_or_else(TimestampWithTimeZone::negative_infinity)),
+        bind(filter.end_at.unwrap_or_else(TimestampWithTimeZone::positive_infinity)),
+        bind(filter.product),
+        bind(filter.actor),
+        bind(filter.function),
+        bind(filter.maintenance || filter.function == Some("maintain")),
+    ];
     let _by_index = Setting::custom_plans();
-    LIST.read(owner, &arguments, R::from_row)
-}
-
-/// How many calls there are.
-pub fn count(owner: &AsOwner, filter: &Filter<'_>) -> Result<i64> {
-    let _by_index = Setting::custom_plans();
-    Ok(COUNT.read(owner, &filter.arguments(), |row| row.required::<i64>(1))?.into_iter().sum())
+    List { page: &PAGE, total: &TOTAL }.read(owner, arguments, page, with_total, R::from_row)
 }
 
 static DELETE: Statement = Statement::new(

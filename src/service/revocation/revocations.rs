@@ -19,7 +19,7 @@ use crate::session::verdict::{REVOKED_FOR_REUSE, check_reason};
 use crate::tables::activity::Origin;
 use crate::tables::client_sessions;
 use crate::tables::revocations as sql;
-use crate::tables::session_sets::Matching;
+use crate::tables::session_sets::{Filter, Matching};
 use crate::tables::session_users::{self, UserKey};
 use crate::tables::sessions::change::lock;
 use crate::tables::sessions::{self, purge_after};
@@ -168,8 +168,8 @@ fn revoke_living(owner: &AsOwner, which: &Which<'_>, cause: Cause<'_>, now: Micr
             run(owner, &[&sql::ACCOUNT], &arguments)
         }
         Which::Key(key_number) => {
-            let filter = Matching { key_number: Some(*key_number), ..Matching::default() };
-            matching(owner, &filter, arguments)
+            let filter = Filter { key_number: Some(*key_number), ..Filter::default() };
+            matching(owner, &Matching { filter, ..Matching::default() }, arguments)
         }
         Which::Env(env_id) => all(owner, Some(*env_id), None, arguments, now),
         Which::Definition(definition_id) => all(owner, None, Some(*definition_id), arguments, now),

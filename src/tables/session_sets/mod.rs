@@ -13,20 +13,27 @@ use crate::pg::settings::Setting;
 use crate::pg::statements::{FromRow, Statement, bind};
 pub(crate) use conditions::conditions;
 
-/// What sessions must have, as SQL takes it. Absent is any.
-#[derive(Default)]
-pub struct Matching<'a> {
-    pub env_ids: Option<Vec<i32>>,
-    pub definition_ids: Option<Vec<i32>>,
+/// The filter that `session_find`, `session_count` and `session_revoke_where` share. What is left out is any.
+#[derive(Default, Clone, Copy, PartialEq)]
+pub struct Filter<'a> {
+    pub product: Option<&'a str>,
+    /// Name of the environment, of every product where none is given.
+    pub env: Option<&'a str>,
+    /// Tag of the definition, of every product where none is given.
+    pub tag: Option<&'a str>,
     /// `user`, `account` or `client`.
     pub kind: Option<&'a str>,
-    pub subject: Subject<'a>,
-    /// The address lies in this network.
-    pub network: Option<Inet>,
-    /// The user agent is like this pattern of ILIKE.
+    /// The user, without a tag also for whom an account session was made. User sessions are found through the index by
+    /// subject; account sessions are looked for among all of the environments.
+    pub identifier: Option<&'a str>,
+    /// The account, found through the index.
+    pub account: Option<&'a str>,
+    /// An address or a network.
+    pub ip: Option<&'a str>,
+    /// A pattern of ILIKE.
     pub user_agent: Option<&'a str>,
     /// The API key that created it.
-    pub api_key_id: Option<Uuid>,
+    pub api_key_id: Option<pgrx::Uuid>,
     /// The key that sealed its data or made its token.
     pub key_number: Option<i32>,
     pub created_before: Option<TimestampWithTimeZone>,
@@ -36,19 +43,13 @@ pub struct Matching<'a> {
     pub seen_before: Option<TimestampWithTimeZone>,
 }
 
-/// Whose sessions. One user's or account's are found through the index by subject; account sessions that were made for
-/// a user are looked for among all account sessions of the environments.
-#[derive(Default, Clone, Copy, PartialEq, Eq)]
-pub enum Subject<'a> {
-    /// Anybody's.
-    #[default]
-    Any,
-    /// A user's user sessions; then `env_ids` and `definition_ids` must be given.
-    User(&'a str),
-    /// Those and the account sessions that were made for the user; then `env_ids` and `definition_ids` must be given.
-    Identifier(&'a str),
-    /// An account's; then `env_ids` must be given.
-    Account(&'a str),
+/// A filter with the environments and definitions that it names; none: any. With a user or an account all environments
+/// are listed, and with a user all definitions: the index by subject begins with them.
+#[derive(Default)]
+pub struct Matching<'a> {
+    pub env_ids: Option<Vec<i32>>,
+    pub definition_ids: Option<Vec<i32>>,
+    pub filter: Filter<'a>,
 }
 
 /// The sessions that match, alive at `$1` unless `$2` is false.
@@ -96,25 +97,22 @@ static COUNT: Statement = Statement::new(concat!("SELECT count(*) FROM (", match
 impl Matching<'_> {
     /// The filter as parameters, in the order of the conditions.
     pub fn arguments(&self) -> Vec<DatumWithOid<'_>> {
-        let (user, account) = match self.subject {
-            Subject::Any => (None, None),
-            Subject::User(user) | Subject::Identifier(user) => (Some(user), None),
-            Subject::Account(account) => (None, Some(account)),
-        };
+        let filter = &self.filter;
         vec![
             bind(self.env_ids.clone()),
             bind(self.definition_ids.clone()),
-            bind(self.kind),
-            bind(user),
-            bind(matches!(self.subject, Subject::Identifier(_))),
-            bind(account),
-            bind(self.network.clone()),
-            bind(self.user_agent),
-            bind(self.api_key_id.as_ref().map(pg_uuid)),
-            bind(self.key_number),
-            bind(self.created_before),
-            bind(self.created_after),
-            bind(self.seen_before),
+            bind(filter.kind),
+            bind(filter.identifier),
+            // An account session has no definition.
+            bind(filter.tag.is_none()),
+            bind(filter.account),
+            bind(filter.ip.map(|ip| Inet(ip.to_owned()))),
+            bind(filter.user_agent),
+            bind(filter.api_key_id),
+            bind(filter.key_number),
+            bind(filter.created_before),
+            bind(filter.created_after),
+            bind(filter.seen_before),
         ]
     }
 
@@ -128,13 +126,13 @@ impl Matching<'_> {
 
 /// The newest `limit` sessions that match, of those that come after the one given.
 pub fn find<R: FromRow>(
-    filter: &Matching<'_>,
+    matching: &Matching<'_>,
     active_only: bool,
     after: Option<(Micros, Uuid)>,
     limit: i64,
     now: Micros,
 ) -> Result<Vec<R>> {
-    let arguments = filter.behind(vec![
+    let arguments = matching.behind(vec![
         bind(timestamptz(now)),
         bind(active_only),
         bind(limit),
@@ -146,11 +144,10 @@ pub fn find<R: FromRow>(
 }
 
 /// How many sessions match.
-pub fn count(filter: &Matching<'_>, active_only: bool, now: Micros) -> Result<i64> {
+pub fn count(matching: &Matching<'_>, active_only: bool, now: Micros) -> Result<i64> {
     let _by_index = Setting::custom_plans();
-    let arguments = filter.behind(vec![bind(timestamptz(now)), bind(active_only), bind(None::<i64>)]);
-    let counts = COUNT.read(&AsOwner::enter()?, &arguments, |row| row.required::<i64>(1))?;
-    Ok(counts.into_iter().sum())
+    let arguments = matching.behind(vec![bind(timestamptz(now)), bind(active_only)]);
+    COUNT.count(&AsOwner::enter()?, &arguments)
 }
 
 static ENVS: Statement = Statement::new(

@@ -1,15 +1,16 @@
 //! Listing sessions.
 
-use pgrx::datum::{DatumWithOid, Inet, TimestampWithTimeZone};
+use pgrx::datum::{Inet, TimestampWithTimeZone};
 use uuid::Uuid;
 
 use crate::error::Result;
-use crate::pg::clock::{Micros, timestamptz};
+use crate::pg::clock::{self, Micros, timestamptz};
 use crate::pg::datum::uuid::pg_uuid;
 use crate::pg::roles::AsOwner;
 use crate::pg::settings::Setting;
 use crate::pg::statements::{Columns, Statement, bind};
 use crate::session::Page;
+use crate::tables::paging::List;
 
 /// A session as lists show it.
 pub struct Listed {
@@ -54,7 +55,7 @@ macro_rules! of_definition {
     };
 }
 
-static LIST_OF_USER: Statement = Statement::new(concat!(
+static PAGE_OF_USER: Statement = Statement::new(concat!(
     "SELECT ",
     columns!(),
     " ",
@@ -62,11 +63,11 @@ static LIST_OF_USER: Statement = Statement::new(concat!(
     " AND subject = $5 ORDER BY created_at DESC, session_id LIMIT $6 OFFSET $7"
 ));
 
-static COUNT_OF_USER: Statement =
+static TOTAL_OF_USER: Statement =
     Statement::new(concat!("SELECT count(*) ", of_definition!(), " AND subject = $5"));
 
 /// In the order of the index, so that a page costs what it shows: by identifier, newest last.
-static LIST_OF_ALL: Statement = Statement::new(concat!(
+static PAGE_OF_ALL: Statement = Statement::new(concat!(
     "SELECT ",
     columns!(),
     " ",
@@ -74,7 +75,7 @@ static LIST_OF_ALL: Statement = Statement::new(concat!(
     " ORDER BY subject, created_at, session_id LIMIT $5 OFFSET $6"
 ));
 
-static COUNT_OF_ALL: Statement = Statement::new(concat!("SELECT count(*) ", of_definition!()));
+static TOTAL_OF_ALL: Statement = Statement::new(concat!("SELECT count(*) ", of_definition!()));
 
 /// What to list.
 pub struct Filter<'a> {
@@ -86,30 +87,21 @@ pub struct Filter<'a> {
     pub active_only: bool,
 }
 
-impl Filter<'_> {
-    fn arguments(&self, now: Micros) -> Vec<DatumWithOid<'_>> {
-        let mut arguments =
-            vec![bind(timestamptz(now)), bind(self.env_id), bind(self.definition_id), bind(self.active_only)];
-        arguments.extend(self.identifier.map(bind));
-        arguments
-    }
-}
-
-/// A page of sessions: of one user the newest first, of all by identifier.
-pub fn list(filter: &Filter<'_>, page: &Page, now: Micros) -> Result<Vec<Listed>> {
+/// A page of sessions, of one user the newest first, of all by identifier; and how many there are if that is asked for.
+pub fn list(filter: &Filter<'_>, page: &Page, with_total: bool) -> Result<(Vec<Listed>, Option<i64>)> {
+    let mut arguments = vec![
+        bind(timestamptz(clock::now())),
+        bind(filter.env_id),
+        bind(filter.definition_id),
+        bind(filter.active_only),
+    ];
+    arguments.extend(filter.identifier.map(bind));
+    let list = match filter.identifier {
+        Some(_) => List { page: &PAGE_OF_USER, total: &TOTAL_OF_USER },
+        None => List { page: &PAGE_OF_ALL, total: &TOTAL_OF_ALL },
+    };
     let _plain = Setting::no_jit();
-    let statement = if filter.identifier.is_some() { &LIST_OF_USER } else { &LIST_OF_ALL };
-    let mut arguments = filter.arguments(now);
-    arguments.extend([bind(page.limit), bind(page.offset)]);
-    statement.read(&AsOwner::enter()?, &arguments, listed)
-}
-
-/// How many sessions there are on all pages.
-pub fn count(filter: &Filter<'_>, now: Micros) -> Result<i64> {
-    let _plain = Setting::no_jit();
-    let statement = if filter.identifier.is_some() { &COUNT_OF_USER } else { &COUNT_OF_ALL };
-    let counts = statement.read(&AsOwner::enter()?, &filter.arguments(now), |row| row.required::<i64>(1))?;
-    Ok(counts.into_iter().sum())
+    list.read(&AsOwner::enter()?, arguments, page, with_total, listed)
 }
 
 /// All that `session_info` shows.
