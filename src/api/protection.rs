@@ -104,19 +104,20 @@ functions! { FUNCTIONS;
         force: Option<bool>,
     } {
         without_key()?;
-        let row = |table: protected::Protected| {
-            let Some(of) = table.registration else {
-                return (table.oid, ACCESS, None, None, None, None, None, None, table.device, None, None);
+        let row = |it: protected::Protected| {
+            let Some(of) = it.registration() else {
+                return (it.table.oid, ACCESS, None, None, None, None, None, None, it.device, None, None);
             };
             let open_to = of.open_to.iter().map(quote_identifier).collect();
             let (product, env) = (Some(of.product), Some(of.env));
             let by = Some(of.by.as_str());
             (
-                table.oid, ACCESS, Some(of.column), product, env, by, of.tag, of.scope, table.device, Some(open_to),
+                it.table.oid, ACCESS, Some(of.column), product, env, by, of.tag, of.scope, it.device, Some(open_to),
                 Some(of.force),
             )
         };
-        protected::tables(&AsOwner::enter()?)?.into_iter().map(row).collect()
+        let tables = protected::tables(&AsOwner::enter()?)?.into_iter();
+        tables.filter(|it| it.is_whole).map(row).collect()
     }
 
     /// Trigger function that never runs: its triggers, which protect_table makes, mark tables of devices.
