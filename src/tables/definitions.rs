@@ -153,7 +153,7 @@ pub fn all() -> Result<Vec<(ProductId, Stored)>> {
     scan::all(|row| Ok((row.get(Definitions::product_id)?, scanned(row)?.1)))
 }
 
-/// The numbers of a product's definitions, in their latest committed state. Reads all definitions.
+/// The numbers of a product's definitions in ascending order, in their latest committed state. Reads all definitions.
 pub fn ids(product_id: &ProductId) -> Result<Vec<i32>> {
     let all = scan::all(|row| Ok((row.get(Definitions::product_id)?, row.get(Definitions::definition_id)?)))?;
     let mut ids: Vec<i32> = all.into_iter().filter(|(of, _)| of == product_id).map(|(_, id)| id).collect();
@@ -187,11 +187,6 @@ static LOCK: Statement = Statement::new(
            WHERE product_id = $1 AND tag = $2 FOR UPDATE",
 );
 
-static NUMBERS: Statement = Statement::new(
-    "SELECT definition_id FROM dialstack.session_definitions \
-           WHERE product_id = $1 ORDER BY definition_id",
-);
-
 static DELETE: Statement = Statement::new(
     "DELETE FROM dialstack.session_definitions WHERE product_id = $1 AND tag = $2 \
           RETURNING definition_id",
@@ -210,11 +205,6 @@ pub fn upsert(owner: &AsOwner, product_id: &ProductId, definition: &Definition) 
 /// The definitions of a product, or the one with this tag.
 pub fn list(owner: &AsOwner, product_id: &ProductId, tag: Option<&str>) -> Result<Vec<DefinitionRow>> {
     SELECT.read(owner, &[bind(pg_uuid(product_id)), bind(tag)], read_row)
-}
-
-/// The numbers of the definitions of a product, in ascending order.
-pub fn numbers(owner: &AsOwner, product_id: &ProductId) -> Result<Vec<i32>> {
-    NUMBERS.read(owner, &[bind(pg_uuid(product_id))], |row| row.required(1))
 }
 
 /// The definition with this tag, locked against other changes until the transaction ends.
