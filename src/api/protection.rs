@@ -7,14 +7,14 @@ use pgrx::spi::quote_identifier;
 
 use super::{Result, functions, required};
 use crate::error::{self, Code, Error};
+use crate::pg::catalog::relation::RowSecurity;
 use crate::pg::catalog::table::role_name;
 use crate::pg::roles::AsOwner;
 use crate::pg::triggers::Answer;
-use crate::rls::condition::By;
 use crate::rls::lint;
-use crate::rls::protect::{self, Protection};
+use crate::rls::protect;
 use crate::rls::protected;
-use crate::rls::registry::ACCESS;
+use crate::rls::registry::{ACCESS, By, Registration};
 use crate::rls::revoke_sessions::{self, Revocation};
 use crate::service::caller::{only_env, without_key};
 use crate::service::revocation::revoke_on_change;
@@ -50,17 +50,20 @@ functions! { FUNCTIONS;
         let relation = required(relation, "relation", CODE)?;
         let column = required(column_name, "column_name", CODE)?;
         let env = only_env(product, env, CODE)?;
-        let wanted = Protection {
-            column,
-            env: &env,
+        let wanted = Registration {
+            column: column.to_string_lossy().into_owned(),
             by: parse_by(required(by, "by", CODE)?)?,
-            device: required(device, "device", CODE)?,
+            product: env.product.clone(),
+            env: env.env.clone(),
+            tag: tag.map(str::to_owned),
+            scope: scope.map(str::to_owned),
             open_to: roles(required(open_to, "open_to", CODE)?)?,
             force: required(force, "force", CODE)?,
-            tag,
-            scope,
+            before: RowSecurity::default(),
+            force_added: false,
         };
-        Ok(protect::protect_table(relation, &wanted)?)
+        let device = required(device, "device", CODE)?;
+        Ok(protect::protect_table(relation, &wanted, device)?)
     }
 
     /// Takes the policies of protect_table away again.

@@ -1,7 +1,6 @@
 //! Protected tables whose policies, or the comments on them, are not what `protect_table` makes.
 
 use std::collections::HashSet;
-use std::ffi::CString;
 
 use pgrx::PgSqlErrorCode;
 
@@ -10,7 +9,6 @@ use super::weakness::{BUSY, NOT_COUNTED, NOT_REGISTERED, PLACE_GONE, POLICY_CHAN
 use crate::error::Result;
 use crate::pg::catalog::expression::StoredExpression;
 use crate::pg::catalog::relation::OpenRelation;
-use crate::pg::catalog::table;
 use crate::pg::roles::AsOwner;
 use crate::pg::statements::Statement;
 use crate::rls::device_count::{self, Uncountable};
@@ -33,11 +31,10 @@ impl Protected {
     /// Whether the policy is the one that `protect_table` would make of the registration today. The table
     /// is open, so that nobody renames its columns meanwhile.
     fn is_as_registered(&self, table: &OpenRelation, registration: &Registration) -> bool {
-        let column = CString::new(registration.column.as_str()).ok();
-        let Some(column) = column.and_then(|name| table::column(&self.table, &name).ok()) else {
+        let Ok(column) = registration.column(&self.table) else {
             return false;
         };
-        let condition = registration.sessions().condition(&column);
+        let condition = registration.condition(&column);
         let is = |stored: &Option<StoredExpression>| {
             stored.as_ref().is_some_and(|stored| stored.is(table, &condition))
         };
