@@ -3,12 +3,11 @@
 use pgrx::datum::{Inet, TimestampWithTimeZone};
 use pgrx::prelude::*;
 
-use super::{Result, functions, required};
+use super::{Result, functions};
 use crate::administration::{erase, export};
-use crate::dashboard::administration_log;
+use crate::dashboard::administration_log::{self, Filter as Calls};
 use crate::pg::datum::json::JsonText;
 use crate::service::session_sets::{self, Revocation};
-use crate::tables::administration::Filter as Calls;
 use crate::tables::session_sets::Filter;
 
 /// The functions with a filter have its fields, each of an `Option` of the type in brackets, as their first arguments.
@@ -120,7 +119,6 @@ macro_rules! chapter {
         effect: JsonText,
         client_addr: Option<Inet>,
     } {
-        let maintenance = required(maintenance, "maintenance", administration_log::CODE)?;
         let filter = Calls { product, actor, function, start_at, end_at, maintenance };
         administration_log::list(&filter, page, per_page, with_total)?
     }

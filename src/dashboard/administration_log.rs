@@ -1,16 +1,52 @@
 //! Looking at what administrators did.
 
+use pgrx::datum::TimestampWithTimeZone;
+
 use super::activity_logs::check_range;
 use crate::error::{Code, Coded, Result};
 use crate::pg::roles::AsOwner;
-use crate::pg::statements::FromRow;
+use crate::pg::settings::Setting;
+use crate::pg::statements::{FromRow, Statement, bind};
 use crate::service::{caller, required};
 use crate::session::name::MAX_NAME;
 use crate::session::{Page, check_length};
-use crate::tables::administration::{self, Filter};
+use crate::tables::paging::List;
 
-/// What is wrong with the arguments of `administration_log`.
-pub const CODE: Code = Code::ListFailed;
+const CODE: Code = Code::ListFailed;
+
+macro_rules! filtered {
+    () => {
+        " FROM dialstack.administration \
+         WHERE at >= $1 AND at < $2 \
+           AND ($3 IS NULL OR target ->> 'product' = $3 COLLATE \"C\") \
+           AND ($4 IS NULL OR session_role = $4 OR acting_role = $4) \
+           AND ($5 IS NULL OR function = $5) \
+           AND ($6 OR function <> 'maintain')"
+    };
+}
+
+static PAGE: Statement = Statement::new(concat!(
+    "SELECT administration_id, at, session_role, acting_role, function, target, effect, client_addr",
+    filtered!(),
+    " ORDER BY at DESC, administration_id DESC LIMIT $7 OFFSET $8"
+));
+
+static TOTAL: Statement = Statement::new(concat!("SELECT count(*)", filtered!()));
+
+/// Which calls are meant. What is left out is any.
+pub struct Filter<'a> {
+    /// The product that was named.
+    pub product: Option<&'a str>,
+    /// The role that logged in, or that called.
+    pub actor: Option<&'a str>,
+    pub function: Option<&'a str>,
+    /// Then or later.
+    pub start_at: Option<TimestampWithTimeZone>,
+    /// Before then.
+    pub end_at: Option<TimestampWithTimeZone>,
+    /// Whether calls of `maintain`, which come by the clock, are meant too where no function is named.
+    pub maintenance: Option<bool>,
+}
 
 /// A page of calls, newest first, and how many there are on all pages.
 ///
@@ -24,6 +60,7 @@ pub fn list<R: FromRow>(
 ) -> Result<(Vec<R>, Option<i64>)> {
     caller::without_key()?;
     let page = Page::new(page, per_page).coded(CODE)?;
+    let maintenance = required(filter.maintenance, "maintenance", CODE)?;
     let with_total = required(with_total, "with_total", CODE)?;
     check_range(filter.start_at, filter.end_at, CODE)?;
     // Longer ones name nothing, and are not copied into the plan. What they name may be gone by now.
@@ -31,5 +68,14 @@ pub fn list<R: FromRow>(
     {
         check_length(name, given.unwrap_or_default(), MAX_NAME).coded(CODE)?;
     }
-    administration::list(&AsOwner::enter()?, filter, &page, with_total)
+    let arguments = vec![
+        bind(filter.start_at.unwrap_or_else(TimestampWithTimeZone::negative_infinity)),
+        bind(filter.end_at.unwrap_or_else(TimestampWithTimeZone::positive_infinity)),
+        bind(filter.product),
+        bind(filter.actor),
+        bind(filter.function),
+        bind(maintenance || filter.function == Some("maintain")),
+    ];
+    let _by_index = Setting::custom_plans();
+    List { page: &PAGE, total: &TOTAL }.read(&AsOwner::enter()?, arguments, &page, with_total, R::from_row)
 }

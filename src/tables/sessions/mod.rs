@@ -3,7 +3,6 @@
 
 pub mod change;
 pub mod create;
-pub mod list;
 pub mod refresh;
 
 use pgrx::datum::{Date, Interval};
