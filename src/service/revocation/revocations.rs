@@ -168,6 +168,7 @@ fn revoke_living(owner: &AsOwner, which: &Which<'_>, cause: Cause<'_>, now: Micr
             run(owner, &[&sql::ACCOUNT], &arguments)
         }
         Which::Key(key_number) => {
+            // No key of another purpose has its number: no user session is sealed by it.
             let filter = Filter { key_number: Some(*key_number), ..Filter::default() };
             matching(owner, &Matching { filter, ..Matching::default() }, arguments)
         }
