@@ -48,36 +48,19 @@ COMMENT ON COLUMN dialstack.activity.expires_before IS 'end that the session had
 COMMENT ON COLUMN dialstack.activity.expires_after IS 'end that the session got; null where it was revoked or deleted';
 COMMENT ON SEQUENCE dialstack.activity_activity_id_seq IS 'counts the rows of activity';
 
+-- A publication FOR ALL TABLES lets no row be deleted of a table without an identity; no unique index is wanted here, and
+-- few rows are deleted one by one.
 DO $$
 DECLARE
-    described record;
+    part text;
 BEGIN
     FOR month IN 1..12 LOOP
-        EXECUTE pg_catalog.format(
-            'CREATE TABLE dialstack.activity_%s PARTITION OF dialstack.activity FOR VALUES IN (%s)',
-            pg_catalog.lpad(month::pg_catalog.text, 2, '0'), month);
-        EXECUTE pg_catalog.format(
-            'ALTER TABLE dialstack.activity_%s ENABLE ROW LEVEL SECURITY',
-            pg_catalog.lpad(month::pg_catalog.text, 2, '0'));
-        -- A publication FOR ALL TABLES lets no row be deleted of a table without an identity; no unique
-        -- index is wanted here, and few rows are deleted one by one.
-        EXECUTE pg_catalog.format(
-            'ALTER TABLE dialstack.activity_%s REPLICA IDENTITY FULL',
-            pg_catalog.lpad(month::pg_catalog.text, 2, '0'));
-        EXECUTE pg_catalog.format(
-            'COMMENT ON TABLE dialstack.activity_%s IS %L',
-            pg_catalog.lpad(month::pg_catalog.text, 2, '0'),
-            pg_catalog.concat('activity of month ', month));
-        FOR described IN
-            SELECT a.attname,
-                   pg_catalog.col_description(a.attrelid, a.attnum::pg_catalog.int4) AS text
-              FROM pg_catalog.pg_attribute a
-             WHERE a.attrelid OPERATOR(pg_catalog.=) 'dialstack.activity'::pg_catalog.regclass
-               AND a.attnum OPERATOR(pg_catalog.>) 0 AND NOT a.attisdropped
-        LOOP
-            EXECUTE pg_catalog.format('COMMENT ON COLUMN dialstack.activity_%s.%I IS %L',
-                pg_catalog.lpad(month::pg_catalog.text, 2, '0'), described.attname, described.text);
-        END LOOP;
+        part := pg_catalog.concat('dialstack.activity_', pg_catalog.lpad(month::pg_catalog.text, 2, '0'));
+        EXECUTE pg_catalog.concat(
+            'CREATE TABLE ', part, ' PARTITION OF dialstack.activity FOR VALUES IN (', month, ')');
+        EXECUTE pg_catalog.concat(
+            'ALTER TABLE ', part, ' ENABLE ROW LEVEL SECURITY, REPLICA IDENTITY FULL');
+        EXECUTE pg_catalog.concat('COMMENT ON TABLE ', part, ' IS ''activity of month ', month, '''');
     END LOOP;
 END
 $$;

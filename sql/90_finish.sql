@@ -18,16 +18,12 @@ DECLARE
     given record;
 BEGIN
     FOR given IN
+        -- Sequences too count as tables here.
         SELECT 'TABLE' AS what, c.oid::pg_catalog.regclass::pg_catalog.text AS name,
                a.grantee, c.relowner AS owner
           FROM pg_catalog.pg_class c, pg_catalog.aclexplode(c.relacl) a
          WHERE c.relnamespace OPERATOR(pg_catalog.=) 'dialstack'::pg_catalog.regnamespace
-           AND c.relkind OPERATOR(pg_catalog.=) ANY (ARRAY['r', 'p', 'v']::pg_catalog."char"[])
-        UNION
-        SELECT 'SEQUENCE', c.oid::pg_catalog.regclass::pg_catalog.text, a.grantee, c.relowner
-          FROM pg_catalog.pg_class c, pg_catalog.aclexplode(c.relacl) a
-         WHERE c.relnamespace OPERATOR(pg_catalog.=) 'dialstack'::pg_catalog.regnamespace
-           AND c.relkind OPERATOR(pg_catalog.=) 'S'
+           AND c.relkind OPERATOR(pg_catalog.=) ANY (ARRAY['r', 'p', 'v', 'S']::pg_catalog."char"[])
         UNION
         SELECT 'FUNCTION', p.oid::pg_catalog.regprocedure::pg_catalog.text, a.grantee, p.proowner
           FROM pg_catalog.pg_proc p, pg_catalog.aclexplode(

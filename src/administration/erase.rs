@@ -10,7 +10,7 @@ use crate::pg::datum::json::JsonText;
 use crate::pg::roles::AsOwner;
 use crate::service::revocation::revocations::{self, Which};
 use crate::tables::persons;
-use crate::tables::session_sets::{Filter, Matching, Subject};
+use crate::tables::session_sets::{Filter, Matching};
 use crate::tables::session_users::UserKey;
 use crate::tables::sessions::names;
 
@@ -38,7 +38,6 @@ pub fn erase(place: [Option<&str>; 3], identifier: Option<&str>) -> Result<JsonT
             filter: Filter { identifier: Some(person.identifier), ..Filter::default() },
             env_ids: Some(person.env_ids.clone()),
             definition_ids: Some(person.definition_ids.clone()),
-            subject: Subject::Identifier,
         };
         revoked +=
             revocations::revoke(&owner, &Which::Matching(&made_for), revocations::ERASED, clock::now())?;

@@ -160,7 +160,7 @@ functions! { FUNCTIONS;
             page,
             per_page,
         })?;
-        (rows(sessions)?, Some(total))
+        (rows(sessions)?, total)
     }
 
     /// Adds to what a client session reaches, from the next statement on; never takes away.

@@ -7,14 +7,14 @@ use pgrx::spi::quote_identifier;
 
 use super::{Result, functions, required};
 use crate::error::{self, Code, Error};
+use crate::pg::catalog::relation::RowSecurity;
 use crate::pg::catalog::table::role_name;
 use crate::pg::datum::record::Value;
 use crate::pg::roles::AsOwner;
-use crate::rls::condition::By;
 use crate::rls::lint;
-use crate::rls::protect::{self, Protection};
+use crate::rls::protect;
 use crate::rls::protected;
-use crate::rls::registry::ACCESS;
+use crate::rls::registry::{ACCESS, By, Registration};
 use crate::rls::revoke_sessions::{self, Revocation};
 use crate::service::caller::{only_env, without_key};
 use crate::service::revocation::revoke_on_change;
@@ -50,17 +50,20 @@ functions! { FUNCTIONS;
         let relation = required(relation, "relation", CODE)?;
         let column = required(column_name, "column_name", CODE)?;
         let env = only_env(product, env, CODE)?;
-        let wanted = Protection {
-            column,
-            env: &env,
+        let wanted = Registration {
+            column: column.to_string_lossy().into_owned(),
             by: parse_by(required(by, "by", CODE)?)?,
-            device: required(device, "device", CODE)?,
+            product: env.product.clone(),
+            env: env.env.clone(),
+            tag: tag.map(str::to_owned),
+            scope: scope.map(str::to_owned),
             open_to: roles(required(open_to, "open_to", CODE)?)?,
             force: required(force, "force", CODE)?,
-            tag,
-            scope,
+            before: RowSecurity::default(),
+            force_added: false,
         };
-        Ok(protect::protect_table(relation, &wanted)?)
+        let device = required(device, "device", CODE)?;
+        Ok(protect::protect_table(relation, &wanted, device)?)
     }
 
     /// Takes the policies of protect_table away again.
@@ -104,19 +107,20 @@ functions! { FUNCTIONS;
         force: Option<bool>,
     } {
         without_key()?;
-        let row = |table: protected::Protected| {
-            let Some(of) = table.registration else {
-                return (table.oid, ACCESS, None, None, None, None, None, None, table.device, None, None);
+        let row = |it: protected::Protected| {
+            let Some(of) = it.registration() else {
+                return (it.table.oid, ACCESS, None, None, None, None, None, None, it.device, None, None);
             };
             let open_to = of.open_to.iter().map(quote_identifier).collect();
             let (product, env) = (Some(of.product), Some(of.env));
             let by = Some(of.by.as_str());
             (
-                table.oid, ACCESS, Some(of.column), product, env, by, of.tag, of.scope, table.device, Some(open_to),
+                it.table.oid, ACCESS, Some(of.column), product, env, by, of.tag, of.scope, it.device, Some(open_to),
                 Some(of.force),
             )
         };
-        protected::tables(&AsOwner::enter()?)?.into_iter().map(row).collect()
+        let tables = protected::tables(&AsOwner::enter()?)?.into_iter();
+        tables.filter(|it| it.is_whole).map(row).collect()
     }
 
     /// Trigger function that never runs: its triggers, which protect_table makes, mark tables of devices.

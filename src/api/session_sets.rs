@@ -5,9 +5,10 @@ use pgrx::prelude::*;
 
 use super::{Result, functions};
 use crate::administration::{erase, export};
-use crate::dashboard::administration_log::{self, Asked as AskedLog};
+use crate::dashboard::administration_log::{self, Filter as Calls};
 use crate::pg::datum::json::JsonText;
-use crate::service::session_sets::{self, Filter};
+use crate::service::session_sets;
+use crate::tables::session_sets::Filter;
 
 /// The functions with a filter have its fields, each of an `Option` of the type in brackets, as their first arguments.
 macro_rules! chapter {
@@ -118,9 +119,8 @@ macro_rules! chapter {
         effect: JsonText,
         client_addr: Option<Inet>,
     } {
-        administration_log::list(&AskedLog {
-            product, actor, function, start_at, end_at, maintenance, page, per_page, with_total,
-        })?
+        let filter = Calls { product, actor, function, start_at, end_at, maintenance };
+        administration_log::list(&filter, page, per_page, with_total)?
     }
     } };
 }

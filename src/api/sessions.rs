@@ -4,7 +4,7 @@ use pgrx::datum::{Inet, Interval, TimestampWithTimeZone};
 use pgrx::prelude::*;
 
 use super::{Result, functions};
-use crate::dashboard::sessions::{self, List};
+use crate::dashboard::sessions::{self, Asked};
 use crate::pg::datum::jsonb::Jsonb;
 use crate::service::revocation::revoke;
 use crate::service::user_sessions::change;
@@ -96,7 +96,7 @@ functions! { FUNCTIONS;
         ip: Option<Inet>,
         user_agent: Option<String>,
     } {
-        sessions::list(&List {
+        sessions::list(&Asked {
             product,
             env,
             tag,

@@ -11,6 +11,7 @@ use crate::pg::statements::{FromRow, Statement, bind};
 use crate::service::level::Level;
 use crate::service::{caller, required};
 use crate::session::{Page, check_identifier};
+use crate::tables::paging::List;
 
 const CODE: Code = Code::FetchActivityLogsFailed;
 
@@ -64,13 +65,13 @@ macro_rules! total {
     };
 }
 
-static LIST: Statement = Statement::new(page!("", "$6", "$7"));
+static PAGE: Statement = Statement::new(page!("", "$6", "$7"));
 
-static LIST_OF_USER: Statement = Statement::new(page!(" AND a.subject = $6", "$7", "$8"));
+static TOTAL: Statement = Statement::new(total!(""));
 
-static COUNT: Statement = Statement::new(total!(""));
+static PAGE_OF_USER: Statement = Statement::new(page!(" AND a.subject = $6", "$7", "$8"));
 
-static COUNT_OF_USER: Statement = Statement::new(total!(" AND a.subject = $6"));
+static TOTAL_OF_USER: Statement = Statement::new(total!(" AND a.subject = $6"));
 
 /// The arguments of `session_activity_logs`.
 pub struct Asked<'a> {
@@ -112,15 +113,12 @@ pub fn list<R: FromRow>(call: &Asked<'_>) -> Result<(Vec<R>, Option<i64>)> {
         bind(call.status),
     ];
     arguments.extend(call.identifier.map(bind));
-    let filters = arguments.len();
-    arguments.extend([bind(page.limit), bind(page.offset)]);
-    let of_user = call.identifier.is_some();
-    let (list, count) = if of_user { (&LIST_OF_USER, &COUNT_OF_USER) } else { (&LIST, &COUNT) };
-    let owner = AsOwner::enter()?;
+    let list = match call.identifier {
+        Some(_) => List { page: &PAGE_OF_USER, total: &TOTAL_OF_USER },
+        None => List { page: &PAGE, total: &TOTAL },
+    };
     let _plain = Setting::no_jit();
-    let rows = list.read(&owner, &arguments, R::from_row)?;
-    let total = with_total.then(|| count.read(&owner, &arguments[..filters], |row| row.required::<i64>(1)));
-    Ok((rows, total.transpose()?.map(|counts| counts.into_iter().sum())))
+    list.read(&AsOwner::enter()?, arguments, &page, with_total, R::from_row)
 }
 
 /// Refuses infinite moments, and a range that ends before it begins.

@@ -5,52 +5,77 @@ use pgrx::datum::TimestampWithTimeZone;
 use super::activity_logs::check_range;
 use crate::error::{Code, Coded, Result};
 use crate::pg::roles::AsOwner;
-use crate::pg::statements::FromRow;
+use crate::pg::settings::Setting;
+use crate::pg::statements::{FromRow, Statement, bind};
 use crate::service::{caller, required};
 use crate::session::name::MAX_NAME;
 use crate::session::{Page, check_length};
-use crate::tables::administration::{self, Filter};
+use crate::tables::paging::List;
 
 const CODE: Code = Code::ListFailed;
 
-/// The arguments of `administration_log`.
-pub struct Asked<'a> {
-    pub product: Option<&'a str>,
-    pub actor: Option<&'a str>,
-    pub function: Option<&'a str>,
-    pub start_at: Option<TimestampWithTimeZone>,
-    pub end_at: Option<TimestampWithTimeZone>,
-    pub maintenance: Option<bool>,
-    pub page: Option<i32>,
-    pub per_page: Option<i32>,
-    pub with_total: Option<bool>,
+macro_rules! filtered {
+    () => {
+        " FROM dialstack.administration \
+         WHERE at >= $1 AND at < $2 \
+           AND ($3 IS NULL OR target ->> 'product' = $3 COLLATE \"C\") \
+           AND ($4 IS NULL OR session_role = $4 OR acting_role = $4) \
+           AND ($5 IS NULL OR function = $5) \
+           AND ($6 OR function <> 'maintain')"
+    };
 }
 
-/// A page of calls, newest first, and how many there are on all pages. Those of `maintain`, which come by the clock,
-/// only where they are asked for.
+static PAGE: Statement = Statement::new(concat!(
+    "SELECT administration_id, at, session_role, acting_role, function, target, effect, client_addr",
+    filtered!(),
+    " ORDER BY at DESC, administration_id DESC LIMIT $7 OFFSET $8"
+));
+
+static TOTAL: Statement = Statement::new(concat!("SELECT count(*)", filtered!()));
+
+/// Which calls are meant. What is left out is any.
+pub struct Filter<'a> {
+    /// The product that was named.
+    pub product: Option<&'a str>,
+    /// The role that logged in, or that called.
+    pub actor: Option<&'a str>,
+    pub function: Option<&'a str>,
+    /// Then or later.
+    pub start_at: Option<TimestampWithTimeZone>,
+    /// Before then.
+    pub end_at: Option<TimestampWithTimeZone>,
+    /// Whether calls of `maintain`, which come by the clock, are meant too where no function is named.
+    pub maintenance: Option<bool>,
+}
+
+/// A page of calls, newest first, and how many there are on all pages.
 ///
 /// # Errors
 /// `LIST_FAILED` for bad arguments; `PERMISSION_DENIED` with an API key.
-pub fn list<R: FromRow>(call: &Asked<'_>) -> Result<(Vec<R>, Option<i64>)> {
+pub fn list<R: FromRow>(
+    filter: &Filter<'_>,
+    page: Option<i32>,
+    per_page: Option<i32>,
+    with_total: Option<bool>,
+) -> Result<(Vec<R>, Option<i64>)> {
     caller::without_key()?;
-    let page = Page::new(call.page, call.per_page).coded(CODE)?;
-    let maintenance = required(call.maintenance, "maintenance", CODE)?;
-    let with_total = required(call.with_total, "with_total", CODE)?;
-    check_range(call.start_at, call.end_at, CODE)?;
+    let page = Page::new(page, per_page).coded(CODE)?;
+    let maintenance = required(filter.maintenance, "maintenance", CODE)?;
+    let with_total = required(with_total, "with_total", CODE)?;
+    check_range(filter.start_at, filter.end_at, CODE)?;
     // Longer ones name nothing, and are not copied into the plan. What they name may be gone by now.
-    for (name, given) in [("product", call.product), ("actor", call.actor), ("function", call.function)] {
+    for (name, given) in [("product", filter.product), ("actor", filter.actor), ("function", filter.function)]
+    {
         check_length(name, given.unwrap_or_default(), MAX_NAME).coded(CODE)?;
     }
-    let filter = Filter {
-        product: call.product,
-        actor: call.actor,
-        function: call.function,
-        start_at: call.start_at,
-        end_at: call.end_at,
-        maintenance: maintenance || call.function == Some("maintain"),
-    };
-    let owner = AsOwner::enter()?;
-    let calls = administration::list(&owner, &filter, &page)?;
-    let total = with_total.then(|| administration::count(&owner, &filter));
-    Ok((calls, total.transpose()?))
+    let arguments = vec![
+        bind(filter.start_at.unwrap_or_else(TimestampWithTimeZone::negative_infinity)),
+        bind(filter.end_at.unwrap_or_else(TimestampWithTimeZone::positive_infinity)),
+        bind(filter.product),
+        bind(filter.actor),
+        bind(filter.function),
+        bind(maintenance || filter.function == Some("maintain")),
+    ];
+    let _by_index = Setting::custom_plans();
+    List { page: &PAGE, total: &TOTAL }.read(&AsOwner::enter()?, arguments, &page, with_total, R::from_row)
 }

@@ -14,6 +14,7 @@ use crate::service::level::Level;
 use crate::service::required;
 use crate::service::user_sessions::session_data::with_data;
 use crate::session::{Page, check_identifier};
+use crate::tables::paging::List;
 use crate::tables::persons::exported;
 
 /// A user without a living session counts as inactive this long after being seen, then as expired.
@@ -84,7 +85,7 @@ macro_rules! users {
 }
 
 /// Each environment gives its newest users in the order of its index; the page is among those.
-static LIST: Statement = Statement::new(users!(
+static PAGE: Statement = Statement::new(users!(
     "SELECT u.* FROM unnest($4) AS e (env_id) \
           CROSS JOIN LATERAL ( \
                 SELECT * FROM dialstack.session_users u \
@@ -98,9 +99,9 @@ static ONE: Statement = Statement::new(users!(
           WHERE env_id = ANY ($4) AND definition_id = $2 AND identifier = $5"
 ));
 
-static COUNT: Statement = Statement::new(
+static TOTAL: Statement = Statement::new(
     "SELECT count(*) FROM dialstack.session_users \
-           WHERE env_id = ANY ($1) AND definition_id = $2",
+           WHERE env_id = ANY ($4) AND definition_id = $2",
 );
 
 /// A page of a definition's users, newest first, and how many there are on all pages.
@@ -117,14 +118,9 @@ pub fn list(
     let page = Page::new(page, per_page).coded(code)?;
     let with_total = required(with_total, "with_total", code)?;
     let users = place(Level::Server, product, tag, env, code)?;
-    let owner = AsOwner::enter()?;
     let _plain = Setting::no_jit();
-    let mut arguments = users_of(&users, clock::now());
-    arguments.extend([bind(page.limit), bind(page.offset)]);
-    let rows = LIST.read(&owner, &arguments, user)?;
-    let arguments = [bind(users.envs.ids), bind(users.definition_id)];
-    let total = with_total.then(|| COUNT.read(&owner, &arguments, |row| row.required::<i64>(1)));
-    Ok((rows, total.transpose()?.map(|counts| counts.into_iter().sum())))
+    let list = List { page: &PAGE, total: &TOTAL };
+    list.read(&AsOwner::enter()?, users_of(&users, clock::now()), &page, with_total, user)
 }
 
 /// What `users!` binds.

@@ -47,9 +47,10 @@ impl Setting {
         Setting::set(&[(c"jit", c"off")])
     }
 
-    /// Statements are planned for the values at hand, so that an optional filter that is given uses its index.
+    /// Statements are planned for the values at hand, so that an optional filter that is given uses its index, and not
+    /// compiled.
     pub fn custom_plans() -> Self {
-        Setting::set(&[(c"plan_cache_mode", c"force_custom_plan")])
+        Setting::set(&[(c"plan_cache_mode", c"force_custom_plan"), (c"jit", c"off")])
     }
 }
 

@@ -83,6 +83,11 @@ impl Statement {
         })
     }
 
+    /// Runs a statement that only reads, and returns the number that it answers.
+    pub fn count(&self, owner: &AsOwner, arguments: &[DatumWithOid<'_>]) -> Result<i64> {
+        Ok(self.read(owner, arguments, |row| row.required::<i64>(1))?.into_iter().sum())
+    }
+
     /// Runs a statement that writes, and returns the number of rows that it wrote.
     pub fn execute(&self, _owner: &AsOwner, arguments: &[DatumWithOid<'_>]) -> Result<u64> {
         must_be_able_to_write();

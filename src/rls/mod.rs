@@ -1,6 +1,5 @@
 //! Row-level security of the application's tables.
 
-pub mod condition;
 pub mod ddl;
 pub mod device_count;
 pub mod lint;

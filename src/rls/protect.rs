@@ -2,8 +2,6 @@
 //!
 //! The caller must own the table: nothing is done here that the caller could not do without us.
 
-use std::ffi::CStr;
-
 use pgrx::pg_sys;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::spi::quote_identifier;
@@ -13,54 +11,33 @@ use crate::error::{Code, Error, Result};
 use crate::pg::catalog::relation::{OpenRelation, Policy, RowSecurity};
 use crate::pg::catalog::table::{self, Family, Table};
 use crate::pg::roles::AsOwner;
-use crate::rls::condition::By;
 use crate::rls::ddl::run;
 use crate::rls::lint::checks::unbound_owner;
 use crate::rls::lint::weakness::{FOREIGN_PART, OWNER_NOT_BOUND};
 use crate::rls::protected::keep_name;
-use crate::rls::registry::{self, ACCESS, OPEN, Registration};
-use crate::service::setup::configuration::{self, Env};
+use crate::rls::registry::{self, ACCESS, By, OPEN, Registration};
+use crate::service::setup::configuration;
 use crate::service::setup::scopes;
 use crate::session::problem::shown;
 
 const CODE: Code = Code::ProtectFailed;
 
-/// How a table is to be protected.
-pub struct Protection<'a> {
-    /// The column that is compared with the session.
-    pub column: &'a CStr,
-    /// The environment whose sessions reach it.
-    pub env: &'a Env,
-    /// What of the session the column is compared with.
-    pub by: By,
-    /// The only definition whose sessions reach it.
-    pub tag: Option<&'a str>,
-    /// The scope that a session needs.
-    pub scope: Option<&'a str>,
-    /// Whether its rows are devices.
-    pub device: bool,
-    /// The roles that see every row.
-    pub open_to: Vec<String>,
-    /// Whether its owner is bound too.
-    pub force: bool,
-}
-
 /// Lets sessions see and change only those rows of a table, and of its parts, whose column names what
-/// they are of. Replaces what was there.
+/// they are of, as is `wanted`; with `device` the rows are devices. Replaces what was there.
 ///
 /// # Errors
 /// `PROTECT_FAILED` for a table that is not the caller's, a column that can't be compared, another
 /// permissive policy; `PRODUCT_NOT_FOUND`, `ENV_NOT_FOUND`, `DEFINITION_NOT_FOUND`, `SCOPE_NOT_FOUND`.
-pub fn protect_table(relation: pg_sys::Oid, wanted: &Protection<'_>) -> Result<()> {
-    keep_name(wanted.env)?;
-    check(wanted)?;
+pub fn protect_table(relation: pg_sys::Oid, wanted: &Registration, device: bool) -> Result<()> {
+    keep_name(&wanted.product, &wanted.env)?;
+    check(wanted, device)?;
     let family = table::lock(relation, CODE)?;
-    if wanted.device && !table::column(&family.table, wanted.column)?.exact {
+    if device && !wanted.column(&family.table)?.exact {
         return Err(Error::new(CODE, "devices can't be counted by this column")
             .hint("The column must be of type uuid or text."));
     }
     let registration = protect(&family.table, wanted)?;
-    registry::mark_devices(&family.table, wanted.device.then_some(&registration))?;
+    registry::mark_devices(&family.table, device.then_some(&registration))?;
     for part in &family.parts {
         protect(part, wanted)?;
         // They are counted with the whole.
@@ -100,14 +77,14 @@ pub fn unprotect_table(relation: pg_sys::Oid) -> Result<()> {
     family.all().try_for_each(unprotect)
 }
 
-fn check(wanted: &Protection<'_>) -> Result<()> {
+fn check(wanted: &Registration, device: bool) -> Result<()> {
     let by = wanted.by;
-    if wanted.device && by != By::ConnectedAccount {
+    if device && by != By::ConnectedAccount {
         return Err(Error::new(CODE, "devices are counted by their connected account")
             .hint("Set by => 'connected_account', or leave device out."));
     }
-    let product_id = wanted.env.product_id;
-    if let Some(tag) = wanted.tag {
+    let product_id = configuration::product_id(&wanted.product)?;
+    if let Some(tag) = &wanted.tag {
         configuration::definition(&product_id, tag)?;
         if by != By::Identifier {
             return Err(Error::new(CODE, format!("by {}, no session would reach the table", by.as_str()))
@@ -115,34 +92,26 @@ fn check(wanted: &Protection<'_>) -> Result<()> {
                 .hint("Leave tag out, or set by => 'identifier'."));
         }
     }
-    wanted.scope.map_or(Ok(()), |scope| scopes::check(&product_id, scope))
+    wanted.scope.as_ref().map_or(Ok(()), |scope| scopes::check(&product_id, scope))
 }
 
 /// Writes our policies on one table, in place of those that were there.
-fn protect(table: &Table, wanted: &Protection<'_>) -> Result<Registration> {
-    let column = table::column(table, wanted.column)?;
+fn protect(table: &Table, wanted: &Registration) -> Result<Registration> {
+    let column = wanted.column(table)?;
     let (now, _) = row_security(table);
     let known = registry::of(table);
     let mut registration = Registration {
-        column: wanted.column.to_string_lossy().into_owned(),
-        by: wanted.by,
-        product: wanted.env.product.clone(),
-        env: wanted.env.env.clone(),
-        tag: wanted.tag.map(str::to_owned),
-        scope: wanted.scope.map(str::to_owned),
-        open_to: wanted.open_to.clone(),
-        force: wanted.force,
         before: known.as_ref().map_or(now, |known| known.before),
         force_added: known.is_some_and(|known| known.force_added),
+        ..wanted.clone()
     };
-    registration.sessions().check(table, &column)?;
     switch(table, "ENABLE")?;
     // Only now does the server load all of its policies.
     check_alone(table)?;
     bind_owner(table, now, &mut registration)?;
     drop_policy(table, ACCESS)?;
     drop_policy(table, OPEN)?;
-    let condition = registration.sessions().condition(&column);
+    let condition = registration.condition(&column);
     run(&format!(
         "CREATE POLICY {ACCESS} ON {} AS PERMISSIVE FOR ALL TO PUBLIC \
              USING ({condition}) WITH CHECK ({condition})",

@@ -2,24 +2,41 @@
 
 use std::collections::BTreeSet;
 
-use pgrx::pg_sys;
-
 use crate::error::Result;
+use crate::pg::catalog::expression::StoredExpression;
+use crate::pg::catalog::table::Table;
 use crate::pg::roles::AsOwner;
 use crate::pg::statements::{Statement, bind};
 use crate::rls::registry::Registration;
-use crate::service::setup::configuration::{self, Env};
+use crate::service::setup::configuration;
 use crate::tables::products;
 
-/// A table that `protect_table` was called for.
+/// A table with our policy that compares a column with the session: one that `protect_table` was called for, or a part
+/// of one.
 pub struct Protected {
-    pub oid: pg_sys::Oid,
-    /// Its schema and name, quoted as SQL needs them.
-    pub name: String,
-    /// How it is protected; `None` where the comment on the policy is gone, or is not one of ours any more.
-    pub registration: Option<Registration>,
+    /// Its name with its schema, quoted as SQL needs them.
+    pub table: Table,
+    /// The comment on the policy.
+    pub comment: Option<String>,
+    /// The conditions on rows that are looked for and on those that are written.
+    pub conditions: [Option<StoredExpression>; 2],
+    /// Whether the policy is permissive, for all commands and for everybody.
+    pub for_everything: bool,
+    /// Whether its owner is bound too.
+    pub forced: bool,
+    /// Whether it is no part of a protected table.
+    pub is_whole: bool,
     /// Whether its rows are devices.
     pub device: bool,
+    /// Those whom our other policy lets through; `None` stands for everybody.
+    pub open_to: Vec<Option<String>>,
+}
+
+impl Protected {
+    /// How it is protected; `None` where the comment is gone, or is not one of ours any more.
+    pub fn registration(&self) -> Option<Registration> {
+        self.comment.as_deref().and_then(Registration::parse)
+    }
 }
 
 /// Partitions, and what inherits from a protected table, are part of it. A comment of ours is much shorter than what
@@ -27,27 +44,38 @@ pub struct Protected {
 static PROTECTED: Statement = Statement::new(
     "SELECT p.polrelid, format('%I.%I', n.nspname, c.relname), \
             left(obj_description(p.oid, 'pg_policy'), 100000), \
+            p.polqual, p.polwithcheck, \
+            p.polcmd = '*' AND p.polpermissive AND p.polroles = '{0}'::oid[], \
+            c.relforcerowsecurity, \
+            NOT EXISTS (SELECT FROM pg_catalog.pg_inherits i \
+                          JOIN pg_catalog.pg_policy w \
+                            ON w.polrelid = i.inhparent AND w.polname = p.polname \
+                         WHERE i.inhrelid = c.oid), \
             EXISTS (SELECT FROM pg_catalog.pg_trigger g \
-                     WHERE g.tgrelid = p.polrelid AND g.tgname = 'dialstack_sessions_devices') \
+                     WHERE g.tgrelid = p.polrelid AND g.tgname = 'dialstack_sessions_devices'), \
+            ARRAY(SELECT r.rolname::text FROM unnest(o.polroles) AS u (role) \
+                    LEFT JOIN pg_catalog.pg_roles r ON r.oid = u.role) \
        FROM pg_catalog.pg_policy p \
        JOIN pg_catalog.pg_class c ON c.oid = p.polrelid \
        JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+       LEFT JOIN pg_catalog.pg_policy o \
+         ON o.polrelid = p.polrelid AND o.polname = 'dialstack_sessions_open' \
       WHERE p.polname = 'dialstack_sessions_access' \
-        AND NOT EXISTS (SELECT FROM pg_catalog.pg_inherits i \
-                          JOIN pg_catalog.pg_policy w ON w.polrelid = i.inhparent AND w.polname = p.polname \
-                         WHERE i.inhrelid = c.oid) \
       ORDER BY n.nspname, c.relname",
 );
 
-/// All protected tables, by schema and name.
+/// All protected tables and their parts, by schema and name.
 pub fn tables(owner: &AsOwner) -> Result<Vec<Protected>> {
     PROTECTED.read(owner, &[], |row| {
-        let comment: Option<String> = row.get(3)?;
         Ok(Protected {
-            oid: row.required(1)?,
-            name: row.required(2)?,
-            registration: comment.as_deref().and_then(Registration::parse),
-            device: row.required(4)?,
+            table: Table { oid: row.required(1)?, name: row.required(2)? },
+            comment: row.get(3)?,
+            conditions: [row.get(4)?, row.get(5)?],
+            for_everything: row.required(6)?,
+            forced: row.required(7)?,
+            is_whole: row.required(8)?,
+            device: row.required(9)?,
+            open_to: row.required(10)?,
         })
     })
 }
@@ -73,9 +101,9 @@ static REVOKING: Statement = Statement::new(
 /// # Errors
 /// `ENV_NOT_FOUND`, `PRODUCT_NOT_FOUND` where it was renamed or deleted meanwhile; `CONFLICT` where the transaction's
 /// snapshot is too old to show it.
-pub fn keep_name(env: &Env) -> Result<()> {
+pub fn keep_name(product: &str, env: &str) -> Result<()> {
     let owner = AsOwner::enter()?;
-    let find = || configuration::env(&env.product, &env.env);
+    let find = || configuration::env(product, env);
     configuration::kept(find, |found| products::keep_env_name(&owner, found.env_id, &found.env)).map(|_| ())
 }
 
@@ -83,8 +111,10 @@ pub fn keep_name(env: &Env) -> Result<()> {
 pub fn naming(owner: &AsOwner, product: &str, env: &str) -> Result<Vec<String>> {
     let mut names: BTreeSet<String> = tables(owner)?
         .into_iter()
-        .filter(|table| table.registration.as_ref().is_some_and(|of| of.product == product && of.env == env))
-        .map(|table| table.name)
+        .filter(|it| {
+            it.is_whole && it.registration().is_some_and(|of| of.product == product && of.env == env)
+        })
+        .map(|it| it.table.name)
         .collect();
     names.extend(REVOKING.read(owner, &[bind(product), bind(env)], |row| row.required::<String>(1))?);
     Ok(names.into_iter().collect())

@@ -1,5 +1,5 @@
-//! What `protect_table` knows of a table: JSON in a comment on the policy that it makes. So it is
-//! dumped, restored, renamed and dropped with the table. It holds names, no object ids.
+//! What `protect_table` knows of a table, and the condition that its policy makes of that: JSON in a comment on
+//! the policy. So it is dumped, restored, renamed and dropped with the table. It holds names, no object ids.
 //!
 //! The owner of a table may change the comment, as the owner may change the policy: it decides nothing
 //! but what `protect_table` and `unprotect_table` do to that very table, and `policy_lint` reports it.
@@ -7,14 +7,17 @@
 //! trigger that never fires: only roles with access `admin` may execute the function that it names, and
 //! PostgreSQL lets nobody else create such a trigger. It, too, stays with the table.
 
+use std::ffi::CString;
+
 use pgrx::spi::quote_literal;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Code, Error, Result};
 use crate::pg::catalog::relation::RowSecurity;
-use crate::pg::catalog::table::{self, Table};
-use crate::rls::condition::{By, Sessions};
+use crate::pg::catalog::table::{self, Column, ColumnType, Table};
 use crate::rls::ddl::run;
+use crate::session::problem::shown;
+use crate::text_enum::text_enum;
 
 /// Our policy that compares a column with the session.
 pub const ACCESS: &str = "dialstack_sessions_access";
@@ -23,8 +26,46 @@ pub const OPEN: &str = "dialstack_sessions_open";
 /// The trigger that marks a table of devices.
 pub const DEVICES: &str = "dialstack_sessions_devices";
 
-/// What is known of a protected table, or of a part of one.
-#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+text_enum! {
+    /// What of the session a column is compared with.
+    #[derive(Serialize, Deserialize)]
+    #[serde(rename_all = "snake_case")]
+    pub enum By {
+        /// The account of an account session.
+        Account = "account",
+        /// One of the connected accounts of a client session.
+        ConnectedAccount = "connected_account",
+        /// The identifier of the user.
+        Identifier = "identifier",
+        /// One of the user identities of a client session.
+        UserIdentity = "user_identity",
+    }
+}
+
+impl By {
+    /// The helper that returns it.
+    const fn helper(self) -> &'static str {
+        match self {
+            By::Account => "dialstack.current_account",
+            By::ConnectedAccount => "dialstack.current_connected_accounts",
+            By::Identifier => "dialstack.current_identifier",
+            By::UserIdentity => "dialstack.current_user_identities",
+        }
+    }
+
+    /// Whether a session has several, each a UUID.
+    const fn is_list(self) -> bool {
+        matches!(self, By::ConnectedAccount | By::UserIdentity)
+    }
+}
+
+fn literal(text: Option<&String>) -> String {
+    let value = text.map_or_else(|| "NULL".to_owned(), quote_literal);
+    format!("{value}::pg_catalog.text")
+}
+
+/// How a table, or a part of one, is protected.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Registration {
     /// The column that is compared with the session.
@@ -57,15 +98,50 @@ impl Registration {
         serde_json::from_str(comment).ok()
     }
 
-    /// The sessions that reach the table.
-    pub fn sessions(&self) -> Sessions<'_> {
-        Sessions {
-            product: &self.product,
-            env: &self.env,
-            tag: self.tag.as_deref(),
-            scope: self.scope.as_deref(),
-            by: self.by,
+    /// The condition on a row. Each helper stands in a sub-select of its own, which a statement
+    /// evaluates once, so that the planner compares the column with one value and can use an index.
+    pub fn condition(&self, column: &Column) -> String {
+        let bound = [Some(&self.product), Some(&self.env), self.tag.as_ref()].map(literal);
+        let bound = bound.join(", ");
+        let helper = format!("{}({bound})", self.by.helper());
+        let type_name = column.column_type.as_sql();
+        let left = if column.exact { column.name.clone() } else { format!("{}::{type_name}", column.name) };
+        let right = match (self.by.is_list(), column.column_type) {
+            (true, ColumnType::Text) => {
+                format!("ANY ((SELECT {helper}::pg_catalog.text[])::pg_catalog.text[])")
+            }
+            (true, _) => format!("ANY ((SELECT {helper})::pg_catalog.uuid[])"),
+            (false, ColumnType::Text) => format!("(SELECT {helper})"),
+            (false, ColumnType::Uuid) => format!("(SELECT dialstack.uuid_or_null({helper}))"),
+            (false, ColumnType::Bigint) => format!("(SELECT dialstack.bigint_or_null({helper}))"),
+            (false, ColumnType::Integer) => format!("(SELECT dialstack.integer_or_null({helper}))"),
+        };
+        let mut conditions = vec![format!("{left} OPERATOR(pg_catalog.=) {right}")];
+        if self.scope.is_some() {
+            let scope = literal(self.scope.as_ref());
+            conditions.push(format!("(SELECT dialstack.has_scope({scope}, {bound}))"));
         }
+        conditions.join(" AND ")
+    }
+
+    /// The column of a table, if its type holds something that the sessions can be compared with.
+    ///
+    /// # Errors
+    /// `PROTECT_FAILED`.
+    pub fn column(&self, table: &Table) -> Result<Column> {
+        // What has a NUL in it is the name of no column, as the empty one.
+        let name = CString::new(self.column.as_str()).unwrap_or_default();
+        let column = table::column(table, &name)?;
+        let numeric = matches!(column.column_type, ColumnType::Bigint | ColumnType::Integer);
+        if !(self.by.is_list() && numeric) {
+            return Ok(column);
+        }
+        Err(Error::new(
+            Code::ProtectFailed,
+            format!("column {} of {} has the wrong type", shown(&column.name), shown(&table.name)),
+        )
+        .detail(format!("By {}, it is compared with UUIDs.", self.by.as_str()))
+        .hint("The column must be of type uuid, text or varchar."))
     }
 
     /// Writes it down with the policy of a table, which must be there.

@@ -44,7 +44,7 @@ pub struct Revocation<'a> {
 /// `REVOKE_FAILED` for a table that is not the caller's, or a column that it has not;
 /// `DEFINITION_NOT_FOUND`; `PERMISSION_DENIED` where the owner may not revoke.
 pub fn on(relation: pg_sys::Oid, wanted: &Revocation<'_>) -> Result<()> {
-    keep_name(wanted.env)?;
+    keep_name(&wanted.env.product, &wanted.env.env)?;
     if let Some(tag) = wanted.tag {
         configuration::definition(&wanted.env.product_id, tag)?;
     }

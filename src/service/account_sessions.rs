@@ -15,7 +15,7 @@ use crate::session::{Span, check_components, check_identifier, resolve_component
 use crate::tables::activity::Origin;
 use crate::tables::scopes;
 use crate::tables::session_users;
-use crate::tables::sessions::create::{self as stored, Kind, NewSession};
+use crate::tables::sessions::create::{self as stored, NewSession};
 use crate::tables::sessions::names;
 use crate::token::{OpaqueFamily, opaque};
 
@@ -90,16 +90,17 @@ pub fn create(request: Request<'_>) -> Result<AccountSession> {
         &AsOwner::enter()?,
         NewSession {
             session_id,
-            kind: Kind::Account {
-                scopes: enabled.map(|(name, _)| name.clone()).collect(),
-                identifier: request.identifier,
-            },
             env_id: env.env_id,
+            definition_id: None,
             subject: request.account,
             now,
             token_expires_at: expires_at,
             expires_at,
             key_number: number.cast_signed(),
+            sealed_data: None,
+            expires_in: None,
+            scopes: Some(enabled.map(|(name, _)| name.clone()).collect()),
+            identifier: request.identifier,
             origin: Origin { api_key_id: caller.api_key_id(), ..request.origin },
         },
     )?;

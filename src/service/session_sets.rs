@@ -10,92 +10,75 @@ use crate::service::setup::configuration;
 use crate::service::{caller, required};
 use crate::session::filter::{check_kind, check_network, check_pattern};
 use crate::session::{Page, check_identifier, check_name};
-pub use crate::tables::session_sets::Filter;
-use crate::tables::session_sets::{self, Matching, Subject};
+use crate::tables::session_sets::{self, Filter, Matching};
 use crate::tables::{client_sessions, definitions, products, sessions};
 use uuid::Uuid;
 
 const CODE: Code = Code::FindFailed;
 
-impl<'a> Filter<'a> {
-    /// Whether it matches every session.
-    fn is_empty(&self) -> bool {
-        *self == Filter::default()
+/// The filter as SQL takes it.
+fn matching<'a>(filter: &Filter<'a>) -> Result<Matching<'a>> {
+    if filter.identifier.is_some() && filter.account.is_some() {
+        return Err(
+            Error::new(CODE, "identifier and account are both given").hint("Name the user or the account.")
+        );
     }
+    for (name, given) in [("identifier", filter.identifier), ("account", filter.account)] {
+        given.map_or(Ok(()), |given| check_identifier(name, given)).coded(CODE)?;
+    }
+    filter.kind.map_or(Ok(()), check_kind).coded(CODE)?;
+    filter.ip.map_or(Ok(()), check_network).coded(CODE)?;
+    filter.user_agent.map_or(Ok(()), check_pattern).coded(CODE)?;
+    Ok(Matching {
+        env_ids: env_ids(filter, filter.identifier.or(filter.account).is_some())?,
+        definition_ids: definition_ids(filter, filter.identifier.is_some())?,
+        filter: *filter,
+    })
+}
 
-    /// The filter as SQL takes it.
-    fn matching(&self) -> Result<Matching<'a>> {
-        let subject = self.subject()?;
-        self.kind.map_or(Ok(()), check_kind).coded(CODE)?;
-        self.ip.map_or(Ok(()), check_network).coded(CODE)?;
-        self.user_agent.map_or(Ok(()), check_pattern).coded(CODE)?;
-        // Those of one subject are looked up in the index by environment and definition: name all that there are.
-        let one_user = matches!(subject, Subject::User | Subject::Identifier);
-        Ok(Matching {
-            filter: *self,
-            env_ids: self.env_ids(subject != Subject::Any)?,
-            definition_ids: self.definition_ids(one_user)?,
-            subject,
-        })
+/// The environments that the filter names; with `all` also where it names none.
+fn env_ids(filter: &Filter<'_>, all: bool) -> Result<Option<Vec<i32>>> {
+    let Filter { product, env, .. } = *filter;
+    if let (Some(product), Some(env)) = (product, env) {
+        return Ok(Some(vec![configuration::env(product, env)?.env_id]));
     }
+    let product_id = product.map(configuration::product_id).transpose()?;
+    if product_id.is_none() && env.is_none() && !all {
+        return Ok(None);
+    }
+    let mut envs = products::all_envs()?;
+    envs.retain(|row| {
+        product_id.is_none_or(|id| row.product_id == id) && env.is_none_or(|env| row.env == env)
+    });
+    let env_ids: Vec<i32> = envs.into_iter().map(|row| row.env_id).collect();
+    if let (Some(env), true) = (env, env_ids.is_empty()) {
+        check_name("env", env).coded(CODE)?;
+        return Err(Error::new(Code::EnvNotFound, "no product has an environment of that name")
+            .hint("dialstack.env_list() shows those that there are; names are case-sensitive."));
+    }
+    Ok(Some(env_ids))
+}
 
-    fn subject(&self) -> Result<Subject> {
-        match (self.identifier, self.account) {
-            (None, None) => Ok(Subject::Any),
-            (Some(identifier), None) => {
-                check_identifier("identifier", identifier).coded(CODE)?;
-                // An account session has no definition.
-                Ok(if self.tag.is_some() { Subject::User } else { Subject::Identifier })
-            }
-            (None, Some(account)) => {
-                check_identifier("account", account).coded(CODE)?;
-                Ok(Subject::Account)
-            }
-            (Some(_), Some(_)) => Err(Error::new(CODE, "identifier and account are both given")
-                .hint("Name the user or the account.")),
-        }
+/// The definitions that the filter names; with `all` also where it names none.
+fn definition_ids(filter: &Filter<'_>, all: bool) -> Result<Option<Vec<i32>>> {
+    let Filter { product, tag, .. } = *filter;
+    let product_id = product.map(configuration::product_id).transpose()?;
+    if let (Some(product_id), Some(tag)) = (&product_id, tag) {
+        return Ok(Some(vec![configuration::definition(product_id, tag)?.definition_id]));
     }
-
-    fn env_ids(&self, all: bool) -> Result<Option<Vec<i32>>> {
-        if let (Some(product), Some(env)) = (self.product, self.env) {
-            return Ok(Some(vec![configuration::env(product, env)?.env_id]));
-        }
-        let product_id = self.product.map(configuration::product_id).transpose()?;
-        if product_id.is_none() && self.env.is_none() && !all {
-            return Ok(None);
-        }
-        let mut envs = products::all_envs()?;
-        envs.retain(|row| {
-            product_id.is_none_or(|id| row.product_id == id) && self.env.is_none_or(|env| row.env == env)
-        });
-        let env_ids: Vec<i32> = envs.into_iter().map(|row| row.env_id).collect();
-        if let (Some(env), true) = (self.env, env_ids.is_empty()) {
-            check_name("env", env).coded(CODE)?;
-            return Err(Error::new(Code::EnvNotFound, "no product has an environment of that name")
-                .hint("dialstack.env_list() shows those that there are; names are case-sensitive."));
-        }
-        Ok(Some(env_ids))
+    if tag.is_none() && !all {
+        return Ok(None);
     }
-
-    fn definition_ids(&self, all: bool) -> Result<Option<Vec<i32>>> {
-        let product_id = self.product.map(configuration::product_id).transpose()?;
-        if let (Some(product_id), Some(tag)) = (&product_id, self.tag) {
-            return Ok(Some(vec![configuration::definition(product_id, tag)?.definition_id]));
-        }
-        if self.tag.is_none() && !all {
-            return Ok(None);
-        }
-        let definition_ids = definitions::ids(product_id.as_ref(), self.tag)?;
-        if let (Some(tag), true) = (self.tag, definition_ids.is_empty()) {
-            check_name("tag", tag).coded(CODE)?;
-            return Err(Error::new(
-                Code::DefinitionNotFound,
-                "no product has a session definition with that tag",
-            )
-            .hint("dialstack.definition_list() shows those of a product; tags are case-sensitive."));
-        }
-        Ok(Some(definition_ids))
+    let definition_ids = definitions::ids(product_id.as_ref(), tag)?;
+    if let (Some(tag), true) = (tag, definition_ids.is_empty()) {
+        check_name("tag", tag).coded(CODE)?;
+        return Err(Error::new(
+            Code::DefinitionNotFound,
+            "no product has a session definition with that tag",
+        )
+        .hint("dialstack.definition_list() shows those of a product; tags are case-sensitive."));
     }
+    Ok(Some(definition_ids))
 }
 
 /// A page of the sessions that match, newest first: those behind the session `after`. One user's or account's are
@@ -113,7 +96,7 @@ pub fn find<R: FromRow>(
     caller::without_key()?;
     let active_only = required(active_only, "active_only", CODE)?;
     let page = Page::new(Some(1), per_page).coded(CODE)?;
-    let matching = filter.matching()?;
+    let matching = matching(filter)?;
     let after = after.map(|id| place_of(uuid(id))).transpose()?;
     session_sets::find(&matching, active_only, after, page.limit, clock::now())
 }
@@ -138,12 +121,12 @@ fn place_of(session_id: Uuid) -> Result<(Micros, Uuid)> {
 pub fn count(filter: &Filter<'_>, active_only: Option<bool>) -> Result<i64> {
     caller::without_key()?;
     let active_only = required(active_only, "active_only", CODE)?;
-    session_sets::count(&filter.matching()?, active_only, clock::now())
+    session_sets::count(&matching(filter)?, active_only, clock::now())
 }
 
 /// Revokes the living sessions that match, or with `dry_run` counts them; returns how many. An empty filter needs
-/// `everything`. Creates, verifies and
-/// refreshes of other sessions go on meanwhile; a session that is created later is not among them.
+/// `everything`. Creates, verifies and refreshes of other sessions go on meanwhile; a session that is created later is
+/// not among them.
 ///
 /// # Errors
 /// As [`find`]; `REVOKE_FAILED` for a reason that is not valid, and for an empty filter without `everything`; 40001
@@ -159,12 +142,12 @@ pub fn revoke(
     let dry_run = required(dry_run, "dry_run", code)?;
     let everything = required(everything, "everything", code)?;
     let cause = revocations::because(reason)?;
-    let matching = filter.matching()?;
+    let matching = matching(filter)?;
     let now = clock::now();
     if dry_run {
         return session_sets::count(&matching, true, now);
     }
-    if filter.is_empty() && !everything {
+    if *filter == Filter::default() && !everything {
         return Err(Error::new(code, "the filter is empty: it means every session")
             .hint("Name what to revoke, or add everything => true."));
     }

@@ -8,6 +8,7 @@ pub mod client_sessions;
 pub mod definitions;
 pub mod instance;
 pub mod living;
+pub mod paging;
 pub mod persons;
 pub mod products;
 pub mod revocations;

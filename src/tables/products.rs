@@ -179,11 +179,9 @@ pub fn lock_envs(owner: &AsOwner) -> Result<()> {
     LOCK_ENVS.execute(owner, &[]).map(|_| ())
 }
 
-static AWAIT_ENVS: Statement = Statement::new("LOCK TABLE dialstack.environments IN ROW EXCLUSIVE MODE");
-
 /// Waits for those who keep environments from being changed, as an insert would, and keeps them out.
-pub fn await_envs(owner: &AsOwner) -> Result<()> {
-    AWAIT_ENVS.execute(owner, &[]).map(|_| ())
+pub fn await_envs() -> Result<()> {
+    scan::lock_for_writing::<Environments>()
 }
 
 static KEEP: Statement =

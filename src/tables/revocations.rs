@@ -67,44 +67,11 @@ pub static USER: Statement = revocation!(
 /// All of an account: environment, account.
 pub static ACCOUNT: Statement = revocation!("env_id = $11 AND definition_id IS NULL AND subject = $12");
 
-/// Account sessions whose secret was made with a key: its number.
-pub static KEY: Statement = revocation!("key_number = $11 AND definition_id IS NULL");
+/// User and account sessions that match a filter.
+pub static MATCHING: Statement = revocation!(conditions!(sessions));
 
-/// Client sessions whose token was made with a key: its number.
-pub static KEY_CLIENTS: Statement = revocation!(client "key_number = $11");
-
-/// User and account sessions of an environment.
-pub static ENV: Statement = revocation!("env_id = $11");
-
-/// Client sessions of an environment.
-pub static ENV_CLIENTS: Statement = revocation!(client "env_id = $11");
-
-/// All of a definition.
-pub static DEFINITION: Statement = revocation!("definition_id = $11");
-
-/// All of a definition in an environment.
-pub static TAG: Statement = revocation!("env_id = $11 AND definition_id = $12");
-
-/// Every user and account session.
-pub static ALL: Statement = revocation!("true");
-
-/// Every client session.
-pub static ALL_CLIENTS: Statement = revocation!(client "true");
-
-/// User sessions of one identifier that match a filter.
-pub static MATCHING_USER: Statement = revocation!(conditions!(user));
-
-/// Account sessions made for one identifier that match a filter. Reads all account sessions of the environments.
-pub static MATCHING_FOR_USER: Statement = revocation!(conditions!(for_user));
-
-/// Account sessions of one account that match a filter.
-pub static MATCHING_ACCOUNT: Statement = revocation!(conditions!(account));
-
-/// User and account sessions that match a filter. Reads all of them.
-pub static MATCHING: Statement = revocation!(conditions!(any));
-
-/// Client sessions that match a filter. Reads all of them.
-pub static MATCHING_CLIENTS: Statement = revocation!(client conditions!(client));
+/// Client sessions that match a filter.
+pub static MATCHING_CLIENTS: Statement = revocation!(client conditions!(clients));
 
 /// Keeps creates out until the transaction ends, so that a whole environment or definition dies
 /// without a straggler and without a deadlock. Verifies and refreshes go on.

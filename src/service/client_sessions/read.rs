@@ -69,7 +69,7 @@ pub struct List<'a> {
 ///
 /// # Errors
 /// `LIST_FAILED` for bad arguments; those of [`Call::full`].
-pub fn list(list: &List<'_>) -> Result<(Sessions, i64)> {
+pub fn list(list: &List<'_>) -> Result<(Sessions, Option<i64>)> {
     let page = Page::new(list.page, list.per_page).coded(CODE)?;
     let call = Call::full(list.place, CODE)?;
     let key_forms = list.named.user_identifier_key.map(|key| call.key_forms(key));

@@ -10,6 +10,7 @@ use crate::log_events::Event;
 use crate::pg::clock::{self, Micros, timestamptz};
 use crate::pg::datum::uuid::pg_uuid;
 use crate::pg::roles::AsOwner;
+use crate::pg::settings::Setting;
 use crate::pg::statements::{FromRow, Statement, bind};
 use crate::pg::transaction::{self, subtransaction};
 use crate::service::revocation::notifications;
@@ -18,13 +19,12 @@ use crate::session::verdict::{REVOKED_FOR_REUSE, check_reason};
 use crate::tables::activity::Origin;
 use crate::tables::client_sessions;
 use crate::tables::revocations as sql;
-use crate::tables::session_sets::{Matching, Subject};
+use crate::tables::session_sets::{Filter, Matching};
 use crate::tables::session_users::{self, UserKey};
 use crate::tables::sessions::change::lock;
 use crate::tables::sessions::{self, SessionRow, names, purge_after};
 
-/// Which sessions to revoke. Each form is a statement of its own, so that each has the plan of its
-/// index.
+/// Which sessions to revoke.
 pub enum Which<'a> {
     /// The user or account session with this id, if it is of this environment and definition.
     One {
@@ -175,40 +175,18 @@ fn revoke_living(owner: &AsOwner, which: &Which<'_>, cause: Cause<'_>, now: Micr
             Ok(revoked)
         }
         Which::Key(key_number) => {
-            arguments.push(bind(*key_number));
-            run(owner, &[&sql::KEY, &sql::KEY_CLIENTS], &arguments)
+            // No key of another purpose has its number: no user session is sealed by it.
+            let filter = Filter { key_number: Some(*key_number), ..Filter::default() };
+            matching(owner, &Matching { filter, ..Matching::default() }, arguments)
         }
-        Which::Env(env_id) => {
-            arguments.push(bind(*env_id));
-            let statements = [&sql::ENV, &sql::ENV_CLIENTS];
-            revoke_many(owner, &statements, &arguments, now, |env, _| env == *env_id)
-        }
-        Which::Definition(definition_id) => {
-            arguments.push(bind(*definition_id));
-            revoke_many(owner, &[&sql::DEFINITION], &arguments, now, |_, of| of == Some(*definition_id))
-        }
+        Which::Env(env_id) => all(owner, Some(*env_id), None, arguments, now),
+        Which::Definition(definition_id) => all(owner, None, Some(*definition_id), arguments, now),
         Which::Tag { env_id, definition_id } => {
-            arguments.extend([bind(*env_id), bind(*definition_id)]);
-            revoke_many(owner, &[&sql::TAG], &arguments, now, |env, of| {
-                env == *env_id && of == Some(*definition_id)
-            })
+            all(owner, Some(*env_id), Some(*definition_id), arguments, now)
         }
+        Which::All => all(owner, None, None, arguments, now),
         // Creates go on: a set is what there is when the statement begins.
-        Which::Matching(filter) => {
-            arguments.extend(filter.arguments());
-            match filter.subject {
-                Subject::Any => run(owner, &[&sql::MATCHING, &sql::MATCHING_CLIENTS], &arguments),
-                Subject::User => run(owner, &[&sql::MATCHING_USER], &arguments),
-                Subject::Identifier => {
-                    run(owner, &[&sql::MATCHING_USER, &sql::MATCHING_FOR_USER], &arguments)
-                }
-                Subject::Account => run(owner, &[&sql::MATCHING_ACCOUNT], &arguments),
-            }
-        }
-        Which::All => {
-            let statements = [&sql::ALL, &sql::ALL_CLIENTS];
-            revoke_many(owner, &statements, &arguments, now, |_, _| true)
-        }
+        Which::Matching(filter) => matching(owner, filter, arguments),
     }
 }
 
@@ -239,20 +217,38 @@ pub fn keep_creates_out(owner: &AsOwner) -> Result<()> {
     sql::KEEP_CREATES_OUT.execute(owner, &[]).map(|_| ())
 }
 
-/// Revokes by statements that mean many users' sessions, with creates kept out. `meant` says which sessions those
-/// are, by their environment and definition.
+/// Revokes what a filter matches.
+fn matching<'a>(
+    owner: &AsOwner,
+    filter: &'a Matching<'a>,
+    mut arguments: Vec<DatumWithOid<'a>>,
+) -> Result<i64> {
+    arguments.extend(filter.arguments());
+    let _by_index = Setting::custom_plans();
+    run(owner, &[&sql::MATCHING, &sql::MATCHING_CLIENTS], &arguments)
+}
+
+/// Revokes all of an environment, or of every one, and of a definition, or of every one, with creates kept out.
 ///
 /// # Errors
 /// `CONFLICT` where the transaction's snapshot is too old to show one of them.
-fn revoke_many(
+fn all(
     owner: &AsOwner,
-    statements: &[&Statement],
-    arguments: &[DatumWithOid<'_>],
+    env_id: Option<i32>,
+    definition_id: Option<i32>,
+    arguments: Vec<DatumWithOid<'_>>,
     now: Micros,
-    meant: impl Fn(i32, Option<i32>) -> bool,
 ) -> Result<i64> {
     keep_creates_out(owner)?;
-    let revoked = run(owner, statements, arguments)?;
+    let filter = Matching {
+        env_ids: env_id.map(|id| vec![id]),
+        definition_ids: definition_id.map(|id| vec![id]),
+        ..Matching::default()
+    };
+    let revoked = matching(owner, &filter, arguments)?;
+    let meant = |env: i32, definition: Option<i32>| {
+        env_id.is_none_or(|id| id == env) && (definition_id.is_none() || definition_id == definition)
+    };
     // At READ COMMITTED the statements saw all that there is.
     let missed = transaction::has_old_snapshot()
         && (sessions::any(|row| row.lives(now) && meant(row.env_id, row.definition_id))?

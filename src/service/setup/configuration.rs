@@ -67,8 +67,7 @@ impl StoredDefinition {
             return Ok(compiled);
         }
         ensure_memory(COMPILING);
-        let compiled = CompiledSchema::compile(source, check_for_interrupts).coded(Code::CreateFailed)?;
-        let compiled = Rc::new(compiled);
+        let compiled = Rc::new(CompiledSchema::compile(source).coded(Code::CreateFailed)?);
         SCHEMAS.with_borrow_mut(|schemas| {
             if schemas.len() >= MAX_SCHEMAS {
                 schemas.clear();
@@ -77,10 +76,6 @@ impl StoredDefinition {
         });
         Ok(compiled)
     }
-}
-
-fn check_for_interrupts() {
-    pgrx::check_for_interrupts!();
 }
 
 /// What was read of one kind of row, by key.

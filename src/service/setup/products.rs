@@ -101,7 +101,7 @@ pub fn named_or_only(product: Option<&str>, code: Code) -> Result<ProductId> {
 pub fn create_env(product: &str, env: &str, live: bool, if_not_exists: bool) -> Result<()> {
     check_name("env", env).coded(CODE)?;
     let owner = AsOwner::enter()?;
-    products::await_envs(&owner)?;
+    products::await_envs()?;
     let product_id =
         configuration::kept(|| configuration::product_id(product), |found| products::keep(&owner, found))?;
     if products::insert_env(&owner, &product_id, env, live)? {

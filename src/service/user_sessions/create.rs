@@ -19,7 +19,7 @@ use crate::service::user_sessions::tokens::{Asked, Issue, Tokens, check_against,
 use crate::session::{Definition, Room, room};
 use crate::tables::activity::Origin;
 use crate::tables::session_users::{self, UserKey};
-use crate::tables::sessions::create::{self as stored, Kind, NewSession};
+use crate::tables::sessions::create::{self as stored, NewSession};
 use crate::token;
 
 /// What a session is created from.
@@ -66,17 +66,17 @@ pub fn create(call: &Create<'_>) -> Result<Tokens> {
     let (key_number, sealed_data) = data.seal(&ring, session_id)?;
     let session = NewSession {
         session_id,
-        kind: Kind::User {
-            definition_id: definition.definition_id,
-            sealed_data: &sealed_data,
-            expires_in: call.session_expires_in,
-        },
         env_id: env.env_id,
+        definition_id: Some(definition.definition_id),
         subject: &checked.identifier,
         now,
         token_expires_at: ends.token,
         expires_at: ends.session,
         key_number: key_number.cast_signed(),
+        sealed_data: Some(&sealed_data),
+        expires_in: call.session_expires_in,
+        scopes: None,
+        identifier: None,
         origin: Origin { api_key_id, ..call.origin },
     };
     stored::insert(&owner, session)?;

@@ -119,24 +119,12 @@ fn parts(product: &Product) -> [(String, Value); 3] {
 pub fn difference<'a>(now: &'a Configuration, wanted: &'a Configuration) -> Vec<Change<'a>> {
     let mut changes = Vec::new();
     for (product, to) in &wanted.0 {
-        let from = now.0.get(product);
-        let mut note = |name: &'a str, from: Option<Thing<'a>>, to: Option<Thing<'a>>| {
-            let change = Change { product, name, from, to };
-            if from.is_none() || to.is_none() || !change.fields().is_empty() {
-                changes.push(change);
-            }
-        };
-        note(product, from.map(Thing::Product), Some(Thing::Product(to)));
-        let from = from.unwrap_or(&NOTHING);
-        for (name, from, to) in pairs(&from.scopes, &to.scopes) {
-            note(name, from.map(|text| Thing::Scope(text)), to.map(|text| Thing::Scope(text)));
-        }
-        for (name, from, to) in pairs(&from.environments, &to.environments) {
-            note(name, from.copied().map(Thing::Environment), to.copied().map(Thing::Environment));
-        }
-        for (name, from, to) in pairs(&from.definitions, &to.definitions) {
-            note(name, from.map(Thing::Definition), to.map(Thing::Definition));
-        }
+        let to = things(product, to);
+        let from = now.0.get(product).map(|from| things(product, from)).unwrap_or_default();
+        let both: BTreeSet<_> = from.keys().chain(to.keys()).copied().collect();
+        let both = both.into_iter().map(|key| (key.1, from.get(&key).copied(), to.get(&key).copied()));
+        let both = both.map(|(name, from, to)| Change { product, name, from, to });
+        changes.extend(both.filter(|it| it.from.is_none() || it.to.is_none() || !it.fields().is_empty()));
     }
     for (product, of) in now.0.iter().filter(|(product, _)| !wanted.0.contains_key(*product)) {
         changes.push(Change { product, name: product, from: Some(Thing::Product(of)), to: None });
@@ -144,21 +132,13 @@ pub fn difference<'a>(now: &'a Configuration, wanted: &'a Configuration) -> Vec<
     changes
 }
 
-/// A product that is not there has no parts.
-static NOTHING: Product = Product {
-    name: String::new(),
-    scopes: BTreeMap::new(),
-    environments: BTreeMap::new(),
-    definitions: BTreeMap::new(),
-};
-
-/// What has a name in either map, with both its values.
-fn pairs<'a, T>(
-    from: &'a BTreeMap<String, T>,
-    to: &'a BTreeMap<String, T>,
-) -> impl Iterator<Item = (&'a str, Option<&'a T>, Option<&'a T>)> {
-    let names: BTreeSet<&String> = from.keys().chain(to.keys()).collect();
-    names.into_iter().map(|name| (name.as_str(), from.get(name), to.get(name)))
+/// A product and its parts, by the order of kinds in which they can be made, and by name.
+fn things<'a>(product: &'a str, of: &'a Product) -> BTreeMap<(u8, &'a str), Thing<'a>> {
+    let mut things = BTreeMap::from([((0, product), Thing::Product(of))]);
+    things.extend(of.scopes.iter().map(|(name, text)| ((1, name.as_str()), Thing::Scope(text))));
+    things.extend(of.environments.iter().map(|(name, live)| ((2, name.as_str()), Thing::Environment(*live))));
+    things.extend(of.definitions.iter().map(|(tag, of)| ((3, tag.as_str()), Thing::Definition(of))));
+    things
 }
 
 /// Whether two JSON values are the same. A number may come back from a table in another form, an integer of twenty

@@ -14,10 +14,6 @@ use crate::session::selector::Selector;
 
 /// Which product a definition belongs to is an argument beside it.
 const IGNORED: &str = "product";
-/// How many edits away a key still counts as misspelt.
-const NEAR: usize = 3;
-/// Longest key worth comparing, in bytes.
-const MAX_KEY: usize = 64;
 
 pub(super) struct Fields<'a> {
     given: &'a Map<String, Value>,
@@ -32,7 +28,8 @@ impl<'a> Fields<'a> {
         let given = v.as_object().ok_or_else(|| Problem::new("a definition must be a JSON object"))?;
         for key in given.keys() {
             if key != IGNORED && !Definition::FIELDS.contains(&key.as_str()) {
-                return Err(unknown(key));
+                return Err(Problem::new(format!("a definition has no key \"{}\"", shown(key)))
+                    .with_hint(format!("The keys are: {}.", Definition::FIELDS.join(", "))));
             }
         }
         Ok(Self { given, parse_interval })
@@ -209,39 +206,4 @@ fn from_seconds(seconds: f64) -> Option<Span> {
     // Far inside of i64; NaN is not contained.
     let most = MAX_SPAN_MICROS as f64;
     (-most..=most).contains(&micros).then_some(Span { months: 0, days: 0, micros: micros as i64 })
-}
-
-fn unknown(key: &str) -> Problem {
-    let near = Definition::FIELDS.iter().map(|known| (distance(key, known), known)).min();
-    let hint = match near {
-        Some((edits, known)) if edits <= NEAR.min(known.len() / 2) => {
-            format!("Perhaps \"{known}\" is meant. ")
-        }
-        _ => String::new(),
-    };
-    Problem::new(format!("a definition has no key \"{}\"", shown(key)))
-        .with_hint(format!("{hint}The keys are: {}.", Definition::FIELDS.join(", ")))
-}
-
-/// How many letters differ, without regard to case and underscores, so that `idleTimeout` is near
-/// `idle_timeout`.
-fn distance(a: &str, b: &str) -> usize {
-    if a.len() > MAX_KEY {
-        return usize::MAX;
-    }
-    let letters = |text: &str| -> Vec<char> {
-        text.chars().filter(|c| *c != '_').flat_map(char::to_lowercase).collect()
-    };
-    let (a, b) = (letters(a), letters(b));
-    // Levenshtein's, a row at a time: row[j] is the distance of a's beginning to b[..j].
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.iter().enumerate() {
-        let mut next = vec![i + 1];
-        for (j, (y, above)) in b.iter().zip(row.windows(2)).enumerate() {
-            let replace = above[0] + usize::from(x != y);
-            next.push(replace.min(above[1] + 1).min(next[j] + 1));
-        }
-        row = next;
-    }
-    row.last().copied().unwrap_or(usize::MAX)
 }

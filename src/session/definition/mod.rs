@@ -7,7 +7,6 @@ use serde_json::{Map, Value, json};
 
 use super::period::{Period, Span};
 use super::problem::Problem;
-use super::schema::resolve;
 use super::selector::Selector;
 use crate::text_enum::text_enum;
 
@@ -126,7 +125,7 @@ impl Definition {
     /// ignored.
     ///
     /// # Errors
-    /// Names the key and its rule; for an unknown key also the nearest known one.
+    /// Names the key and its rule; for an unknown key the known ones.
     pub fn from_json(
         v: &Value,
         form: SelectorForm,
@@ -188,20 +187,21 @@ impl Definition {
         Ok(())
     }
 
-    /// Where the schema declares what the selector selects, that must be able to identify a user.
+    /// Where the schema declares in its place what the selector selects, that must be able to identify a user.
+    /// References are not followed: behind one, the data decides.
     fn check_selector(&self) -> Result<(), Problem> {
         let wrong = |why: &str| {
             Err(Problem::new("selector contradicts the schema")
                 .with_detail(format!("By the schema, {} {why}.", self.selector))
                 .with_hint("Select a string, a whole number or a boolean."))
         };
-        let mut at = deref(&self.schema, &self.schema);
+        let mut at = &self.schema;
         for key in self.selector.path() {
             if !may_be(at, &["object"]) {
                 return wrong("looks into a value that is not an object");
             }
             at = match at.get("properties").and_then(|all| all.get(key)) {
-                Some(property) => deref(&self.schema, property),
+                Some(property) => property,
                 None if is_closed(at) => return wrong("is not allowed"),
                 // Not declared: then the data decides.
                 None => return Ok(()),
@@ -215,19 +215,6 @@ impl Definition {
         }
         wrong("is not a primitive value")
     }
-}
-
-/// Follows references. A normalised schema has no circular ones; the bound is for any other.
-fn deref<'a>(root: &'a Value, mut at: &'a Value) -> &'a Value {
-    for _ in 0..super::schema::MAX_SCHEMA_DEPTH {
-        // Types beside the reference count first.
-        let reference = at.get("$ref").filter(|_| at.get("properties").is_none());
-        match reference.and_then(Value::as_str).and_then(|r| resolve(root, r)) {
-            Some(target) => at = target,
-            None => break,
-        }
-    }
-    at
 }
 
 /// Whether the schema's own `type` leaves room for one of these types.

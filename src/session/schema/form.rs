@@ -3,7 +3,6 @@
 use serde_json::{Map, Value, json};
 
 use super::DRAFT_2020_12;
-use super::guard::is_applicator;
 use crate::session::problem::{Problem, shown};
 
 type Fields = Map<String, Value>;
@@ -22,39 +21,13 @@ const MAPS: [&str; 5] =
 /// Keywords whose value is an array of schemas, or of names.
 const LISTS: [&str; 4] = ["allOf", "anyOf", "oneOf", "required"];
 
-/// Further keywords, besides those whose value is made of schemas.
-const OTHER_KEYWORDS: &[&str] = &[
-    "$anchor",
-    "$comment",
-    "const",
-    "contentEncoding",
-    "contentMediaType",
-    "default",
-    "deprecated",
-    "description",
-    "enum",
-    "examples",
-    "exclusiveMaximum",
-    "exclusiveMinimum",
-    "format",
-    "maxContains",
-    "maximum",
-    "maxItems",
-    "maxLength",
-    "maxProperties",
-    "minContains",
-    "minimum",
-    "minItems",
-    "minLength",
-    "minProperties",
-    "multipleOf",
-    "pattern",
-    "readOnly",
-    "title",
-    "type",
-    "uniqueItems",
-    "writeOnly",
-];
+/// The keywords of all drafts.
+const KEYWORDS: &str = "$anchor $comment $defs $id $ref $schema additionalItems additionalProperties allOf anyOf \
+    const contains contentEncoding contentMediaType contentSchema default definitions dependencies \
+    dependentRequired dependentSchemas deprecated description else enum examples exclusiveMaximum exclusiveMinimum \
+    format if items maxContains maxItems maxLength maxProperties maximum minContains minItems minLength \
+    minProperties minimum multipleOf not oneOf pattern patternProperties prefixItems properties propertyNames \
+    readOnly required then title type unevaluatedItems unevaluatedProperties uniqueItems writeOnly";
 
 /// Makes a full JSON Schema for an object of any form. It may still be invalid as a JSON Schema.
 pub(super) fn to_json_schema(schema: &Value) -> Result<Value, Problem> {
@@ -74,11 +47,7 @@ pub(super) fn to_json_schema(schema: &Value) -> Result<Value, Problem> {
 }
 
 fn is_keyword(key: &str) -> bool {
-    is_applicator(key)
-        || MARKS.contains(&key)
-        || MAPS.contains(&key)
-        || LISTS.contains(&key)
-        || OTHER_KEYWORDS.contains(&key)
+    KEYWORDS.split_whitespace().any(|keyword| keyword == key)
 }
 
 fn is_full(fields: &Fields) -> bool {

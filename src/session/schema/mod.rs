@@ -7,11 +7,10 @@ mod form;
 mod guard;
 mod wording;
 
-use jsonschema::{Keyword, PatternOptions, ValidationError, Validator};
-use serde_json::{Value, json};
+use jsonschema::{PatternOptions, ValidationError, Validator};
+use serde_json::Value;
 
 use super::problem::Problem;
-pub(crate) use guard::resolve;
 
 /// The `$schema` of what [`normalize`] returns, unless the schema named an older draft itself.
 pub const DRAFT_2020_12: &str = "https://json-schema.org/draft/2020-12/schema";
@@ -20,9 +19,9 @@ pub const MAX_SCHEMA_BYTES: usize = 64 * 1024;
 /// Deepest nesting of a schema, also where references lead.
 pub const MAX_SCHEMA_DEPTH: usize = 32;
 /// Memory that the compiled patterns of a schema may take together, in bytes, and their lazily built automata. To
-/// match takes time in proportion to it and to the text: a second for the longest data.
+/// match takes time in proportion to it and to the text: a second for the longest data, which nothing interrupts.
 const MAX_PATTERNS_BYTES: usize = 1024 * 1024;
-/// Most of that for one pattern: what it takes can't be interrupted.
+/// Most of that for one pattern.
 const MAX_PATTERN_BYTES: usize = 128 * 1024;
 /// Violations are listed where values to check times weight of the schema stay below this: the
 /// crate collects them all before the first can be seen, at some 500 bytes each.
@@ -55,7 +54,7 @@ const MAX_LISTED: usize = 5;
 pub fn normalize(schema: &Value) -> Result<Value, Problem> {
     guard::check_size(schema)?;
     let full = form::to_json_schema(schema)?;
-    CompiledSchema::compile(&full, || ())?;
+    CompiledSchema::compile(&full)?;
     Ok(full)
 }
 
@@ -69,28 +68,18 @@ pub struct CompiledSchema {
 impl CompiledSchema {
     /// Compiles what [`normalize`] returned. Formats such as `email` are checked, unknown ones
     /// ignored; patterns are matched in linear time, so they have no look-around and no
-    /// backreferences. The patterns share [`MAX_PATTERNS_BYTES`] equally. `pause` is called before each match of
-    /// a `pattern`.
+    /// backreferences. The patterns share [`MAX_PATTERNS_BYTES`] equally.
     ///
     /// # Errors
     /// As [`normalize`]: it trusts no stored schema either.
-    pub fn compile(schema: &Value, pause: fn()) -> Result<Self, Problem> {
+    pub fn compile(schema: &Value) -> Result<Self, Problem> {
         guard::check_size(schema)?;
         let guard::Cost { weight, patterns } = guard::check(schema)?;
         let share = (MAX_PATTERNS_BYTES / patterns.max(1)).min(MAX_PATTERN_BYTES);
-        let limits = move || PatternOptions::regex().size_limit(share).dfa_size_limit(share);
         jsonschema::options()
             .offline()
             .should_validate_formats(true)
-            .with_pattern_options(limits())
-            .with_keyword("pattern", move |_, pattern, _| {
-                let alone = json!({ "pattern": pattern });
-                let options = jsonschema::options().offline().with_pattern_options(limits());
-                match options.build(&alone) {
-                    Ok(validator) => Ok(Box::new(Pattern { validator, pause })),
-                    Err(error) => Err(error.to_owned()),
-                }
-            })
+            .with_pattern_options(PatternOptions::regex().size_limit(share).dfa_size_limit(share))
             .build(schema)
             .map(|validator| Self { validator, weight })
             .map_err(|error| invalid(&error))
@@ -123,24 +112,6 @@ impl CompiledSchema {
             lines.push(format!("(and {more} more)"));
         }
         Err(problem.with_detail(lines.join("\n")))
-    }
-}
-
-/// The keyword `pattern`, as the crate has it, with a pause before each match.
-struct Pattern {
-    validator: Validator,
-    pause: fn(),
-}
-
-impl<'i> Keyword<'i> for Pattern {
-    fn validate(&self, instance: &'i Value) -> Result<(), ValidationError<'i>> {
-        (self.pause)();
-        self.validator.validate(instance)
-    }
-
-    fn is_valid(&self, instance: &'i Value) -> bool {
-        (self.pause)();
-        self.validator.is_valid(instance)
     }
 }
 

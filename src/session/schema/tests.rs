@@ -13,7 +13,7 @@ fn refused(schema: Value) -> Problem {
 }
 
 fn compiled(schema: Value) -> CompiledSchema {
-    CompiledSchema::compile(&normal(schema), || ()).unwrap()
+    CompiledSchema::compile(&normal(schema)).unwrap()
 }
 
 fn details(schema: Value, data: Value) -> String {
@@ -111,20 +111,6 @@ fn the_patterns_of_a_schema_are_bounded_together() {
     normal(with(1, large));
     assert!(refused(with(64, large)).hint.unwrap().contains("share"));
     normal(with(64, "^[a-z]+@[^@]+[.][a-z]{2,9}$"));
-}
-
-thread_local! {
-    static PAUSES: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
-}
-
-#[test]
-fn there_is_a_pause_before_each_pattern() {
-    let text = |pattern: &str| json!({"type": "string", "pattern": pattern});
-    let schema = normal(json!({"a": text("^[a-y]+1"), "b": text("[0-9]{2}"), "c": text("x.z")}));
-    let pause = || PAUSES.set(PAUSES.get() + 1);
-    let schema = CompiledSchema::compile(&schema, pause).unwrap();
-    assert_eq!(schema.check(&json!({"a": "b1", "b": "22", "c": "xyz"})), Ok(()));
-    assert_eq!(PAUSES.get(), 3);
 }
 
 #[test]

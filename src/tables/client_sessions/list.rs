@@ -10,6 +10,7 @@ use crate::pg::roles::AsOwner;
 use crate::pg::statements::{Columns, Statement, bind};
 use crate::session::Page;
 use crate::tables::client_sessions::change::{self, Grants};
+use crate::tables::paging::List;
 
 /// A living client session, with all that its functions return of it.
 pub struct ClientSession {
@@ -137,10 +138,10 @@ pub struct Filter {
     pub without_key: bool,
 }
 
-static LIST: Statement =
+static PAGE: Statement =
     Statement::new(select_client!(filtered!(), " ORDER BY created_at DESC, session_id LIMIT $8 OFFSET $9"));
 
-static COUNT: Statement = Statement::new(concat!("SELECT count(*) ", unrevoked!(), filtered!()));
+static TOTAL: Statement = Statement::new(concat!("SELECT count(*) ", unrevoked!(), filtered!()));
 
 /// A page of living client sessions, newest first, and how many there are on all pages.
 pub fn list(
@@ -149,8 +150,8 @@ pub fn list(
     filter: Filter,
     page: &Page,
     now: Micros,
-) -> Result<(Vec<ClientSession>, i64)> {
-    let filters = [
+) -> Result<(Vec<ClientSession>, Option<i64>)> {
+    let filters = vec![
         bind(env_id),
         bind(timestamptz(now)),
         bind(filter.session_id.as_ref().map(pg_uuid)),
@@ -159,8 +160,5 @@ pub fn list(
         bind(filter.user_identity_id.as_ref().map(pg_uuid)),
         bind(filter.without_key),
     ];
-    let total = COUNT.read(owner, &filters, |row| row.required::<i64>(1))?.into_iter().sum();
-    let mut arguments = Vec::from(filters);
-    arguments.extend([bind(page.limit), bind(page.offset)]);
-    Ok((LIST.read(owner, &arguments, read)?, total))
+    List { page: &PAGE, total: &TOTAL }.read(owner, filters, page, true, read)
 }

@@ -15,9 +15,9 @@ use crate::tables::sessions::purge_after;
 /// A user or account session about to be stored.
 pub struct NewSession<'a> {
     pub session_id: Uuid,
-    /// What only one family has.
-    pub kind: Kind<'a>,
     pub env_id: i32,
+    /// Its definition; none: an account session.
+    pub definition_id: Option<i32>,
     /// Identifier or account.
     pub subject: &'a str,
     /// When it is created.
@@ -28,25 +28,15 @@ pub struct NewSession<'a> {
     pub expires_at: Micros,
     /// The key that sealed the data or makes the token.
     pub key_number: i32,
+    /// The data of a user session, encrypted.
+    pub sealed_data: Option<&'a [u8]>,
+    /// How long it lives without a refresh, where its definition is not to say that.
+    pub expires_in: Option<Interval>,
+    /// The scopes of an account session.
+    pub scopes: Option<Vec<String>>,
+    /// For whom an account session is, if that was said.
+    pub identifier: Option<&'a str>,
     pub origin: Origin<'a>,
-}
-
-/// A family of sessions, and what only that has.
-pub enum Kind<'a> {
-    /// User sessions.
-    User {
-        definition_id: i32,
-        /// The data, encrypted.
-        sealed_data: &'a [u8],
-        /// How long it lives without a refresh, where its definition is not to say that.
-        expires_in: Option<Interval>,
-    },
-    /// Account sessions.
-    Account {
-        scopes: Vec<String>,
-        /// For whom it is, if that was said.
-        identifier: Option<&'a str>,
-    },
 }
 
 /// `$first` is a part of the WITH before the session. Only account sessions keep the API key in their row.
@@ -97,32 +87,26 @@ static INSERT_ACCOUNT: Statement = insert!("", "account", "$9", "$16");
 /// # Errors
 /// 40001 where the transaction's snapshot is older than the user's row (REPEATABLE READ and above).
 pub fn insert(owner: &AsOwner, session: NewSession<'_>) -> Result<()> {
-    let (statement, definition_id, sealed_data, scopes, expires_in, identifier) = match session.kind {
-        Kind::User { definition_id, sealed_data, expires_in } => {
-            let (of, data) = (Some(definition_id), Some(sealed_data));
-            (&INSERT_USER, of, data, None, expires_in, None)
-        }
-        Kind::Account { scopes, identifier } => (&INSERT_ACCOUNT, None, None, Some(scopes), None, identifier),
-    };
     let arguments = [
         bind(pg_uuid(&session.session_id)),
         bind(timestamptz(session.now)),
         bind(timestamptz(session.token_expires_at)),
         bind(timestamptz(session.expires_at)),
         bind(session.env_id),
-        bind(definition_id),
+        bind(session.definition_id),
         bind(session.key_number),
         bind(purge_after(session.expires_at)),
         bind(session.subject),
-        bind(scopes),
-        bind(sealed_data),
+        bind(session.scopes),
+        bind(session.sealed_data),
         bind(session.origin.ip.cloned()),
         bind(session.origin.user_agent),
         bind(clock::utc_month(session.now)),
         bind(clock::latency(session.now)),
         bind(session.origin.api_key_id.as_ref().map(pg_uuid)),
-        bind(expires_in),
-        bind(identifier),
+        bind(session.expires_in),
+        bind(session.identifier),
     ];
+    let statement = if session.definition_id.is_some() { &INSERT_USER } else { &INSERT_ACCOUNT };
     statement.execute(owner, &arguments).map(|_| ())
 }

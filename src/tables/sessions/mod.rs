@@ -3,7 +3,6 @@
 
 pub mod change;
 pub mod create;
-pub mod list;
 pub mod names;
 pub mod refresh;
 

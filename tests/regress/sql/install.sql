@@ -27,7 +27,7 @@ SELECT p.proname FROM pg_proc p
    AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = p.oid AND d.classid = 'pg_proc'::regclass AND d.deptype = 'e');
 
 -- \dx+, \df+ and \d+ explain everything: nothing is without a comment, but for indexes of constraints and of
--- partitions.
+-- partitions, and columns of partitions, which are those of their table.
 SELECT 'extension' AS what, extname::text AS name FROM pg_extension
  WHERE extname = 'dialstack_sessions' AND obj_description(oid, 'pg_extension') IS NULL
 UNION ALL
@@ -45,7 +45,7 @@ UNION ALL
 SELECT 'column', format('%s.%s', relname, attname)
   FROM pg_attribute JOIN pg_class c ON c.oid = attrelid
  WHERE relnamespace = 'dialstack'::regnamespace AND relkind IN ('r', 'p', 'v', 'm', 'f', 'c')
-   AND attnum > 0 AND NOT attisdropped AND col_description(c.oid, attnum) IS NULL
+   AND attnum > 0 AND NOT attisdropped AND NOT relispartition AND col_description(c.oid, attnum) IS NULL
 UNION ALL
 SELECT 'type', typname FROM pg_type t LEFT JOIN pg_class c ON c.oid = t.typrelid
  WHERE typnamespace = 'dialstack'::regnamespace AND typcategory <> 'A'
