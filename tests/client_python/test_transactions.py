@@ -25,12 +25,15 @@ def web(make_client, route, shop):
     return make_client(route, user=CLIENT, **shop.place)
 
 
-def test_with_token_shows_what_the_user_may_see(web, as_work, token, notes):
+def test_with_token_shows_what_the_user_may_see_and_leaves_nobody_there(web, as_work, token, notes, route):
     assert web.with_token(token, as_work(OWN_NOTES)) == [("of one",)]
-    # What was presented ended with its transaction, for every connection of the pool.
-    for _ in range(4):
-        with pytest.raises(SessionError):
-            web.with_token("", as_work(OWN_NOTES))
+    # Behind PgBouncer the next client has the same connections to the server.
+    with psycopg.connect(**route, user=CLIENT) as connection:
+        for _ in range(4):
+            assert connection.execute(OWN_NOTES).fetchall() == []
+            connection.commit()
+    with pytest.raises(SessionError):
+        web.with_token("", as_work(OWN_NOTES))
 
 
 def test_with_token_commits(web, as_work, token, notes, admin):
@@ -84,6 +87,8 @@ def test_presenting_is_a_block(route, roles, shop, token, notes):
         client = Client(pool, **shop.place)
         with client.presenting(token) as connection:
             assert connection.execute(OWN_NOTES).fetchall() == [("of one",)]
+        with pool.connection() as the_same:
+            assert the_same is connection and the_same.execute(OWN_NOTES).fetchall() == []
         with pytest.raises(LookupError), client.presenting(token) as connection:
             raise LookupError
         with pytest.raises(SessionError), client.presenting("x"):

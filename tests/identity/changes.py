@@ -55,6 +55,11 @@ def session_revoke_all(admin, tenant):
     return "revoked"
 
 
+def user_erase(admin, tenant):
+    call(admin, "user_erase", **tenant.world.place, identifier="user_1")
+    return "invalid"
+
+
 def session_end(admin, tenant):
     with admin.transaction():
         present(admin, tenant.token)
@@ -187,6 +192,7 @@ CHANGES = {
         session_revoke,
         session_revoke_by_identifier,
         session_revoke_all,
+        user_erase,
         session_end,
         session_end_without_transaction,
         refresh_reuse,

@@ -154,6 +154,16 @@ def test_a_procedure_that_commits_after_the_expiry_goes_on_as_nobody(admin, visi
     assert heard == ["user_1"] * 3 + ["<NULL>"] * 6
 
 
+def test_an_opaque_token_dies_at_its_time_though_it_is_remembered(world, visitor):
+    token = world.account_session(1, expires_in="2 seconds").client_secret
+    keep_presenting(visitor, token)
+    # A token that comes again is remembered.
+    for _ in range(2):
+        assert world.seen(visitor) == world.rows_of("account", 1)
+    until(lambda: error(visitor), "the expiry")
+    assert (world.seen(visitor), error(visitor)) == (NOTHING, "expired")
+
+
 # Rubbish
 
 RUBBISH = {
@@ -175,6 +185,19 @@ def test_rubbish_is_invalid(world, visitor):
         # The connection is fine.
         keep_presenting(visitor, world.token("account"))
         assert world.seen(visitor) == world.rows_of("account", 1)
+
+
+def test_bytes_that_are_no_text_are_invalid(world, admin, visit):
+    """They come in where the encoding is not checked: through a database that has none."""
+    admin.execute("CREATE DATABASE bytes TEMPLATE template0 ENCODING 'SQL_ASCII' LOCALE 'C'")
+    try:
+        with connect(dbname="bytes") as raw:
+            raw.execute(b"ALTER ROLE visitor SET dialstack_sessions.token = 'cs_live_\x80\xff'")
+        visitor = visit()
+        assert (world.seen(visitor), error(visitor)) == (NOTHING, "invalid")
+    finally:
+        admin.execute("ALTER ROLE visitor RESET ALL")
+        admin.execute("DROP DATABASE bytes WITH (FORCE)")
 
 
 # The extension comes and goes

@@ -7,6 +7,7 @@ import json
 import uuid
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from jwcrypto import jwk
 from support.formats import Mint, Ring, sha256_hmac, unb64
@@ -79,6 +80,21 @@ def test_an_algorithm_confusion_with_another_public_key_type_is_refused(
     assert_invalid(admin, eddsa.token({"kid": es256.key.kid}))
     assert_invalid(admin, es256.token({"kid": eddsa.key.kid}))
     assert_invalid(admin, eddsa.token({"kid": es256.key.kid, "alg": "ES256"}))
+
+
+def test_a_blank_ecdsa_signature_and_one_in_der_are_refused(admin, shop, session, signed_with):
+    """CVE-2022-21449 is a verifier to which r = s = 0 is everybody's signature."""
+    signed_with("ES256")
+    mint = Mint(Ring(admin), shop, session)
+
+    def der(text):
+        raw = mint.sign(text)
+        return encode_dss_signature(int.from_bytes(raw[:32], "big"), int.from_bytes(raw[32:], "big"))
+
+    one = bytes(31) + b"\1"
+    assert verify(admin, mint.token()).valid
+    for sign in (lambda _: bytes(64), lambda _: one + one, der):
+        assert_invalid(admin, mint.token(sign=sign))
 
 
 def test_the_attackers_own_key_inside_the_header_is_not_asked(admin, shop, session, signed_with):

@@ -78,10 +78,16 @@ def delete_definition(admin, shop, session):
     return "revoked"
 
 
+def erase(admin, shop, session):
+    """The row is deleted, not marked."""
+    call(admin, "user_erase", product=shop.product, identifier="user_456")
+    return "invalid"
+
+
 @STANDBY_LEVELS
 @pytest.mark.parametrize(
     "change",
-    [revoke, log_out, raise_alarm, delete_env, delete_definition],
+    [revoke, log_out, raise_alarm, delete_env, delete_definition, erase],
 )
 def test_a_dead_session_is_dead_at_the_next_statement(pair, shop, session, reader, change):
     reason = change(pair.admin, shop, session)

@@ -67,7 +67,7 @@ SELECT length(identifier) FROM dialstack.session_create('create', 'production', 
        dialstack.session_info(c.session_id);
 SELECT left(v::text, 30) AS value, t.code(format('SELECT * FROM dialstack.session_create(%L, %L, %L, %L)', 'create', 'production', 'nested',
        jsonb_build_object('details', jsonb_build_object('id', v))))
-  FROM jsonb_array_elements(jsonb_build_array(NULL, '', repeat('x', 256), 1.5, 18446744073709551616, '{}'::jsonb, '[1]'::jsonb, E'a\nb', E'\u007f')) AS v;
+  FROM jsonb_array_elements(jsonb_build_array(NULL, '', repeat('x', 256), 1.5, 1.0, 18446744073709551616, '{}'::jsonb, '[1]'::jsonb, E'a\nb', E'\u007f')) AS v;
 SELECT t.error($$SELECT * FROM dialstack.session_create('create', 'production', 'nested', '{"details": {}}')$$);
 SELECT t.error($$SELECT * FROM dialstack.session_create('create', 'production', 'nested', '{"details": "s3cret"}')$$);
 

@@ -46,8 +46,8 @@ SELECT v, t.define(jsonb_build_object('selector', v))
   FROM jsonb_array_elements('["", "userId", "$Session", "$Session{}", "$Session{a", "$Session{a}}", "$Session{a}{}", "$session{a}", " $Session{a}", "$Session{a}b", 3]') v;
 SELECT v, t.error(format('SELECT dialstack.session_define(%L, %L, %L, NULL, %L, 1, %L, %L)', 'dfe', 'x', 'X', v, 'hours', '{}'))
   FROM unnest(ARRAY['', '.', 'a..b', 'a{b', '$a']) v;
-SELECT t.define(jsonb_build_object('selector', '$Session' || repeat('{a}', 17)));
-SELECT t.define(jsonb_build_object('selector', '$Session{' || repeat('a', 256) || '}'));
+SELECT n, t.define(jsonb_build_object('selector', '$Session' || repeat('{a}', n))) FROM unnest('{16,17}'::int[]) AS n;
+SELECT n, t.define(jsonb_build_object('selector', '$Session{' || repeat('ü', n) || '}')) FROM unnest('{255,256}'::int[]) AS n;
 -- expiry: a whole number, from 1, of at most 100 years.
 SELECT left(v::text, 20), t.define(jsonb_build_object('expiry', v))
   FROM jsonb_array_elements('[0, -1, -2147483648, 2147483647, 2147483648, 9223372036854775808, 1e400, 1.5, 1.0, "1", true, []]') v;

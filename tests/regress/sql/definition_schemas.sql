@@ -18,7 +18,7 @@ SELECT t.schema('{"userId": {"type": "string", "required": true}, "age": {"type"
 SELECT t.schema('{"userId": {"type": "string", "minLength": 3, "required": true},
                   "details": {"type": "object", "properties": {"email": {"type": "string", "format": "email", "required": true}}}}');
 -- 2. Sample values: types are inferred, nothing is required.
-SELECT t.schema('{"userId": "user_456", "count": 3, "ok": true, "nothing": null, "list": [1, 2], "details": {"email": "a@example.com"}}');
+SELECT t.schema('{"userId": "user_456", "count": 3, "ok": true, "nothing": null, "list": [1, 2], "mixed": ["a", 1], "empty": [], "details": {"email": "a@example.com"}}');
 -- 3. JSON Schema, drafts 2020-12 (also when it does not say so), 2019-09 and 7.
 SELECT t.schema('{"type": "object", "properties": {"userId": {"type": "string"}}, "required": ["userId"]}');
 SELECT t.schema('{"$schema": "http://json-schema.org/draft-07/schema#", "properties": {"userId": {"$ref": "#/definitions/id"}},

@@ -65,12 +65,12 @@ CREATE TRIGGER devices AFTER TRUNCATE ON l.orders EXECUTE FUNCTION dialstack.dev
 SELECT * FROM t.lint();
 DROP TRIGGER devices ON l.orders;
 SELECT dialstack.protect_table('l.orders', 'account', 'lint', 'production', open_to => '{regress_backend}', force => true);
--- Changes a field of the comment.
-CREATE FUNCTION l.comment_with(path text[], value jsonb) RETURNS void LANGUAGE plpgsql AS $$
+-- Changes a field of the comment. The new value is put in as text, since jsonb holds no NUL.
+CREATE FUNCTION l.comment_with(path text[], value text) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     known jsonb := obj_description(oid, 'pg_policy') FROM pg_policy WHERE polrelid = 'l.orders'::regclass AND polname = 'dialstack_sessions_access';
 BEGIN
-    EXECUTE format('COMMENT ON POLICY dialstack_sessions_access ON l.orders IS %L', jsonb_set(known, path, value));
+    EXECUTE format('COMMENT ON POLICY dialstack_sessions_access ON l.orders IS %L', replace(jsonb_set(known, path, '"?"')::text, '"?"', value));
 END
 $$;
 -- Our own policies were altered: wider, for other commands, for other roles; the column lost its type.
@@ -85,6 +85,7 @@ SELECT change, t.lint_after(change) FROM unnest(ARRAY[
     'COMMENT ON POLICY dialstack_sessions_access ON l.orders IS NULL',
     'COMMENT ON POLICY dialstack_sessions_access ON l.orders IS ''{"column": "account"}''',
     'SELECT l.comment_with(''{env}'', ''"staging"'')',
+    'SELECT l.comment_with(''{column}'', ''"a\u0000b"'')',
     'SELECT l.comment_with(''{open_to}'', ''[]'')',
     'SELECT l.comment_with(''{other}'', ''1'')',
     'ALTER TABLE l.orders NO FORCE ROW LEVEL SECURITY',
@@ -187,6 +188,12 @@ ALTER TABLE l.owned FORCE ROW LEVEL SECURITY;
 SELECT * FROM t.lint();
 ALTER ROLE regress_group NOLOGIN;
 DROP TABLE l.owned;
+-- A policy of anybody that is too deep to be read keeps nobody from reading the others.
+CREATE TABLE l.deep (id int, account text);
+DO $$ BEGIN EXECUTE 'CREATE POLICY deep ON l.deep USING ((SELECT dialstack.current_account(''lint'', ''production'')) = ' || repeat('upper(', 1000) || 'account' || repeat(')', 1000) || ')'; END $$;
+CREATE POLICY other ON l.deep USING (account = dialstack.current_account('lint', 'production'));
+SELECT policy, severity, weakness, detail FROM t.lint() WHERE relation = 'l.deep'::regclass;
+DROP TABLE l.deep;
 
 -- Policies that were written by hand. Wrapped: in a sub-select that reads no table and does not look at the row.
 CREATE TABLE l.notes (id int PRIMARY KEY, account text, owner text, tags text[]);
