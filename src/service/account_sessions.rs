@@ -17,7 +17,7 @@ use crate::tables::scopes;
 use crate::tables::session_users;
 use crate::tables::sessions::create::{self as stored, NewSession};
 use crate::tables::sessions::names;
-use crate::token::{OpaqueFamily, opaque};
+use crate::token::{KeyError, OpaqueFamily, Purpose, opaque};
 
 const CODE: Code = Code::CreateFailed;
 
@@ -84,7 +84,8 @@ pub fn create(request: Request<'_>) -> Result<AccountSession> {
     let ring = key_ring::ring()?;
     let number = ring.token_key_number()?;
     let session_id = random::uuid()?;
-    let client_secret = opaque::issue(&ring, OpaqueFamily::ClientSecret, env.mode, number, session_id)?;
+    let client_secret = opaque::issue(&ring, OpaqueFamily::ClientSecret, env.mode, number, session_id)
+        .map_err(|_| KeyError::Unavailable(Purpose::Token))?;
     let enabled = components.iter().filter(|(_, enabled)| *enabled);
     stored::insert(
         &AsOwner::enter()?,

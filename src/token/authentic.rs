@@ -1,10 +1,8 @@
-//! The one way in: a presented token of any family becomes an authentic one or a refusal.
+//! What is known of a token of any family that this instance made.
 
 use uuid::Uuid;
 
-use super::access::{self, AccessClaims};
-use super::key_ring::KeyRing;
-use super::{MAX_TOKEN_BYTES, Rejected, opaque};
+use super::claims::AccessClaims;
 use crate::text_enum::text_enum;
 
 text_enum! {
@@ -30,22 +28,4 @@ pub struct AuthenticToken {
     pub key_number: u32,
     /// The claims: of access tokens.
     pub access: Option<AccessClaims>,
-}
-
-/// Decides whether this instance made the token. `now_unix` is in seconds.
-///
-/// `exp` is not compared with the clock: a revoked token answers `revoked` even after it expired,
-/// so the caller compares, in the order of reasons.
-///
-/// # Errors
-/// A [`Rejected`] that says why not.
-pub fn authenticate(presented: &str, ring: &KeyRing, now_unix: i64) -> Result<AuthenticToken, Rejected> {
-    if presented.len() > MAX_TOKEN_BYTES {
-        return Err(Rejected::TooLong);
-    }
-    // No opaque token has a dot, every JWS has two. A prefix would not do: a tag may begin with it.
-    if presented.contains('.') {
-        return access::authenticate(ring, presented, now_unix);
-    }
-    opaque::authenticate(ring, presented)
 }

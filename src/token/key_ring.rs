@@ -1,7 +1,7 @@
 //! The key ring: every key that is not revoked, with its subkeys derived once.
 
 use super::primitives::{expand, extract};
-use super::signing_key::SigningKey;
+use super::signing_key::{Algorithm, Material, SigningKey};
 use super::{InstanceId, KeyError, Secret, header};
 use crate::text_enum::text_enum;
 
@@ -9,10 +9,6 @@ const INFO_DAT: &[u8] = b"dialstack_sessions/v1/seal/dat";
 const INFO_IDENTIFIER_KEY: &[u8] = b"dialstack_sessions/v1/seal/user_identifier_key";
 const INFO_REFRESH: &[u8] = b"dialstack_sessions/v1/token/refresh";
 const INFO_OPAQUE: &[u8] = b"dialstack_sessions/v1/token/opaque";
-
-/// The bytes of a key: an HS256 secret, an Ed25519 seed, a P-256 scalar (big endian), or, for
-/// purposes `seal` and `token`, the input of HKDF. Its type makes a short HMAC key impossible.
-pub type Material = Secret<32>;
 
 text_enum! {
     /// What a key is for. A key of one purpose is never used for another.
@@ -23,18 +19,6 @@ text_enum! {
         Seal = "seal",
         /// Makes refresh tokens, client secrets and client session tokens.
         Token = "token",
-    }
-}
-
-text_enum! {
-    /// A signature algorithm, by its JOSE name.
-    pub enum Algorithm {
-        /// HMAC with SHA-256 (RFC 7518, section 3.2).
-        Hs256 = "HS256",
-        /// Ed25519 (RFC 8037, section 3.1).
-        EdDsa = "EdDSA",
-        /// ECDSA with P-256 and SHA-256 (RFC 7518, section 3.4).
-        Es256 = "ES256",
     }
 }
 

@@ -40,13 +40,13 @@ use uuid::Uuid;
 use crate::text_enum::text_enum;
 
 pub use access::AccessClaims;
-pub use authentic::{AuthenticToken, Family, authenticate};
+pub use authentic::{AuthenticToken, Family};
 pub use claims::{MAX_NAME, is_name};
 pub use error::{KeyError, Rejected};
-pub use key_ring::{Algorithm, KeyEntry, KeyRing, KeyState, Material, Purpose};
+pub use key_ring::{KeyEntry, KeyRing, KeyState, Purpose};
 pub use opaque::OpaqueFamily;
 pub use secret::Secret;
-pub use signing_key::public_jwk;
+pub use signing_key::{Algorithm, Material, public_jwk};
 
 /// Bytes of the longest token that is looked at.
 pub const MAX_TOKEN_BYTES: usize = 8192;
@@ -73,4 +73,22 @@ impl InstanceId {
     pub fn issuer(&self) -> String {
         Uuid::from_bytes(self.0).urn().to_string()
     }
+}
+
+/// The one way in: decides whether this instance made a token of any family. `now_unix` is in seconds.
+///
+/// `exp` is not compared with the clock: a revoked token answers `revoked` even after it expired,
+/// so the caller compares, in the order of reasons.
+///
+/// # Errors
+/// A [`Rejected`] that says why not.
+pub fn authenticate(presented: &str, ring: &KeyRing, now_unix: i64) -> Result<AuthenticToken, Rejected> {
+    if presented.len() > MAX_TOKEN_BYTES {
+        return Err(Rejected::TooLong);
+    }
+    // No opaque token has a dot, every JWS has two. A prefix would not do: a tag may begin with it.
+    if presented.contains('.') {
+        return access::authenticate(ring, presented, now_unix);
+    }
+    opaque::authenticate(ring, presented)
 }

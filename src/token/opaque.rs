@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::key_ring::{KeyRing, TokenKey};
 use super::primitives::{fixed_from_base64url, prefix, split_prefix, to_base64url};
-use super::{AuthenticToken, Family, InstanceId, KeyError, Mode, Purpose, Rejected};
+use super::{AuthenticToken, Family, InstanceId, Mode, Rejected};
 use crate::text_enum::text_enum;
 
 /// Key number, session id and MAC.
@@ -27,15 +27,15 @@ text_enum! {
 /// `key_number` is that of the key that made the session's first token.
 ///
 /// # Errors
-/// [`KeyError::Unavailable`] if that key is not in the ring.
+/// [`Rejected::UnknownKey`] if that key is not in the ring.
 pub fn issue(
     ring: &KeyRing,
     family: OpaqueFamily,
     mode: Mode,
     key_number: u32,
     session_id: Uuid,
-) -> Result<String, KeyError> {
-    let key = ring.token.by_number(key_number).ok_or(KeyError::Unavailable(Purpose::Token))?;
+) -> Result<String, Rejected> {
+    let key = ring.token.by_number(key_number).ok_or(Rejected::UnknownKey)?;
     let prefix = prefix(family.as_str(), mode);
     let mac = mac(&key.keys, &prefix, ring.instance(), key.number, session_id).finalize();
     let number = key.number.to_be_bytes();

@@ -4,9 +4,8 @@ use base64::Engine;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use zeroize::Zeroizing;
 
-use super::key_ring::Material;
 use super::primitives::{NONCE, expand, extract, gcm_open, gcm_seal};
-use super::{KeyError, Secret};
+use super::{KeyError, Material, Secret};
 
 const INFO_WRAP: &[u8] = b"dialstack_sessions/v1/root/wrap";
 const INFO_FINGERPRINT: &[u8] = b"dialstack_sessions/v1/root/fingerprint";

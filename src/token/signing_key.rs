@@ -6,9 +6,25 @@ use p256::ecdsa::Signature;
 use p256::elliptic_curve::sec1::ToEncodedPoint;
 use serde_json::{Value, json};
 
-use super::KeyError;
-use super::key_ring::{Algorithm, Material};
 use super::primitives::{from_base64url, to_base64url};
+use super::{KeyError, Secret};
+use crate::text_enum::text_enum;
+
+/// The bytes of a key: an HS256 secret, an Ed25519 seed, a P-256 scalar (big endian), or, for
+/// purposes `seal` and `token`, the input of HKDF. Its type makes a short HMAC key impossible.
+pub type Material = Secret<32>;
+
+text_enum! {
+    /// A signature algorithm, by its JOSE name.
+    pub enum Algorithm {
+        /// HMAC with SHA-256 (RFC 7518, section 3.2).
+        Hs256 = "HS256",
+        /// Ed25519 (RFC 8037, section 3.1).
+        EdDsa = "EdDSA",
+        /// ECDSA with P-256 and SHA-256 (RFC 7518, section 3.4).
+        Es256 = "ES256",
+    }
+}
 
 /// A key that signs access tokens and checks their signatures.
 pub(super) struct SigningKey {

@@ -1,4 +1,4 @@
-"""Tokens and keys by the formats that src/token/mod.rs documents, without any code of ours."""
+"""Tokens and keys by the formats of docs/reference/token-formats.md, without any code of ours."""
 
 import hashlib
 import hmac

@@ -21,7 +21,7 @@ use crate::service::setup::configuration::Env;
 use crate::session::check_identifier;
 use crate::tables::client_sessions::list::{self, ClientSession};
 use crate::tables::client_sessions::{self, change::Grants};
-use crate::token::{KeyError, KeyRing, OpaqueFamily, opaque, sealed};
+use crate::token::{KeyRing, OpaqueFamily, opaque, sealed};
 
 /// Most ids of one kind that a client session may reach.
 const MAX_GRANTS: usize = 1000;
@@ -118,14 +118,7 @@ impl Call {
             )
         };
         // With the present ring: the session may have been made with a newer key than this call began with.
-        let issued = match issue(&*key_ring::ring()?) {
-            Err(KeyError::Unavailable(_)) => issue(&*key_ring::ring_with_unknown()?),
-            issued => issued,
-        };
-        match issued {
-            Err(KeyError::Unavailable(_)) => Ok(None),
-            issued => Ok(Some(issued?)),
-        }
+        Ok(key_ring::with(issue)?.ok())
     }
 
     /// The session as it is returned. `None` where the key of its token was revoked while it was created: that is

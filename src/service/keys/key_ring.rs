@@ -54,7 +54,7 @@ pub fn ring() -> Result<Rc<KeyRing>> {
 
 /// The ring for a caller that met a key which it does not hold: a key may be committed a moment before its
 /// invalidation arrives. Read again at most once a second, so that forged key ids cost nothing.
-pub fn ring_with_unknown() -> Result<Rc<KeyRing>> {
+fn ring_with_unknown() -> Result<Rc<KeyRing>> {
     let (now, last) = (clock::now(), LAST_MISS.get());
     if (0..clock::SECOND).contains(&now.saturating_sub(last)) {
         return ring();
