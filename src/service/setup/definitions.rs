@@ -91,8 +91,8 @@ fn lock(owner: &AsOwner, product_id: &ProductId, tag: &str) -> Result<Definition
     if let Some(row) = definitions::lock(owner, product_id, tag)? {
         return Ok(row);
     }
-    configuration::definition(product_id, tag)?;
-    Err(configuration::too_new())
+    let is_there = configuration::definition(product_id, tag).is_ok();
+    Err(if is_there { configuration::too_new() } else { not_found(tag) })
 }
 
 fn not_found(tag: &str) -> Error {
