@@ -91,7 +91,7 @@ fn lock(owner: &AsOwner, product_id: &ProductId, tag: &str) -> Result<Definition
     if let Some(row) = definitions::lock(owner, product_id, tag)? {
         return Ok(row);
     }
-    let is_there = configuration::definition(product_id, tag).is_ok();
+    let is_there = definitions::by_tag(product_id, tag)?.is_some();
     Err(if is_there { configuration::too_new() } else { not_found(tag) })
 }
 
