@@ -26,6 +26,27 @@ def deleting_a_product(admin, shop):
     return lambda connection: call(connection, "product_delete", product=product)
 
 
+def deleting_a_definition(admin, shop):
+    Shop(shop.product, tag="late").define(admin)
+    return lambda connection: call(connection, "definition_delete", product=shop.product, tag="late")
+
+
+def updating_a_definition(admin, shop):
+    Shop(shop.product, tag="late").define(admin)
+    changes = {"product": shop.product, "tag": "late", "changes": '{"name": "Later"}'}
+    return lambda connection: call(connection, "definition_update", **changes)
+
+
+def deleting_a_scope(admin, shop):
+    call(admin, "scope_create", product=shop.product, scope="late", description="")
+    return lambda connection: call(connection, "scope_delete", product=shop.product, scope="late")
+
+
+def revoking_an_api_key(admin, shop):
+    key = call(admin, "api_key_create", **shop.home)
+    return lambda connection: call(connection, "api_key_revoke", api_key_id=key.api_key_id)
+
+
 def revoking_a_retired_key(admin, shop):
     call(admin, "signing_key_rotate", purpose="jwt")
     kid = active_key(admin, "jwt")
@@ -82,6 +103,10 @@ def erasing_a_user_of_a_new_environment(admin, shop):
     "change",
     [
         deleting_a_product,
+        deleting_a_definition,
+        updating_a_definition,
+        deleting_a_scope,
+        revoking_an_api_key,
         revoking_a_retired_key,
         resetting_the_instance,
         renaming_an_environment,

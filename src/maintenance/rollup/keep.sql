@@ -30,8 +30,8 @@ orphaned AS MATERIALIZED (
 anonymized AS (
     UPDATE dialstack.activity a
        SET subject = NULL, ip = NULL, user_agent = NULL
-     WHERE a.ctid = ANY (ARRAY(SELECT o.place FROM orphaned o))
-       AND EXISTS (SELECT FROM orphaned o WHERE o.partition = a.tableoid AND o.place = a.ctid)
+      FROM orphaned o
+     WHERE a.tableoid = o.partition AND a.ctid = o.place
 ),
 moved AS (
     UPDATE dialstack.rollup_state r

@@ -155,11 +155,14 @@ pub fn list_api_keys<R: FromRow>(product: Option<&str>, env: Option<&str>) -> Re
 /// Revokes an API key for good. Idempotent.
 ///
 /// # Errors
-/// `API_KEY_NOT_FOUND`; `REVOKE_FAILED` for NULL.
+/// `API_KEY_NOT_FOUND`; `REVOKE_FAILED` for NULL; `CONFLICT` where the transaction's snapshot is too old to show the key.
 pub fn revoke_api_key(api_key_id: Option<pgrx::Uuid>) -> Result<()> {
     let id = uuid(required(api_key_id, "api_key_id", Code::RevokeFailed)?);
     if api_keys::revoke(&AsOwner::enter()?, &id)? {
         return Ok(());
+    }
+    if api_keys::by_id(&id)?.is_some() {
+        return Err(configuration::too_new());
     }
     Err(Error::new(Code::ApiKeyNotFound, "there is no API key with that id")
         .hint("dialstack.api_key_list() shows the keys of an environment."))

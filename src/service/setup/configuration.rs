@@ -129,8 +129,13 @@ pub fn kept<T>(find: impl Fn() -> Result<T>, keep: impl Fn(&T) -> Result<bool>) 
         return Ok(found);
     }
     find()?;
-    Err(Error::new(Code::Conflict, "what is named was created after this transaction began")
-        .hint("Retry the transaction."))
+    Err(too_new())
+}
+
+/// The error for what is there, but not in the transaction's snapshot.
+pub fn too_new() -> Error {
+    Error::new(Code::Conflict, "what is named was created after this transaction began")
+        .hint("Retry the transaction.")
 }
 
 /// As much of what may be a name as tells that it is none.

@@ -86,6 +86,15 @@ fn store(owner: &AsOwner, product_id: &ProductId, definition: &Definition) -> Re
     row.ok_or_else(|| not_found(&definition.tag))
 }
 
+/// The definition with this tag, locked against other changes until the transaction ends.
+fn lock(owner: &AsOwner, product_id: &ProductId, tag: &str) -> Result<DefinitionRow> {
+    if let Some(row) = definitions::lock(owner, product_id, tag)? {
+        return Ok(row);
+    }
+    let is_there = definitions::by_tag(product_id, tag)?.is_some();
+    Err(if is_there { configuration::too_new() } else { not_found(tag) })
+}
+
 fn not_found(tag: &str) -> Error {
     Error::new(
         Code::DefinitionNotFound,
@@ -115,7 +124,8 @@ pub fn register(product: Option<&str>, definition: Option<Jsonb<'_>>) -> Result<
 /// Changes some fields of a definition.
 ///
 /// # Errors
-/// `REGISTER_FAILED` for changes that are not valid; `PRODUCT_NOT_FOUND`, `DEFINITION_NOT_FOUND`.
+/// `REGISTER_FAILED` for changes that are not valid; `PRODUCT_NOT_FOUND`, `DEFINITION_NOT_FOUND`; `CONFLICT` where the
+/// transaction's snapshot is too old to show the definition.
 pub fn update(product: Option<&str>, tag: Option<&str>, changes: Option<Jsonb<'_>>) -> Result<DefinitionRow> {
     let code = Code::RegisterFailed;
     let product_id = product_id(product, code)?;
@@ -135,7 +145,7 @@ pub fn update(product: Option<&str>, tag: Option<&str>, changes: Option<Jsonb<'_
             .hint("Define and register it for the other product."));
     }
     let owner = AsOwner::enter()?;
-    let row = definitions::lock(&owner, &product_id, tag)?.ok_or_else(|| not_found(tag))?;
+    let row = lock(&owner, &product_id, tag)?;
     let mut fields = row.stored.definition()?.to_json();
     if let Value::Object(fields) = &mut fields {
         fields.extend(changes);
@@ -167,7 +177,7 @@ pub fn delete_now(owner: &AsOwner, product_id: &ProductId, tag: &str) -> Result<
     revocations::keep_creates_out(owner)?;
     let which = Which::Definition(configuration::definition(product_id, tag)?.definition_id);
     revocations::revoke(owner, &which, revocations::DEFINITION_DELETED, clock::now())?;
-    let row = definitions::lock(owner, product_id, tag)?.ok_or_else(|| not_found(tag))?;
+    let row = lock(owner, product_id, tag)?;
     definitions::delete(owner, product_id, tag)?;
     Ok(row)
 }

@@ -56,7 +56,9 @@ pub fn delete(product: Option<&str>, scope: &str) -> Result<()> {
 pub fn delete_now(owner: &AsOwner, product_id: &ProductId, scope: &str) -> Result<()> {
     scopes::lock(owner)?;
     if !scopes::delete(owner, product_id, scope)? {
-        return Err(not_found(scope).hint("Check the spelling; names are case-sensitive."));
+        let is_there = scopes::names(product_id)?.iter().any(|name| name == scope);
+        let missing = || not_found(scope).hint("Check the spelling; names are case-sensitive.");
+        return Err(if is_there { configuration::too_new() } else { missing() });
     }
     let env_ids = env_ids(product_id)?;
     scopes::take_away(owner, &env_ids, scope)?;
