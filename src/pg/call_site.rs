@@ -118,7 +118,8 @@ unsafe fn remember<V: Validity>(
     validity: V,
 ) -> Option<pg_sys::Datum> {
     // SAFETY: fn_mcxt lives as long as fn_extra. The answer of before may still be in use by this very query, so it
-    // is neither freed nor changed, and kept where the new one is equal.
+    // is neither freed nor changed, and kept where the new one is equal. palloc returns as many bytes as are asked for,
+    // or raises an error.
     unsafe {
         let function = (*call).flinfo;
         if function.is_null() {
@@ -129,7 +130,14 @@ unsafe fn remember<V: Validity>(
         PgMemoryContexts::For((*function).fn_mcxt).switch_to(|_| {
             let answer = answer.map(|answer| match before {
                 Some(before) if server::datum_image_eq(before, answer, false, length) => before,
-                _ => copy(answer, length),
+                _ => {
+                    let value: *const u8 = answer.cast_mut_ptr();
+                    // One that varies begins with its own length.
+                    let length = usize::try_from(length).unwrap_or_else(|_| pgrx::varsize_any(value.cast()));
+                    let copy: *mut u8 = pg_sys::palloc(length).cast();
+                    copy.copy_from_nonoverlapping(value, length);
+                    pg_sys::Datum::from(copy)
+                }
             });
             if site.is_null() {
                 site = pg_sys::palloc(size_of::<Site<V>>()).cast();
@@ -138,21 +146,5 @@ unsafe fn remember<V: Validity>(
             (*function).fn_extra = site.cast();
             answer
         })
-    }
-}
-
-/// A copy of a value that is passed by reference, in the current memory context.
-///
-/// # Safety
-/// The type of the value must have that length, -1 where it varies.
-unsafe fn copy(value: pg_sys::Datum, length: i16) -> pg_sys::Datum {
-    // SAFETY: the caller promises a value of that length; one that varies begins with its own. palloc returns as many
-    // bytes as are asked for, or raises an error.
-    unsafe {
-        let value: *const u8 = value.cast_mut_ptr();
-        let length = usize::try_from(length).unwrap_or_else(|_| pgrx::varsize_any(value.cast()));
-        let copy: *mut u8 = pg_sys::palloc(length).cast();
-        copy.copy_from_nonoverlapping(value, length);
-        pg_sys::Datum::from(copy)
     }
 }

@@ -1,7 +1,7 @@
 //! Functions of the server that pgrx has no bindings for. Each has the same form in every version
 //! that we build for.
 
-use std::ffi::{c_char, c_int, c_void};
+use std::ffi::{CStr, c_char, c_int, c_void};
 
 use pgrx::list::List;
 use pgrx::pg_sys::ffi::pg_guard_ffi_boundary;
@@ -127,12 +127,9 @@ pub fn replace_statement_timeout(
 }
 
 /// The object id of a policy; InvalidOid if there is none of that name.
-///
-/// # Safety
-/// Inside a transaction; `policy` ends with a NUL.
-pub unsafe fn policy_oid(relation: pg_sys::Oid, policy: *const c_char) -> pg_sys::Oid {
-    // SAFETY: by this function's own contract; an error passes the boundary as a panic.
-    unsafe { pg_guard_ffi_boundary(|| raw::get_relation_policy_oid(relation, policy, true)) }
+pub fn policy_oid(relation: pg_sys::Oid, policy: &CStr) -> pg_sys::Oid {
+    // SAFETY: inside a transaction, as every SQL function is; an error passes the boundary as a panic.
+    unsafe { pg_guard_ffi_boundary(|| raw::get_relation_policy_oid(relation, policy.as_ptr(), true)) }
 }
 
 /// Whether two values of a type are the same bytes, once they are read in full.

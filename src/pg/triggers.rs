@@ -23,6 +23,10 @@ pub struct Change<'call> {
     data: &'call pg_sys::TriggerData,
     trigger: &'call pg_sys::Trigger,
     table: &'call pg_sys::RelationData,
+    /// Its row of `pg_class`.
+    class: &'call pg_sys::FormData_pg_class,
+    /// Where the old row, if there is one, has its next version.
+    next_version: Option<pg_sys::ItemPointerData>,
     columns: PgTupleDesc<'call>,
 }
 
@@ -38,7 +42,9 @@ impl Change<'_> {
             let data = (*call).context.cast::<pg_sys::TriggerData>().as_ref()?;
             let table = data.tg_relation.as_ref()?;
             let columns = PgTupleDesc::from_pg_unchecked(table.rd_att);
-            Some(Change { data, trigger: data.tg_trigger.as_ref()?, table, columns })
+            let next_version = data.tg_trigtuple.as_ref().map(|row| (*row.t_data).t_ctid);
+            let class = table.rd_rel.as_ref()?;
+            Some(Change { data, trigger: data.tg_trigger.as_ref()?, table, class, next_version, columns })
         }
     }
 
@@ -49,8 +55,7 @@ impl Change<'_> {
 
     /// The role that owns the table.
     pub fn owner(&self) -> pg_sys::Oid {
-        // SAFETY: an open table has its row of pg_class.
-        unsafe { (*self.table.rd_rel).relowner }
+        self.class.relowner
     }
 
     /// Whether the trigger fires before the change is made.
@@ -66,9 +71,7 @@ impl Change<'_> {
     /// Whether the deleted row lives on in another partition: an UPDATE moved it there. Known only after
     /// the deletion, when the server has marked the row that it left behind.
     pub fn moved_away(&self) -> bool {
-        // SAFETY: the old row, if there is one, has its header, which says where its next version is.
-        let next_version = unsafe { self.data.tg_trigtuple.as_ref().map(|row| (*row.t_data).t_ctid) };
-        next_version.is_some_and(|pg_sys::ItemPointerData { ip_blkid, ip_posid }| {
+        self.next_version.is_some_and(|pg_sys::ItemPointerData { ip_blkid, ip_posid }| {
             u32::from(ip_posid) == pg_sys::MovedPartitionsOffsetNumber
                 && (ip_blkid.bi_hi, ip_blkid.bi_lo) == (u16::MAX, u16::MAX)
         })

@@ -30,7 +30,6 @@ mod primitives;
 pub mod refresh;
 pub mod root_key;
 pub mod sealed;
-mod secret;
 mod signing_key;
 #[cfg(test)]
 mod tests;
@@ -45,7 +44,7 @@ pub use claims::{MAX_NAME, is_name};
 pub use error::{KeyError, Rejected};
 pub use key_ring::{KeyEntry, KeyRing, KeyState, Purpose};
 pub use opaque::OpaqueFamily;
-pub use secret::Secret;
+pub use primitives::Secret;
 pub use signing_key::{Algorithm, Material, public_jwk};
 
 /// Bytes of the longest token that is looked at.

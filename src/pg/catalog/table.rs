@@ -242,8 +242,7 @@ pub fn column(table: &Table, name: &CStr) -> Result<Column> {
 /// The policy of this name.
 pub fn policy(table: &Table, name: &str) -> Option<pg_sys::Oid> {
     let name = CString::new(name).ok()?;
-    // SAFETY: the name ends with a NUL; a missing policy is answered with InvalidOid.
-    let policy = unsafe { server::policy_oid(table.oid, name.as_ptr()) };
+    let policy = server::policy_oid(table.oid, &name);
     (policy != pg_sys::InvalidOid).then_some(policy)
 }
 

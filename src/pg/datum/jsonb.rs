@@ -101,7 +101,7 @@ unsafe fn length(value: &pg_sys::JsonbValue) -> usize {
             jbvType::jbvNumeric => {
                 let number = Some(pg_sys::Datum::from(value.val.numeric));
                 let text = pgrx::direct_function_call_as_datum(pg_sys::numeric_out, &[number]);
-                let text: *mut c_char = text.map_or(std::ptr::null_mut(), |text| text.cast_mut_ptr());
+                let text: *mut c_char = text.expect("numeric_out never returns NULL").cast_mut_ptr();
                 let length = CStr::from_ptr(text).count_bytes();
                 pg_sys::pfree(text.cast());
                 length
