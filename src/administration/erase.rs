@@ -1,13 +1,15 @@
 //! Erasing what is held of a person.
 
+use pgrx::PgSqlErrorCode;
 use serde_json::json;
 
-use super::{person, unknown};
-use crate::error::Result;
+use super::{CODE, person, unknown};
+use crate::error::{Error, Result};
 use crate::maintenance::rollup;
 use crate::pg::clock;
 use crate::pg::datum::json::JsonText;
 use crate::pg::roles::AsOwner;
+use crate::pg::transaction::subtransaction::recovering;
 use crate::service::revocation::revocations::{self, Which};
 use crate::tables::persons;
 use crate::tables::session_sets::{Filter, Matching};
@@ -18,9 +20,10 @@ use crate::tables::sessions::names;
 /// to whom. Returns how many rows that were. All of it is the caller's transaction.
 ///
 /// # Errors
-/// `USER_NOT_FOUND` where nothing is held; `ERASE_FAILED` for bad arguments; `PERMISSION_DENIED` with an API key;
-/// `PRODUCT_NOT_FOUND`, `ENV_NOT_FOUND`, `DEFINITION_NOT_FOUND`; 40001 where another call for the same user committed
-/// after the transaction's snapshot (REPEATABLE READ and above).
+/// `USER_NOT_FOUND` where nothing is held; `ERASE_FAILED` for bad arguments, and where a table of the application
+/// references a session; `PERMISSION_DENIED` with an API key; `PRODUCT_NOT_FOUND`, `ENV_NOT_FOUND`,
+/// `DEFINITION_NOT_FOUND`; 40001 where another call for the same user committed after the transaction's snapshot
+/// (REPEATABLE READ and above).
 pub fn erase(place: [Option<&str>; 3], identifier: Option<&str>) -> Result<JsonText> {
     let owner = AsOwner::enter()?;
     let person = person(&owner, place, identifier)?;
@@ -44,7 +47,7 @@ pub fn erase(place: [Option<&str>; 3], identifier: Option<&str>) -> Result<JsonT
     }
     let (envs, definitions) = (&person.env_ids, &person.definition_ids);
     rollup::forget_user(&owner, envs, definitions, person.identifier)?;
-    let sessions = persons::delete_sessions(&owner, &person)?;
+    let sessions = recovering(&owner, || persons::delete_sessions(&owner, &person), referenced)?;
     revocations::check_none_hidden(|row| person.has(row))?;
     let users = persons::delete_users(&owner, &person)?;
     let activity = persons::empty_activity(&owner, &person)?;
@@ -57,4 +60,14 @@ pub fn erase(place: [Option<&str>; 3], identifier: Option<&str>) -> Result<JsonT
         "revoked": revoked,
         "activity": activity,
     })))
+}
+
+/// What is said where a foreign key of the application's keeps a session, by the server's error.
+fn referenced(code: PgSqlErrorCode, message: &str) -> Option<Result<u64>> {
+    let kept = [PgSqlErrorCode::ERRCODE_FOREIGN_KEY_VIOLATION, PgSqlErrorCode::ERRCODE_RESTRICT_VIOLATION];
+    kept.contains(&code).then(|| {
+        Err(Error::new(CODE, "a table of the application references sessions of the user")
+            .detail(message)
+            .hint("Give its foreign key ON DELETE CASCADE or ON DELETE SET NULL, or delete its rows first."))
+    })
 }

@@ -62,9 +62,9 @@ impl<'run> Deleter<'run> {
         })
     }
 
-    /// Deletes the rows with these keys in a subtransaction, and returns how many went. Those that can't be deleted because of a constraint
-    /// are found by halves, and handed to `keep`. `delete` locks what it deletes: two locks of a row, in two
-    /// subtransactions, would cost far more.
+    /// Deletes the rows with these keys in a subtransaction, and returns how many went. Those that can't be deleted
+    /// because of a constraint are found by halves, and handed to `keep`. `delete` locks what it deletes: two locks of a
+    /// row, in two subtransactions, would cost far more.
     pub fn delete<K>(
         &mut self,
         keys: &[K],

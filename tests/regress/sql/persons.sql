@@ -87,3 +87,12 @@ SELECT set_config('dialstack_sessions.api_key', :'api_key', false) <> '' AS pres
 SELECT t.code($$SELECT dialstack.user_erase('persons', 'fay')$$), t.code($$SELECT dialstack.user_export('persons', 'fay')$$);
 RESET dialstack_sessions.api_key;
 SELECT t.verdict(token) FROM t.persons WHERE who = 'fay';
+
+-- A table of the application that references a session keeps it, until it says what becomes of its own rows.
+CREATE TABLE t.orders (session_id uuid REFERENCES dialstack.sessions);
+INSERT INTO t.orders SELECT session_id FROM dialstack.session_create('persons', 'production', 'web', '{"userId": "ivo"}');
+SELECT t.code($$SELECT dialstack.user_erase('persons', 'ivo')$$);
+SELECT dialstack.session_count('persons', identifier => 'ivo') AS living;
+ALTER TABLE t.orders DROP CONSTRAINT orders_session_id_fkey, ADD FOREIGN KEY (session_id) REFERENCES dialstack.sessions ON DELETE SET NULL;
+SELECT dialstack.user_erase('persons', 'ivo') -> 'sessions' AS erased, (SELECT count(*) FROM t.orders) AS orders;
+DROP TABLE t.orders;
