@@ -5,8 +5,7 @@ from contextlib import suppress
 import pytest
 from psycopg import errors
 from support.service import (
-    READ_COMMITTED,
-    REPEATABLE_READ,
+    LEVELS,
     Background,
     Shop,
     await_lock,
@@ -17,10 +16,6 @@ from support.service import (
     until,
     value,
     verify,
-)
-
-LEVELS = pytest.mark.parametrize(
-    "isolation", [READ_COMMITTED, REPEATABLE_READ], ids=["read_committed", "repeatable_read"]
 )
 
 

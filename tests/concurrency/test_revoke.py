@@ -6,6 +6,7 @@ import time
 import pytest
 from psycopg import errors
 from support.service import (
+    LEVELS,
     PATIENCE,
     READ_COMMITTED,
     REPEATABLE_READ,
@@ -21,10 +22,6 @@ from support.service import (
     value,
     verify,
     waits,
-)
-
-LEVELS = pytest.mark.parametrize(
-    "isolation", [READ_COMMITTED, REPEATABLE_READ], ids=["read_committed", "repeatable_read"]
 )
 
 

@@ -1,4 +1,4 @@
-//! Revoking sessions. Locking order: the user's row, then sessions.
+//! Revoking sessions. Locking order: the user's row, the name of an account, then sessions.
 
 use pgrx::datum::DatumWithOid;
 use serde_json::json;
