@@ -12,8 +12,7 @@ use crate::pg::roles::AsOwner;
 use crate::pg::transaction::subtransaction::recovering;
 use crate::service::revocation::revocations::{self, Which};
 use crate::tables::persons;
-use crate::tables::session_sets::{Filter, Matching};
-use crate::tables::session_users::UserKey;
+use crate::tables::session_users::{self, UserKey};
 use crate::tables::sessions::names;
 
 /// Revokes the person's sessions and deletes them, with all that names the person; what happened stays, without saying
@@ -27,24 +26,19 @@ use crate::tables::sessions::names;
 pub fn erase(place: [Option<&str>; 3], identifier: Option<&str>) -> Result<JsonText> {
     let owner = AsOwner::enter()?;
     let person = person(&owner, place, identifier)?;
-    let mut revoked = 0;
-    // Revoking locks the user until the transaction ends, also one who is not known there yet: no session is created
-    // meanwhile, and one that is being created is waited for.
+    // Locks each user until the transaction ends, also where they are not known yet: no session is created meanwhile, and
+    // one that is being created is waited for.
     for (env_id, definition_id) in person.places() {
         let user = UserKey { env_id, definition_id, identifier: person.identifier };
-        let which = Which::User { user, except: None };
-        revoked += revocations::revoke(&owner, &which, revocations::ERASED, clock::now())?;
+        session_users::lock(&owner, user, clock::now())?;
     }
     if person.account_sessions {
         names::keep(person.identifier)?;
-        let made_for = Matching {
-            filter: Filter { identifier: Some(person.identifier), ..Filter::default() },
-            env_ids: Some(person.env_ids.clone()),
-            definition_ids: Some(person.definition_ids.clone()),
-        };
-        revoked +=
-            revocations::revoke(&owner, &Which::Matching(&made_for), revocations::ERASED, clock::now())?;
     }
+    persons::lock_sessions(&owner, &person)?;
+    let sessions = person.sessions();
+    let revoked =
+        revocations::revoke(&owner, &Which::Matching(&sessions), revocations::ERASED, clock::now())?;
     let (envs, definitions) = (&person.env_ids, &person.definition_ids);
     rollup::forget_user(&owner, envs, definitions, person.identifier)?;
     let sessions = recovering(&owner, || persons::delete_sessions(&owner, &person), referenced)?;

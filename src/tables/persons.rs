@@ -12,7 +12,8 @@ use crate::pg::statements::{Columns, Statement, bind};
 use crate::session::Page;
 use crate::tables::definitions;
 use crate::tables::products::ProductId;
-use crate::tables::sessions::SessionRow;
+use crate::tables::session_sets::{Filter, Matching};
+use crate::tables::sessions::{SessionRow, change};
 
 /// A person, as the user of definitions in environments.
 pub struct Person<'a> {
@@ -63,11 +64,23 @@ macro_rules! activity {
     };
 }
 
+/// Also dead ones, since all are deleted. In the order in which revocations lock.
+static LOCK_SESSIONS: Statement = Statement::new(concat!(
+    "SELECT count(*) FROM ( \
+         SELECT FROM dialstack.sessions WHERE ",
+    sessions!(),
+    " ORDER BY definition_id IS NULL, env_id, definition_id, subject, session_id FOR UPDATE) locked"
+));
+
 static DELETE_SESSIONS: Statement =
     Statement::new(concat!("DELETE FROM dialstack.sessions WHERE ", sessions!()));
 
-static DELETE_USERS: Statement =
-    Statement::new(concat!("DELETE FROM dialstack.session_users WHERE ", users!()));
+/// Counts no row that only locks the user.
+static DELETE_USERS: Statement = Statement::new(concat!(
+    "WITH deleted AS (DELETE FROM dialstack.session_users WHERE ",
+    users!(),
+    " RETURNING total_sessions) SELECT count(*) FROM deleted WHERE total_sessions > 0"
+));
 
 /// The rows stay: they count in the totals.
 static EMPTY_ACTIVITY: Statement = Statement::new(concat!(
@@ -75,14 +88,21 @@ static EMPTY_ACTIVITY: Statement = Statement::new(concat!(
     activity!()
 ));
 
+/// Locks the person's sessions until the transaction ends.
+pub fn lock_sessions(owner: &AsOwner, person: &Person<'_>) -> Result<()> {
+    change::lock_table()?;
+    LOCK_SESSIONS.execute(owner, &person.bound()).map(|_| ())
+}
+
 /// Deletes the person's sessions; returns how many.
 pub fn delete_sessions(owner: &AsOwner, person: &Person<'_>) -> Result<u64> {
     DELETE_SESSIONS.execute(owner, &person.bound())
 }
 
-/// Deletes the person's rows in `session_users`; returns how many.
+/// Deletes the person's rows in `session_users`; returns how many knew the person.
 pub fn delete_users(owner: &AsOwner, person: &Person<'_>) -> Result<u64> {
-    DELETE_USERS.execute(owner, &person.bound())
+    let counts = DELETE_USERS.write(owner, &person.bound(), |row| row.required::<i64>(1))?;
+    Ok(counts.into_iter().map(i64::unsigned_abs).sum())
 }
 
 /// Empties identifier, address and user agent of the person's activity; returns of how many rows.
@@ -211,6 +231,16 @@ impl<'a> Person<'a> {
     pub fn places(&self) -> BTreeSet<(i32, i32)> {
         let definitions = |env_id| self.definition_ids.iter().map(move |id| (env_id, *id));
         self.env_ids.iter().copied().flat_map(definitions).collect()
+    }
+
+    /// The person's sessions as a set.
+    pub fn sessions(&self) -> Matching<'a> {
+        let kind = if self.account_sessions { None } else { Some("user") };
+        Matching {
+            env_ids: Some(self.env_ids.clone()),
+            definition_ids: Some(self.definition_ids.clone()),
+            filter: Filter { identifier: Some(self.identifier), kind, ..Filter::default() },
+        }
     }
 
     /// Whether a session is the person's.

@@ -7,33 +7,44 @@
 use crate::pg::statements::Statement;
 use crate::tables::session_sets::conditions;
 
+/// What is revoked is locked first, in one order for all callers, so that no two of them wait for each other: users'
+/// sessions as [`session_users`](crate::tables::session_users) locks them, then those of accounts.
 macro_rules! revocation {
-    ($condition:expr) => {
+    (sessions $condition:expr) => {
         revocation!(
             "sessions",
+            "definition_id IS NULL, env_id, definition_id, subject, session_id",
             "definition_id, CASE WHEN definition_id IS NULL THEN 'account' ELSE 'user' END AS kind, \
              coalesce(identifier, subject) AS subject, \
              CASE WHEN definition_id IS NULL THEN subject END AS account, ip, user_agent",
             $condition
         )
     };
-    (client $condition:expr) => {
+    (client_sessions $condition:expr) => {
         revocation!(
             "client_sessions",
+            "session_id",
             "NULL::integer AS definition_id, 'client' AS kind, NULL::text AS subject, \
              NULL::text AS account, NULL::inet AS ip, NULL::text AS user_agent",
             $condition
         )
     };
-    ($table:literal, $of_family:literal, $condition:expr) => {
+    ($table:literal, $order:literal, $of_family:literal, $condition:expr) => {
         Statement::new(concat!(
-            "WITH revoked AS ( \
+            "WITH meant AS MATERIALIZED ( \
+                     SELECT session_id AS id FROM dialstack.",
+            $table,
+            " WHERE revoked_at IS NULL AND expires_at > $1 AND ",
+            $condition,
+            " ORDER BY ",
+            $order,
+            " FOR NO KEY UPDATE), \
+                 revoked AS ( \
                      UPDATE dialstack.",
             $table,
             " SET revoked_at = $1, revoke_reason = $2, purge_after = $3 \
-                      WHERE revoked_at IS NULL AND expires_at > $1 AND ",
-            $condition,
-            " RETURNING session_id, env_id, created_at, expires_at, ",
+                       FROM meant WHERE session_id = id \
+                  RETURNING session_id, env_id, created_at, expires_at, ",
             $of_family,
             "), \
                  logged AS ( \
@@ -52,26 +63,26 @@ macro_rules! revocation {
 
 /// A user or account session: id, environment, definition or null.
 pub static ONE: Statement =
-    revocation!("session_id = $11 AND env_id = $12 AND definition_id IS NOT DISTINCT FROM $13");
+    revocation!(sessions "session_id = $11 AND env_id = $12 AND definition_id IS NOT DISTINCT FROM $13");
 
 /// A client session: id, environment.
-pub static CLIENT: Statement = revocation!(
-    client "session_id = $11 AND env_id = $12");
+pub static CLIENT: Statement = revocation!(client_sessions "session_id = $11 AND env_id = $12");
 
 /// All of a user, but for one: environment, definition, identifier, id or null.
 pub static USER: Statement = revocation!(
-    "env_id = $11 AND definition_id = $12 AND subject = $13 \
+    sessions "env_id = $11 AND definition_id = $12 AND subject = $13 \
          AND ($14 IS NULL OR session_id <> $14)"
 );
 
 /// All of an account: environment, account.
-pub static ACCOUNT: Statement = revocation!("env_id = $11 AND definition_id IS NULL AND subject = $12");
+pub static ACCOUNT: Statement =
+    revocation!(sessions "env_id = $11 AND definition_id IS NULL AND subject = $12");
 
 /// User and account sessions that match a filter.
-pub static MATCHING: Statement = revocation!(conditions!(sessions));
+pub static MATCHING: Statement = revocation!(sessions conditions!(sessions));
 
 /// Client sessions that match a filter.
-pub static MATCHING_CLIENTS: Statement = revocation!(client conditions!(clients));
+pub static MATCHING_CLIENTS: Statement = revocation!(client_sessions conditions!(clients));
 
 /// Keeps creates out until the transaction ends, so that a whole environment or definition dies
 /// without a straggler and without a deadlock. Verifies and refreshes go on.

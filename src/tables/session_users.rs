@@ -56,11 +56,11 @@ static FORGET_UNKNOWN_USER: Statement = Statement::new(
 );
 
 /// Also those whose time is over: a refresh that is not committed yet may be giving them more. The
-/// statement that follows sees what became of them.
+/// statement that follows sees what became of them. In the order in which revocations lock.
 static LOCK_UNREVOKED: Statement = Statement::new(
     "SELECT 1 FROM dialstack.sessions \
            WHERE env_id = $1 AND definition_id = $2 AND subject = $3 AND revoked_at IS NULL \
-             FOR NO KEY UPDATE",
+           ORDER BY session_id FOR NO KEY UPDATE",
 );
 
 static LIVING: Statement = Statement::new(
