@@ -119,9 +119,12 @@ impl Span {
         self.months <= 1200 && self.approx_micros() <= MAX_SPAN_MICROS
     }
 
-    /// Whether it is longer than no time at all, by [`Span::approx_micros`].
+    /// Whether what comes this span later is later by every calendar: a month may have 28 days or 31.
     pub fn is_positive(&self) -> bool {
-        self.approx_micros() > 0
+        let days_per_month = if self.months < 0 { 31 } else { 28 };
+        // As in `approx_micros`.
+        let days = i64::from(self.months) * days_per_month + i64::from(self.days);
+        i128::from(days) * i128::from(MICROS_PER_DAY) + i128::from(self.micros) > 0
     }
 
     /// ISO 8601 with designators, e.g. `P1M2DT30S`. PostgreSQL reads it back to the microsecond

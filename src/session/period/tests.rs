@@ -34,9 +34,14 @@ fn the_approximate_length_is_postgresqls_and_saturates() {
 }
 
 #[test]
-fn positive_is_decided_on_the_whole() {
-    assert!(Span { months: 1, days: -29, micros: 0 }.is_positive());
-    assert!(!Span { months: 1, days: -30, micros: 0 }.is_positive());
+fn positive_is_decided_on_the_whole_by_the_shortest_and_longest_months() {
+    assert!(Span { months: 1, days: -27, micros: 0 }.is_positive());
+    assert!(Span { months: 1, days: -28, micros: 1 }.is_positive());
+    assert!(!Span { months: 1, days: -28, micros: 0 }.is_positive());
+    assert!(Span { months: -1, days: 31, micros: 1 }.is_positive());
+    assert!(!Span { months: -1, days: 31, micros: 0 }.is_positive());
+    assert!(Span { months: i32::MAX, days: i32::MAX, micros: i64::MAX }.is_positive());
+    assert!(!Span { months: i32::MIN, days: i32::MIN, micros: i64::MIN }.is_positive());
     assert!(!Span::default().is_positive());
 }
 

@@ -62,6 +62,8 @@ SELECT v, t.define(v) FROM jsonb_array_elements('[{"refresh_expiry": 1}, {"refre
 -- idle_timeout and max_lifetime: intervals, not shorter than expiry, of at most 100 years.
 SELECT key, left(v::text, 20), t.define(jsonb_build_object(key, v)) FROM unnest('{idle_timeout, max_lifetime}'::text[]) key,
        jsonb_array_elements('["59 minutes", "60 minutes", "0", "-1 hour", "soon", "", "1e9 years", "102 years", 0, -1, 1e300, 1e400, true, {}]') v;
+-- Nor one that is none in some months.
+SELECT v, t.define(jsonb_build_object('max_lifetime', v)) FROM jsonb_array_elements('["-1 mon 31 days", "1 mon -28 days", "1 mon -27 days"]') v;
 -- From PostgreSQL 17 on infinity is an interval, but never one of at most 100 years.
 SELECT key, v, split_part(t.define(jsonb_build_object(key, v)), ':', 1) FROM unnest('{idle_timeout, max_lifetime, reuse_interval}'::text[]) key, jsonb_array_elements('["infinity", "-infinity"]') v;
 -- max_sessions: 1 to 10000; on_limit.

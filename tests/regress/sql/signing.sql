@@ -51,7 +51,8 @@ SELECT pg_sleep(1.1);
 SELECT state FROM dialstack.signing_key_list() WHERE kid IN (:'next_kid', :'never') ORDER BY key_number;
 SELECT state, count(*) FROM dialstack.signing_keys WHERE purpose = 'jwt' GROUP BY 1 ORDER BY 1;
 SELECT code(format('SELECT * FROM dialstack.signing_key_rotate(%s)', arguments)) FROM unnest(ARRAY[
-    $$'seal', publish_first => '1 hour'$$, $$alg => 'HS256', publish_first => '1 hour'$$, $$publish_first => '0'$$, $$publish_first => '-1 hour'$$, $$publish_first => '101 years'$$]) AS arguments;
+    $$'seal', publish_first => '1 hour'$$, $$alg => 'HS256', publish_first => '1 hour'$$, $$publish_first => '0'$$, $$publish_first => '-1 hour'$$, $$publish_first => '101 years'$$,
+    $$publish_first => '-1 month 31 days'$$]) AS arguments;
 -- The chosen algorithm is configuration: a new identity keeps it, and so does a restored row.
 SELECT alg FROM dialstack.signing_algorithm;
 SELECT dialstack.instance_reset() IS NOT NULL AS reset;
