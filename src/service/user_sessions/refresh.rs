@@ -91,17 +91,24 @@ pub fn refresh(refresh_token: Option<&str>, expected: Expected<'_>, origin: Orig
                     origin,
                 };
                 if rotate(&step)? {
+                    // A max_lifetime that was lowered may have ended it before now: then the step has said so.
+                    if ends.session <= now {
+                        return Ok(Refreshed::Refused(Reason::Expired));
+                    }
                     return session.tokens(row, next, now, ends);
                 }
             }
             Decision::Repeat => {
-                if let Some(user) = user_to_note(&row) {
-                    activity::note(&row.session_id, user, "refresh", None, now, origin)?;
-                }
                 let ends = Lifetimes {
                     token: session.lifetimes(&row, now)?.token.min(row.expires_at),
                     session: row.expires_at,
                 };
+                if ends.token <= now {
+                    return refuse(&row, Reason::Expired, now, origin);
+                }
+                if let Some(user) = user_to_note(&row) {
+                    activity::note(&row.session_id, user, "refresh", None, now, origin)?;
+                }
                 let generation = row.generation;
                 return session.tokens(row, generation, now, ends);
             }

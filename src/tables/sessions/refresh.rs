@@ -28,7 +28,7 @@ pub struct Step<'a> {
 
 /// No index has a column that this sets but `purge_after`, which moves once a day: other steps are heap-only
 /// updates. The reuse interval begins when the step is taken, which may have waited for another call: hence
-/// the clock in `rotated_at`.
+/// the clock in `rotated_at`. Where the new end is over already, the refresh has failed, and the session with it.
 static ROTATE: Statement = Statement::new(
     "WITH taken AS ( \
               UPDATE dialstack.sessions SET \
@@ -39,9 +39,11 @@ static ROTATE: Statement = Statement::new(
                  AND key_number = $4 AND sealed_data = $5 AND revoked_at IS NULL \
            RETURNING env_id, definition_id, subject, ip, user_agent, created_at) \
           INSERT INTO dialstack.activity \
-              (at, month, session_id, env_id, definition_id, kind, operation, status, subject, \
+              (at, month, session_id, env_id, definition_id, kind, operation, status, reason, subject, \
                ip, user_agent, latency_us, session_created_at, expires_before, expires_after) \
-          SELECT $7, $13, $1, env_id, definition_id, 'user', 'refresh', 'success', subject, ip, \
+          SELECT $7, $13, $1, env_id, definition_id, 'user', 'refresh', \
+                 CASE WHEN $9 > $7 THEN 'success' ELSE 'fail' END, \
+                 CASE WHEN $9 > $7 THEN NULL ELSE 'expired' END, subject, ip, \
                  user_agent, $14, created_at, $3, $9 \
             FROM taken",
 );

@@ -124,6 +124,15 @@ SELECT end_at = :'expires_at' AS token_ends_with_it, end_at - start_at BETWEEN i
   FROM dialstack.session_info(:'session_id');
 SELECT t.age(:'session_id', '11 minutes');
 SELECT t.refresh(:'refresh_token') AS beyond_max_lifetime;
+-- One that was lowered counts at the next refresh: that gives no tokens that are dead already, and the session is over.
+SELECT refresh_token, session_id FROM dialstack.session_create('ref', 'production', 'idle', '{"userId": "lowered"}') \gset
+SELECT t.age(:'session_id', '40 minutes');
+SELECT refresh_token AS next FROM dialstack.session_refresh(:'refresh_token') \gset
+SELECT max_lifetime FROM dialstack.definition_update('ref', 'idle', '{"max_lifetime": "30 minutes"}');
+SELECT ok, reason, token, expires_at FROM dialstack.session_refresh(:'refresh_token');
+SELECT ok, reason, token, expires_at FROM dialstack.session_refresh(:'next');
+SELECT active, end_at <= now() AS over, revoke_reason FROM dialstack.session_info(:'session_id');
+SELECT operation, status, reason FROM dialstack.activity WHERE session_id = :'session_id' ORDER BY activity_id;
 
 -- From where: what is given replaces, what is not stays.
 SELECT refresh_token, session_id FROM dialstack.session_create('ref', 'production', 'web', '{"userId": "moves"}', ip => '203.0.113.7', user_agent => 'Firefox') \gset
