@@ -180,9 +180,6 @@ class Actions:
     def session_end(self, client):
         session, reason = self.model.verdict(client, client.token)
         id, _ = self.model.tokens.get(client.token.removeprefix("web:"), (None, None))
-        named = self.model.get(client, ("session", id))
-        if named and named.seal_key and not self.model.good_key(client, named.seal_key):
-            return False  # Its data is lost, and it can be ended all the same.
         if session is None and reason == "invalid":
             self.fails(
                 client, psycopg.errors.InsufficientPrivilege,

@@ -109,6 +109,8 @@ class Upkeep:
             ).fetchone()
             self._activate(client, purpose, successor)
         self.model.set(client, ("key", kid), (purpose, "revoked"))
+        # What only that key could open is lost, and its sessions with it.
+        self.model.revoke(client, "revoked", lambda session: session.seal_key == kid)
 
     def instance_reset(self, client):
         kinds = ("creates", "session", "user", "env", "definition", "keys")

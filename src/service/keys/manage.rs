@@ -55,7 +55,7 @@ pub fn rotate(purpose: Option<&str>, alg: Option<&str>, publish_first: Option<In
     key_ring::rotate(purpose, alg, publish_first)
 }
 
-/// Revokes a key for good, and the sessions whose tokens only it could make.
+/// Revokes a key for good, and the sessions whose tokens only it could make or whose data only it could open.
 ///
 /// # Errors
 /// `REVOKE_FAILED` for an unknown key id; that of [`patiently`].
@@ -67,9 +67,9 @@ pub fn revoke(kid: Option<&str>) -> Result<KeyRow> {
             Error::new(Code::RevokeFailed, "there is no key with that id")
                 .hint("dialstack.signing_key_list() shows the keys.")
         })?;
-        if key.purpose == Purpose::Token.as_str() {
-            // Opaque tokens are derived from the key anew whenever they are shown: without it, their sessions are
-            // over.
+        if key.purpose != Purpose::Jwt.as_str() {
+            // Opaque tokens are derived from the key anew whenever they are shown, and sealed data is opened with it:
+            // without it, their sessions are over.
             let which = Which::Key(key.key_number);
             revocations::revoke(&owner, &which, revocations::KEY_REVOKED, clock::now())?;
         }

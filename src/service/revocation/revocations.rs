@@ -43,7 +43,7 @@ pub enum Which<'a> {
     Client { session_id: Uuid, env_id: i32 },
     /// All of an account in an environment.
     Account { account: &'a str, env_id: i32 },
-    /// All account and client sessions whose token was made with this key.
+    /// All account and client sessions whose token was made with this key, or all user sessions whose data it sealed.
     Key(i32),
     /// All of an environment.
     Env(i32),
@@ -175,7 +175,7 @@ fn revoke_living(owner: &AsOwner, which: &Which<'_>, cause: Cause<'_>, now: Micr
             Ok(revoked)
         }
         Which::Key(key_number) => {
-            // No key of another purpose has its number: no user session is sealed by it.
+            // No key of another purpose has its number.
             let filter = Filter { key_number: Some(*key_number), ..Filter::default() };
             matching(owner, &Matching { filter, ..Matching::default() }, arguments)
         }

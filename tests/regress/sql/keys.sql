@@ -100,14 +100,13 @@ SELECT kid FROM dialstack.signing_key_list() WHERE purpose = 'token' AND state =
 SELECT purpose, state FROM dialstack.signing_key_revoke(:'kid');
 SELECT ok, reason FROM made, dialstack.session_refresh(refresh_token) WHERE label = 'after revocation';
 SELECT label, verdict FROM verdicts WHERE label = 'after revocation';
--- Of a `seal` key: the data of its sessions is lost, so their tokens are invalid, and a refresh leaves
--- the session as it was.
+-- Of a `seal` key: the data of its sessions is lost, and so they are over: no list and no max_sessions counts them.
 SELECT make('sealed');
 SELECT kid FROM dialstack.signing_key_list() WHERE purpose = 'seal' AND state = 'active' \gset
 SELECT purpose, state FROM dialstack.signing_key_revoke(:'kid');
 SELECT label, verdict FROM verdicts WHERE label = 'sealed';
 SELECT ok, reason FROM made, dialstack.session_refresh(refresh_token) WHERE label = 'sealed';
-SELECT generation FROM made, dialstack.session_info(session_id) WHERE label = 'sealed';
+SELECT generation, active, revoke_reason FROM made, dialstack.session_info(session_id) WHERE label = 'sealed';
 SELECT operation, status, reason FROM dialstack.activity JOIN made USING (session_id) WHERE label = 'sealed' ORDER BY activity_id;
 SELECT passed, detail FROM made, dialstack.session_explain(token) WHERE label = 'sealed' AND checked = 'data';
 -- A new one works.
