@@ -77,6 +77,28 @@ def revoking_an_accounts_sessions(admin, shop):
     return lambda connection: call(connection, "account_session_revoke", account="acct_1", **shop.home)
 
 
+def revoking_a_set(admin, shop):
+    shop.create(admin)
+    return lambda connection: call(connection, "session_revoke_where", product=shop.product, dry_run=False)
+
+
+def revoking_a_set_of_client_sessions(admin, shop):
+    call(admin, "client_session_create", **shop.home)
+    return lambda connection: call(
+        connection, "session_revoke_where", product=shop.product, kind="client", dry_run=False
+    )
+
+
+def revoking_the_key_of_tokens(admin, shop):
+    call(admin, "client_session_create", **shop.home)
+    return lambda connection: call(connection, "signing_key_revoke", kid=active_key(connection, "token"))
+
+
+def revoking_the_key_of_session_data(admin, shop):
+    shop.create(admin)
+    return lambda connection: call(connection, "signing_key_revoke", kid=active_key(connection, "seal"))
+
+
 def erasing_whom_an_account_session_was_made_for(admin, shop):
     call(admin, "account_session_create", account="acct_1", identifier="user_456", **shop.home)
     return lambda connection: call(connection, "user_erase", product=shop.product, identifier="user_456")
@@ -111,6 +133,10 @@ def erasing_a_user_of_a_new_environment(admin, shop):
         resetting_the_instance,
         renaming_an_environment,
         revoking_an_accounts_sessions,
+        revoking_a_set,
+        revoking_a_set_of_client_sessions,
+        revoking_the_key_of_tokens,
+        revoking_the_key_of_session_data,
         erasing_whom_an_account_session_was_made_for,
         revoking_a_user_of_a_new_environment,
         erasing_a_user_of_a_new_environment,

@@ -17,6 +17,7 @@ use crate::pg::relcache::Relation;
 use crate::pg::server::lock_relation;
 use crate::pg::statements::must_be_able_to_write;
 use crate::pg::table::{Column, Index, IndexKeys, SqlType, Table};
+use crate::pg::transaction;
 
 /// Locks a relation against structural change until the transaction ends, as any statement that reads it does.
 /// If it was dropped or replaced before the lock was granted, it is looked up again.
@@ -164,13 +165,35 @@ pub struct Row<'scan, R> {
     scan: PhantomData<&'scan Scan<R>>,
 }
 
+/// Who made a version of a row.
+enum Maker {
+    ThisTransaction,
+    /// One that the transaction's snapshot does not show.
+    LaterTransaction,
+}
+
 impl<R: Table> Row<'_, R> {
     /// Whether this version of the row was made by the running transaction, which may yet undo it.
     pub fn in_progress(&self) -> bool {
-        // SAFETY: the scan still holds the tuple.
+        self.is_made(Maker::ThisTransaction)
+    }
+
+    /// Whether this version of the row was made after the transaction's snapshot: its statements do not see it.
+    pub fn is_hidden(&self) -> bool {
+        transaction::has_old_snapshot() && self.is_made(Maker::LaterTransaction)
+    }
+
+    fn is_made(&self, by: Maker) -> bool {
+        // SAFETY: the scan still holds the tuple; a transaction that scans has a snapshot.
         unsafe {
-            let made_by = (*(*self.tuple).t_data).t_choice.t_heap.t_xmin;
-            pg_sys::TransactionIdIsCurrentTransactionId(made_by)
+            let made_by = pg_sys::HeapTupleHeaderGetXmin((*self.tuple).t_data);
+            let is_ours = pg_sys::TransactionIdIsCurrentTransactionId(made_by);
+            match by {
+                Maker::ThisTransaction => is_ours,
+                Maker::LaterTransaction => {
+                    !is_ours && pg_sys::XidInMVCCSnapshot(made_by, pg_sys::GetTransactionSnapshot())
+                }
+            }
         }
     }
 

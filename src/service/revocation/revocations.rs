@@ -177,7 +177,7 @@ fn revoke_living(owner: &AsOwner, which: &Which<'_>, cause: Cause<'_>, now: Micr
         Which::Key(key_number) => {
             // No key of another purpose has its number.
             let filter = Filter { key_number: Some(*key_number), ..Filter::default() };
-            matching(owner, &Matching { filter, ..Matching::default() }, arguments)
+            matching(owner, &Matching { filter, ..Matching::default() }, arguments, now)
         }
         Which::Env(env_id) => all(owner, Some(*env_id), None, arguments, now),
         Which::Definition(definition_id) => all(owner, None, Some(*definition_id), arguments, now),
@@ -186,7 +186,7 @@ fn revoke_living(owner: &AsOwner, which: &Which<'_>, cause: Cause<'_>, now: Micr
         }
         Which::All => all(owner, None, None, arguments, now),
         // Creates go on: a set is what there is when the statement begins.
-        Which::Matching(filter) => matching(owner, filter, arguments),
+        Which::Matching(filter) => matching(owner, filter, arguments, now),
     }
 }
 
@@ -218,14 +218,23 @@ pub fn keep_creates_out(owner: &AsOwner) -> Result<()> {
 }
 
 /// Revokes what a filter matches.
+///
+/// # Errors
+/// `CONFLICT` where the transaction's snapshot is too old to show one that may be meant.
 fn matching<'a>(
     owner: &AsOwner,
     filter: &'a Matching<'a>,
     mut arguments: Vec<DatumWithOid<'a>>,
+    now: Micros,
 ) -> Result<i64> {
     arguments.extend(filter.arguments());
     let _by_index = Setting::custom_plans();
-    run(owner, &[&sql::MATCHING, &sql::MATCHING_CLIENTS], &arguments)
+    let revoked = run(owner, &[&sql::MATCHING, &sql::MATCHING_CLIENTS], &arguments)?;
+    // At READ COMMITTED the statements saw all that there is.
+    let missed = transaction::has_old_snapshot()
+        && (sessions::any_hidden(|row| row.lives(now) && filter.may_mean(row))?
+            || client_sessions::any_hidden(|row| row.lives(now) && filter.may_mean_client(row))?);
+    if missed { Err(conflict()) } else { Ok(revoked) }
 }
 
 /// Revokes all of an environment, or of every one, and of a definition, or of every one, with creates kept out.
@@ -245,15 +254,7 @@ fn all(
         definition_ids: definition_id.map(|id| vec![id]),
         ..Matching::default()
     };
-    let revoked = matching(owner, &filter, arguments)?;
-    let meant = |env: i32, definition: Option<i32>| {
-        env_id.is_none_or(|id| id == env) && (definition_id.is_none() || definition_id == definition)
-    };
-    // At READ COMMITTED the statements saw all that there is.
-    let missed = transaction::has_old_snapshot()
-        && (sessions::any(|row| row.lives(now) && meant(row.env_id, row.definition_id))?
-            || client_sessions::any(|row| row.lives(now) && meant(row.env_id, None))?);
-    if missed { Err(conflict()) } else { Ok(revoked) }
+    matching(owner, &filter, arguments, now)
 }
 
 /// Refuses to go on where a user or account session like that is left which the transaction's snapshot does not show. At

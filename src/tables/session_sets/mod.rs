@@ -11,6 +11,9 @@ use crate::pg::datum::uuid::pg_uuid;
 use crate::pg::roles::AsOwner;
 use crate::pg::settings::Setting;
 use crate::pg::statements::{FromRow, Statement, bind};
+use crate::tables::client_sessions::ClientSessionRow;
+use crate::tables::sessions::SessionRow;
+use crate::token::Family;
 pub(crate) use conditions::conditions;
 
 /// The filter that `session_find`, `session_count` and `session_revoke_where` share. What is left out is any.
@@ -95,6 +98,32 @@ static FIND: Statement = Statement::new(concat!(
 static COUNT: Statement = Statement::new(concat!("SELECT count(*) FROM (", matching!(), ") s"));
 
 impl Matching<'_> {
+    /// False if it does not mean a user or account session, whatever that one's address, user agent, API key and times.
+    pub fn may_mean(&self, row: &SessionRow) -> bool {
+        let filter = &self.filter;
+        // Those that were made for a user have no definition.
+        let made_for = filter.identifier.is_some() && filter.tag.is_none();
+        let of_definition = |ids: &Vec<i32>| row.definition_id.map_or(made_for, |id| ids.contains(&id));
+        self.is_of_env(row.env_id)
+            && self.definition_ids.as_ref().is_none_or(of_definition)
+            && filter.identifier.is_none_or(|identifier| row.user() == Some(identifier))
+            && filter.account.is_none_or(|account| row.definition_id.is_none() && row.subject == account)
+            && filter.key_number.is_none_or(|number| row.key_number == number.unsigned_abs())
+    }
+
+    /// The same of a client session.
+    pub fn may_mean_client(&self, row: &ClientSessionRow) -> bool {
+        let filter = &self.filter;
+        self.is_of_env(row.env_id)
+            && self.definition_ids.is_none()
+            && filter.kind.is_none_or(|kind| kind == Family::Client.as_str())
+            && filter.account.or(filter.ip).or(filter.user_agent).is_none()
+    }
+
+    fn is_of_env(&self, env_id: i32) -> bool {
+        self.env_ids.as_ref().is_none_or(|ids| ids.contains(&env_id))
+    }
+
     /// The filter as parameters, in the order of the conditions.
     pub fn arguments(&self) -> Vec<DatumWithOid<'_>> {
         let filter = &self.filter;

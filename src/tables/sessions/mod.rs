@@ -135,6 +135,12 @@ pub fn any(like: impl Fn(&SessionRow) -> bool) -> Result<bool> {
     scan::any(|row| Ok(like(&read(row)?)))
 }
 
+/// True if any session is like that which the transaction's snapshot does not show, in its latest committed state. Reads the
+/// whole table.
+pub fn any_hidden(like: impl Fn(&SessionRow) -> bool) -> Result<bool> {
+    scan::any(|row| Ok(row.is_hidden() && like(&read(row)?)))
+}
+
 /// The session with this id, in its latest committed state or as this transaction has changed it.
 pub fn by_id(session_id: &Uuid) -> Result<Option<SessionRow>> {
     scan::first_by(&BY_ID, (session_id,), read)
