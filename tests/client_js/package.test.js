@@ -59,6 +59,7 @@ describe('the package', () => {
       const verdict = await client.sessions.verify<User>({ token: created.token })
       if (verdict.valid) verdict.data.userId.toUpperCase()
       else switch (verdict.reason) { case 'expired': case 'revoked': break }
+      await client.sessions.verify({ token: created.token, tag: null })
       const refreshed = await client.sessions.refresh({ refreshToken: created.refreshToken })
       if (refreshed.ok) refreshed.token.length
       const rows: { text: string }[] = await client.withToken(created.token, async (db) => (await db.query<{ text: string }>('SELECT 1')).rows)

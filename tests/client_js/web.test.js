@@ -260,6 +260,13 @@ describe('a visit', () => {
     assert.equal(await visit.logOutElsewhere(), 1)
     assert.equal((await stranger.visit()).text, `hello ${stranger.userId}`)
     assert.equal((await visit.devices()).length, 1)
+
+    // Where the visit's own client may not make or list sessions.
+    const web = await openVisit(client('web_client'), new Request(ORIGIN, { headers: { cookie: `__Host-session=${here.jar['__Host-session']}` } }))
+    await rejects(web.devices(), 'PERMISSION_DENIED')
+    assert.equal((await web.devices({ client: server, limit: 1 })).length, 1)
+    assert.equal(await web.logOutDevice(sessionId, { client: server }), false)
+    assert.equal(await web.logOutElsewhere({ client: server }), 0)
   })
 })
 
