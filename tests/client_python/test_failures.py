@@ -90,6 +90,13 @@ def test_a_time_that_is_none_is_a_typed_error(direct, shop, roles):
     assert "of them" not in str(vars(caught.value))
 
 
+def test_a_pool_that_is_not_open_is_a_typed_error(direct, shop):
+    pool = ConnectionPool(kwargs={**direct, "user": SERVER}, open=False)
+    with pytest.raises(SessionError) as caught:
+        Client(pool, **shop.place).sessions.verify(TOKEN)
+    assert caught.value.code == "CONNECTION_FAILED" and "with pool" in caught.value.hint
+
+
 def test_a_server_that_is_not_there_is_a_typed_error(shop):
     nowhere = {"host": "/nowhere", "user": SERVER, "password": PASSWORD}
     with pytest.raises(SessionError) as caught:

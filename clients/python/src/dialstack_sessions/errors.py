@@ -109,7 +109,12 @@ def from_driver(error: psycopg.Error) -> SessionError:
 def _without_server(error: psycopg.Error) -> SessionError:
     """What the driver or its pool says itself, without an answer of the server."""
     name = type(error).__name__
-    if type(error).__module__.startswith("psycopg_pool") and name in ("PoolTimeout", "TooManyRequests"):
+    in_pool = type(error).__module__.startswith("psycopg_pool")
+    if in_pool and name == "PoolClosed":
+        return SessionError(
+            "CONNECTION_FAILED", "the pool is not open", hint="Open it before the first call, and close it after the last one: `with pool:`."
+        )
+    if in_pool and name in ("PoolTimeout", "TooManyRequests"):
         return SessionError(
             "CONNECTION_TIMEOUT",
             "the pool has no free connection",
