@@ -19,7 +19,7 @@ describe('the package', () => {
     const [, install] = /```sh\n(.*?)\n```/s.exec(readme)
     const [, example] = /```js\n(.*?)```/s.exec(readme)
     const [, prints] = /```text\n(.*?)```/s.exec(readme)
-    assert.equal(install, 'npm install dialstack-sessions pg')
+    assert.equal(install, 'npm install "$(REPOSITORY/scripts/client-js REPOSITORY/target)" pg')
     const folder = mkdtempSync(`${DSS_WORK}/empty-`)
     await run('npm', ['install', '--no-audit', '--no-fund', '--prefer-offline', DSS_PACKAGE, 'pg'], { cwd: folder })
     writeFileSync(`${folder}/example.mjs`, example)

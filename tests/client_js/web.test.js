@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { openVisit, withSessions } from 'dialstack-sessions/web'
+import { sessions } from 'dialstack-sessions/express'
 import { client, newUser, place, rejects, SECRET } from './support.js'
 
 const server = client('web_login')
@@ -239,6 +240,14 @@ describe('a visit', () => {
       assert.doesNotMatch(shown, SECRET)
     }
     assert.match(session.token, /^eyJ/)
+  })
+
+  it('needs a client that says where sessions belong', async () => {
+    for (const name of Object.keys(place)) {
+      const lost = client('web_login', { [name]: undefined })
+      assert.throws(() => withSessions(lost, application), new RegExp(`INVALID_ARGUMENT.* ${name}$`))
+      assert.throws(() => sessions(lost), new RegExp(`INVALID_ARGUMENT.* ${name}$`))
+    }
   })
 
   it('has a page of devices', async () => {

@@ -106,6 +106,12 @@ export class DialstackSessions<C = PoolClient> {
     return new DialstackSessions(this.#options, transaction)
   }
 
+  /** Where the client is: what calls mean that do not say it. */
+  get place(): Place {
+    const { product = null, env = null, tag = null } = this.#options
+    return { product, env, tag }
+  }
+
   /** Ends the pool. Do not call this if the pool is yours and still in use. */
   close(): Promise<void> {
     return this.#database.close()
@@ -216,3 +222,10 @@ export class DialstackSessions<C = PoolClient> {
   }
 }
 
+/** For a middleware: a token of another product, or of another kind of session, must be no log-in there. */
+export function needPlace(client: DialstackSessions<any>) {
+  const missing = Object.entries(client.place).filter(([, value]) => value === null).map(([name]) => name)
+  if (missing.length === 0) return
+  throw new SessionError('INVALID_ARGUMENT', `INVALID_ARGUMENT: the client of a middleware needs ${missing.join(', ')}`,
+    { hint: 'new DialstackSessions({ pool, product, env, tag })' })
+}

@@ -1,6 +1,6 @@
 /** The middleware for Express 5. */
 
-import type { DialstackSessions } from '../client.js'
+import { needPlace, type DialstackSessions } from '../client.js'
 import { isAway } from '../error.js'
 import type { Data } from '../types.js'
 import { openVisit, type Session, type Visit, type WebOptions } from './index.js'
@@ -33,6 +33,7 @@ interface ExpressResponse {
  * `req.ip` follows. Mount it after static files, which need no session.
  */
 export function sessions<D = Data>(client: DialstackSessions<any>, options: WebOptions = {}) {
+  needPlace(client)
   return async (req: ExpressRequest, res: ExpressResponse, next: (error?: unknown) => void): Promise<void> => {
     const headers = new Headers()
     for (const name of ['cookie', 'host', 'origin', 'sec-fetch-site', 'user-agent']) {

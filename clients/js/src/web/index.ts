@@ -1,6 +1,6 @@
 /** Sessions in cookies, without a framework: on `Request` and `Response`. */
 
-import type { DialstackSessions } from '../client.js'
+import { needPlace, type DialstackSessions } from '../client.js'
 import { isAway, SessionError } from '../error.js'
 import type { CreateArgs, CreatedSession, Data, ListedSession, Reason } from '../types.js'
 import { ACCESS, clearCookie, COOKIE_LIMIT, cookieValues, fits, issuedAt, REFRESH, setCookie } from './cookies.js'
@@ -242,6 +242,7 @@ export interface HandlerOptions extends WebOptions {
 
 /** Wraps a handler of `Request`s: it gets the visit as well, and its answer gets the cookies. */
 export function withSessions<D = Data>(client: DialstackSessions<any>, handler: Handler<D>, options: HandlerOptions = {}): (request: Request) => Promise<Response> {
+  needPlace(client)
   const { onError = failed } = options
   return async (request) => {
     let visit: Visit<D> | undefined
