@@ -19,6 +19,8 @@ NAMESPACES = {
     "sessions": client.Sessions,
     "account_sessions": client.AccountSessions,
     "client_sessions": client.ClientSessions,
+    "definitions": client.Definitions,
+    "keys": client.Keys,
 }
 MODULES = {
     "Starlette and FastAPI": dialstack_sessions.starlette,

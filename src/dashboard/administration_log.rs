@@ -18,7 +18,10 @@ macro_rules! filtered {
     () => {
         " FROM dialstack.administration \
          WHERE at >= $1 AND at < $2 \
-           AND ($3 IS NULL OR target ->> 'product' = $3 COLLATE \"C\") \
+           AND ($3 IS NULL OR target ->> 'product' = $3 COLLATE \"C\" \
+                OR function = 'configuration_apply' AND EXISTS ( \
+                    SELECT FROM jsonb_array_elements_text(effect -> 'name') AS changed \
+                     WHERE split_part(changed, '/', 1) = $3 COLLATE \"C\")) \
            AND ($4 IS NULL OR session_role = $4 OR acting_role = $4) \
            AND ($5 IS NULL OR function = $5) \
            AND ($6 OR function <> 'maintain')"
@@ -35,7 +38,7 @@ static TOTAL: Statement = Statement::new(concat!("SELECT count(*)", filtered!())
 
 /// Which calls are meant. What is left out is any.
 pub struct Filter<'a> {
-    /// The product that was named.
+    /// The product that was named, or in which a document changed something.
     pub product: Option<&'a str>,
     /// The role that logged in, or that called.
     pub actor: Option<&'a str>,

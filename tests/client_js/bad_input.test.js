@@ -43,10 +43,23 @@ describe('a client', () => {
     await own.close()
   })
 
+  it('is not made of what it cannot use', async () => {
+    const refused = (make, hint) => assert.throws(make, (error) => error.code === 'INVALID_ARGUMENT' && hint.test(error.hint))
+    const pool = poolOf('web_login')
+    refused(() => new DialstackSessions(pool), /It takes \{ pool, /)
+    refused(() => new DialstackSessions({ pool, environment: 'production' }), /It takes \{ pool, /)
+    const sql = postgres({ host: process.env.PGHOST, port: Number(process.env.PGPORT) })
+    refused(() => new DialstackSessions({ pool: sql }), /postgresDatabase/)
+    refused(() => new DialstackSessions({ database: sql }), /postgresDatabase/)
+    refused(() => login.within(sql), /withinPostgres/)
+    await sql.end()
+  })
+
   it('whose server is not there says so', async () => {
     const away = client('web_login', { pool: poolOf('web_login', { host: '127.0.0.1', port: 1 }) })
     await rejects(away.sessions.verify({ token: 'x' }), 'CONNECTION_FAILED')
     await rejects(away.withToken('x', async () => {}), 'CONNECTION_FAILED')
+    await rejects(client('web_login', { pool: poolOf('web_login', { host: process.env.PGHOST, database: 'not_there' }) }).sessions.verify({ token: 'x' }), 'CONNECTION_FAILED')
   })
 })
 

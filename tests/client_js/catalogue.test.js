@@ -65,8 +65,6 @@ describe('the table of calls', () => {
     const others = new Set([
       // Presented in a transaction, or asked there: withToken.
       'session_use', 'session_clear', 'has_scope', 'require_scope', 'postgrest_pre_request', 'revoke_on_change',
-      // For administrators and operators, in psql.
-      'session_explain', 'token_introspect',
       // In the policies that protect_table makes.
       'uuid_or_null', 'bigint_or_null', 'integer_or_null',
     ])
@@ -155,7 +153,7 @@ describe('the types', () => {
   it('have no method that the table has not', () => {
     for (const family of Object.keys(CALLS)) {
       const names = checker.getPropertiesOfType(interfaceOf(family)).map((symbol) => symbol.name)
-      assert.deepEqual(names.filter((name) => !(name in CALLS[family]) && name !== 'listActive'), [], family)
+      assert.deepEqual(names.filter((name) => !(name in CALLS[family]) && name !== 'listActive' && !(name === 'verify' && family !== 'sessions')), [], family)
     }
   })
 })

@@ -47,6 +47,9 @@ describe('the types of a product', () => {
       writeFileSync(`${folder}/${name}.ts`, `import type { UserSession } from './sessions.js'\nexport const user: UserSession = ${value}`)
       assert.match(await tsc(`${name}.ts`), /error TS/)
     }
+    const one = (await command('types', '--product', 'my-product', '--tag', 'user-session')).stdout
+    assert.ok(/UserSession/.test(one) && !/CheckoutFlow2/.test(one), one)
+    await assert.rejects(command('types', '--product', 'my-product', '--tag', 'nowhere'), (error) => error.stderr.startsWith('DEFINITION_NOT_FOUND'))
     await admin.definitions.delete({ tag: 'checkout.flow-2' })
   })
 

@@ -93,7 +93,7 @@ describe('Express', () => {
 
   it('gives trouble of the database to the error handler', async () => {
     const away = express().use(sessions(client('web_login', { pool: poolOf('web_login', { host: '127.0.0.1', port: 1 }) })))
-    away.use((error, req, res, next) => res.status(503).send(error.code))
+    away.use((error, req, res, next) => res.status(error.status).send(error.code))
     const other = await new Promise((ready) => { const s = away.listen(0, '127.0.0.1', () => ready(s)) })
     try {
       const response = await fetch(`http://127.0.0.1:${other.address().port}/`, { headers: { cookie: '__Host-session=eyJ' } })

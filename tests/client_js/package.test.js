@@ -19,7 +19,7 @@ describe('the package', () => {
     const [, install] = /```sh\n(.*?)\n```/s.exec(readme)
     const [, example] = /```js\n(.*?)```/s.exec(readme)
     const [, prints] = /```text\n(.*?)```/s.exec(readme)
-    assert.equal(install, 'npm install dialstack-sessions pg')
+    assert.equal(install, 'npm install "$(REPOSITORY/scripts/client-js REPOSITORY/target)" pg')
     const folder = mkdtempSync(`${DSS_WORK}/empty-`)
     await run('npm', ['install', '--no-audit', '--no-fund', '--prefer-offline', DSS_PACKAGE, 'pg'], { cwd: folder })
     writeFileSync(`${folder}/example.mjs`, example)
@@ -59,6 +59,7 @@ describe('the package', () => {
       const verdict = await client.sessions.verify<User>({ token: created.token })
       if (verdict.valid) verdict.data.userId.toUpperCase()
       else switch (verdict.reason) { case 'expired': case 'revoked': break }
+      await client.sessions.verify({ token: created.token, tag: null })
       const refreshed = await client.sessions.refresh({ refreshToken: created.refreshToken })
       if (refreshed.ok) refreshed.token.length
       const rows: { text: string }[] = await client.withToken(created.token, async (db) => (await db.query<{ text: string }>('SELECT 1')).rows)

@@ -20,6 +20,8 @@ describe('user sessions', () => {
     const verified = await sessions.verify({ ...place, token: created.token })
     assert.equal(verified.valid, true)
     assert.deepEqual(verified.data, { userId, role: 'admin' })
+    // As the manual lists them, and as one reads them.
+    assert.deepEqual(Object.keys(verified).slice(0, 5), ['valid', 'reason', 'kind', 'sessionId', 'identifier'])
     assert.equal(verified.sessionId, created.sessionId)
     assert.equal(verified.expiresAt.getTime(), created.expiresAt.getTime())
     assert.ok(verified.authenticatedAt instanceof Date)
@@ -107,6 +109,8 @@ describe('user sessions', () => {
     assert.equal((await sessions.verify({ token, maxAge: 300 })).valid, true)
     const { authenticatedAt } = await sessions.reauthenticate({ sessionId })
     assert.ok(authenticatedAt instanceof Date)
+    assert.equal((await sessions.introspect({ token })).active, true)
+    assert.ok((await sessions.explain({ token })).every(({ passed }) => passed))
     assert.equal(await sessions.end({ token }), 1)
     assert.equal((await sessions.verify({ token })).reason, 'revoked')
   })
@@ -210,6 +214,21 @@ describe('account sessions', () => {
       const { startAt, ip, userAgent } = (await sessions.getInfo({ sessionId: (await sessions.verify({ token: session.client_secret, tag: null })).sessionId }))
       assert.deepEqual([ip, userAgent, Math.round((session.expires_at - startAt) / 60_000)], ['2001:db8::1', 'a', minutes])
     }
+  })
+
+  it('and those of clients have a verify of their own, to which all else is a mismatch', async () => {
+    const { accountSessions, clientSessions, sessions } = client('web_login')
+    const { client_secret } = await accountSessions.create({ account: 'acct_1', components: { voicemails: { enabled: true } } })
+    const { token } = await clientSessions.create()
+    const user = await sessions.create({ data: { userId: newUser() } })
+    assert.equal((await accountSessions.verify({ clientSecret: client_secret })).account, 'acct_1')
+    assert.equal((await accountSessions.verify({ client_secret, scope: 'call_logs' })).reason, 'scope_disabled')
+    assert.equal((await clientSessions.verify({ token })).kind, 'client')
+    for (const refused of [accountSessions.verify({ client_secret: token }), clientSessions.verify({ token: client_secret }), clientSessions.verify({ token: user.token })]) {
+      assert.deepEqual(Object.values(await refused).filter((value) => value !== null), [false, 'mismatch'])
+    }
+    assert.equal((await accountSessions.verify({ clientSecret: undefined })).reason, 'missing')
+    await rejects(accountSessions.verify(client_secret), 'INVALID_ARGUMENT')
   })
 
   it('are still made by sessions.create, with a warning', async () => {

@@ -76,6 +76,13 @@ for (const [name, { open, ask, within }] of Object.entries(drivers)) {
       assert.deepEqual(await query("DELETE FROM notes WHERE text IN ('gone', 'kept') RETURNING text"), [{ text: 'kept' }])
     })
 
+    it('leaves an error of the work as it is, also where no promise was made yet', async () => {
+      const mistake = new TypeError('db.nonsense is not a function')
+      for (const run of [(work) => web.withToken(null, work), (work) => web.transaction(work)]) {
+        await assert.rejects(run(() => { throw mistake }), (error) => error === mistake)
+      }
+    })
+
     it('is repeated when it collides with another', async () => {
       await query("UPDATE counters SET value = 0 WHERE name = 'visits'")
       const server = open('web_login')

@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { openVisit, withSessions } from 'dialstack-sessions/web'
+import { sessions } from 'dialstack-sessions/express'
 import { client, newUser, place, rejects, SECRET } from './support.js'
 
 const server = client('web_login')
@@ -241,6 +242,14 @@ describe('a visit', () => {
     assert.match(session.token, /^eyJ/)
   })
 
+  it('needs a client that says where sessions belong', async () => {
+    for (const name of Object.keys(place)) {
+      const lost = client('web_login', { [name]: undefined })
+      assert.throws(() => withSessions(lost, application), new RegExp(`INVALID_ARGUMENT.* ${name}$`))
+      assert.throws(() => sessions(lost), new RegExp(`INVALID_ARGUMENT.* ${name}$`))
+    }
+  })
+
   it('has a page of devices', async () => {
     const here = await loggedIn()
     const devices = [here]
@@ -260,6 +269,13 @@ describe('a visit', () => {
     assert.equal(await visit.logOutElsewhere(), 1)
     assert.equal((await stranger.visit()).text, `hello ${stranger.userId}`)
     assert.equal((await visit.devices()).length, 1)
+
+    // Where the visit's own client may not make or list sessions.
+    const web = await openVisit(client('web_client'), new Request(ORIGIN, { headers: { cookie: `__Host-session=${here.jar['__Host-session']}` } }))
+    await rejects(web.devices(), 'PERMISSION_DENIED')
+    assert.equal((await web.devices({ client: server, limit: 1 })).length, 1)
+    assert.equal(await web.logOutDevice(sessionId, { client: server }), false)
+    assert.equal(await web.logOutElsewhere({ client: server }), 0)
   })
 })
 

@@ -10,7 +10,7 @@ from uuid import UUID
 
 import pytest
 from dialstack_sessions import async_client, client, figures, rows
-from dialstack_sessions.calls import definitions, insight, other_sessions, sessions
+from dialstack_sessions.calls import definitions, insight, keys, other_sessions, sessions
 from dialstack_sessions.calls.call import ARGUMENT_TYPES, Place
 from support import service
 
@@ -33,6 +33,7 @@ EXAMPLES = {
     "page": 1,
     "limit": 1,
     "active_only": True,
+    "with_total": True,
     "without_user_identifier_key": True,
     "handler": None,
     "options": {
@@ -72,7 +73,7 @@ def described(function):
 
 CALLS = {
     f"{module.__name__.split('.')[-1]}.{name}": described(function)
-    for module in (sessions, other_sessions, definitions, insight)
+    for module in (sessions, other_sessions, definitions, insight, keys)
     for name, function in vars(module).items()
     if inspect.isfunction(function) and function.__module__ == module.__name__ and not name.startswith("_")
 }
@@ -103,8 +104,9 @@ RETURNED = {
 SCALARS = {
     **dict.fromkeys("session_revoke session_revoke_all session_end account_session_revoke".split(), "bigint"),
     **dict.fromkeys(
-        "session_define session_dashboard session_user_dashboard session_user_details token_introspect".split(), "jsonb"
+        "session_define session_dashboard session_user_dashboard session_user_details token_introspect jwks".split(), "jsonb"
     ),
+    "issuer": "text",
     **dict.fromkeys("client_session_revoke client_session_delete session_clear".split(), "void"),
 }
 
@@ -157,7 +159,7 @@ def test_arguments_are_those_of_the_function(name, admin):
     # What the client does not offer is little, and meant.
     left_out = set(found.inputs) - set(wanted)
     # Sessions of accounts and clients have no tag, and nobody signs in to them again.
-    allowed = {"with_total", *(("tag", "max_age") if name.startswith("other_sessions.") else ())}
+    allowed = {"tag", "max_age"} if name.startswith("other_sessions.") else set()
     assert left_out <= allowed, left_out
 
 
@@ -181,7 +183,7 @@ def test_every_argument_type_is_used():
 
 
 def test_everything_that_level_server_and_client_may_call_has_a_method(admin):
-    helpers = r"current_|has_scope|require_scope|access_|jwks|issuer|postgrest_|\w+_or_null"
+    helpers = r"current_|has_scope|require_scope|access_|postgrest_|\w+_or_null"
     functions = {
         row.function.split("(")[0]
         for row in admin.execute("SELECT * FROM dialstack.access_list() WHERE access IN ('client', 'server')")
@@ -221,7 +223,7 @@ def compare(cls, json):
             assert isinstance(field, (int, float) if hint is float else hint), key
 
 
-@pytest.mark.parametrize("namespace", ["Sessions", "AccountSessions", "ClientSessions"])
+@pytest.mark.parametrize("namespace", ["Sessions", "AccountSessions", "ClientSessions", "Definitions", "Keys"])
 def test_both_clients_have_the_same_calls(namespace):
     one, other = getattr(client, namespace), getattr(async_client, f"Async{namespace}")
     names = {name for name in vars(one) if not name.startswith("_")}

@@ -75,11 +75,34 @@ def test_an_exhausted_asynchronous_pool_is_a_typed_error(wait, direct, shop, rol
     assert caught.value.code == "CONNECTION_TIMEOUT"
 
 
+@pytest.mark.parametrize("kind", [Client, AsyncClient])
+def test_what_lends_no_connection_is_a_typed_error(kind):
+    with pytest.raises(SessionError) as caught:
+        kind("user=my_backend")
+    assert caught.value.code == "INVALID_ARGUMENT" and "psycopg.connect" in caught.value.hint
+
+
+def test_a_time_that_is_none_is_a_typed_error(direct, shop, roles):
+    client = Client(lambda: psycopg.connect(**direct, user=SERVER), **shop.place)
+    with pytest.raises(SessionError) as caught:
+        client.sessions.start(data={"userId": "user_1"}, expires_in="15 of them")
+    assert caught.value.code == "INVALID_ARGUMENT" and "8 hours" in caught.value.hint
+    assert "of them" not in str(vars(caught.value))
+
+
+def test_a_pool_that_is_not_open_is_a_typed_error(direct, shop):
+    pool = ConnectionPool(kwargs={**direct, "user": SERVER}, open=False)
+    with pytest.raises(SessionError) as caught:
+        Client(pool, **shop.place).sessions.verify(TOKEN)
+    assert caught.value.code == "CONNECTION_FAILED" and "with pool" in caught.value.hint
+
+
 def test_a_server_that_is_not_there_is_a_typed_error(shop):
     nowhere = {"host": "/nowhere", "user": SERVER, "password": PASSWORD}
     with pytest.raises(SessionError) as caught:
         Client(lambda: psycopg.connect(**nowhere)).sessions.verify(TOKEN)
     assert caught.value.code == "CONNECTION_FAILED" and "/nowhere" in caught.value.detail
+    assert caught.value.hint is None, "nothing was committed"
     assert TOKEN not in written(caught.value) and PASSWORD not in written(caught.value)
 
 

@@ -299,4 +299,4 @@ def test_without_the_middleware_the_session_is_a_plain_error():
 
 def test_the_place_must_be_known(roles):
     with pytest.raises(SessionError, match="tag is missing"):
-        SessionMiddleware(None, AsyncClient(None, product="p", env="e"))
+        SessionMiddleware(None, AsyncClient(lambda: None, product="p", env="e"))

@@ -150,8 +150,11 @@ def test_create_with_a_schema_is_a_definition(make_client, direct, shop):
         period="hours",
     )
     assert {d.tag for d in client.sessions.fetch_all()} == {"web", "checkout-session"}
+    assert client.definitions.get("checkout-session") == made
     assert client.sessions.update("checkout-session", {"expiry": 2}).expiry == 2
+    assert client.definitions.update("checkout-session", {"expiry": 3}).expiry == 3
     assert client.sessions.delete("checkout-session").tag == made.tag
+    assert [d.tag for d in client.definitions.list()] == ["web"]
     with pytest.raises(SessionError) as caught:
         client.sessions.fetch("checkout-session")
     assert caught.value.code == "DEFINITION_NOT_FOUND"

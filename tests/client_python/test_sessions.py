@@ -100,10 +100,16 @@ def test_lists_and_logs_out_everywhere_else(client):
     client.sessions.start(data={"userId": "user_2"})
 
     page = client.sessions.list(identifier="user_1", page=1, limit=10)
-    assert (page.total, page.page, page.limit) == (2, 1, 10)
+    assert (page.total, page.page, page.limit, page.total_pages) == (2, 1, 10, 1)
     assert {s.session_id for s in page.sessions} == {mine.session_id, other.session_id}
     assert {(s.user_agent, s.active) for s in page.sessions} == {("laptop", True), ("phone", True)}
     assert client.sessions.list_active(limit=1).total == 3
+    # What was not counted is not said to be nothing.
+    assert client.sessions.list(identifier="nobody").total == 0
+    for uncounted in (client.sessions.list(page=9), client.sessions.list(with_total=False)):
+        assert (uncounted.total, uncounted.total_pages) == (None, None)
+    assert client.sessions.fetch_users(page=9).total_pages is None
+    assert client.sessions.fetch_activity_logs(page=9).total is None
 
     ended = client.sessions.revoke_all(identifier="user_1", exclude_current_session=mine.session_id)
     assert ended == 1
@@ -129,6 +135,8 @@ def test_changes_a_session(client):
     assert client.sessions.verify(created.token, max_age="1 microsecond").reason == "stale"
     assert client.sessions.introspect(created.token)["active"] is True
     assert all(step.passed for step in client.sessions.explain(created.token))
+    assert client.keys.issuer() == client.sessions.introspect(created.token)["iss"]
+    assert client.keys.jwks() == {"keys": []}
     assert client.sessions.end(created.token) == 1
 
 

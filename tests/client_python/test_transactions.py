@@ -73,6 +73,13 @@ def test_with_token_refuses_a_token_from_elsewhere(web, as_work, token):
         assert (caught.value.code, caught.value.detail) == ("VERIFY_FAILED", "reason: mismatch")
 
 
+def test_without_a_token_nobody_is_there(web, as_work, token, notes):
+    assert web.with_token(token, as_work(OWN_NOTES)) == [("of one",)]
+    assert web.with_token(None, as_work(OWN_NOTES)) == []
+    asked = as_work("SELECT dialstack.current_session_id(), dialstack.current_session_error()")
+    assert web.with_token(None, asked) == [(None, None)]
+
+
 def test_sessions_without_a_tag_can_be_presented(web, as_work, client_secret):
     assert web.with_token(client_secret, as_work("SELECT dialstack.current_account()")) == [("acct_1",)]
 

@@ -34,6 +34,13 @@ const series = 'env:text group_by:text start_at:timestamptz end_at:timestamptz t
 const granted = 'connected_account_ids:uuid[] connect_webview_ids:uuid[] user_identity_ids:uuid[]'
 const place = 'product:text env:text'
 const snake = { snake: true }
+const definitions = {
+  create: call('definition_create', `product!:text tag!:text ${definition}`, 'row'),
+  update: call('definition_update', 'product!:text tag!:text changes!:jsonb', 'row'),
+  delete: call('definition_delete', 'product!:text tag!:text', 'row'),
+  get: call('definition_get', 'product!:text tag!:text', 'row'),
+  list: call('definition_list', 'product!:text', 'rows'),
+}
 
 export const CALLS = {
   sessions: {
@@ -52,8 +59,14 @@ export const CALLS = {
     updateData: call('session_update_data', 'session_id!:uuid data!:jsonb', 'row'),
     extendSession: call('session_extend', 'session_id!:uuid by!:interval', 'row'),
     reauthenticate: call('session_reauthenticate', 'session_id!:uuid', 'row'),
+    introspect: call('token_introspect', 'token!:text', 'value'),
+    explain: call('session_explain', 'token!:text', 'rows'),
     define: call('session_define', `product!:text tag!:text ${definition}`, 'value'),
     register: call('session_register', 'product!:text definition!:jsonb', 'row'),
+    fetch: definitions.get,
+    fetchAll: definitions.list,
+    update: definitions.update,
+    delete: definitions.delete,
     fetchUsers: call('session_users', 'product!:text tag!:text env:text page:integer per_page:integer with_total:boolean', 'page', { items: 'users' }),
     fetchUserDetails: call('session_user_details', 'product!:text tag!:text identifier!:text env:text', 'value'),
     fetchActivityLogs: call('session_activity_logs',
@@ -78,13 +91,7 @@ export const CALLS = {
     revoke: call('client_session_revoke', `client_session_id!:uuid ${place} reason:text`, 'nothing', snake),
     delete: call('client_session_delete', `client_session_id!:uuid ${place}`, 'nothing', snake),
   },
-  definitions: {
-    create: call('definition_create', `product!:text tag!:text ${definition}`, 'row'),
-    update: call('definition_update', 'product!:text tag!:text changes!:jsonb', 'row'),
-    delete: call('definition_delete', 'product!:text tag!:text', 'row'),
-    get: call('definition_get', 'product!:text tag!:text', 'row'),
-    list: call('definition_list', 'product!:text', 'rows'),
-  },
+  definitions,
   keys: {
     jwks: call('jwks', '', 'value'),
     issuer: call('issuer', '', 'value'),

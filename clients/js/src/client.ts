@@ -3,7 +3,7 @@ import { CALLS, type Call } from './calls.js'
 import { checkArgs, cleanToken, result, statement, type Row } from './convert.js'
 import { callersTransaction, ownDatabase, pgDatabase, repeated, type Database, type Queryable } from './database.js'
 import { SessionError, sessionError } from './error.js'
-import type { AccountSessions, ClientSessions, DefineArgs, Definitions, Keys, Kind, RefreshResult, Sessions } from './types.js'
+import type { AccountSessions, ClientSessions, DefineArgs, Definitions, Keys, Kind, RefreshResult, Sessions, VerifyResult } from './types.js'
 import type { Place } from './values.js'
 
 export interface ClientOptions<C = PoolClient> extends Place {
@@ -34,6 +34,15 @@ async function presentGood(queryable: Queryable, token: string, { product, env, 
   }
 }
 
+const OPTIONS = new Set(['pool', 'database', 'connectionString', 'apiKey', 'acquireTimeout', 'product', 'env', 'tag'])
+
+/** What does not have these methods is no connection, and would fail later with less to say. */
+function checkMethods(name: string, value: unknown, methods: string[], hint: string) {
+  const found = value as Record<string, unknown>
+  if (methods.every((method) => typeof found?.[method] === 'function')) return
+  throw new SessionError('INVALID_ARGUMENT', `INVALID_ARGUMENT: ${name} is not what it must be`, { hint })
+}
+
 /** The sessions of a PostgreSQL database with the extension dialstack_sessions. */
 export class DialstackSessions<C = PoolClient> {
   readonly sessions: Sessions
@@ -49,6 +58,13 @@ export class DialstackSessions<C = PoolClient> {
   readonly #refreshes = new Map<string, Promise<RefreshResult>>()
 
   constructor(options: ClientOptions<C> = {}, within?: Queryable) {
+    for (const name of Object.keys(options)) {
+      if (!OPTIONS.has(name)) {
+        throw new SessionError('INVALID_ARGUMENT', `INVALID_ARGUMENT: the client takes no option "${name}"`, { hint: `It takes { ${[...OPTIONS].join(', ')} }.` })
+      }
+    }
+    if (options.pool) checkMethods('pool', options.pool, ['connect', 'on', 'listenerCount', 'end'], 'It is a Pool of pg. Other drivers: { database: postgresDatabase(sql) }.')
+    if (options.database) checkMethods('database', options.database, ['query', 'transaction'], 'For postgres.js it is postgresDatabase(sql).')
     this.#options = options
     this.#isWithin = within !== undefined
     const { pool, database, connectionString, acquireTimeout = 10_000 } = options
@@ -57,8 +73,8 @@ export class DialstackSessions<C = PoolClient> {
     this.#database = within ? (callersTransaction(within) as Database<unknown> as Database<C>) : database ?? fromPg()
 
     this.sessions = { ...this.#methods('sessions'), ...this.#special(), ...this.#legacy() } as unknown as Sessions
-    this.accountSessions = this.#methods('accountSessions') as unknown as AccountSessions
-    this.clientSessions = this.#methods('clientSessions') as unknown as ClientSessions
+    this.accountSessions = { ...this.#methods('accountSessions'), verify: this.#verifyOf('account') } as unknown as AccountSessions
+    this.clientSessions = { ...this.#methods('clientSessions'), verify: this.#verifyOf('client') } as unknown as ClientSessions
     this.definitions = this.#methods('definitions') as unknown as Definitions
     this.keys = this.#methods('keys') as unknown as Keys
   }
@@ -72,21 +88,28 @@ export class DialstackSessions<C = PoolClient> {
   withToken<T>(token: string | null | undefined, work: (client: C, sessions: DialstackSessions<C>) => Promise<T>): Promise<T> {
     return this.#transaction(async (client, queryable) => {
       await (token ? presentGood(queryable, token, this.#options) : present(queryable, 'token', ''))
-      return () => work(client, this.within(queryable))
+      return async () => work(client, this.within(queryable))
     })
   }
 
   /** Runs `work` in a transaction, for what must happen together: a password that changes and the sessions that it ends. */
   transaction<T>(work: (client: C, sessions: DialstackSessions<C>) => Promise<T>): Promise<T> {
-    return this.#transaction(async (client, queryable) => () => work(client, this.within(queryable)))
+    return this.#transaction(async (client, queryable) => async () => work(client, this.within(queryable)))
   }
 
   /**
-   * The same client inside a transaction of yours, which you commit. Commit also after a `refresh` that answers `reused`:
+   * The same client inside a transaction of yours, which you commit: a client of `pg`, or `withinPostgres(sql)`. Commit also after a `refresh` that answers `reused`:
    * rolled back, the stolen token would live on.
    */
   within(transaction: Queryable): DialstackSessions<C> {
+    checkMethods('within', transaction, ['query'], 'A transaction of postgres.js is for withinPostgres() of dialstack-sessions/postgres.')
     return new DialstackSessions(this.#options, transaction)
+  }
+
+  /** Where the client is: what calls mean that do not say it. */
+  get place(): Place {
+    const { product = null, env = null, tag = null } = this.#options
+    return { product, env, tag }
   }
 
   /** Ends the pool. Do not call this if the pool is yours and still in use. */
@@ -170,6 +193,19 @@ export class DialstackSessions<C = PoolClient> {
     }
   }
 
+  /** `verify` for sessions of this kind, which have no tag: those of another are a mismatch. */
+  #verifyOf(kind: Kind) {
+    return async (args: object = {}) => {
+      const method = `${kind}Sessions.verify`
+      checkArgs(method, CALLS.sessions.verify, args)
+      const { client_secret, clientSecret = client_secret, ...others } = args as { client_secret?: unknown; clientSecret?: unknown }
+      const given = clientSecret === undefined ? others : { token: clientSecret, ...others }
+      const verdict = await this.#call(method, CALLS.sessions.verify, { tag: null, ...given }) as VerifyResult
+      if (!verdict.valid || verdict.kind === kind) return verdict
+      return { ...Object.fromEntries(Object.keys(verdict).map((name) => [name, null])), valid: false, reason: 'mismatch' }
+    }
+  }
+
   /** Names that the products' documents have beside these, and what `sessions.create` once was for as well. */
   #legacy() {
     const { sessions, accountSessions, definitions } = CALLS
@@ -186,3 +222,10 @@ export class DialstackSessions<C = PoolClient> {
   }
 }
 
+/** For a middleware: a token of another product, or of another kind of session, must be no log-in there. */
+export function needPlace(client: DialstackSessions<any>) {
+  const missing = Object.entries(client.place).filter(([, value]) => value === null).map(([name]) => name)
+  if (missing.length === 0) return
+  throw new SessionError('INVALID_ARGUMENT', `INVALID_ARGUMENT: the client of a middleware needs ${missing.join(', ')}`,
+    { hint: 'new DialstackSessions({ pool, product, env, tag })' })
+}

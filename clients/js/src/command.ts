@@ -1,26 +1,26 @@
 #!/usr/bin/env node
-// usage: dialstack-sessions types --product PRODUCT [--connection URL]
+// usage: dialstack-sessions types --product PRODUCT [--tag TAG] [--connection URL]
 
 import { parseArgs } from 'node:util'
 import { DialstackSessions } from './client.js'
 import { definitionTypes } from './schema.js'
 import { SessionError } from './error.js'
 
-const USAGE = `usage: dialstack-sessions types --product PRODUCT [--connection URL]
+const USAGE = `usage: dialstack-sessions types --product PRODUCT [--tag TAG] [--connection URL]
 
-Prints TypeScript types for the session data of a product's definitions. Without a URL, PGHOST, PGDATABASE and so on
-say where the database is. The role needs access level "admin".
+Prints TypeScript types for the session data of a product's definitions, or of the one with that tag. Without a URL,
+PGHOST, PGDATABASE and so on say where the database is. The role needs access level "admin".
 `
 
 async function main(): Promise<number> {
   let options
   try {
-    options = parseArgs({ allowPositionals: true, options: { product: { type: 'string' }, connection: { type: 'string' }, help: { type: 'boolean' } } })
+    options = parseArgs({ allowPositionals: true, options: { product: { type: 'string' }, tag: { type: 'string' }, connection: { type: 'string' }, help: { type: 'boolean' } } })
   } catch (error) {
     process.stderr.write(`${(error as Error).message}\n${USAGE}`)
     return 2
   }
-  const { values: { product, connection, help }, positionals } = options
+  const { values: { product, tag, connection, help }, positionals } = options
   if (help) {
     process.stdout.write(USAGE)
     return 0
@@ -31,7 +31,8 @@ async function main(): Promise<number> {
   }
   const client = new DialstackSessions({ product, ...(connection === undefined ? {} : { connectionString: connection }) })
   try {
-    process.stdout.write(definitionTypes(product, await client.definitions.list()))
+    const { definitions } = client
+    process.stdout.write(definitionTypes(product, tag === undefined ? await definitions.list() : [await definitions.get({ tag })]))
     return 0
   } catch (error) {
     if (!(error instanceof SessionError)) throw error

@@ -89,8 +89,8 @@ export function statement(method: string, call: Call, given: object, defaults: R
     values.push(toText(name, type, value ?? null))
     args.push(`${name} => $${values.length}::text${type === 'text' ? '' : `::${type}`}`)
   }
-  // What returns nothing has nothing to make JSON of.
-  const result = call.returns === 'nothing' ? "'null'" : 'to_jsonb(r)::text'
+  // What returns nothing has nothing to make JSON of. json has the members in the order of the columns.
+  const result = call.returns === 'nothing' ? "'null'" : 'to_json(r)::text'
   return { text: `SELECT ${result} AS r FROM dialstack.${call.fn}(${args.join(', ')}) AS r`, values, named }
 }
 

@@ -69,7 +69,7 @@ function codeOf(sqlstate: string): ClientErrorCode {
   if (sqlstate === '42501') return 'PERMISSION_DENIED'
   // Neither the schema nor the function is there; or another version's functions are.
   if (sqlstate === '3F000' || sqlstate === '42883' || sqlstate === '42P01') return 'NOT_INSTALLED'
-  if (/^(08|28|57P|53)/.test(sqlstate)) return 'CONNECTION_FAILED'
+  if (/^(08|28|3D|57P|53)/.test(sqlstate)) return 'CONNECTION_FAILED'
   return 'DATABASE_ERROR'
 }
 
@@ -80,6 +80,10 @@ const HINTS: Partial<Record<ClientErrorCode, string>> = {
 }
 
 const optional = (value: unknown) => (typeof value === 'string' ? value : undefined)
+
+/** Whether a later request may do: the database is away, or busy. */
+export const isAway = (error: unknown) =>
+  error instanceof SessionError && ['CONNECTION_FAILED', 'CONNECTION_TIMEOUT', 'CONFLICT', 'LOCK_NOT_AVAILABLE'].includes(error.code)
 
 /** Turns what a driver has thrown into a SessionError. */
 export function sessionError(error: unknown): SessionError {

@@ -12,8 +12,8 @@ export type BothCases<T> = T & Readonly<CamelKeys<T>>
 interface AccountSessionArgsSnake {
   account: string
   components?: Record<string, { enabled: boolean }> | null
-  product?: string
-  env?: string
+  product?: string | null
+  env?: string | null
   expires_in?: Interval
   /** For whom it is made. */
   identifier?: string | null
@@ -34,8 +34,8 @@ interface Grants {
   user_identity_ids?: string[] | null
 }
 export interface ProductEnv {
-  product?: string
-  env?: string
+  product?: string | null
+  env?: string | null
 }
 interface WhichClientSession {
   client_session_id?: string | null

@@ -134,6 +134,14 @@ export interface SessionInfo extends Omit<ListedSession, 'identifier'> {
   scopes: string[] | null
 }
 
+/** A step of a verification, and what it found. */
+export interface ExplainedStep {
+  step: number
+  checked: string
+  passed: boolean
+  detail: string | null
+}
+
 // --- Definitions
 
 export type Period = 'seconds' | 'minutes' | 'hours' | 'days' | 'weeks' | 'months' | 'years' | (string & {})
@@ -191,6 +199,14 @@ export interface Definition {
   publicClaims: string[]
   createdAt: Date
   updatedAt: Date
+}
+
+export interface WhichDefinition {
+  product?: string
+  tag?: string
+}
+export interface DefinitionChanges extends WhichDefinition {
+  changes: Partial<Omit<Definition, 'product' | 'tag'>> | Limits
 }
 
 // --- Users, activity, figures
@@ -278,7 +294,7 @@ export interface Sessions {
   start<D = Data>(args: CreateArgs<D>): Promise<CreatedSession>
   /**
    * Says whether a token is good, and whose session it is; a bad one is an answer. It takes a token of any family: those of
-   * account and client sessions have no tag, so pass `tag: null` where the client has one.
+   * account and client sessions have no tag, so use their own `verify` where the client has one, or pass `tag: null`.
    */
   verify<D = Data>(args: VerifyArgs): Promise<VerifyResult<D>>
   /** As `verify`, but a bad token is an error, `VERIFY_FAILED`. */
@@ -291,29 +307,49 @@ export interface Sessions {
   revokeAll(args: RevokeAllArgs): Promise<number>
   /** A user's own log-out: ends the session of any of its tokens, even an expired one, and returns how many. */
   end(args: { token?: string | null }): Promise<number>
+  /** A page of sessions, of one user or of all. */
   list(args?: ListArgs): Promise<Page & { sessions: ListedSession[] }>
   /** Another name for `list`. */
   listActive(args?: ListArgs): Promise<Page & { sessions: ListedSession[] }>
+  /** All that is kept of one session. */
   getInfo(args: { sessionId: string }): Promise<SessionInfo>
+  /** Replaces the data of a session, at once for the tokens that clients hold already. */
   updateData(args: { sessionId: string; data: Data }): Promise<{ sessionId: string; expiresAt: Date }>
+  /** Moves the end of a session. */
   extendSession(args: { sessionId: string; by: Interval }): Promise<{ sessionId: string; expiresAt: Date }>
   /** Notes that the user has proved just now who they are: `maxAge` of `verify` counts from here. */
   reauthenticate(args: { sessionId: string }): Promise<{ sessionId: string; authenticatedAt: Date }>
+  /** What RFC 7662 says of a token. */
+  introspect(args: { token: string }): Promise<Record<string, unknown>>
+  /** Why a token is accepted or refused, step by step. Shows no secret. */
+  explain(args: { token: string }): Promise<ExplainedStep[]>
   /** Validates a definition and stores nothing. */
   define(args: DefineArgs): Promise<Partial<Definition>>
   /** Stores what `define` has returned. */
   register(product: string, definition: object): Promise<Definition>
   register(definition: object): Promise<Definition>
+  /** Another name for `definitions.get`, as the next three are for `list`, `update` and `delete`. */
+  fetch(args?: WhichDefinition): Promise<Definition>
+  fetchAll(args?: { product?: string }): Promise<Definition[]>
+  update(args: DefinitionChanges): Promise<Definition>
+  delete(args?: WhichDefinition): Promise<Definition>
+  /** A page of the users of a definition, in one environment, or in all where neither the call nor the client names one. */
   fetchUsers(args?: FetchUsersArgs): Promise<Page & { users: SessionUser[] }>
+  /** A user and the history of their sessions. An unknown one is the error `USER_NOT_FOUND`. */
   fetchUserDetails<D = Data>(args: FetchUserDetailsArgs): Promise<UserDetails<D>>
+  /** A page of what was done, the newest first. */
   fetchActivityLogs(args?: FetchActivityLogsArgs): Promise<Page & { logs: ActivityLog[] }>
   /** Figures and series, by the names of the manual's page "Dashboard". */
   fetchDashboard(args?: FetchDashboardArgs): Promise<Record<string, unknown>>
+  /** The figures of one user. */
   fetchUserDashboard(args: FetchUserDashboardArgs): Promise<Record<string, unknown>>
 }
 
 export interface AccountSessions {
+  /** Makes a client secret for one account, limited to some components. */
   create(args: AccountSessionArgs): Promise<AccountSession>
+  /** Says whether a client secret is good, for which account, and whether for this scope. Other tokens mismatch. */
+  verify(args: EitherCase<{ client_secret: string | null | undefined; scope?: string | null } & ProductEnv>): Promise<VerifyResult>
   /** Ends all sessions of an account and returns how many. */
   revoke(args: EitherCase<{ account: string; reason?: string } & ProductEnv>): Promise<number>
 }
@@ -323,22 +359,31 @@ export interface ClientSessions {
   create(args?: ClientSessionCreateArgs): Promise<ClientSession>
   /** As `create`, but a given `expires_at` replaces the old one. */
   getOrCreate(args?: ClientSessionCreateArgs): Promise<ClientSession>
+  /** One session; with neither id nor key, that of the presented token. */
   get(args?: ClientSessionGetArgs): Promise<ClientSession>
   /** A page of sessions; `total` says how many all pages have. */
   list(args?: ClientSessionListArgs): Promise<ClientSession[] & { readonly total: number | null }>
   /** Adds; takes nothing away. */
   grantAccess(args: ClientSessionGrantAccessArgs): Promise<ClientSession>
+  /** Says whether the token of a client session is good. Other tokens mismatch. */
+  verify(args: { token: string | null | undefined } & ProductEnv): Promise<VerifyResult>
+  /** Ends a session; its row stays. */
   revoke(args: ClientSessionRevokeArgs): Promise<void>
+  /** Ends a session and deletes its row. */
   delete(args: ClientSessionDeleteArgs): Promise<void>
 }
 
 /** For a role of level `admin`. */
 export interface Definitions {
+  /** Checks a definition and stores it; the same tag again replaces it. */
   create(args: DefinitionArgs): Promise<Definition>
   /** Changes the members that are given. */
-  update(args: { product?: string; tag?: string; changes: Partial<Omit<Definition, 'product' | 'tag'>> | Limits }): Promise<Definition>
-  delete(args?: { product?: string; tag?: string }): Promise<Definition>
-  get(args?: { product?: string; tag?: string }): Promise<Definition>
+  update(args: DefinitionChanges): Promise<Definition>
+  /** Revokes all sessions of a definition, deletes it, and returns what it was. */
+  delete(args?: WhichDefinition): Promise<Definition>
+  /** The definition of a tag. Where there is none it is the error `DEFINITION_NOT_FOUND`. */
+  get(args?: WhichDefinition): Promise<Definition>
+  /** All definitions of a product. */
   list(args?: { product?: string }): Promise<Definition[]>
 }
 

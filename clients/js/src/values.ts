@@ -1,10 +1,10 @@
 // What arguments of many calls have in common.
 
-/** Where a session belongs, for all calls that do not say it themselves. */
+/** Where a session belongs, for all calls that do not say it themselves. `null` says that there is none. */
 export interface Place {
-  product?: string
-  env?: string
-  tag?: string
+  product?: string | null
+  env?: string | null
+  tag?: string | null
 }
 
 /** A length of time: seconds, or text that PostgreSQL takes for an interval, such as `8 hours`. */

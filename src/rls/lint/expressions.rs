@@ -62,6 +62,11 @@ impl Helper {
         )
     }
 
+    /// Whether its answer means something only within one product, and no form of it takes one.
+    fn needs_company(&self) -> bool {
+        matches!(self.name.as_str(), "current_data" | "current_scopes")
+    }
+
     /// Where its argument `product` stands; `env` follows it. `None` for a form without them.
     fn product(&self) -> Option<usize> {
         let with_product = if self.name == "has_scope" { 4 } else { 3 };
@@ -93,6 +98,10 @@ struct Uses {
     not_wrapped: Vec<String>,
     /// Those that are not held to a product and an environment.
     not_bound: Vec<String>,
+    /// Those that cannot be held to a product by themselves.
+    need_company: Vec<String>,
+    /// Whether another one says which product it must be.
+    says_where: bool,
     /// The columns that their answers are compared with.
     comparisons: Vec<Comparison>,
 }
@@ -142,9 +151,14 @@ impl Reading<'_> {
         if query != Some(true) {
             add(&mut self.uses.not_wrapped, helper.name.clone());
         }
-        if helper.compares() && !helper.is_bound(arguments) {
+        if helper.needs_company() {
+            add(&mut self.uses.need_company, helper.name.clone());
+        }
+        let is_bound = helper.is_bound(arguments);
+        if helper.compares() && !is_bound {
             add(&mut self.uses.not_bound, helper.name.clone());
         }
+        self.uses.says_where |= is_bound || helper.name == "current_product";
     }
 
     fn calls_helper(&self, node: Node<'_>) -> bool {
@@ -235,7 +249,10 @@ fn of_policy(owner: &AsOwner, policy: &Policy, helpers: &Helpers, found: &mut Ve
             detail,
         });
     };
-    let Uses { not_wrapped, not_bound, .. } = reading.uses;
+    let Uses { not_wrapped, mut not_bound, need_company, says_where, .. } = reading.uses;
+    if !says_where {
+        not_bound.extend(need_company);
+    }
     if too_deep {
         add(&TOO_DEEP, "It is too deep or too long to be read.".to_owned());
     }

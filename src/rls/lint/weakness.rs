@@ -36,7 +36,7 @@ pub(crate) use weaknesses;
 weaknesses! {
     /// A helper whose answer is compared though it may be of another product's session.
     NOT_BOUND = Error "not_bound":
-        "Give product, env and tag to the helper: what is an account in one product is somebody else in another.";
+        "Give product, env and tag to the helper, or to one beside it that takes them: what is an account in one product is somebody else in another.";
     /// A policy that is nested too deeply to be judged.
     TOO_DEEP = Warning "too_deep":
         "Write it in fewer levels: it was not judged.";

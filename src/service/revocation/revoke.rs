@@ -123,7 +123,13 @@ fn revoke_one(
     }
     let caller = caller::narrowed(Level::Server)?;
     let not_found = || {
-        Error::new(Code::SessionNotFound, "there is no such session")
+        let error = Error::new(Code::SessionNotFound, "there is no such session");
+        if place.iter().chain([&identifier]).all(Option::is_none) {
+            return error.hint(
+                "It may have been purged, never have existed, or be out of the reach of the role or its API key.",
+            );
+        }
+        error
             .detail("No session has that id and belongs to what else was named.")
             .hint("Name the session alone, or check where it belongs with dialstack.session_info().")
     };

@@ -57,7 +57,7 @@ pub fn create(
         return Ok(product_id);
     }
     Err(Error::new(CODE, format!("there is already a product {:?}", shown(product)))
-        .hint("Choose another name, or use the existing product."))
+        .hint("Choose another name, or say if_not_exists => true to keep the existing product."))
 }
 
 /// A scope of that name, with its description.
@@ -112,7 +112,7 @@ pub fn create_env(product: &str, env: &str, live: bool, if_not_exists: bool) -> 
         return Ok(());
     }
     Err(Error::new(CODE, format!("product {:?} already has an environment {:?}", shown(product), shown(env)))
-        .hint("Choose another name, or use the existing environment."))
+        .hint("Choose another name, or say if_not_exists => true to keep the existing environment."))
 }
 
 /// Deletes an environment and revokes its sessions and API keys.

@@ -34,7 +34,7 @@ pub fn create(product: Option<&str>, scope: &str, description: &str, if_not_exis
         return Ok(());
     }
     Err(Error::new(code, format!("the product already has a scope {:?}", shown(scope)))
-        .hint("Choose another name, or use the existing scope."))
+        .hint("Choose another name, or say if_not_exists => true to keep the existing scope."))
 }
 
 /// Deletes a scope of the product named, or of the only one, and takes it away from the product's

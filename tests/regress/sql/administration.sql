@@ -31,6 +31,13 @@ SELECT call, t.error('SELECT * FROM dialstack.administration_log(' || call || ')
   FROM unnest(ARRAY['page => 0', 'per_page => 1001', 'page => NULL', 'maintenance => NULL', 'with_total => NULL', $$start_at => 'infinity'$$,
                     $$start_at => now(), end_at => now() - interval '1 day'$$]) AS call;
 
+-- A document names no product to the call, and yet changes some.
+SELECT dialstack.configuration_export() AS document \gset
+SELECT dialstack.env_create('audit', 'brief');
+SELECT action, name FROM dialstack.configuration_apply(:'document', dry_run => false);
+SELECT function, target, effect FROM dialstack.administration_log('audit', per_page => 1);
+SELECT count(*) FROM dialstack.administration_log('audi', function => 'configuration_apply');
+
 -- What fails, or is rolled back, is not in it; what only shows configuration is not either.
 SELECT count(*) AS before FROM dialstack.administration \gset
 SELECT t.code($$SELECT dialstack.env_delete('audit', 'nope')$$);

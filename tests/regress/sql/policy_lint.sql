@@ -240,6 +240,10 @@ SELECT format(E'\n%s\n  %s', qual, replace(t.lint_of(qual), E'\n', E'\n  ')) FRO
     $$account = (SELECT dialstack.current_account(current_setting('my.product'), 'production'))$$,
     $$account = (SELECT dialstack.current_account('lint', NULL))$$,
     $$owner = ANY ((SELECT dialstack.current_user_identities())::text[])$$,
+    $$owner = (SELECT dialstack.current_data() ->> 'team')$$,
+    $$owner = (SELECT dialstack.current_data() ->> 'team' WHERE dialstack.current_identifier('lint', 'production') IS NOT NULL)$$,
+    $$owner = (SELECT dialstack.current_data() ->> 'team' WHERE dialstack.current_product() = 'lint')$$,
+    $$tags && (SELECT dialstack.current_scopes())$$,
     -- both
     $$owner = dialstack.current_identifier()$$,
     -- compared with something else than a column, or by an operator that no index serves

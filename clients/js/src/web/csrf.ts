@@ -1,4 +1,4 @@
-const SAFE = new Set(['GET', 'HEAD', 'OPTIONS'])
+const SAFE = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE'])
 
 export interface CsrfRequest {
   method: string

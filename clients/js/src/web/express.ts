@@ -1,6 +1,7 @@
 /** The middleware for Express 5. */
 
-import type { DialstackSessions } from '../client.js'
+import { needPlace, type DialstackSessions } from '../client.js'
+import { isAway } from '../error.js'
 import type { Data } from '../types.js'
 import { openVisit, type Session, type Visit, type WebOptions } from './index.js'
 
@@ -32,6 +33,7 @@ interface ExpressResponse {
  * `req.ip` follows. Mount it after static files, which need no session.
  */
 export function sessions<D = Data>(client: DialstackSessions<any>, options: WebOptions = {}) {
+  needPlace(client)
   return async (req: ExpressRequest, res: ExpressResponse, next: (error?: unknown) => void): Promise<void> => {
     const headers = new Headers()
     for (const name of ['cookie', 'host', 'origin', 'sec-fetch-site', 'user-agent']) {
@@ -43,7 +45,8 @@ export function sessions<D = Data>(client: DialstackSessions<any>, options: WebO
     try {
       visit = await openVisit<D>(client, { method: req.method, headers }, { ...options, ip: req.ip ?? null })
     } catch (error) {
-      return next(error)
+      // The status is for Express's own error handler.
+      return next(isAway(error) ? Object.assign(error as object, { status: 503 }) : error)
     }
     if (!visit.isOwn) {
       res.status(403).type('text/plain').send('Forbidden')

@@ -1,7 +1,7 @@
 /** Sessions in cookies, without a framework: on `Request` and `Response`. */
 
-import type { DialstackSessions } from '../client.js'
-import { SessionError } from '../error.js'
+import { needPlace, type DialstackSessions } from '../client.js'
+import { isAway, SessionError } from '../error.js'
 import type { CreateArgs, CreatedSession, Data, ListedSession, Reason } from '../types.js'
 import { ACCESS, clearCookie, COOKIE_LIMIT, cookieValues, fits, issuedAt, REFRESH, setCookie } from './cookies.js'
 import { isOwnRequest } from './csrf.js'
@@ -24,11 +24,13 @@ export interface WebRequest {
   url?: string
 }
 
-/** How long the tokens and the session live. */
-export interface LogInOptions extends Pick<CreateArgs, 'expiresIn' | 'sessionExpiresIn'> {
-  /** Makes the session, where the visit's own client may not: one of a role of level `server`. */
+/** Who asks for what needs level `server`, where the visit's own client has less. */
+export interface ByClient {
   client?: DialstackSessions<any>
 }
+
+/** How long the tokens and the session live. */
+export interface LogInOptions extends ByClient, Pick<CreateArgs, 'expiresIn' | 'sessionExpiresIn'> {}
 
 /** The session of a request. Its tokens are in no property that is printed or becomes JSON. */
 export class Session<D = Data> {
@@ -117,20 +119,23 @@ export class Visit<D = Data> {
     this.#clear(null)
   }
 
-  /** The user's living sessions, newest first, for a page of devices; `current` is the one of this request. */
-  async devices(limit = 100): Promise<(ListedSession & { current: boolean })[]> {
+  /**
+   * The user's living sessions, newest first, for a page of devices; `current` is the one of this request. Needs level
+   * `server`, as the next two do.
+   */
+  async devices({ limit = 100, client = this.#client }: ByClient & { limit?: number } = {}): Promise<(ListedSession & { current: boolean })[]> {
     if (!this.session) return []
     const { sessionId, identifier } = this.session
-    const { sessions } = await this.#client.sessions.list({ identifier, limit, withTotal: false })
+    const { sessions } = await client.sessions.list({ identifier, limit, withTotal: false })
     return sessions.map((listed) => ({ ...listed, current: listed.sessionId === sessionId }))
   }
 
   /** Ends another session of the same user, and answers whether there was one. */
-  async logOutDevice(sessionId: string): Promise<boolean> {
+  async logOutDevice(sessionId: string, { client = this.#client }: ByClient = {}): Promise<boolean> {
     if (!this.session) return false
     if (sessionId === this.session.sessionId) return this.logOut().then(() => true)
     try {
-      return (await this.#client.sessions.revoke({ sessionId, identifier: this.session.identifier })) > 0
+      return (await client.sessions.revoke({ sessionId, identifier: this.session.identifier })) > 0
     } catch (error) {
       // Somebody else's, or none.
       if (error instanceof SessionError && (error.code === 'SESSION_NOT_FOUND' || error.code === 'INVALID_ARGUMENT')) return false
@@ -139,9 +144,9 @@ export class Visit<D = Data> {
   }
 
   /** Ends all other sessions of the user and returns how many. */
-  async logOutElsewhere(): Promise<number> {
+  async logOutElsewhere({ client = this.#client }: ByClient = {}): Promise<number> {
     if (!this.session) return 0
-    return this.#client.sessions.revokeAll({ identifier: this.session.identifier, exceptSessionId: this.session.sessionId })
+    return client.sessions.revokeAll({ identifier: this.session.identifier, exceptSessionId: this.session.sessionId })
   }
 
   /** Reads the cookies and finds the session; refreshes once where that is needed. */
@@ -231,12 +236,13 @@ export type Handler<D = Data> = (request: Request, visit: Visit<D>) => Response 
 export interface HandlerOptions extends WebOptions {
   /** The browser's address. */
   ip?: (request: Request) => string | null
-  /** Makes the answer where the handler throws. Status 500, and a line of `console.error`, if not given. */
+  /** Makes the answer where the handler throws. Status 500, or 503 where the database is away, and a line of `console.error`, if not given. */
   onError?: (error: unknown, request: Request) => Response
 }
 
 /** Wraps a handler of `Request`s: it gets the visit as well, and its answer gets the cookies. */
 export function withSessions<D = Data>(client: DialstackSessions<any>, handler: Handler<D>, options: HandlerOptions = {}): (request: Request) => Promise<Response> {
+  needPlace(client)
   const { onError = failed } = options
   return async (request) => {
     let visit: Visit<D> | undefined
@@ -254,5 +260,5 @@ export function withSessions<D = Data>(client: DialstackSessions<any>, handler: 
 
 function failed(error: unknown): Response {
   console.error(error instanceof SessionError ? `${error.code}: ${error.message}` : error)
-  return new Response('Internal Server Error', { status: 500 })
+  return isAway(error) ? new Response('Service Unavailable', { status: 503 }) : new Response('Internal Server Error', { status: 500 })
 }

@@ -21,7 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     types.add_argument("--product", required=True)
     types.add_argument("--tag", help="only this definition")
-    types.add_argument("--dsn", default="", help="the database; what is missing comes from PGHOST, PGDATABASE and so on")
+    types.add_argument("--connection", "--dsn", dest="dsn", default="", help="a URL of the database; what is missing comes from PGHOST, PGDATABASE and so on")
     chosen = parser.parse_args(arguments)
     try:
         client = Client(lambda: psycopg.connect(chosen.dsn), product=chosen.product)

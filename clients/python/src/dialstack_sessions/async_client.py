@@ -9,7 +9,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcon
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeAlias, TypeVar, Unpack, cast, overload
 
 from . import connections
-from .calls import definitions, insight, other_sessions, sessions
+from .calls import definitions, insight, keys, other_sessions, sessions
 from .calls.call import Call, Place
 from .calls.options import NewAccountSession, NewDefinition, NewSession, describe_create
 from .client import own_signature
@@ -54,6 +54,8 @@ class AsyncClient:
         self.sessions = AsyncSessions(self)
         self.account_sessions = AsyncAccountSessions(self)
         self.client_sessions = AsyncClientSessions(self)
+        self.definitions = AsyncDefinitions(self)
+        self.keys = AsyncKeys(self)
 
     def at(self, *, product: str | None = None, env: str | None = None, tag: str | None = None) -> AsyncClient:
         """The same client for another product, environment or tag."""
@@ -253,3 +255,20 @@ class AsyncClientSessions(_Calls):
     verify = _method(other_sessions.client_verify)
     revoke = _method(other_sessions.client_revoke)
     delete = _method(other_sessions.client_delete)
+
+
+class AsyncDefinitions(_Calls):
+    """Definitions of user sessions. For a role of level `admin`."""
+
+    create = _method(definitions.create)
+    update = _method(definitions.update)
+    delete = _method(definitions.delete)
+    get = _method(definitions.fetch)
+    list = _method(definitions.fetch_all)
+
+
+class AsyncKeys(_Calls):
+    """What a program needs that verifies access tokens offline."""
+
+    jwks = _method(keys.jwks)
+    issuer = _method(keys.issuer)

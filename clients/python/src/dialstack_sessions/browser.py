@@ -148,7 +148,9 @@ class BrowserSession:
             self._set(refreshed.token, refreshed.refresh_token, refreshed.session_expires_at)
         self._become(refreshed)
 
-    def _starting(self, data: Json, session_expires_in: Duration | None) -> Steps[CreatedSession]:
+    def _starting(
+        self, data: Json, expires_in: Duration | None, session_expires_in: Duration | None
+    ) -> Steps[CreatedSession]:
         self._not_too_late()
         before = self._refresh_token or self._token
         created: CreatedSession = yield sessions.start(
@@ -156,6 +158,7 @@ class BrowserSession:
             data=data,
             ip=self._request.ip,
             user_agent=self._request.user_agent,
+            expires_in=expires_in,
             session_expires_in=session_expires_in,
         )
         yield from self._ending(before)
@@ -181,7 +184,9 @@ class BrowserSession:
     def _listing(self, limit: int) -> Steps[list[ListedSession]]:
         if self.identifier is None:
             return []
-        page: SessionPage = yield sessions.list_sessions(self._place, identifier=self.identifier, limit=limit)
+        page: SessionPage = yield sessions.list_sessions(
+            self._place, identifier=self.identifier, limit=limit, with_total=False
+        )
         return page.sessions
 
     def _revoking_device(self, session_id: Id) -> Steps[bool]:

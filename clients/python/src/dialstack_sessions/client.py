@@ -10,7 +10,7 @@ from functools import update_wrapper
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeAlias, TypeVar, Unpack, overload
 
 from . import connections
-from .calls import definitions, insight, other_sessions, sessions
+from .calls import definitions, insight, keys, other_sessions, sessions
 from .calls.call import Call, Place
 from .calls.options import NewAccountSession, NewDefinition, NewSession, describe_create
 from .connections import Attempt, CallersTransaction, FromWork, check_kind
@@ -58,6 +58,8 @@ class Client:
         self.sessions = Sessions(self)
         self.account_sessions = AccountSessions(self)
         self.client_sessions = ClientSessions(self)
+        self.definitions = Definitions(self)
+        self.keys = Keys(self)
 
     def at(self, *, product: str | None = None, env: str | None = None, tag: str | None = None) -> Client:
         """The same client for another product, environment or tag."""
@@ -81,7 +83,8 @@ class Client:
     def with_token(self, token: str | None, work: Callable[[Connection], T]) -> T:
         """Calls `work(connection)` in a transaction that presents the token, so that row-level security shows what its
         user may see; commits, and returns its result. The transaction is repeated where it met a newer change (40001),
-        so `work` may be called more than once. A bad token is the error `VERIFY_FAILED`."""
+        so `work` may be called more than once. A bad token is the error `VERIFY_FAILED`. With None there is no current
+        session: protected tables show nothing."""
 
         def attempted(attempt: Attempt) -> T:
             with self._presenting(token, attempt) as connection:
@@ -263,3 +266,20 @@ class ClientSessions(_Calls):
     verify = _method(other_sessions.client_verify)
     revoke = _method(other_sessions.client_revoke)
     delete = _method(other_sessions.client_delete)
+
+
+class Definitions(_Calls):
+    """Definitions of user sessions. For a role of level `admin`."""
+
+    create = _method(definitions.create)
+    update = _method(definitions.update)
+    delete = _method(definitions.delete)
+    get = _method(definitions.fetch)
+    list = _method(definitions.fetch_all)
+
+
+class Keys(_Calls):
+    """What a program needs that verifies access tokens offline."""
+
+    jwks = _method(keys.jwks)
+    issuer = _method(keys.issuer)

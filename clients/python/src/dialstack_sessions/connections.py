@@ -99,6 +99,13 @@ def check_kind(source: object, asynchronous: bool) -> None:
         if cls.__module__.split(".")[0] in ("psycopg", "psycopg_pool") and cls.__name__.startswith("Async") != asynchronous:
             if cls.__name__.endswith(("Connection", "Pool")) and not cls.__name__.startswith("Base"):
                 raise bad_value("connections", "are for " + ("Client" if asynchronous else "AsyncClient"))
+    known = (psycopg.Connection, psycopg.AsyncConnection, CallersTransaction)
+    if not (isinstance(source, known) or callable(source) or hasattr(source, "connection")):
+        raise bad_value(
+            "connections",
+            "are neither a connection or a pool of psycopg nor a callable that lends one",
+            hint="For example: Client(lambda: psycopg.connect(…)). SQLAlchemy and Django have modules of their own.",
+        )
 
 
 def is_idle(connection: psycopg.Connection[Any] | psycopg.AsyncConnection[Any]) -> bool:
@@ -128,6 +135,8 @@ def no_transaction() -> SessionError:
 
 def check_place(verdict: Verdict, place: Place) -> None:
     """A presented token must belong where the client is; sessions of accounts and clients have no tag."""
+    if not verdict.valid:
+        return  # Nobody was presented.
     tag = place.tag if verdict.kind == "user" else None
     for wanted, found in ((place.product, verdict.product), (place.env, verdict.env), (tag, verdict.tag)):
         if wanted is not None and wanted != found:

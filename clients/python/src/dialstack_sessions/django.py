@@ -59,10 +59,15 @@ class Session(BrowserSession):
         self._client = client
 
     def start(
-        self, data: Json, *, session_expires_in: Duration | None = None, client: Client | None = None
+        self,
+        data: Json,
+        *,
+        expires_in: Duration | None = None,
+        session_expires_in: Duration | None = None,
+        client: Client | None = None,
     ) -> CreatedSession:
         """Logs a user in, and ends the session that the browser had. Where the middleware's client may not make sessions, name one that may."""
-        return play((client or self._client).run, self._starting(data, session_expires_in))
+        return play((client or self._client).run, self._starting(data, expires_in, session_expires_in))
 
     def revoke(self) -> None:
         """Logs the user out, here and everywhere that the session is used."""

@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 
 _CODED = re.compile(r"([A-Z][A-Z_]+): (.+)", re.DOTALL)
+# What is no interval, or no moment.
+_NO_TIME = ("22007", "22008", "22015")
+_TIMES = "A time is such as '8 hours', a moment such as '2027-01-31 12:00+00'."
 
 
 class SessionError(Exception):
@@ -65,9 +68,9 @@ if _driver_is_missing:
     raise DriverMissing
 
 
-def bad_value(argument: str, problem: str) -> SessionError:
+def bad_value(argument: str, problem: str, hint: str | None = None) -> SessionError:
     """An argument that is refused before anything is sent. The value itself is not shown: it may be a token."""
-    return SessionError("INVALID_ARGUMENT", f"{argument} {problem}")
+    return SessionError("INVALID_ARGUMENT", f"{argument} {problem}", hint=hint)
 
 
 def from_driver(error: psycopg.Error) -> SessionError:
@@ -94,14 +97,24 @@ def from_driver(error: psycopg.Error) -> SessionError:
         return SessionError("NOT_INSTALLED", primary, hint=hint, sqlstate=sqlstate)
     if kind == "22":
         # PostgreSQL's own message quotes the value.
-        return SessionError("INVALID_ARGUMENT", f"PostgreSQL refused a value ({sqlstate})", sqlstate=sqlstate)
+        return SessionError(
+            "INVALID_ARGUMENT",
+            f"PostgreSQL refused a value ({sqlstate})",
+            hint=_TIMES if sqlstate in _NO_TIME else None,
+            sqlstate=sqlstate,
+        )
     return SessionError("DATABASE_ERROR", primary, hint=diag.message_hint, sqlstate=sqlstate)
 
 
 def _without_server(error: psycopg.Error) -> SessionError:
     """What the driver or its pool says itself, without an answer of the server."""
     name = type(error).__name__
-    if type(error).__module__.startswith("psycopg_pool") and name in ("PoolTimeout", "TooManyRequests"):
+    in_pool = type(error).__module__.startswith("psycopg_pool")
+    if in_pool and name == "PoolClosed":
+        return SessionError(
+            "CONNECTION_FAILED", "the pool is not open", hint="Open it before the first call, and close it after the last one: `with pool:`."
+        )
+    if in_pool and name in ("PoolTimeout", "TooManyRequests"):
         return SessionError(
             "CONNECTION_TIMEOUT",
             "the pool has no free connection",
@@ -116,6 +129,7 @@ def _without_server(error: psycopg.Error) -> SessionError:
         "CONNECTION_FAILED",
         "the connection to the database is lost, or could not be made",
         detail=str(error).strip() or None,
-        hint="If it was lost in a COMMIT, the call may have taken effect.",
+        # With an attempt to connect comes what it was made with.
+        hint="If it was lost in a COMMIT, the call may have taken effect." if error.pgconn is None else None,
         sqlstate=error.sqlstate,
     )

@@ -75,9 +75,10 @@ class SessionPage:
     """A page of sessions."""
 
     sessions: list[ListedSession]
-    total: int
+    total: int | None
     page: int
     limit: int
+    total_pages: int | None
 
 
 @dataclass(frozen=True)
@@ -198,10 +199,10 @@ class UserPage:
     """A page of users."""
 
     users: list[User]
-    total: int
+    total: int | None
     page: int
     limit: int
-    total_pages: int
+    total_pages: int | None
 
 
 @dataclass(frozen=True)
@@ -230,7 +231,7 @@ class ActivityPage:
     """A page of activity, the newest first."""
 
     logs: list[Activity]
-    total: int
+    total: int | None
     page: int
     limit: int
-    total_pages: int
+    total_pages: int | None

@@ -13,6 +13,7 @@ from ..rows import JsonObject
 from ..values import bound
 
 T = TypeVar("T")
+P = TypeVar("P")
 T_co = TypeVar("T_co", covariant=True)
 
 # The type of an argument, which is the same in every function that has one of the name.
@@ -28,7 +29,7 @@ ARGUMENT_TYPES: dict[str, str] = {
         "expires_in session_expires_in max_age by idle_timeout max_lifetime reuse_interval".split(), "interval"
     ),
     **dict.fromkeys("expires_at start_at end_at".split(), "timestamptz"),
-    **dict.fromkeys("active_only log_verify without_user_identifier_key is_local".split(), "boolean"),
+    **dict.fromkeys("active_only with_total log_verify without_user_identifier_key is_local".split(), "boolean"),
     **dict.fromkeys(
         "session_id except_session_id client_session_id connect_webview_id user_identity_id".split(), "uuid"
     ),
@@ -94,6 +95,19 @@ def one(cls: type[T]) -> Callable[[list[JsonObject]], T]:
 
 def many(cls: type[T]) -> Callable[[list[JsonObject]], list[T]]:
     return lambda rows: [from_columns(cls, row) for row in rows]
+
+
+def paged(
+    page_of: Callable[[list[T], int | None, int, int, int | None], P], cls: type[T], page: int, limit: int, with_total: bool
+) -> Callable[[list[JsonObject]], P]:
+    """A page of objects of the class. Behind the last page no row says how many there are."""
+
+    def read(rows: list[JsonObject]) -> P:
+        total = rows[0]["total"] if rows else 0 if page == 1 and with_total else None
+        pages = None if total is None else -(-total // limit)
+        return page_of([from_columns(cls, row) for row in rows], total, page, limit, pages)
+
+    return read
 
 
 def value(rows: list[JsonObject]) -> Any:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from functools import partial
 from typing import TypeVar
 
-from ..figures import Dashboard, UserDashboard, UserDetails, from_columns, from_json
+from ..figures import Dashboard, UserDashboard, UserDetails, from_json
 from ..rows import Activity, ActivityPage, JsonObject, User, UserPage
 from ..values import Moment
-from .call import Call, Place, value
+from .call import Call, Place, paged, value
 
 T = TypeVar("T")
 
@@ -21,15 +21,17 @@ def fetch_users(
     env: str | None = None,
     page: int = 1,
     limit: int = 20,
+    with_total: bool = True,
 ) -> Call[UserPage]:
-    """A page of the users of a definition, in one environment, or in all where the client has none. Beyond the last page the totals are 0."""
-    given = {**_definition(place, product, session), "env": env or place.env, "page": page, "per_page": limit}
-
-    def read(rows: list[JsonObject]) -> UserPage:
-        total = _total(rows)
-        return UserPage([from_columns(User, row) for row in rows], total, page, limit, -(-total // limit))
-
-    return Call("session_users", given, read)
+    """A page of the users of a definition, in one environment, or in all where the client has none. The totals are as those of `list`."""
+    given = {
+        **_definition(place, product, session),
+        "env": env or place.env,
+        "page": page,
+        "per_page": limit,
+        "with_total": with_total,
+    }
+    return Call("session_users", given, paged(UserPage, User, page, limit, with_total))
 
 
 def fetch_user_details(
@@ -57,8 +59,9 @@ def fetch_activity_logs(
     end: Moment | None = None,
     page: int = 1,
     limit: int = 20,
+    with_total: bool = True,
 ) -> Call[ActivityPage]:
-    """A page of what was done, the newest first. Beyond the last page the totals are 0."""
+    """A page of what was done, the newest first. The totals are as those of `list`."""
     given = {
         **place.over(product, None, None).need("product"),
         "tag": session or place.tag,
@@ -69,13 +72,9 @@ def fetch_activity_logs(
         "end_at": end,
         "page": page,
         "per_page": limit,
+        "with_total": with_total,
     }
-
-    def read(rows: list[JsonObject]) -> ActivityPage:
-        total = _total(rows)
-        return ActivityPage([from_columns(Activity, row) for row in rows], total, page, limit, -(-total // limit))
-
-    return Call("session_activity_logs", given, read)
+    return Call("session_activity_logs", given, paged(ActivityPage, Activity, page, limit, with_total))
 
 
 def fetch_dashboard(
@@ -122,10 +121,6 @@ def _definition(place: Place, product: str | None, session: str | None) -> dict[
 
 def _range(group_by: str | None, start: Moment | None, end: Moment | None, time_zone: str | None) -> dict[str, object]:
     return {"group_by": group_by, "start_at": start, "end_at": end, "time_zone": time_zone}
-
-
-def _total(rows: list[JsonObject]) -> int:
-    return int(rows[0]["total"]) if rows else 0
 
 
 def _json(cls: type[T], rows: list[JsonObject]) -> T:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..figures import from_columns
 from ..rows import (
     CreatedSession,
     ExplainedStep,
-    JsonObject,
     ListedSession,
     Reauthenticated,
     RefreshedSession,
@@ -18,7 +16,7 @@ from ..rows import (
     Verdict,
 )
 from ..values import Address, Duration, Id, Json
-from .call import Call, Place, many, nothing, one, value
+from .call import Call, Place, many, nothing, one, paged, value
 
 
 def start(
@@ -160,21 +158,18 @@ def list_sessions(
     page: int = 1,
     limit: int = 10,
     active_only: bool = True,
+    with_total: bool = True,
 ) -> Call[SessionPage]:
-    """A page of sessions, of one user or of all. `total` counts all pages; beyond the last one it is 0."""
+    """A page of sessions, of one user or of all. `total` counts all pages; it is None beyond the last one, or where it was not asked for."""
     given = {
         **place.over(product, env, tag).need("product", "env", "tag"),
         "identifier": identifier,
         "page": page,
         "per_page": limit,
         "active_only": active_only,
+        "with_total": with_total,
     }
-
-    def read(rows: list[JsonObject]) -> SessionPage:
-        sessions = [from_columns(ListedSession, row) for row in rows]
-        return SessionPage(sessions, rows[0]["total"] if rows else 0, page, limit)
-
-    return Call("session_list", given, read)
+    return Call("session_list", given, paged(SessionPage, ListedSession, page, limit, with_total))
 
 
 def get_info(place: Place, session_id: Id) -> Call[SessionInfo]:
@@ -208,7 +203,9 @@ def explain(place: Place, token: str) -> Call[list[ExplainedStep]]:
 
 
 def present(place: Place, token: str | None) -> Call[Verdict]:
-    """Presents a token for the rest of the transaction: row-level security then shows what its user may see."""
+    """Presents a token for the rest of the transaction: row-level security then shows what its user may see. None presents nobody."""
+    if token is None:
+        return Call("session_clear", {}, lambda rows: Verdict(False, "missing", *([None] * 12)))
     return Call("session_use", {"token": token, "is_local": True}, one(Verdict))
 
 
