@@ -164,6 +164,9 @@ functions! { FUNCTIONS;
         let identifier = required(identifier_column, "identifier_column", CODE)?;
         let env = only_env(product, env, CODE)?;
         let columns = columns.map(|columns| {
+            if columns.len() > MAX_COLUMNS {
+                return Err(Error::new(CODE, "columns names too many columns").hint("Name each column once."));
+            }
             let names = columns.iter().map(|name| required(name, "columns", CODE));
             let names = names.map(|name| Ok(name?.to_string_lossy().into_owned()));
             names.collect::<error::Result<Vec<_>>>()
@@ -237,6 +240,9 @@ fn parse_by(by: &str) -> error::Result<By> {
         Error::new(CODE, "by is not known").hint(format!("by is one of {}.", By::TEXTS.join(", ")))
     })
 }
+
+/// Most columns that a table has; a trigger that is given more arguments than 32,767 loses all.
+const MAX_COLUMNS: usize = 1600;
 
 /// Most roles that a table is open to.
 const MAX_OPEN_TO: usize = 100;
