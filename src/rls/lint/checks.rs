@@ -231,8 +231,8 @@ static USAGE: Statement = with_querying!(
       WHERE NOT has_schema_privilege(r.oid, 'dialstack', 'USAGE')"
 );
 
-/// Whole tables (their parts are reached through them) whose owner is not bound, with the roles that own
-/// each and can log in: the owner, and members of it.
+/// Tables whose owner is not bound, but for parts of the same owner's, with the roles that own each and can log in: the
+/// owner, and members of it.
 macro_rules! unforced {
     ($detail:literal, $condition:literal) => {
         check!(concat!(
@@ -250,7 +250,8 @@ macro_rules! unforced {
                                           AND pg_has_role(r.oid, open.role, 'USAGE'))) AS login (roles) \
               WHERE c.oid IN (SELECT relation FROM bound) AND c.relrowsecurity \
                 AND NOT c.relforcerowsecurity \
-                AND NOT EXISTS (SELECT FROM family f WHERE f.oid = c.oid AND f.oid <> f.root) \
+                AND NOT EXISTS (SELECT FROM family f JOIN pg_catalog.pg_class w ON w.oid = f.root \
+                                 WHERE f.oid = c.oid AND f.oid <> f.root AND w.relowner = c.relowner) \
                 AND ",
             $condition
         ))

@@ -176,6 +176,17 @@ SELECT * FROM t.lint();
 ALTER TABLE l.parted_1 DISABLE ROW LEVEL SECURITY;
 SELECT * FROM t.lint();
 DROP TABLE l.parted;
+-- A partition of another owner's.
+CREATE ROLE regress_partner LOGIN;
+CREATE TABLE l.shared (account text) PARTITION BY LIST (account);
+CREATE TABLE l.shared_1 PARTITION OF l.shared DEFAULT;
+CREATE TABLE l.shared_2 PARTITION OF l.shared FOR VALUES IN ('two');
+CREATE INDEX ON l.shared (account);
+ALTER TABLE l.shared_1 OWNER TO regress_partner;
+SELECT dialstack.protect_table('l.shared', 'account', 'lint', 'production');
+SELECT * FROM t.lint();
+DROP TABLE l.shared;
+DROP ROLE regress_partner;
 -- A protected table that became part of another, whose queries its policies do not bind.
 CREATE TABLE l.whole (account text, n integer);
 ALTER TABLE l.orders INHERIT l.whole;
