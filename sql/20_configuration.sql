@@ -29,7 +29,7 @@ CREATE TABLE dialstack.environments (
         REFERENCES dialstack.products (product_id) ON DELETE CASCADE,
     CONSTRAINT environments_env_check CHECK (env ~ '^[A-Za-z0-9._-]{1,63}$')
 );
-COMMENT ON TABLE dialstack.environments IS 'the environments of a product: production, staging, …';
+COMMENT ON TABLE dialstack.environments IS 'the environments of a product: production, staging, and others';
 COMMENT ON COLUMN dialstack.environments.env_id IS 'number of the environment, never used twice';
 COMMENT ON COLUMN dialstack.environments.product_id IS 'the product it belongs to';
 COMMENT ON COLUMN dialstack.environments.env IS 'name of the environment in every call';

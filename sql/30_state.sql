@@ -106,7 +106,7 @@ COMMENT ON COLUMN dialstack.sessions.generation IS 'how often the refresh token 
 COMMENT ON COLUMN dialstack.sessions.key_number IS 'key that sealed the data (user sessions) or made the token (account sessions)';
 COMMENT ON COLUMN dialstack.sessions.purge_after IS 'the last day of the session (UTC): once session_retention has passed since, the row may be deleted';
 COMMENT ON COLUMN dialstack.sessions.subject IS 'identifier of the user, or account';
-COMMENT ON COLUMN dialstack.sessions.revoke_reason IS 'why: revoked, reused, evicted, env_deleted, …';
+COMMENT ON COLUMN dialstack.sessions.revoke_reason IS 'why: revoked, reused, evicted, env_deleted, and others';
 COMMENT ON COLUMN dialstack.sessions.scopes IS 'scopes that the session holds';
 COMMENT ON COLUMN dialstack.sessions.sealed_data IS 'session data, encrypted with a key of this session';
 COMMENT ON COLUMN dialstack.sessions.ip IS 'address of the user at creation or last refresh';
@@ -154,7 +154,7 @@ COMMENT ON COLUMN dialstack.client_sessions.revoked_at IS 'when it was revoked';
 COMMENT ON COLUMN dialstack.client_sessions.env_id IS 'its environment';
 COMMENT ON COLUMN dialstack.client_sessions.key_number IS 'key that made the token';
 COMMENT ON COLUMN dialstack.client_sessions.purge_after IS 'the last day of the session (UTC): once session_retention has passed since, the row may be deleted';
-COMMENT ON COLUMN dialstack.client_sessions.revoke_reason IS 'why: revoked, expired, key_revoked, env_deleted, …';
+COMMENT ON COLUMN dialstack.client_sessions.revoke_reason IS 'why: revoked, expired, key_revoked, env_deleted, and others';
 COMMENT ON COLUMN dialstack.client_sessions.sealed_key IS 'user_identifier_key, encrypted: the number of a seal key in 4 bytes, and the ciphertext, which is the same for the same key';
 COMMENT ON COLUMN dialstack.client_sessions.connected_account_ids IS 'connected accounts that it reaches';
 COMMENT ON COLUMN dialstack.client_sessions.connect_webview_ids IS 'connect webviews that it holds';

@@ -55,7 +55,7 @@ CREATE TABLE dialstack.environments (
         REFERENCES dialstack.products (product_id) ON DELETE CASCADE,
     CONSTRAINT environments_env_check CHECK (env ~ '^[A-Za-z0-9._-]{1,63}$')
 );
-COMMENT ON TABLE dialstack.environments IS 'the environments of a product: production, staging, …';
+COMMENT ON TABLE dialstack.environments IS 'the environments of a product: production, staging, and others';
 COMMENT ON COLUMN dialstack.environments.env_id IS 'number of the environment, never used twice';
 COMMENT ON COLUMN dialstack.environments.product_id IS 'the product it belongs to';
 COMMENT ON COLUMN dialstack.environments.env IS 'name of the environment in every call';
@@ -275,7 +275,7 @@ COMMENT ON COLUMN dialstack.sessions.generation IS 'how often the refresh token 
 COMMENT ON COLUMN dialstack.sessions.key_number IS 'key that sealed the data (user sessions) or made the token (account sessions)';
 COMMENT ON COLUMN dialstack.sessions.purge_after IS 'the last day of the session (UTC): once session_retention has passed since, the row may be deleted';
 COMMENT ON COLUMN dialstack.sessions.subject IS 'identifier of the user, or account';
-COMMENT ON COLUMN dialstack.sessions.revoke_reason IS 'why: revoked, reused, evicted, env_deleted, …';
+COMMENT ON COLUMN dialstack.sessions.revoke_reason IS 'why: revoked, reused, evicted, env_deleted, and others';
 COMMENT ON COLUMN dialstack.sessions.scopes IS 'scopes that the session holds';
 COMMENT ON COLUMN dialstack.sessions.sealed_data IS 'session data, encrypted with a key of this session';
 COMMENT ON COLUMN dialstack.sessions.ip IS 'address of the user at creation or last refresh';
@@ -323,7 +323,7 @@ COMMENT ON COLUMN dialstack.client_sessions.revoked_at IS 'when it was revoked';
 COMMENT ON COLUMN dialstack.client_sessions.env_id IS 'its environment';
 COMMENT ON COLUMN dialstack.client_sessions.key_number IS 'key that made the token';
 COMMENT ON COLUMN dialstack.client_sessions.purge_after IS 'the last day of the session (UTC): once session_retention has passed since, the row may be deleted';
-COMMENT ON COLUMN dialstack.client_sessions.revoke_reason IS 'why: revoked, expired, key_revoked, env_deleted, …';
+COMMENT ON COLUMN dialstack.client_sessions.revoke_reason IS 'why: revoked, expired, key_revoked, env_deleted, and others';
 COMMENT ON COLUMN dialstack.client_sessions.sealed_key IS 'user_identifier_key, encrypted: the number of a seal key in 4 bytes, and the ciphertext, which is the same for the same key';
 COMMENT ON COLUMN dialstack.client_sessions.connected_account_ids IS 'connected accounts that it reaches';
 COMMENT ON COLUMN dialstack.client_sessions.connect_webview_ids IS 'connect webviews that it holds';

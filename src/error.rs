@@ -220,7 +220,7 @@ fn capped(mut text: String) -> String {
     if text.len() > MAX_PART {
         let end = (0..=MAX_PART).rev().find(|at| text.is_char_boundary(*at));
         text.truncate(end.unwrap_or(0));
-        text.push('…');
+        text.push_str("...");
     }
     text
 }

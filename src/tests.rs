@@ -1,5 +1,8 @@
 //! What the fuzz tests share: how long they run, and changes of what is well formed. Each parser of the pure half has
-//! one beside its other tests, with examples of what it accepts as seeds.
+//! one beside its other tests, with examples of what it accepts as seeds. And a test of the whole source.
+
+use std::fs;
+use std::path::Path;
 
 use proptest::prelude::*;
 
@@ -69,4 +72,28 @@ impl Changes {
     pub fn apply_to(&self, seed: &str) -> String {
         String::from_utf8_lossy(&self.apply(seed.as_bytes())).into_owned()
     }
+}
+
+/// Where the encoding of a client lacks a character, PostgreSQL raises another error instead of the text.
+#[test]
+fn every_client_can_read_our_texts() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for folder in ["src", "sql"] {
+        assert_eq!(foreign_lines(&root.join(folder)), Vec::<String>::new());
+    }
+}
+
+/// The lines below a folder that are neither comments nor in tests, and hold a character that is not ASCII.
+fn foreign_lines(folder: &Path) -> Vec<String> {
+    let paths = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let lines = paths.filter(|path| path.file_stem().is_some_and(|name| name != "tests")).flat_map(|path| {
+        if path.is_dir() {
+            return foreign_lines(&path);
+        }
+        let text = fs::read_to_string(&path).unwrap();
+        let is_comment = |line: &str| ["//", "--"].iter().any(|mark| line.trim_start().starts_with(mark));
+        let lines = text.lines().filter(|line| !line.is_ascii() && !is_comment(line));
+        lines.map(|line| format!("{}: {line}", path.display())).collect()
+    });
+    lines.collect()
 }

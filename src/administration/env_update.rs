@@ -51,7 +51,7 @@ fn check_unnamed(owner: &AsOwner, product: &str, env: &str) -> Result<()> {
     }
     if tables.len() > MAX_LISTED {
         tables.truncate(MAX_LISTED);
-        tables.push("…".to_owned());
+        tables.push("and more".to_owned());
     }
     Err(Error::new(CODE, "policies or triggers of tables name the environment")
         .detail(format!("The tables are: {}.", tables.join(", ")))

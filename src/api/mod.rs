@@ -180,7 +180,7 @@ macro_rules! levels {
         &[]
     };
     (Admin) => {
-        compile_error!("a function of level Admin says audit(…) or unrecorded")
+        compile_error!("a function of level Admin says audit(...) or unrecorded")
     };
     ($($level:ident),+ $(; $record:ident)?) => {
         &[$($crate::service::level::Level::$level),+]

@@ -25,7 +25,7 @@ functions! { FUNCTIONS;
     /// Lets sessions see and change only those rows of a table whose column names what they are of.
     ///
     /// Called again, it replaces what it made before.
-    #[level(Admin; audit(relation as relation, column_name as column, product, env, by, tag, scope, device, force))]
+    #[level(Admin; audit(relation as relation, column_name as column, product, env, by, tag, scope, device, open_to as roles, force))]
     #[pg_extern(
         volatile,
         parallel_unsafe,
@@ -57,7 +57,7 @@ functions! { FUNCTIONS;
             env: env.env.clone(),
             tag: tag.map(str::to_owned),
             scope: scope.map(str::to_owned),
-            open_to: roles(required(open_to, "open_to", CODE)?)?,
+            open_to: roles(required(open_to.as_ref(), "open_to", CODE)?)?,
             force: required(force, "force", CODE)?,
             before: RowSecurity::default(),
             force_added: false,
@@ -164,6 +164,9 @@ functions! { FUNCTIONS;
         let identifier = required(identifier_column, "identifier_column", CODE)?;
         let env = only_env(product, env, CODE)?;
         let columns = columns.map(|columns| {
+            if columns.len() > MAX_COLUMNS {
+                return Err(Error::new(CODE, "columns names too many columns").hint("Name each column once."));
+            }
             let names = columns.iter().map(|name| required(name, "columns", CODE));
             let names = names.map(|name| Ok(name?.to_string_lossy().into_owned()));
             names.collect::<error::Result<Vec<_>>>()
@@ -238,11 +241,14 @@ fn parse_by(by: &str) -> error::Result<By> {
     })
 }
 
+/// Most columns that a table has; a trigger that is given more arguments than 32,767 loses all.
+const MAX_COLUMNS: usize = 1600;
+
 /// Most roles that a table is open to.
 const MAX_OPEN_TO: usize = 100;
 
 /// The names of the roles that see every row, each once.
-fn roles(given: Array<'_, pg_sys::Oid>) -> error::Result<Vec<String>> {
+fn roles(given: &Array<'_, pg_sys::Oid>) -> error::Result<Vec<String>> {
     if given.len() > MAX_OPEN_TO {
         return Err(Error::new(CODE, "open_to names too many roles")
             .hint(format!("Name at most {MAX_OPEN_TO}; members of a role are let through with it.")));

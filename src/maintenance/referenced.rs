@@ -77,6 +77,8 @@ impl<'run> Deleter<'run> {
         let tried = attempt(self.owner, || {
             let deleted = delete(keys)?;
             if self.deferrable {
+                // So is whatever else the transaction has deferred, triggers of others among it.
+                let _role = self.owner.as_caller();
                 CHECK_NOW.execute(self.owner, &[])?;
             }
             Ok(deleted)

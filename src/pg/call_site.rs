@@ -4,7 +4,6 @@
 //! place in a query that calls a function (`fn_extra`), and there the last answer is kept. As long as it holds, a
 //! call costs neither pgrx's guard nor a copy.
 
-use pgrx::memcxt::PgMemoryContexts;
 use pgrx::pg_sys;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::pg_sys::submodules::panic::pgrx_extern_c_guard;
@@ -24,7 +23,12 @@ pub trait Validity: Copy {
 struct Site<V> {
     validity: V,
     answer: Option<pg_sys::Datum>,
+    /// How many answers were copied for it.
+    copies: u32,
 }
+
+/// Most answers that are copied for one place: no copy is freed before the place is. Later ones are not remembered.
+const MOST_COPIES: u32 = 1000;
 
 /// The functions of the bindings without the guard that turns an error of the server into a panic.
 mod bare {
@@ -107,7 +111,7 @@ unsafe fn remembered<V: Validity>(call: pg_sys::FunctionCallInfo) -> Option<Opti
     }
 }
 
-/// Remembers an answer at this place in a query, and returns the copy that lives as long as the place.
+/// Remembers an answer at this place in a query, and returns the copy that lives as long as the place; else the answer.
 ///
 /// # Safety
 /// As [`answer`].
@@ -118,33 +122,35 @@ unsafe fn remember<V: Validity>(
     validity: V,
 ) -> Option<pg_sys::Datum> {
     // SAFETY: fn_mcxt lives as long as fn_extra. The answer of before may still be in use by this very query, so it
-    // is neither freed nor changed, and kept where the new one is equal. palloc returns as many bytes as are asked for,
-    // or raises an error.
+    // is neither freed nor changed, and kept where the new one is equal. MemoryContextAlloc returns as many bytes as are
+    // asked for, or raises an error.
     unsafe {
         let function = (*call).flinfo;
         if function.is_null() {
             return answer;
         }
         let mut site: *mut Site<V> = (*function).fn_extra.cast();
-        let before = if site.is_null() { None } else { (*site).answer };
-        PgMemoryContexts::For((*function).fn_mcxt).switch_to(|_| {
-            let answer = answer.map(|answer| match before {
-                Some(before) if server::datum_image_eq(before, answer, false, length) => before,
-                _ => {
-                    let value: *const u8 = answer.cast_mut_ptr();
-                    // One that varies begins with its own length.
-                    let length = usize::try_from(length).unwrap_or_else(|_| pgrx::varsize_any(value.cast()));
-                    let copy: *mut u8 = pg_sys::palloc(length).cast();
-                    copy.copy_from_nonoverlapping(value, length);
-                    pg_sys::Datum::from(copy)
-                }
-            });
-            if site.is_null() {
-                site = pg_sys::palloc(size_of::<Site<V>>()).cast();
+        let (before, copies) = if site.is_null() { (None, 0) } else { ((*site).answer, (*site).copies) };
+        let (answer, copies) = match (answer, before) {
+            (None, _) => (None, copies),
+            (Some(answer), Some(before)) if server::datum_image_eq(before, answer, false, length) => {
+                (Some(before), copies)
             }
-            site.write(Site { validity, answer });
-            (*function).fn_extra = site.cast();
-            answer
-        })
+            (Some(_), _) if copies == MOST_COPIES => return answer,
+            (Some(answer), _) => {
+                let value: *const u8 = answer.cast_mut_ptr();
+                // One that varies begins with its own length.
+                let length = usize::try_from(length).unwrap_or_else(|_| pgrx::varsize_any(value.cast()));
+                let copy: *mut u8 = pg_sys::MemoryContextAlloc((*function).fn_mcxt, length).cast();
+                copy.copy_from_nonoverlapping(value, length);
+                (Some(pg_sys::Datum::from(copy)), copies + 1)
+            }
+        };
+        if site.is_null() {
+            site = pg_sys::MemoryContextAlloc((*function).fn_mcxt, size_of::<Site<V>>()).cast();
+        }
+        site.write(Site { validity, answer, copies });
+        (*function).fn_extra = site.cast();
+        answer
     }
 }

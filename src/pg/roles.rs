@@ -55,7 +55,7 @@ impl Drop for AsRole {
 }
 
 /// While it lives, the current user is the owner of our tables. A statement takes one, as proof.
-pub struct AsOwner(#[allow(dead_code, reason = "held for its drop")] AsRole);
+pub struct AsOwner(AsRole);
 
 impl AsOwner {
     /// Switches to the owner.
@@ -79,6 +79,11 @@ impl AsOwner {
             (c"enable_mergejoin", c"off"),
             (c"jit", c"off"),
         ])
+    }
+
+    /// Switches back to the caller, for code of others that one of our statements sets off.
+    pub fn as_caller(&self) -> AsRole {
+        AsRole::switch(self.0.caller, 0, &[])
     }
 
     fn with(settings: &[(&CStr, &CStr)]) -> Result<Self> {

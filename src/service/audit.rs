@@ -3,7 +3,7 @@
 //! What is called is declared with `audit(…)` in `api/`: every function of level admin that changes something or shows
 //! what is held of persons, and revocations of sets. Nobody who may call them can turn it off.
 
-use pgrx::datum::{Interval, TimestampWithTimeZone};
+use pgrx::datum::{Array, Interval, TimestampWithTimeZone};
 use pgrx::pg_sys;
 use serde_json::{Map, Value, json};
 
@@ -106,6 +106,7 @@ macro_rules! shown {
 shown! {
     &str: text => json!(cut(text, LONGEST)),
     String: text => json!(text),
+    Vec<String>: texts => json!(texts),
     bool: flag => json!(flag),
     i32: number => json!(number),
     i64: number => json!(number),
@@ -148,6 +149,13 @@ pub fn relation(oid: Option<pg_sys::Oid>) -> Result<Option<String>> {
 /// The name of a role.
 pub fn role(oid: Option<pg_sys::Oid>) -> Result<Option<String>> {
     Ok(oid.and_then(role_name))
+}
+
+/// The names of roles; `None` where there are none.
+pub fn roles(oids: Option<Array<'_, pg_sys::Oid>>) -> Result<Option<Vec<String>>> {
+    let oids = oids.iter().flat_map(|oids| oids.iter().flatten());
+    let names: Vec<String> = oids.filter_map(role_name).collect();
+    Ok((!names.is_empty()).then_some(names))
 }
 
 /// The name of a column.

@@ -60,7 +60,7 @@ pub(crate) fn shown(text: &str) -> String {
     let mut out = String::new();
     for (n, c) in text.chars().enumerate() {
         if n == SHOWN_CHARS {
-            out.push('…');
+            out.push_str("...");
             break;
         }
         if c.is_control() { out.extend(c.escape_default()) } else { out.push(c) }

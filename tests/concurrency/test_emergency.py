@@ -50,6 +50,23 @@ def test_an_idle_client_that_has_logged_in_is_named(admin, connect, shop):
     assert verify(admin, session.token).reason == "revoked"
 
 
+def test_a_prepared_transaction_is_named(admin, connect, shop):
+    # Given one that locks what is needed, with a subtransaction
+    holder = connect()
+    holder.execute("BEGIN")
+    shop.create(holder)
+    holder.execute("SAVEPOINT within")
+    shop.create(holder)
+    holder.execute("PREPARE TRANSACTION 'forgotten'")
+
+    with pytest.raises(errors.LockNotAvailable, match="^LOCK_NOT_AVAILABLE: ") as refused:
+        call(admin, "env_delete", **shop.home)
+
+    assert refused.value.diag.message_hint.endswith(": prepared transaction 'forgotten'.")
+    admin.execute("ROLLBACK PREPARED 'forgotten'")
+    call(admin, "env_delete", **shop.home)
+
+
 def test_what_waits_for_a_moment_is_done(admin, connect, shop):
     holder, caller = connect(), connect()
     with holder.transaction():

@@ -4,6 +4,7 @@ import re
 
 import pytest
 from psycopg import errors
+from psycopg.types.json import Jsonb
 from support.cluster import Cluster, as_server
 from support.service import Shop, call, connect, keep_presenting, present, until, value, verify
 from world import FAMILIES, NOTHING, error, session_id
@@ -40,10 +41,10 @@ def test_a_small_cache_answers_the_same(world, admin, connect, size):
         check()
 
 
-def memory(connection):
-    """Kilobytes of a backend that are its own."""
+def memory(connection, field="RssAnon"):
+    """Kilobytes of a backend that are its own; as VmHWM the most that it had so far, shared ones included."""
     status = as_server("cat", f"/proc/{connection.info.backend_pid}/status").stdout
-    return sum(int(n) for n in re.findall(r"^Rss(?:Anon):\s+(\d+) kB", status, re.MULTILINE))
+    return sum(int(n) for n in re.findall(rf"^{field}:\s+(\d+) kB", status, re.MULTILINE))
 
 
 def test_memory_is_bounded_by_the_size_of_the_cache(world, admin, connect):
@@ -89,6 +90,23 @@ def test_presenting_thousands_of_tokens_needs_no_more_memory(world, connect):
     before = memory(connection)
     connection.execute(loop.format(n=20_000, token=token))
     assert memory(connection) - before < 10_000
+
+
+def test_one_statement_that_presents_tokens_in_turns_needs_no_more_memory(world, connect):
+    """The data of a session has kilobytes, and a place in a query that asks for it lives as long as the query."""
+    connection = connect()
+    data = [Jsonb({"userId": user, "note": "x" * 3000}) for user in ("ann", "ben")]
+    sessions = [call(connection, "session_start", tag=world.shop.tag, data=one, **world.place) for one in data]
+    connection.execute("SELECT set_config('my.t' || n, t, false) FROM unnest(%s::text[]) WITH ORDINALITY u (t, n)",
+                       [[session.token for session in sessions]])  # fmt: skip
+    query = (
+        "SELECT count(DISTINCT dialstack.current_data()) FROM (SELECT set_config('dialstack_sessions.token', "
+        "current_setting('my.t' || n %% 2 + 1), false) FROM generate_series(1, %s) n OFFSET 0) q"
+    )
+    assert value(connection, query, 200) == 2
+    before = memory(connection, "VmHWM")
+    assert value(connection, query, 20_000) == 2
+    assert memory(connection, "VmHWM") - before < 30_000
 
 
 # Time

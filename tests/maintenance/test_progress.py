@@ -78,6 +78,31 @@ def test_other_rows_that_the_application_references_stay_too(admin, shop, past):
     assert maintain(admin)["api_keys_purged"] == 1
 
 
+def test_deferred_triggers_of_the_caller_run_as_the_caller(admin, connect, past):
+    """Foreign keys that are checked late are checked at once, and with them whatever else was put off."""
+    admin.execute("""
+        CREATE ROLE keeper LOGIN;
+        SELECT dialstack.grant_access('keeper', 'admin');
+        CREATE TABLE public.orders (id uuid REFERENCES dialstack.sessions DEFERRABLE INITIALLY DEFERRED);
+        CREATE SCHEMA keepers AUTHORIZATION keeper;
+        SET ROLE keeper;
+        CREATE TABLE keepers.work (by name);
+        CREATE FUNCTION keepers.note() RETURNS trigger LANGUAGE plpgsql AS
+            $$ BEGIN UPDATE keepers.work SET by = current_user; RETURN NULL; END $$;
+        CREATE CONSTRAINT TRIGGER note AFTER INSERT ON keepers.work DEFERRABLE INITIALLY DEFERRED
+            FOR EACH ROW EXECUTE FUNCTION keepers.note();
+        RESET ROLE""")
+    try:
+        past.dead(1)
+        keeper = connect(user="keeper")
+        with keeper.transaction():
+            keeper.execute("INSERT INTO keepers.work DEFAULT VALUES")
+            assert maintain(keeper)["sessions_purged"] == 1
+            assert value(keeper, "SELECT by FROM keepers.work") == "keeper"
+    finally:
+        admin.execute("DROP TABLE public.orders; DROP OWNED BY keeper CASCADE; DROP ROLE keeper")
+
+
 @pytest.fixture
 def elsewhere(installed):
     """A connection to another database of the cluster."""

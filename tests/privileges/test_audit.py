@@ -33,7 +33,7 @@ RECORDED = {
     "revoke_access": ("role access", {}),
     "protect_table": (
         "relation column_name product env tag",
-        {"by": "account", "device": False, "force": False},
+        {"by": "account", "device": False, "force": False, "open_to": ["tourist"]},
     ),
     "unprotect_table": ("relation", {}),
     "revoke_sessions_on": ("relation identifier_column product env tag", {"on_delete": True}),

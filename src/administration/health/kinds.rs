@@ -5,7 +5,7 @@ use crate::rls::lint::weakness::weaknesses;
 weaknesses! {
     /// A secret in the catalogue, where every role of the server reads it.
     SECRET_IN_CATALOGUE = Error "secret_in_catalogue":
-        "ALTER ROLE, DATABASE or FUNCTION … RESET it, revoke it, and present it in the transaction that needs it.";
+        "ALTER ROLE, DATABASE or FUNCTION ... RESET it, revoke it, and present it in the transaction that needs it.";
     /// The values of bound parameters go to the server's log, and with them tokens and session data.
     PARAMETERS_LOGGED = Error "parameters_logged":
         "Set log_parameter_max_length and log_parameter_max_length_on_error to 0, pgaudit.log_parameter to off.";

@@ -27,8 +27,8 @@ static BLOCKERS: Statement = Statement::new(
                               AND c.relnamespace = 'dialstack'::regnamespace \
                JOIN pg_database d ON d.oid = l.database AND d.datname = current_database() \
                LEFT JOIN pg_stat_activity a ON a.pid = l.pid \
-               LEFT JOIN pg_prepared_xacts p \
-                 ON l.virtualtransaction = concat('-1/', p.transaction) \
+               LEFT JOIN (pg_locks x JOIN pg_prepared_xacts p ON p.transaction = x.transactionid) \
+                 ON l.pid IS NULL AND x.pid IS NULL AND x.virtualtransaction = l.virtualtransaction \
               WHERE l.granted AND l.pid IS DISTINCT FROM pg_backend_pid() \
                 AND (l.mode <> 'AccessShareLock' OR c.relname = 'scopes') \
                 AND (a.backend_type = 'autovacuum worker' \

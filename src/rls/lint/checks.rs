@@ -8,7 +8,7 @@ use super::Finding;
 use super::weakness::{
     FOREIGN_PART, MISSING_EXECUTE, MISSING_USAGE, NOT_FORCED, OTHER_PERMISSIVE_POLICY, OWNER_NOT_BOUND,
     PARTITION_UNPROTECTED, POLICY_MISSING, ROW_SECURITY_OFF, UNRESTRICTED_PRIVILEGE, VIEW_BYPASSES_POLICIES,
-    Weakness,
+    WHOLE_UNPROTECTED, Weakness,
 };
 use crate::error::Result;
 use crate::pg::roles::AsOwner;
@@ -80,6 +80,15 @@ static PARTS: Statement = check!(
       WHERE f.oid NOT IN (SELECT relation FROM access)"
 );
 
+/// A query of a table is not bound by the policies of its parts.
+static WHOLES: Statement = check!(
+    "SELECT i.inhparent, NULL::text, \
+            format('The protected table %s is part of it, and it has not its policy.', i.inhrelid::regclass) \
+       FROM pg_catalog.pg_inherits i \
+      WHERE i.inhrelid IN (SELECT relation FROM access) \
+        AND i.inhparent NOT IN (SELECT relation FROM access)"
+);
+
 /// A foreign table can't have a policy.
 static FOREIGN: Statement = check!(
     "SELECT f.oid, NULL::text, format('It is a foreign table and part of %s.', f.root::regclass) \
@@ -101,9 +110,13 @@ static PRIVILEGES: Statement = check!(
     "SELECT c.oid, NULL::text, \
             format('%s holds %s.', \
                    CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE format('Role %I', r.rolname) END, \
-                   string_agg(a.privilege_type, ', ' ORDER BY a.privilege_type)) \
+                   string_agg(DISTINCT a.privilege_type, ', ' ORDER BY a.privilege_type)) \
        FROM pg_catalog.pg_class c \
-      CROSS JOIN LATERAL aclexplode(c.relacl) a \
+      CROSS JOIN LATERAL (SELECT t.grantee, t.privilege_type FROM aclexplode(c.relacl) t \
+                           UNION ALL \
+                          SELECT o.grantee, o.privilege_type \
+                            FROM pg_catalog.pg_attribute t, aclexplode(t.attacl) o \
+                           WHERE t.attrelid = c.oid) a \
        LEFT JOIN pg_catalog.pg_roles r ON r.oid = a.grantee \
       WHERE c.oid IN (SELECT relation FROM bound) AND c.relrowsecurity \
         AND a.privilege_type IN ('TRUNCATE', 'REFERENCES', 'TRIGGER') \
@@ -115,25 +128,43 @@ static PRIVILEGES: Statement = check!(
       GROUP BY c.oid, a.grantee, r.rolname"
 );
 
-/// A view reads as its owner, whom the policies may not bind; a materialized view always does.
+/// A view reads as its owner, whom the policies may not bind; a materialized view always does. Others read it where
+/// something of it is granted to them, or through a view that is theirs to read and reads as its owner.
 static VIEWS: Statement = check!(
-    "SELECT DISTINCT c.oid, NULL::text, \
+    ", views (oid, owner, as_caller, is_granted) AS ( \
+             SELECT v.oid, v.relowner, \
+                    coalesce((SELECT o.option_value::boolean \
+                                FROM pg_options_to_table(v.reloptions) o \
+                               WHERE o.option_name = 'security_invoker'), false), \
+                    EXISTS (SELECT FROM aclexplode(v.relacl) a WHERE a.grantee <> v.relowner) \
+                    OR EXISTS (SELECT FROM pg_catalog.pg_attribute t, aclexplode(t.attacl) a \
+                                WHERE t.attrelid = v.oid AND a.grantee <> v.relowner) \
+               FROM pg_catalog.pg_class v WHERE v.relkind IN ('v', 'm')), \
+         reading (oid, relation) AS ( \
+             SELECT w.ev_class, d.refobjid FROM pg_catalog.pg_rewrite w \
+               JOIN pg_catalog.pg_depend d \
+                 ON d.classid = 'pg_rewrite'::regclass AND d.objid = w.oid \
+                AND d.refclassid = 'pg_class'::regclass), \
+         read (relation) AS ( \
+             SELECT oid FROM views WHERE is_granted \
+              UNION \
+             SELECT g.relation FROM read \
+               JOIN views v ON v.oid = read.relation AND NOT v.as_caller \
+               JOIN reading g ON g.oid = v.oid) \
+     SELECT DISTINCT c.oid, NULL::text, \
             format('View %s reads it as role %I, whom its policies do not bind.', v.oid::regclass, \
                    r.rolname) \
        FROM pg_catalog.pg_class c \
-       JOIN pg_catalog.pg_depend d \
-         ON d.refclassid = 'pg_class'::regclass AND d.refobjid = c.oid \
-        AND d.classid = 'pg_rewrite'::regclass \
-       JOIN pg_catalog.pg_rewrite w ON w.oid = d.objid \
-       JOIN pg_catalog.pg_class v ON v.oid = w.ev_class AND v.relkind IN ('v', 'm') \
-       JOIN pg_catalog.pg_roles r ON r.oid = v.relowner \
+       JOIN reading g ON g.relation = c.oid \
+       JOIN views v ON v.oid = g.oid AND NOT v.as_caller \
+       JOIN pg_catalog.pg_roles r ON r.oid = v.owner \
       WHERE c.oid IN (SELECT relation FROM bound) AND c.relrowsecurity \
-        AND NOT coalesce((SELECT o.option_value::boolean \
-                            FROM pg_options_to_table(v.reloptions) o \
-                           WHERE o.option_name = 'security_invoker'), false) \
+        AND v.oid IN (SELECT relation FROM read) \
         AND (r.rolsuper OR r.rolbypassrls \
-             OR pg_has_role(r.oid, c.relowner, 'USAGE') AND NOT c.relforcerowsecurity) \
-        AND EXISTS (SELECT FROM aclexplode(v.relacl) a WHERE a.grantee <> v.relowner)"
+             OR pg_has_role(r.oid, c.relowner, 'USAGE') AND NOT c.relforcerowsecurity \
+             OR EXISTS (SELECT FROM pg_catalog.pg_policy p, unnest(p.polroles) AS open (role) \
+                         WHERE p.polrelid = c.oid AND p.polname = 'dialstack_sessions_open' \
+                           AND pg_has_role(r.oid, open.role, 'USAGE')))"
 );
 
 /// Roles that may query a table, with the policy that binds them. Groups that only hand their
@@ -200,8 +231,8 @@ static USAGE: Statement = with_querying!(
       WHERE NOT has_schema_privilege(r.oid, 'dialstack', 'USAGE')"
 );
 
-/// Whole tables (their parts are reached through them) whose owner is not bound, with the roles that own
-/// each and can log in: the owner, and members of it.
+/// Tables whose owner is not bound, but for parts of the same owner's, with the roles that own each and can log in: the
+/// owner, and members of it.
 macro_rules! unforced {
     ($detail:literal, $condition:literal) => {
         check!(concat!(
@@ -219,7 +250,8 @@ macro_rules! unforced {
                                           AND pg_has_role(r.oid, open.role, 'USAGE'))) AS login (roles) \
               WHERE c.oid IN (SELECT relation FROM bound) AND c.relrowsecurity \
                 AND NOT c.relforcerowsecurity \
-                AND NOT EXISTS (SELECT FROM family f WHERE f.oid = c.oid AND f.oid <> f.root) \
+                AND NOT EXISTS (SELECT FROM family f JOIN pg_catalog.pg_class w ON w.oid = f.root \
+                                 WHERE f.oid = c.oid AND f.oid <> f.root AND w.relowner = c.relowner) \
                 AND ",
             $condition
         ))
@@ -244,10 +276,11 @@ pub fn unbound_owner(owner: &AsOwner, relation: pg_sys::Oid) -> Result<Option<St
     Ok(details.map(|(_, detail): (_, String)| detail).next())
 }
 
-static CHECKS: [(&Weakness, &Statement); 11] = [
+static CHECKS: [(&Weakness, &Statement); 12] = [
     (&ROW_SECURITY_OFF, &OFF),
     (&POLICY_MISSING, &MISSING),
     (&PARTITION_UNPROTECTED, &PARTS),
+    (&WHOLE_UNPROTECTED, &WHOLES),
     (&FOREIGN_PART, &FOREIGN),
     (&OWNER_NOT_BOUND, &UNBOUND),
     (&OTHER_PERMISSIVE_POLICY, &OTHERS),

@@ -42,14 +42,14 @@ weaknesses! {
         "Write it in fewer levels: it was not judged.";
     /// A helper that is called for each row.
     NOT_WRAPPED = Warning "not_wrapped":
-        "Write (SELECT dialstack.helper(…)) around the call, so that a statement makes it once.";
+        "Write (SELECT dialstack.helper(...)) around the call, so that a statement makes it once.";
     /// A column without an index that the comparison could use.
     NO_INDEX = Warning "no_index":
         "Create an index that begins with the column.";
 
     /// Policies that are not applied.
     ROW_SECURITY_OFF = Error "row_security_off":
-        "ALTER TABLE … ENABLE ROW LEVEL SECURITY, or call dialstack.protect_table() again.";
+        "ALTER TABLE ... ENABLE ROW LEVEL SECURITY, or call dialstack.protect_table() again.";
     /// A table that has lost our policy, and not what else `protect_table` made.
     POLICY_MISSING = Error "policy_missing":
         "Call dialstack.protect_table() again, or dialstack.unprotect_table() if that is meant.";
@@ -59,6 +59,9 @@ weaknesses! {
     /// A part of a protected table without our policy.
     PARTITION_UNPROTECTED = Error "partition_unprotected":
         "Call dialstack.protect_table() for the whole table again; it protects the parts that are there.";
+    /// A table without our policy that a protected one is part of.
+    WHOLE_UNPROTECTED = Error "whole_unprotected":
+        "Call dialstack.protect_table() for it: its queries are not bound by the policies of its parts.";
     /// A policy that lets rows through beside ours.
     OTHER_PERMISSIVE_POLICY = Error "other_permissive_policy":
         "Drop it, or make it restrictive: what one permissive policy lets through is visible.";

@@ -40,7 +40,7 @@ pub const ANY_TAG: &str = "";
 pub fn revoke_on_change(call: pg_sys::FunctionCallInfo) -> Result<Value> {
     let change = Change::of(call).ok_or_else(|| {
         refused("revoke_on_change() was not called by a trigger")
-            .hint("Name it in CREATE TRIGGER … EXECUTE FUNCTION.")
+            .hint("Name it in CREATE TRIGGER ... EXECUTE FUNCTION.")
     })?;
     revoke(&change)?;
     Ok(change.go_on())
@@ -109,7 +109,7 @@ fn revoke(change: &Change<'_>) -> Result<()> {
         }
         Event::Truncate => Err(wrong_arguments()),
         Event::Other => Err(refused("revoke_on_change() does not serve such a trigger").hint(
-            "Create it BEFORE or AFTER UPDATE or DELETE … FOR EACH ROW, or TRUNCATE … FOR EACH STATEMENT.",
+            "Create it BEFORE or AFTER UPDATE or DELETE ... FOR EACH ROW, or TRUNCATE ... FOR EACH STATEMENT.",
         )),
     }
 }

@@ -85,11 +85,11 @@ pub fn named_or_only(product: Option<&str>, code: Code) -> Result<ProductId> {
             names.sort_unstable();
             if names.len() > MAX_LISTED {
                 names.truncate(MAX_LISTED);
-                names.push("…");
+                names.push("and more");
             }
             Err(Error::new(code, "product is needed: there are several products")
                 .detail(format!("The products are: {}.", names.join(", ")))
-                .hint("Name one of them: product => '…'."))
+                .hint("Name one of them: product => '...'."))
         }
     }
 }

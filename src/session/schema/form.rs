@@ -124,7 +124,7 @@ fn is_typed(fields: &Fields) -> Result<bool, Problem> {
         return Err(Problem::new("schema mixes typed fields with something else")
             .with_detail(format!("Field \"{}\" is not a typed field.", shown(name)))
             .with_hint(format!(
-                "A typed field is {{\"type\": …, \"required\": true or false}}, where the type is \
+                "A typed field is {{\"type\": ..., \"required\": true or false}}, where the type is \
                  one of: {}.",
                 TYPES.join(", ")
             )));

@@ -14,7 +14,7 @@ use crate::session::problem::{Problem, shown};
 const MAX_WEIGHT: usize = 10_000;
 /// Most patterns, counted alike: each takes memory of its own.
 const MAX_PATTERNS: usize = 64;
-/// Most `unevaluated…` keywords, counted alike. Nested in one another they double the work.
+/// Most `unevaluated...` keywords, counted alike. Nested in one another they double the work.
 const MAX_UNEVALUATED: usize = 4;
 
 /// Bounds the text and the nesting.
@@ -121,7 +121,7 @@ impl<'a> Walk<'a> {
         let bounds = [
             (self.weight, MAX_WEIGHT, "values"),
             (self.patterns, MAX_PATTERNS, "patterns"),
-            (self.unevaluated, MAX_UNEVALUATED, "\"unevaluated…\" keywords"),
+            (self.unevaluated, MAX_UNEVALUATED, "\"unevaluated...\" keywords"),
         ];
         match bounds.into_iter().find(|(count, most, _)| count > most) {
             None => Ok(()),

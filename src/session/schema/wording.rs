@@ -75,6 +75,6 @@ fn types(kind: &TypeKind) -> String {
 
 fn names(unexpected: &[String]) -> String {
     let listed: Vec<String> = unexpected.iter().take(MAX_NAMES).map(|name| shown(name)).collect();
-    let rest = if unexpected.len() > MAX_NAMES { ", …" } else { "" };
+    let rest = if unexpected.len() > MAX_NAMES { ", and more" } else { "" };
     format!("{}{rest}", listed.join(", "))
 }

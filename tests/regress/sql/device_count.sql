@@ -32,6 +32,15 @@ SELECT pg_sleep(60);
 RESET statement_timeout;
 DROP INDEX d.slow;
 SELECT t.counted();
+-- As a partition of a table of devices they are counted once.
+CREATE TABLE d.whole (id int, account uuid) PARTITION BY LIST (id);
+SELECT dialstack.protect_table('d.whole', 'account', 'devices', 'production', 'connected_account', device => true, force => true);
+CREATE TABLE d.part PARTITION OF d.whole DEFAULT PARTITION BY LIST (id);
+ALTER TABLE d.part ATTACH PARTITION d.devices DEFAULT;
+SELECT t.counted();
+ALTER TABLE d.part DETACH PARTITION d.devices;
+DROP TABLE d.whole;
+SELECT t.counted();
 DROP TABLE d.devices;
 DROP OWNED BY regress_owner;
 DROP ROLE regress_owner;

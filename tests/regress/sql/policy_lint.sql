@@ -131,6 +131,10 @@ SELECT * FROM t.lint();
 REVOKE TRUNCATE ON l.orders FROM PUBLIC;
 REVOKE TRUNCATE, REFERENCES, TRIGGER ON l.orders FROM regress_app;
 SELECT * FROM t.lint();
+-- Of one column too.
+GRANT REFERENCES (n), SELECT (n) ON l.orders TO regress_app;
+SELECT * FROM t.lint();
+REVOKE REFERENCES (n), SELECT (n) ON l.orders FROM regress_app;
 -- A view that reads as somebody whom the policies do not bind.
 CREATE VIEW l.all_orders AS SELECT * FROM l.orders;
 CREATE VIEW l.nobodys AS SELECT * FROM l.orders;
@@ -144,6 +148,24 @@ SELECT dialstack.protect_table('l.orders', 'account', 'lint', 'production', open
 SELECT * FROM t.lint();
 DROP VIEW l.all_orders, l.nobodys, l.own_orders, l.owners_orders;
 SELECT dialstack.protect_table('l.orders', 'account', 'lint', 'production', open_to => '{regress_backend}', force => true);
+-- A view that others read through another view, or of which they read one column.
+CREATE VIEW l.below AS SELECT * FROM l.orders;
+CREATE VIEW l.between AS SELECT * FROM l.below;
+CREATE VIEW l.above AS SELECT * FROM l.between;
+GRANT SELECT ON l.above TO regress_app;
+SELECT * FROM t.lint();
+-- Below a view that reads as its caller, what is not granted is not read.
+ALTER VIEW l.above SET (security_invoker);
+SELECT * FROM t.lint();
+GRANT SELECT (account) ON l.below TO regress_app;
+SELECT * FROM t.lint();
+DROP VIEW l.above, l.between, l.below;
+-- A view of a role of open_to.
+CREATE VIEW l.open_orders AS SELECT * FROM l.orders;
+ALTER VIEW l.open_orders OWNER TO regress_backend;
+GRANT SELECT ON l.open_orders TO regress_app;
+SELECT * FROM t.lint();
+DROP VIEW l.open_orders;
 
 -- A partition that came later.
 CREATE TABLE l.parted_2 PARTITION OF l.parted FOR VALUES IN (2) PARTITION BY LIST (account);
@@ -154,6 +176,23 @@ SELECT * FROM t.lint();
 ALTER TABLE l.parted_1 DISABLE ROW LEVEL SECURITY;
 SELECT * FROM t.lint();
 DROP TABLE l.parted;
+-- A partition of another owner's.
+CREATE ROLE regress_partner LOGIN;
+CREATE TABLE l.shared (account text) PARTITION BY LIST (account);
+CREATE TABLE l.shared_1 PARTITION OF l.shared DEFAULT;
+CREATE TABLE l.shared_2 PARTITION OF l.shared FOR VALUES IN ('two');
+CREATE INDEX ON l.shared (account);
+ALTER TABLE l.shared_1 OWNER TO regress_partner;
+SELECT dialstack.protect_table('l.shared', 'account', 'lint', 'production');
+SELECT * FROM t.lint();
+DROP TABLE l.shared;
+DROP ROLE regress_partner;
+-- A protected table that became part of another, whose queries its policies do not bind.
+CREATE TABLE l.whole (account text, n integer);
+ALTER TABLE l.orders INHERIT l.whole;
+SELECT relation, policy, weakness, detail FROM dialstack.policy_lint() WHERE relation = 'l.whole'::regclass;
+ALTER TABLE l.orders NO INHERIT l.whole;
+DROP TABLE l.whole;
 
 -- What it was protected for is gone.
 SELECT tag FROM dialstack.definition_create('lint', 'phone', 'Phone', '', '{"userId": "u"}', '$Session{userId}', 1, 'hours');
@@ -266,6 +305,10 @@ SELECT * FROM t.lint();
 BEGIN READ ONLY;
 SELECT severity, weakness, hint FROM dialstack.policy_lint() WHERE relation = 'l.notes'::regclass;
 COMMIT;
+-- Also in an encoding that has few characters.
+SET client_encoding = LATIN1;
+SELECT hint FROM dialstack.policy_lint() WHERE weakness = 'not_wrapped' AND relation = 'l.notes'::regclass;
+RESET client_encoding;
 -- A table that was dropped meanwhile is nobody's weakness.
 SELECT dialstack.protect_table('l.members', 'account', 'lint', 'production');
 DROP TABLE l.members;

@@ -129,6 +129,7 @@ SELECT arguments, t.error(format('SELECT dialstack.revoke_sessions_on(%s)', argu
     $$'r.users', 'id', 'revoke-on', 'production', columns => '{name,nope}'$$, $$'r.users', 'id', 'revoke-on', 'production', columns => '{NULL}'$$,
     $$'r.users', 'id', 'nope', 'production'$$, $$'r.users', 'id', 'revoke-on', 'nope'$$, $$'r.users', 'id', 'revoke-on', 'production', 'nope'$$, $$'r.users', 'id', 'revoke-on', 'production', on_delete => NULL$$,
     $$'r.a_view', 'id', 'revoke-on', 'production'$$, $$'r.written_eu', 'id', 'revoke-on', 'production'$$, $$'dialstack.sessions', 'session_id', 'revoke-on', 'production'$$, $$0, 'id', 'revoke-on', 'production'$$, $$'r.users', 'id', 'revoke-on'$$]) AS arguments;
+SELECT t.error($$SELECT dialstack.revoke_sessions_on('r.users', 'id', 'revoke-on', 'production', columns => array_fill('name'::name, '{1601}'))$$);
 SELECT t.error($$SELECT dialstack.revoke_sessions_off(NULL)$$);
 SELECT t.error($$SELECT dialstack.revoke_sessions_off('r.a_view')$$);
 -- The owner of the table must be allowed to revoke; the caller must own the table.
