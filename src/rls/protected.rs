@@ -28,6 +28,8 @@ pub struct Protected {
     pub is_whole: bool,
     /// Whether its rows are devices.
     pub device: bool,
+    /// Whether the policy calls a function of ours. A policy of that name and a comment anybody can write.
+    pub calls: bool,
     /// Those whom our other policy lets through; `None` stands for everybody.
     pub open_to: Vec<Option<String>>,
 }
@@ -53,6 +55,10 @@ static PROTECTED: Statement = Statement::new(
                          WHERE i.inhrelid = c.oid), \
             EXISTS (SELECT FROM pg_catalog.pg_trigger g \
                      WHERE g.tgrelid = p.polrelid AND g.tgname = 'dialstack_sessions_devices'), \
+            EXISTS (SELECT FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_proc f ON f.oid = d.refobjid \
+                     WHERE d.classid = 'pg_policy'::regclass AND d.objid = p.oid \
+                       AND d.refclassid = 'pg_proc'::regclass \
+                       AND f.pronamespace = 'dialstack'::regnamespace), \
             ARRAY(SELECT r.rolname::text FROM unnest(o.polroles) AS u (role) \
                     LEFT JOIN pg_catalog.pg_roles r ON r.oid = u.role) \
        FROM pg_catalog.pg_policy p \
@@ -75,7 +81,8 @@ pub fn tables(owner: &AsOwner) -> Result<Vec<Protected>> {
             forced: row.required(7)?,
             is_whole: row.required(8)?,
             device: row.required(9)?,
-            open_to: row.required(10)?,
+            calls: row.required(10)?,
+            open_to: row.required(11)?,
         })
     })
 }
@@ -112,7 +119,8 @@ pub fn naming(owner: &AsOwner, product: &str, env: &str) -> Result<Vec<String>> 
     let mut names: BTreeSet<String> = tables(owner)?
         .into_iter()
         .filter(|it| {
-            it.is_whole && it.registration().is_some_and(|of| of.product == product && of.env == env)
+            let names = |of: Registration| of.product == product && of.env == env;
+            it.is_whole && it.calls && it.registration().is_some_and(names)
         })
         .map(|it| it.table.name)
         .collect();

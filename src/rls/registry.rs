@@ -2,7 +2,8 @@
 //! the policy. So it is dumped, restored, renamed and dropped with the table. It holds names, no object ids.
 //!
 //! The owner of a table may change the comment, as the owner may change the policy: it decides nothing
-//! but what `protect_table` and `unprotect_table` do to that very table, and `policy_lint` reports it.
+//! but what `protect_table` and `unprotect_table` do to that very table and whether `env_update` renames its environment,
+//! and `policy_lint` reports it.
 //! Whether client sessions count the rows of the table as devices is therefore not in it, but in a
 //! trigger that never fires: only roles with access `admin` may execute the function that it names, and
 //! PostgreSQL lets nobody else create such a trigger. It, too, stays with the table.

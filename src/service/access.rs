@@ -98,11 +98,12 @@ static LOCK: Statement =
 static ROLE_OF_NAME: Statement = Statement::new("SELECT 1 FROM pg_catalog.pg_roles WHERE rolname = $1");
 
 /// `$1`, `$2`, `$3`: C symbols, levels and comments, in one order. Inside the owner's search path a signature
-/// always begins with `dialstack.`, which is left out.
+/// always begins with the schema, quoted or not, which is left out.
 static LIST: Statement = Statement::new(
-    "SELECT substr(p.oid::regprocedure::text, length('dialstack.') + 1), f.access, f.comment \
+    "SELECT substr(s.signature, strpos(s.signature, '.') + 1), f.access, f.comment \
             FROM unnest($1, $2, $3) WITH ORDINALITY f (symbol, access, comment, position) \
             JOIN pg_catalog.pg_proc p ON p.prosrc = f.symbol \
+           CROSS JOIN LATERAL (SELECT p.oid::regprocedure::text) AS s (signature) \
            WHERE p.pronamespace = 'dialstack'::regnamespace \
            ORDER BY f.position, p.proname",
 );

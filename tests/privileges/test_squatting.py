@@ -4,8 +4,9 @@ import pytest
 from psycopg import errors
 from support import tour
 from support.cluster import Cluster
+from support.objects import objects
 from support.service import value
-from test_capture import LOOK_ALIKES, PATH, TEMPORARY, tourist
+from test_capture import LOOK_ALIKES, PATH, TEMPORARY, UNUSUAL, tourist
 
 OURS = """
     CREATE FUNCTION {schema}.session_verify(token text) RETURNS boolean LANGUAGE plpgsql AS
@@ -60,6 +61,18 @@ def test_a_prepared_schema_is_refused(squatter):
         admin.execute("CREATE EXTENSION dialstack_sessions")
 
     nothing_is_left(admin)
+
+
+def test_no_setting_changes_what_is_installed(squatter):
+    admin = squatter("SELECT")
+    installed = []
+    for settings in ("", UNUSUAL.format(path="no_such_schema")):
+        admin.execute(settings)
+        admin.execute("CREATE EXTENSION dialstack_sessions")
+        admin.execute("RESET ALL")
+        installed.append(set(objects(admin)))
+        admin.execute("DROP EXTENSION dialstack_sessions")
+    assert installed[0] ^ installed[1] == set()
 
 
 @pytest.mark.parametrize("schema", ["public", "dialstack"])

@@ -72,6 +72,15 @@ SELECT dialstack.revoke_sessions_on('eu.users', 'id', 'eu', 'test');
 CREATE TRIGGER mine AFTER DELETE ON eu.handwritten FOR EACH ROW EXECUTE FUNCTION dialstack.revoke_on_change('eu', 'test', '', 'id');
 SELECT t.error($$SELECT dialstack.env_update('eu', 'test', 'trial')$$);
 SELECT dialstack.env_update('eu', 'test', live => NULL);
+-- A policy that has but the name and the comment of one of ours, which whoever owns a table can write, is in nobody's way.
+CREATE TABLE eu.forged (account text);
+CREATE POLICY dialstack_sessions_access ON eu.forged USING (true);
+DO $$ BEGIN
+    EXECUTE format('COMMENT ON POLICY dialstack_sessions_access ON eu.forged IS %L', obj_description(oid, 'pg_policy'))
+       FROM pg_policy WHERE polrelid = 'eu.orders'::regclass AND polname = 'dialstack_sessions_access';
+END $$;
+SELECT t.error($$SELECT dialstack.env_update('eu', 'test', 'trial')$$);
+DROP TABLE eu.forged;
 -- protected_table_list says what protect_table was called with; partitions are part of the whole.
 SELECT * FROM dialstack.protected_table_list() WHERE product = 'eu';
 SELECT dialstack.revoke_sessions_off('eu.users');
