@@ -20,14 +20,14 @@ functions! { FUNCTIONS;
         page: default!(Option<i32>, "1"),
         per_page: default!(Option<i32>, "20"),
         with_total: default!(Option<bool>, "true"),
-    ) => page {
+    ) => table_page {
         identifier: String,
         env: String,
         first_seen: TimestampWithTimeZone,
         last_seen: TimestampWithTimeZone,
         total_sessions: i64,
         active_sessions: i64,
-        status: &'static str,
+        status: String,
     } {
         users::list([product, tag, env], page, per_page, with_total)?
     }

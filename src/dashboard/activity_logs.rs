@@ -90,7 +90,7 @@ pub struct Asked<'a> {
 /// A page of activity, newest first, and how many rows there are on all pages.
 ///
 /// # Errors
-/// `FETCH_ACTIVITY_LOGS_FAILED` for bad arguments; `DEFINITION_NOT_FOUND`; those of [`caller::envs`].
+/// `FETCH_ACTIVITY_LOGS_FAILED` for bad arguments; `DEFINITION_NOT_FOUND`; those of [`caller::env_ids`].
 pub fn list<R: FromRow>(call: &Asked<'_>) -> Result<(Vec<R>, Option<i64>)> {
     let page = Page::new(call.page, call.per_page).coded(CODE)?;
     let product = required(call.product, "product", CODE)?;
@@ -103,7 +103,7 @@ pub fn list<R: FromRow>(call: &Asked<'_>) -> Result<(Vec<R>, Option<i64>)> {
         check_identifier("identifier", identifier).coded(CODE)?;
     }
     check_range(call.start_at, call.end_at, CODE)?;
-    let env_ids = caller::envs(Level::Server, product, call.env)?.ids;
+    let env_ids = caller::env_ids(Level::Server, product, call.env)?;
     let definition_id = call.tag.map(|tag| definition_id(product, tag)).transpose()?;
     let mut arguments = vec![
         bind(env_ids),
@@ -122,9 +122,6 @@ pub fn list<R: FromRow>(call: &Asked<'_>) -> Result<(Vec<R>, Option<i64>)> {
 }
 
 /// Refuses infinite moments, and a range that ends before it begins.
-///
-/// # Errors
-/// `code` for these.
 pub fn check_range(
     start_at: Option<TimestampWithTimeZone>,
     end_at: Option<TimestampWithTimeZone>,

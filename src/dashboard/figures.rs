@@ -94,14 +94,13 @@ pub fn sessions(asked: &Asked<'_>) -> Result<JsonText> {
     let days = periods(GroupBy::Day, now - 8 * DAY, now, time_zone);
     let week = periods(GroupBy::Week, now, now, time_zone);
     let arguments = [
-        bind(place.envs.ids),
-        bind(place.envs.names),
+        bind(place.env_ids),
+        bind(time_zone),
         bind(place.definition_id),
         bind(timestamptz(now)),
         bind(timestamps(&range.periods)),
         bind(timestamps(&days[days.len() - 8..])),
         bind(timestamptz(week[0])),
-        bind(time_zone),
     ];
     let owner = AsOwner::enter_by_index()?;
     let answers = SESSIONS.read(&owner, &arguments, |row| row.required(1))?;
@@ -120,12 +119,12 @@ pub fn user(asked: &Asked<'_>, identifier: Option<&str>) -> Result<JsonText> {
     let place = asked.place(Level::Server)?;
     let range = asked.range(clock::now())?;
     let owner = AsOwner::enter_by_index()?;
-    let key = [bind(place.envs.ids.clone()), bind(place.definition_id), bind(identifier)];
+    let key = [bind(place.env_ids.clone()), bind(place.definition_id), bind(identifier)];
     let known = KNOWN.read(&owner, &key, |row| row.required::<bool>(1))?;
     let mut answers = Vec::new();
     if known.contains(&true) {
         let arguments = [
-            bind(place.envs.ids),
+            bind(place.env_ids),
             bind(place.definition_id),
             bind(identifier),
             bind(timestamps(&range.periods)),

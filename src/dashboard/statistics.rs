@@ -20,9 +20,6 @@ static TOTALS: Statement = Statement::new(concat!(
 
 /// The totals of every definition in every environment, and of account and client sessions, as `stat_get_sessions`
 /// returns them; with an API key of its environment alone.
-///
-/// # Errors
-/// Those of [`caller::narrowed`].
 pub fn totals<R: FromRow>() -> Result<Vec<R>> {
     let caller = caller::narrowed(Level::Monitor)?;
     let env_id = caller.key().map(|key| key.env.env_id);

@@ -164,7 +164,6 @@ pub fn revoke(role: Option<pg_sys::Oid>, access: Option<&str>, functions: &Funct
     Ok(())
 }
 
-/// Deletes the limits of a role's level.
 fn delete_limits(owner: &AsOwner, role: pg_sys::Oid, level: Level) -> Result<()> {
     access_limits::delete(owner, role, level.as_str())?;
     let name = role_name(role);

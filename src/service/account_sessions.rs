@@ -52,7 +52,6 @@ pub struct Request<'a> {
 /// An account session that was created.
 pub struct AccountSession {
     pub client_secret: String,
-    /// When it ends.
     pub expires_at: Micros,
     /// Every scope of the product, with whether it is enabled.
     pub components: JsonText,

@@ -88,7 +88,6 @@ fn target(arguments: Named<'_>) -> Map<String, Value> {
 
 /// A value as the record shows it.
 pub trait Shown {
-    /// As JSON.
     fn shown(&self) -> Value;
 }
 
@@ -145,12 +144,10 @@ pub fn relation(oid: Option<pg_sys::Oid>) -> Result<Option<String>> {
     Ok(names.into_iter().next().flatten())
 }
 
-/// The name of a role.
 pub fn role(oid: Option<pg_sys::Oid>) -> Result<Option<String>> {
     Ok(oid.and_then(role_name))
 }
 
-/// The name of a column.
 pub fn column(name: Option<&std::ffi::CStr>) -> Result<Option<String>> {
     Ok(name.map(|name| name.to_string_lossy().into_owned()))
 }

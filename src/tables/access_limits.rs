@@ -23,7 +23,6 @@ table! {
 pub enum Limit {
     /// The environments of a product, also those that are made later.
     Product(ProductId),
-    /// One environment.
     Env(i32),
 }
 
@@ -62,7 +61,6 @@ pub fn insert(owner: &AsOwner, role: pgrx::pg_sys::Oid, level: &str, limit: Limi
     INSERT.execute(owner, &arguments).map(|_| ())
 }
 
-/// Deletes the limits of a role's level.
 pub fn delete(owner: &AsOwner, role: pgrx::pg_sys::Oid, level: &str) -> Result<()> {
     DELETE.execute(owner, &[bind(role), bind(level)]).map(|_| ())
 }

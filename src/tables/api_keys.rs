@@ -103,7 +103,6 @@ pub struct NewApiKey<'a> {
     pub expires_at: Option<TimestampWithTimeZone>,
 }
 
-/// Stores a key.
 pub fn insert(owner: &AsOwner, key: NewApiKey<'_>, now: Micros) -> Result<()> {
     let arguments = [
         bind(pg_uuid(&key.api_key_id)),
@@ -124,7 +123,6 @@ pub fn revoke(owner: &AsOwner, api_key_id: &Uuid) -> Result<bool> {
     Ok(REVOKE.execute(owner, &[bind(id), bind(timestamptz(clock::now()))])? == 1)
 }
 
-/// Revokes the keys of an environment for good.
 pub fn revoke_all(owner: &AsOwner, env_id: i32, now: Micros) -> Result<()> {
     REVOKE_ALL.execute(owner, &[bind(env_id), bind(timestamptz(now))]).map(|_| ())
 }

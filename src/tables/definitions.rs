@@ -169,7 +169,6 @@ pub fn ids(product_id: Option<&ProductId>, tag: Option<&str>) -> Result<Vec<i32>
 /// A stored definition as administrators see it.
 pub struct DefinitionRow {
     pub product: String,
-    /// What it says.
     pub stored: Stored,
     /// When it was registered first.
     pub created_at: TimestampWithTimeZone,

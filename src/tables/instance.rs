@@ -16,7 +16,6 @@ use crate::token::InstanceId;
 use crate::token::root_key::RootKey;
 
 table! {
-    /// The table `instance`: one row.
     Instances = c"instance" {
         singleton: Bool,
         instance_id: Uuid,

@@ -153,15 +153,11 @@ static COUNT: Statement = Statement::new(concat!(
 /// How many rows there are of a person.
 #[derive(Default)]
 pub struct Counts {
-    /// In `session_users`.
     pub users: i64,
-    /// In `sessions`.
     pub sessions: i64,
-    /// In `activity`.
     pub activity: i64,
 }
 
-/// How many rows there are of the person.
 pub fn count(owner: &AsOwner, person: &Person<'_>) -> Result<Counts> {
     let _plain = Setting::no_jit();
     let counts = COUNT.read(owner, &person.bound(), |row| {

@@ -41,14 +41,11 @@ table! {
     }
 }
 
-/// An environment as it is stored.
 pub struct EnvRow {
-    /// Its number.
     pub env_id: i32,
     pub product_id: ProductId,
     pub env: String,
     pub live: bool,
-    /// Names that it had before.
     pub former_names: Vec<String>,
 }
 

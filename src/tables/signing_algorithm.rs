@@ -12,13 +12,11 @@ static CONFIGURE: Statement = Statement::new(
           ON CONFLICT (singleton) DO UPDATE SET alg = excluded.alg WHERE a.alg <> excluded.alg",
 );
 
-/// The algorithm that was configured, if one was.
 pub fn configured(owner: &AsOwner) -> Result<Option<Algorithm>> {
     let found = CONFIGURED.write(owner, &[], |row| row.required::<String>(1))?;
     Ok(found.first().and_then(|alg| Algorithm::parse(alg)))
 }
 
-/// Configures an algorithm.
 pub fn configure(owner: &AsOwner, alg: Algorithm) -> Result<()> {
     CONFIGURE.execute(owner, &[bind(alg.as_str())]).map(|_| ())
 }

@@ -113,7 +113,6 @@ pub fn retire(owner: &AsOwner, purpose: Purpose, now: Micros) -> Result<()> {
 /// A key about to be stored.
 pub struct NewKey<'a> {
     pub kid: &'a str,
-    /// Its number.
     pub number: i32,
     pub purpose: Purpose,
     /// Signature algorithm of a `jwt` key.
@@ -128,7 +127,6 @@ pub struct NewKey<'a> {
     pub active_at: Micros,
 }
 
-/// Stores a key.
 pub fn insert(owner: &AsOwner, key: NewKey<'_>) -> Result<()> {
     let arguments = [
         bind(key.kid),
@@ -154,7 +152,6 @@ pub fn rewrap(owner: &AsOwner, kid: &str, wrapped: Vec<u8>) -> Result<bool> {
     Ok(REWRAP.execute(owner, &[bind(kid), bind(wrapped)])? == 1)
 }
 
-/// Deletes all keys.
 pub fn delete_all(owner: &AsOwner) -> Result<()> {
     DELETE_KEYS.execute(owner, &[]).map(|_| ())
 }

@@ -51,7 +51,6 @@ pub struct Sessions {
 
 /// A living client session as it is returned.
 pub struct Session {
-    /// What the table says.
     pub stored: ClientSession,
     pub token: String,
     /// Its user_identifier_key; none where it has none, or the key that encrypted it was revoked.

@@ -75,9 +75,6 @@ pub fn with<T>(
 }
 
 /// Decrypts the user_identifier_key of a client session. `None` where its key is gone and so the text.
-///
-/// # Errors
-/// `JWT_NOT_AVAILABLE` where the key ring can't be read.
 pub fn open_identifier_key(env_id: i32, form: &[u8]) -> Result<Option<Zeroizing<String>>> {
     Ok(with(|ring| sealed::open_identifier_key(ring, env_id, form))?.ok())
 }

@@ -61,9 +61,6 @@ impl NewRoot {
     }
 
     /// Makes it the root key of this database.
-    ///
-    /// # Errors
-    /// Those of writing the row.
     pub fn store(&self, owner: &AsOwner, id: InstanceId, created_at: Micros) -> Result<()> {
         let in_row = (!self.in_file).then_some(&self.key);
         instance::replace(owner, id, in_row, &fingerprint(&self.key), created_at)

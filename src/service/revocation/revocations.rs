@@ -99,13 +99,9 @@ pub const REUSED: Cause<'_> =
     Cause { reason: REVOKED_FOR_REUSE, operation: "reuse", status: "fail", origin: Origin::UNKNOWN };
 /// The key that it depends on was revoked.
 pub const KEY_REVOKED: Cause<'_> = Cause { reason: "key_revoked", ..REVOKED };
-/// The person was erased.
 pub const ERASED: Cause<'_> = Cause { reason: "erased", ..REVOKED };
-/// Its environment was deleted.
 pub const ENV_DELETED: Cause<'_> = Cause { reason: "env_deleted", ..REVOKED };
-/// Its definition was deleted.
 pub const DEFINITION_DELETED: Cause<'_> = Cause { reason: "definition_deleted", ..REVOKED };
-/// The instance got a new identity.
 pub const INSTANCE_RESET: Cause<'_> = Cause { reason: "instance_reset", ..REVOKED };
 
 /// Revokes the living sessions among those meant, counts them and returns how many. Idempotent.
@@ -258,9 +254,6 @@ fn all(
 
 /// Refuses to go on where a user or account session like that is left which the transaction's snapshot does not show. At
 /// READ COMMITTED the statements saw all that there is.
-///
-/// # Errors
-/// `CONFLICT`.
 pub fn check_none_hidden(like: impl Fn(&SessionRow) -> bool) -> Result<()> {
     if transaction::has_old_snapshot() && sessions::any(like)? { Err(conflict()) } else { Ok(()) }
 }

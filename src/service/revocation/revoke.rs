@@ -152,7 +152,7 @@ fn revoke_user(place: Place<'_>, identifier: &str, except: Option<Uuid>, cause: 
     let product = product.or(caller.key().map(|key| key.env.product.as_str()));
     let product = required(product, "product", CODE)?;
     let env = env.or(caller.key().map(|key| key.env.env.as_str()));
-    let mut env_ids = caller::envs(Level::Server, product, env)?.ids;
+    let mut env_ids = caller::env_ids(Level::Server, product, env)?;
     env_ids.sort_unstable();
     let product_id = configuration::product_id(product)?;
     let definition_ids = match tag {

@@ -30,13 +30,11 @@ pub const COMPILING: usize = 16 * 1024 * 1024;
 /// An environment with its product.
 #[derive(Debug)]
 pub struct Env {
-    /// Its number.
     pub env_id: i32,
     pub product_id: ProductId,
     pub product: String,
     pub env: String,
     pub mode: Mode,
-    /// Names that it had before.
     pub former_names: Vec<String>,
 }
 
@@ -49,9 +47,7 @@ impl Env {
 
 /// A definition as it is stored.
 pub struct StoredDefinition {
-    /// Its number.
     pub definition_id: i32,
-    /// What it says.
     pub definition: Definition,
 }
 
@@ -107,9 +103,6 @@ fn remember<K: Hash + Eq, V: Clone>(
 }
 
 /// The id of a product.
-///
-/// # Errors
-/// `PRODUCT_NOT_FOUND`.
 pub fn product_id(product: &str) -> Result<ProductId> {
     products::id(product)?.ok_or_else(|| {
         Error::new(Code::ProductNotFound, format!("there is no product {:?}", shown(product))).hint(
@@ -163,9 +156,6 @@ pub fn env_by_id(env_id: i32) -> Result<Option<Rc<Env>>> {
 }
 
 /// The environment of that name.
-///
-/// # Errors
-/// `PRODUCT_NOT_FOUND`, `ENV_NOT_FOUND`.
 pub fn env(product: &str, env: &str) -> Result<Rc<Env>> {
     // Longer ones name nothing, and are not copied.
     let names = (name(product).to_owned(), name(env).to_owned());
@@ -193,9 +183,6 @@ pub fn definition_by_id(definition_id: i32) -> Result<Option<Rc<StoredDefinition
 }
 
 /// The definition with this tag.
-///
-/// # Errors
-/// `DEFINITION_NOT_FOUND`.
 pub fn definition(product_id: &ProductId, tag: &str) -> Result<Rc<StoredDefinition>> {
     let key = (*product_id, name(tag).to_owned());
     remember(&DEFINITION_TAGS, key, |(product_id, tag)| {

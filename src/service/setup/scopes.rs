@@ -70,9 +70,6 @@ pub fn delete_now(owner: &AsOwner, product_id: &ProductId, scope: &str) -> Resul
 }
 
 /// Checks that a product has a scope.
-///
-/// # Errors
-/// `SCOPE_NOT_FOUND`.
 pub fn check(product_id: &ProductId, scope: &str) -> Result<()> {
     let names = scopes::names(product_id)?;
     if names.iter().any(|name| name == scope) {

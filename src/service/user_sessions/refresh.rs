@@ -32,7 +32,6 @@ pub enum Refreshed {
     /// New tokens, or the current ones again.
     Tokens {
         tokens: Tokens,
-        /// The user.
         identifier: String,
         /// The session's data, as it is now.
         data: SessionData,

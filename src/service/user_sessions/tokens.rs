@@ -108,7 +108,6 @@ pub struct Issue<'a> {
     pub ring: &'a KeyRing,
     pub env: &'a Env,
     pub definition: &'a Definition,
-    /// The user.
     pub identifier: &'a str,
     pub session_id: Uuid,
     pub generation: u32,
@@ -121,9 +120,6 @@ pub struct Issue<'a> {
 }
 
 /// Makes an access token and a refresh token.
-///
-/// # Errors
-/// `JWT_NOT_AVAILABLE` without an active key.
 pub fn issue(of: &Issue<'_>) -> error::Result<Tokens> {
     let public = match &of.definition.public_claims[..] {
         [] => Map::new(),

@@ -14,9 +14,6 @@ use crate::token::{AuthenticToken, Rejected};
 
 /// What a resource server may know of a token (RFC 7662, section 2.2); `{"active": false}` and nothing else for any
 /// that is not good.
-///
-/// # Errors
-/// `JWT_NOT_AVAILABLE` when no token can be verified at all.
 pub fn introspect(token: Option<&str>) -> Result<Value> {
     let inactive = json!({ "active": false });
     let Some(token) = token else {
@@ -60,9 +57,6 @@ pub fn introspect(token: Option<&str>) -> Result<Value> {
 type Step = (&'static str, bool, String);
 
 /// Explains, step by step and each with its number, why a token is accepted or refused.
-///
-/// # Errors
-/// `JWT_NOT_AVAILABLE` when no token can be verified at all.
 pub fn explain(token: Option<&str>) -> Result<Vec<(i32, &'static str, bool, String)>> {
     let steps = (1..).zip(checks(token)?);
     Ok(steps.map(|(step, (checked, passed, detail))| (step, checked, passed, detail)).collect())

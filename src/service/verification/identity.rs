@@ -58,25 +58,16 @@ thread_local! {
 }
 
 /// Answers by the current standing.
-///
-/// # Errors
-/// `JWT_NOT_AVAILABLE` when no token can be verified at all.
 pub fn with<T>(answer: impl FnOnce(&Standing) -> T) -> Result<T> {
     with_validity(answer).map(|(answer, _)| answer)
 }
 
 /// Answers by the session of the current token; `None` without a good one.
-///
-/// # Errors
-/// As [`with`].
 pub fn with_live<T>(answer: impl FnOnce(&LiveSession) -> Option<T>) -> Result<Option<T>> {
     with(|standing| standing.live().and_then(answer))
 }
 
 /// Answers by the current standing, and says how long the answer holds.
-///
-/// # Errors
-/// As [`with`].
 pub fn with_validity<T>(answer: impl FnOnce(&Standing) -> T) -> Result<(T, Validity)> {
     let basis = basis(relcache::epoch());
     let began = clock::began();

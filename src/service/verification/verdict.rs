@@ -23,7 +23,6 @@ pub struct LiveSession {
 
 /// What is known of a presented token.
 pub enum Verdict {
-    /// It is good.
     Live(LiveSession),
     /// It is not; of an authentic one the session is known.
     Refused {
@@ -113,9 +112,6 @@ fn look_up(token: &AuthenticToken) -> Result<Option<(NamedSession, bool)>> {
 }
 
 /// The session of an authentic token, and whether others see the same. `None` where it is gone.
-///
-/// # Errors
-/// `JWT_NOT_AVAILABLE` where tables or keys can't be read.
 pub fn session_of(token: &AuthenticToken) -> Result<Option<(NamedSession, bool)>> {
     if token.family == Family::Client {
         let Some(row) = client_sessions::by_id(&token.session_id)? else {

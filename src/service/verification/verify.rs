@@ -12,9 +12,6 @@ use crate::session::{Expected, Reason, Span};
 use crate::tables::activity::{self, Origin};
 
 /// The verdict on a token, for the caller of a function of this level.
-///
-/// # Errors
-/// `JWT_NOT_AVAILABLE` when no token can be verified at all.
 pub fn verify(token: Option<&str>, expected: Expected<'_>, level: Level) -> Result<Verdict> {
     let began = clock::now();
     let verdict = match token {

@@ -35,7 +35,6 @@ impl Grants {
         ]
     }
 
-    /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.kinds().iter().all(|(_, ids)| ids.is_empty())
     }
@@ -49,7 +48,6 @@ pub struct NewClient<'a> {
     pub sealed_key: Option<&'a [u8]>,
     /// When it is created.
     pub now: Micros,
-    /// When it ends.
     pub expires_at: Micros,
     /// The key that its token is made with.
     pub key_number: i32,

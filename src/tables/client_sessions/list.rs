@@ -18,7 +18,6 @@ pub struct ClientSession {
     /// Its user_identifier_key, encrypted.
     pub sealed_key: Option<Vec<u8>>,
     pub created_at: TimestampWithTimeZone,
-    /// When it ends.
     pub expires_at: TimestampWithTimeZone,
     /// The key that its token is made with.
     pub key_number: u32,

@@ -15,7 +15,6 @@ use crate::pg::scan::{self, Row};
 use crate::pg::table::table;
 
 table! {
-    /// The table `sessions`: one row a user or account session.
     Sessions = c"sessions" {
         session_id: Uuid,
         created_at: Timestamptz,
@@ -63,7 +62,6 @@ pub struct SessionRow {
     pub expires_at: Micros,
     /// Last rotation of the refresh token.
     pub rotated_at: Option<Micros>,
-    /// Why it was revoked, if it was.
     pub revoke_reason: Option<String>,
     /// How often the refresh token has rotated.
     pub generation: u32,
