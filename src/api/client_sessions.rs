@@ -8,60 +8,55 @@ use uuid::Uuid;
 
 use super::{Result, functions, pg_uuid};
 use crate::error;
+use crate::pg::datum::uuid::uuid;
 use crate::pg::roles::AsOwner;
 use crate::rls::device_count;
 use crate::service::client_sessions::create::{IfExists, Request, create};
 use crate::service::client_sessions::read::{self, List};
 use crate::service::client_sessions::{Ids, Named, Place, Session, Sessions, end, grant};
 
-/// A client session as its functions return it.
-struct ClientRow {
-    workspace_id: pgrx::Uuid,
-    client_session_id: pgrx::Uuid,
-    token: String,
-    user_identifier_key: Option<String>,
-    created_at: TimestampWithTimeZone,
-    expires_at: TimestampWithTimeZone,
-    device_count: Option<i64>,
-    connected_account_ids: Vec<pgrx::Uuid>,
-    third_party_account_ids: Vec<pgrx::Uuid>,
-    connect_webview_ids: Vec<pgrx::Uuid>,
-    user_identity_ids: Vec<pgrx::Uuid>,
-}
+/// The columns of the functions that return client sessions.
+type Columns = (
+    pgrx::Uuid,
+    pgrx::Uuid,
+    String,
+    Option<String>,
+    TimestampWithTimeZone,
+    TimestampWithTimeZone,
+    Option<i64>,
+    Vec<pgrx::Uuid>,
+    Vec<pgrx::Uuid>,
+    Vec<pgrx::Uuid>,
+    Vec<pgrx::Uuid>,
+);
 
 /// The rows of sessions of one environment; devices are counted for all at once.
-fn rows(found: Sessions) -> error::Result<Vec<ClientRow>> {
-    let mut accounts: Vec<Uuid> = found
-        .sessions
-        .iter()
-        .flat_map(|session| session.stored.grants.connected_account_ids.iter().copied())
-        .collect();
-    accounts.sort_unstable();
-    accounts.dedup();
-    let devices = device_count::by_account(&AsOwner::enter()?, &found.env, &accounts)?;
-    let workspace_id = pg_uuid(&found.env.product_id);
-    let row = |session| row(workspace_id, session, devices.as_ref());
+fn rows(found: Sessions) -> error::Result<Vec<Columns>> {
+    let accounts = |session: &Session| session.stored.grants.connected_account_ids.clone();
+    let mut of_all: Vec<pgrx::Uuid> = found.sessions.iter().flat_map(accounts).collect();
+    of_all.sort_unstable();
+    of_all.dedup();
+    let devices = device_count::by_account(&AsOwner::enter()?, &found.env, &of_all)?;
+    let row = |session: Session| {
+        let (stored, key) = (session.stored, session.user_identifier_key);
+        let accounts = stored.grants.connected_account_ids;
+        let count =
+            |devices: &HashMap<Uuid, i64>| accounts.iter().filter_map(|id| devices.get(&uuid(*id))).sum();
+        (
+            pg_uuid(&found.env.product_id),
+            pg_uuid(&stored.session_id),
+            session.token,
+            key.map(|key| key.to_string()),
+            stored.created_at,
+            stored.expires_at,
+            devices.as_ref().map(count),
+            accounts.clone(),
+            accounts,
+            stored.grants.connect_webview_ids,
+            stored.grants.user_identity_ids,
+        )
+    };
     Ok(found.sessions.into_iter().map(row).collect())
-}
-
-fn row(workspace_id: pgrx::Uuid, session: Session, devices: Option<&HashMap<Uuid, i64>>) -> ClientRow {
-    let stored = session.stored;
-    let accounts = stored.grants.connected_account_ids;
-    let count = |devices: &HashMap<Uuid, i64>| accounts.iter().filter_map(|id| devices.get(id)).sum();
-    let pg = |ids: &[Uuid]| ids.iter().map(pg_uuid).collect::<Vec<_>>();
-    ClientRow {
-        workspace_id,
-        client_session_id: pg_uuid(&stored.session_id),
-        token: session.token,
-        user_identifier_key: session.user_identifier_key.map(|key| key.to_string()),
-        created_at: stored.created_at,
-        expires_at: stored.expires_at,
-        device_count: devices.map(count),
-        connected_account_ids: pg(&accounts),
-        third_party_account_ids: pg(&accounts),
-        connect_webview_ids: pg(&stored.grants.connect_webview_ids),
-        user_identity_ids: pg(&stored.grants.user_identity_ids),
-    }
 }
 
 functions! { FUNCTIONS;
@@ -91,7 +86,7 @@ functions! { FUNCTIONS;
         expires_at: default!(Option<TimestampWithTimeZone>, "NULL"),
         product: default!(Option<&str>, "NULL"),
         env: default!(Option<&str>, "NULL"),
-    ) => rows shared {
+    ) => table shared {
         let request = Request {
             user_identifier_key,
             connected_account_ids,
@@ -113,7 +108,7 @@ functions! { FUNCTIONS;
         expires_at: default!(Option<TimestampWithTimeZone>, "NULL"),
         product: default!(Option<&str>, "NULL"),
         env: default!(Option<&str>, "NULL"),
-    ) => rows shared {
+    ) => table shared {
         let request = Request {
             user_identifier_key,
             connected_account_ids,
@@ -132,7 +127,7 @@ functions! { FUNCTIONS;
         user_identifier_key: default!(Option<&str>, "NULL"),
         product: default!(Option<&str>, "NULL"),
         env: default!(Option<&str>, "NULL"),
-    ) => rows shared {
+    ) => table shared {
         let named = Named { client_session_id, user_identifier_key };
         rows(read::get(Place { product, env }, named)?)?
     }
@@ -150,7 +145,7 @@ functions! { FUNCTIONS;
         per_page: default!(Option<i32>, "10"),
         product: default!(Option<&str>, "NULL"),
         env: default!(Option<&str>, "NULL"),
-    ) => page shared {
+    ) => table_page shared {
         let (sessions, total) = read::list(&List {
             place: Place { product, env },
             named: Named { client_session_id, user_identifier_key },
@@ -174,7 +169,7 @@ functions! { FUNCTIONS;
         user_identity_ids: default!(Ids<'_>, "NULL"),
         product: default!(Option<&str>, "NULL"),
         env: default!(Option<&str>, "NULL"),
-    ) => rows shared {
+    ) => table shared {
         let place = Place { product, env };
         let named = Named { client_session_id, user_identifier_key };
         let (accounts, webviews) = (connected_account_ids, connect_webview_ids);

@@ -7,7 +7,6 @@ pub mod read;
 
 use std::rc::Rc;
 
-use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use crate::error::{Code, Error, Result};
@@ -175,16 +174,16 @@ fn grants(
     })
 }
 
-fn ids(given: Ids<'_>, name: &'static str) -> Result<Vec<Uuid>> {
+fn ids(given: Ids<'_>, name: &'static str) -> Result<Vec<pgrx::Uuid>> {
     let Some(given) = given else {
         return Ok(Vec::new());
     };
     check_size(given.len(), name)?;
     let mut ids = Vec::with_capacity(given.len());
     for id in given.iter() {
-        let id = uuid(id.ok_or_else(|| {
+        let id = id.ok_or_else(|| {
             Error::new(Code::CreateFailed, format!("{name} holds a null")).hint("Leave the nulls out.")
-        })?);
+        })?;
         if !ids.contains(&id) {
             ids.push(id);
         }

@@ -84,8 +84,8 @@ pub fn revoke(kid: Option<&str>) -> Result<KeyRow> {
 pub fn reset() -> Result<pgrx::Uuid> {
     let owner = AsOwner::enter()?;
     patiently(&owner, || {
-        let cause = revocations::INSTANCE_RESET;
-        revocations::revoke(&owner, &Which::All, cause, clock::now())?;
+        let everything = Which::All { env_id: None, definition_id: None };
+        revocations::revoke(&owner, &everything, revocations::INSTANCE_RESET, clock::now())?;
         Ok(pg_uuid(&key_ring::reset(&owner)?))
     })
 }

@@ -45,14 +45,8 @@ pub enum Which<'a> {
     Account { account: &'a str, env_id: i32 },
     /// All account and client sessions whose token was made with this key.
     Key(i32),
-    /// All of an environment.
-    Env(i32),
-    /// All of a definition.
-    Definition(i32),
-    /// All of a definition in one environment.
-    Tag { env_id: i32, definition_id: i32 },
-    /// Every session.
-    All,
+    /// All of the environment and of the definition, as far as they are given.
+    All { env_id: Option<i32>, definition_id: Option<i32> },
     /// Those that a filter of administrators finds.
     Matching(&'a Matching<'a>),
 }
@@ -175,12 +169,7 @@ fn revoke_living(owner: &AsOwner, which: &Which<'_>, cause: Cause<'_>, now: Micr
             let filter = Filter { key_number: Some(*key_number), ..Filter::default() };
             matching(owner, &Matching { filter, ..Matching::default() }, arguments)
         }
-        Which::Env(env_id) => all(owner, Some(*env_id), None, arguments, now),
-        Which::Definition(definition_id) => all(owner, None, Some(*definition_id), arguments, now),
-        Which::Tag { env_id, definition_id } => {
-            all(owner, Some(*env_id), Some(*definition_id), arguments, now)
-        }
-        Which::All => all(owner, None, None, arguments, now),
+        Which::All { env_id, definition_id } => all(owner, *env_id, *definition_id, arguments, now),
         // Creates go on: a set is what there is when the statement begins.
         Which::Matching(filter) => matching(owner, filter, arguments),
     }
@@ -224,7 +213,7 @@ fn matching<'a>(
     run(owner, &[&sql::MATCHING, &sql::MATCHING_CLIENTS], &arguments)
 }
 
-/// Revokes all of an environment, or of every one, and of a definition, or of every one, with creates kept out.
+/// Revokes all of an environment and of a definition, as far as they are given, with creates kept out.
 ///
 /// # Errors
 /// `CONFLICT` where the transaction's snapshot is too old to show one of them.

@@ -77,7 +77,7 @@ fn revoke(change: &Change<'_>) -> Result<()> {
                 key_column(change, column)?;
             }
             for definition_id in definitions(&env, tag)? {
-                let which = Which::Tag { env_id: env.env_id, definition_id };
+                let which = Which::All { env_id: Some(env.env_id), definition_id: Some(definition_id) };
                 patiently(&AsOwner::enter()?, || run(&which))?;
             }
             Ok(())

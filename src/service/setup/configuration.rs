@@ -17,7 +17,7 @@ use crate::pg::server::ensure_memory;
 use crate::session::name::MAX_NAME;
 use crate::session::problem::shown;
 use crate::session::{CompiledSchema, Definition};
-use crate::tables::definitions::{self, Stored};
+use crate::tables::definitions;
 use crate::tables::products::{self, EnvRow, ProductId};
 use crate::token::Mode;
 
@@ -171,25 +171,22 @@ pub fn env(product: &str, env: &str) -> Result<Rc<Env>> {
     })
 }
 
-fn stored((definition_id, stored): (i32, Stored)) -> Result<Rc<StoredDefinition>> {
-    Ok(Rc::new(StoredDefinition { definition_id, definition: stored.definition()? }))
+fn stored((definition_id, definition): (i32, Definition)) -> Rc<StoredDefinition> {
+    Rc::new(StoredDefinition { definition_id, definition })
 }
 
 /// The definition with this number; `None` once it is deleted.
 pub fn definition_by_id(definition_id: i32) -> Result<Option<Rc<StoredDefinition>>> {
-    remember(&DEFINITIONS, definition_id, |definition_id| {
-        definitions::by_id(*definition_id)?.map(stored).transpose()
-    })
+    remember(&DEFINITIONS, definition_id, |definition_id| Ok(definitions::by_id(*definition_id)?.map(stored)))
 }
 
 /// The definition with this tag.
 pub fn definition(product_id: &ProductId, tag: &str) -> Result<Rc<StoredDefinition>> {
     let key = (*product_id, name(tag).to_owned());
     remember(&DEFINITION_TAGS, key, |(product_id, tag)| {
-        let found = definitions::by_tag(product_id, tag)?.ok_or_else(|| {
+        definitions::by_tag(product_id, tag)?.map(stored).ok_or_else(|| {
             Error::new(Code::DefinitionNotFound, format!("the product has no session definition with tag {:?}", shown(tag)))
                 .hint("Create it with dialstack.definition_create(), or check the spelling; tags are case-sensitive.")
-        })?;
-        stored(found)
+        })
     })
 }

@@ -145,8 +145,9 @@ pub fn update(product: Option<&str>, tag: Option<&str>, changes: Option<Jsonb<'_
             .hint("Define and register it for the other product."));
     }
     let owner = AsOwner::enter()?;
-    let row = lock(&owner, &product_id, tag)?;
-    let mut fields = row.stored.definition()?.to_json();
+    lock(&owner, &product_id, tag)?;
+    let (_, stored) = definitions::by_tag(&product_id, tag)?.ok_or_else(|| not_found(tag))?;
+    let mut fields = stored.to_json();
     if let Value::Object(fields) = &mut fields {
         fields.extend(changes);
     }
@@ -175,7 +176,8 @@ pub fn delete_now(owner: &AsOwner, product_id: &ProductId, tag: &str) -> Result<
     // Sessions before the definition: the order in which creates take their locks. Before it is looked up, because who
     // was waited for may have put another one in its place.
     revocations::keep_creates_out(owner)?;
-    let which = Which::Definition(configuration::definition(product_id, tag)?.definition_id);
+    let definition_id = configuration::definition(product_id, tag)?.definition_id;
+    let which = Which::All { env_id: None, definition_id: Some(definition_id) };
     revocations::revoke(owner, &which, revocations::DEFINITION_DELETED, clock::now())?;
     let row = lock(owner, product_id, tag)?;
     definitions::delete(owner, product_id, tag)?;

@@ -100,9 +100,8 @@ fn current() -> Result<Configuration> {
             of.environments.insert(row.env, row.live);
         }
     }
-    for (product_id, stored) in tables::definitions::all()? {
+    for (product_id, definition) in tables::definitions::all()? {
         if let Some((_, of)) = products.get_mut(&product_id) {
-            let definition = stored.definition()?;
             of.definitions.insert(definition.tag.clone(), definition);
         }
     }

@@ -133,7 +133,8 @@ pub fn delete_env(product: &str, env: &str) -> Result<()> {
 pub fn delete_env_now(owner: &AsOwner, env_id: i32) -> Result<()> {
     living::keep_new_out(owner)?;
     let now = clock::now();
-    revocations::revoke(owner, &Which::Env(env_id), revocations::ENV_DELETED, now)?;
+    let which = Which::All { env_id: Some(env_id), definition_id: None };
+    revocations::revoke(owner, &which, revocations::ENV_DELETED, now)?;
     api_keys::revoke_all(owner, env_id, now)?;
     if living::any_hidden(env_id, now)? {
         return Err(revocations::conflict());

@@ -34,6 +34,14 @@ pub enum Verdict {
 }
 
 impl Verdict {
+    /// The session, where the token is good.
+    pub fn live(&self) -> Option<&LiveSession> {
+        match self {
+            Verdict::Live(live) => Some(live),
+            Verdict::Refused { .. } => None,
+        }
+    }
+
     /// What is said where no token is given.
     pub const MISSING: Verdict = Verdict::Refused { reason: Reason::Missing, session: None };
 

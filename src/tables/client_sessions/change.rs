@@ -13,21 +13,17 @@ use crate::session::verdict::REVOKED_AS_EXPIRED;
 use crate::tables::client_sessions::ClientSessions;
 use crate::tables::sessions::purge_after;
 
-fn pg_all(ids: &[Uuid]) -> Vec<pgrx::Uuid> {
-    ids.iter().map(pg_uuid).collect()
-}
-
 /// What a client session reaches.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Grants {
-    pub connected_account_ids: Vec<Uuid>,
-    pub connect_webview_ids: Vec<Uuid>,
-    pub user_identity_ids: Vec<Uuid>,
+    pub connected_account_ids: Vec<pgrx::Uuid>,
+    pub connect_webview_ids: Vec<pgrx::Uuid>,
+    pub user_identity_ids: Vec<pgrx::Uuid>,
 }
 
 impl Grants {
     /// Each kind, with its name.
-    pub fn kinds(&self) -> [(&'static str, &[Uuid]); 3] {
+    pub fn kinds(&self) -> [(&'static str, &[pgrx::Uuid]); 3] {
         [
             ("connected_account_ids", &self.connected_account_ids),
             ("connect_webview_ids", &self.connect_webview_ids),
@@ -81,9 +77,9 @@ pub fn insert(owner: &AsOwner, session: &NewClient<'_>) -> Result<bool> {
         bind(session.key_number),
         bind(purge_after(session.expires_at)),
         bind(session.sealed_key),
-        bind(pg_all(&session.grants.connected_account_ids)),
-        bind(pg_all(&session.grants.connect_webview_ids)),
-        bind(pg_all(&session.grants.user_identity_ids)),
+        bind(session.grants.connected_account_ids.clone()),
+        bind(session.grants.connect_webview_ids.clone()),
+        bind(session.grants.user_identity_ids.clone()),
         bind(session.api_key_id.as_ref().map(pg_uuid)),
         bind(clock::utc_month(session.now)),
         bind(clock::latency(session.now)),
@@ -181,9 +177,9 @@ pub fn grant(
 ) -> Result<bool> {
     let arguments = [
         bind(pg_uuid(session_id)),
-        bind(pg_all(&grants.connected_account_ids)),
-        bind(pg_all(&grants.connect_webview_ids)),
-        bind(pg_all(&grants.user_identity_ids)),
+        bind(grants.connected_account_ids.clone()),
+        bind(grants.connect_webview_ids.clone()),
+        bind(grants.user_identity_ids.clone()),
         bind(timestamptz(now)),
         bind(clock::utc_month(now)),
         bind(clock::latency(now)),

@@ -26,11 +26,6 @@ pub struct ClientSession {
     pub api_key_id: Option<Uuid>,
 }
 
-fn ids(row: &Columns<'_, '_>, ordinal: usize) -> Result<Vec<Uuid>> {
-    let ids: Vec<pgrx::Uuid> = row.get(ordinal)?.unwrap_or_default();
-    Ok(ids.into_iter().map(uuid).collect())
-}
-
 fn read(row: &Columns<'_, '_>) -> Result<ClientSession> {
     Ok(ClientSession {
         session_id: uuid(row.required(1)?),
@@ -39,9 +34,9 @@ fn read(row: &Columns<'_, '_>) -> Result<ClientSession> {
         expires_at: row.required(4)?,
         key_number: row.required::<i32>(5)?.unsigned_abs(),
         grants: Grants {
-            connected_account_ids: ids(row, 6)?,
-            connect_webview_ids: ids(row, 7)?,
-            user_identity_ids: ids(row, 8)?,
+            connected_account_ids: row.required(6)?,
+            connect_webview_ids: row.required(7)?,
+            user_identity_ids: row.required(8)?,
         },
         api_key_id: row.get(9)?.map(uuid),
     })
