@@ -2024,7 +2024,7 @@ CREATE  FUNCTION dialstack."session_users"(
 	"last_seen" timestamp with time zone,  /* TimestampWithTimeZone */
 	"total_sessions" bigint,  /* i64 */
 	"active_sessions" bigint,  /* i64 */
-	"status" TEXT,  /* & 'static str */
+	"status" TEXT,  /* String */
 	"total" bigint  /* Option < i64 > */
 )
 VOLATILE PARALLEL UNSAFE 
