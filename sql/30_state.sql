@@ -61,7 +61,6 @@ COMMENT ON COLUMN dialstack.signing_keys.revoked_at IS 'when it was revoked';
 CREATE TABLE dialstack.sessions (
     session_id       uuid        NOT NULL,
     created_at       timestamptz NOT NULL,
-    token_expires_at timestamptz NOT NULL,
     expires_at       timestamptz NOT NULL,
     last_seen_at     timestamptz NOT NULL,
     rotated_at       timestamptz,
@@ -94,7 +93,6 @@ ALTER TABLE dialstack.sessions ALTER COLUMN sealed_data SET STORAGE EXTERNAL;
 COMMENT ON TABLE dialstack.sessions IS 'one row a user session or account session';
 COMMENT ON COLUMN dialstack.sessions.session_id IS 'id of the session, stable over refreshes';
 COMMENT ON COLUMN dialstack.sessions.created_at IS 'when it was created';
-COMMENT ON COLUMN dialstack.sessions.token_expires_at IS 'when the latest access token expires';
 COMMENT ON COLUMN dialstack.sessions.expires_at IS 'when the session ends unless it is refreshed';
 COMMENT ON COLUMN dialstack.sessions.last_seen_at IS 'creation or last refresh';
 COMMENT ON COLUMN dialstack.sessions.rotated_at IS 'last rotation of the refresh token';

@@ -15,7 +15,8 @@ use crate::session::{Span, check_components, check_identifier, resolve_component
 use crate::tables::activity::Origin;
 use crate::tables::scopes;
 use crate::tables::session_users;
-use crate::tables::sessions::create::{self as stored, NewSession};
+use crate::tables::sessions::SessionRow;
+use crate::tables::sessions::create::insert;
 use crate::tables::sessions::names;
 use crate::token::{KeyError, OpaqueFamily, Purpose, opaque};
 
@@ -86,24 +87,19 @@ pub fn create(request: Request<'_>) -> Result<AccountSession> {
     let client_secret = opaque::issue(&ring, OpaqueFamily::ClientSecret, env.mode, number, session_id)
         .map_err(|_| KeyError::Unavailable(Purpose::Token))?;
     let enabled = components.iter().filter(|(_, enabled)| *enabled);
-    stored::insert(
-        &AsOwner::enter()?,
-        NewSession {
-            session_id,
-            env_id: env.env_id,
-            definition_id: None,
-            subject: request.account,
-            now,
-            token_expires_at: expires_at,
-            expires_at,
-            key_number: number.cast_signed(),
-            sealed_data: None,
-            expires_in: None,
-            scopes: Some(enabled.map(|(name, _)| name.clone()).collect()),
-            identifier: request.identifier,
-            origin: Origin { api_key_id: caller.api_key_id(), ..request.origin },
-        },
-    )?;
+    let session = SessionRow {
+        session_id,
+        env_id: env.env_id,
+        subject: request.account.to_owned(),
+        created_at: now,
+        expires_at,
+        key_number: number,
+        scopes: Some(enabled.map(|(name, _)| name.clone()).collect()),
+        identifier: request.identifier.map(str::to_owned),
+        ..SessionRow::default()
+    };
+    let origin = Origin { api_key_id: caller.api_key_id(), ..request.origin };
+    insert(&AsOwner::enter()?, &session, origin)?;
     let components: Map<_, _> =
         components.into_iter().map(|(name, enabled)| (name, json!({ "enabled": enabled }))).collect();
     Ok(AccountSession { client_secret, expires_at, components: JsonText::of(&Value::Object(components)) })

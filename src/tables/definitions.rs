@@ -83,6 +83,17 @@ column! {
     Vec<String>: Vec<String>, Ok;
 }
 
+/// The columns of a [`DefinitionRow`].
+macro_rules! columns {
+    ($($field:ident)+) => {
+        concat!(
+            "(SELECT p.product FROM dialstack.products p WHERE p.product_id = d.product_id), \
+             d.created_at, d.updated_at",
+            $(", d.", stringify!($field)),+
+        )
+    };
+}
+
 macro_rules! declare {
     ($($(#[$documentation:meta])+ $field:ident: $type:ty,)+) => {
         /// A stored definition as administrators see it.
@@ -124,15 +135,16 @@ macro_rules! declare {
                 "$3, $3 FROM jsonb_populate_record(NULL::dialstack.session_definitions, $2) f \
                  ON CONFLICT (product_id, tag) DO UPDATE SET ",
                 $(stringify!($field), " = excluded.", stringify!($field), ", ",)+
-                "updated_at = greatest(excluded.updated_at, d.updated_at + interval '1 microsecond')"
+                "updated_at = greatest(excluded.updated_at, d.updated_at + interval '1 microsecond') \
+                 RETURNING ",
+                columns!($($field)+)
             ));
 
-        /// The columns of [`read_row`], of all definitions of product `$1`, or of the one with tag `$2`.
+        /// All definitions of product `$1`, or the one with tag `$2`.
         static SELECT: Statement = Statement::new(concat!(
-                "SELECT p.product, d.created_at, d.updated_at",
-                $(", d.", stringify!($field),)+
+                "SELECT ",
+                columns!($($field)+),
                 " FROM dialstack.session_definitions d \
-                  JOIN dialstack.products p USING (product_id) \
                  WHERE d.product_id = $1 AND ($2 IS NULL OR d.tag = $2) \
                  ORDER BY d.tag"
             ));
@@ -180,14 +192,18 @@ static LOCK: Statement = Statement::new(
 static DELETE: Statement =
     Statement::new("DELETE FROM dialstack.session_definitions WHERE product_id = $1 AND tag = $2");
 
-/// Stores a definition; the same tag again replaces what it says.
-pub fn upsert(owner: &AsOwner, product_id: &ProductId, definition: &Definition) -> Result<()> {
+/// Stores a definition, and returns it as it is stored; the same tag again replaces what it says.
+pub fn upsert(
+    owner: &AsOwner,
+    product_id: &ProductId,
+    definition: &Definition,
+) -> Result<Option<DefinitionRow>> {
     let arguments = [
         bind(pg_uuid(product_id)),
         bind(JsonText::of(&definition.to_json())),
         bind(clock::timestamptz(clock::now())),
     ];
-    UPSERT.execute(owner, &arguments).map(|_| ())
+    Ok(UPSERT.write(owner, &arguments, read_row)?.into_iter().next())
 }
 
 /// The definitions of a product, or the one with this tag.

@@ -86,7 +86,7 @@ static RETIRE: Statement = Statement::new(
 static INSERT: Statement = Statement::new(
     "INSERT INTO dialstack.signing_keys \
               (kid, key_number, purpose, alg, state, wrapped, public_jwk, created_at, active_at) \
-          VALUES ($1, $7, $2, $3, CASE WHEN $8 > $6 THEN 'pending' ELSE 'active' END, $4, $5, $6, $8)",
+          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
 );
 
 static REVOKE: Statement = Statement::new(
@@ -110,32 +110,16 @@ pub fn retire(owner: &AsOwner, purpose: Purpose, now: Micros) -> Result<()> {
     RETIRE.execute(owner, &arguments).map(|_| ())
 }
 
-/// A key about to be stored.
-pub struct NewKey<'a> {
-    pub kid: &'a str,
-    pub number: i32,
-    pub purpose: Purpose,
-    /// Signature algorithm of a `jwt` key.
-    pub alg: Option<Algorithm>,
-    /// The key, encrypted with the root key.
-    pub wrapped: Vec<u8>,
-    /// The public part of an asymmetric key.
-    pub public_jwk: Option<JsonText>,
-    /// When it is made.
-    pub now: Micros,
-    /// From when on it makes tokens; until then it is pending.
-    pub active_at: Micros,
-}
-
-pub fn insert(owner: &AsOwner, key: NewKey<'_>) -> Result<()> {
+pub fn insert(owner: &AsOwner, key: &Key) -> Result<()> {
     let arguments = [
-        bind(key.kid),
+        bind(key.kid.as_str()),
+        bind(key.number.cast_signed()),
         bind(key.purpose.as_str()),
         bind(key.alg.map(Algorithm::as_str)),
-        bind(key.wrapped),
-        bind(key.public_jwk),
-        bind(timestamptz(key.now)),
-        bind(key.number),
+        bind(key.state.as_str()),
+        bind(key.wrapped.as_slice()),
+        bind(key.public_jwk.clone()),
+        bind(timestamptz(key.created_at)),
         bind(timestamptz(key.active_at)),
     ];
     INSERT.execute(owner, &arguments).map(|_| ())

@@ -14,8 +14,8 @@ use crate::service::revocation::revocations::{self, Which};
 use crate::session::{Span, check_identifier};
 use crate::tables::activity::Origin;
 use crate::tables::api_keys;
-use crate::tables::client_sessions::change::{self, Grants, NewClient};
-use crate::tables::client_sessions::list::{self, ClientSession};
+use crate::tables::client_sessions::change::{self, ClientSession, Grants};
+use crate::tables::client_sessions::list;
 use crate::tables::session_users;
 use crate::token::api_key::ApiKeyKind;
 
@@ -128,7 +128,7 @@ fn find_or_insert(call: &Call, wanted: &Wanted<'_>, if_exists: IfExists) -> Resu
         if let Some(session) = reuse(&owner, call, wanted, &forms, if_exists)? {
             return Ok(session);
         }
-        if let Some(session) = insert(&owner, call, wanted, forms.first().map(Vec::as_slice))? {
+        if let Some(session) = insert(&owner, call, wanted, forms.into_iter().next())? {
             return Ok(session);
         }
         // An old snapshot will never show what stands in the way.
@@ -206,27 +206,23 @@ fn insert(
     owner: &AsOwner,
     call: &Call,
     wanted: &Wanted<'_>,
-    sealed_key: Option<&[u8]>,
+    sealed_key: Option<Vec<u8>>,
 ) -> Result<Option<Session>> {
     let expires_at = match wanted.expires_at {
         Some(at) => at,
         None => clock::ceil_to_second(clock::add(call.now, &DEFAULT_LIFE, CODE)?),
     };
-    let number = key_ring::ring()?.token_key_number()?;
-    let session_id = random::uuid()?;
-    let new = NewClient {
-        session_id,
-        env_id: call.env.env_id,
+    let session = ClientSession {
+        session_id: random::uuid()?,
         sealed_key,
-        now: call.now,
-        expires_at,
-        key_number: number.cast_signed(),
-        grants: &wanted.grants,
+        created_at: clock::timestamptz(call.now),
+        expires_at: clock::timestamptz(expires_at),
+        key_number: key_ring::ring()?.token_key_number()?,
+        grants: wanted.grants.clone(),
         api_key_id: call.caller.api_key_id(),
     };
-    if !change::insert(owner, &new)? {
+    if !change::insert(owner, call.env.env_id, &session)? {
         return Ok(None);
     }
-    let stored = list::by_id(owner, new.env_id, &session_id, call.now)?.ok_or_else(conflict)?;
-    call.session(stored)?.ok_or_else(conflict).map(Some)
+    call.session(session)?.ok_or_else(conflict).map(Some)
 }

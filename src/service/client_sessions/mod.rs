@@ -18,8 +18,8 @@ use crate::service::caller::{self, Caller};
 use crate::service::keys::key_ring;
 use crate::service::setup::configuration::Env;
 use crate::session::check_identifier;
-use crate::tables::client_sessions::list::{self, ClientSession};
-use crate::tables::client_sessions::{self, change::Grants};
+use crate::tables::client_sessions::change::{ClientSession, Grants};
+use crate::tables::client_sessions::{self, list};
 use crate::token::{KeyRing, OpaqueFamily, opaque, sealed};
 
 /// Most ids of one kind that a client session may reach.

@@ -20,7 +20,7 @@ use crate::service::revocation::revocations::conflict;
 use crate::session::Span;
 use crate::tables::instance::{self, Instance};
 use crate::tables::signing_algorithm;
-use crate::tables::signing_keys::{self, Key, NewKey};
+use crate::tables::signing_keys::{self, Key};
 use crate::token::root_key::{RootKey, unwrap, wrap};
 use crate::token::{
     Algorithm, InstanceId, KeyEntry, KeyError, KeyRing, KeyState, Material, Purpose, Rejected, Secret,
@@ -258,27 +258,28 @@ fn add(
     };
     // After the highest, in the latest state: the lock keeps others from taking the number.
     let highest = keys.iter().map(|key| key.number).max();
-    let number = highest.unwrap_or(0).cast_signed() + 1;
+    let number = highest.unwrap_or(0) + 1;
     let material: Material = Secret::new(random::bytes()?);
     let kid = random::uuid()?.simple().to_string();
     let public = match alg {
         Some(alg) => public_jwk(&kid, alg, &material)?,
         None => None,
     };
-    signing_keys::insert(
-        owner,
-        NewKey {
-            kid: &kid,
-            number,
-            purpose,
-            alg,
-            wrapped: wrap(root, &kid, random::bytes()?, &material),
-            public_jwk: public.map(|jwk| JsonText::of(&jwk)),
-            now,
-            active_at,
-        },
-    )?;
-    Ok(kid)
+    let key = Key {
+        number,
+        purpose,
+        alg,
+        state: if active_at > now { KeyState::Pending } else { KeyState::Active },
+        wrapped: wrap(root, &kid, random::bytes()?, &material),
+        public_jwk: public.map(|jwk| JsonText::of(&jwk)),
+        created_at: now,
+        active_at,
+        retired_at: None,
+        revoked_at: None,
+        kid,
+    };
+    signing_keys::insert(owner, &key)?;
+    Ok(key.kid)
 }
 
 /// Revokes a key for good; `None` if there is no such key. An active one gets a successor first.

@@ -15,6 +15,7 @@ use crate::service::revocation::revocations::{self, Which};
 use crate::service::setup::configuration;
 use crate::session::{Problem, check_label};
 use crate::tables::api_keys::{self, NewApiKey};
+use crate::tables::session_sets::{Filter, Matching};
 use crate::token::api_key::{self, ApiKeyKind};
 use crate::token::{Algorithm, Purpose};
 
@@ -69,9 +70,10 @@ pub fn revoke(kid: Option<&str>) -> Result<KeyRow> {
         })?;
         if key.purpose == Purpose::Token.as_str() {
             // Opaque tokens are derived from the key anew whenever they are shown: without it, their sessions are
-            // over.
-            let which = Which::Key(key.key_number);
-            revocations::revoke(&owner, &which, revocations::KEY_REVOKED, clock::now())?;
+            // over. No key of another purpose has its number: no user session is sealed by it.
+            let filter = Filter { key_number: Some(key.key_number), ..Filter::default() };
+            let of_key = Matching { filter, ..Matching::default() };
+            revocations::revoke(&owner, &Which::Matching(&of_key), revocations::KEY_REVOKED, clock::now())?;
         }
         Ok(key)
     })

@@ -19,7 +19,7 @@ use crate::session::verdict::{REVOKED_FOR_REUSE, check_reason};
 use crate::tables::activity::Origin;
 use crate::tables::client_sessions;
 use crate::tables::revocations as sql;
-use crate::tables::session_sets::{Filter, Matching};
+use crate::tables::session_sets::Matching;
 use crate::tables::session_users::{self, UserKey};
 use crate::tables::sessions::change::lock;
 use crate::tables::sessions::{self, SessionRow, names, purge_after};
@@ -43,8 +43,6 @@ pub enum Which<'a> {
     Client { session_id: Uuid, env_id: i32 },
     /// All of an account in an environment.
     Account { account: &'a str, env_id: i32 },
-    /// All account and client sessions whose token was made with this key.
-    Key(i32),
     /// All of the environment and of the definition, as far as they are given.
     All { env_id: Option<i32>, definition_id: Option<i32> },
     /// Those that a filter of administrators finds.
@@ -163,11 +161,6 @@ fn revoke_living(owner: &AsOwner, which: &Which<'_>, cause: Cause<'_>, now: Micr
             };
             check_none_hidden(|row| of_account(row) && row.lives(now))?;
             Ok(revoked)
-        }
-        Which::Key(key_number) => {
-            // No key of another purpose has its number: no user session is sealed by it.
-            let filter = Filter { key_number: Some(*key_number), ..Filter::default() };
-            matching(owner, &Matching { filter, ..Matching::default() }, arguments)
         }
         Which::All { env_id, definition_id } => all(owner, *env_id, *definition_id, arguments, now),
         // Creates go on: a set is what there is when the statement begins.

@@ -79,10 +79,8 @@ fn kept_product(product: Option<&str>, code: Code) -> Result<ProductId> {
     configuration::kept(|| product_id(product, code), |found| keep(&owner, found))
 }
 
-/// Stores a definition and returns it as it is stored.
 fn store(owner: &AsOwner, product_id: &ProductId, definition: &Definition) -> Result<DefinitionRow> {
-    definitions::upsert(owner, product_id, definition)?;
-    let row = definitions::lock(owner, product_id, &definition.tag)?;
+    let row = definitions::upsert(owner, product_id, definition)?;
     row.ok_or_else(|| not_found(&definition.tag))
 }
 

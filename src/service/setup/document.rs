@@ -168,9 +168,7 @@ fn make(owner: &AsOwner, change: &Change<'_>) -> Result<()> {
         (Some(Thing::Environment(_)), None) => {
             return products::delete_env_now(owner, configuration::env(product, name)?.env_id);
         }
-        (_, Some(Thing::Definition(to))) => {
-            return tables::definitions::upsert(owner, &product_id, to);
-        }
+        (_, Some(Thing::Definition(to))) => tables::definitions::upsert(owner, &product_id, to)?.is_some(),
         (Some(Thing::Definition(_)), None) => {
             return definitions::delete_now(owner, &product_id, name).map(|_| ());
         }

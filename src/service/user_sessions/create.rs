@@ -19,8 +19,8 @@ use crate::service::user_sessions::tokens::{Asked, Issue, Tokens, check_against,
 use crate::session::{Definition, Room, room};
 use crate::tables::activity::Origin;
 use crate::tables::session_users::{self, UserKey};
-use crate::tables::sessions::create::{self as stored, NewSession};
-use crate::token;
+use crate::tables::sessions::SessionRow;
+use crate::tables::sessions::create::insert;
 
 /// What a session is created from.
 pub struct Create<'a> {
@@ -64,36 +64,30 @@ pub fn create(call: &Create<'_>) -> Result<Tokens> {
     let ring = key_ring::ring()?;
     let session_id = random::uuid()?;
     let (key_number, sealed_data) = data.seal(&ring, session_id)?;
-    let session = NewSession {
+    let session = SessionRow {
         session_id,
         env_id: env.env_id,
         definition_id: Some(definition.definition_id),
-        subject: &checked.identifier,
-        now,
-        token_expires_at: ends.token,
+        subject: checked.identifier,
+        created_at: now,
         expires_at: ends.session,
-        key_number: key_number.cast_signed(),
-        sealed_data: Some(&sealed_data),
+        key_number,
+        sealed_data: Some(sealed_data),
         expires_in: call.session_expires_in,
-        scopes: None,
-        identifier: None,
-        origin: Origin { api_key_id, ..call.origin },
+        ..SessionRow::default()
     };
-    stored::insert(&owner, session)?;
+    insert(&owner, &session, Origin { api_key_id, ..call.origin })?;
 
     // That may have waited for another call of the same user, and keys may have been revoked meanwhile.
     let present = key_ring::ring()?;
-    if !Rc::ptr_eq(&ring, &present)
-        && token::sealed::open(&present, key_number, session_id, &sealed_data).is_err()
-    {
+    if !Rc::ptr_eq(&ring, &present) && SessionData::of(&session)?.is_none() {
         return Err(revocations::conflict());
     }
     issue(&Issue {
         ring: &present,
         env: &env,
         definition: &definition.definition,
-        identifier: &checked.identifier,
-        session_id,
+        row: &session,
         generation: 0,
         data: &checked.text,
         now,
@@ -115,10 +109,10 @@ fn make_room(
     session_users::lock(owner, user, clock::now())?;
     let now = clock::now();
     let living = session_users::living(owner, user, now)?;
-    match room(living, Some(max), definition.on_limit) {
+    match room(living.len(), max, definition.on_limit) {
         Room::Free => Ok(()),
         Room::Evict(count) => {
-            for session_id in session_users::oldest(owner, user, now, count)? {
+            for session_id in living.into_iter().take(count) {
                 let which =
                     Which::One { session_id, env_id: user.env_id, definition_id: Some(user.definition_id) };
                 let cause = revocations::EVICTED.by(Origin::of_key(api_key_id));

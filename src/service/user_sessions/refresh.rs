@@ -81,14 +81,7 @@ pub fn refresh(refresh_token: Option<&str>, expected: Expected<'_>, origin: Orig
         match decision {
             Decision::Rotate { next } => {
                 let ends = session.lifetimes(&row, now)?;
-                let step = Step {
-                    from: &row,
-                    to: next,
-                    now,
-                    token_expires_at: ends.token,
-                    expires_at: ends.session,
-                    origin,
-                };
+                let step = Step { from: &row, to: next, now, expires_at: ends.session, origin };
                 if rotate(&step)? {
                     return session.tokens(row, next, now, ends);
                 }
@@ -167,8 +160,7 @@ impl Refreshable {
             ring: &*key_ring::ring()?,
             env: &self.env,
             definition: &self.stored.definition,
-            identifier: &row.subject,
-            session_id: row.session_id,
+            row: &row,
             generation,
             data: &self.data.text().compact(),
             now,

@@ -1,6 +1,7 @@
 //! Writing client sessions, each change noted in the activity by the same statement. Tokens are derived from the
 //! row, so nothing of a token is stored.
 
+use pgrx::datum::TimestampWithTimeZone;
 use uuid::Uuid;
 
 use crate::error::Result;
@@ -36,19 +37,17 @@ impl Grants {
     }
 }
 
-/// A client session about to be stored.
-pub struct NewClient<'a> {
+/// A living client session, with all that its functions return of it; or one that is to be stored.
+pub struct ClientSession {
     pub session_id: Uuid,
-    pub env_id: i32,
-    /// The user_identifier_key, encrypted by the active key.
-    pub sealed_key: Option<&'a [u8]>,
-    /// When it is created.
-    pub now: Micros,
-    pub expires_at: Micros,
+    /// Its user_identifier_key, encrypted.
+    pub sealed_key: Option<Vec<u8>>,
+    pub created_at: TimestampWithTimeZone,
+    pub expires_at: TimestampWithTimeZone,
     /// The key that its token is made with.
-    pub key_number: i32,
-    pub grants: &'a Grants,
-    /// The API key that it is made with.
+    pub key_number: u32,
+    pub grants: Grants,
+    /// The API key that made it.
     pub api_key_id: Option<Uuid>,
 }
 
@@ -68,21 +67,22 @@ static INSERT: Statement = Statement::new(
 );
 
 /// Stores the session, unless an unrevoked one has its key: then `false`.
-pub fn insert(owner: &AsOwner, session: &NewClient<'_>) -> Result<bool> {
+pub fn insert(owner: &AsOwner, env_id: i32, session: &ClientSession) -> Result<bool> {
+    let now = clock::micros(session.created_at);
     let arguments = [
         bind(pg_uuid(&session.session_id)),
-        bind(timestamptz(session.now)),
-        bind(timestamptz(session.expires_at)),
-        bind(session.env_id),
-        bind(session.key_number),
-        bind(purge_after(session.expires_at)),
-        bind(session.sealed_key),
+        bind(session.created_at),
+        bind(session.expires_at),
+        bind(env_id),
+        bind(session.key_number.cast_signed()),
+        bind(purge_after(clock::micros(session.expires_at))),
+        bind(session.sealed_key.as_deref()),
         bind(session.grants.connected_account_ids.clone()),
         bind(session.grants.connect_webview_ids.clone()),
         bind(session.grants.user_identity_ids.clone()),
         bind(session.api_key_id.as_ref().map(pg_uuid)),
-        bind(clock::utc_month(session.now)),
-        bind(clock::latency(session.now)),
+        bind(clock::utc_month(now)),
+        bind(clock::latency(now)),
     ];
     Ok(INSERT.execute(owner, &arguments)? == 1)
 }

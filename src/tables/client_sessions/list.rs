@@ -1,6 +1,5 @@
 //! Reading living client sessions.
 
-use pgrx::datum::TimestampWithTimeZone;
 use uuid::Uuid;
 
 use crate::error::Result;
@@ -9,22 +8,8 @@ use crate::pg::datum::uuid::{pg_uuid, uuid};
 use crate::pg::roles::AsOwner;
 use crate::pg::statements::{Columns, Statement, bind};
 use crate::session::Page;
-use crate::tables::client_sessions::change::{self, Grants};
+use crate::tables::client_sessions::change::{self, ClientSession, Grants};
 use crate::tables::paging::List;
-
-/// A living client session, with all that its functions return of it.
-pub struct ClientSession {
-    pub session_id: Uuid,
-    /// Its user_identifier_key, encrypted.
-    pub sealed_key: Option<Vec<u8>>,
-    pub created_at: TimestampWithTimeZone,
-    pub expires_at: TimestampWithTimeZone,
-    /// The key that its token is made with.
-    pub key_number: u32,
-    pub grants: Grants,
-    /// The API key that made it.
-    pub api_key_id: Option<Uuid>,
-}
 
 fn read(row: &Columns<'_, '_>) -> Result<ClientSession> {
     Ok(ClientSession {

@@ -18,7 +18,6 @@ table! {
     Sessions = c"sessions" {
         session_id: Uuid,
         created_at: Timestamptz,
-        token_expires_at: Timestamptz,
         expires_at: Timestamptz,
         last_seen_at: Timestamptz,
         rotated_at: Timestamptz null,
@@ -47,7 +46,8 @@ pub fn purge_after(dies_at: Micros) -> Date {
     clock::utc_date(dies_at)
 }
 
-/// A session as it is now, as far as verifying and refreshing need it.
+/// A session as it is now, as far as verifying and refreshing need it; or as it is to be stored.
+#[derive(Default)]
 pub struct SessionRow {
     pub session_id: Uuid,
     pub env_id: i32,

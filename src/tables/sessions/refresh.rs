@@ -18,8 +18,6 @@ pub struct Step<'a> {
     pub to: u32,
     /// When the call began.
     pub now: Micros,
-    /// When the new access token expires.
-    pub token_expires_at: Micros,
     /// When the session now ends unless it is refreshed.
     pub expires_at: Micros,
     /// Where the request came from; what is absent stays as it was.
@@ -33,7 +31,7 @@ static ROTATE: Statement = Statement::new(
     "WITH taken AS ( \
               UPDATE dialstack.sessions SET \
                   generation = $6, rotated_at = clock_timestamp(), last_seen_at = $7, \
-                  token_expires_at = $8, expires_at = $9, purge_after = $10, \
+                  expires_at = $9, purge_after = $10, \
                   ip = coalesce($11, ip), user_agent = coalesce($12, user_agent) \
                WHERE session_id = $1 AND generation = $2 AND expires_at = $3 \
                  AND key_number = $4 AND sealed_data = $5 AND revoked_at IS NULL \
@@ -42,7 +40,7 @@ static ROTATE: Statement = Statement::new(
               (at, month, session_id, env_id, definition_id, kind, operation, status, subject, \
                ip, user_agent, latency_us, session_created_at, expires_before, expires_after) \
           SELECT $7, $13, $1, env_id, definition_id, 'user', 'refresh', 'success', subject, ip, \
-                 user_agent, $14, created_at, $3, $9 \
+                 user_agent, $8, created_at, $3, $9 \
             FROM taken",
 );
 
@@ -61,13 +59,12 @@ pub fn rotate(step: &Step<'_>) -> Result<bool> {
         bind(from.sealed_data.as_deref()),
         bind(step.to.cast_signed()),
         bind(timestamptz(step.now)),
-        bind(timestamptz(step.token_expires_at)),
+        bind(clock::latency(step.now)),
         bind(timestamptz(step.expires_at)),
         bind(purge_after(step.expires_at)),
         bind(step.origin.ip.cloned()),
         bind(step.origin.user_agent),
         bind(clock::utc_month(step.now)),
-        bind(clock::latency(step.now)),
     ];
     Ok(ROTATE.execute(&AsOwner::enter()?, &arguments)? == 1)
 }
