@@ -211,7 +211,7 @@ impl Caller {
     pub fn env(&self, product: Option<&str>, env: Option<&str>, code: Code) -> Result<Rc<Env>> {
         match self.key() {
             Some(key) => key.env_if(product, env),
-            None => only_env_within(&self.reach, product, env, code),
+            None => only_env(&self.reach, product, env, code),
         }
     }
 
@@ -253,19 +253,11 @@ fn named(reach: &Reach, product_id: Option<&ProductId>, env: Option<&str>) -> Re
 /// Most environments that an error names.
 const MAX_LISTED: usize = 10;
 
-/// The environment named, where both names are given; without names the only one there is.
+/// The environment named, where both names are given; without names the only one within reach.
 ///
 /// # Errors
-/// `PRODUCT_NOT_FOUND`, `ENV_NOT_FOUND`; `code` where several are meant.
-pub fn only_env(product: Option<&str>, env: Option<&str>, code: Code) -> Result<Rc<Env>> {
-    only_env_within(&Reach::Everywhere, product, env, code)
-}
-
-/// As [`only_env`], among those within reach.
-///
-/// # Errors
-/// Those of [`only_env`]; `PERMISSION_DENIED` for what is out of reach.
-fn only_env_within(reach: &Reach, product: Option<&str>, env: Option<&str>, code: Code) -> Result<Rc<Env>> {
+/// `PRODUCT_NOT_FOUND`, `ENV_NOT_FOUND`; `code` where several are meant; `PERMISSION_DENIED` for what is out of reach.
+pub fn only_env(reach: &Reach, product: Option<&str>, env: Option<&str>, code: Code) -> Result<Rc<Env>> {
     if let (Some(product), Some(env)) = (product, env) {
         let env = configuration::env(product, env)?;
         reach.check(&env)?;

@@ -50,13 +50,11 @@ macro_rules! revocation {
     };
 }
 
-/// A user or account session: id, environment, definition or null.
-pub static ONE: Statement =
-    revocation!("session_id = $11 AND env_id = $12 AND definition_id IS NOT DISTINCT FROM $13");
+/// A user or account session: id.
+pub static ONE: Statement = revocation!("session_id = $11");
 
-/// A client session: id, environment.
-pub static CLIENT: Statement = revocation!(
-    client "session_id = $11 AND env_id = $12");
+/// A client session: id.
+pub static CLIENT: Statement = revocation!(client "session_id = $11");
 
 /// All of a user, but for one: environment, definition, identifier, id or null.
 pub static USER: Statement = revocation!(

@@ -34,7 +34,7 @@ pub struct UserKey<'a> {
 
 impl<'a> UserKey<'a> {
     /// The key and more as parameters.
-    fn bound<const N: usize>(self, more: [DatumWithOid<'a>; N]) -> Vec<DatumWithOid<'a>> {
+    pub fn bound<const N: usize>(self, more: [DatumWithOid<'a>; N]) -> Vec<DatumWithOid<'a>> {
         let key = [bind(self.env_id), bind(self.definition_id), bind(self.identifier)];
         key.into_iter().chain(more).collect()
     }
@@ -85,19 +85,7 @@ pub fn living(owner: &AsOwner, user: UserKey<'_>, now: Micros) -> Result<Vec<Uui
     Ok(unrevoked.into_iter().filter(|(_, ends_at)| now < *ends_at).map(|(id, _)| id).collect())
 }
 
-/// Locks the user's row and all of the user's sessions that are not revoked, runs `work` with their number,
-/// and leaves no row of a user who never had a session.
-pub fn with_locked<T>(
-    owner: &AsOwner,
-    user: UserKey<'_>,
-    now: Micros,
-    work: impl FnOnce(u64) -> Result<T>,
-) -> Result<T> {
-    lock(owner, user, now)?;
-    sessions::change::lock_table()?;
-    let key = user.bound([]);
-    let unrevoked = LOCK_UNREVOKED.execute(owner, &key)?;
-    let done = work(unrevoked)?;
-    FORGET_UNKNOWN_USER.execute(owner, &key)?;
-    Ok(done)
+/// Deletes the row of a user who never had a session, which [`lock`] made.
+pub fn forget_unknown(owner: &AsOwner, user: UserKey<'_>) -> Result<()> {
+    FORGET_UNKNOWN_USER.execute(owner, &user.bound([])).map(|_| ())
 }

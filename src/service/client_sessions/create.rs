@@ -151,8 +151,7 @@ fn reuse(
     if forms.is_empty() {
         return Ok(None);
     }
-    let env_id = call.env.env_id;
-    let Some(mut stored) = list::lock_by_key(owner, env_id, forms.to_vec())? else {
+    let Some(mut stored) = list::lock_by_key(owner, call.env.env_id, forms.to_vec())? else {
         return Ok(None);
     };
     let session_id = stored.session_id;
@@ -162,9 +161,8 @@ fn reuse(
         return Ok(None);
     }
     if call.token(&stored)?.is_none() {
-        let which = Which::Client { session_id, env_id };
         let cause = revocations::KEY_REVOKED.by(Origin::of_key(call.caller.api_key_id()));
-        revocations::revoke(owner, &which, cause, now)?;
+        revocations::revoke(owner, &Which::Client(session_id), cause, now)?;
         return Ok(None);
     }
     let publishable = call.caller.publishable().is_some();

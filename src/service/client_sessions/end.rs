@@ -41,9 +41,8 @@ pub fn revoke(place: Place<'_>, client_session_id: Option<pgrx::Uuid>, reason: O
 /// As [`revoke`].
 pub fn delete(place: Place<'_>, client_session_id: Option<pgrx::Uuid>) -> Result<()> {
     let (call, session_id) = known(place, client_session_id)?;
-    let (env_id, api_key_id) = (call.env.env_id, call.caller.api_key_id());
     let owner = AsOwner::enter()?;
-    let deleted = change::delete(&owner, &session_id, env_id, call.now, api_key_id)?;
+    let deleted = change::delete(&owner, &session_id, call.now, call.caller.api_key_id())?;
     // Its token dies with it.
     if deleted.ok_or_else(gone)? {
         events::log(

@@ -26,21 +26,16 @@ use crate::tables::sessions::{self, SessionRow, names, purge_after};
 
 /// Which sessions to revoke.
 pub enum Which<'a> {
-    /// The user or account session with this id, if it is of this environment and definition.
-    One {
-        session_id: Uuid,
-        env_id: i32,
-        /// Its definition; none: an account session.
-        definition_id: Option<i32>,
-    },
+    /// The user or account session with this id.
+    One(Uuid),
     /// All of a user, but for one.
     User {
         user: UserKey<'a>,
         /// The one that stays.
         except: Option<Uuid>,
     },
-    /// The client session with this id, if it is of this environment.
-    Client { session_id: Uuid, env_id: i32 },
+    /// The client session with this id.
+    Client(Uuid),
     /// All of an account in an environment.
     Account { account: &'a str, env_id: i32 },
     /// All of the environment and of the definition, as far as they are given.
@@ -102,7 +97,7 @@ pub fn revoke(owner: &AsOwner, which: &Which<'_>, cause: Cause<'_>, now: Micros)
     if revoked > 0 {
         subtransaction::count(revoked.unsigned_abs());
         let session_id = match which {
-            Which::One { session_id, .. } | Which::Client { session_id, .. } => Some(session_id.to_string()),
+            Which::One(session_id) | Which::Client(session_id) => Some(session_id.to_string()),
             _ => None,
         };
         let (operation, reason) = (cause.operation, cause.reason);
@@ -128,27 +123,25 @@ fn revoke_living(owner: &AsOwner, which: &Which<'_>, cause: Cause<'_>, now: Micr
         bind(notified()),
     ];
     match which {
-        Which::One { session_id, env_id, definition_id } => {
+        Which::One(session_id) => {
             // A refresh that is not committed yet may be giving it more time: wait for it.
             lock(owner, session_id)?;
-            arguments.extend([bind(pg_uuid(session_id)), bind(*env_id), bind(*definition_id)]);
+            arguments.push(bind(pg_uuid(session_id)));
             run(owner, &[&sql::ONE], &arguments)
         }
-        Which::User { user, except } => session_users::with_locked(owner, *user, now, |unrevoked| {
-            if unrevoked == 0 {
-                return Ok(0);
+        Which::User { user, except } => {
+            session_users::lock(owner, *user, now)?;
+            let mut revoked = 0;
+            if !session_users::living(owner, *user, now)?.is_empty() {
+                arguments.extend(user.bound([bind(except.as_ref().map(pg_uuid))]));
+                revoked = run(owner, &[&sql::USER], &arguments)?;
             }
-            arguments.extend([
-                bind(user.env_id),
-                bind(user.definition_id),
-                bind(user.identifier),
-                bind(except.as_ref().map(pg_uuid)),
-            ]);
-            run(owner, &[&sql::USER], &arguments)
-        }),
-        Which::Client { session_id, env_id } => {
+            session_users::forget_unknown(owner, *user)?;
+            Ok(revoked)
+        }
+        Which::Client(session_id) => {
             client_sessions::change::lock(owner, session_id)?;
-            arguments.extend([bind(pg_uuid(session_id)), bind(*env_id)]);
+            arguments.push(bind(pg_uuid(session_id)));
             run(owner, &[&sql::CLIENT], &arguments)
         }
         Which::Account { account, env_id } => {

@@ -98,11 +98,8 @@ impl Stored {
         if self.revoked {
             return Ok(0);
         }
-        let (session_id, env_id) = (self.session_id, self.env_id);
-        let which = match &self.row {
-            Some(row) => Which::One { session_id, env_id, definition_id: row.definition_id },
-            None => Which::Client { session_id, env_id },
-        };
+        let session_id = self.session_id;
+        let which = if self.row.is_some() { Which::One(session_id) } else { Which::Client(session_id) };
         let revoked = revocations::revoke(&AsOwner::enter()?, &which, cause, clock::now())?;
         if revoked == 0 && Stored::find(&session_id)?.is_some_and(|stored| stored.lives) {
             return Err(revocations::conflict());

@@ -113,10 +113,8 @@ fn make_room(
         Room::Free => Ok(()),
         Room::Evict(count) => {
             for session_id in living.into_iter().take(count) {
-                let which =
-                    Which::One { session_id, env_id: user.env_id, definition_id: Some(user.definition_id) };
                 let cause = revocations::EVICTED.by(Origin::of_key(api_key_id));
-                revocations::revoke(owner, &which, cause, now)?;
+                revocations::revoke(owner, &Which::One(session_id), cause, now)?;
             }
             Ok(())
         }

@@ -181,11 +181,8 @@ fn log_reuse(session: &Refreshable, session_id: &Uuid) -> Result<()> {
 /// Revokes the session of an old refresh token, one copy of which somebody has stolen; `false` if it was not
 /// there to be revoked any more.
 fn end_family(row: &SessionRow, now: Micros, origin: Origin<'_>) -> Result<bool> {
-    let which =
-        Which::One { session_id: row.session_id, env_id: row.env_id, definition_id: row.definition_id };
-    let owner = AsOwner::enter()?;
     let reused = revocations::REUSED.by(origin);
-    Ok(revocations::revoke(&owner, &which, reused, now)? == 1)
+    Ok(revocations::revoke(&AsOwner::enter()?, &Which::One(row.session_id), reused, now)? == 1)
 }
 
 /// Refuses an authentic token, and notes it where something can be written.

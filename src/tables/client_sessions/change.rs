@@ -190,31 +190,28 @@ pub fn grant(
 
 static DELETE: Statement = Statement::new(
     "WITH deleted AS ( \
-              DELETE FROM dialstack.client_sessions WHERE session_id = $1 AND env_id = $2 \
+              DELETE FROM dialstack.client_sessions WHERE session_id = $1 \
            RETURNING session_id, env_id, created_at, expires_at, \
-                     revoked_at IS NULL AND expires_at > $3 AS lived), \
+                     revoked_at IS NULL AND expires_at > $2 AS lived), \
           logged AS ( \
               INSERT INTO dialstack.activity \
                   (at, month, session_id, api_key_id, env_id, kind, operation, status, latency_us, \
                    session_created_at, expires_before) \
-              SELECT $3, $4, session_id, $6, env_id, 'client', 'delete', 'success', $5, created_at, \
+              SELECT $2, $3, session_id, $5, env_id, 'client', 'delete', 'success', $4, created_at, \
                      CASE WHEN lived THEN expires_at END \
                 FROM deleted) \
           SELECT lived FROM deleted",
 );
 
-/// Deletes a client session, dead or alive, and returns whether it lived; `None` if the environment has none with
-/// that id.
+/// Deletes a client session, dead or alive, and returns whether it lived; `None` if there is none with that id.
 pub fn delete(
     owner: &AsOwner,
     session_id: &Uuid,
-    env_id: i32,
     now: Micros,
     api_key_id: Option<Uuid>,
 ) -> Result<Option<bool>> {
     let arguments = [
         bind(pg_uuid(session_id)),
-        bind(env_id),
         bind(timestamptz(now)),
         bind(clock::utc_month(now)),
         bind(clock::latency(now)),
