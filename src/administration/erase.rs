@@ -14,7 +14,7 @@ use crate::service::revocation::revocations::{self, Which};
 use crate::tables::persons;
 use crate::tables::session_sets::{Filter, Matching};
 use crate::tables::session_users::UserKey;
-use crate::tables::sessions::names;
+use crate::tables::sessions::change::keep_name;
 
 /// Revokes the person's sessions and deletes them, with all that names the person; what happened stays, without saying
 /// to whom. Returns how many rows that were. All of it is the caller's transaction.
@@ -36,7 +36,7 @@ pub fn erase(place: [Option<&str>; 3], identifier: Option<&str>) -> Result<JsonT
         revoked += revocations::revoke(&owner, &which, revocations::ERASED, clock::now())?;
     }
     if person.account_sessions {
-        names::keep(person.identifier)?;
+        keep_name(person.identifier)?;
         let made_for = Matching {
             filter: Filter { identifier: Some(person.identifier), ..Filter::default() },
             env_ids: Some(person.env_ids.clone()),

@@ -13,7 +13,7 @@ use crate::pg::roles::AsOwner;
 use crate::rls::device_count;
 use crate::service::client_sessions::create::{IfExists, Request, create};
 use crate::service::client_sessions::read::{self, List};
-use crate::service::client_sessions::{Ids, Named, Place, Session, Sessions, end, grant};
+use crate::service::client_sessions::{Ids, Named, Place, Session, Sessions, change};
 
 /// The columns of the functions that return client sessions.
 type Columns = (
@@ -173,7 +173,7 @@ functions! { FUNCTIONS;
         let place = Place { product, env };
         let named = Named { client_session_id, user_identifier_key };
         let (accounts, webviews) = (connected_account_ids, connect_webview_ids);
-        rows(grant::grant(place, named, accounts, webviews, user_identity_ids)?)?
+        rows(change::grant(place, named, accounts, webviews, user_identity_ids)?)?
     }
 
     /// Revokes a client session: its token is dead, its row stays.
@@ -185,7 +185,7 @@ functions! { FUNCTIONS;
         env: default!(Option<&str>, "NULL"),
         reason: default!(Option<&str>, "'revoked'"),
     ) -> Result<()> {
-        Ok(end::revoke(Place { product, env }, client_session_id, reason)?)
+        Ok(change::revoke(Place { product, env }, client_session_id, reason)?)
     }
 
     /// Deletes a client session, token and row.
@@ -196,6 +196,6 @@ functions! { FUNCTIONS;
         product: default!(Option<&str>, "NULL"),
         env: default!(Option<&str>, "NULL"),
     ) -> Result<()> {
-        Ok(end::delete(Place { product, env }, client_session_id)?)
+        Ok(change::delete(Place { product, env }, client_session_id)?)
     }
 }

@@ -1,4 +1,5 @@
-//! Reading the dashboards: from the rollups and the activity behind them, in one statement each.
+//! Reading the dashboards, and totals of sessions for monitoring: from the rollups and the activity behind them, in one
+//! statement each.
 
 use std::borrow::Cow;
 
@@ -6,14 +7,14 @@ use pgrx::datum::TimestampWithTimeZone;
 
 use super::places::{Place, place};
 use crate::error::{Code, Coded, Error, Result};
-use crate::maintenance::rollup::changes;
+use crate::maintenance::rollup::{changes, of_sessions};
 use crate::pg::clock::{self, DAY, Micros, timestamptz};
 use crate::pg::datum::json::JsonText;
 use crate::pg::roles::AsOwner;
-use crate::pg::statements::{Statement, bind};
+use crate::pg::statements::{FromRow, Statement, bind};
 use crate::pg::time_zone;
 use crate::service::level::Level;
-use crate::service::required;
+use crate::service::{caller, required};
 use crate::session::series::{self, GroupBy};
 use crate::session::{Problem, check_identifier};
 
@@ -136,4 +137,22 @@ pub fn user(asked: &Asked<'_>, identifier: Option<&str>) -> Result<JsonText> {
         Error::new(Code::UserNotFound, "nobody with that identifier ever had a session there")
             .hint("dialstack.session_users() lists the users; identifiers are case-sensitive.")
     })
+}
+
+/// Most rows of activity that are counted with each call. More wait only where `maintain()` is not called.
+const MOST: i64 = 100_000;
+
+static TOTALS: Statement = Statement::new(concat!(
+    include_str!("figures/waiting.sql"),
+    of_sessions!(),
+    include_str!("figures/statistics.sql")
+));
+
+/// The totals of every definition in every environment, and of account and client sessions, as `stat_get_sessions`
+/// returns them; with an API key of its environment alone.
+pub fn totals<R: FromRow>() -> Result<Vec<R>> {
+    let caller = caller::narrowed(Level::Monitor)?;
+    let env_id = caller.key().map(|key| key.env.env_id);
+    let arguments = [bind(timestamptz(clock::now())), bind(MOST), bind(env_id)];
+    TOTALS.read(&AsOwner::enter_by_index()?, &arguments, R::from_row)
 }

@@ -8,7 +8,7 @@
 use pgrx::datum::{DatumWithOid, TimestampWithTimeZone};
 
 use crate::error::Result;
-use crate::maintenance::horizon::{Horizon, repeat};
+use crate::maintenance::deleter::{Horizon, repeat};
 use crate::pg::clock::{self, timestamptz};
 use crate::pg::roles::AsOwner;
 use crate::pg::statements::{Statement, bind};

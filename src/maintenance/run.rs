@@ -7,8 +7,7 @@ use serde_json::{Value, json};
 
 use crate::error::{Code, Error, Result};
 use crate::guc;
-use crate::maintenance::horizon::Horizon;
-use crate::maintenance::referenced::Deleter;
+use crate::maintenance::deleter::{Deleter, Horizon};
 use crate::maintenance::{purge, purge_activity, rollup};
 use crate::pg::clock::{self, Micros, timestamptz};
 use crate::pg::datum::json::JsonText;

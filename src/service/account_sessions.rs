@@ -16,8 +16,8 @@ use crate::tables::activity::Origin;
 use crate::tables::scopes;
 use crate::tables::session_users;
 use crate::tables::sessions::SessionRow;
+use crate::tables::sessions::change::share_names;
 use crate::tables::sessions::create::insert;
-use crate::tables::sessions::names;
 use crate::token::{KeyError, OpaqueFamily, Purpose, opaque};
 
 const CODE: Code = Code::CreateFailed;
@@ -79,7 +79,7 @@ pub fn create(request: Request<'_>) -> Result<AccountSession> {
     let known = scopes::names(&env.product_id)?;
     check_components(given.as_ref(), &known).coded(Code::ScopeNotFound)?;
     let components = resolve_components(given.as_ref(), &known).coded(CODE)?;
-    names::share([request.account].into_iter().chain(request.identifier))?;
+    share_names([request.account].into_iter().chain(request.identifier))?;
     // That may have waited for a lock: take the key ring only now.
     let ring = key_ring::ring()?;
     let number = ring.token_key_number()?;

@@ -44,30 +44,6 @@ pub fn keep_new_out(owner: &AsOwner) -> Result<()> {
     KEEP_NEW_OUT.execute(owner, &[]).map(|_| ())
 }
 
-/// Those whose time is over.
-macro_rules! lock_ended {
-    ($table:literal) => {
-        Statement::new(concat!(
-            "SELECT 1 FROM dialstack.",
-            $table,
-            " WHERE env_id = $1 AND revoked_at IS NULL AND expires_at <= $2 FOR NO KEY UPDATE"
-        ))
-    };
-}
-
-static LOCK_ENDED: [Statement; 2] = [lock_ended!("sessions"), lock_ended!("client_sessions")];
-
-/// Waits for calls that give more time to a session of an environment which would have ended by now, and keeps others
-/// from doing so until the transaction ends.
-pub fn lock_ended(owner: &AsOwner, env_id: i32, now: Micros) -> Result<()> {
-    sessions::change::lock_table()?;
-    client_sessions::change::lock_table()?;
-    for statement in &LOCK_ENDED {
-        statement.execute(owner, &[bind(env_id), bind(timestamptz(now))])?;
-    }
-    Ok(())
-}
-
 /// Whether something lives in an environment that the transaction's snapshot is too old to show.
 pub fn any_hidden(env_id: i32, now: Micros) -> Result<bool> {
     Ok(transaction::has_old_snapshot()

@@ -1,4 +1,4 @@
-//! The table `signing_keys`: the key ring, each key wrapped by the root key.
+//! The tables `signing_keys`, the key ring, each key wrapped by the root key, and `signing_algorithm`.
 
 use crate::error::Result;
 use crate::pg::clock::{Micros, timestamptz};
@@ -138,4 +138,20 @@ pub fn rewrap(owner: &AsOwner, kid: &str, wrapped: Vec<u8>) -> Result<bool> {
 
 pub fn delete_all(owner: &AsOwner) -> Result<()> {
     DELETE_KEYS.execute(owner, &[]).map(|_| ())
+}
+
+static CONFIGURED: Statement = Statement::new("SELECT alg FROM dialstack.signing_algorithm");
+
+static CONFIGURE: Statement = Statement::new(
+    "INSERT INTO dialstack.signing_algorithm AS a (alg) VALUES ($1) \
+          ON CONFLICT (singleton) DO UPDATE SET alg = excluded.alg WHERE a.alg <> excluded.alg",
+);
+
+pub fn configured_algorithm(owner: &AsOwner) -> Result<Option<Algorithm>> {
+    let found = CONFIGURED.write(owner, &[], |row| row.required::<String>(1))?;
+    Ok(found.first().and_then(|alg| Algorithm::parse(alg)))
+}
+
+pub fn configure_algorithm(owner: &AsOwner, alg: Algorithm) -> Result<()> {
+    CONFIGURE.execute(owner, &[bind(alg.as_str())]).map(|_| ())
 }

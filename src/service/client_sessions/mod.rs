@@ -1,8 +1,7 @@
 //! Client sessions: a token that reaches only what a user has connected. A flow is a file.
 
+pub mod change;
 pub mod create;
-pub mod end;
-pub mod grant;
 pub mod read;
 
 use std::rc::Rc;

@@ -19,7 +19,6 @@ use crate::service::keys::root_key::{self, NewRoot};
 use crate::service::revocation::revocations::conflict;
 use crate::session::Span;
 use crate::tables::instance::{self, Instance};
-use crate::tables::signing_algorithm;
 use crate::tables::signing_keys::{self, Key};
 use crate::token::root_key::{RootKey, unwrap, wrap};
 use crate::token::{
@@ -206,7 +205,7 @@ pub fn rotate(purpose: Purpose, alg: Option<Algorithm>, publish_first: Option<Sp
     let root = root_key::of(&this_instance()?)?;
     let kid = add(&owner, &root, purpose, alg, publish_first)?;
     if let Some(alg) = alg {
-        signing_algorithm::configure(&owner, alg)?;
+        signing_keys::configure_algorithm(&owner, alg)?;
     }
     listed(&kid)
 }
@@ -215,7 +214,7 @@ pub fn rotate(purpose: Purpose, alg: Option<Algorithm>, publish_first: Option<Sp
 pub fn follow_configured() -> Result<()> {
     let owner = AsOwner::enter()?;
     signing_keys::lock(&owner)?;
-    let Some(alg) = signing_algorithm::configured(&owner)? else {
+    let Some(alg) = signing_keys::configured_algorithm(&owner)? else {
         return Ok(());
     };
     let has_it = |key: &Key| key.purpose == Purpose::Jwt && key.state.may_sign() && key.alg == Some(alg);
@@ -240,7 +239,7 @@ fn add(
     let alg = match purpose {
         Purpose::Jwt => alg
             .or_else(|| keys.iter().find(signs).and_then(|key| key.alg))
-            .or(signing_algorithm::configured(owner)?)
+            .or(signing_keys::configured_algorithm(owner)?)
             .or(Some(Algorithm::Hs256)),
         Purpose::Seal | Purpose::Token => None,
     };

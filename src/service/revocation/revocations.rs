@@ -13,7 +13,6 @@ use crate::pg::roles::AsOwner;
 use crate::pg::settings::Setting;
 use crate::pg::statements::{FromRow, Statement, bind};
 use crate::pg::transaction::{self, subtransaction};
-use crate::service::revocation::notifications;
 use crate::service::{events, required};
 use crate::session::verdict::{REVOKED_FOR_REUSE, check_reason};
 use crate::tables::activity::Origin;
@@ -21,8 +20,7 @@ use crate::tables::client_sessions;
 use crate::tables::revocations as sql;
 use crate::tables::session_sets::Matching;
 use crate::tables::session_users::{self, UserKey};
-use crate::tables::sessions::change::lock;
-use crate::tables::sessions::{self, SessionRow, names, purge_after};
+use crate::tables::sessions::{self, SessionRow, change, purge_after};
 
 /// Which sessions to revoke.
 pub enum Which<'a> {
@@ -125,7 +123,7 @@ fn revoke_living(owner: &AsOwner, which: &Which<'_>, cause: Cause<'_>, now: Micr
     match which {
         Which::One(session_id) => {
             // A refresh that is not committed yet may be giving it more time: wait for it.
-            lock(owner, session_id)?;
+            change::lock(owner, session_id)?;
             arguments.push(bind(pg_uuid(session_id)));
             run(owner, &[&sql::ONE], &arguments)
         }
@@ -146,7 +144,7 @@ fn revoke_living(owner: &AsOwner, which: &Which<'_>, cause: Cause<'_>, now: Micr
         }
         Which::Account { account, env_id } => {
             // One that is being created is waited for.
-            names::keep(account)?;
+            change::keep_name(account)?;
             arguments.extend([bind(*env_id), bind(*account)]);
             let revoked = run(owner, &[&sql::ACCOUNT], &arguments)?;
             let of_account = |row: &SessionRow| {
@@ -161,13 +159,32 @@ fn revoke_living(owner: &AsOwner, which: &Which<'_>, cause: Cause<'_>, now: Micr
     }
 }
 
+/// Most notifications of one statement, for programs that LISTEN where an administrator wants them. The server keeps them all until the transaction ends, and then
+/// in one queue for all databases.
+const MOST: usize = 1_000;
+
+static NOTIFY: Statement = Statement::new(
+    "SELECT count(pg_notify('dialstack_sessions', session_id::text)) \
+            FROM unnest($1) AS revoked (session_id)",
+);
+
+static NOTIFY_OF_MANY: Statement = Statement::new("SELECT pg_notify('dialstack_sessions', '')");
+
+/// Sends the id of each session, when the transaction commits. For more than [`MOST`] it sends one
+/// notification without an id instead.
+pub fn notify(owner: &AsOwner, sessions: Vec<pgrx::Uuid>) -> Result<()> {
+    if sessions.is_empty() {
+        return Ok(());
+    }
+    if sessions.len() > MOST {
+        return NOTIFY_OF_MANY.execute(owner, &[]).map(|_| ());
+    }
+    NOTIFY.execute(owner, &[bind(sessions)]).map(|_| ())
+}
+
 /// How many of the revoked sessions' ids are needed: those of which listeners are notified, and one more.
 fn notified() -> i64 {
-    if guc::notify_revocations() {
-        i64::try_from(notifications::MOST).map_or(i64::MAX, |most| most + 1)
-    } else {
-        0
-    }
+    if guc::notify_revocations() { i64::try_from(MOST).map_or(i64::MAX, |most| most + 1) } else { 0 }
 }
 
 /// Runs revocations, notifies those who listen, and returns how many sessions were revoked.
@@ -177,7 +194,7 @@ fn run(owner: &AsOwner, statements: &[&Statement], arguments: &[DatumWithOid<'_>
         let rows: Vec<(i64, Vec<pgrx::Uuid>)> = statement.write(owner, arguments, FromRow::from_row)?;
         for (count, sessions) in rows {
             revoked += count;
-            notifications::revoked(owner, sessions)?;
+            notify(owner, sessions)?;
         }
     }
     Ok(revoked)

@@ -11,7 +11,7 @@ use crate::pg::datum::jsonb::{Bounds, Jsonb};
 use crate::pg::roles::AsOwner;
 use crate::pg::server::ensure_memory;
 use crate::pg::transaction::patience::patiently;
-use crate::service::setup::{configuration, definitions, env_change, products, scopes};
+use crate::service::setup::{configuration, definitions, products, scopes};
 use crate::service::{caller, required};
 use crate::session::configuration::{Change, Configuration, Product, Thing, difference, read};
 use crate::session::schema::MAX_SCHEMA_DEPTH;
@@ -163,7 +163,7 @@ fn make(owner: &AsOwner, change: &Change<'_>) -> Result<()> {
         }
         (_, Some(Thing::Environment(live))) => {
             let env = configuration::env(product, name)?;
-            return env_change::change(owner, &env, name, Some(live));
+            return products::change_env(owner, &env, name, Some(live));
         }
         (Some(Thing::Environment(_)), None) => {
             return products::delete_env_now(owner, configuration::env(product, name)?.env_id);

@@ -1,4 +1,4 @@
-//! Creating products, and creating and deleting their environments.
+//! Creating and deleting products and their environments, and changing environments.
 
 use crate::error::{Code, Coded, Error, Result};
 use crate::pg::clock;
@@ -7,13 +7,15 @@ use crate::pg::statements::FromRow;
 use crate::pg::transaction::patience::patiently;
 use crate::service::caller;
 use crate::service::revocation::revocations::{self, Which};
-use crate::service::setup::{configuration, notice_skipped};
+use crate::service::setup::configuration::{self, Env};
+use crate::service::setup::notice_skipped;
 use crate::session::name::MAX_PRODUCT_NAME;
 use crate::session::problem::shown;
 use crate::session::scopes::BUILT_IN;
 use crate::session::{check_label, check_name};
 use crate::tables::products::{self, ProductId};
 use crate::tables::{api_keys, living, scopes};
+use crate::token::Mode;
 
 const CODE: Code = Code::DefineFailed;
 
@@ -113,6 +115,43 @@ pub fn create_env(product: &str, env: &str, live: bool, if_not_exists: bool) -> 
     }
     Err(Error::new(CODE, format!("product {:?} already has an environment {:?}", shown(product), shown(env)))
         .hint("Choose another name, or use the existing environment."))
+}
+
+/// Gives an environment a name, which must be free, and makes it live or one for tests where that is given. Its sessions,
+/// tokens and API keys stay good under another name: they know their environment by its number.
+///
+/// # Errors
+/// `DEFINE_FAILED` for a change between live and test while sessions or API keys live; `CONFLICT` where the
+/// transaction's snapshot is too old to show the environment or what lives in it.
+pub fn change_env(owner: &AsOwner, env: &Env, name: &str, live: Option<bool>) -> Result<()> {
+    let is_live = env.mode == Mode::Live;
+    let live = live.unwrap_or(is_live);
+    if live != is_live {
+        check_empty(owner, env)?;
+    }
+    if name == env.env && live == is_live {
+        return Ok(());
+    }
+    if products::update_env(owner, env.env_id, name, live)? {
+        return Ok(());
+    }
+    Err(products::env_too_new())
+}
+
+/// Refresh tokens and API keys say whether they are live, and are refused where they say something else.
+fn check_empty(owner: &AsOwner, env: &Env) -> Result<()> {
+    living::keep_new_out(owner)?;
+    let now = clock::now();
+    let lives = living::count(owner, vec![env.env_id], None, now)?;
+    if lives.sessions + lives.api_keys > 0 {
+        return Err(Error::new(Code::DefineFailed, "sessions or API keys live in the environment, and would die unnoticed")
+            .detail(format!(
+                "Living sessions: {}; API keys: {}. Their tokens say whether they are live or for tests.",
+                lives.sessions, lives.api_keys
+            ))
+            .hint("Revoke them with dialstack.session_revoke_where() and dialstack.api_key_revoke(), or create another environment."));
+    }
+    if living::any_hidden(env.env_id, now)? { Err(revocations::conflict()) } else { Ok(()) }
 }
 
 /// Deletes an environment and revokes its sessions and API keys.

@@ -23,7 +23,7 @@ use crate::service::verification::verdict;
 use crate::session::{Decision, Expected, Lifetimes, Reason, Rotation, decide};
 use crate::tables::activity::{self, Origin};
 use crate::tables::session_users::UserKey;
-use crate::tables::sessions::refresh::{Step, rotate};
+use crate::tables::sessions::change::{Step, rotate};
 use crate::tables::sessions::{self, SessionRow};
 use crate::token::Mode;
 

@@ -24,16 +24,16 @@ pub struct Grants {
 
 impl Grants {
     /// Each kind, with its name.
-    pub fn kinds(&self) -> [(&'static str, &[pgrx::Uuid]); 3] {
+    pub fn kinds(&mut self) -> [(&'static str, &mut Vec<pgrx::Uuid>); 3] {
         [
-            ("connected_account_ids", &self.connected_account_ids),
-            ("connect_webview_ids", &self.connect_webview_ids),
-            ("user_identity_ids", &self.user_identity_ids),
+            ("connected_account_ids", &mut self.connected_account_ids),
+            ("connect_webview_ids", &mut self.connect_webview_ids),
+            ("user_identity_ids", &mut self.user_identity_ids),
         ]
     }
 
     pub fn is_empty(&self) -> bool {
-        self.kinds().iter().all(|(_, ids)| ids.is_empty())
+        *self == Grants::default()
     }
 }
 
@@ -147,19 +147,10 @@ pub fn free_key(owner: &AsOwner, session_id: &Uuid, now: Micros) -> Result<()> {
     FREE_KEY.execute(owner, &arguments).map(|_| ())
 }
 
-/// Adds what is not there yet, in the order given.
-static GRANT: Statement = Statement::new(
+static SET_GRANTS: Statement = Statement::new(
     "WITH granted AS ( \
-              UPDATE dialstack.client_sessions s SET \
-                  connected_account_ids = connected_account_ids || ARRAY( \
-                      SELECT id FROM unnest($2) WITH ORDINALITY t (id, n) \
-                       WHERE id <> ALL (s.connected_account_ids) GROUP BY id ORDER BY min(n)), \
-                  connect_webview_ids = connect_webview_ids || ARRAY( \
-                      SELECT id FROM unnest($3) WITH ORDINALITY t (id, n) \
-                       WHERE id <> ALL (s.connect_webview_ids) GROUP BY id ORDER BY min(n)), \
-                  user_identity_ids = user_identity_ids || ARRAY( \
-                      SELECT id FROM unnest($4) WITH ORDINALITY t (id, n) \
-                       WHERE id <> ALL (s.user_identity_ids) GROUP BY id ORDER BY min(n)) \
+              UPDATE dialstack.client_sessions \
+                 SET connected_account_ids = $2, connect_webview_ids = $3, user_identity_ids = $4 \
                WHERE session_id = $1 AND revoked_at IS NULL \
            RETURNING session_id, env_id) \
           INSERT INTO dialstack.activity \
@@ -167,25 +158,24 @@ static GRANT: Statement = Statement::new(
           SELECT $5, $6, session_id, $8, env_id, 'client', 'grant', 'success', $7 FROM granted",
 );
 
-/// Adds to what a living client session reaches; `false` if it was revoked meanwhile.
-pub fn grant(
+/// Stores what a session that is locked now reaches, which is more than before; `false` if it was revoked meanwhile.
+pub fn set_grants(
     owner: &AsOwner,
-    session_id: &Uuid,
-    grants: &Grants,
+    session: &ClientSession,
     now: Micros,
     api_key_id: Option<Uuid>,
 ) -> Result<bool> {
     let arguments = [
-        bind(pg_uuid(session_id)),
-        bind(grants.connected_account_ids.clone()),
-        bind(grants.connect_webview_ids.clone()),
-        bind(grants.user_identity_ids.clone()),
+        bind(pg_uuid(&session.session_id)),
+        bind(session.grants.connected_account_ids.clone()),
+        bind(session.grants.connect_webview_ids.clone()),
+        bind(session.grants.user_identity_ids.clone()),
         bind(timestamptz(now)),
         bind(clock::utc_month(now)),
         bind(clock::latency(now)),
         bind(api_key_id.as_ref().map(pg_uuid)),
     ];
-    Ok(GRANT.execute(owner, &arguments)? == 1)
+    Ok(SET_GRANTS.execute(owner, &arguments)? == 1)
 }
 
 static DELETE: Statement = Statement::new(

@@ -3,8 +3,6 @@
 
 pub mod change;
 pub mod create;
-pub mod names;
-pub mod refresh;
 
 use pgrx::datum::{Date, Interval};
 use uuid::Uuid;
