@@ -29,7 +29,7 @@ pub fn update(product: &str, env: &str, new_name: Option<&str>, live: Option<boo
     configuration::env(product, env)?;
     let owner = AsOwner::enter()?;
     patiently(&owner, || {
-        products::lock_envs(&owner)?;
+        products::LOCK_ENVS.execute(&owner, &[])?;
         let env = configuration::env(product, env)?;
         let name = new_name.unwrap_or(&env.env);
         if name != env.env {

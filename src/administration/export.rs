@@ -24,8 +24,8 @@ pub fn export(
     let page = Page::new(page, per_page).coded(CODE)?;
     let owner = AsOwner::enter()?;
     let person = person(&owner, place, identifier)?;
-    let count = persons::count(&owner, &person)?;
-    if count.users + count.sessions + count.activity == 0 {
+    let (total_users, total_sessions, total_activity) = persons::count(&owner, &person)?;
+    if total_users + total_sessions + total_activity == 0 {
         return Err(unknown());
     }
     let users = persons::users(&owner, &person, &page)?;
@@ -36,9 +36,9 @@ pub fn export(
     Ok(JsonText(format!(
         r#"{{"identifier": {}, "totalUsers": {}, "totalSessions": {}, "totalActivity": {}, "users": [{}], "sessions": [{}], "activity": [{}]}}"#,
         json!(person.identifier),
-        count.users,
-        count.sessions,
-        count.activity,
+        total_users,
+        total_sessions,
+        total_activity,
         users.join(", "),
         sessions.join(", "),
         activity.join(", "),

@@ -11,7 +11,7 @@ use crate::error;
 use crate::pg::datum::uuid::uuid;
 use crate::pg::roles::AsOwner;
 use crate::rls::device_count;
-use crate::service::client_sessions::create::{IfExists, Request, create};
+use crate::service::client_sessions::create::{IfExists, create};
 use crate::service::client_sessions::read::{self, List};
 use crate::service::client_sessions::{Ids, Named, Place, Session, Sessions, change};
 
@@ -87,14 +87,8 @@ functions! { FUNCTIONS;
         product: default!(Option<&str>, "NULL"),
         env: default!(Option<&str>, "NULL"),
     ) => table shared {
-        let request = Request {
-            user_identifier_key,
-            connected_account_ids,
-            connect_webview_ids,
-            user_identity_ids,
-            expires_at,
-        };
-        rows(create(Place { product, env }, request, IfExists::Unmodified)?)?
+        let ids = [connected_account_ids, connect_webview_ids, user_identity_ids];
+        rows(create(Place { product, env }, user_identifier_key, ids, expires_at, IfExists::Unmodified)?)?
     }
 
     /// As client_session_create, but an expiry that is given replaces that of a living session.
@@ -109,14 +103,8 @@ functions! { FUNCTIONS;
         product: default!(Option<&str>, "NULL"),
         env: default!(Option<&str>, "NULL"),
     ) => table shared {
-        let request = Request {
-            user_identifier_key,
-            connected_account_ids,
-            connect_webview_ids,
-            user_identity_ids,
-            expires_at,
-        };
-        rows(create(Place { product, env }, request, IfExists::MoveExpiry)?)?
+        let ids = [connected_account_ids, connect_webview_ids, user_identity_ids];
+        rows(create(Place { product, env }, user_identifier_key, ids, expires_at, IfExists::MoveExpiry)?)?
     }
 
     /// One client session, with the count of its devices; without id and key the caller's own.
@@ -172,8 +160,7 @@ functions! { FUNCTIONS;
     ) => table shared {
         let place = Place { product, env };
         let named = Named { client_session_id, user_identifier_key };
-        let (accounts, webviews) = (connected_account_ids, connect_webview_ids);
-        rows(change::grant(place, named, accounts, webviews, user_identity_ids)?)?
+        rows(change::grant(place, named, [connected_account_ids, connect_webview_ids, user_identity_ids])?)?
     }
 
     /// Revokes a client session: its token is dead, its row stays.

@@ -19,59 +19,34 @@ const CODE: Code = Code::FetchActivityLogsFailed;
 macro_rules! filtered {
     () => {
         "a.at >= $2 AND a.at < $3 AND ($4 IS NULL OR a.definition_id = $4) \
-         AND ($5 IS NULL OR a.status = $5)"
+         AND ($5 IS NULL OR a.status = $5) AND ($6 IS NULL OR a.subject = $6)"
     };
 }
 
-/// A page, with the columns that `session_activity_logs` returns. Each environment gives its newest rows in the order of
-/// the index; the page is among those, and only its rows get their names.
-macro_rules! page {
-    ($user:literal, $limit:literal, $offset:literal) => {
-        concat!(
-            "SELECT a.activity_id, a.at, p.product, n.env, d.tag, a.kind, a.operation, a.status, \
-                    a.reason, a.session_id, a.subject, a.latency_us, a.ip, a.user_agent, \
-                    nullif(jsonb_strip_nulls(jsonb_build_object( \
-                        'account', a.account, 'api_key_id', a.api_key_id)), '{}') \
-               FROM (SELECT a.* FROM unnest($1) AS e (env_id) \
-                      CROSS JOIN LATERAL ( \
-                            SELECT * FROM dialstack.activity a \
-                             WHERE a.env_id = e.env_id AND ",
-            filtered!(),
-            $user,
-            " ORDER BY a.at DESC, a.activity_id DESC LIMIT ",
-            $limit,
-            " + ",
-            $offset,
-            ") a ORDER BY a.at DESC, a.activity_id DESC LIMIT ",
-            $limit,
-            " OFFSET ",
-            $offset,
-            ") a \
-               JOIN dialstack.environments n USING (env_id) \
-               JOIN dialstack.products p USING (product_id) \
-               LEFT JOIN dialstack.session_definitions d USING (definition_id) \
-              ORDER BY a.at DESC, a.activity_id DESC"
-        )
-    };
-}
+/// Each environment gives its newest rows in the order of the index; the page is among those, and only its rows get
+/// their names.
+static PAGE: Statement = Statement::new(concat!(
+    "SELECT a.activity_id, a.at, p.product, n.env, d.tag, a.kind, a.operation, a.status, \
+            a.reason, a.session_id, a.subject, a.latency_us, a.ip, a.user_agent, \
+            nullif(jsonb_strip_nulls(jsonb_build_object( \
+                'account', a.account, 'api_key_id', a.api_key_id)), '{}') \
+       FROM (SELECT a.* FROM unnest($1) AS e (env_id) \
+              CROSS JOIN LATERAL ( \
+                    SELECT * FROM dialstack.activity a \
+                     WHERE a.env_id = e.env_id AND ",
+    filtered!(),
+    " ORDER BY a.at DESC, a.activity_id DESC LIMIT $7 + $8) a \
+              ORDER BY a.at DESC, a.activity_id DESC LIMIT $7 OFFSET $8) a \
+       JOIN dialstack.environments n USING (env_id) \
+       JOIN dialstack.products p USING (product_id) \
+       LEFT JOIN dialstack.session_definitions d USING (definition_id) \
+      ORDER BY a.at DESC, a.activity_id DESC"
+));
 
-macro_rules! total {
-    ($user:literal) => {
-        concat!(
-            "SELECT count(*) FROM dialstack.activity a WHERE a.env_id = ANY ($1) AND ",
-            filtered!(),
-            $user
-        )
-    };
-}
-
-static PAGE: Statement = Statement::new(page!("", "$6", "$7"));
-
-static TOTAL: Statement = Statement::new(total!(""));
-
-static PAGE_OF_USER: Statement = Statement::new(page!(" AND a.subject = $6", "$7", "$8"));
-
-static TOTAL_OF_USER: Statement = Statement::new(total!(" AND a.subject = $6"));
+static TOTAL: Statement = Statement::new(concat!(
+    "SELECT count(*) FROM dialstack.activity a WHERE a.env_id = ANY ($1) AND ",
+    filtered!()
+));
 
 /// The arguments of `session_activity_logs`.
 pub struct Asked<'a> {
@@ -105,20 +80,16 @@ pub fn list<R: FromRow>(call: &Asked<'_>) -> Result<(Vec<R>, Option<i64>)> {
     check_range(call.start_at, call.end_at, CODE)?;
     let env_ids = caller::env_ids(Level::Server, product, call.env)?;
     let definition_id = call.tag.map(|tag| definition_id(product, tag)).transpose()?;
-    let mut arguments = vec![
+    let arguments = vec![
         bind(env_ids),
         bind(call.start_at.unwrap_or_else(TimestampWithTimeZone::negative_infinity)),
         bind(call.end_at.unwrap_or_else(TimestampWithTimeZone::positive_infinity)),
         bind(definition_id),
         bind(call.status),
+        bind(call.identifier),
     ];
-    arguments.extend(call.identifier.map(bind));
-    let list = match call.identifier {
-        Some(_) => List { page: &PAGE_OF_USER, total: &TOTAL_OF_USER },
-        None => List { page: &PAGE, total: &TOTAL },
-    };
-    let _plain = Setting::no_jit();
-    list.read(&AsOwner::enter()?, arguments, &page, with_total, R::from_row)
+    let _by_index = Setting::custom_plans();
+    List { page: &PAGE, total: &TOTAL }.read(&AsOwner::enter()?, arguments, &page, with_total, R::from_row)
 }
 
 /// Refuses infinite moments, and a range that ends before it begins.

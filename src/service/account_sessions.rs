@@ -9,12 +9,13 @@ use crate::pg::datum::json::JsonText;
 use crate::pg::datum::jsonb::{Bounds, Jsonb};
 use crate::pg::random;
 use crate::pg::roles::AsOwner;
+use crate::pg::scan::lock_for_writing;
 use crate::service::caller;
 use crate::service::keys::key_ring;
 use crate::session::{Span, check_components, check_identifier, resolve_components};
 use crate::tables::activity::Origin;
 use crate::tables::scopes;
-use crate::tables::session_users;
+use crate::tables::session_users::SessionUsers;
 use crate::tables::sessions::SessionRow;
 use crate::tables::sessions::change::share_names;
 use crate::tables::sessions::create::insert;
@@ -65,7 +66,7 @@ pub struct AccountSession {
 /// `SCOPE_NOT_FOUND` for an unknown component; those of [`caller::Caller::env`]; `JWT_NOT_AVAILABLE`.
 pub fn create(request: Request<'_>) -> Result<AccountSession> {
     // Deleting an environment keeps creates out by this lock: what is found now stays until this transaction ends.
-    session_users::lock_table()?;
+    lock_for_writing::<SessionUsers>()?;
     let caller = caller::caller()?;
     caller.full()?;
     check_identifier("account", request.account).coded(CODE)?;

@@ -65,12 +65,6 @@ pub fn any(like: impl Fn(&ApiKeyRow) -> bool) -> Result<bool> {
     scan::any(|row| Ok(like(&read(row)?)))
 }
 
-/// Locks the table against a change of an environment's mode until the transaction ends, and waits for one that is
-/// going on.
-pub fn lock_table() -> Result<()> {
-    scan::lock_for_writing::<ApiKeys>()
-}
-
 static INSERT: Statement = Statement::new(
     "INSERT INTO dialstack.api_keys \
               (api_key_id, env_id, kind, name, key_hash, hint, created_at, expires_at) \

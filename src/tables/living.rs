@@ -36,13 +36,9 @@ pub fn count(owner: &AsOwner, env_ids: Vec<i32>, definition_id: Option<i32>, now
     Ok(counts.into_iter().next().unwrap_or(Living { sessions: 0, api_keys: 0 }))
 }
 
-static KEEP_NEW_OUT: Statement =
-    Statement::new("LOCK TABLE dialstack.session_users, dialstack.api_keys IN SHARE ROW EXCLUSIVE MODE");
-
 /// Keeps new sessions and API keys out until the transaction ends. Verifies and refreshes go on.
-pub fn keep_new_out(owner: &AsOwner) -> Result<()> {
-    KEEP_NEW_OUT.execute(owner, &[]).map(|_| ())
-}
+pub static KEEP_NEW_OUT: Statement =
+    Statement::new("LOCK TABLE dialstack.session_users, dialstack.api_keys IN SHARE ROW EXCLUSIVE MODE");
 
 /// Whether something lives in an environment that the transaction's snapshot is too old to show.
 pub fn any_hidden(env_id: i32, now: Micros) -> Result<bool> {

@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::pg::datum::uuid::uuid;
 use crate::pg::roles::AsOwner;
 use crate::pg::settings::Setting;
-use crate::pg::statements::{Columns, Statement, bind};
+use crate::pg::statements::{Columns, FromRow, Statement, bind};
 use crate::session::Page;
 use crate::tables::definitions;
 use crate::tables::products::ProductId;
@@ -150,19 +150,10 @@ static COUNT: Statement = Statement::new(concat!(
     ")"
 ));
 
-/// How many rows there are of a person.
-#[derive(Default)]
-pub struct Counts {
-    pub users: i64,
-    pub sessions: i64,
-    pub activity: i64,
-}
-
-pub fn count(owner: &AsOwner, person: &Person<'_>) -> Result<Counts> {
+/// How many rows there are of a person in `session_users`, in `sessions` and in `activity`.
+pub fn count(owner: &AsOwner, person: &Person<'_>) -> Result<(i64, i64, i64)> {
     let _plain = Setting::no_jit();
-    let counts = COUNT.read(owner, &person.bound(), |row| {
-        Ok(Counts { users: row.required(1)?, sessions: row.required(2)?, activity: row.required(3)? })
-    })?;
+    let counts = COUNT.read(owner, &person.bound(), FromRow::from_row)?;
     Ok(counts.into_iter().next().unwrap_or_default())
 }
 

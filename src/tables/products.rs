@@ -169,17 +169,9 @@ pub fn keep_env_name(owner: &AsOwner, env_id: i32, env: &str) -> Result<bool> {
     Ok(KEEP_ENV_NAME.execute(owner, &[bind(env_id), bind(env)])? == 1)
 }
 
-static LOCK_ENVS: Statement = Statement::new("LOCK TABLE dialstack.environments IN SHARE ROW EXCLUSIVE MODE");
-
 /// Keeps every other transaction from changing environments until this one ends.
-pub fn lock_envs(owner: &AsOwner) -> Result<()> {
-    LOCK_ENVS.execute(owner, &[]).map(|_| ())
-}
-
-/// Waits for those who keep environments from being changed, as an insert would, and keeps them out.
-pub fn await_envs() -> Result<()> {
-    scan::lock_for_writing::<Environments>()
-}
+pub static LOCK_ENVS: Statement =
+    Statement::new("LOCK TABLE dialstack.environments IN SHARE ROW EXCLUSIVE MODE");
 
 static KEEP: Statement =
     Statement::new("SELECT 1 FROM dialstack.products WHERE product_id = $1 FOR KEY SHARE");
@@ -198,15 +190,11 @@ pub fn keep_env(owner: &AsOwner, env_id: i32) -> Result<bool> {
     Ok(!KEEP_ENV.write(owner, &[bind(env_id)], |_| Ok(()))?.is_empty())
 }
 
-static LOCK_CONFIGURATION: Statement = Statement::new(
+/// Keeps every other transaction from changing the configuration until this one ends.
+pub static LOCK_CONFIGURATION: Statement = Statement::new(
     "LOCK TABLE dialstack.products, dialstack.environments, dialstack.session_definitions, dialstack.scopes \
        IN SHARE ROW EXCLUSIVE MODE",
 );
-
-/// Keeps every other transaction from changing the configuration until this one ends.
-pub fn lock_configuration(owner: &AsOwner) -> Result<()> {
-    LOCK_CONFIGURATION.execute(owner, &[]).map(|_| ())
-}
 
 static LIST: Statement =
     Statement::new("SELECT product, product_id, name, created_at FROM dialstack.products ORDER BY product");

@@ -8,10 +8,10 @@ use crate::error::Result;
 use crate::pg::clock::{self, Micros, timestamptz};
 use crate::pg::datum::uuid::uuid;
 use crate::pg::roles::AsOwner;
-use crate::pg::scan;
+use crate::pg::scan::lock_for_writing;
 use crate::pg::statements::{Statement, bind};
 use crate::pg::table::table;
-use crate::tables::sessions;
+use crate::tables::sessions::Sessions;
 
 table! {
     SessionUsers = c"session_users" {
@@ -64,22 +64,16 @@ static LOCK_UNREVOKED: Statement = Statement::new(
              FOR NO KEY UPDATE",
 );
 
-/// Locks the table against deletions of environments and definitions until the transaction ends, and waits
-/// for one that is going on (see `revocations::revoke`).
-pub fn lock_table() -> Result<()> {
-    scan::lock_for_writing::<SessionUsers>()
-}
-
 /// Locks the row of a user until the transaction ends. The row of a user who is not known yet counts no
 /// session.
 pub fn lock(owner: &AsOwner, user: UserKey<'_>, now: Micros) -> Result<()> {
-    lock_table()?;
+    lock_for_writing::<SessionUsers>()?;
     LOCK_USER.execute(owner, &user.bound([bind(timestamptz(now))])).map(|_| ())
 }
 
 /// The user's living sessions, oldest first. Exact after [`lock`], until the transaction ends.
 pub fn living(owner: &AsOwner, user: UserKey<'_>, now: Micros) -> Result<Vec<Uuid>> {
-    sessions::change::lock_table()?;
+    lock_for_writing::<Sessions>()?;
     let unrevoked = LOCK_UNREVOKED
         .write(owner, &user.bound([]), |row| Ok((uuid(row.required(1)?), clock::micros(row.required(2)?))))?;
     Ok(unrevoked.into_iter().filter(|(_, ends_at)| now < *ends_at).map(|(id, _)| id).collect())

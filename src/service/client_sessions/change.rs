@@ -9,32 +9,27 @@ use crate::guc;
 use crate::log_events::Event;
 use crate::pg::datum::uuid::{pg_uuid, uuid};
 use crate::pg::roles::AsOwner;
+use crate::pg::scan::lock_for_writing;
 use crate::service::revocation::revocations;
 use crate::service::revocation::revoke::Stored;
 use crate::service::{events, required};
 use crate::tables::activity::Origin;
-use crate::tables::client_sessions::change;
+use crate::tables::client_sessions::{ClientSessions, change};
 
 /// Adds to what a living client session reaches.
 ///
 /// # Errors
 /// `CREATE_FAILED` where nothing is granted, or too much; `SESSION_NOT_FOUND`; those of [`Call::of_named`]; `CONFLICT`.
-pub fn grant(
-    place: Place<'_>,
-    named: Named<'_>,
-    connected_account_ids: Ids<'_>,
-    connect_webview_ids: Ids<'_>,
-    user_identity_ids: Ids<'_>,
-) -> Result<Sessions> {
+pub fn grant(place: Place<'_>, named: Named<'_>, ids: [Ids<'_>; 3]) -> Result<Sessions> {
     let code = Code::CreateFailed;
-    let mut grants = grants(connected_account_ids, connect_webview_ids, user_identity_ids)?;
+    let mut grants = grants(ids)?;
     let call = Call::of_named(place, named.client_session_id, code)?;
     if grants.is_empty() {
         return Err(Error::new(code, "nothing is granted")
             .hint("Give connected_account_ids, connect_webview_ids or user_identity_ids."));
     }
     let owner = AsOwner::enter()?;
-    change::lock_table()?;
+    lock_for_writing::<ClientSessions>()?;
     let id = call.find(&owner, named, code)?.stored.session_id;
     change::lock(&owner, &id)?;
     let named = Named { client_session_id: Some(pg_uuid(&id)), user_identifier_key: None };

@@ -7,6 +7,7 @@ use crate::error::{Code, Coded, Error, Result};
 use crate::pg::clock::{self, Micros};
 use crate::pg::random;
 use crate::pg::roles::AsOwner;
+use crate::pg::scan::lock_for_writing;
 use crate::pg::transaction;
 use crate::service::account_sessions::MAX_LIFE;
 use crate::service::keys::key_ring;
@@ -16,27 +17,13 @@ use crate::tables::activity::Origin;
 use crate::tables::api_keys;
 use crate::tables::client_sessions::change::{self, ClientSession, Grants};
 use crate::tables::client_sessions::list;
-use crate::tables::session_users;
+use crate::tables::session_users::SessionUsers;
 use crate::token::api_key::ApiKeyKind;
 
 const CODE: Code = Code::CreateFailed;
 
 /// How long a client session lives unless `expires_at` is given.
 const DEFAULT_LIFE: Span = Span { months: 12, days: 0, micros: 0 };
-
-/// What a client session is created from.
-pub struct Request<'a> {
-    /// The key: 1 to 255 characters.
-    pub user_identifier_key: Option<&'a str>,
-    /// Connected accounts that it reaches: at most 1,000.
-    pub connected_account_ids: Ids<'a>,
-    /// Connect webviews that it holds: at most 1,000.
-    pub connect_webview_ids: Ids<'a>,
-    /// User identities that it holds: at most 1,000.
-    pub user_identity_ids: Ids<'a>,
-    /// When it ends: at most ten years from now; a year if absent.
-    pub expires_at: Option<TimestampWithTimeZone>,
-}
 
 /// What happens to an existing living session of the key.
 #[derive(Clone, Copy)]
@@ -47,25 +34,24 @@ pub enum IfExists {
     MoveExpiry,
 }
 
-/// Returns the living session of the key, or else creates one.
+/// Returns the living session of the key, or else creates one: for at most ten years, or for one.
 ///
 /// # Errors
 /// `CREATE_FAILED` for bad arguments; `PUBLISHABLE_KEY_MUST_CREATE_EMPTY_SESSION` and `PERMISSION_DENIED` for what a
 /// publishable key may not do; those of [`Call::new`]; `CONFLICT` where the transaction's snapshot is too old to show
 /// the session of the key.
-pub fn create(place: Place<'_>, request: Request<'_>, if_exists: IfExists) -> Result<Sessions> {
+pub fn create(
+    place: Place<'_>,
+    user_identifier_key: Option<&str>,
+    ids: [Ids<'_>; 3],
+    expires_at: Option<TimestampWithTimeZone>,
+    if_exists: IfExists,
+) -> Result<Sessions> {
     // Deleting an environment keeps creates out by this lock: what is found now stays until this transaction ends.
-    session_users::lock_table()?;
+    lock_for_writing::<SessionUsers>()?;
     let call = Call::new(place, CODE)?;
-    let wanted = Wanted {
-        key: request.user_identifier_key,
-        grants: grants(
-            request.connected_account_ids,
-            request.connect_webview_ids,
-            request.user_identity_ids,
-        )?,
-        expires_at: end(request.expires_at, call.now)?,
-    };
+    let expires_at = end(expires_at, call.now)?;
+    let wanted = Wanted { key: user_identifier_key, grants: grants(ids)?, expires_at };
     if let Some(key) = wanted.key {
         check_identifier("user_identifier_key", key).coded(CODE)?;
     }

@@ -161,33 +161,22 @@ impl Call {
     }
 }
 
-fn grants(
-    connected_account_ids: Ids<'_>,
-    connect_webview_ids: Ids<'_>,
-    user_identity_ids: Ids<'_>,
-) -> Result<Grants> {
-    Ok(Grants {
-        connected_account_ids: ids(connected_account_ids, "connected_account_ids")?,
-        connect_webview_ids: ids(connect_webview_ids, "connect_webview_ids")?,
-        user_identity_ids: ids(user_identity_ids, "user_identity_ids")?,
-    })
-}
-
-fn ids(given: Ids<'_>, name: &'static str) -> Result<Vec<pgrx::Uuid>> {
-    let Some(given) = given else {
-        return Ok(Vec::new());
-    };
-    check_size(given.len(), name)?;
-    let mut ids = Vec::with_capacity(given.len());
-    for id in given.iter() {
-        let id = id.ok_or_else(|| {
-            Error::new(Code::CreateFailed, format!("{name} holds a null")).hint("Leave the nulls out.")
-        })?;
-        if !ids.contains(&id) {
-            ids.push(id);
+/// Connected accounts, webviews and identities, as they are given; what stands twice counts once.
+fn grants(given: [Ids<'_>; 3]) -> Result<Grants> {
+    let mut grants = Grants::default();
+    for ((name, ids), given) in grants.kinds().into_iter().zip(given) {
+        let Some(given) = given else { continue };
+        check_size(given.len(), name)?;
+        for id in given.iter() {
+            let id = id.ok_or_else(|| {
+                Error::new(Code::CreateFailed, format!("{name} holds a null")).hint("Leave the nulls out.")
+            })?;
+            if !ids.contains(&id) {
+                ids.push(id);
+            }
         }
     }
-    Ok(ids)
+    Ok(grants)
 }
 
 fn check_size(count: usize, name: &'static str) -> Result<()> {

@@ -7,6 +7,7 @@ use crate::pg::clock;
 use crate::pg::datum::uuid::{pg_uuid, uuid};
 use crate::pg::random;
 use crate::pg::roles::AsOwner;
+use crate::pg::scan::lock_for_writing;
 use crate::pg::statements::FromRow;
 use crate::pg::transaction::patience::patiently;
 use crate::service::keys::key_ring::{self, KeyRow};
@@ -14,7 +15,7 @@ use crate::service::required;
 use crate::service::revocation::revocations::{self, Which};
 use crate::service::setup::configuration;
 use crate::session::{Problem, check_label};
-use crate::tables::api_keys::{self, NewApiKey};
+use crate::tables::api_keys::{self, ApiKeys, NewApiKey};
 use crate::tables::session_sets::{Filter, Matching};
 use crate::token::api_key::{self, ApiKeyKind};
 use crate::token::{Algorithm, Purpose};
@@ -126,7 +127,8 @@ pub fn create_api_key(
     }
     // Never is stored as NULL alone: nothing can be subtracted from infinity, and drivers can't read it.
     let expires_at = expires_at.filter(|at| !at.is_infinity());
-    api_keys::lock_table()?;
+    // A change of an environment's mode is waited for, or waits.
+    lock_for_writing::<ApiKeys>()?;
     let env = configuration::env(product, env)?;
     let text = api_key::make(kind, env.mode, random::bytes()?);
     let api_key_id = random::uuid()?;

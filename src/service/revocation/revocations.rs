@@ -200,11 +200,6 @@ fn run(owner: &AsOwner, statements: &[&Statement], arguments: &[DatumWithOid<'_>
     Ok(revoked)
 }
 
-/// Waits for those who create or revoke sessions of users, and keeps them out until the transaction ends.
-pub fn keep_creates_out(owner: &AsOwner) -> Result<()> {
-    sql::KEEP_CREATES_OUT.execute(owner, &[]).map(|_| ())
-}
-
 /// Revokes what a filter matches.
 fn matching<'a>(
     owner: &AsOwner,
@@ -227,7 +222,7 @@ fn all(
     arguments: Vec<DatumWithOid<'_>>,
     now: Micros,
 ) -> Result<i64> {
-    keep_creates_out(owner)?;
+    sql::KEEP_CREATES_OUT.execute(owner, &[])?;
     let filter = Matching {
         env_ids: env_id.map(|id| vec![id]),
         definition_ids: definition_id.map(|id| vec![id]),

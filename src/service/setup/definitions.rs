@@ -17,6 +17,7 @@ use crate::session::schema::{MAX_SCHEMA_BYTES, MAX_SCHEMA_DEPTH};
 use crate::session::{Definition, SelectorForm};
 use crate::tables::definitions::{self, DefinitionRow};
 use crate::tables::products::{ProductId, keep};
+use crate::tables::revocations::KEEP_CREATES_OUT;
 
 /// What a schema may amount to as an argument.
 pub const SCHEMA: Bounds = Bounds {
@@ -173,7 +174,7 @@ pub fn delete(product: Option<&str>, tag: Option<&str>) -> Result<DefinitionRow>
 pub fn delete_now(owner: &AsOwner, product_id: &ProductId, tag: &str) -> Result<DefinitionRow> {
     // Sessions before the definition: the order in which creates take their locks. Before it is looked up, because who
     // was waited for may have put another one in its place.
-    revocations::keep_creates_out(owner)?;
+    KEEP_CREATES_OUT.execute(owner, &[])?;
     let definition_id = configuration::definition(product_id, tag)?.definition_id;
     let which = Which::All { env_id: None, definition_id: Some(definition_id) };
     revocations::revoke(owner, &which, revocations::DEFINITION_DELETED, clock::now())?;

@@ -73,7 +73,7 @@ pub fn apply(document: Option<Jsonb<'_>>, dry_run: Option<bool>) -> Result<Vec<R
         return difference(&now, &wanted).iter().map(|change| row(&owner, change)).collect();
     }
     patiently(&owner, || {
-        tables::products::lock_configuration(&owner)?;
+        tables::products::LOCK_CONFIGURATION.execute(&owner, &[])?;
         let now = current()?;
         let changes = difference(&now, &wanted);
         let rows = changes.iter().map(|change| row(&owner, change)).collect::<Result<Vec<_>>>()?;

@@ -3,6 +3,7 @@
 use crate::error::{Code, Coded, Error, Result};
 use crate::pg::clock;
 use crate::pg::roles::AsOwner;
+use crate::pg::scan::lock_for_writing;
 use crate::pg::statements::FromRow;
 use crate::pg::transaction::patience::patiently;
 use crate::service::caller;
@@ -13,7 +14,7 @@ use crate::session::name::MAX_PRODUCT_NAME;
 use crate::session::problem::shown;
 use crate::session::scopes::BUILT_IN;
 use crate::session::{check_label, check_name};
-use crate::tables::products::{self, ProductId};
+use crate::tables::products::{self, Environments, ProductId};
 use crate::tables::{api_keys, living, scopes};
 use crate::token::Mode;
 
@@ -103,7 +104,8 @@ pub fn named_or_only(product: Option<&str>, code: Code) -> Result<ProductId> {
 pub fn create_env(product: &str, env: &str, live: bool, if_not_exists: bool) -> Result<()> {
     check_name("env", env).coded(CODE)?;
     let owner = AsOwner::enter()?;
-    products::await_envs()?;
+    // Before the product is looked up: deleting it locks the environments first.
+    lock_for_writing::<Environments>()?;
     let product_id =
         configuration::kept(|| configuration::product_id(product), |found| products::keep(&owner, found))?;
     if products::insert_env(&owner, &product_id, env, live)? {
@@ -140,7 +142,7 @@ pub fn change_env(owner: &AsOwner, env: &Env, name: &str, live: Option<bool>) ->
 
 /// Refresh tokens and API keys say whether they are live, and are refused where they say something else.
 fn check_empty(owner: &AsOwner, env: &Env) -> Result<()> {
-    living::keep_new_out(owner)?;
+    living::KEEP_NEW_OUT.execute(owner, &[])?;
     let now = clock::now();
     let lives = living::count(owner, vec![env.env_id], None, now)?;
     if lives.sessions + lives.api_keys > 0 {
@@ -170,7 +172,7 @@ pub fn delete_env(product: &str, env: &str) -> Result<()> {
 /// # Errors
 /// `CONFLICT` as [`delete_env`].
 pub fn delete_env_now(owner: &AsOwner, env_id: i32) -> Result<()> {
-    living::keep_new_out(owner)?;
+    living::KEEP_NEW_OUT.execute(owner, &[])?;
     let now = clock::now();
     let which = Which::All { env_id: Some(env_id), definition_id: None };
     revocations::revoke(owner, &which, revocations::ENV_DELETED, now)?;
@@ -217,7 +219,7 @@ pub fn delete(product: &str) -> Result<()> {
 /// `PRODUCT_NOT_FOUND`; `CONFLICT` as [`delete_env`].
 pub fn delete_now(owner: &AsOwner, product: &str) -> Result<()> {
     // Nobody adds an environment meanwhile, whose sessions would be left without an end.
-    products::lock_envs(owner)?;
+    products::LOCK_ENVS.execute(owner, &[])?;
     let product_id =
         configuration::kept(|| configuration::product_id(product), |found| products::keep(owner, found))?;
     for env_id in products::env_ids(&product_id)? {

@@ -54,7 +54,7 @@ pub fn delete(product: Option<&str>, scope: &str) -> Result<()> {
 /// # Errors
 /// `SCOPE_NOT_FOUND`; `CONFLICT` as [`delete`].
 pub fn delete_now(owner: &AsOwner, product_id: &ProductId, scope: &str) -> Result<()> {
-    scopes::lock(owner)?;
+    scopes::LOCK.execute(owner, &[])?;
     if !scopes::delete(owner, product_id, scope)? {
         let is_there = scopes::names(product_id)?.iter().any(|name| name == scope);
         let missing = || not_found(scope).hint("Check the spelling; names are case-sensitive.");

@@ -10,6 +10,7 @@ use crate::pg::clock;
 use crate::pg::datum::jsonb::Jsonb;
 use crate::pg::random;
 use crate::pg::roles::AsOwner;
+use crate::pg::scan::lock_for_writing;
 use crate::service::caller;
 use crate::service::keys::key_ring;
 use crate::service::revocation::revocations::{self, Which};
@@ -18,7 +19,7 @@ use crate::service::user_sessions::session_data::SessionData;
 use crate::service::user_sessions::tokens::{Asked, Issue, Tokens, check_against, issue, lifetimes};
 use crate::session::{Definition, Room, room};
 use crate::tables::activity::Origin;
-use crate::tables::session_users::{self, UserKey};
+use crate::tables::session_users::{self, SessionUsers, UserKey};
 use crate::tables::sessions::SessionRow;
 use crate::tables::sessions::create::insert;
 
@@ -44,7 +45,7 @@ pub struct Create<'a> {
 pub fn create(call: &Create<'_>) -> Result<Tokens> {
     // Deleting an environment or a definition keeps creates out by a lock on the same table: what is found
     // now stays until this transaction ends.
-    session_users::lock_table()?;
+    lock_for_writing::<SessionUsers>()?;
     let env = configuration::env(call.product, call.env)?;
     let definition = configuration::definition(&env.product_id, call.tag)?;
     let api_key_id = caller::narrow(env.env_id)?;

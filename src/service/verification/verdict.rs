@@ -99,7 +99,7 @@ pub fn named_session(presented: &str, now: Micros) -> Result<Option<Found>> {
         return Ok(Some(Found { session, epoch, settled: true }));
     }
     let (epoch, read) = read_stable(relcache::epoch, |_| match authenticate(presented, now)? {
-        Ok(token) => look_up(&token),
+        Ok(token) => Ok(session_of(&token)?.filter(|(session, _)| session.is_as_claimed())),
         Err(_) => Ok(None),
     })?;
     // What is not there is not remembered: a session that appears invalidates nothing.
@@ -111,12 +111,6 @@ pub fn named_session(presented: &str, now: Micros) -> Result<Option<Found>> {
         cache::remember(presented, epoch, &session);
     }
     Ok(Some(Found { session, epoch, settled }))
-}
-
-/// What the tables say of an authentic token, and whether others see the same.
-fn look_up(token: &AuthenticToken) -> Result<Option<(NamedSession, bool)>> {
-    let named = session_of(token)?;
-    Ok(named.filter(|(session, _)| session.is_as_claimed()))
 }
 
 /// The session of an authentic token, and whether others see the same. `None` where it is gone.

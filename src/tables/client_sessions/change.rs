@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::pg::clock::{self, Micros, timestamptz};
 use crate::pg::datum::uuid::pg_uuid;
 use crate::pg::roles::AsOwner;
-use crate::pg::scan;
+use crate::pg::scan::lock_for_writing;
 use crate::pg::statements::{Statement, bind};
 use crate::session::verdict::REVOKED_AS_EXPIRED;
 use crate::tables::client_sessions::ClientSessions;
@@ -87,18 +87,12 @@ pub fn insert(owner: &AsOwner, env_id: i32, session: &ClientSession) -> Result<b
     Ok(INSERT.execute(owner, &arguments)? == 1)
 }
 
-/// Locks the table for writing, for flows whose first statement only reads or locks rows of it (see
-/// [`scan::lock_for_writing`]).
-pub fn lock_table() -> Result<()> {
-    scan::lock_for_writing::<ClientSessions>()
-}
-
 static LOCK_ONE: Statement =
     Statement::new("SELECT 1 FROM dialstack.client_sessions WHERE session_id = $1 FOR UPDATE");
 
 /// Locks a session's row until the transaction ends, so that what is read next stays true until it is written.
 pub fn lock(owner: &AsOwner, session_id: &Uuid) -> Result<()> {
-    lock_table()?;
+    lock_for_writing::<ClientSessions>()?;
     LOCK_ONE.execute(owner, &[bind(pg_uuid(session_id))]).map(|_| ())
 }
 

@@ -6,9 +6,11 @@ use crate::error::Result;
 use crate::pg::clock::{Micros, timestamptz};
 use crate::pg::datum::uuid::{pg_uuid, uuid};
 use crate::pg::roles::AsOwner;
+use crate::pg::scan::lock_for_writing;
 use crate::pg::statements::{Columns, Statement, bind};
 use crate::session::Page;
-use crate::tables::client_sessions::change::{self, ClientSession, Grants};
+use crate::tables::client_sessions::ClientSessions;
+use crate::tables::client_sessions::change::{ClientSession, Grants};
 use crate::tables::paging::List;
 
 fn read(row: &Columns<'_, '_>) -> Result<ClientSession> {
@@ -98,7 +100,7 @@ pub fn by_key(
 
 /// The session that holds a user_identifier_key with one of these forms, living or expired, locked.
 pub fn lock_by_key(owner: &AsOwner, env_id: i32, key_forms: Vec<Vec<u8>>) -> Result<Option<ClientSession>> {
-    change::lock_table()?;
+    lock_for_writing::<ClientSessions>()?;
     let arguments = [bind(env_id), bind(key_forms)];
     Ok(LOCK_BY_KEY.write(owner, &arguments, read)?.into_iter().next())
 }

@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::pg::clock::{self, Micros, timestamptz};
 use crate::pg::datum::uuid::pg_uuid;
 use crate::pg::roles::AsOwner;
-use crate::pg::scan;
+use crate::pg::scan::lock_for_writing;
 use crate::pg::server::lock_number;
 use crate::pg::statements::{Statement, bind};
 use crate::pg::table::Table;
@@ -52,17 +52,10 @@ static REAUTHENTICATE: Statement = Statement::new(
             FROM reauthenticated",
 );
 
-/// Locks the table for writing, for flows whose first statement only reads or locks rows of it: those lock
-/// its indexes too, and a REINDEX, which locks the table and then its indexes, would wait for them while
-/// their flow waits for the table.
-pub fn lock_table() -> Result<()> {
-    scan::lock_for_writing::<Sessions>()
-}
-
 /// Locks a session's row until the transaction ends, so that what is read next stays true until it is
 /// written.
 pub fn lock(owner: &AsOwner, session_id: &Uuid) -> Result<()> {
-    lock_table()?;
+    lock_for_writing::<Sessions>()?;
     LOCK_ONE.execute(owner, &[bind(pg_uuid(session_id))]).map(|_| ())
 }
 
@@ -183,7 +176,7 @@ pub fn share_names<'a>(names: impl Iterator<Item = &'a str>) -> Result<()> {
 /// Waits for transactions that create account sessions of this account, or for this person, and keeps them out until the
 /// transaction ends.
 pub fn keep_name(name: &str) -> Result<()> {
-    lock_table()?;
+    lock_for_writing::<Sessions>()?;
     lock_names([name].into_iter(), pg_sys::ShareRowExclusiveLock)
 }
 
