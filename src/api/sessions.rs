@@ -4,7 +4,7 @@ use pgrx::datum::{Inet, Interval, TimestampWithTimeZone};
 use pgrx::prelude::*;
 
 use super::{Result, functions};
-use crate::dashboard::sessions::{self, Asked};
+use crate::dashboard::sessions;
 use crate::pg::datum::jsonb::Jsonb;
 use crate::service::revocation::revoke;
 use crate::service::user_sessions::change;
@@ -96,16 +96,7 @@ functions! { FUNCTIONS;
         ip: Option<Inet>,
         user_agent: Option<String>,
     } {
-        sessions::list(&Asked {
-            product,
-            env,
-            tag,
-            identifier,
-            page,
-            per_page,
-            active_only,
-            with_total,
-        })?
+        sessions::list([product, env, tag], identifier, active_only, [page, per_page], with_total)?
     }
 
     /// All about one session but its data, dead or alive.

@@ -48,45 +48,38 @@ static TOTAL: Statement = Statement::new(concat!(
     filtered!()
 ));
 
-/// The arguments of `session_activity_logs`.
-pub struct Asked<'a> {
-    pub product: Option<&'a str>,
-    pub tag: Option<&'a str>,
-    pub env: Option<&'a str>,
-    pub identifier: Option<&'a str>,
-    pub status: Option<&'a str>,
-    pub start_at: Option<TimestampWithTimeZone>,
-    pub end_at: Option<TimestampWithTimeZone>,
-    pub page: Option<i32>,
-    pub per_page: Option<i32>,
-    pub with_total: Option<bool>,
-}
-
 /// A page of activity, newest first, and how many rows there are on all pages.
 ///
 /// # Errors
 /// `FETCH_ACTIVITY_LOGS_FAILED` for bad arguments; `DEFINITION_NOT_FOUND`; those of [`caller::env_ids`].
-pub fn list<R: FromRow>(call: &Asked<'_>) -> Result<(Vec<R>, Option<i64>)> {
-    let page = Page::new(call.page, call.per_page).coded(CODE)?;
-    let product = required(call.product, "product", CODE)?;
-    let with_total = required(call.with_total, "with_total", CODE)?;
-    if call.status.is_some_and(|status| !matches!(status, "success" | "fail")) {
+pub fn list<R: FromRow>(
+    [product, tag, env]: [Option<&str>; 3],
+    identifier: Option<&str>,
+    status: Option<&str>,
+    [start_at, end_at]: [Option<TimestampWithTimeZone>; 2],
+    [page, per_page]: [Option<i32>; 2],
+    with_total: Option<bool>,
+) -> Result<(Vec<R>, Option<i64>)> {
+    let page = Page::new(page, per_page).coded(CODE)?;
+    let product = required(product, "product", CODE)?;
+    let with_total = required(with_total, "with_total", CODE)?;
+    if status.is_some_and(|status| !matches!(status, "success" | "fail")) {
         return Err(Error::new(CODE, "the status is not known")
             .hint("A status is success or fail; leave it out for both."));
     }
-    if let Some(identifier) = call.identifier {
+    if let Some(identifier) = identifier {
         check_identifier("identifier", identifier).coded(CODE)?;
     }
-    check_range(call.start_at, call.end_at, CODE)?;
-    let env_ids = caller::env_ids(Level::Server, product, call.env)?;
-    let definition_id = call.tag.map(|tag| definition_id(product, tag)).transpose()?;
+    check_range(start_at, end_at, CODE)?;
+    let env_ids = caller::env_ids(Level::Server, product, env)?;
+    let definition_id = tag.map(|tag| definition_id(product, tag)).transpose()?;
     let arguments = vec![
         bind(env_ids),
-        bind(call.start_at.unwrap_or_else(TimestampWithTimeZone::negative_infinity)),
-        bind(call.end_at.unwrap_or_else(TimestampWithTimeZone::positive_infinity)),
+        bind(start_at.unwrap_or_else(TimestampWithTimeZone::negative_infinity)),
+        bind(end_at.unwrap_or_else(TimestampWithTimeZone::positive_infinity)),
         bind(definition_id),
-        bind(call.status),
-        bind(call.identifier),
+        bind(status),
+        bind(identifier),
     ];
     let _by_index = Setting::custom_plans();
     List { page: &PAGE, total: &TOTAL }.read(&AsOwner::enter()?, arguments, &page, with_total, R::from_row)

@@ -52,32 +52,26 @@ static PAGE_OF_ALL: Statement = Statement::new(concat!(
 
 static TOTAL_OF_ALL: Statement = Statement::new(concat!("SELECT count(*) ", of_definition!()));
 
-/// The arguments of `session_list`.
-pub struct Asked<'a> {
-    pub product: Option<&'a str>,
-    pub env: Option<&'a str>,
-    pub tag: Option<&'a str>,
-    pub identifier: Option<&'a str>,
-    pub page: Option<i32>,
-    pub per_page: Option<i32>,
-    pub active_only: Option<bool>,
-    pub with_total: Option<bool>,
-}
-
 /// A page of a definition's sessions in one environment, and how many there are on all pages.
 ///
 /// # Errors
 /// `LIST_FAILED` for bad arguments; `PRODUCT_NOT_FOUND`, `ENV_NOT_FOUND`, `DEFINITION_NOT_FOUND`; those of
 /// [`caller::narrow`].
-pub fn list<R: FromRow>(call: &Asked<'_>) -> Result<(Vec<R>, Option<i64>)> {
+pub fn list<R: FromRow>(
+    [product, env, tag]: [Option<&str>; 3],
+    identifier: Option<&str>,
+    active_only: Option<bool>,
+    [page, per_page]: [Option<i32>; 2],
+    with_total: Option<bool>,
+) -> Result<(Vec<R>, Option<i64>)> {
     let code = Code::ListFailed;
-    let page = Page::new(call.page, call.per_page).coded(code)?;
-    let product = required(call.product, "product", code)?;
-    let env = required(call.env, "env", code)?;
-    let tag = required(call.tag, "tag", code)?;
-    let active_only = required(call.active_only, "active_only", code)?;
-    let with_total = required(call.with_total, "with_total", code)?;
-    if let Some(identifier) = call.identifier {
+    let page = Page::new(page, per_page).coded(code)?;
+    let product = required(product, "product", code)?;
+    let env = required(env, "env", code)?;
+    let tag = required(tag, "tag", code)?;
+    let active_only = required(active_only, "active_only", code)?;
+    let with_total = required(with_total, "with_total", code)?;
+    if let Some(identifier) = identifier {
         check_identifier("identifier", identifier).coded(code)?;
     }
     let env = configuration::env(product, env)?;
@@ -85,8 +79,8 @@ pub fn list<R: FromRow>(call: &Asked<'_>) -> Result<(Vec<R>, Option<i64>)> {
     let definition_id = configuration::definition(&env.product_id, tag)?.definition_id;
     let mut arguments =
         vec![bind(timestamptz(clock::now())), bind(env.env_id), bind(definition_id), bind(active_only)];
-    arguments.extend(call.identifier.map(bind));
-    let list = match call.identifier {
+    arguments.extend(identifier.map(bind));
+    let list = match identifier {
         Some(_) => List { page: &PAGE_OF_USER, total: &TOTAL_OF_USER },
         None => List { page: &PAGE_OF_ALL, total: &TOTAL_OF_ALL },
     };

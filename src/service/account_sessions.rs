@@ -10,8 +10,8 @@ use crate::pg::datum::jsonb::{Bounds, Jsonb};
 use crate::pg::random;
 use crate::pg::roles::AsOwner;
 use crate::pg::scan::lock_for_writing;
-use crate::service::caller;
 use crate::service::keys::key_ring;
+use crate::service::{caller, required};
 use crate::session::{Span, check_components, check_identifier, resolve_components};
 use crate::tables::activity::Origin;
 use crate::tables::scopes;
@@ -34,23 +34,6 @@ const COMPONENTS: Bounds = Bounds {
     hint: "Name the components that are enabled, and only those.",
 };
 
-/// What an account session is created from.
-pub struct Request<'a> {
-    /// Whose session it is: 1 to 255 characters.
-    pub account: &'a str,
-    /// Which scopes of the product are enabled; all of them if absent.
-    pub components: Option<Jsonb<'a>>,
-    /// The product; may be left out where the environment is known without it.
-    pub product: Option<&'a str>,
-    /// The environment; may be left out where it is the only one, or an API key is for one.
-    pub env: Option<&'a str>,
-    /// How long it lives: more than nothing, at most [`MAX_LIFE`].
-    pub expires_in: &'a Interval,
-    /// For whom it is: 1 to 255 characters.
-    pub identifier: Option<&'a str>,
-    pub origin: Origin<'a>,
-}
-
 /// An account session that was created.
 pub struct AccountSession {
     pub client_secret: String,
@@ -59,28 +42,38 @@ pub struct AccountSession {
     pub components: JsonText,
 }
 
-/// Creates an account session.
+/// Creates an account session, for somebody if there is an `identifier`. All components are enabled where none are given;
+/// product and environment may be left out where the environment is known without them.
 ///
 /// # Errors
 /// `CREATE_FAILED` for arguments that are not valid, and where no component would be enabled;
 /// `SCOPE_NOT_FOUND` for an unknown component; those of [`caller::Caller::env`]; `JWT_NOT_AVAILABLE`.
-pub fn create(request: Request<'_>) -> Result<AccountSession> {
+pub fn create(
+    account: Option<&str>,
+    components: Option<Jsonb<'_>>,
+    [product, env]: [Option<&str>; 2],
+    expires_in: Option<Interval>,
+    identifier: Option<&str>,
+    origin: Origin<'_>,
+) -> Result<AccountSession> {
+    let account = required(account, "account", CODE)?;
+    let expires_in = required(expires_in, "expires_in", CODE)?;
     // Deleting an environment keeps creates out by this lock: what is found now stays until this transaction ends.
     lock_for_writing::<SessionUsers>()?;
     let caller = caller::caller()?;
     caller.full()?;
-    check_identifier("account", request.account).coded(CODE)?;
-    if let Some(identifier) = request.identifier {
+    check_identifier("account", account).coded(CODE)?;
+    if let Some(identifier) = identifier {
         check_identifier("identifier", identifier).coded(CODE)?;
     }
-    let env = caller.env(request.product, request.env, CODE)?;
+    let env = caller.env(product, env, CODE)?;
     let now = clock::now();
-    let expires_at = expiry(request.expires_in, now)?;
-    let given = request.components.map(|given| given.parse(&COMPONENTS)).transpose().coded(CODE)?;
+    let expires_at = expiry(&expires_in, now)?;
+    let given = components.map(|given| given.parse(&COMPONENTS)).transpose().coded(CODE)?;
     let known = scopes::names(&env.product_id)?;
     check_components(given.as_ref(), &known).coded(Code::ScopeNotFound)?;
     let components = resolve_components(given.as_ref(), &known).coded(CODE)?;
-    share_names([request.account].into_iter().chain(request.identifier))?;
+    share_names([account].into_iter().chain(identifier))?;
     // That may have waited for a lock: take the key ring only now.
     let ring = key_ring::ring()?;
     let number = ring.token_key_number()?;
@@ -91,15 +84,15 @@ pub fn create(request: Request<'_>) -> Result<AccountSession> {
     let session = SessionRow {
         session_id,
         env_id: env.env_id,
-        subject: request.account.to_owned(),
+        subject: account.to_owned(),
         created_at: now,
         expires_at,
         key_number: number,
         scopes: Some(enabled.map(|(name, _)| name.clone()).collect()),
-        identifier: request.identifier.map(str::to_owned),
+        identifier: identifier.map(str::to_owned),
         ..SessionRow::default()
     };
-    let origin = Origin { api_key_id: caller.api_key_id(), ..request.origin };
+    let origin = Origin { api_key_id: caller.api_key_id(), ..origin };
     insert(&AsOwner::enter()?, &session, origin)?;
     let components: Map<_, _> =
         components.into_iter().map(|(name, enabled)| (name, json!({ "enabled": enabled }))).collect();
