@@ -28,11 +28,6 @@ static SESSIONS: Statement = Statement::new(concat!(
 
 static USER: Statement = Statement::new(include_str!("figures/user.sql"));
 
-static KNOWN: Statement = Statement::new(
-    "SELECT EXISTS (SELECT 1 FROM dialstack.session_users \
-                          WHERE env_id = ANY ($1) AND definition_id = $2 AND identifier = $3)",
-);
-
 /// The arguments that both dashboards take.
 pub struct Asked<'a> {
     pub product: Option<&'a str>,
@@ -119,20 +114,14 @@ pub fn user(asked: &Asked<'_>, identifier: Option<&str>) -> Result<JsonText> {
     check_identifier("identifier", identifier).coded(CODE)?;
     let place = asked.place(Level::Server)?;
     let range = asked.range(clock::now())?;
-    let owner = AsOwner::enter_by_index()?;
-    let key = [bind(place.env_ids.clone()), bind(place.definition_id), bind(identifier)];
-    let known = KNOWN.read(&owner, &key, |row| row.required::<bool>(1))?;
-    let mut answers = Vec::new();
-    if known.contains(&true) {
-        let arguments = [
-            bind(place.env_ids),
-            bind(place.definition_id),
-            bind(identifier),
-            bind(timestamps(&range.periods)),
-            bind(&*range.time_zone),
-        ];
-        answers = USER.read(&owner, &arguments, |row| row.required(1))?;
-    }
+    let arguments = [
+        bind(place.env_ids),
+        bind(place.definition_id),
+        bind(identifier),
+        bind(timestamps(&range.periods)),
+        bind(&*range.time_zone),
+    ];
+    let answers = USER.read(&AsOwner::enter_by_index()?, &arguments, |row| row.required(1))?;
     answers.into_iter().next().ok_or_else(|| {
         Error::new(Code::UserNotFound, "nobody with that identifier ever had a session there")
             .hint("dialstack.session_users() lists the users; identifiers are case-sensitive.")

@@ -199,10 +199,7 @@ pub fn forget(role_name: Option<&str>) -> Result<i64> {
 fn limit(owner: &AsOwner, product: Option<&str>, env: Option<&str>) -> Result<Option<Limit>> {
     let limit = match (product, env) {
         (None, None) => return Ok(None),
-        (Some(product), None) => Limit::Product(configuration::kept(
-            || configuration::product_id(product),
-            |found| products::keep(owner, found),
-        )?),
+        (Some(product), None) => Limit::Product(configuration::kept_product(owner, product)?),
         (Some(product), Some(env)) => Limit::Env(configuration::kept(
             || Ok(configuration::env(product, env)?.env_id),
             |found| products::keep_env(owner, *found),

@@ -13,6 +13,7 @@ use serde_json::Value;
 use crate::error::{Code, Coded, Error, Result};
 use crate::pg::cache::{Remembered, read_stable};
 use crate::pg::relcache;
+use crate::pg::roles::AsOwner;
 use crate::pg::server::ensure_memory;
 use crate::session::name::MAX_NAME;
 use crate::session::problem::shown;
@@ -123,6 +124,14 @@ pub fn kept<T>(find: impl Fn() -> Result<T>, keep: impl Fn(&T) -> Result<bool>) 
     }
     find()?;
     Err(too_new())
+}
+
+/// The product of this name, which nobody deletes until the transaction ends.
+///
+/// # Errors
+/// `PRODUCT_NOT_FOUND`; that of [`kept`].
+pub fn kept_product(owner: &AsOwner, product: &str) -> Result<ProductId> {
+    kept(|| product_id(product), |found| products::keep(owner, found))
 }
 
 /// The error for what is there, but not in the transaction's snapshot.

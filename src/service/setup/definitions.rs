@@ -16,7 +16,7 @@ use crate::session::problem::shown;
 use crate::session::schema::{MAX_SCHEMA_BYTES, MAX_SCHEMA_DEPTH};
 use crate::session::{Definition, SelectorForm};
 use crate::tables::definitions::{self, DefinitionRow};
-use crate::tables::products::{ProductId, keep};
+use crate::tables::products::ProductId;
 use crate::tables::revocations::KEEP_CREATES_OUT;
 
 /// What a schema may amount to as an argument.
@@ -51,9 +51,10 @@ pub fn define(product: Option<&str>, fields: &Value) -> Result<JsonText> {
 /// # Errors
 /// `DEFINE_FAILED`, naming the field; `PRODUCT_NOT_FOUND`.
 pub fn create(product: Option<&str>, fields: &Value) -> Result<DefinitionRow> {
-    let product_id = kept_product(product, Code::DefineFailed)?;
+    let owner = AsOwner::enter()?;
+    let product_id = configuration::kept_product(&owner, required(product, "product", Code::DefineFailed)?)?;
     let definition = validate_given(fields, SelectorForm::Stored)?;
-    store(&AsOwner::enter()?, &product_id, &definition)
+    store(&owner, &product_id, &definition)
 }
 
 /// Checks fields that were given as arguments.
@@ -72,12 +73,6 @@ fn validate(fields: &Value, form: SelectorForm, code: Code) -> Result<Definition
 
 fn product_id(product: Option<&str>, code: Code) -> Result<ProductId> {
     configuration::product_id(required(product, "product", code)?)
-}
-
-/// The same, and nobody deletes the product until the transaction ends.
-fn kept_product(product: Option<&str>, code: Code) -> Result<ProductId> {
-    let owner = AsOwner::enter()?;
-    configuration::kept(|| product_id(product, code), |found| keep(&owner, found))
 }
 
 fn store(owner: &AsOwner, product_id: &ProductId, definition: &Definition) -> Result<DefinitionRow> {
@@ -108,7 +103,8 @@ fn not_found(tag: &str) -> Error {
 /// `REGISTER_FAILED` for a definition that is not valid, or was made for another product; `PRODUCT_NOT_FOUND`.
 pub fn register(product: Option<&str>, definition: Option<Jsonb<'_>>) -> Result<DefinitionRow> {
     let code = Code::RegisterFailed;
-    let product_id = kept_product(product, code)?;
+    let owner = AsOwner::enter()?;
+    let product_id = configuration::kept_product(&owner, required(product, "product", code)?)?;
     let definition = required(definition, "definition", code)?;
     let fields = definition.parse(&DEFINITION).coded(code)?;
     let named = fields.get("product").filter(|named| !named.is_null());
@@ -117,7 +113,7 @@ pub fn register(product: Option<&str>, definition: Option<Jsonb<'_>>) -> Result<
             .hint("Register it with the product it names, or define it for this one."));
     }
     let definition = validate(&fields, SelectorForm::Stored, code)?;
-    store(&AsOwner::enter()?, &product_id, &definition)
+    store(&owner, &product_id, &definition)
 }
 
 /// Changes some fields of a definition.

@@ -106,8 +106,7 @@ pub fn create_env(product: &str, env: &str, live: bool, if_not_exists: bool) -> 
     let owner = AsOwner::enter()?;
     // Before the product is looked up: deleting it locks the environments first.
     lock_for_writing::<Environments>()?;
-    let product_id =
-        configuration::kept(|| configuration::product_id(product), |found| products::keep(&owner, found))?;
+    let product_id = configuration::kept_product(&owner, product)?;
     if products::insert_env(&owner, &product_id, env, live)? {
         return Ok(());
     }
@@ -220,8 +219,7 @@ pub fn delete(product: &str) -> Result<()> {
 pub fn delete_now(owner: &AsOwner, product: &str) -> Result<()> {
     // Nobody adds an environment meanwhile, whose sessions would be left without an end.
     products::LOCK_ENVS.execute(owner, &[])?;
-    let product_id =
-        configuration::kept(|| configuration::product_id(product), |found| products::keep(owner, found))?;
+    let product_id = configuration::kept_product(owner, product)?;
     for env_id in products::env_ids(&product_id)? {
         delete_env_now(owner, env_id)?;
     }
