@@ -45,12 +45,12 @@ pub fn erase(place: [Option<&str>; 3], identifier: Option<&str>) -> Result<JsonT
         revoked +=
             revocations::revoke(&owner, &Which::Matching(&made_for), revocations::ERASED, clock::now())?;
     }
-    let (envs, definitions) = (&person.env_ids, &person.definition_ids);
-    rollup::forget_user(&owner, envs, definitions, person.identifier)?;
-    let sessions = recovering(&owner, || persons::delete_sessions(&owner, &person), referenced)?;
+    rollup::forget_user(&owner, &person)?;
+    let sessions =
+        recovering(&owner, || persons::DELETE_SESSIONS.execute(&owner, &person.bound()), referenced)?;
     revocations::check_none_hidden(|row| person.has(row))?;
-    let users = persons::delete_users(&owner, &person)?;
-    let activity = persons::empty_activity(&owner, &person)?;
+    let users = persons::DELETE_USERS.execute(&owner, &person.bound())?;
+    let activity = persons::EMPTY_ACTIVITY.execute(&owner, &person.bound())?;
     if sessions + users + activity == 0 {
         return Err(unknown());
     }

@@ -12,6 +12,7 @@ use crate::maintenance::deleter::{Horizon, repeat};
 use crate::pg::clock::{self, timestamptz};
 use crate::pg::roles::AsOwner;
 use crate::pg::statements::{Statement, bind};
+use crate::tables::persons::Person;
 
 /// CTEs that make changes of what is counted of sessions from the CTE `uncounted`.
 macro_rules! of_sessions {
@@ -131,13 +132,13 @@ static HOLDER: Statement = Statement::new(
 );
 /// Takes a person out of what is counted of users, until the transaction ends with everyone else's rolling up kept out.
 /// The person's rows in `session_users` must still be there.
-pub fn forget_user(owner: &AsOwner, env_ids: &[i32], definition_ids: &[i32], identifier: &str) -> Result<()> {
+pub fn forget_user(owner: &AsOwner, person: &Person<'_>) -> Result<()> {
     LOCK_AND_WAIT.execute(owner, &[])?;
     let arguments = [
-        bind(env_ids.to_vec()),
+        bind(person.env_ids.clone()),
         bind(timestamptz(clock::now())),
-        bind(definition_ids.to_vec()),
-        bind(identifier),
+        bind(person.definition_ids.clone()),
+        bind(person.identifier),
     ];
     FORGET_USER.write(owner, &arguments, |_| Ok(())).map(|_| ())
 }

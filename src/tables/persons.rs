@@ -63,32 +63,17 @@ macro_rules! activity {
     };
 }
 
-static DELETE_SESSIONS: Statement =
+pub static DELETE_SESSIONS: Statement =
     Statement::new(concat!("DELETE FROM dialstack.sessions WHERE ", sessions!()));
 
-static DELETE_USERS: Statement =
+pub static DELETE_USERS: Statement =
     Statement::new(concat!("DELETE FROM dialstack.session_users WHERE ", users!()));
 
-/// The rows stay: they count in the totals.
-static EMPTY_ACTIVITY: Statement = Statement::new(concat!(
+/// Empties identifier, address and user agent. The rows stay: they count in the totals.
+pub static EMPTY_ACTIVITY: Statement = Statement::new(concat!(
     "UPDATE dialstack.activity SET subject = NULL, ip = NULL, user_agent = NULL WHERE ",
     activity!()
 ));
-
-/// Deletes the person's sessions; returns how many.
-pub fn delete_sessions(owner: &AsOwner, person: &Person<'_>) -> Result<u64> {
-    DELETE_SESSIONS.execute(owner, &person.bound())
-}
-
-/// Deletes the person's rows in `session_users`; returns how many.
-pub fn delete_users(owner: &AsOwner, person: &Person<'_>) -> Result<u64> {
-    DELETE_USERS.execute(owner, &person.bound())
-}
-
-/// Empties identifier, address and user agent of the person's activity; returns of how many rows.
-pub fn empty_activity(owner: &AsOwner, person: &Person<'_>) -> Result<u64> {
-    EMPTY_ACTIVITY.execute(owner, &person.bound())
-}
 
 /// What names the environment and the definition of a row of `$table`.
 macro_rules! named {
@@ -112,7 +97,8 @@ macro_rules! named {
     };
 }
 
-static USERS: Statement = Statement::new(named!(
+/// Each row as a JSON object.
+pub static USERS: Statement = Statement::new(named!(
     "json_build_object('env', e.env, 'tag', d.tag, 'first_seen', x.first_seen, \
          'last_seen', x.last_seen, 'total_sessions', x.total_sessions)::text",
     "session_users",
@@ -120,7 +106,8 @@ static USERS: Statement = Statement::new(named!(
     "env_id, definition_id"
 ));
 
-static SESSIONS: Statement = Statement::new(named!(
+/// Newest first, as [`exported`] reads them.
+pub static SESSIONS: Statement = Statement::new(named!(
     "json_build_object('session_id', x.session_id, 'env', e.env, 'tag', d.tag, \
          'account', CASE WHEN x.definition_id IS NULL THEN x.subject END, 'created_at', x.created_at, 'last_seen_at', x.last_seen_at, 'expires_at', x.expires_at, \
          'revoked_at', x.revoked_at, 'revoke_reason', x.revoke_reason, 'generation', x.generation, \
@@ -131,7 +118,8 @@ static SESSIONS: Statement = Statement::new(named!(
     "created_at DESC, session_id"
 ));
 
-static ACTIVITY: Statement = Statement::new(named!(
+/// Newest first, each row as a JSON object.
+pub static ACTIVITY: Statement = Statement::new(named!(
     "json_build_object('at', x.at, 'env', e.env, 'tag', d.tag, 'operation', x.operation, \
          'status', x.status, 'reason', x.reason, 'session_id', x.session_id, 'ip', x.ip, \
          'user_agent', x.user_agent, 'latency_us', x.latency_us)::text",
@@ -168,16 +156,6 @@ pub struct Exported {
     pub sealed_data: Option<Vec<u8>>,
 }
 
-/// A page of the person's rows in `session_users`, each as a JSON object.
-pub fn users(owner: &AsOwner, person: &Person<'_>, page: &Page) -> Result<Vec<String>> {
-    person.page(owner, &USERS, page, |row| row.required(1))
-}
-
-/// A page of the person's sessions, newest first.
-pub fn sessions(owner: &AsOwner, person: &Person<'_>, page: &Page) -> Result<Vec<Exported>> {
-    person.page(owner, &SESSIONS, page, exported)
-}
-
 /// A session from its four columns, in their order.
 pub fn exported(row: &Columns<'_, '_>) -> Result<Exported> {
     Ok(Exported {
@@ -186,11 +164,6 @@ pub fn exported(row: &Columns<'_, '_>) -> Result<Exported> {
         key_number: row.required::<i32>(3)?.unsigned_abs(),
         sealed_data: row.get(4)?,
     })
-}
-
-/// A page of the person's activity, newest first, each row as a JSON object.
-pub fn activity(owner: &AsOwner, person: &Person<'_>, page: &Page) -> Result<Vec<String>> {
-    person.page(owner, &ACTIVITY, page, |row| row.required(1))
 }
 
 impl<'a> Person<'a> {
@@ -209,7 +182,8 @@ impl<'a> Person<'a> {
         of_definition && self.env_ids.contains(&row.env_id) && row.user() == Some(self.identifier)
     }
 
-    fn bound(&self) -> Vec<pgrx::datum::DatumWithOid<'a>> {
+    /// What names the person in each statement.
+    pub fn bound(&self) -> Vec<pgrx::datum::DatumWithOid<'a>> {
         vec![
             bind(self.env_ids.clone()),
             bind(self.definition_ids.clone()),
@@ -218,7 +192,8 @@ impl<'a> Person<'a> {
         ]
     }
 
-    fn page<T>(
+    /// A page of what a statement shows of the person.
+    pub fn page<T>(
         &self,
         owner: &AsOwner,
         statement: &Statement,

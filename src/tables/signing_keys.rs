@@ -74,9 +74,6 @@ pub fn all() -> Result<Vec<Key>> {
 static LOCK: Statement =
     Statement::new("LOCK TABLE dialstack.verdict_invalidation IN SHARE ROW EXCLUSIVE MODE");
 
-/// The table before its indexes, as REINDEX takes them.
-static LOCK_TABLE: Statement = Statement::new("LOCK TABLE dialstack.signing_keys IN ROW EXCLUSIVE MODE");
-
 /// Also those that were pending and have taken over since.
 static RETIRE: Statement = Statement::new(
     "UPDATE dialstack.signing_keys SET state = 'retired', retired_at = $2 \
@@ -101,7 +98,7 @@ static DELETE_KEYS: Statement = Statement::new("DELETE FROM dialstack.signing_ke
 /// Keeps others from changing the ring until the transaction ends; readers go on.
 pub fn lock(owner: &AsOwner) -> Result<()> {
     LOCK.execute(owner, &[])?;
-    LOCK_TABLE.execute(owner, &[]).map(|_| ())
+    scan::lock_for_writing::<SigningKeys>()
 }
 
 /// Retires the active key of a purpose.

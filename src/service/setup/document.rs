@@ -136,10 +136,10 @@ fn note_what_dies(owner: &AsOwner, change: &Change<'_>, fields: &mut Map<String,
         }
         _ => return Ok(()),
     };
-    let lives = living::count(owner, env_ids, definition_id, clock::now())?;
-    fields.insert("living_sessions".to_owned(), json!(lives.sessions));
+    let (sessions, api_keys) = living::count(owner, env_ids, definition_id, clock::now())?;
+    fields.insert("living_sessions".to_owned(), json!(sessions));
     if definition_id.is_none() {
-        fields.insert("api_keys".to_owned(), json!(lives.api_keys));
+        fields.insert("api_keys".to_owned(), json!(api_keys));
     }
     Ok(())
 }

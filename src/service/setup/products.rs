@@ -143,13 +143,11 @@ pub fn change_env(owner: &AsOwner, env: &Env, name: &str, live: Option<bool>) ->
 fn check_empty(owner: &AsOwner, env: &Env) -> Result<()> {
     living::KEEP_NEW_OUT.execute(owner, &[])?;
     let now = clock::now();
-    let lives = living::count(owner, vec![env.env_id], None, now)?;
-    if lives.sessions + lives.api_keys > 0 {
+    let (sessions, api_keys) = living::count(owner, vec![env.env_id], None, now)?;
+    if sessions + api_keys > 0 {
         return Err(Error::new(Code::DefineFailed, "sessions or API keys live in the environment, and would die unnoticed")
             .detail(format!(
-                "Living sessions: {}; API keys: {}. Their tokens say whether they are live or for tests.",
-                lives.sessions, lives.api_keys
-            ))
+                "Living sessions: {sessions}; API keys: {api_keys}. Their tokens say whether they are live or for tests."))
             .hint("Revoke them with dialstack.session_revoke_where() and dialstack.api_key_revoke(), or create another environment."));
     }
     if living::any_hidden(env.env_id, now)? { Err(revocations::conflict()) } else { Ok(()) }
