@@ -177,7 +177,6 @@ CREATE TABLE dialstack.instance (
     database_oid     oid         NOT NULL,
     root_key         bytea,
     root_fingerprint bytea       NOT NULL,
-    created_at       timestamptz NOT NULL DEFAULT pg_catalog.now(),
     CONSTRAINT instance_pkey PRIMARY KEY (singleton),
     CONSTRAINT instance_singleton_check CHECK (singleton)
 );
@@ -187,7 +186,6 @@ COMMENT ON COLUMN dialstack.instance.instance_id IS 'issuer of every token; anot
 COMMENT ON COLUMN dialstack.instance.database_oid IS 'the database it was made in; in a copy made with TEMPLATE tokens are refused until instance_reset()';
 COMMENT ON COLUMN dialstack.instance.root_key IS 'the root key, unless it lies in the file dialstack_sessions.root_key_file';
 COMMENT ON COLUMN dialstack.instance.root_fingerprint IS 'identifies the root key that wraps the ring, without revealing it';
-COMMENT ON COLUMN dialstack.instance.created_at IS 'when this identity was made';
 
 CREATE TABLE dialstack.signing_keys (
     kid        text        NOT NULL COLLATE "C",

@@ -2,7 +2,9 @@
 //!
 //! All bind the same ten values first: the time, the reason, the last day, the operation and
 //! the status of the activity, address and user agent where they are not the session's own, the latency, the API key,
-//! and how many ids to return. They return how many were revoked, and those ids.
+//! and whether programs that LISTEN are notified, at commit: of each session by its id, and of more than 1,000 by one
+//! notification without an id. The server keeps them all until the transaction ends, and then in one queue for all
+//! databases. They return how many were revoked.
 
 use crate::pg::statements::Statement;
 use crate::tables::session_sets::conditions;
@@ -45,7 +47,13 @@ macro_rules! revocation {
                             definition_id, kind, $4, $5, $2, subject, account, coalesce($6, ip), \
                             coalesce($7, user_agent), $8, created_at, expires_at \
                        FROM revoked) \
-                 SELECT count(*), ARRAY(SELECT session_id FROM revoked LIMIT $10) FROM revoked"
+                 SELECT count(*), \
+                        CASE WHEN NOT $10 THEN 0 \
+                             WHEN count(*) > 1000 \
+                             THEN (SELECT count(pg_notify('dialstack_sessions', ''))) \
+                             ELSE (SELECT count(pg_notify('dialstack_sessions', session_id::text)) \
+                                     FROM revoked) END \
+                   FROM revoked"
         ))
     };
 }

@@ -68,17 +68,14 @@ pub fn revoke(place: Place<'_>, client_session_id: Option<pgrx::Uuid>, reason: O
 /// As [`revoke`].
 pub fn delete(place: Place<'_>, client_session_id: Option<pgrx::Uuid>) -> Result<()> {
     let (call, session_id) = known(place, client_session_id)?;
-    let owner = AsOwner::enter()?;
-    let deleted = change::delete(&owner, &session_id, call.now, call.caller.api_key_id())?;
+    let (api_key_id, notify) = (call.caller.api_key_id(), guc::notify_revocations());
+    let deleted = change::delete(&AsOwner::enter()?, &session_id, call.now, api_key_id, notify)?;
     // Its token dies with it.
     if deleted.ok_or_else(gone)? {
         events::log(
             Event::Revoke,
             || json!({ "operation": "delete", "sessions": 1, "session_id": session_id.to_string() }),
         )?;
-        if guc::notify_revocations() {
-            revocations::notify(&owner, vec![pg_uuid(&session_id)])?;
-        }
     }
     Ok(())
 }

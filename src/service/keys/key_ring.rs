@@ -312,7 +312,7 @@ pub fn rotate_root() -> Result<&'static str> {
             return Err(conflict());
         }
     }
-    new.store(&owner, instance.id, instance.created_at)?;
+    new.store(&owner, instance.id)?;
     Ok(new.place())
 }
 
@@ -321,12 +321,11 @@ pub fn reset(owner: &AsOwner) -> Result<Uuid> {
     signing_keys::lock(owner)?;
     let new = NewRoot::make()?;
     let id = random::uuid()?;
-    let now = clock::now();
     signing_keys::delete_all(owner)?;
     if !signing_keys::all()?.is_empty() {
         return Err(conflict());
     }
-    new.store(owner, InstanceId(*id.as_bytes()), now)?;
+    new.store(owner, InstanceId(*id.as_bytes()))?;
     for purpose in [Purpose::Jwt, Purpose::Seal, Purpose::Token] {
         add(owner, &new.key, purpose, None, None)?;
     }

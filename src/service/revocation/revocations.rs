@@ -11,7 +11,7 @@ use crate::pg::clock::{self, Micros, timestamptz};
 use crate::pg::datum::uuid::pg_uuid;
 use crate::pg::roles::AsOwner;
 use crate::pg::settings::Setting;
-use crate::pg::statements::{FromRow, Statement, bind};
+use crate::pg::statements::{Statement, bind};
 use crate::pg::transaction::{self, subtransaction};
 use crate::service::{events, required};
 use crate::session::verdict::{REVOKED_FOR_REUSE, check_reason};
@@ -118,7 +118,7 @@ fn revoke_living(owner: &AsOwner, which: &Which<'_>, cause: Cause<'_>, now: Micr
         bind(cause.origin.user_agent),
         bind(clock::latency(now)),
         bind(cause.origin.api_key_id.as_ref().map(pg_uuid)),
-        bind(notified()),
+        bind(guc::notify_revocations()),
     ];
     match which {
         Which::One(session_id) => {
@@ -159,43 +159,12 @@ fn revoke_living(owner: &AsOwner, which: &Which<'_>, cause: Cause<'_>, now: Micr
     }
 }
 
-/// Most notifications of one statement, for programs that LISTEN where an administrator wants them. The server keeps them all until the transaction ends, and then
-/// in one queue for all databases.
-const MOST: usize = 1_000;
-
-static NOTIFY: Statement = Statement::new(
-    "SELECT count(pg_notify('dialstack_sessions', session_id::text)) \
-            FROM unnest($1) AS revoked (session_id)",
-);
-
-static NOTIFY_OF_MANY: Statement = Statement::new("SELECT pg_notify('dialstack_sessions', '')");
-
-/// Sends the id of each session, when the transaction commits. For more than [`MOST`] it sends one
-/// notification without an id instead.
-pub fn notify(owner: &AsOwner, sessions: Vec<pgrx::Uuid>) -> Result<()> {
-    if sessions.is_empty() {
-        return Ok(());
-    }
-    if sessions.len() > MOST {
-        return NOTIFY_OF_MANY.execute(owner, &[]).map(|_| ());
-    }
-    NOTIFY.execute(owner, &[bind(sessions)]).map(|_| ())
-}
-
-/// How many of the revoked sessions' ids are needed: those of which listeners are notified, and one more.
-fn notified() -> i64 {
-    if guc::notify_revocations() { i64::try_from(MOST).map_or(i64::MAX, |most| most + 1) } else { 0 }
-}
-
-/// Runs revocations, notifies those who listen, and returns how many sessions were revoked.
+/// Runs revocations, and returns how many sessions were revoked.
 fn run(owner: &AsOwner, statements: &[&Statement], arguments: &[DatumWithOid<'_>]) -> Result<i64> {
     let mut revoked = 0;
     for statement in statements {
-        let rows: Vec<(i64, Vec<pgrx::Uuid>)> = statement.write(owner, arguments, FromRow::from_row)?;
-        for (count, sessions) in rows {
-            revoked += count;
-            notify(owner, sessions)?;
-        }
+        let counts = statement.write(owner, arguments, |row| row.required::<i64>(1))?;
+        revoked += counts.into_iter().sum::<i64>();
     }
     Ok(revoked)
 }

@@ -184,15 +184,18 @@ static DELETE: Statement = Statement::new(
               SELECT $2, $3, session_id, $5, env_id, 'client', 'delete', 'success', $4, created_at, \
                      CASE WHEN lived THEN expires_at END \
                 FROM deleted) \
-          SELECT lived FROM deleted",
+          SELECT lived, (SELECT count(pg_notify('dialstack_sessions', session_id::text)) WHERE $6 AND lived) \
+            FROM deleted",
 );
 
 /// Deletes a client session, dead or alive, and returns whether it lived; `None` if there is none with that id.
+/// With `notify` programs that LISTEN learn of the end of one that lived.
 pub fn delete(
     owner: &AsOwner,
     session_id: &Uuid,
     now: Micros,
     api_key_id: Option<Uuid>,
+    notify: bool,
 ) -> Result<Option<bool>> {
     let arguments = [
         bind(pg_uuid(session_id)),
@@ -200,6 +203,7 @@ pub fn delete(
         bind(clock::utc_month(now)),
         bind(clock::latency(now)),
         bind(api_key_id.as_ref().map(pg_uuid)),
+        bind(notify),
     ];
     let deleted = DELETE.write(owner, &arguments, |row| row.required::<bool>(1))?;
     Ok(deleted.into_iter().next())
