@@ -12,8 +12,7 @@ use crate::pg::datum::uuid::uuid;
 use crate::pg::roles::AsOwner;
 use crate::rls::device_count;
 use crate::service::client_sessions::create::{IfExists, create};
-use crate::service::client_sessions::read::{self, List};
-use crate::service::client_sessions::{Ids, Named, Place, Session, Sessions, change};
+use crate::service::client_sessions::{Ids, Named, Place, Session, Sessions, change, read};
 
 /// The columns of the functions that return client sessions.
 type Columns = (
@@ -134,15 +133,10 @@ functions! { FUNCTIONS;
         product: default!(Option<&str>, "NULL"),
         env: default!(Option<&str>, "NULL"),
     ) => table_page shared {
-        let (sessions, total) = read::list(&List {
-            place: Place { product, env },
-            named: Named { client_session_id, user_identifier_key },
-            connect_webview_id,
-            user_identity_id,
-            without_user_identifier_key,
-            page,
-            per_page,
-        })?;
+        let (place, named) = (Place { product, env }, Named { client_session_id, user_identifier_key });
+        let holding = [connect_webview_id, user_identity_id];
+        let (sessions, total) =
+            read::list(place, named, holding, without_user_identifier_key, [page, per_page])?;
         (rows(sessions)?, total)
     }
 

@@ -1,6 +1,5 @@
 //! The table `api_keys`.
 
-use pgrx::datum::TimestampWithTimeZone;
 use uuid::Uuid;
 
 use crate::error::Result;
@@ -84,29 +83,24 @@ static LIST: Statement = Statement::new(
             FROM dialstack.api_keys WHERE env_id = $1 ORDER BY created_at, api_key_id",
 );
 
-/// A key about to be stored.
-pub struct NewApiKey<'a> {
-    pub api_key_id: Uuid,
-    pub env_id: i32,
-    pub kind: ApiKeyKind,
-    pub name: Option<&'a str>,
-    /// SHA-256 of the key.
-    pub hash: [u8; 32],
-    /// Its last four characters.
-    pub hint: &'a str,
-    pub expires_at: Option<TimestampWithTimeZone>,
-}
-
-pub fn insert(owner: &AsOwner, key: NewApiKey<'_>, now: Micros) -> Result<()> {
+/// Stores a key with its SHA-256 and its last four characters.
+pub fn insert(
+    owner: &AsOwner,
+    key: &ApiKeyRow,
+    name: Option<&str>,
+    hash: &[u8; 32],
+    hint: &str,
+    now: Micros,
+) -> Result<()> {
     let arguments = [
         bind(pg_uuid(&key.api_key_id)),
         bind(key.env_id),
         bind(key.kind.as_str()),
-        bind(key.name),
-        bind(key.hash.to_vec()),
-        bind(key.hint),
+        bind(name),
+        bind(hash.to_vec()),
+        bind(hint),
         bind(timestamptz(now)),
-        bind(key.expires_at),
+        bind(key.expires_at.map(timestamptz)),
     ];
     INSERT.execute(owner, &arguments).map(|_| ())
 }

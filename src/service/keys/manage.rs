@@ -15,7 +15,7 @@ use crate::service::required;
 use crate::service::revocation::revocations::{self, Which};
 use crate::service::setup::configuration;
 use crate::session::{Problem, check_label};
-use crate::tables::api_keys::{self, ApiKeys, NewApiKey};
+use crate::tables::api_keys::{self, ApiKeyRow, ApiKeys};
 use crate::tables::session_sets::{Filter, Matching};
 use crate::token::api_key::{self, ApiKeyKind};
 use crate::token::{Algorithm, Purpose};
@@ -132,16 +132,9 @@ pub fn create_api_key(
     let env = configuration::env(product, env)?;
     let text = api_key::make(kind, env.mode, random::bytes()?);
     let api_key_id = random::uuid()?;
-    let key = NewApiKey {
-        api_key_id,
-        env_id: env.env_id,
-        kind,
-        name,
-        hash: api_key::hash(&text),
-        hint: api_key::hint(&text),
-        expires_at,
-    };
-    api_keys::insert(&AsOwner::enter()?, key, now)?;
+    let expires_at = expires_at.map(clock::micros);
+    let key = ApiKeyRow { api_key_id, env_id: env.env_id, kind, expires_at, revoked: false };
+    api_keys::insert(&AsOwner::enter()?, &key, name, &api_key::hash(&text), api_key::hint(&text), now)?;
     Ok(NewKey { api_key_id: pg_uuid(&api_key_id), api_key: text.as_str().to_owned() })
 }
 

@@ -23,7 +23,7 @@ use crate::service::verification::verdict;
 use crate::session::{Decision, Expected, Lifetimes, Reason, Rotation, decide};
 use crate::tables::activity::{self, Origin};
 use crate::tables::session_users::UserKey;
-use crate::tables::sessions::change::{Step, rotate};
+use crate::tables::sessions::change::rotate;
 use crate::tables::sessions::{self, SessionRow};
 use crate::token::Mode;
 
@@ -81,8 +81,7 @@ pub fn refresh(refresh_token: Option<&str>, expected: Expected<'_>, origin: Orig
         match decision {
             Decision::Rotate { next } => {
                 let ends = session.lifetimes(&row, now)?;
-                let step = Step { from: &row, to: next, now, expires_at: ends.session, origin };
-                if rotate(&step)? {
+                if rotate(&row, next, now, ends.session, origin)? {
                     return session.tokens(row, next, now, ends);
                 }
             }

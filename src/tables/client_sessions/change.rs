@@ -184,7 +184,8 @@ static DELETE: Statement = Statement::new(
               SELECT $2, $3, session_id, $5, env_id, 'client', 'delete', 'success', $4, created_at, \
                      CASE WHEN lived THEN expires_at END \
                 FROM deleted) \
-          SELECT lived, (SELECT count(pg_notify('dialstack_sessions', session_id::text)) WHERE $6 AND lived) \
+          SELECT lived, \
+                 CASE WHEN $6 AND lived THEN pg_notify('dialstack_sessions', session_id::text)::text END \
             FROM deleted",
 );
 

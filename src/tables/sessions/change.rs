@@ -103,21 +103,6 @@ pub fn reauthenticate(
     Ok(REAUTHENTICATE.execute(owner, &arguments)? == 1)
 }
 
-/// One step of a session's refresh token.
-pub struct Step<'a> {
-    /// The session as it was read. Its generation, end and data must still be these: an extension or new data
-    /// meanwhile must not be lost.
-    pub from: &'a SessionRow,
-    /// The generation that it gets.
-    pub to: u32,
-    /// When the call began.
-    pub now: Micros,
-    /// When the session now ends unless it is refreshed.
-    pub expires_at: Micros,
-    /// Where the request came from; what is absent stays as it was.
-    pub origin: Origin<'a>,
-}
-
 /// No index has a column that this sets but `purge_after`, which moves once a day: other steps are heap-only
 /// updates. The reuse interval begins when the step is taken, which may have waited for another call: hence
 /// the clock in `rotated_at`.
@@ -138,27 +123,33 @@ static ROTATE: Statement = Statement::new(
             FROM taken",
 );
 
-/// Takes the step, after waiting for other calls that are changing the row. `false` where the row is not, or
-/// is no longer, as expected.
+/// Takes a step of a session's refresh token to the generation `to`, after waiting for other calls that are changing the
+/// row. `false` where its generation, end or data are not as they were read: an extension or new data meanwhile must not
+/// be lost. What the origin does not say stays as it was.
 ///
 /// # Errors
 /// 40001 where the row was changed after the transaction's snapshot (REPEATABLE READ and above).
-pub fn rotate(step: &Step<'_>) -> Result<bool> {
-    let from = step.from;
+pub fn rotate(
+    from: &SessionRow,
+    to: u32,
+    now: Micros,
+    expires_at: Micros,
+    origin: Origin<'_>,
+) -> Result<bool> {
     let arguments = [
         bind(pg_uuid(&from.session_id)),
         bind(from.generation.cast_signed()),
         bind(timestamptz(from.expires_at)),
         bind(from.key_number.cast_signed()),
         bind(from.sealed_data.as_deref()),
-        bind(step.to.cast_signed()),
-        bind(timestamptz(step.now)),
-        bind(clock::latency(step.now)),
-        bind(timestamptz(step.expires_at)),
-        bind(purge_after(step.expires_at)),
-        bind(step.origin.ip.cloned()),
-        bind(step.origin.user_agent),
-        bind(clock::utc_month(step.now)),
+        bind(to.cast_signed()),
+        bind(timestamptz(now)),
+        bind(clock::latency(now)),
+        bind(timestamptz(expires_at)),
+        bind(purge_after(expires_at)),
+        bind(origin.ip.cloned()),
+        bind(origin.user_agent),
+        bind(clock::utc_month(now)),
     ];
     Ok(ROTATE.execute(&AsOwner::enter()?, &arguments)? == 1)
 }
