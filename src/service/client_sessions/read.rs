@@ -32,7 +32,7 @@ pub fn get(place: Place<'_>, named: Named<'_>) -> Result<Sessions> {
 fn own(place: Place<'_>) -> Result<(Call, Named<'static>)> {
     let expected = Expected { product: place.product, env: place.env, ..Expected::default() };
     let verdict = match guc::token() {
-        Some(token) => verdict::verify(&token, &expected, &*reach::of_caller(Level::Client)?)?,
+        Some(token) => verdict::judge(&token, &expected, &*reach::of_caller(Level::Client)?)?,
         None => {
             return Err(Error::new(Code::VerifyFailed, "no session token is presented").hint(
                 "Name a client_session_id or user_identifier_key, or present a token with SET LOCAL dialstack_sessions.token.",

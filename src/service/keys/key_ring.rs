@@ -51,26 +51,21 @@ pub fn ring() -> Result<Rc<KeyRing>> {
     }
 }
 
-/// The ring for a caller that met a key which it does not hold: a key may be committed a moment before its
-/// invalidation arrives. Read again at most once a second, so that forged key ids cost nothing.
-fn ring_with_unknown() -> Result<Rc<KeyRing>> {
-    let (now, last) = (clock::now(), LAST_MISS.get());
-    if (0..clock::SECOND).contains(&now.saturating_sub(last)) {
-        return ring();
-    }
-    LAST_MISS.set(now);
-    reload()
-}
-
 /// Runs a check with the key ring, and once more with a fresh ring where the key was not known: it may be
-/// committed a moment before its invalidation arrives.
+/// committed a moment before its invalidation arrives. The ring is read anew at most once a second, so that forged key
+/// ids cost nothing.
 pub fn with<T>(
     check: impl Fn(&KeyRing) -> std::result::Result<T, Rejected>,
 ) -> Result<std::result::Result<T, Rejected>> {
-    match check(&*ring()?) {
-        Err(Rejected::UnknownKey) => Ok(check(&*ring_with_unknown()?)),
-        checked => Ok(checked),
+    let checked = check(&*ring()?);
+    if matches!(checked, Err(Rejected::UnknownKey)) {
+        let now = clock::now();
+        if !(0..clock::SECOND).contains(&now.saturating_sub(LAST_MISS.get())) {
+            LAST_MISS.set(now);
+            return Ok(check(&*reload()?));
+        }
     }
+    Ok(checked)
 }
 
 /// Decrypts the user_identifier_key of a client session. `None` where its key is gone and so the text.

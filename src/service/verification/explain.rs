@@ -20,7 +20,7 @@ pub fn introspect(token: Option<&str>) -> Result<Value> {
         return Ok(inactive);
     };
     let Verdict::Live(live) =
-        verdict::verify(token, &Expected::default(), &*reach::of_caller(Level::Server)?)?
+        verdict::judge(token, &Expected::default(), &*reach::of_caller(Level::Server)?)?
     else {
         return Ok(inactive);
     };
@@ -115,7 +115,7 @@ fn checks(token: Option<&str>) -> Result<Vec<Step>> {
         };
         steps.push(("data", of.data.is_some(), detail.to_owned()));
     }
-    let verdict = verdict::verify(token, &Expected::default(), &reach)?;
+    let verdict = verdict::judge(token, &Expected::default(), &reach)?;
     steps.push(match verdict {
         Verdict::Live(_) => ("verdict", true, "accepted".to_owned()),
         Verdict::Refused { reason, .. } => ("verdict", false, format!("refused: {}", reason.as_str())),
