@@ -123,8 +123,8 @@ pub fn without_key() -> Result<()> {
     }
 }
 
-/// The numbers of the environments that are meant: the one named, else all of the product that are within the caller's reach; with an
-/// API key only the key's. The caller is that of a function of this level.
+/// The numbers of the environments that are meant: the one named, else all of the product that are within the caller's
+/// reach; with an API key only the key's. The caller is that of a function of this level.
 ///
 /// # Errors
 /// `PRODUCT_NOT_FOUND`, `ENV_NOT_FOUND`; those of [`narrow`].

@@ -7,7 +7,7 @@ use crate::pg::clock::{self, Micros, timestamptz};
 use crate::pg::datum::uuid::pg_uuid;
 use crate::pg::roles::AsOwner;
 use crate::pg::scan::{self, Row};
-use crate::pg::statements::{FromRow, Statement, bind};
+use crate::pg::statements::{Statement, bind};
 use crate::pg::table::{table, unreadable};
 use crate::token::api_key::ApiKeyKind;
 
@@ -78,7 +78,8 @@ static REVOKE: Statement = Statement::new(
 static REVOKE_ALL: Statement =
     Statement::new("UPDATE dialstack.api_keys SET revoked_at = $2 WHERE env_id = $1 AND revoked_at IS NULL");
 
-static LIST: Statement = Statement::new(
+/// The keys of an environment, oldest first.
+pub static LIST: Statement = Statement::new(
     "SELECT api_key_id, kind, name, hint, created_at, expires_at, revoked_at \
             FROM dialstack.api_keys WHERE env_id = $1 ORDER BY created_at, api_key_id",
 );
@@ -113,9 +114,4 @@ pub fn revoke(owner: &AsOwner, api_key_id: &Uuid) -> Result<bool> {
 
 pub fn revoke_all(owner: &AsOwner, env_id: i32, now: Micros) -> Result<()> {
     REVOKE_ALL.execute(owner, &[bind(env_id), bind(timestamptz(now))]).map(|_| ())
-}
-
-/// The keys of an environment, oldest first.
-pub fn list<R: FromRow>(owner: &AsOwner, env_id: i32) -> Result<Vec<R>> {
-    LIST.read(owner, &[bind(env_id)], R::from_row)
 }

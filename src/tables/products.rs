@@ -6,7 +6,7 @@ use crate::error::{Code, Error, Result};
 use crate::pg::datum::uuid::{pg_uuid, uuid};
 use crate::pg::roles::AsOwner;
 use crate::pg::scan::{self, Row};
-use crate::pg::statements::{FromRow, Statement, bind};
+use crate::pg::statements::{Statement, bind};
 use crate::pg::table::table;
 use crate::pg::transaction;
 
@@ -196,24 +196,16 @@ pub static LOCK_CONFIGURATION: Statement = Statement::new(
        IN SHARE ROW EXCLUSIVE MODE",
 );
 
-static LIST: Statement =
+/// All products, by name.
+pub static LIST: Statement =
     Statement::new("SELECT product, product_id, name, created_at FROM dialstack.products ORDER BY product");
 
-/// All products, by name.
-pub fn list<R: FromRow>(owner: &AsOwner) -> Result<Vec<R>> {
-    LIST.read(owner, &[], R::from_row)
-}
-
-static LIST_ENVS: Statement = Statement::new(
+/// The environments of a product, or of all, by name.
+pub static LIST_ENVS: Statement = Statement::new(
     "SELECT p.product, e.env, e.live, e.created_at \
             FROM dialstack.environments e JOIN dialstack.products p USING (product_id) \
            WHERE $1 IS NULL OR p.product_id = $1 ORDER BY p.product, e.env",
 );
-
-/// The environments of a product, or of all, by name.
-pub fn list_envs<R: FromRow>(owner: &AsOwner, product_id: Option<&ProductId>) -> Result<Vec<R>> {
-    LIST_ENVS.read(owner, &[bind(product_id.map(pg_uuid))], R::from_row)
-}
 
 static DELETE_PRODUCT: Statement = Statement::new("DELETE FROM dialstack.products WHERE product_id = $1");
 

@@ -4,7 +4,7 @@ use crate::error::Result;
 use crate::pg::datum::uuid::pg_uuid;
 use crate::pg::roles::AsOwner;
 use crate::pg::scan;
-use crate::pg::statements::{FromRow, Statement, bind};
+use crate::pg::statements::{Statement, bind};
 use crate::pg::table::table;
 use crate::tables::products::ProductId;
 
@@ -77,13 +77,9 @@ pub fn describe(owner: &AsOwner, product_id: &ProductId, scope: &str, descriptio
     Ok(DESCRIBE.execute(owner, &[bind(pg_uuid(product_id)), bind(scope), bind(description)])? == 1)
 }
 
-static LIST: Statement = Statement::new(
+/// The scopes of a product, or of all, by name.
+pub static LIST: Statement = Statement::new(
     "SELECT p.product, s.scope, s.description, s.created_at \
             FROM dialstack.scopes s JOIN dialstack.products p USING (product_id) \
            WHERE $1 IS NULL OR p.product_id = $1 ORDER BY p.product, s.scope",
 );
-
-/// The scopes of a product, or of all, by name.
-pub fn list<R: FromRow>(owner: &AsOwner, product_id: Option<&ProductId>) -> Result<Vec<R>> {
-    LIST.read(owner, &[bind(product_id.map(pg_uuid))], R::from_row)
-}

@@ -93,7 +93,7 @@ static REVOKE: Statement = Statement::new(
 
 static REWRAP: Statement = Statement::new("UPDATE dialstack.signing_keys SET wrapped = $2 WHERE kid = $1");
 
-static DELETE_KEYS: Statement = Statement::new("DELETE FROM dialstack.signing_keys");
+pub static DELETE_ALL: Statement = Statement::new("DELETE FROM dialstack.signing_keys");
 
 /// Keeps others from changing the ring until the transaction ends; readers go on.
 pub fn lock(owner: &AsOwner) -> Result<()> {
@@ -131,10 +131,6 @@ pub fn revoke(owner: &AsOwner, kid: &str, now: Micros) -> Result<bool> {
 /// Replaces the wrapped form of a key; `false` if there is none with that id.
 pub fn rewrap(owner: &AsOwner, kid: &str, wrapped: Vec<u8>) -> Result<bool> {
     Ok(REWRAP.execute(owner, &[bind(kid), bind(wrapped)])? == 1)
-}
-
-pub fn delete_all(owner: &AsOwner) -> Result<()> {
-    DELETE_KEYS.execute(owner, &[]).map(|_| ())
 }
 
 static CONFIGURED: Statement = Statement::new("SELECT alg FROM dialstack.signing_algorithm");

@@ -316,7 +316,7 @@ pub fn reset(owner: &AsOwner) -> Result<Uuid> {
     signing_keys::lock(owner)?;
     let new = NewRoot::make()?;
     let id = random::uuid()?;
-    signing_keys::delete_all(owner)?;
+    signing_keys::DELETE_ALL.execute(owner, &[])?;
     if !signing_keys::all()?.is_empty() {
         return Err(conflict());
     }

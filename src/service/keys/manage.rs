@@ -8,7 +8,7 @@ use crate::pg::datum::uuid::{pg_uuid, uuid};
 use crate::pg::random;
 use crate::pg::roles::AsOwner;
 use crate::pg::scan::lock_for_writing;
-use crate::pg::statements::FromRow;
+use crate::pg::statements::{FromRow, bind};
 use crate::pg::transaction::patience::patiently;
 use crate::service::keys::key_ring::{self, KeyRow};
 use crate::service::required;
@@ -146,7 +146,7 @@ pub fn list_api_keys<R: FromRow>(product: Option<&str>, env: Option<&str>) -> Re
     let product = required(product, "product", Code::ListFailed)?;
     let env = required(env, "env", Code::ListFailed)?;
     let env = configuration::env(product, env)?;
-    api_keys::list(&AsOwner::enter()?, env.env_id)
+    api_keys::LIST.read(&AsOwner::enter()?, &[bind(env.env_id)], R::from_row)
 }
 
 /// Revokes an API key for good. Idempotent.

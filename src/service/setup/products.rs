@@ -2,9 +2,10 @@
 
 use crate::error::{Code, Coded, Error, Result};
 use crate::pg::clock;
+use crate::pg::datum::uuid::pg_uuid;
 use crate::pg::roles::AsOwner;
 use crate::pg::scan::lock_for_writing;
-use crate::pg::statements::FromRow;
+use crate::pg::statements::{FromRow, bind};
 use crate::pg::transaction::patience::patiently;
 use crate::service::caller;
 use crate::service::revocation::revocations::{self, Which};
@@ -186,7 +187,7 @@ pub fn delete_env_now(owner: &AsOwner, env_id: i32) -> Result<()> {
 /// `PERMISSION_DENIED` with an API key.
 pub fn list<R: FromRow>() -> Result<Vec<R>> {
     caller::without_key()?;
-    products::list(&AsOwner::enter()?)
+    products::LIST.read(&AsOwner::enter()?, &[], R::from_row)
 }
 
 /// The environments of the product named, or of all.
@@ -196,7 +197,7 @@ pub fn list<R: FromRow>() -> Result<Vec<R>> {
 pub fn list_envs<R: FromRow>(product: Option<&str>) -> Result<Vec<R>> {
     caller::without_key()?;
     let product_id = product.map(configuration::product_id).transpose()?;
-    products::list_envs(&AsOwner::enter()?, product_id.as_ref())
+    products::LIST_ENVS.read(&AsOwner::enter()?, &[bind(product_id.as_ref().map(pg_uuid))], R::from_row)
 }
 
 /// Deletes a product with its environments, definitions and scopes, and revokes its sessions.

@@ -1,8 +1,9 @@
 //! Creating and deleting the scopes of a product.
 
 use crate::error::{Code, Coded, Error, Result};
+use crate::pg::datum::uuid::pg_uuid;
 use crate::pg::roles::AsOwner;
-use crate::pg::statements::FromRow;
+use crate::pg::statements::{FromRow, bind};
 use crate::pg::transaction::patience::patiently;
 use crate::service::caller;
 use crate::service::revocation::revocations;
@@ -90,5 +91,5 @@ fn not_found(scope: &str) -> Error {
 pub fn list<R: FromRow>(product: Option<&str>) -> Result<Vec<R>> {
     caller::without_key()?;
     let product_id = product.map(configuration::product_id).transpose()?;
-    scopes::list(&AsOwner::enter()?, product_id.as_ref())
+    scopes::LIST.read(&AsOwner::enter()?, &[bind(product_id.as_ref().map(pg_uuid))], R::from_row)
 }
