@@ -122,7 +122,7 @@ pub fn grant(
     env: Option<&str>,
     functions: &Functions,
 ) -> Result<()> {
-    let (owner, role, level) = begin(role, access)?;
+    let (owner, role, role_name, level) = begin(role, access)?;
     let marker = match product.or(env) {
         None => level.marker(),
         Some(_) => level.limited_marker().ok_or_else(|| {
@@ -132,10 +132,10 @@ pub fn grant(
     };
     let limit = limit(&owner, product, env)?;
     if limit.is_none() || !markers(role).contains(&marker) {
-        delete_limits(&owner, role, level)?;
+        delete_limits(&owner, &role_name, level)?;
     }
     if let Some(limit) = limit {
-        access_limits::insert(&owner, role, level.as_str(), limit)?;
+        access_limits::insert(&owner, &role_name, level.as_str(), limit)?;
     }
     for other in level.markers().filter(|other| *other != marker) {
         run(&owner, &UNMARK, &[bind(role), bind(&*other.to_string_lossy())])?;
@@ -148,9 +148,9 @@ pub fn grant(
 /// # Errors
 /// `DEFINE_FAILED` for an unknown level or role; `CONFLICT` where the transaction's snapshot is too old to show a limit.
 pub fn revoke(role: Option<pg_sys::Oid>, access: Option<&str>, functions: &Functions) -> Result<()> {
-    let (owner, role, level) = begin(role, access)?;
+    let (owner, role, role_name, level) = begin(role, access)?;
     let held = markers(role);
-    delete_limits(&owner, role, level)?;
+    delete_limits(&owner, &role_name, level)?;
     let granted = |marker: &&CStr| held.contains(marker);
     if !level.markers().any(|marker| granted(&marker)) {
         return Ok(());
@@ -164,10 +164,9 @@ pub fn revoke(role: Option<pg_sys::Oid>, access: Option<&str>, functions: &Funct
     Ok(())
 }
 
-fn delete_limits(owner: &AsOwner, role: pg_sys::Oid, level: Level) -> Result<()> {
-    access_limits::delete(owner, role, level.as_str())?;
-    let name = role_name(role);
-    let is_left = |(of, at, _): &(String, String, Limit)| Some(of) == name.as_ref() && at == level.as_str();
+fn delete_limits(owner: &AsOwner, role_name: &str, level: Level) -> Result<()> {
+    access_limits::delete(owner, role_name, Some(level.as_str()))?;
+    let is_left = |(of, at, _): &(String, String, Limit)| of == role_name && at == level.as_str();
     if access_limits::all()?.iter().any(is_left) {
         return Err(Error::new(Code::Conflict, "access was granted after this transaction began")
             .hint("Retry the transaction."));
@@ -191,7 +190,7 @@ pub fn forget(role_name: Option<&str>) -> Result<i64> {
         return Err(Error::new(CODE, "there is a role of that name")
             .hint("Take its access and its limits back with dialstack.revoke_access()."));
     }
-    let forgotten = access_limits::forget(&owner, role_name)?;
+    let forgotten = access_limits::delete(&owner, role_name, None)?;
     Ok(i64::try_from(forgotten).unwrap_or(i64::MAX))
 }
 
@@ -235,19 +234,17 @@ fn names(levels: &[Level]) -> Option<String> {
 }
 
 /// Checks what was asked for, and keeps other changes of access out until the transaction ends.
-fn begin(role: Option<pg_sys::Oid>, access: Option<&str>) -> Result<(AsOwner, pg_sys::Oid, Level)> {
+fn begin(role: Option<pg_sys::Oid>, access: Option<&str>) -> Result<(AsOwner, pg_sys::Oid, String, Level)> {
     let role = required(role, "role", CODE)?;
     let access = required(access, "access", CODE)?;
     let level =
         Level::parse(access).ok_or_else(|| Problem::not_one_of("access", Level::TEXTS)).coded(CODE)?;
     let owner = AsOwner::enter()?;
     LOCK.execute(&owner, &[])?;
-    if role_name(role).is_none() {
-        return Err(
-            Error::new(CODE, "there is no such role").hint("Create the role first, or check the spelling.")
-        );
-    }
-    Ok((owner, role, level))
+    let role_name = role_name(role).ok_or_else(|| {
+        Error::new(CODE, "there is no such role").hint("Create the role first, or check the spelling.")
+    })?;
+    Ok((owner, role, role_name, level))
 }
 
 /// Grants the functions and views of the level and of those that it includes, and a marker of the level itself.
