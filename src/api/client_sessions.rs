@@ -12,7 +12,7 @@ use crate::pg::datum::uuid::uuid;
 use crate::pg::roles::AsOwner;
 use crate::rls::device_count;
 use crate::service::client_sessions::create::{IfExists, create};
-use crate::service::client_sessions::{Ids, Named, Place, Session, Sessions, change, read};
+use crate::service::client_sessions::{Ids, Named, Session, Sessions, change, read};
 
 /// The columns of the functions that return client sessions.
 type Columns = (
@@ -87,7 +87,7 @@ functions! { FUNCTIONS;
         env: default!(Option<&str>, "NULL"),
     ) => table shared {
         let ids = [connected_account_ids, connect_webview_ids, user_identity_ids];
-        rows(create(Place { product, env }, user_identifier_key, ids, expires_at, IfExists::Unmodified)?)?
+        rows(create([product, env], user_identifier_key, ids, expires_at, IfExists::Unmodified)?)?
     }
 
     /// As client_session_create, but an expiry that is given replaces that of a living session.
@@ -103,7 +103,7 @@ functions! { FUNCTIONS;
         env: default!(Option<&str>, "NULL"),
     ) => table shared {
         let ids = [connected_account_ids, connect_webview_ids, user_identity_ids];
-        rows(create(Place { product, env }, user_identifier_key, ids, expires_at, IfExists::MoveExpiry)?)?
+        rows(create([product, env], user_identifier_key, ids, expires_at, IfExists::MoveExpiry)?)?
     }
 
     /// One client session, with the count of its devices; without id and key the caller's own.
@@ -116,7 +116,7 @@ functions! { FUNCTIONS;
         env: default!(Option<&str>, "NULL"),
     ) => table shared {
         let named = Named { client_session_id, user_identifier_key };
-        rows(read::get(Place { product, env }, named)?)?
+        rows(read::get([product, env], named)?)?
     }
 
     /// A page of living client sessions, newest first.
@@ -133,7 +133,7 @@ functions! { FUNCTIONS;
         product: default!(Option<&str>, "NULL"),
         env: default!(Option<&str>, "NULL"),
     ) => table_page shared {
-        let (place, named) = (Place { product, env }, Named { client_session_id, user_identifier_key });
+        let (place, named) = ([product, env], Named { client_session_id, user_identifier_key });
         let holding = [connect_webview_id, user_identity_id];
         let (sessions, total) =
             read::list(place, named, holding, without_user_identifier_key, [page, per_page])?;
@@ -152,7 +152,7 @@ functions! { FUNCTIONS;
         product: default!(Option<&str>, "NULL"),
         env: default!(Option<&str>, "NULL"),
     ) => table shared {
-        let place = Place { product, env };
+        let place = [product, env];
         let named = Named { client_session_id, user_identifier_key };
         rows(change::grant(place, named, [connected_account_ids, connect_webview_ids, user_identity_ids])?)?
     }
@@ -166,7 +166,7 @@ functions! { FUNCTIONS;
         env: default!(Option<&str>, "NULL"),
         reason: default!(Option<&str>, "'revoked'"),
     ) -> Result<()> {
-        Ok(change::revoke(Place { product, env }, client_session_id, reason)?)
+        Ok(change::revoke([product, env], client_session_id, reason)?)
     }
 
     /// Deletes a client session, token and row.
@@ -177,6 +177,6 @@ functions! { FUNCTIONS;
         product: default!(Option<&str>, "NULL"),
         env: default!(Option<&str>, "NULL"),
     ) -> Result<()> {
-        Ok(change::delete(Place { product, env }, client_session_id)?)
+        Ok(change::delete([product, env], client_session_id)?)
     }
 }

@@ -24,12 +24,8 @@ use crate::token::{KeyRing, OpaqueFamily, opaque, sealed};
 /// Most ids of one kind that a client session may reach.
 const MAX_GRANTS: usize = 1000;
 
-/// The environment that is meant, as far as the caller says.
-#[derive(Clone, Copy)]
-pub struct Place<'a> {
-    pub product: Option<&'a str>,
-    pub env: Option<&'a str>,
-}
+/// Product and environment, as far as the caller names them.
+pub type Place<'a> = [Option<&'a str>; 2];
 
 /// Ids as they are given: none where the argument is left out.
 pub type Ids<'a> = Option<pgrx::Array<'a, pgrx::Uuid>>;
@@ -64,9 +60,9 @@ struct Call {
 
 impl Call {
     /// A call that publishable keys may make too.
-    fn new(place: Place<'_>, code: Code) -> Result<Self> {
+    fn new([product, env]: Place<'_>, code: Code) -> Result<Self> {
         let caller = caller::caller()?;
-        let env = caller.env(place.product, place.env, code)?;
+        let env = caller.env(product, env, code)?;
         Ok(Call { caller, env, now: clock::now() })
     }
 
@@ -88,7 +84,8 @@ impl Call {
         let caller = caller::caller()?;
         caller.full()?;
         let row = client_sessions::by_id(&uuid(id))?.ok_or_else(not_found)?;
-        let env = caller.env_of(row.env_id, place.product, place.env)?;
+        let [product, env] = place;
+        let env = caller.env_of(row.env_id, product, env)?;
         Ok(Call { caller, env: env.ok_or_else(not_found)?, now: clock::now() })
     }
 

@@ -29,8 +29,8 @@ pub fn get(place: Place<'_>, named: Named<'_>) -> Result<Sessions> {
 }
 
 /// The session of the current token: what a user's own connection may see without an API key.
-fn own(place: Place<'_>) -> Result<(Call, Named<'static>)> {
-    let expected = Expected { product: place.product, env: place.env, ..Expected::default() };
+fn own([product, env]: Place<'_>) -> Result<(Call, Named<'static>)> {
+    let expected = Expected { product, env, ..Expected::default() };
     let verdict = match guc::token() {
         Some(token) => verdict::judge(&token, &expected, &*reach::of_caller(Level::Client)?)?,
         None => {
