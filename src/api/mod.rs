@@ -77,8 +77,7 @@ type Result<T> = std::result::Result<T, ErrorReport>;
 /// A function that returns a table says `=> rows { column: Type, … }` where others say `-> Type`. Its body is a
 /// `Vec` of structs, whose fields of those names become the columns. With `table` the rows are tuples of the columns,
 /// as `pg::statements::FromRow` reads them; with `table_page` it is a pair of those and the value of one more column,
-/// `total`.
-/// `=> rows shared` returns the columns that `rows { … }` lists at the head of the chapter.
+/// `total`. `shared` in the place of the columns stands for those that `rows { … }` lists at the head of the chapter.
 macro_rules! functions {
     (@all $list:ident $shared:tt $(
         $(#[doc = $line:literal])+

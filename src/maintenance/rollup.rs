@@ -140,7 +140,7 @@ pub fn forget_user(owner: &AsOwner, person: &Person<'_>) -> Result<()> {
         bind(person.definition_ids.clone()),
         bind(person.identifier),
     ];
-    FORGET_USER.write(owner, &arguments, |_| Ok(())).map(|_| ())
+    FORGET_USER.execute(owner, &arguments).map(|_| ())
 }
 
 /// What a call of [`roll_up`] did.
@@ -163,7 +163,7 @@ pub struct Counts {
 pub fn roll_up(batch: u32, horizon: &Horizon) -> Result<Counts> {
     let owner = AsOwner::enter_by_index()?;
     let mut counts = Counts::default();
-    if LOCK.write(&owner, &[], |_| Ok(()))?.is_empty() {
+    if LOCK.execute(&owner, &[])? == 0 {
         counts.busy = true;
         return Ok(counts);
     }

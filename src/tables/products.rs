@@ -182,12 +182,12 @@ static KEEP_ENV: Statement =
 /// Keeps a product from being deleted until this transaction ends, with the lock that a row takes which refers to it.
 /// `false` if it was deleted meanwhile, or the transaction's snapshot does not show it.
 pub fn keep(owner: &AsOwner, product_id: &ProductId) -> Result<bool> {
-    Ok(!KEEP.write(owner, &[bind(pg_uuid(product_id))], |_| Ok(()))?.is_empty())
+    Ok(KEEP.execute(owner, &[bind(pg_uuid(product_id))])? == 1)
 }
 
 /// The same of an environment.
 pub fn keep_env(owner: &AsOwner, env_id: i32) -> Result<bool> {
-    Ok(!KEEP_ENV.write(owner, &[bind(env_id)], |_| Ok(()))?.is_empty())
+    Ok(KEEP_ENV.execute(owner, &[bind(env_id)])? == 1)
 }
 
 /// Keeps every other transaction from changing the configuration until this one ends.

@@ -101,7 +101,9 @@ pub fn refresh(refresh_token: Option<&str>, expected: Expected<'_>, origin: Orig
                 if !std::mem::replace(&mut logged, true) {
                     log_reuse(&session, &row.session_id)?;
                 }
-                if end_family(&row, now, origin)? {
+                // Somebody has stolen a copy of the token. Nothing is revoked where the session is not there any more.
+                let (which, cause) = (Which::One(row.session_id), revocations::REUSED.by(origin));
+                if revocations::revoke(&AsOwner::enter()?, &which, cause, now)? == 1 {
                     return Ok(Refreshed::Refused(Reason::Reused));
                 }
             }
@@ -175,13 +177,6 @@ fn log_reuse(session: &Refreshable, session_id: &Uuid) -> Result<()> {
         Event::Reuse,
         || json!({ "session_id": session_id.to_string(), "product": env.product, "env": env.env, "tag": tag }),
     )
-}
-
-/// Revokes the session of an old refresh token, one copy of which somebody has stolen; `false` if it was not
-/// there to be revoked any more.
-fn end_family(row: &SessionRow, now: Micros, origin: Origin<'_>) -> Result<bool> {
-    let reused = revocations::REUSED.by(origin);
-    Ok(revocations::revoke(&AsOwner::enter()?, &Which::One(row.session_id), reused, now)? == 1)
 }
 
 /// Refuses an authentic token, and notes it where something can be written.
