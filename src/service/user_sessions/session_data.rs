@@ -51,13 +51,9 @@ impl SessionData {
     /// Opens the sealed data of this session. `None` where its key is gone and so the data.
     pub fn open(session_id: Uuid, key_number: u32, sealed: &[u8]) -> Result<Option<Self>> {
         let open = |ring: &KeyRing| sealed::open(ring, key_number, session_id, sealed);
-        Ok(key_ring::with(open)?.ok().and_then(Self::of_plaintext))
-    }
-
-    /// Takes what [`sealed::open`] opened, which only [`SessionData::seal`] has made: it is authentic. `None` where
-    /// that is of another format.
-    fn of_plaintext(plaintext: Zeroizing<Vec<u8>>) -> Option<Self> {
-        plaintext.starts_with(&FORMAT).then_some(SessionData { plaintext })
+        // Only [`SessionData::seal`] has made what is authentic, but perhaps in another format.
+        let plaintext = key_ring::with(open)?.ok().filter(|plaintext| plaintext.starts_with(&FORMAT));
+        Ok(plaintext.map(|plaintext| SessionData { plaintext }))
     }
 
     /// Copies an argument, once it is known to keep the bounds.
