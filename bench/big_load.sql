@@ -13,9 +13,9 @@ SELECT env_id, definition_id, subject, min(created_at), max(created_at), count(*
     ON CONFLICT (env_id, definition_id, identifier) DO UPDATE
        SET last_seen = greatest(u.last_seen, excluded.last_seen), total_sessions = u.total_sessions + excluded.total_sessions;
 INSERT INTO dialstack.sessions
-       (session_id, created_at, token_expires_at, expires_at, last_seen_at, revoked_at, env_id, definition_id, key_number,
+       (session_id, created_at, expires_at, last_seen_at, revoked_at, env_id, definition_id, key_number,
         purge_after, subject, revoke_reason, sealed_data, ip, user_agent)
-SELECT session_id, created_at, created_at + interval '1 day', expires_at, created_at, revoked_at, env_id, definition_id,
+SELECT session_id, created_at, expires_at, created_at, revoked_at, env_id, definition_id,
        key_number, ((coalesce(revoked_at, expires_at) + interval '1000 days') AT TIME ZONE 'UTC')::date, subject,
        CASE WHEN revoked_at IS NOT NULL THEN 'revoked' END,
        substr(decode(repeat(md5(n::text), bytes / 16 + 1), 'hex'), 1, bytes), inet '10.0.0.0' + n / 10, 'a browser'

@@ -8,7 +8,6 @@ CREATE TABLE dialstack.instance (
     database_oid     oid         NOT NULL,
     root_key         bytea,
     root_fingerprint bytea       NOT NULL,
-    created_at       timestamptz NOT NULL DEFAULT pg_catalog.now(),
     CONSTRAINT instance_pkey PRIMARY KEY (singleton),
     CONSTRAINT instance_singleton_check CHECK (singleton)
 );
@@ -18,7 +17,6 @@ COMMENT ON COLUMN dialstack.instance.instance_id IS 'issuer of every token; anot
 COMMENT ON COLUMN dialstack.instance.database_oid IS 'the database it was made in; in a copy made with TEMPLATE tokens are refused until instance_reset()';
 COMMENT ON COLUMN dialstack.instance.root_key IS 'the root key, unless it lies in the file dialstack_sessions.root_key_file';
 COMMENT ON COLUMN dialstack.instance.root_fingerprint IS 'identifies the root key that wraps the ring, without revealing it';
-COMMENT ON COLUMN dialstack.instance.created_at IS 'when this identity was made';
 
 CREATE TABLE dialstack.signing_keys (
     kid        text        NOT NULL COLLATE "C",
@@ -61,7 +59,6 @@ COMMENT ON COLUMN dialstack.signing_keys.revoked_at IS 'when it was revoked';
 CREATE TABLE dialstack.sessions (
     session_id       uuid        NOT NULL,
     created_at       timestamptz NOT NULL,
-    token_expires_at timestamptz NOT NULL,
     expires_at       timestamptz NOT NULL,
     last_seen_at     timestamptz NOT NULL,
     rotated_at       timestamptz,
@@ -94,7 +91,6 @@ ALTER TABLE dialstack.sessions ALTER COLUMN sealed_data SET STORAGE EXTERNAL;
 COMMENT ON TABLE dialstack.sessions IS 'one row a user session or account session';
 COMMENT ON COLUMN dialstack.sessions.session_id IS 'id of the session, stable over refreshes';
 COMMENT ON COLUMN dialstack.sessions.created_at IS 'when it was created';
-COMMENT ON COLUMN dialstack.sessions.token_expires_at IS 'when the latest access token expires';
 COMMENT ON COLUMN dialstack.sessions.expires_at IS 'when the session ends unless it is refreshed';
 COMMENT ON COLUMN dialstack.sessions.last_seen_at IS 'creation or last refresh';
 COMMENT ON COLUMN dialstack.sessions.rotated_at IS 'last rotation of the refresh token';

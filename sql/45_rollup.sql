@@ -44,7 +44,6 @@ COMMENT ON COLUMN dialstack.activity_rollup.sum IS 'seconds that the sessions co
 CREATE TABLE dialstack.rollup_users (
     active_until  timestamptz NOT NULL,
     seen_until    timestamptz NOT NULL,
-    last_seen     timestamptz NOT NULL,
     env_id        integer     NOT NULL,
     definition_id integer     NOT NULL,
     identifier    text        NOT NULL COLLATE "C",
@@ -53,8 +52,7 @@ CREATE TABLE dialstack.rollup_users (
 ) WITH (fillfactor = 85);
 COMMENT ON TABLE dialstack.rollup_users IS 'users as the rollups have counted them';
 COMMENT ON COLUMN dialstack.rollup_users.active_until IS 'latest end of the user''s unrevoked sessions; -infinity where there is none';
-COMMENT ON COLUMN dialstack.rollup_users.seen_until IS 'when the user is expired: active_until, or 30 days after last_seen, whichever is later';
-COMMENT ON COLUMN dialstack.rollup_users.last_seen IS 'last creation or refresh of a session';
+COMMENT ON COLUMN dialstack.rollup_users.seen_until IS 'when the user is expired: active_until, or 30 days after the last creation or refresh of a session, whichever is later';
 COMMENT ON COLUMN dialstack.rollup_users.env_id IS 'environment';
 COMMENT ON COLUMN dialstack.rollup_users.definition_id IS 'definition';
 COMMENT ON COLUMN dialstack.rollup_users.identifier IS 'identifier of the user';

@@ -177,7 +177,6 @@ CREATE TABLE dialstack.instance (
     database_oid     oid         NOT NULL,
     root_key         bytea,
     root_fingerprint bytea       NOT NULL,
-    created_at       timestamptz NOT NULL DEFAULT pg_catalog.now(),
     CONSTRAINT instance_pkey PRIMARY KEY (singleton),
     CONSTRAINT instance_singleton_check CHECK (singleton)
 );
@@ -187,7 +186,6 @@ COMMENT ON COLUMN dialstack.instance.instance_id IS 'issuer of every token; anot
 COMMENT ON COLUMN dialstack.instance.database_oid IS 'the database it was made in; in a copy made with TEMPLATE tokens are refused until instance_reset()';
 COMMENT ON COLUMN dialstack.instance.root_key IS 'the root key, unless it lies in the file dialstack_sessions.root_key_file';
 COMMENT ON COLUMN dialstack.instance.root_fingerprint IS 'identifies the root key that wraps the ring, without revealing it';
-COMMENT ON COLUMN dialstack.instance.created_at IS 'when this identity was made';
 
 CREATE TABLE dialstack.signing_keys (
     kid        text        NOT NULL COLLATE "C",
@@ -230,7 +228,6 @@ COMMENT ON COLUMN dialstack.signing_keys.revoked_at IS 'when it was revoked';
 CREATE TABLE dialstack.sessions (
     session_id       uuid        NOT NULL,
     created_at       timestamptz NOT NULL,
-    token_expires_at timestamptz NOT NULL,
     expires_at       timestamptz NOT NULL,
     last_seen_at     timestamptz NOT NULL,
     rotated_at       timestamptz,
@@ -263,7 +260,6 @@ ALTER TABLE dialstack.sessions ALTER COLUMN sealed_data SET STORAGE EXTERNAL;
 COMMENT ON TABLE dialstack.sessions IS 'one row a user session or account session';
 COMMENT ON COLUMN dialstack.sessions.session_id IS 'id of the session, stable over refreshes';
 COMMENT ON COLUMN dialstack.sessions.created_at IS 'when it was created';
-COMMENT ON COLUMN dialstack.sessions.token_expires_at IS 'when the latest access token expires';
 COMMENT ON COLUMN dialstack.sessions.expires_at IS 'when the session ends unless it is refreshed';
 COMMENT ON COLUMN dialstack.sessions.last_seen_at IS 'creation or last refresh';
 COMMENT ON COLUMN dialstack.sessions.rotated_at IS 'last rotation of the refresh token';
@@ -525,7 +521,6 @@ COMMENT ON COLUMN dialstack.activity_rollup.sum IS 'seconds that the sessions co
 CREATE TABLE dialstack.rollup_users (
     active_until  timestamptz NOT NULL,
     seen_until    timestamptz NOT NULL,
-    last_seen     timestamptz NOT NULL,
     env_id        integer     NOT NULL,
     definition_id integer     NOT NULL,
     identifier    text        NOT NULL COLLATE "C",
@@ -534,8 +529,7 @@ CREATE TABLE dialstack.rollup_users (
 ) WITH (fillfactor = 85);
 COMMENT ON TABLE dialstack.rollup_users IS 'users as the rollups have counted them';
 COMMENT ON COLUMN dialstack.rollup_users.active_until IS 'latest end of the user''s unrevoked sessions; -infinity where there is none';
-COMMENT ON COLUMN dialstack.rollup_users.seen_until IS 'when the user is expired: active_until, or 30 days after last_seen, whichever is later';
-COMMENT ON COLUMN dialstack.rollup_users.last_seen IS 'last creation or refresh of a session';
+COMMENT ON COLUMN dialstack.rollup_users.seen_until IS 'when the user is expired: active_until, or 30 days after the last creation or refresh of a session, whichever is later';
 COMMENT ON COLUMN dialstack.rollup_users.env_id IS 'environment';
 COMMENT ON COLUMN dialstack.rollup_users.definition_id IS 'definition';
 COMMENT ON COLUMN dialstack.rollup_users.identifier IS 'identifier of the user';
@@ -2024,7 +2018,7 @@ CREATE  FUNCTION dialstack."session_users"(
 	"last_seen" timestamp with time zone,  /* TimestampWithTimeZone */
 	"total_sessions" bigint,  /* i64 */
 	"active_sessions" bigint,  /* i64 */
-	"status" TEXT,  /* & 'static str */
+	"status" TEXT,  /* String */
 	"total" bigint  /* Option < i64 > */
 )
 VOLATILE PARALLEL UNSAFE 

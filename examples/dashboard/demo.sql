@@ -108,7 +108,7 @@ UPDATE dialstack.activity a
 
 UPDATE dialstack.sessions s
    SET created_at = m.begins, last_seen_at = m.seen, rotated_at = CASE WHEN s.rotated_at IS NOT NULL THEN m.seen END,
-       expires_at = m.ends, token_expires_at = least(m.seen + interval '30 minutes', m.ends),
+       expires_at = m.ends,
        revoked_at = CASE WHEN s.revoked_at IS NOT NULL THEN m.revoked END,
        purge_after = coalesce(CASE WHEN s.revoked_at IS NOT NULL THEN m.revoked END, m.ends)::date
   FROM (SELECT m.session_id, m.begins, max(m.moved_at) FILTER (WHERE m.sets_end) AS seen,

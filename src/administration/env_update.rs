@@ -4,7 +4,8 @@ use crate::error::{Code, Coded, Error, Result};
 use crate::pg::roles::AsOwner;
 use crate::pg::transaction::patience::patiently;
 use crate::rls::protected;
-use crate::service::setup::{configuration, env_change};
+use crate::service::setup::configuration;
+use crate::service::setup::products::change_env;
 use crate::session::check_name;
 use crate::session::problem::shown;
 use crate::tables::products;
@@ -28,7 +29,7 @@ pub fn update(product: &str, env: &str, new_name: Option<&str>, live: Option<boo
     configuration::env(product, env)?;
     let owner = AsOwner::enter()?;
     patiently(&owner, || {
-        products::lock_envs(&owner)?;
+        products::LOCK_ENVS.execute(&owner, &[])?;
         let env = configuration::env(product, env)?;
         let name = new_name.unwrap_or(&env.env);
         if name != env.env {
@@ -39,7 +40,7 @@ pub fn update(product: &str, env: &str, new_name: Option<&str>, live: Option<boo
             }
             check_unnamed(&owner, product, &env.env)?;
         }
-        env_change::change(&owner, &env, name, live)
+        change_env(&owner, &env, name, live)
     })
 }
 

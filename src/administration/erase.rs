@@ -13,7 +13,7 @@ use crate::pg::transaction::subtransaction::recovering;
 use crate::service::revocation::revocations::{self, Which};
 use crate::tables::persons;
 use crate::tables::session_users::{self, UserKey};
-use crate::tables::sessions::names;
+use crate::tables::sessions::change::keep_name;
 
 /// Revokes the person's sessions and deletes them, with all that names the person; what happened stays, without saying
 /// to whom. Returns how many rows that were. All of it is the caller's transaction.
@@ -33,18 +33,18 @@ pub fn erase(place: [Option<&str>; 3], identifier: Option<&str>) -> Result<JsonT
         session_users::lock(&owner, user, clock::now())?;
     }
     if person.account_sessions {
-        names::keep(person.identifier)?;
+        keep_name(person.identifier)?;
     }
     persons::lock_sessions(&owner, &person)?;
     let sessions = person.sessions();
     let revoked =
         revocations::revoke(&owner, &Which::Matching(&sessions), revocations::ERASED, clock::now())?;
-    let (envs, definitions) = (&person.env_ids, &person.definition_ids);
-    rollup::forget_user(&owner, envs, definitions, person.identifier)?;
-    let sessions = recovering(&owner, || persons::delete_sessions(&owner, &person), referenced)?;
+    rollup::forget_user(&owner, &person)?;
+    let sessions =
+        recovering(&owner, || persons::DELETE_SESSIONS.execute(&owner, &person.bound()), referenced)?;
     revocations::check_none_hidden(|row| person.has(row))?;
     let users = persons::delete_users(&owner, &person)?;
-    let activity = persons::empty_activity(&owner, &person)?;
+    let activity = persons::EMPTY_ACTIVITY.execute(&owner, &person.bound())?;
     if sessions + users + activity == 0 {
         return Err(unknown());
     }

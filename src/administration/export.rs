@@ -24,21 +24,21 @@ pub fn export(
     let page = Page::new(page, per_page).coded(CODE)?;
     let owner = AsOwner::enter()?;
     let person = person(&owner, place, identifier)?;
-    let count = persons::count(&owner, &person)?;
-    if count.users + count.sessions + count.activity == 0 {
+    let (total_users, total_sessions, total_activity) = persons::count(&owner, &person)?;
+    if total_users + total_sessions + total_activity == 0 {
         return Err(unknown());
     }
-    let users = persons::users(&owner, &person, &page)?;
-    let sessions = persons::sessions(&owner, &person, &page)?;
+    let users = person.page(&owner, &persons::USERS, &page, |row| row.required::<String>(1))?;
+    let sessions = person.page(&owner, &persons::SESSIONS, &page, persons::exported)?;
     let sessions = sessions.iter().map(|session| Ok(with_data(session)?.0)).collect::<Result<Vec<_>>>()?;
-    let activity = persons::activity(&owner, &person, &page)?;
+    let activity = person.page(&owner, &persons::ACTIVITY, &page, |row| row.required::<String>(1))?;
     // Put together as text, so that a number in the data keeps its digits.
     Ok(JsonText(format!(
         r#"{{"identifier": {}, "totalUsers": {}, "totalSessions": {}, "totalActivity": {}, "users": [{}], "sessions": [{}], "activity": [{}]}}"#,
         json!(person.identifier),
-        count.users,
-        count.sessions,
-        count.activity,
+        total_users,
+        total_sessions,
+        total_activity,
         users.join(", "),
         sessions.join(", "),
         activity.join(", "),

@@ -26,7 +26,7 @@ fn person<'a>(
     let product = required(product, "product", CODE)?;
     let identifier = required(identifier, "identifier", CODE)?;
     check_identifier("identifier", identifier).coded(CODE)?;
-    let env_ids = caller::envs(Level::Admin, product, env)?.ids;
+    let env_ids = caller::env_ids(Level::Admin, product, env)?;
     let product_id = configuration::product_id(product)?;
     let definition_ids = match tag {
         Some(tag) => vec![configuration::definition(&product_id, tag)?.definition_id],

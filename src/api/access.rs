@@ -4,7 +4,7 @@ use pgrx::pg_sys;
 use pgrx::prelude::*;
 
 use super::{CHAPTERS, Result, functions};
-use crate::service::{access, role_access};
+use crate::service::access;
 
 /// The chapter with the markers: functions whose EXECUTE privilege says who has which level.
 macro_rules! chapter {
@@ -49,7 +49,7 @@ role regrole, access text, product text DEFAULT NULL, env text DEFAULT NULL) RET
         env: Option<String>,
         finding: Option<String>,
     } {
-        role_access::list()?
+        access::of_roles()?
     }
 
     /// Forgets the limits of a role that does not exist here any more; returns how many.

@@ -4,40 +4,21 @@ use pgrx::datum::{Inet, Interval};
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
-use super::{Result, functions, required};
-use crate::error::{self, Code};
+use super::{Result, functions};
 use crate::pg::clock::timestamptz;
 use crate::pg::datum::jsonb::Jsonb;
 use crate::pg::datum::record::Record;
-use crate::service::account_sessions::{self, Request};
+use crate::service::account_sessions::{AccountSession, create};
 use crate::service::revocation::revoke;
 use crate::tables::activity::Origin;
 
-fn create(
-    account: Option<&str>,
-    components: Option<Jsonb<'_>>,
-    product: Option<&str>,
-    env: Option<&str>,
-    expires_in: Option<Interval>,
-    identifier: Option<&str>,
-    origin: Origin<'_>,
-) -> error::Result<Record<4>> {
-    let account = required(account, "account", Code::CreateFailed)?;
-    let created = account_sessions::create(Request {
-        account,
-        components,
-        product,
-        env,
-        expires_in: &required(expires_in, "expires_in", Code::CreateFailed)?,
-        identifier,
-        origin,
-    })?;
-    Ok(Record([
+fn row(account: Option<&str>, created: AccountSession) -> Record<4> {
+    Record([
         created.client_secret.into_datum(),
         timestamptz(created.expires_at).into_datum(),
         account.into_datum(),
         created.components.into_datum(),
-    ]))
+    ])
 }
 
 functions! { FUNCTIONS;
@@ -62,7 +43,7 @@ LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';"
         user_agent: Option<&str>,
     ) -> Result<Record<4>> {
         let origin = Origin::of_user(ip.as_ref(), user_agent);
-        Ok(create(account, components, product, env, expires_in, identifier, origin)?)
+        Ok(row(account, create(account, components, [product, env], expires_in, identifier, origin)?))
     }
 
     /// Revokes all sessions of an account in one environment; returns how many.
@@ -96,6 +77,6 @@ LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';"
         .set_hint("Call dialstack.account_session_create() instead.")
         .report(PgLogLevel::WARNING);
         let one_hour = Some(Interval::from_hours(1));
-        Ok(create(account, components, None, None, one_hour, None, Origin::UNKNOWN)?)
+        Ok(row(account, create(account, components, [None, None], one_hour, None, Origin::UNKNOWN)?))
     }
 }

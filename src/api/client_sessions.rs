@@ -8,60 +8,54 @@ use uuid::Uuid;
 
 use super::{Result, functions, pg_uuid};
 use crate::error;
+use crate::pg::datum::uuid::uuid;
 use crate::pg::roles::AsOwner;
 use crate::rls::device_count;
-use crate::service::client_sessions::create::{IfExists, Request, create};
-use crate::service::client_sessions::read::{self, List};
-use crate::service::client_sessions::{Ids, Named, Place, Session, Sessions, end, grant};
+use crate::service::client_sessions::create::{IfExists, create};
+use crate::service::client_sessions::{Ids, Named, Session, Sessions, change, read};
 
-/// A client session as its functions return it.
-struct ClientRow {
-    workspace_id: pgrx::Uuid,
-    client_session_id: pgrx::Uuid,
-    token: String,
-    user_identifier_key: Option<String>,
-    created_at: TimestampWithTimeZone,
-    expires_at: TimestampWithTimeZone,
-    device_count: Option<i64>,
-    connected_account_ids: Vec<pgrx::Uuid>,
-    third_party_account_ids: Vec<pgrx::Uuid>,
-    connect_webview_ids: Vec<pgrx::Uuid>,
-    user_identity_ids: Vec<pgrx::Uuid>,
-}
+/// The columns of the functions that return client sessions.
+type Columns = (
+    pgrx::Uuid,
+    pgrx::Uuid,
+    String,
+    Option<String>,
+    TimestampWithTimeZone,
+    TimestampWithTimeZone,
+    Option<i64>,
+    Vec<pgrx::Uuid>,
+    Vec<pgrx::Uuid>,
+    Vec<pgrx::Uuid>,
+    Vec<pgrx::Uuid>,
+);
 
 /// The rows of sessions of one environment; devices are counted for all at once.
-fn rows(found: Sessions) -> error::Result<Vec<ClientRow>> {
-    let mut accounts: Vec<Uuid> = found
-        .sessions
-        .iter()
-        .flat_map(|session| session.stored.grants.connected_account_ids.iter().copied())
-        .collect();
-    accounts.sort_unstable();
-    accounts.dedup();
-    let devices = device_count::by_account(&AsOwner::enter()?, &found.env, &accounts)?;
-    let workspace_id = pg_uuid(&found.env.product_id);
-    let row = |session| row(workspace_id, session, devices.as_ref());
+fn rows(found: Sessions) -> error::Result<Vec<Columns>> {
+    let accounts = |session: &Session| session.stored.grants.connected_account_ids.clone();
+    let mut of_all: Vec<pgrx::Uuid> = found.sessions.iter().flat_map(accounts).collect();
+    of_all.sort_unstable();
+    of_all.dedup();
+    let devices = device_count::by_account(&AsOwner::enter()?, &found.env, &of_all)?;
+    let row = |session: Session| {
+        let (stored, key) = (session.stored, session.user_identifier_key);
+        let accounts = stored.grants.connected_account_ids;
+        let count =
+            |devices: &HashMap<Uuid, i64>| accounts.iter().filter_map(|id| devices.get(&uuid(*id))).sum();
+        (
+            pg_uuid(&found.env.product_id),
+            pg_uuid(&stored.session_id),
+            session.token,
+            key.map(|key| key.to_string()),
+            stored.created_at,
+            stored.expires_at,
+            devices.as_ref().map(count),
+            accounts.clone(),
+            accounts,
+            stored.grants.connect_webview_ids,
+            stored.grants.user_identity_ids,
+        )
+    };
     Ok(found.sessions.into_iter().map(row).collect())
-}
-
-fn row(workspace_id: pgrx::Uuid, session: Session, devices: Option<&HashMap<Uuid, i64>>) -> ClientRow {
-    let stored = session.stored;
-    let accounts = stored.grants.connected_account_ids;
-    let count = |devices: &HashMap<Uuid, i64>| accounts.iter().filter_map(|id| devices.get(id)).sum();
-    let pg = |ids: &[Uuid]| ids.iter().map(pg_uuid).collect::<Vec<_>>();
-    ClientRow {
-        workspace_id,
-        client_session_id: pg_uuid(&stored.session_id),
-        token: session.token,
-        user_identifier_key: session.user_identifier_key.map(|key| key.to_string()),
-        created_at: stored.created_at,
-        expires_at: stored.expires_at,
-        device_count: devices.map(count),
-        connected_account_ids: pg(&accounts),
-        third_party_account_ids: pg(&accounts),
-        connect_webview_ids: pg(&stored.grants.connect_webview_ids),
-        user_identity_ids: pg(&stored.grants.user_identity_ids),
-    }
 }
 
 functions! { FUNCTIONS;
@@ -91,15 +85,9 @@ functions! { FUNCTIONS;
         expires_at: default!(Option<TimestampWithTimeZone>, "NULL"),
         product: default!(Option<&str>, "NULL"),
         env: default!(Option<&str>, "NULL"),
-    ) => rows shared {
-        let request = Request {
-            user_identifier_key,
-            connected_account_ids,
-            connect_webview_ids,
-            user_identity_ids,
-            expires_at,
-        };
-        rows(create(Place { product, env }, request, IfExists::Unmodified)?)?
+    ) => table shared {
+        let ids = [connected_account_ids, connect_webview_ids, user_identity_ids];
+        rows(create([product, env], user_identifier_key, ids, expires_at, IfExists::Unmodified)?)?
     }
 
     /// As client_session_create, but an expiry that is given replaces that of a living session.
@@ -113,15 +101,9 @@ functions! { FUNCTIONS;
         expires_at: default!(Option<TimestampWithTimeZone>, "NULL"),
         product: default!(Option<&str>, "NULL"),
         env: default!(Option<&str>, "NULL"),
-    ) => rows shared {
-        let request = Request {
-            user_identifier_key,
-            connected_account_ids,
-            connect_webview_ids,
-            user_identity_ids,
-            expires_at,
-        };
-        rows(create(Place { product, env }, request, IfExists::MoveExpiry)?)?
+    ) => table shared {
+        let ids = [connected_account_ids, connect_webview_ids, user_identity_ids];
+        rows(create([product, env], user_identifier_key, ids, expires_at, IfExists::MoveExpiry)?)?
     }
 
     /// One client session, with the count of its devices; without id and key the caller's own.
@@ -132,9 +114,9 @@ functions! { FUNCTIONS;
         user_identifier_key: default!(Option<&str>, "NULL"),
         product: default!(Option<&str>, "NULL"),
         env: default!(Option<&str>, "NULL"),
-    ) => rows shared {
+    ) => table shared {
         let named = Named { client_session_id, user_identifier_key };
-        rows(read::get(Place { product, env }, named)?)?
+        rows(read::get([product, env], named)?)?
     }
 
     /// A page of living client sessions, newest first.
@@ -150,16 +132,11 @@ functions! { FUNCTIONS;
         per_page: default!(Option<i32>, "10"),
         product: default!(Option<&str>, "NULL"),
         env: default!(Option<&str>, "NULL"),
-    ) => page shared {
-        let (sessions, total) = read::list(&List {
-            place: Place { product, env },
-            named: Named { client_session_id, user_identifier_key },
-            connect_webview_id,
-            user_identity_id,
-            without_user_identifier_key,
-            page,
-            per_page,
-        })?;
+    ) => table_page shared {
+        let (place, named) = ([product, env], Named { client_session_id, user_identifier_key });
+        let holding = [connect_webview_id, user_identity_id];
+        let (sessions, total) =
+            read::list(place, named, holding, without_user_identifier_key, [page, per_page])?;
         (rows(sessions)?, total)
     }
 
@@ -174,11 +151,10 @@ functions! { FUNCTIONS;
         user_identity_ids: default!(Ids<'_>, "NULL"),
         product: default!(Option<&str>, "NULL"),
         env: default!(Option<&str>, "NULL"),
-    ) => rows shared {
-        let place = Place { product, env };
+    ) => table shared {
+        let place = [product, env];
         let named = Named { client_session_id, user_identifier_key };
-        let (accounts, webviews) = (connected_account_ids, connect_webview_ids);
-        rows(grant::grant(place, named, accounts, webviews, user_identity_ids)?)?
+        rows(change::grant(place, named, [connected_account_ids, connect_webview_ids, user_identity_ids])?)?
     }
 
     /// Revokes a client session: its token is dead, its row stays.
@@ -190,7 +166,7 @@ functions! { FUNCTIONS;
         env: default!(Option<&str>, "NULL"),
         reason: default!(Option<&str>, "'revoked'"),
     ) -> Result<()> {
-        Ok(end::revoke(Place { product, env }, client_session_id, reason)?)
+        Ok(change::revoke([product, env], client_session_id, reason)?)
     }
 
     /// Deletes a client session, token and row.
@@ -201,6 +177,6 @@ functions! { FUNCTIONS;
         product: default!(Option<&str>, "NULL"),
         env: default!(Option<&str>, "NULL"),
     ) -> Result<()> {
-        Ok(end::delete(Place { product, env }, client_session_id)?)
+        Ok(change::delete([product, env], client_session_id)?)
     }
 }

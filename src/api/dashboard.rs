@@ -4,9 +4,8 @@ use pgrx::datum::{Inet, TimestampWithTimeZone};
 use pgrx::prelude::*;
 
 use super::{Result, functions};
-use crate::dashboard::activity_logs::{self, Asked as AskedLogs};
 use crate::dashboard::figures::{self, Asked};
-use crate::dashboard::users;
+use crate::dashboard::{activity_logs, users};
 use crate::pg::datum::json::JsonText;
 
 functions! { FUNCTIONS;
@@ -20,14 +19,14 @@ functions! { FUNCTIONS;
         page: default!(Option<i32>, "1"),
         per_page: default!(Option<i32>, "20"),
         with_total: default!(Option<bool>, "true"),
-    ) => page {
+    ) => table_page {
         identifier: String,
         env: String,
         first_seen: TimestampWithTimeZone,
         last_seen: TimestampWithTimeZone,
         total_sessions: i64,
         active_sessions: i64,
-        status: &'static str,
+        status: String,
     } {
         users::list([product, tag, env], page, per_page, with_total)?
     }
@@ -75,18 +74,8 @@ functions! { FUNCTIONS;
         user_agent: Option<String>,
         detail: Option<JsonText>,
     } {
-        activity_logs::list(&AskedLogs {
-            product,
-            tag,
-            env,
-            identifier,
-            status,
-            start_at,
-            end_at,
-            page,
-            per_page,
-            with_total,
-        })?
+        let (place, time) = ([product, tag, env], [start_at, end_at]);
+        activity_logs::list(place, identifier, status, time, [page, per_page], with_total)?
     }
 
     /// Figures and series of a definition's sessions, in one environment or in all of the product.

@@ -45,7 +45,7 @@ macro_rules! chapter {
     ($($(#[$documentation:meta])+ $field:ident: $type:ty,)+) => { functions! { FUNCTIONS;
     rows {
         product: String,
-        $($field in stored: <$type as Column>::Stored,)+
+        $($field: <$type as Column>::Stored,)+
         created_at: TimestampWithTimeZone,
         updated_at: TimestampWithTimeZone,
     }
@@ -82,7 +82,7 @@ macro_rules! chapter {
     }
 
     /// Stores a definition; the same tag again changes it.
-    #[level(Admin; audit(product => tag in stored))]
+    #[level(Admin; audit(product => tag))]
     #[pg_extern(volatile, parallel_unsafe)]
     fn session_register(product: Option<&str>, definition: Option<Jsonb<'_>>) => rows shared {
         vec![definitions::register(product, definition)?]

@@ -14,13 +14,13 @@ use crate::pg::call_site::remembering;
 use crate::pg::clock::{self, Micros};
 use crate::pg::datum::record::Value;
 use crate::service::user_sessions::session_data::SessionData;
-use crate::service::verification::identity::{self, Place, Standing, holds_scope};
+use crate::service::verification::identity::{self, Place, holds_scope};
 use crate::service::verification::present;
-use crate::service::verification::verdict::LiveSession;
-use crate::session::conversion;
+use crate::service::verification::verdict::{LiveSession, Verdict};
+use crate::session::{Reason, conversion};
 
 /// Declares the helpers without arguments. Each has its documentation, its name, the length of its SQL type (-1
-/// where it varies), the answer by the standing of the presented token, and its declaration.
+/// where it varies), the answer by the verdict on the presented token, and its declaration.
 macro_rules! helpers {
     ($list:ident; $($(#[doc = $line:literal])+ $name:tt $length:literal $answer:expr, $declaration:tt;)+) => {
         $(
@@ -39,8 +39,8 @@ macro_rules! helpers {
 }
 
 /// Answers by the current session; NULL without one.
-fn of_live(answer: fn(&LiveSession) -> Option<pg_sys::Datum>) -> impl Fn(&Standing) -> Option<pg_sys::Datum> {
-    move |standing| standing.live().and_then(answer)
+fn of_live(answer: fn(&LiveSession) -> Option<pg_sys::Datum>) -> impl Fn(&Verdict) -> Option<pg_sys::Datum> {
+    move |verdict| verdict.live().and_then(answer)
 }
 
 /// Answers by the current session if it belongs to the place; else NULL.
@@ -70,10 +70,10 @@ fn age(since: Micros) -> Option<Interval> {
     Some(Interval::from_micros((clock::began() - since).max(0)))
 }
 
-fn refusal(standing: &Standing) -> Option<pg_sys::Datum> {
-    match standing {
-        Standing::Refused(reason) => reason.as_str().into_datum(),
-        Standing::Nobody | Standing::Live(_) => None,
+fn refusal(verdict: &Verdict) -> Option<pg_sys::Datum> {
+    match verdict {
+        Verdict::Live(_) | Verdict::Refused { reason: Reason::Missing, .. } => None,
+        Verdict::Refused { reason, .. } => reason.as_str().into_datum(),
     }
 }
 

@@ -4,7 +4,7 @@ use pgrx::prelude::*;
 
 use super::{Result, functions};
 use crate::administration::health;
-use crate::dashboard::statistics;
+use crate::dashboard::figures;
 use crate::maintenance::{cron, run};
 use crate::pg::datum::json::JsonText;
 
@@ -69,7 +69,7 @@ functions! { FUNCTIONS;
         evicted: i64,
         is_complete: bool,
     } {
-        statistics::totals()?
+        figures::totals()?
     }
 
     /// True for who has access monitor or admin, else permission is denied: the stat_ views ask it.

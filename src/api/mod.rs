@@ -75,10 +75,9 @@ type Result<T> = std::result::Result<T, ErrorReport>;
 /// rows.
 ///
 /// A function that returns a table says `=> rows { column: Type, … }` where others say `-> Type`. Its body is a
-/// `Vec` of structs, whose fields of those names become the columns (`column in part: Type`: the field of the
-/// field `part`). With `page` instead of `rows` it is a pair of that and the value of one more column, `total`.
-/// With `table` and `table_page` the rows are tuples of the columns, as `pg::statements::FromRow` reads them.
-/// `=> rows shared` returns the columns that `rows { … }` lists at the head of the chapter.
+/// `Vec` of structs, whose fields of those names become the columns. With `table` the rows are tuples of the columns,
+/// as `pg::statements::FromRow` reads them; with `table_page` it is a pair of those and the value of one more column,
+/// `total`. `shared` in the place of the columns stands for those that `rows { … }` lists at the head of the chapter.
 macro_rules! functions {
     (@all $list:ident $shared:tt $(
         $(#[doc = $line:literal])+
@@ -117,7 +116,7 @@ macro_rules! functions {
         }
     };
     (@function [$($attributes:tt)+] $name:ident ($($arguments:tt)*) ()
-        (rows { $($column:ident $(in $part:ident)?: $type:ty),+ $(,)? }) $_:tt $record:tt $body:block
+        (rows { $($column:ident: $type:ty),+ $(,)? }) $_:tt $record:tt $body:block
     ) => {
         $($attributes)+
         fn $name($($arguments)*) -> $crate::api::Result<
@@ -125,7 +124,7 @@ macro_rules! functions {
         > {
             let rows: Vec<_> = $crate::api::recorded! { @rows $record $name $body };
             Ok(::pgrx::iter::TableIterator::new(
-                rows.into_iter().map(|row| ($(row.$($part.)?$column,)+)),
+                rows.into_iter().map(|row| ($(row.$column,)+)),
             ))
         }
     };
@@ -150,19 +149,6 @@ macro_rules! functions {
             let (rows, total): (Vec<($($type,)+)>, Option<i64>) = $body;
             Ok(::pgrx::iter::TableIterator::new(
                 rows.into_iter().map(move |($($column,)+)| ($($column,)+ total)),
-            ))
-        }
-    };
-    (@function [$($attributes:tt)+] $name:ident ($($arguments:tt)*) ()
-        (page { $($column:ident $(in $part:ident)?: $type:ty),+ $(,)? }) $_:tt [$(unrecorded)?] $body:block
-    ) => {
-        $($attributes)+
-        fn $name($($arguments)*) -> $crate::api::Result<
-            ::pgrx::iter::TableIterator<'static, ($(name!($column, $type),)+ name!(total, Option<i64>))>
-        > {
-            let (rows, total): (Vec<_>, Option<i64>) = $body;
-            Ok(::pgrx::iter::TableIterator::new(
-                rows.into_iter().map(move |row| ($(row.$($part.)?$column,)+ total)),
             ))
         }
     };
@@ -220,7 +206,7 @@ macro_rules! recorded {
         rows
     }};
     (@rows
-        [audit($($argument:ident $(as $convert:ident)?),* $(=> $effect:ident $(in $part:ident)?)?)]
+        [audit($($argument:ident $(as $convert:ident)?),* $(=> $effect:ident)?)]
         $name:ident $body:block
     ) => {{
         let call = $crate::service::audit::Call::begin(stringify!($name));
@@ -230,7 +216,7 @@ macro_rules! recorded {
             &[$((stringify!($argument), $crate::api::shown!($argument $($convert)?))),*],
             &[$((
                 stringify!($effect),
-                rows.first().map_or_else(Default::default, |row| $crate::api::shown!(row.$($part.)?$effect)),
+                rows.first().map_or_else(Default::default, |row| $crate::api::shown!(row.$effect)),
             ))?],
         )?;
         rows

@@ -17,6 +17,7 @@ use crate::rls::protected;
 use crate::rls::registry::{ACCESS, By, Registration};
 use crate::rls::revoke_sessions::{self, Revocation};
 use crate::service::caller::{only_env, without_key};
+use crate::service::reach::Reach;
 use crate::service::revocation::revoke_on_change;
 
 const CODE: Code = Code::ProtectFailed;
@@ -49,7 +50,7 @@ functions! { FUNCTIONS;
     ) -> Result<()> {
         let relation = required(relation, "relation", CODE)?;
         let column = required(column_name, "column_name", CODE)?;
-        let env = only_env(product, env, CODE)?;
+        let env = only_env(&Reach::Everywhere, product, env, CODE)?;
         let wanted = Registration {
             column: column.to_string_lossy().into_owned(),
             by: parse_by(required(by, "by", CODE)?)?,
@@ -162,7 +163,7 @@ functions! { FUNCTIONS;
         const CODE: Code = Code::RevokeFailed;
         let relation = required(relation, "relation", CODE)?;
         let identifier = required(identifier_column, "identifier_column", CODE)?;
-        let env = only_env(product, env, CODE)?;
+        let env = only_env(&Reach::Everywhere, product, env, CODE)?;
         let columns = columns.map(|columns| {
             if columns.len() > MAX_COLUMNS {
                 return Err(Error::new(CODE, "columns names too many columns").hint("Name each column once."));

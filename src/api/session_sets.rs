@@ -5,7 +5,7 @@ use pgrx::prelude::*;
 
 use super::{Result, functions};
 use crate::administration::{erase, export};
-use crate::dashboard::administration_log::{self, Filter as Calls};
+use crate::dashboard::administration_log;
 use crate::pg::datum::json::JsonText;
 use crate::service::session_sets;
 use crate::tables::session_sets::Filter;
@@ -119,8 +119,8 @@ macro_rules! chapter {
         effect: JsonText,
         client_addr: Option<Inet>,
     } {
-        let filter = Calls { product, actor, function, start_at, end_at, maintenance };
-        administration_log::list(&filter, page, per_page, with_total)?
+        let (named, time) = ([product, actor, function], [start_at, end_at]);
+        administration_log::list(named, time, maintenance, [page, per_page], with_total)?
     }
     } };
 }

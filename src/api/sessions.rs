@@ -4,7 +4,7 @@ use pgrx::datum::{Inet, Interval, TimestampWithTimeZone};
 use pgrx::prelude::*;
 
 use super::{Result, functions};
-use crate::dashboard::sessions::{self, Asked};
+use crate::dashboard::sessions;
 use crate::pg::datum::jsonb::Jsonb;
 use crate::service::revocation::revoke;
 use crate::service::user_sessions::change;
@@ -86,7 +86,7 @@ functions! { FUNCTIONS;
         per_page: default!(Option<i32>, "10"),
         active_only: default!(Option<bool>, "true"),
         with_total: default!(Option<bool>, "true"),
-    ) => page {
+    ) => table_page {
         session_id: pgrx::Uuid,
         identifier: Option<String>,
         start_at: TimestampWithTimeZone,
@@ -96,30 +96,21 @@ functions! { FUNCTIONS;
         ip: Option<Inet>,
         user_agent: Option<String>,
     } {
-        sessions::list(&Asked {
-            product,
-            env,
-            tag,
-            identifier,
-            page,
-            per_page,
-            active_only,
-            with_total,
-        })?
+        sessions::list([product, env, tag], identifier, active_only, [page, per_page], with_total)?
     }
 
     /// All about one session but its data, dead or alive.
     #[level(Server)]
     #[pg_extern(volatile, parallel_unsafe)]
-    fn session_info(session_id: Option<pgrx::Uuid>) => rows {
-        session_id in listed: pgrx::Uuid,
-        identifier in listed: Option<String>,
-        start_at in listed: TimestampWithTimeZone,
-        end_at in listed: TimestampWithTimeZone,
-        active in listed: bool,
-        last_seen_at in listed: TimestampWithTimeZone,
-        ip in listed: Option<Inet>,
-        user_agent in listed: Option<String>,
+    fn session_info(session_id: Option<pgrx::Uuid>) => table {
+        session_id: pgrx::Uuid,
+        identifier: Option<String>,
+        start_at: TimestampWithTimeZone,
+        end_at: TimestampWithTimeZone,
+        active: bool,
+        last_seen_at: TimestampWithTimeZone,
+        ip: Option<Inet>,
+        user_agent: Option<String>,
         kind: String,
         product: Option<String>,
         env: Option<String>,
@@ -129,6 +120,6 @@ functions! { FUNCTIONS;
         revoke_reason: Option<String>,
         scopes: Option<Vec<String>>,
     } {
-        vec![sessions::info(session_id)?]
+        sessions::info(session_id)?
     }
 }

@@ -3,14 +3,13 @@
 use pgrx::datum::{Inet, Interval};
 use pgrx::prelude::*;
 
-use super::{Result, functions, pg_uuid, required};
-use crate::error::Code;
+use super::{Result, functions, pg_uuid};
 use crate::pg::clock::timestamptz;
 use crate::pg::datum::jsonb::Jsonb;
 use crate::pg::datum::record::Record;
-use crate::service::user_sessions::create::{Create, create};
+use crate::service::user_sessions::create::create;
 use crate::service::user_sessions::refresh::{Refreshed, refresh};
-use crate::service::user_sessions::tokens::Tokens;
+use crate::service::user_sessions::tokens::{Asked, Tokens};
 use crate::session::Expected;
 use crate::tables::activity::Origin;
 
@@ -54,17 +53,9 @@ LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';"
         expires_in: Option<Interval>,
         session_expires_in: Option<Interval>,
     ) -> Result<Record<5>> {
-        let code = Code::CreateFailed;
-        let tokens = create(&Create {
-            product: required(product, "product", code)?,
-            env: required(env, "env", code)?,
-            tag: required(tag, "tag", code)?,
-            data: required(data, "data", code)?,
-            origin: Origin::of_user(ip.as_ref(), user_agent),
-            expires_in,
-            session_expires_in,
-        })?;
-        Ok(Record(columns(tokens)))
+        let asked = Asked { token: expires_in.as_ref(), session: session_expires_in.as_ref() };
+        let origin = Origin::of_user(ip.as_ref(), user_agent);
+        Ok(Record(columns(create([product, env, tag], data, origin, asked)?)))
     }
 
     /// Exchanges a refresh token for new tokens; one that was used before ends the session.

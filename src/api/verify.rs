@@ -11,7 +11,7 @@ use crate::service::level::Level;
 use crate::service::user_sessions::session_data::SessionData;
 use crate::service::verification::explain;
 use crate::service::verification::verdict::{LiveSession, Verdict};
-use crate::service::verification::verify::{require, since, verify};
+use crate::service::verification::verdict::{require, since, verify};
 use crate::session::{Expected, Reason};
 
 /// The columns of `dialstack.session_verdict`.

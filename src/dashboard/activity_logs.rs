@@ -19,112 +19,73 @@ const CODE: Code = Code::FetchActivityLogsFailed;
 macro_rules! filtered {
     () => {
         "a.at >= $2 AND a.at < $3 AND ($4 IS NULL OR a.definition_id = $4) \
-         AND ($5 IS NULL OR a.status = $5)"
+         AND ($5 IS NULL OR a.status = $5) AND ($6 IS NULL OR a.subject = $6)"
     };
 }
 
-/// A page, with the columns that `session_activity_logs` returns. Each environment gives its newest rows in the order of
-/// the index; the page is among those, and only its rows get their names.
-macro_rules! page {
-    ($user:literal, $limit:literal, $offset:literal) => {
-        concat!(
-            "SELECT a.activity_id, a.at, p.product, n.env, d.tag, a.kind, a.operation, a.status, \
-                    a.reason, a.session_id, a.subject, a.latency_us, a.ip, a.user_agent, \
-                    nullif(jsonb_strip_nulls(jsonb_build_object( \
-                        'account', a.account, 'api_key_id', a.api_key_id)), '{}') \
-               FROM (SELECT a.* FROM unnest($1) AS e (env_id) \
-                      CROSS JOIN LATERAL ( \
-                            SELECT * FROM dialstack.activity a \
-                             WHERE a.env_id = e.env_id AND ",
-            filtered!(),
-            $user,
-            " ORDER BY a.at DESC, a.activity_id DESC LIMIT ",
-            $limit,
-            " + ",
-            $offset,
-            ") a ORDER BY a.at DESC, a.activity_id DESC LIMIT ",
-            $limit,
-            " OFFSET ",
-            $offset,
-            ") a \
-               JOIN dialstack.environments n USING (env_id) \
-               JOIN dialstack.products p USING (product_id) \
-               LEFT JOIN dialstack.session_definitions d USING (definition_id) \
-              ORDER BY a.at DESC, a.activity_id DESC"
-        )
-    };
-}
+/// Each environment gives its newest rows in the order of the index; the page is among those, and only its rows get
+/// their names.
+static PAGE: Statement = Statement::new(concat!(
+    "SELECT a.activity_id, a.at, p.product, n.env, d.tag, a.kind, a.operation, a.status, \
+            a.reason, a.session_id, a.subject, a.latency_us, a.ip, a.user_agent, \
+            nullif(jsonb_strip_nulls(jsonb_build_object( \
+                'account', a.account, 'api_key_id', a.api_key_id)), '{}') \
+       FROM (SELECT a.* FROM unnest($1) AS e (env_id) \
+              CROSS JOIN LATERAL ( \
+                    SELECT * FROM dialstack.activity a \
+                     WHERE a.env_id = e.env_id AND ",
+    filtered!(),
+    " ORDER BY a.at DESC, a.activity_id DESC LIMIT $7 + $8) a \
+              ORDER BY a.at DESC, a.activity_id DESC LIMIT $7 OFFSET $8) a \
+       JOIN dialstack.environments n USING (env_id) \
+       JOIN dialstack.products p USING (product_id) \
+       LEFT JOIN dialstack.session_definitions d USING (definition_id) \
+      ORDER BY a.at DESC, a.activity_id DESC"
+));
 
-macro_rules! total {
-    ($user:literal) => {
-        concat!(
-            "SELECT count(*) FROM dialstack.activity a WHERE a.env_id = ANY ($1) AND ",
-            filtered!(),
-            $user
-        )
-    };
-}
-
-static PAGE: Statement = Statement::new(page!("", "$6", "$7"));
-
-static TOTAL: Statement = Statement::new(total!(""));
-
-static PAGE_OF_USER: Statement = Statement::new(page!(" AND a.subject = $6", "$7", "$8"));
-
-static TOTAL_OF_USER: Statement = Statement::new(total!(" AND a.subject = $6"));
-
-/// The arguments of `session_activity_logs`.
-pub struct Asked<'a> {
-    pub product: Option<&'a str>,
-    pub tag: Option<&'a str>,
-    pub env: Option<&'a str>,
-    pub identifier: Option<&'a str>,
-    pub status: Option<&'a str>,
-    pub start_at: Option<TimestampWithTimeZone>,
-    pub end_at: Option<TimestampWithTimeZone>,
-    pub page: Option<i32>,
-    pub per_page: Option<i32>,
-    pub with_total: Option<bool>,
-}
+static TOTAL: Statement = Statement::new(concat!(
+    "SELECT count(*) FROM dialstack.activity a WHERE a.env_id = ANY ($1) AND ",
+    filtered!()
+));
 
 /// A page of activity, newest first, and how many rows there are on all pages.
 ///
 /// # Errors
-/// `FETCH_ACTIVITY_LOGS_FAILED` for bad arguments; `DEFINITION_NOT_FOUND`; those of [`caller::envs`].
-pub fn list<R: FromRow>(call: &Asked<'_>) -> Result<(Vec<R>, Option<i64>)> {
-    let page = Page::new(call.page, call.per_page).coded(CODE)?;
-    let product = required(call.product, "product", CODE)?;
-    let with_total = required(call.with_total, "with_total", CODE)?;
-    if call.status.is_some_and(|status| !matches!(status, "success" | "fail")) {
+/// `FETCH_ACTIVITY_LOGS_FAILED` for bad arguments; `DEFINITION_NOT_FOUND`; those of [`caller::env_ids`].
+pub fn list<R: FromRow>(
+    [product, tag, env]: [Option<&str>; 3],
+    identifier: Option<&str>,
+    status: Option<&str>,
+    [start_at, end_at]: [Option<TimestampWithTimeZone>; 2],
+    [page, per_page]: [Option<i32>; 2],
+    with_total: Option<bool>,
+) -> Result<(Vec<R>, Option<i64>)> {
+    let page = Page::new(page, per_page).coded(CODE)?;
+    let product = required(product, "product", CODE)?;
+    let with_total = required(with_total, "with_total", CODE)?;
+    if status.is_some_and(|status| !matches!(status, "success" | "fail")) {
         return Err(Error::new(CODE, "the status is not known")
             .hint("A status is success or fail; leave it out for both."));
     }
-    if let Some(identifier) = call.identifier {
+    if let Some(identifier) = identifier {
         check_identifier("identifier", identifier).coded(CODE)?;
     }
-    check_range(call.start_at, call.end_at, CODE)?;
-    let env_ids = caller::envs(Level::Server, product, call.env)?.ids;
-    let definition_id = call.tag.map(|tag| definition_id(product, tag)).transpose()?;
-    let mut arguments = vec![
+    check_range(start_at, end_at, CODE)?;
+    let env_ids = caller::env_ids(Level::Server, product, env)?;
+    let definition_id = tag.map(|tag| definition_id(product, tag)).transpose()?;
+    let arguments = vec![
         bind(env_ids),
-        bind(call.start_at.unwrap_or_else(TimestampWithTimeZone::negative_infinity)),
-        bind(call.end_at.unwrap_or_else(TimestampWithTimeZone::positive_infinity)),
+        bind(start_at.unwrap_or_else(TimestampWithTimeZone::negative_infinity)),
+        bind(end_at.unwrap_or_else(TimestampWithTimeZone::positive_infinity)),
         bind(definition_id),
-        bind(call.status),
+        bind(status),
+        bind(identifier),
     ];
-    arguments.extend(call.identifier.map(bind));
-    let list = match call.identifier {
-        Some(_) => List { page: &PAGE_OF_USER, total: &TOTAL_OF_USER },
-        None => List { page: &PAGE, total: &TOTAL },
-    };
-    let _plain = Setting::no_jit();
-    list.read(&AsOwner::enter()?, arguments, &page, with_total, R::from_row)
+    let _by_index = Setting::custom_plans();
+    List { page: &PAGE, total: &TOTAL }.read(&AsOwner::enter()?, arguments, &page, with_total, R::from_row)
 }
 
 /// Refuses infinite moments, and a range that ends before it begins.
-///
-/// # Errors
-/// `code` for these.
 pub fn check_range(
     start_at: Option<TimestampWithTimeZone>,
     end_at: Option<TimestampWithTimeZone>,

@@ -36,48 +36,36 @@ static PAGE: Statement = Statement::new(concat!(
 
 static TOTAL: Statement = Statement::new(concat!("SELECT count(*)", filtered!()));
 
-/// Which calls are meant. What is left out is any.
-pub struct Filter<'a> {
-    /// The product that was named, or in which a document changed something.
-    pub product: Option<&'a str>,
-    /// The role that logged in, or that called.
-    pub actor: Option<&'a str>,
-    pub function: Option<&'a str>,
-    /// Then or later.
-    pub start_at: Option<TimestampWithTimeZone>,
-    /// Before then.
-    pub end_at: Option<TimestampWithTimeZone>,
-    /// Whether calls of `maintain`, which come by the clock, are meant too where no function is named.
-    pub maintenance: Option<bool>,
-}
-
-/// A page of calls, newest first, and how many there are on all pages.
+/// A page of calls, newest first, and how many there are on all pages: of those that named the product
+/// or changed something in it by a document, of the actor, which
+/// is the role that logged in or that called, and of the function, as far as they are given. Calls of `maintain`, which
+/// come by the clock, are meant where it is named or with `maintenance`.
 ///
 /// # Errors
 /// `LIST_FAILED` for bad arguments; `PERMISSION_DENIED` with an API key.
 pub fn list<R: FromRow>(
-    filter: &Filter<'_>,
-    page: Option<i32>,
-    per_page: Option<i32>,
+    [product, actor, function]: [Option<&str>; 3],
+    [start_at, end_at]: [Option<TimestampWithTimeZone>; 2],
+    maintenance: Option<bool>,
+    [page, per_page]: [Option<i32>; 2],
     with_total: Option<bool>,
 ) -> Result<(Vec<R>, Option<i64>)> {
     caller::without_key()?;
     let page = Page::new(page, per_page).coded(CODE)?;
-    let maintenance = required(filter.maintenance, "maintenance", CODE)?;
+    let maintenance = required(maintenance, "maintenance", CODE)?;
     let with_total = required(with_total, "with_total", CODE)?;
-    check_range(filter.start_at, filter.end_at, CODE)?;
+    check_range(start_at, end_at, CODE)?;
     // Longer ones name nothing, and are not copied into the plan. What they name may be gone by now.
-    for (name, given) in [("product", filter.product), ("actor", filter.actor), ("function", filter.function)]
-    {
+    for (name, given) in [("product", product), ("actor", actor), ("function", function)] {
         check_length(name, given.unwrap_or_default(), MAX_NAME).coded(CODE)?;
     }
     let arguments = vec![
-        bind(filter.start_at.unwrap_or_else(TimestampWithTimeZone::negative_infinity)),
-        bind(filter.end_at.unwrap_or_else(TimestampWithTimeZone::positive_infinity)),
-        bind(filter.product),
-        bind(filter.actor),
-        bind(filter.function),
-        bind(maintenance || filter.function == Some("maintain")),
+        bind(start_at.unwrap_or_else(TimestampWithTimeZone::negative_infinity)),
+        bind(end_at.unwrap_or_else(TimestampWithTimeZone::positive_infinity)),
+        bind(product),
+        bind(actor),
+        bind(function),
+        bind(maintenance || function == Some("maintain")),
     ];
     let _by_index = Setting::custom_plans();
     List { page: &PAGE, total: &TOTAL }.read(&AsOwner::enter()?, arguments, &page, with_total, R::from_row)

@@ -1,4 +1,5 @@
-//! Reading the dashboards: from the rollups and the activity behind them, in one statement each.
+//! Reading the dashboards, and totals of sessions for monitoring: from the rollups and the activity behind them, in one
+//! statement each.
 
 use std::borrow::Cow;
 
@@ -6,14 +7,14 @@ use pgrx::datum::TimestampWithTimeZone;
 
 use super::places::{Place, place};
 use crate::error::{Code, Coded, Error, Result};
-use crate::maintenance::rollup::changes;
+use crate::maintenance::rollup::{changes, of_sessions};
 use crate::pg::clock::{self, DAY, Micros, timestamptz};
 use crate::pg::datum::json::JsonText;
 use crate::pg::roles::AsOwner;
-use crate::pg::statements::{Statement, bind};
+use crate::pg::statements::{FromRow, Statement, bind};
 use crate::pg::time_zone;
 use crate::service::level::Level;
-use crate::service::required;
+use crate::service::{caller, required};
 use crate::session::series::{self, GroupBy};
 use crate::session::{Problem, check_identifier};
 
@@ -26,11 +27,6 @@ static SESSIONS: Statement = Statement::new(concat!(
 ));
 
 static USER: Statement = Statement::new(include_str!("figures/user.sql"));
-
-static KNOWN: Statement = Statement::new(
-    "SELECT EXISTS (SELECT 1 FROM dialstack.session_users \
-                          WHERE env_id = ANY ($1) AND definition_id = $2 AND identifier = $3)",
-);
 
 /// The arguments that both dashboards take.
 pub struct Asked<'a> {
@@ -94,14 +90,13 @@ pub fn sessions(asked: &Asked<'_>) -> Result<JsonText> {
     let days = periods(GroupBy::Day, now - 8 * DAY, now, time_zone);
     let week = periods(GroupBy::Week, now, now, time_zone);
     let arguments = [
-        bind(place.envs.ids),
-        bind(place.envs.names),
+        bind(place.env_ids),
+        bind(time_zone),
         bind(place.definition_id),
         bind(timestamptz(now)),
         bind(timestamps(&range.periods)),
         bind(timestamps(&days[days.len() - 8..])),
         bind(timestamptz(week[0])),
-        bind(time_zone),
     ];
     let owner = AsOwner::enter_by_index()?;
     let answers = SESSIONS.read(&owner, &arguments, |row| row.required(1))?;
@@ -119,22 +114,34 @@ pub fn user(asked: &Asked<'_>, identifier: Option<&str>) -> Result<JsonText> {
     check_identifier("identifier", identifier).coded(CODE)?;
     let place = asked.place(Level::Server)?;
     let range = asked.range(clock::now())?;
-    let owner = AsOwner::enter_by_index()?;
-    let key = [bind(place.envs.ids.clone()), bind(place.definition_id), bind(identifier)];
-    let known = KNOWN.read(&owner, &key, |row| row.required::<bool>(1))?;
-    let mut answers = Vec::new();
-    if known.contains(&true) {
-        let arguments = [
-            bind(place.envs.ids),
-            bind(place.definition_id),
-            bind(identifier),
-            bind(timestamps(&range.periods)),
-            bind(&*range.time_zone),
-        ];
-        answers = USER.read(&owner, &arguments, |row| row.required(1))?;
-    }
+    let arguments = [
+        bind(place.env_ids),
+        bind(place.definition_id),
+        bind(identifier),
+        bind(timestamps(&range.periods)),
+        bind(&*range.time_zone),
+    ];
+    let answers = USER.read(&AsOwner::enter_by_index()?, &arguments, |row| row.required(1))?;
     answers.into_iter().next().ok_or_else(|| {
         Error::new(Code::UserNotFound, "nobody with that identifier ever had a session there")
             .hint("dialstack.session_users() lists the users; identifiers are case-sensitive.")
     })
+}
+
+/// Most rows of activity that are counted with each call. More wait only where `maintain()` is not called.
+const MOST: i64 = 100_000;
+
+static TOTALS: Statement = Statement::new(concat!(
+    include_str!("figures/waiting.sql"),
+    of_sessions!(),
+    include_str!("figures/statistics.sql")
+));
+
+/// The totals of every definition in every environment, and of account and client sessions, as `stat_get_sessions`
+/// returns them; with an API key of its environment alone.
+pub fn totals<R: FromRow>() -> Result<Vec<R>> {
+    let caller = caller::narrowed(Level::Monitor)?;
+    let env_id = caller.key().map(|key| key.env.env_id);
+    let arguments = [bind(timestamptz(clock::now())), bind(MOST), bind(env_id)];
+    TOTALS.read(&AsOwner::enter_by_index()?, &arguments, R::from_row)
 }

@@ -5,5 +5,4 @@ pub mod administration_log;
 pub mod figures;
 mod places;
 pub mod sessions;
-pub mod statistics;
 pub mod users;

@@ -4,42 +4,16 @@ use pgrx::datum::{Inet, TimestampWithTimeZone};
 
 use crate::error::{Code, Coded, Error, Result};
 use crate::pg::clock::{self, timestamptz};
+use crate::pg::datum::uuid::uuid;
 use crate::pg::roles::AsOwner;
 use crate::pg::settings::Setting;
-use crate::pg::statements::{Columns, Statement, bind};
+use crate::pg::statements::{FromRow, Statement, bind};
 use crate::service::keys::key_ring;
 use crate::service::setup::configuration;
 use crate::service::{caller, required};
 use crate::session::{Page, check_identifier};
 use crate::tables::paging::List;
-
-/// A session as lists show it.
-pub struct Listed {
-    pub session_id: pgrx::Uuid,
-    /// Identifier of the user, or account.
-    pub identifier: Option<String>,
-    pub start_at: TimestampWithTimeZone,
-    /// When it ends, or ended.
-    pub end_at: TimestampWithTimeZone,
-    pub active: bool,
-    /// Creation or last refresh.
-    pub last_seen_at: TimestampWithTimeZone,
-    pub ip: Option<Inet>,
-    pub user_agent: Option<String>,
-}
-
-fn listed(row: &Columns<'_, '_>) -> Result<Listed> {
-    Ok(Listed {
-        session_id: row.required(1)?,
-        identifier: row.get(2)?,
-        start_at: row.required(3)?,
-        end_at: row.required(4)?,
-        active: row.required(5)?,
-        last_seen_at: row.required(6)?,
-        ip: row.get(7)?,
-        user_agent: row.get(8)?,
-    })
-}
+use crate::tables::{client_sessions, sessions};
 
 macro_rules! columns {
     () => {
@@ -78,32 +52,26 @@ static PAGE_OF_ALL: Statement = Statement::new(concat!(
 
 static TOTAL_OF_ALL: Statement = Statement::new(concat!("SELECT count(*) ", of_definition!()));
 
-/// The arguments of `session_list`.
-pub struct Asked<'a> {
-    pub product: Option<&'a str>,
-    pub env: Option<&'a str>,
-    pub tag: Option<&'a str>,
-    pub identifier: Option<&'a str>,
-    pub page: Option<i32>,
-    pub per_page: Option<i32>,
-    pub active_only: Option<bool>,
-    pub with_total: Option<bool>,
-}
-
 /// A page of a definition's sessions in one environment, and how many there are on all pages.
 ///
 /// # Errors
 /// `LIST_FAILED` for bad arguments; `PRODUCT_NOT_FOUND`, `ENV_NOT_FOUND`, `DEFINITION_NOT_FOUND`; those of
 /// [`caller::narrow`].
-pub fn list(call: &Asked<'_>) -> Result<(Vec<Listed>, Option<i64>)> {
+pub fn list<R: FromRow>(
+    [product, env, tag]: [Option<&str>; 3],
+    identifier: Option<&str>,
+    active_only: Option<bool>,
+    [page, per_page]: [Option<i32>; 2],
+    with_total: Option<bool>,
+) -> Result<(Vec<R>, Option<i64>)> {
     let code = Code::ListFailed;
-    let page = Page::new(call.page, call.per_page).coded(code)?;
-    let product = required(call.product, "product", code)?;
-    let env = required(call.env, "env", code)?;
-    let tag = required(call.tag, "tag", code)?;
-    let active_only = required(call.active_only, "active_only", code)?;
-    let with_total = required(call.with_total, "with_total", code)?;
-    if let Some(identifier) = call.identifier {
+    let page = Page::new(page, per_page).coded(code)?;
+    let product = required(product, "product", code)?;
+    let env = required(env, "env", code)?;
+    let tag = required(tag, "tag", code)?;
+    let active_only = required(active_only, "active_only", code)?;
+    let with_total = required(with_total, "with_total", code)?;
+    if let Some(identifier) = identifier {
         check_identifier("identifier", identifier).coded(code)?;
     }
     let env = configuration::env(product, env)?;
@@ -111,51 +79,47 @@ pub fn list(call: &Asked<'_>) -> Result<(Vec<Listed>, Option<i64>)> {
     let definition_id = configuration::definition(&env.product_id, tag)?.definition_id;
     let mut arguments =
         vec![bind(timestamptz(clock::now())), bind(env.env_id), bind(definition_id), bind(active_only)];
-    arguments.extend(call.identifier.map(bind));
-    let list = match call.identifier {
+    arguments.extend(identifier.map(bind));
+    let list = match identifier {
         Some(_) => List { page: &PAGE_OF_USER, total: &TOTAL_OF_USER },
         None => List { page: &PAGE_OF_ALL, total: &TOTAL_OF_ALL },
     };
     let _plain = Setting::no_jit();
-    list.read(&AsOwner::enter()?, arguments, &page, with_total, listed)
+    list.read(&AsOwner::enter()?, arguments, &page, with_total, R::from_row)
 }
 
-/// All that `session_info` shows.
-pub struct Info {
-    /// What lists show.
-    pub listed: Listed,
-    /// `user`, `account` or `client`.
-    pub kind: String,
-    /// Its product; gone once the environment is deleted.
-    pub product: Option<String>,
-    /// Its environment; gone once it is deleted.
-    pub env: Option<String>,
-    /// Its tag; user sessions only.
-    pub tag: Option<String>,
-    /// How often the refresh token has rotated.
-    pub generation: i32,
-    pub revoked_at: Option<TimestampWithTimeZone>,
-    pub revoke_reason: Option<String>,
-    pub scopes: Option<Vec<String>>,
-    pub env_id: i32,
-    /// Its user_identifier_key, encrypted; client sessions only.
-    pub sealed_key: Option<Vec<u8>>,
-}
+/// The columns of `session_info`.
+pub type Info = (
+    pgrx::Uuid,
+    Option<String>,
+    TimestampWithTimeZone,
+    TimestampWithTimeZone,
+    bool,
+    TimestampWithTimeZone,
+    Option<Inet>,
+    Option<String>,
+    String,
+    Option<String>,
+    Option<String>,
+    Option<String>,
+    i32,
+    Option<TimestampWithTimeZone>,
+    Option<String>,
+    Option<Vec<String>>,
+);
 
 /// Client sessions have neither a user nor scopes, and are never refreshed.
 static INFO: Statement = Statement::new(concat!(
     "SELECT ",
     columns!(),
-    ", s.kind, p.product, e.env, d.tag, s.generation, s.revoked_at, s.revoke_reason, s.scopes, \
-           env_id, s.sealed_key \
+    ", s.kind, p.product, e.env, d.tag, s.generation, s.revoked_at, s.revoke_reason, s.scopes \
            FROM (SELECT session_id, env_id, definition_id, subject, identifier, created_at, expires_at, \
                         last_seen_at, ip, user_agent, generation, revoked_at, revoke_reason, scopes, \
-                        CASE WHEN definition_id IS NULL THEN 'account' ELSE 'user' END AS kind, \
-                        NULL::bytea AS sealed_key \
+                        CASE WHEN definition_id IS NULL THEN 'account' ELSE 'user' END AS kind \
                    FROM dialstack.sessions \
                   UNION ALL \
                  SELECT session_id, env_id, NULL, NULL, NULL, created_at, expires_at, created_at, NULL, \
-                        NULL, 0, revoked_at, revoke_reason, NULL, 'client', sealed_key \
+                        NULL, 0, revoked_at, revoke_reason, NULL, 'client' \
                    FROM dialstack.client_sessions) s \
            LEFT JOIN (dialstack.environments e JOIN dialstack.products p USING (product_id)) \
                   USING (env_id) \
@@ -168,32 +132,22 @@ static INFO: Statement = Statement::new(concat!(
 ///
 /// # Errors
 /// `SESSION_NOT_FOUND`; `LIST_FAILED` for NULL; those of [`caller::narrow`].
-pub fn info(session_id: Option<pgrx::Uuid>) -> Result<Info> {
+pub fn info(session_id: Option<pgrx::Uuid>) -> Result<Vec<Info>> {
     let session_id = required(session_id, "session_id", Code::ListFailed)?;
-    let arguments = [bind(timestamptz(clock::now())), bind(session_id)];
-    let rows = INFO.read(&AsOwner::enter()?, &arguments, |row| {
-        Ok(Info {
-            listed: listed(row)?,
-            kind: row.required(9)?,
-            product: row.get(10)?,
-            env: row.get(11)?,
-            tag: row.get(12)?,
-            generation: row.required(13)?,
-            revoked_at: row.get(14)?,
-            revoke_reason: row.get(15)?,
-            scopes: row.get(16)?,
-            env_id: row.required(17)?,
-            sealed_key: row.get(18)?,
-        })
-    })?;
-    let mut info = rows.into_iter().next().ok_or_else(|| {
+    let not_found = || {
         Error::new(Code::SessionNotFound, "there is no session with that id")
             .hint("It may have been purged, or never existed; dialstack.session_list() shows what there is.")
-    })?;
-    caller::narrow(info.env_id)?;
-    if let Some(sealed) = &info.sealed_key {
-        let key = key_ring::open_identifier_key(info.env_id, sealed)?;
-        info.listed.identifier = key.map(|key| key.to_string());
+    };
+    let id = uuid(session_id);
+    let client = client_sessions::by_id(&id)?;
+    let of_client = client.as_ref().map(|row| row.env_id);
+    let env_id = of_client.or(sessions::by_id(&id)?.map(|row| row.env_id)).ok_or_else(not_found)?;
+    caller::narrow(env_id)?;
+    let arguments = [bind(timestamptz(clock::now())), bind(session_id)];
+    let mut rows: Vec<Info> = INFO.read(&AsOwner::enter()?, &arguments, FromRow::from_row)?;
+    let (_, identifier, ..) = rows.first_mut().ok_or_else(not_found)?;
+    if let Some(sealed) = client.and_then(|row| row.sealed_key) {
+        *identifier = key_ring::open_identifier_key(env_id, &sealed)?.map(|key| key.to_string());
     }
-    Ok(info)
+    Ok(rows)
 }

@@ -1,9 +1,8 @@
 //! Purging and rolling up.
 
 pub mod cron;
-pub mod horizon;
+pub mod deleter;
 pub mod purge;
 pub mod purge_activity;
-pub mod referenced;
 pub mod rollup;
 pub mod run;

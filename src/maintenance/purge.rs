@@ -7,8 +7,7 @@ use pgrx::pg_sys;
 
 use crate::error::Result;
 use crate::guc;
-use crate::maintenance::horizon::{Horizon, repeat};
-use crate::maintenance::referenced::Deleter;
+use crate::maintenance::deleter::{Deleter, Horizon, repeat};
 use crate::pg::clock::timestamptz;
 use crate::pg::roles::AsOwner;
 use crate::pg::statements::{FromRow, Statement, bind};

@@ -5,8 +5,7 @@ use pgrx::datum::TimestampWithTimeZone;
 
 use crate::error::Result;
 use crate::guc;
-use crate::maintenance::horizon::repeat;
-use crate::maintenance::referenced::Deleter;
+use crate::maintenance::deleter::{Deleter, repeat};
 use crate::maintenance::rollup;
 use crate::pg::clock::{self, Micros, timestamptz};
 use crate::pg::roles::AsOwner;

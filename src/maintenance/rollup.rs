@@ -8,10 +8,11 @@
 use pgrx::datum::{DatumWithOid, TimestampWithTimeZone};
 
 use crate::error::Result;
-use crate::maintenance::horizon::{Horizon, repeat};
+use crate::maintenance::deleter::{Horizon, repeat};
 use crate::pg::clock::{self, timestamptz};
 use crate::pg::roles::AsOwner;
 use crate::pg::statements::{Statement, bind};
+use crate::tables::persons::Person;
 
 /// CTEs that make changes of what is counted of sessions from the CTE `uncounted`.
 macro_rules! of_sessions {
@@ -131,15 +132,15 @@ static HOLDER: Statement = Statement::new(
 );
 /// Takes a person out of what is counted of users, until the transaction ends with everyone else's rolling up kept out.
 /// The person's rows in `session_users` must still be there.
-pub fn forget_user(owner: &AsOwner, env_ids: &[i32], definition_ids: &[i32], identifier: &str) -> Result<()> {
+pub fn forget_user(owner: &AsOwner, person: &Person<'_>) -> Result<()> {
     LOCK_AND_WAIT.execute(owner, &[])?;
     let arguments = [
-        bind(env_ids.to_vec()),
+        bind(person.env_ids.clone()),
         bind(timestamptz(clock::now())),
-        bind(definition_ids.to_vec()),
-        bind(identifier),
+        bind(person.definition_ids.clone()),
+        bind(person.identifier),
     ];
-    FORGET_USER.write(owner, &arguments, |_| Ok(())).map(|_| ())
+    FORGET_USER.execute(owner, &arguments).map(|_| ())
 }
 
 /// What a call of [`roll_up`] did.
@@ -162,7 +163,7 @@ pub struct Counts {
 pub fn roll_up(batch: u32, horizon: &Horizon) -> Result<Counts> {
     let owner = AsOwner::enter_by_index()?;
     let mut counts = Counts::default();
-    if LOCK.write(&owner, &[], |_| Ok(()))?.is_empty() {
+    if LOCK.execute(&owner, &[])? == 0 {
         counts.busy = true;
         return Ok(counts);
     }

@@ -7,21 +7,19 @@ use serde_json::{Value, json};
 
 use crate::error::{Code, Error, Result};
 use crate::guc;
-use crate::maintenance::horizon::Horizon;
-use crate::maintenance::referenced::Deleter;
+use crate::maintenance::deleter::{Deleter, Horizon};
 use crate::maintenance::{purge, purge_activity, rollup};
 use crate::pg::clock::{self, Micros, timestamptz};
 use crate::pg::datum::json::JsonText;
 use crate::pg::roles::AsOwner;
+use crate::pg::scan::lock_for_writing;
 use crate::pg::statements::{Statement, bind};
 use crate::pg::transaction::subtransaction::unless_busy;
 use crate::service::required;
+use crate::tables::session_users::SessionUsers;
 
 /// Most rows of a batch.
 const MAX_BATCH: u32 = 100_000;
-
-/// Creates write it; a deletion of an environment keeps everybody out.
-static JOIN_CREATES: Statement = Statement::new("LOCK TABLE dialstack.session_users IN ROW EXCLUSIVE MODE");
 
 static LAST: Statement = Statement::new("SELECT ran_at, done FROM dialstack.rollup_state");
 
@@ -66,7 +64,8 @@ fn run(owner: &AsOwner, batch: u32, horizon: &Horizon, before: Value) -> Result<
     let rollup = rollup::roll_up(batch, horizon)?;
     let mut deleter = Deleter::new(owner, horizon, batch)?;
     // Each step is a subtransaction, so that one that meets a lock undoes only itself.
-    let joined = unless_busy(owner, || JOIN_CREATES.execute(owner, &[]))?.is_some();
+    // A deletion of an environment keeps everybody out.
+    let joined = unless_busy(owner, lock_for_writing::<SessionUsers>)?.is_some();
     deleter.more = !joined;
     let (mut sessions, mut users) = (0, 0);
     if joined {

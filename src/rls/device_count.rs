@@ -75,12 +75,12 @@ pub fn tables(owner: &AsOwner, env: Option<&Env>) -> Result<Vec<DeviceTable>> {
 }
 
 /// Devices by connected account, of the accounts given; `None` where a table can't be counted.
-pub fn by_account(owner: &AsOwner, env: &Env, accounts: &[Uuid]) -> Result<Option<HashMap<Uuid, i64>>> {
+pub fn by_account(owner: &AsOwner, env: &Env, accounts: &[pgrx::Uuid]) -> Result<Option<HashMap<Uuid, i64>>> {
     let mut counts = HashMap::new();
     if accounts.is_empty() {
         return Ok(Some(counts));
     }
-    let accounts: Vec<String> = accounts.iter().map(Uuid::to_string).collect();
+    let accounts: Vec<String> = accounts.iter().map(pgrx::Uuid::to_string).collect();
     let tables = tables(owner, Some(env))?;
     if tables.is_empty() {
         return Ok(Some(counts));

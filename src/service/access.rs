@@ -123,7 +123,7 @@ pub fn grant(
     env: Option<&str>,
     functions: &Functions,
 ) -> Result<()> {
-    let (owner, role, level) = begin(role, access)?;
+    let (owner, role, role_name, level) = begin(role, access)?;
     let marker = match product.or(env) {
         None => level.marker(),
         Some(_) => level.limited_marker().ok_or_else(|| {
@@ -133,10 +133,10 @@ pub fn grant(
     };
     let limit = limit(&owner, product, env)?;
     if limit.is_none() || !markers(role).contains(&marker) {
-        delete_limits(&owner, role, level)?;
+        delete_limits(&owner, &role_name, level)?;
     }
     if let Some(limit) = limit {
-        access_limits::insert(&owner, role, level.as_str(), limit)?;
+        access_limits::insert(&owner, &role_name, level.as_str(), limit)?;
     }
     for other in level.markers().filter(|other| *other != marker) {
         run(&owner, &UNMARK, &[bind(role), bind(&*other.to_string_lossy())])?;
@@ -149,9 +149,9 @@ pub fn grant(
 /// # Errors
 /// `DEFINE_FAILED` for an unknown level or role; `CONFLICT` where the transaction's snapshot is too old to show a limit.
 pub fn revoke(role: Option<pg_sys::Oid>, access: Option<&str>, functions: &Functions) -> Result<()> {
-    let (owner, role, level) = begin(role, access)?;
+    let (owner, role, role_name, level) = begin(role, access)?;
     let held = markers(role);
-    delete_limits(&owner, role, level)?;
+    delete_limits(&owner, &role_name, level)?;
     let granted = |marker: &&CStr| held.contains(marker);
     if !level.markers().any(|marker| granted(&marker)) {
         return Ok(());
@@ -165,11 +165,9 @@ pub fn revoke(role: Option<pg_sys::Oid>, access: Option<&str>, functions: &Funct
     Ok(())
 }
 
-/// Deletes the limits of a role's level.
-fn delete_limits(owner: &AsOwner, role: pg_sys::Oid, level: Level) -> Result<()> {
-    access_limits::delete(owner, role, level.as_str())?;
-    let name = role_name(role);
-    let is_left = |(of, at, _): &(String, String, Limit)| Some(of) == name.as_ref() && at == level.as_str();
+fn delete_limits(owner: &AsOwner, role_name: &str, level: Level) -> Result<()> {
+    access_limits::delete(owner, role_name, Some(level.as_str()))?;
+    let is_left = |(of, at, _): &(String, String, Limit)| of == role_name && at == level.as_str();
     if access_limits::all()?.iter().any(is_left) {
         return Err(Error::new(Code::Conflict, "access was granted after this transaction began")
             .hint("Retry the transaction."));
@@ -193,7 +191,7 @@ pub fn forget(role_name: Option<&str>) -> Result<i64> {
         return Err(Error::new(CODE, "there is a role of that name")
             .hint("Take its access and its limits back with dialstack.revoke_access()."));
     }
-    let forgotten = access_limits::forget(&owner, role_name)?;
+    let forgotten = access_limits::delete(&owner, role_name, None)?;
     Ok(i64::try_from(forgotten).unwrap_or(i64::MAX))
 }
 
@@ -201,10 +199,7 @@ pub fn forget(role_name: Option<&str>) -> Result<i64> {
 fn limit(owner: &AsOwner, product: Option<&str>, env: Option<&str>) -> Result<Option<Limit>> {
     let limit = match (product, env) {
         (None, None) => return Ok(None),
-        (Some(product), None) => Limit::Product(configuration::kept(
-            || configuration::product_id(product),
-            |found| products::keep(owner, found),
-        )?),
+        (Some(product), None) => Limit::Product(configuration::kept_product(owner, product)?),
         (Some(product), Some(env)) => Limit::Env(configuration::kept(
             || Ok(configuration::env(product, env)?.env_id),
             |found| products::keep_env(owner, *found),
@@ -240,19 +235,17 @@ fn names(levels: &[Level]) -> Option<String> {
 }
 
 /// Checks what was asked for, and keeps other changes of access out until the transaction ends.
-fn begin(role: Option<pg_sys::Oid>, access: Option<&str>) -> Result<(AsOwner, pg_sys::Oid, Level)> {
+fn begin(role: Option<pg_sys::Oid>, access: Option<&str>) -> Result<(AsOwner, pg_sys::Oid, String, Level)> {
     let role = required(role, "role", CODE)?;
     let access = required(access, "access", CODE)?;
     let level =
         Level::parse(access).ok_or_else(|| Problem::not_one_of("access", Level::TEXTS)).coded(CODE)?;
     let owner = AsOwner::enter()?;
     LOCK.execute(&owner, &[])?;
-    if role_name(role).is_none() {
-        return Err(
-            Error::new(CODE, "there is no such role").hint("Create the role first, or check the spelling.")
-        );
-    }
-    Ok((owner, role, level))
+    let role_name = role_name(role).ok_or_else(|| {
+        Error::new(CODE, "there is no such role").hint("Create the role first, or check the spelling.")
+    })?;
+    Ok((owner, role, role_name, level))
 }
 
 /// Grants the functions and views of the level and of those that it includes, and a marker of the level itself.
@@ -292,4 +285,48 @@ fn failed(error: spi::Error) -> Error {
     Error::new(Code::PermissionDenied, "access can't be granted or revoked")
         .detail(error.to_string())
         .hint("Check that the role exists.")
+}
+
+/// `$1`, `$2`, `$3`: markers, their levels and whether they mark a limited grant, in one order. A limit belongs to the
+/// limited grant of the level to the role of that name.
+static LIST_OF_ROLES: Statement = Statement::new(
+    "WITH granted AS ( \
+            SELECT coalesce(r.rolname, 'PUBLIC')::text AS role_name, m.level, m.limited, m.position \
+              FROM unnest($1, $2, $3) WITH ORDINALITY m (marker, level, limited, position) \
+              JOIN pg_catalog.pg_proc p ON p.proname = m.marker \
+                                       AND p.pronamespace = 'dialstack'::regnamespace \
+             CROSS JOIN LATERAL aclexplode(p.proacl) a \
+              LEFT JOIN pg_catalog.pg_roles r ON r.oid = a.grantee \
+             WHERE a.grantee <> p.proowner), \
+          listed AS ( \
+            SELECT coalesce(g.role_name, l.role_name) AS role_name, coalesce(g.level, l.level) AS level, \
+                   coalesce(g.limited, true) AS limited, p.product, e.env, \
+                   CASE WHEN g.role_name IS NOT NULL AND g.limited AND l.role_name IS NULL \
+                        THEN 'reaches nothing: no limit is left' \
+                        WHEN g.role_name IS NOT NULL THEN NULL \
+                        WHEN EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.rolname = l.role_name) \
+                        THEN 'the role does not have the level' \
+                        ELSE 'there is no such role' END AS finding \
+              FROM granted g \
+              FULL JOIN dialstack.access_limits l \
+                     ON g.limited AND l.role_name = g.role_name AND l.level = g.level \
+              LEFT JOIN dialstack.environments e ON e.env_id = l.env_id \
+              LEFT JOIN dialstack.products p ON p.product_id = coalesce(l.product_id, e.product_id)) \
+          SELECT role_name, level, limited, product, env, finding FROM listed \
+           ORDER BY role_name COLLATE \"C\", array_position($2, level), product, env",
+);
+
+/// The grants of access levels, with the limits of each, and limits without a grant: the role, the level, whether it is
+/// limited, product and environment of the limit, and what is wrong with it. The owner of the extension and superusers,
+/// who have every level, are not listed.
+pub fn of_roles<R: FromRow>() -> Result<Vec<R>> {
+    let (mut names, mut levels, mut limited) = (Vec::new(), Vec::new(), Vec::new());
+    for level in Level::ALL {
+        for marker in level.markers() {
+            names.push(marker.to_string_lossy().into_owned());
+            levels.push(level.as_str());
+            limited.push(marker != level.marker());
+        }
+    }
+    LIST_OF_ROLES.read(&AsOwner::enter()?, &[bind(names), bind(levels), bind(limited)], R::from_row)
 }

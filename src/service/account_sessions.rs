@@ -9,14 +9,16 @@ use crate::pg::datum::json::JsonText;
 use crate::pg::datum::jsonb::{Bounds, Jsonb};
 use crate::pg::random;
 use crate::pg::roles::AsOwner;
-use crate::service::caller;
+use crate::pg::scan::lock_for_writing;
 use crate::service::keys::key_ring;
+use crate::service::{caller, required};
 use crate::session::{Span, check_components, check_identifier, resolve_components};
 use crate::tables::activity::Origin;
 use crate::tables::scopes;
-use crate::tables::session_users;
-use crate::tables::sessions::create::{self as stored, NewSession};
-use crate::tables::sessions::names;
+use crate::tables::session_users::SessionUsers;
+use crate::tables::sessions::SessionRow;
+use crate::tables::sessions::change::share_names;
+use crate::tables::sessions::create::insert;
 use crate::token::{KeyError, OpaqueFamily, Purpose, opaque};
 
 const CODE: Code = Code::CreateFailed;
@@ -32,54 +34,46 @@ const COMPONENTS: Bounds = Bounds {
     hint: "Name the components that are enabled, and only those.",
 };
 
-/// What an account session is created from.
-pub struct Request<'a> {
-    /// Whose session it is: 1 to 255 characters.
-    pub account: &'a str,
-    /// Which scopes of the product are enabled; all of them if absent.
-    pub components: Option<Jsonb<'a>>,
-    /// The product; may be left out where the environment is known without it.
-    pub product: Option<&'a str>,
-    /// The environment; may be left out where it is the only one, or an API key is for one.
-    pub env: Option<&'a str>,
-    /// How long it lives: more than nothing, at most [`MAX_LIFE`].
-    pub expires_in: &'a Interval,
-    /// For whom it is: 1 to 255 characters.
-    pub identifier: Option<&'a str>,
-    pub origin: Origin<'a>,
-}
-
 /// An account session that was created.
 pub struct AccountSession {
     pub client_secret: String,
-    /// When it ends.
     pub expires_at: Micros,
     /// Every scope of the product, with whether it is enabled.
     pub components: JsonText,
 }
 
-/// Creates an account session.
+/// Creates an account session, for somebody if there is an `identifier`. All components are enabled where none are given;
+/// product and environment may be left out where the environment is known without them.
 ///
 /// # Errors
 /// `CREATE_FAILED` for arguments that are not valid, and where no component would be enabled;
 /// `SCOPE_NOT_FOUND` for an unknown component; those of [`caller::Caller::env`]; `JWT_NOT_AVAILABLE`.
-pub fn create(request: Request<'_>) -> Result<AccountSession> {
+pub fn create(
+    account: Option<&str>,
+    components: Option<Jsonb<'_>>,
+    [product, env]: [Option<&str>; 2],
+    expires_in: Option<Interval>,
+    identifier: Option<&str>,
+    origin: Origin<'_>,
+) -> Result<AccountSession> {
+    let account = required(account, "account", CODE)?;
+    let expires_in = required(expires_in, "expires_in", CODE)?;
     // Deleting an environment keeps creates out by this lock: what is found now stays until this transaction ends.
-    session_users::lock_table()?;
+    lock_for_writing::<SessionUsers>()?;
     let caller = caller::caller()?;
     caller.full()?;
-    check_identifier("account", request.account).coded(CODE)?;
-    if let Some(identifier) = request.identifier {
+    check_identifier("account", account).coded(CODE)?;
+    if let Some(identifier) = identifier {
         check_identifier("identifier", identifier).coded(CODE)?;
     }
-    let env = caller.env(request.product, request.env, CODE)?;
+    let env = caller.env(product, env, CODE)?;
     let now = clock::now();
-    let expires_at = expiry(request.expires_in, now)?;
-    let given = request.components.map(|given| given.parse(&COMPONENTS)).transpose().coded(CODE)?;
+    let expires_at = expiry(&expires_in, now)?;
+    let given = components.map(|given| given.parse(&COMPONENTS)).transpose().coded(CODE)?;
     let known = scopes::names(&env.product_id)?;
     check_components(given.as_ref(), &known).coded(Code::ScopeNotFound)?;
     let components = resolve_components(given.as_ref(), &known).coded(CODE)?;
-    names::share([request.account].into_iter().chain(request.identifier))?;
+    share_names([account].into_iter().chain(identifier))?;
     // That may have waited for a lock: take the key ring only now.
     let ring = key_ring::ring()?;
     let number = ring.token_key_number()?;
@@ -87,24 +81,19 @@ pub fn create(request: Request<'_>) -> Result<AccountSession> {
     let client_secret = opaque::issue(&ring, OpaqueFamily::ClientSecret, env.mode, number, session_id)
         .map_err(|_| KeyError::Unavailable(Purpose::Token))?;
     let enabled = components.iter().filter(|(_, enabled)| *enabled);
-    stored::insert(
-        &AsOwner::enter()?,
-        NewSession {
-            session_id,
-            env_id: env.env_id,
-            definition_id: None,
-            subject: request.account,
-            now,
-            token_expires_at: expires_at,
-            expires_at,
-            key_number: number.cast_signed(),
-            sealed_data: None,
-            expires_in: None,
-            scopes: Some(enabled.map(|(name, _)| name.clone()).collect()),
-            identifier: request.identifier,
-            origin: Origin { api_key_id: caller.api_key_id(), ..request.origin },
-        },
-    )?;
+    let session = SessionRow {
+        session_id,
+        env_id: env.env_id,
+        subject: account.to_owned(),
+        created_at: now,
+        expires_at,
+        key_number: number,
+        scopes: Some(enabled.map(|(name, _)| name.clone()).collect()),
+        identifier: identifier.map(str::to_owned),
+        ..SessionRow::default()
+    };
+    let origin = Origin { api_key_id: caller.api_key_id(), ..origin };
+    insert(&AsOwner::enter()?, &session, origin)?;
     let components: Map<_, _> =
         components.into_iter().map(|(name, enabled)| (name, json!({ "enabled": enabled }))).collect();
     Ok(AccountSession { client_secret, expires_at, components: JsonText::of(&Value::Object(components)) })

@@ -88,7 +88,6 @@ fn target(arguments: Named<'_>) -> Map<String, Value> {
 
 /// A value as the record shows it.
 pub trait Shown {
-    /// As JSON.
     fn shown(&self) -> Value;
 }
 
@@ -146,7 +145,6 @@ pub fn relation(oid: Option<pg_sys::Oid>) -> Result<Option<String>> {
     Ok(names.into_iter().next().flatten())
 }
 
-/// The name of a role.
 pub fn role(oid: Option<pg_sys::Oid>) -> Result<Option<String>> {
     Ok(oid.and_then(role_name))
 }
@@ -158,7 +156,6 @@ pub fn roles(oids: Option<Array<'_, pg_sys::Oid>>) -> Result<Option<Vec<String>>
     Ok((!names.is_empty()).then_some(names))
 }
 
-/// The name of a column.
 pub fn column(name: Option<&std::ffi::CStr>) -> Result<Option<String>> {
     Ok(name.map(|name| name.to_string_lossy().into_owned()))
 }

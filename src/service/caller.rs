@@ -123,41 +123,24 @@ pub fn without_key() -> Result<()> {
     }
 }
 
-/// Environments of one product.
-pub struct Envs {
-    /// Their numbers.
-    pub ids: Vec<i32>,
-    /// Their names, in the same order.
-    pub names: Vec<String>,
-}
-
-impl Envs {
-    fn of(envs: &[Rc<Env>]) -> Self {
-        let (ids, names) = envs.iter().map(|env| (env.env_id, env.env.clone())).unzip();
-        Envs { ids, names }
-    }
-}
-
-/// The environments that are meant: the one named, else all of the product that are within the caller's reach; with an
-/// API key only the key's. The caller is that of a function of this level.
+/// The numbers of the environments that are meant: the one named, else all of the product that are within the caller's
+/// reach; with an API key only the key's. The caller is that of a function of this level.
 ///
 /// # Errors
 /// `PRODUCT_NOT_FOUND`, `ENV_NOT_FOUND`; those of [`narrow`].
-pub fn envs(level: Level, product: &str, env: Option<&str>) -> Result<Envs> {
+pub fn env_ids(level: Level, product: &str, env: Option<&str>) -> Result<Vec<i32>> {
     let caller = narrowed(level)?;
     if let Some(env) = env {
-        let env = configuration::env(product, env)?;
-        caller.check(env.env_id)?;
-        return Ok(Envs::of(&[env]));
+        let env_id = configuration::env(product, env)?.env_id;
+        caller.check(env_id)?;
+        return Ok(vec![env_id]);
     }
     let product_id = configuration::product_id(product)?;
-    match caller.key() {
-        Some(key) => Ok(Envs::of(&[key.env_if(Some(product), None)?])),
-        None => {
-            caller.reach.check_product(&product_id)?;
-            Ok(Envs::of(&named(&caller.reach, Some(&product_id), None)?))
-        }
+    if let Some(key) = caller.key() {
+        return Ok(vec![key.env_if(Some(product), None)?.env_id]);
     }
+    caller.reach.check_product(&product_id)?;
+    Ok(named(&caller.reach, Some(&product_id), None)?.iter().map(|env| env.env_id).collect())
 }
 
 fn other_env() -> Error {
@@ -166,10 +149,7 @@ fn other_env() -> Error {
 }
 
 impl PresentedKey {
-    /// Its environment.
-    ///
-    /// # Errors
-    /// `PERMISSION_DENIED` where another one is named.
+    /// Its environment; refused where another one is named.
     fn env_if(&self, product: Option<&str>, env: Option<&str>) -> Result<Rc<Env>> {
         if self.env.is(product, env) { Ok(self.env.clone()) } else { Err(other_env()) }
     }
@@ -186,7 +166,6 @@ impl Caller {
         Ok(Caller { key, reach })
     }
 
-    /// The API key, if the caller presents one.
     pub fn key(&self) -> Option<&PresentedKey> {
         self.key.as_ref()
     }
@@ -200,12 +179,10 @@ impl Caller {
             .hint("Call this from your backend, with a secret key."))
     }
 
-    /// The publishable key, if that is what the caller has.
     pub fn publishable(&self) -> Option<&PresentedKey> {
         self.key().filter(|key| key.kind == ApiKeyKind::Publishable)
     }
 
-    /// The id of the API key, if the caller has one.
     pub fn api_key_id(&self) -> Option<Uuid> {
         self.key().map(|key| key.api_key_id)
     }
@@ -218,9 +195,6 @@ impl Caller {
     }
 
     /// Refuses an environment that the caller may not act for.
-    ///
-    /// # Errors
-    /// `PERMISSION_DENIED`.
     pub fn check(&self, env_id: i32) -> Result<()> {
         match self.may_act_for(env_id)? {
             true => Ok(()),
@@ -237,7 +211,7 @@ impl Caller {
     pub fn env(&self, product: Option<&str>, env: Option<&str>, code: Code) -> Result<Rc<Env>> {
         match self.key() {
             Some(key) => key.env_if(product, env),
-            None => only_env_within(&self.reach, product, env, code),
+            None => only_env(&self.reach, product, env, code),
         }
     }
 
@@ -279,19 +253,11 @@ fn named(reach: &Reach, product_id: Option<&ProductId>, env: Option<&str>) -> Re
 /// Most environments that an error names.
 const MAX_LISTED: usize = 10;
 
-/// The environment named, where both names are given; without names the only one there is.
+/// The environment named, where both names are given; without names the only one within reach.
 ///
 /// # Errors
-/// `PRODUCT_NOT_FOUND`, `ENV_NOT_FOUND`; `code` where several are meant.
-pub fn only_env(product: Option<&str>, env: Option<&str>, code: Code) -> Result<Rc<Env>> {
-    only_env_within(&Reach::Everywhere, product, env, code)
-}
-
-/// As [`only_env`], among those within reach.
-///
-/// # Errors
-/// Those of [`only_env`]; `PERMISSION_DENIED` for what is out of reach.
-fn only_env_within(reach: &Reach, product: Option<&str>, env: Option<&str>, code: Code) -> Result<Rc<Env>> {
+/// `PRODUCT_NOT_FOUND`, `ENV_NOT_FOUND`; `code` where several are meant; `PERMISSION_DENIED` for what is out of reach.
+pub fn only_env(reach: &Reach, product: Option<&str>, env: Option<&str>, code: Code) -> Result<Rc<Env>> {
     if let (Some(product), Some(env)) = (product, env) {
         let env = configuration::env(product, env)?;
         reach.check(&env)?;

@@ -29,9 +29,6 @@ static CALLER: Statement = Statement::new(
 
 /// Writes a line, unless the event is not to be logged or there were too many of its kind. `fields` become its members,
 /// beside when it was, what, which role had logged in, and from where.
-///
-/// # Errors
-/// Those of reading who the caller is.
 pub fn log(event: Event, fields: impl FnOnce() -> Value) -> Result<()> {
     if !guc::logs(event) {
         return Ok(());

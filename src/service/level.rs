@@ -76,9 +76,6 @@ pub fn has_level(role: pg_sys::Oid, level: Level) -> Result<bool> {
 }
 
 /// Whether a role may execute the function that marks a level, by its own privileges or by those that it inherits.
-///
-/// # Errors
-/// As [`has_level`].
 pub fn is_marked(role: pg_sys::Oid, marker: &CStr) -> Result<bool> {
     may_execute(role, marker).ok_or_else(|| {
         Error::new(Code::JwtNotAvailable, "the functions of the extension are not in this database")

@@ -10,7 +10,6 @@ pub mod keys;
 pub mod level;
 pub mod reach;
 pub mod revocation;
-pub mod role_access;
 pub mod session_sets;
 pub mod setup;
 pub mod user_sessions;

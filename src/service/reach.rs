@@ -24,13 +24,11 @@ use crate::tables::products::ProductId;
 
 /// Where a role may act.
 pub enum Reach {
-    /// In every product.
     Everywhere,
     /// Within the limits of what was granted.
     Within {
         /// The environments of these products, also those that are made later.
         products: Vec<ProductId>,
-        /// These environments.
         envs: Vec<i32>,
     },
 }
@@ -57,9 +55,6 @@ pub fn of_caller(level: Level) -> Result<Rc<Reach>> {
 }
 
 /// Where a role may call functions of this level.
-///
-/// # Errors
-/// As [`of_caller`].
 pub fn of(role: pg_sys::Oid, level: Level) -> Result<Rc<Reach>> {
     let key = (role.to_u32(), level);
     let epoch = relcache::access_epoch();
@@ -148,9 +143,6 @@ impl Reach {
     }
 
     /// Whether the environment with this number is within reach; one that was deleted is only where all are.
-    ///
-    /// # Errors
-    /// `JWT_NOT_AVAILABLE` where the extension's tables can't be read.
     pub fn holds_id(&self, env_id: i32) -> Result<bool> {
         Ok(match self {
             Reach::Everywhere => true,
@@ -161,9 +153,6 @@ impl Reach {
     }
 
     /// Refuses an environment that is not within reach.
-    ///
-    /// # Errors
-    /// `PERMISSION_DENIED`.
     pub fn check(&self, env: &Env) -> Result<()> {
         if self.holds(env.env_id, &env.product_id) { Ok(()) } else { Err(out_of_reach()) }
     }

@@ -6,12 +6,13 @@ use crate::pg::datum::uuid::uuid;
 use crate::pg::roles::AsOwner;
 use crate::pg::statements::FromRow;
 use crate::service::revocation::revocations::{self, Which};
+use crate::service::revocation::revoke::Stored;
 use crate::service::setup::configuration;
 use crate::service::{caller, required};
 use crate::session::filter::{check_kind, check_network, check_pattern};
 use crate::session::{Page, check_identifier, check_name};
 use crate::tables::session_sets::{self, Filter, Matching};
-use crate::tables::{client_sessions, definitions, products, sessions};
+use crate::tables::{definitions, products};
 use uuid::Uuid;
 
 const CODE: Code = Code::FindFailed;
@@ -103,15 +104,11 @@ pub fn find<R: FromRow>(
 
 /// Where a session stands in the order of pages.
 fn place_of(session_id: Uuid) -> Result<(Micros, Uuid)> {
-    let created_at = match sessions::by_id(&session_id)? {
-        Some(row) => Some(row.created_at),
-        None => client_sessions::by_id(&session_id)?.map(|row| row.created_at),
-    };
-    let created_at = created_at.ok_or_else(|| {
+    let stored = Stored::find(&session_id)?.ok_or_else(|| {
         Error::new(Code::SessionNotFound, "after is the id of no session")
             .hint("Give the last session_id of the page before; start again where it has been purged.")
     })?;
-    Ok((created_at, session_id))
+    Ok((stored.created_at, session_id))
 }
 
 /// How many sessions match.

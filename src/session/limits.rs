@@ -64,22 +64,18 @@ pub enum Room {
     /// Nothing.
     Free,
     /// So many of the oldest sessions, at least one, have to go.
-    Evict(u32),
+    Evict(usize),
     /// It can't be added.
     Full,
 }
 
 /// Whether a user who has `living` sessions may have one more, where `max` (from 1) is the most.
-pub fn room(living: i64, max: Option<i32>, on_limit: OnLimit) -> Room {
-    let Some(max) = max else { return Room::Free };
-    let over = living.max(0).saturating_sub(i64::from(max)).saturating_add(1);
-    if over <= 0 {
-        return Room::Free;
-    }
+pub fn room(living: usize, max: i32, on_limit: OnLimit) -> Room {
+    let max = usize::try_from(max).unwrap_or(0);
     match on_limit {
+        _ if living < max => Room::Free,
         OnLimit::Deny => Room::Full,
-        // More than u32::MAX at a time: the rest is over the limit at the next creation too.
-        OnLimit::EvictOldest => Room::Evict(u32::try_from(over).unwrap_or(u32::MAX)),
+        OnLimit::EvictOldest => Room::Evict(living - max + 1),
     }
 }
 

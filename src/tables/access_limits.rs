@@ -23,7 +23,6 @@ table! {
 pub enum Limit {
     /// The environments of a product, also those that are made later.
     Product(ProductId),
-    /// One environment.
     Env(i32),
 }
 
@@ -40,34 +39,24 @@ pub fn all() -> Result<Vec<(String, String, Limit)>> {
 }
 
 static INSERT: Statement = Statement::new(
-    "INSERT INTO dialstack.access_limits (role_name, level, product_id, env_id) \
-          SELECT rolname, $2, $3, $4 FROM pg_catalog.pg_roles WHERE oid = $1 \
+    "INSERT INTO dialstack.access_limits (role_name, level, product_id, env_id) VALUES ($1, $2, $3, $4) \
           ON CONFLICT DO NOTHING",
 );
 
-static DELETE: Statement = Statement::new(
-    "DELETE FROM dialstack.access_limits \
-           WHERE role_name = (SELECT rolname FROM pg_catalog.pg_roles WHERE oid = $1) AND level = $2",
-);
-
-static FORGET: Statement = Statement::new("DELETE FROM dialstack.access_limits WHERE role_name = $1");
+static DELETE: Statement =
+    Statement::new("DELETE FROM dialstack.access_limits WHERE role_name = $1 AND ($2 IS NULL OR level = $2)");
 
 /// Adds a limit to a role's level, unless it is there.
-pub fn insert(owner: &AsOwner, role: pgrx::pg_sys::Oid, level: &str, limit: Limit) -> Result<()> {
+pub fn insert(owner: &AsOwner, role_name: &str, level: &str, limit: Limit) -> Result<()> {
     let (product_id, env_id) = match limit {
         Limit::Product(product_id) => (Some(pg_uuid(&product_id)), None),
         Limit::Env(env_id) => (None, Some(env_id)),
     };
-    let arguments = [bind(role), bind(level), bind(product_id), bind(env_id)];
+    let arguments = [bind(role_name), bind(level), bind(product_id), bind(env_id)];
     INSERT.execute(owner, &arguments).map(|_| ())
 }
 
-/// Deletes the limits of a role's level.
-pub fn delete(owner: &AsOwner, role: pgrx::pg_sys::Oid, level: &str) -> Result<()> {
-    DELETE.execute(owner, &[bind(role), bind(level)]).map(|_| ())
-}
-
-/// Deletes the limits that are stored for a name, and returns how many there were.
-pub fn forget(owner: &AsOwner, role_name: &str) -> Result<u64> {
-    FORGET.execute(owner, &[bind(role_name)])
+/// Deletes the limits of a role's level, or of all its levels, and returns how many there were.
+pub fn delete(owner: &AsOwner, role_name: &str, level: Option<&str>) -> Result<u64> {
+    DELETE.execute(owner, &[bind(role_name), bind(level)])
 }

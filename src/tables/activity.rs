@@ -22,7 +22,6 @@ pub struct Origin<'a> {
 }
 
 impl Origin<'_> {
-    /// Nothing is known.
     pub const UNKNOWN: Origin<'static> = Origin { ip: None, user_agent: None, api_key_id: None };
 
     /// From this user, as the application says.

@@ -1,6 +1,5 @@
 //! The table `api_keys`.
 
-use pgrx::datum::TimestampWithTimeZone;
 use uuid::Uuid;
 
 use crate::error::Result;
@@ -8,7 +7,7 @@ use crate::pg::clock::{self, Micros, timestamptz};
 use crate::pg::datum::uuid::pg_uuid;
 use crate::pg::roles::AsOwner;
 use crate::pg::scan::{self, Row};
-use crate::pg::statements::{FromRow, Statement, bind};
+use crate::pg::statements::{Statement, bind};
 use crate::pg::table::{table, unreadable};
 use crate::token::api_key::ApiKeyKind;
 
@@ -65,12 +64,6 @@ pub fn any(like: impl Fn(&ApiKeyRow) -> bool) -> Result<bool> {
     scan::any(|row| Ok(like(&read(row)?)))
 }
 
-/// Locks the table against a change of an environment's mode until the transaction ends, and waits for one that is
-/// going on.
-pub fn lock_table() -> Result<()> {
-    scan::lock_for_writing::<ApiKeys>()
-}
-
 static INSERT: Statement = Statement::new(
     "INSERT INTO dialstack.api_keys \
               (api_key_id, env_id, kind, name, key_hash, hint, created_at, expires_at) \
@@ -85,35 +78,30 @@ static REVOKE: Statement = Statement::new(
 static REVOKE_ALL: Statement =
     Statement::new("UPDATE dialstack.api_keys SET revoked_at = $2 WHERE env_id = $1 AND revoked_at IS NULL");
 
-static LIST: Statement = Statement::new(
+/// The keys of an environment, oldest first.
+pub static LIST: Statement = Statement::new(
     "SELECT api_key_id, kind, name, hint, created_at, expires_at, revoked_at \
             FROM dialstack.api_keys WHERE env_id = $1 ORDER BY created_at, api_key_id",
 );
 
-/// A key about to be stored.
-pub struct NewApiKey<'a> {
-    pub api_key_id: Uuid,
-    pub env_id: i32,
-    pub kind: ApiKeyKind,
-    pub name: Option<&'a str>,
-    /// SHA-256 of the key.
-    pub hash: [u8; 32],
-    /// Its last four characters.
-    pub hint: &'a str,
-    pub expires_at: Option<TimestampWithTimeZone>,
-}
-
-/// Stores a key.
-pub fn insert(owner: &AsOwner, key: NewApiKey<'_>, now: Micros) -> Result<()> {
+/// Stores a key with its SHA-256 and its last four characters.
+pub fn insert(
+    owner: &AsOwner,
+    key: &ApiKeyRow,
+    name: Option<&str>,
+    hash: &[u8; 32],
+    hint: &str,
+    now: Micros,
+) -> Result<()> {
     let arguments = [
         bind(pg_uuid(&key.api_key_id)),
         bind(key.env_id),
         bind(key.kind.as_str()),
-        bind(key.name),
-        bind(key.hash.to_vec()),
-        bind(key.hint),
+        bind(name),
+        bind(hash.to_vec()),
+        bind(hint),
         bind(timestamptz(now)),
-        bind(key.expires_at),
+        bind(key.expires_at.map(timestamptz)),
     ];
     INSERT.execute(owner, &arguments).map(|_| ())
 }
@@ -124,12 +112,6 @@ pub fn revoke(owner: &AsOwner, api_key_id: &Uuid) -> Result<bool> {
     Ok(REVOKE.execute(owner, &[bind(id), bind(timestamptz(clock::now()))])? == 1)
 }
 
-/// Revokes the keys of an environment for good.
 pub fn revoke_all(owner: &AsOwner, env_id: i32, now: Micros) -> Result<()> {
     REVOKE_ALL.execute(owner, &[bind(env_id), bind(timestamptz(now))]).map(|_| ())
-}
-
-/// The keys of an environment, oldest first.
-pub fn list<R: FromRow>(owner: &AsOwner, env_id: i32) -> Result<Vec<R>> {
-    LIST.read(owner, &[bind(env_id)], R::from_row)
 }

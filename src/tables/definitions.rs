@@ -83,34 +83,47 @@ column! {
     Vec<String>: Vec<String>, Ok;
 }
 
+/// The columns of a [`DefinitionRow`].
+macro_rules! columns {
+    ($($field:ident)+) => {
+        concat!(
+            "(SELECT p.product FROM dialstack.products p WHERE p.product_id = d.product_id), \
+             d.created_at, d.updated_at",
+            $(", d.", stringify!($field)),+
+        )
+    };
+}
+
 macro_rules! declare {
     ($($(#[$documentation:meta])+ $field:ident: $type:ty,)+) => {
-        /// The columns that say what a definition is.
-        pub struct Stored {
+        /// A stored definition as administrators see it.
+        pub struct DefinitionRow {
+            pub product: String,
             $($(#[$documentation])+ pub $field: <$type as Column>::Stored,)+
+            /// When it was registered first.
+            pub created_at: TimestampWithTimeZone,
+            /// When it was changed last.
+            pub updated_at: TimestampWithTimeZone,
         }
 
-        impl Stored {
-            /// The columns of a row, from this one on.
-            fn read(row: &Columns<'_, '_>, first: usize) -> Result<Self> {
-                let mut ordinals = first..;
-                let mut next = || ordinals.next().unwrap_or_default();
-                Ok(Stored { $($field: FromColumn::from_column(row, next())?,)+ })
-            }
-
-            /// The definition that these columns hold.
-            ///
-            /// # Errors
-            /// `REGISTER_FAILED` for a row that was changed manually.
-            pub fn definition(self) -> Result<Definition> {
-                let code = Code::RegisterFailed;
-                Ok(Definition { $($field: Column::of_stored(self.$field).coded(code)?,)+ })
-            }
+        fn read_row(row: &Columns<'_, '_>) -> Result<DefinitionRow> {
+            let mut ordinals = 1..;
+            let mut next = || ordinals.next().unwrap_or_default();
+            Ok(DefinitionRow {
+                product: row.required(next())?,
+                created_at: row.required(next())?,
+                updated_at: row.required(next())?,
+                $($field: FromColumn::from_column(row, next())?,)+
+            })
         }
 
-        fn scanned(row: &Row<'_, Definitions>) -> Result<(i32, Stored)> {
-            let stored = Stored { $($field: row.get(Definitions::$field)?,)+ };
-            Ok((row.get(Definitions::definition_id)?, stored))
+        /// A definition and its number.
+        fn scanned(row: &Row<'_, Definitions>) -> Result<(i32, Definition)> {
+            let code = Code::RegisterFailed;
+            let definition = Definition {
+                $($field: Column::of_stored(row.get(Definitions::$field)?).coded(code)?,)+
+            };
+            Ok((row.get(Definitions::definition_id)?, definition))
         }
 
         /// `$1`: the product; `$2`: the definition, as JSON; `$3`: now.
@@ -122,15 +135,16 @@ macro_rules! declare {
                 "$3, $3 FROM jsonb_populate_record(NULL::dialstack.session_definitions, $2) f \
                  ON CONFLICT (product_id, tag) DO UPDATE SET ",
                 $(stringify!($field), " = excluded.", stringify!($field), ", ",)+
-                "updated_at = greatest(excluded.updated_at, d.updated_at + interval '1 microsecond')"
+                "updated_at = greatest(excluded.updated_at, d.updated_at + interval '1 microsecond') \
+                 RETURNING ",
+                columns!($($field)+)
             ));
 
-        /// The columns of [`read_row`], of all definitions of product `$1`, or of the one with tag `$2`.
+        /// All definitions of product `$1`, or the one with tag `$2`.
         static SELECT: Statement = Statement::new(concat!(
-                "SELECT p.product, d.created_at, d.updated_at",
-                $(", d.", stringify!($field),)+
+                "SELECT ",
+                columns!($($field)+),
                 " FROM dialstack.session_definitions d \
-                  JOIN dialstack.products p USING (product_id) \
                  WHERE d.product_id = $1 AND ($2 IS NULL OR d.tag = $2) \
                  ORDER BY d.tag"
             ));
@@ -139,17 +153,20 @@ macro_rules! declare {
 definition_fields!(declare);
 
 /// The definition with this number, in its latest committed state, with the number.
-pub fn by_id(definition_id: i32) -> Result<Option<(i32, Stored)>> {
+///
+/// # Errors
+/// `REGISTER_FAILED` for a row that was changed manually.
+pub fn by_id(definition_id: i32) -> Result<Option<(i32, Definition)>> {
     scan::first_by(&BY_ID, (definition_id,), scanned)
 }
 
 /// The definition of a product with this tag, in its latest committed state, with its number.
-pub fn by_tag(product_id: &ProductId, tag: &str) -> Result<Option<(i32, Stored)>> {
+pub fn by_tag(product_id: &ProductId, tag: &str) -> Result<Option<(i32, Definition)>> {
     scan::first_by(&BY_TAG, (product_id, tag), scanned)
 }
 
 /// All definitions with their products, in their latest committed state.
-pub fn all() -> Result<Vec<(ProductId, Stored)>> {
+pub fn all() -> Result<Vec<(ProductId, Definition)>> {
     scan::all(|row| Ok((row.get(Definitions::product_id)?, scanned(row)?.1)))
 }
 
@@ -166,45 +183,27 @@ pub fn ids(product_id: Option<&ProductId>, tag: Option<&str>) -> Result<Vec<i32>
     Ok(ids)
 }
 
-/// A stored definition as administrators see it.
-pub struct DefinitionRow {
-    pub product: String,
-    /// What it says.
-    pub stored: Stored,
-    /// When it was registered first.
-    pub created_at: TimestampWithTimeZone,
-    /// When it was changed last.
-    pub updated_at: TimestampWithTimeZone,
-}
-
-fn read_row(row: &Columns<'_, '_>) -> Result<DefinitionRow> {
-    Ok(DefinitionRow {
-        product: row.required(1)?,
-        created_at: row.required(2)?,
-        updated_at: row.required(3)?,
-        stored: Stored::read(row, 4)?,
-    })
-}
-
 /// Locks the row, so that no other change comes between reading and writing.
 static LOCK: Statement = Statement::new(
     "SELECT definition_id FROM dialstack.session_definitions \
            WHERE product_id = $1 AND tag = $2 FOR UPDATE",
 );
 
-static DELETE: Statement = Statement::new(
-    "DELETE FROM dialstack.session_definitions WHERE product_id = $1 AND tag = $2 \
-          RETURNING definition_id",
-);
+static DELETE: Statement =
+    Statement::new("DELETE FROM dialstack.session_definitions WHERE product_id = $1 AND tag = $2");
 
-/// Stores a definition; the same tag again replaces what it says.
-pub fn upsert(owner: &AsOwner, product_id: &ProductId, definition: &Definition) -> Result<()> {
+/// Stores a definition, and returns it as it is stored; the same tag again replaces what it says.
+pub fn upsert(
+    owner: &AsOwner,
+    product_id: &ProductId,
+    definition: &Definition,
+) -> Result<Option<DefinitionRow>> {
     let arguments = [
         bind(pg_uuid(product_id)),
         bind(JsonText::of(&definition.to_json())),
         bind(clock::timestamptz(clock::now())),
     ];
-    UPSERT.execute(owner, &arguments).map(|_| ())
+    Ok(UPSERT.write(owner, &arguments, read_row)?.into_iter().next())
 }
 
 /// The definitions of a product, or the one with this tag.
@@ -220,9 +219,6 @@ pub fn lock(owner: &AsOwner, product_id: &ProductId, tag: &str) -> Result<Option
     Ok(rows.into_iter().next())
 }
 
-/// Deletes a definition and returns its number, `None` if there was none.
-pub fn delete(owner: &AsOwner, product_id: &ProductId, tag: &str) -> Result<Option<i32>> {
-    let arguments = [bind(pg_uuid(product_id)), bind(tag)];
-    let rows = DELETE.write(owner, &arguments, |row| row.required::<i32>(1))?;
-    Ok(rows.into_iter().next())
+pub fn delete(owner: &AsOwner, product_id: &ProductId, tag: &str) -> Result<()> {
+    DELETE.execute(owner, &[bind(pg_uuid(product_id)), bind(tag)]).map(|_| ())
 }

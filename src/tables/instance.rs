@@ -7,7 +7,6 @@ use pgrx::pg_sys;
 use zeroize::Zeroizing;
 
 use crate::error::Result;
-use crate::pg::clock::{Micros, timestamptz};
 use crate::pg::roles::AsOwner;
 use crate::pg::statements::{Statement, bind};
 use crate::pg::table::{Table, table};
@@ -16,14 +15,12 @@ use crate::token::InstanceId;
 use crate::token::root_key::RootKey;
 
 table! {
-    /// The table `instance`: one row.
     Instances = c"instance" {
         singleton: Bool,
         instance_id: Uuid,
         database_oid: Oid,
         root_key: Bytea null,
         root_fingerprint: Bytea,
-        created_at: Timestamptz,
     }
 }
 
@@ -33,7 +30,6 @@ pub struct Instance {
     pub id: InstanceId,
     /// The database that it was made in.
     pub database: pg_sys::Oid,
-    pub created_at: Micros,
     /// The root key, unless it lies in a file.
     pub root: Option<RootKey>,
     /// Which root key wraps the ring.
@@ -50,7 +46,6 @@ pub fn read() -> Result<Option<Instance>> {
             database: row.get(Instances::database_oid)?,
             root: root.map(RootKey::from),
             fingerprint: row.get(Instances::root_fingerprint)?,
-            created_at: row.get(Instances::created_at)?,
         })
     })
 }
@@ -58,13 +53,7 @@ pub fn read() -> Result<Option<Instance>> {
 static DELETE: Statement = Statement::new("DELETE FROM dialstack.instance");
 
 /// Puts a row of this database in the place of what is there. Needs the lock that key changes take.
-pub fn replace(
-    owner: &AsOwner,
-    id: InstanceId,
-    root: Option<&RootKey>,
-    fingerprint: &[u8],
-    created_at: Micros,
-) -> Result<()> {
+pub fn replace(owner: &AsOwner, id: InstanceId, root: Option<&RootKey>, fingerprint: &[u8]) -> Result<()> {
     DELETE.execute(owner, &[])?;
     write::insert::<Instances>(&[
         bind(true),
@@ -72,7 +61,6 @@ pub fn replace(
         bind(server::current_database()),
         bind(root.map(|key| key.expose().as_slice())),
         bind(fingerprint),
-        bind(timestamptz(created_at)),
     ])?;
     // A direct write fires no trigger.
     relcache::invalidate(Instances::relation().oid()?)

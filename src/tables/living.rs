@@ -3,17 +3,9 @@
 use crate::error::Result;
 use crate::pg::clock::{Micros, timestamptz};
 use crate::pg::roles::AsOwner;
-use crate::pg::statements::{Statement, bind};
+use crate::pg::statements::{FromRow, Statement, bind};
 use crate::pg::transaction;
 use crate::tables::{api_keys, client_sessions, sessions};
-
-/// How much lives.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Living {
-    /// Sessions of all kinds.
-    pub sessions: i64,
-    pub api_keys: i64,
-}
 
 /// `$1`: the environments; `$2`: a definition, or null: all that there is; `$3`: the time.
 static COUNT: Statement = Statement::new(
@@ -27,46 +19,21 @@ static COUNT: Statement = Statement::new(
                 AND revoked_at IS NULL AND coalesce(expires_at > $3, true))",
 );
 
-/// What lives in these environments, or of this definition in them.
-pub fn count(owner: &AsOwner, env_ids: Vec<i32>, definition_id: Option<i32>, now: Micros) -> Result<Living> {
+/// How many sessions of all kinds and how many API keys live in these environments, or of this definition in them.
+pub fn count(
+    owner: &AsOwner,
+    env_ids: Vec<i32>,
+    definition_id: Option<i32>,
+    now: Micros,
+) -> Result<(i64, i64)> {
     let arguments = [bind(env_ids), bind(definition_id), bind(timestamptz(now))];
-    let counts = COUNT.read(owner, &arguments, |row| {
-        Ok(Living { sessions: row.required(1)?, api_keys: row.required(2)? })
-    })?;
-    Ok(counts.into_iter().next().unwrap_or(Living { sessions: 0, api_keys: 0 }))
+    let counts = COUNT.read(owner, &arguments, FromRow::from_row)?;
+    Ok(counts.into_iter().next().unwrap_or_default())
 }
-
-static KEEP_NEW_OUT: Statement =
-    Statement::new("LOCK TABLE dialstack.session_users, dialstack.api_keys IN SHARE ROW EXCLUSIVE MODE");
 
 /// Keeps new sessions and API keys out until the transaction ends. Verifies and refreshes go on.
-pub fn keep_new_out(owner: &AsOwner) -> Result<()> {
-    KEEP_NEW_OUT.execute(owner, &[]).map(|_| ())
-}
-
-/// Those whose time is over.
-macro_rules! lock_ended {
-    ($table:literal) => {
-        Statement::new(concat!(
-            "SELECT 1 FROM dialstack.",
-            $table,
-            " WHERE env_id = $1 AND revoked_at IS NULL AND expires_at <= $2 FOR NO KEY UPDATE"
-        ))
-    };
-}
-
-static LOCK_ENDED: [Statement; 2] = [lock_ended!("sessions"), lock_ended!("client_sessions")];
-
-/// Waits for calls that give more time to a session of an environment which would have ended by now, and keeps others
-/// from doing so until the transaction ends.
-pub fn lock_ended(owner: &AsOwner, env_id: i32, now: Micros) -> Result<()> {
-    sessions::change::lock_table()?;
-    client_sessions::change::lock_table()?;
-    for statement in &LOCK_ENDED {
-        statement.execute(owner, &[bind(env_id), bind(timestamptz(now))])?;
-    }
-    Ok(())
-}
+pub static KEEP_NEW_OUT: Statement =
+    Statement::new("LOCK TABLE dialstack.session_users, dialstack.api_keys IN SHARE ROW EXCLUSIVE MODE");
 
 /// Whether something lives in an environment that the transaction's snapshot is too old to show.
 pub fn any_hidden(env_id: i32, now: Micros) -> Result<bool> {

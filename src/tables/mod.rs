@@ -16,7 +16,6 @@ pub mod scopes;
 pub mod session_sets;
 pub mod session_users;
 pub mod sessions;
-pub mod signing_algorithm;
 pub mod signing_keys;
 
 use crate::pg::relcache::Declared;

@@ -7,13 +7,14 @@ use uuid::Uuid;
 use crate::error::Result;
 use crate::pg::datum::uuid::uuid;
 use crate::pg::roles::AsOwner;
+use crate::pg::scan::lock_for_writing;
 use crate::pg::settings::Setting;
-use crate::pg::statements::{Columns, Statement, bind};
+use crate::pg::statements::{Columns, FromRow, Statement, bind};
 use crate::session::Page;
 use crate::tables::definitions;
 use crate::tables::products::ProductId;
 use crate::tables::session_sets::{Filter, Matching};
-use crate::tables::sessions::{SessionRow, change};
+use crate::tables::sessions::{SessionRow, Sessions};
 
 /// A person, as the user of definitions in environments.
 pub struct Person<'a> {
@@ -66,13 +67,12 @@ macro_rules! activity {
 
 /// Also dead ones, since all are deleted. In the order in which revocations lock.
 static LOCK_SESSIONS: Statement = Statement::new(concat!(
-    "SELECT count(*) FROM ( \
-         SELECT FROM dialstack.sessions WHERE ",
+    "SELECT count(*) FROM (SELECT FROM dialstack.sessions WHERE ",
     sessions!(),
-    " ORDER BY definition_id IS NULL, env_id, definition_id, subject, session_id FOR UPDATE) locked"
+    " ORDER BY definition_id IS NULL, env_id, definition_id, subject, created_at, session_id FOR UPDATE) locked"
 ));
 
-static DELETE_SESSIONS: Statement =
+pub static DELETE_SESSIONS: Statement =
     Statement::new(concat!("DELETE FROM dialstack.sessions WHERE ", sessions!()));
 
 /// Counts no row that only locks the user.
@@ -82,32 +82,22 @@ static DELETE_USERS: Statement = Statement::new(concat!(
     " RETURNING total_sessions) SELECT count(*) FROM deleted WHERE total_sessions > 0"
 ));
 
-/// The rows stay: they count in the totals.
-static EMPTY_ACTIVITY: Statement = Statement::new(concat!(
+/// Empties identifier, address and user agent. The rows stay: they count in the totals.
+pub static EMPTY_ACTIVITY: Statement = Statement::new(concat!(
     "UPDATE dialstack.activity SET subject = NULL, ip = NULL, user_agent = NULL WHERE ",
     activity!()
 ));
 
 /// Locks the person's sessions until the transaction ends.
 pub fn lock_sessions(owner: &AsOwner, person: &Person<'_>) -> Result<()> {
-    change::lock_table()?;
+    lock_for_writing::<Sessions>()?;
     LOCK_SESSIONS.execute(owner, &person.bound()).map(|_| ())
-}
-
-/// Deletes the person's sessions; returns how many.
-pub fn delete_sessions(owner: &AsOwner, person: &Person<'_>) -> Result<u64> {
-    DELETE_SESSIONS.execute(owner, &person.bound())
 }
 
 /// Deletes the person's rows in `session_users`; returns how many knew the person.
 pub fn delete_users(owner: &AsOwner, person: &Person<'_>) -> Result<u64> {
     let counts = DELETE_USERS.write(owner, &person.bound(), |row| row.required::<i64>(1))?;
     Ok(counts.into_iter().map(i64::unsigned_abs).sum())
-}
-
-/// Empties identifier, address and user agent of the person's activity; returns of how many rows.
-pub fn empty_activity(owner: &AsOwner, person: &Person<'_>) -> Result<u64> {
-    EMPTY_ACTIVITY.execute(owner, &person.bound())
 }
 
 /// What names the environment and the definition of a row of `$table`.
@@ -132,7 +122,8 @@ macro_rules! named {
     };
 }
 
-static USERS: Statement = Statement::new(named!(
+/// Each row as a JSON object.
+pub static USERS: Statement = Statement::new(named!(
     "json_build_object('env', e.env, 'tag', d.tag, 'first_seen', x.first_seen, \
          'last_seen', x.last_seen, 'total_sessions', x.total_sessions)::text",
     "session_users",
@@ -140,7 +131,8 @@ static USERS: Statement = Statement::new(named!(
     "env_id, definition_id"
 ));
 
-static SESSIONS: Statement = Statement::new(named!(
+/// Newest first, as [`exported`] reads them.
+pub static SESSIONS: Statement = Statement::new(named!(
     "json_build_object('session_id', x.session_id, 'env', e.env, 'tag', d.tag, \
          'account', CASE WHEN x.definition_id IS NULL THEN x.subject END, 'created_at', x.created_at, 'last_seen_at', x.last_seen_at, 'expires_at', x.expires_at, \
          'revoked_at', x.revoked_at, 'revoke_reason', x.revoke_reason, 'generation', x.generation, \
@@ -151,7 +143,8 @@ static SESSIONS: Statement = Statement::new(named!(
     "created_at DESC, session_id"
 ));
 
-static ACTIVITY: Statement = Statement::new(named!(
+/// Newest first, each row as a JSON object.
+pub static ACTIVITY: Statement = Statement::new(named!(
     "json_build_object('at', x.at, 'env', e.env, 'tag', d.tag, 'operation', x.operation, \
          'status', x.status, 'reason', x.reason, 'session_id', x.session_id, 'ip', x.ip, \
          'user_agent', x.user_agent, 'latency_us', x.latency_us)::text",
@@ -170,23 +163,10 @@ static COUNT: Statement = Statement::new(concat!(
     ")"
 ));
 
-/// How many rows there are of a person.
-#[derive(Default)]
-pub struct Counts {
-    /// In `session_users`.
-    pub users: i64,
-    /// In `sessions`.
-    pub sessions: i64,
-    /// In `activity`.
-    pub activity: i64,
-}
-
-/// How many rows there are of the person.
-pub fn count(owner: &AsOwner, person: &Person<'_>) -> Result<Counts> {
+/// How many rows there are of a person in `session_users`, in `sessions` and in `activity`.
+pub fn count(owner: &AsOwner, person: &Person<'_>) -> Result<(i64, i64, i64)> {
     let _plain = Setting::no_jit();
-    let counts = COUNT.read(owner, &person.bound(), |row| {
-        Ok(Counts { users: row.required(1)?, sessions: row.required(2)?, activity: row.required(3)? })
-    })?;
+    let counts = COUNT.read(owner, &person.bound(), FromRow::from_row)?;
     Ok(counts.into_iter().next().unwrap_or_default())
 }
 
@@ -201,16 +181,6 @@ pub struct Exported {
     pub sealed_data: Option<Vec<u8>>,
 }
 
-/// A page of the person's rows in `session_users`, each as a JSON object.
-pub fn users(owner: &AsOwner, person: &Person<'_>, page: &Page) -> Result<Vec<String>> {
-    person.page(owner, &USERS, page, |row| row.required(1))
-}
-
-/// A page of the person's sessions, newest first.
-pub fn sessions(owner: &AsOwner, person: &Person<'_>, page: &Page) -> Result<Vec<Exported>> {
-    person.page(owner, &SESSIONS, page, exported)
-}
-
 /// A session from its four columns, in their order.
 pub fn exported(row: &Columns<'_, '_>) -> Result<Exported> {
     Ok(Exported {
@@ -219,11 +189,6 @@ pub fn exported(row: &Columns<'_, '_>) -> Result<Exported> {
         key_number: row.required::<i32>(3)?.unsigned_abs(),
         sealed_data: row.get(4)?,
     })
-}
-
-/// A page of the person's activity, newest first, each row as a JSON object.
-pub fn activity(owner: &AsOwner, person: &Person<'_>, page: &Page) -> Result<Vec<String>> {
-    person.page(owner, &ACTIVITY, page, |row| row.required(1))
 }
 
 impl<'a> Person<'a> {
@@ -252,7 +217,8 @@ impl<'a> Person<'a> {
         of_definition && self.env_ids.contains(&row.env_id) && row.user() == Some(self.identifier)
     }
 
-    fn bound(&self) -> Vec<pgrx::datum::DatumWithOid<'a>> {
+    /// What names the person in each statement.
+    pub fn bound(&self) -> Vec<pgrx::datum::DatumWithOid<'a>> {
         vec![
             bind(self.env_ids.clone()),
             bind(self.definition_ids.clone()),
@@ -261,7 +227,8 @@ impl<'a> Person<'a> {
         ]
     }
 
-    fn page<T>(
+    /// A page of what a statement shows of the person.
+    pub fn page<T>(
         &self,
         owner: &AsOwner,
         statement: &Statement,

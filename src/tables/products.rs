@@ -6,7 +6,7 @@ use crate::error::{Code, Error, Result};
 use crate::pg::datum::uuid::{pg_uuid, uuid};
 use crate::pg::roles::AsOwner;
 use crate::pg::scan::{self, Row};
-use crate::pg::statements::{FromRow, Statement, bind};
+use crate::pg::statements::{Statement, bind};
 use crate::pg::table::table;
 use crate::pg::transaction;
 
@@ -41,14 +41,11 @@ table! {
     }
 }
 
-/// An environment as it is stored.
 pub struct EnvRow {
-    /// Its number.
     pub env_id: i32,
     pub product_id: ProductId,
     pub env: String,
     pub live: bool,
-    /// Names that it had before.
     pub former_names: Vec<String>,
 }
 
@@ -172,17 +169,9 @@ pub fn keep_env_name(owner: &AsOwner, env_id: i32, env: &str) -> Result<bool> {
     Ok(KEEP_ENV_NAME.execute(owner, &[bind(env_id), bind(env)])? == 1)
 }
 
-static LOCK_ENVS: Statement = Statement::new("LOCK TABLE dialstack.environments IN SHARE ROW EXCLUSIVE MODE");
-
 /// Keeps every other transaction from changing environments until this one ends.
-pub fn lock_envs(owner: &AsOwner) -> Result<()> {
-    LOCK_ENVS.execute(owner, &[]).map(|_| ())
-}
-
-/// Waits for those who keep environments from being changed, as an insert would, and keeps them out.
-pub fn await_envs() -> Result<()> {
-    scan::lock_for_writing::<Environments>()
-}
+pub static LOCK_ENVS: Statement =
+    Statement::new("LOCK TABLE dialstack.environments IN SHARE ROW EXCLUSIVE MODE");
 
 static KEEP: Statement =
     Statement::new("SELECT 1 FROM dialstack.products WHERE product_id = $1 FOR KEY SHARE");
@@ -193,42 +182,30 @@ static KEEP_ENV: Statement =
 /// Keeps a product from being deleted until this transaction ends, with the lock that a row takes which refers to it.
 /// `false` if it was deleted meanwhile, or the transaction's snapshot does not show it.
 pub fn keep(owner: &AsOwner, product_id: &ProductId) -> Result<bool> {
-    Ok(!KEEP.write(owner, &[bind(pg_uuid(product_id))], |_| Ok(()))?.is_empty())
+    Ok(KEEP.execute(owner, &[bind(pg_uuid(product_id))])? == 1)
 }
 
 /// The same of an environment.
 pub fn keep_env(owner: &AsOwner, env_id: i32) -> Result<bool> {
-    Ok(!KEEP_ENV.write(owner, &[bind(env_id)], |_| Ok(()))?.is_empty())
+    Ok(KEEP_ENV.execute(owner, &[bind(env_id)])? == 1)
 }
 
-static LOCK_CONFIGURATION: Statement = Statement::new(
+/// Keeps every other transaction from changing the configuration until this one ends.
+pub static LOCK_CONFIGURATION: Statement = Statement::new(
     "LOCK TABLE dialstack.products, dialstack.environments, dialstack.session_definitions, dialstack.scopes \
        IN SHARE ROW EXCLUSIVE MODE",
 );
 
-/// Keeps every other transaction from changing the configuration until this one ends.
-pub fn lock_configuration(owner: &AsOwner) -> Result<()> {
-    LOCK_CONFIGURATION.execute(owner, &[]).map(|_| ())
-}
-
-static LIST: Statement =
+/// All products, by name.
+pub static LIST: Statement =
     Statement::new("SELECT product, product_id, name, created_at FROM dialstack.products ORDER BY product");
 
-/// All products, by name.
-pub fn list<R: FromRow>(owner: &AsOwner) -> Result<Vec<R>> {
-    LIST.read(owner, &[], R::from_row)
-}
-
-static LIST_ENVS: Statement = Statement::new(
+/// The environments of a product, or of all, by name.
+pub static LIST_ENVS: Statement = Statement::new(
     "SELECT p.product, e.env, e.live, e.created_at \
             FROM dialstack.environments e JOIN dialstack.products p USING (product_id) \
            WHERE $1 IS NULL OR p.product_id = $1 ORDER BY p.product, e.env",
 );
-
-/// The environments of a product, or of all, by name.
-pub fn list_envs<R: FromRow>(owner: &AsOwner, product_id: Option<&ProductId>) -> Result<Vec<R>> {
-    LIST_ENVS.read(owner, &[bind(product_id.map(pg_uuid))], R::from_row)
-}
 
 static DELETE_PRODUCT: Statement = Statement::new("DELETE FROM dialstack.products WHERE product_id = $1");
 

@@ -2,7 +2,9 @@
 //!
 //! All bind the same ten values first: the time, the reason, the last day, the operation and
 //! the status of the activity, address and user agent where they are not the session's own, the latency, the API key,
-//! and how many ids to return. They return how many were revoked, and those ids.
+//! and whether programs that LISTEN are notified, at commit: of each session by its id, and of more than 1,000 by one
+//! notification without an id. The server keeps them all until the transaction ends, and then in one queue for all
+//! databases. They return how many were revoked.
 
 use crate::pg::statements::Statement;
 use crate::tables::session_sets::conditions;
@@ -13,7 +15,7 @@ macro_rules! revocation {
     (sessions $condition:expr) => {
         revocation!(
             "sessions",
-            "definition_id IS NULL, env_id, definition_id, subject, session_id",
+            "definition_id IS NULL, env_id, definition_id, subject, created_at, session_id",
             "definition_id, CASE WHEN definition_id IS NULL THEN 'account' ELSE 'user' END AS kind, \
              coalesce(identifier, subject) AS subject, \
              CASE WHEN definition_id IS NULL THEN subject END AS account, ip, user_agent",
@@ -56,17 +58,22 @@ macro_rules! revocation {
                             definition_id, kind, $4, $5, $2, subject, account, coalesce($6, ip), \
                             coalesce($7, user_agent), $8, created_at, expires_at \
                        FROM revoked) \
-                 SELECT count(*), ARRAY(SELECT session_id FROM revoked LIMIT $10) FROM revoked"
+                 SELECT count(*), \
+                        CASE WHEN NOT $10 THEN 0 \
+                             WHEN count(*) > 1000 \
+                             THEN (SELECT count(pg_notify('dialstack_sessions', ''))) \
+                             ELSE (SELECT count(pg_notify('dialstack_sessions', session_id::text)) \
+                                     FROM revoked) END \
+                   FROM revoked"
         ))
     };
 }
 
-/// A user or account session: id, environment, definition or null.
-pub static ONE: Statement =
-    revocation!(sessions "session_id = $11 AND env_id = $12 AND definition_id IS NOT DISTINCT FROM $13");
+/// A user or account session: id.
+pub static ONE: Statement = revocation!(sessions "session_id = $11");
 
-/// A client session: id, environment.
-pub static CLIENT: Statement = revocation!(client_sessions "session_id = $11 AND env_id = $12");
+/// A client session: id.
+pub static CLIENT: Statement = revocation!(client_sessions "session_id = $11");
 
 /// All of a user, but for one: environment, definition, identifier, id or null.
 pub static USER: Statement = revocation!(

@@ -4,7 +4,7 @@ use crate::error::Result;
 use crate::pg::datum::uuid::pg_uuid;
 use crate::pg::roles::AsOwner;
 use crate::pg::scan;
-use crate::pg::statements::{FromRow, Statement, bind};
+use crate::pg::statements::{Statement, bind};
 use crate::pg::table::table;
 use crate::tables::products::ProductId;
 
@@ -34,8 +34,9 @@ static INSERT: Statement = Statement::new(
 static DELETE: Statement =
     Statement::new("DELETE FROM dialstack.scopes WHERE product_id = $1 AND scope = $2");
 
-/// Waits for transactions that create account sessions: they have read this table.
-static LOCK: Statement = Statement::new("LOCK TABLE dialstack.scopes IN ACCESS EXCLUSIVE MODE");
+/// Keeps every other transaction from reading or writing scopes until this one ends, and waits for those that create
+/// account sessions: they have read this table.
+pub static LOCK: Statement = Statement::new("LOCK TABLE dialstack.scopes IN ACCESS EXCLUSIVE MODE");
 
 static TAKE_AWAY: Statement = Statement::new(
     "UPDATE dialstack.sessions SET scopes = array_remove(scopes, $1) \
@@ -46,11 +47,6 @@ static TAKE_AWAY: Statement = Statement::new(
 pub fn insert(owner: &AsOwner, product_id: &ProductId, scopes: &[(&str, &str)]) -> Result<u64> {
     let (names, descriptions): (Vec<&str>, Vec<&str>) = scopes.iter().copied().unzip();
     INSERT.execute(owner, &[bind(pg_uuid(product_id)), bind(names), bind(descriptions)])
-}
-
-/// Keeps every other transaction from reading or writing scopes until this one ends.
-pub fn lock(owner: &AsOwner) -> Result<()> {
-    LOCK.execute(owner, &[]).map(|_| ())
 }
 
 /// Deletes a scope; `false` if the product has none of that name.
@@ -81,13 +77,9 @@ pub fn describe(owner: &AsOwner, product_id: &ProductId, scope: &str, descriptio
     Ok(DESCRIBE.execute(owner, &[bind(pg_uuid(product_id)), bind(scope), bind(description)])? == 1)
 }
 
-static LIST: Statement = Statement::new(
+/// The scopes of a product, or of all, by name.
+pub static LIST: Statement = Statement::new(
     "SELECT p.product, s.scope, s.description, s.created_at \
             FROM dialstack.scopes s JOIN dialstack.products p USING (product_id) \
            WHERE $1 IS NULL OR p.product_id = $1 ORDER BY p.product, s.scope",
 );
-
-/// The scopes of a product, or of all, by name.
-pub fn list<R: FromRow>(owner: &AsOwner, product_id: Option<&ProductId>) -> Result<Vec<R>> {
-    LIST.read(owner, &[bind(product_id.map(pg_uuid))], R::from_row)
-}

@@ -5,13 +5,13 @@ use pgrx::datum::DatumWithOid;
 use uuid::Uuid;
 
 use crate::error::Result;
-use crate::pg::clock::{Micros, timestamptz};
+use crate::pg::clock::{self, Micros, timestamptz};
 use crate::pg::datum::uuid::uuid;
 use crate::pg::roles::AsOwner;
-use crate::pg::scan;
+use crate::pg::scan::lock_for_writing;
 use crate::pg::statements::{Statement, bind};
 use crate::pg::table::table;
-use crate::tables::sessions;
+use crate::tables::sessions::Sessions;
 
 table! {
     SessionUsers = c"session_users" {
@@ -34,7 +34,7 @@ pub struct UserKey<'a> {
 
 impl<'a> UserKey<'a> {
     /// The key and more as parameters.
-    fn bound<const N: usize>(self, more: [DatumWithOid<'a>; N]) -> Vec<DatumWithOid<'a>> {
+    pub fn bound<const N: usize>(self, more: [DatumWithOid<'a>; N]) -> Vec<DatumWithOid<'a>> {
         let key = [bind(self.env_id), bind(self.definition_id), bind(self.identifier)];
         key.into_iter().chain(more).collect()
     }
@@ -55,69 +55,30 @@ static FORGET_UNKNOWN_USER: Statement = Statement::new(
            WHERE env_id = $1 AND definition_id = $2 AND identifier = $3 AND total_sessions = 0",
 );
 
-/// Also those whose time is over: a refresh that is not committed yet may be giving them more. The
-/// statement that follows sees what became of them. In the order in which revocations lock.
+/// Also those whose time is over: a refresh that is not committed yet may be giving them more. The rows are
+/// as they were locked, so with the end that it gave. In the order in which revocations lock.
 static LOCK_UNREVOKED: Statement = Statement::new(
-    "SELECT 1 FROM dialstack.sessions \
+    "SELECT session_id, expires_at FROM dialstack.sessions \
            WHERE env_id = $1 AND definition_id = $2 AND subject = $3 AND revoked_at IS NULL \
-           ORDER BY session_id FOR NO KEY UPDATE",
+           ORDER BY created_at, session_id FOR NO KEY UPDATE",
 );
-
-static LIVING: Statement = Statement::new(
-    "SELECT count(*) FROM dialstack.sessions \
-           WHERE env_id = $1 AND definition_id = $2 AND subject = $3 \
-             AND revoked_at IS NULL AND expires_at > $4",
-);
-
-static OLDEST: Statement = Statement::new(
-    "SELECT session_id FROM dialstack.sessions \
-           WHERE env_id = $1 AND definition_id = $2 AND subject = $3 \
-             AND revoked_at IS NULL AND expires_at > $4 \
-           ORDER BY created_at, session_id LIMIT $5",
-);
-
-/// Locks the table against deletions of environments and definitions until the transaction ends, and waits
-/// for one that is going on (see `revocations::revoke`).
-pub fn lock_table() -> Result<()> {
-    scan::lock_for_writing::<SessionUsers>()
-}
 
 /// Locks the row of a user until the transaction ends. The row of a user who is not known yet counts no
 /// session.
 pub fn lock(owner: &AsOwner, user: UserKey<'_>, now: Micros) -> Result<()> {
-    lock_table()?;
+    lock_for_writing::<SessionUsers>()?;
     LOCK_USER.execute(owner, &user.bound([bind(timestamptz(now))])).map(|_| ())
 }
 
-/// How many living sessions the user has. Exact after [`lock`], until the transaction ends.
-pub fn living(owner: &AsOwner, user: UserKey<'_>, now: Micros) -> Result<i64> {
-    sessions::change::lock_table()?;
-    let key = user.bound([]);
-    LOCK_UNREVOKED.execute(owner, &key)?;
-    let arguments = user.bound([bind(timestamptz(now))]);
-    let counts = LIVING.write(owner, &arguments, |row| row.required::<i64>(1))?;
-    Ok(counts.into_iter().sum())
+/// The user's living sessions, oldest first. Exact after [`lock`], until the transaction ends.
+pub fn living(owner: &AsOwner, user: UserKey<'_>, now: Micros) -> Result<Vec<Uuid>> {
+    lock_for_writing::<Sessions>()?;
+    let unrevoked = LOCK_UNREVOKED
+        .write(owner, &user.bound([]), |row| Ok((uuid(row.required(1)?), clock::micros(row.required(2)?))))?;
+    Ok(unrevoked.into_iter().filter(|(_, ends_at)| now < *ends_at).map(|(id, _)| id).collect())
 }
 
-/// The user's `count` oldest living sessions.
-pub fn oldest(owner: &AsOwner, user: UserKey<'_>, now: Micros, count: u32) -> Result<Vec<Uuid>> {
-    let arguments = user.bound([bind(timestamptz(now)), bind(i64::from(count))]);
-    OLDEST.write(owner, &arguments, |row| Ok(uuid(row.required(1)?)))
-}
-
-/// Locks the user's row and all of the user's sessions that are not revoked, runs `work` with their number,
-/// and leaves no row of a user who never had a session.
-pub fn with_locked<T>(
-    owner: &AsOwner,
-    user: UserKey<'_>,
-    now: Micros,
-    work: impl FnOnce(u64) -> Result<T>,
-) -> Result<T> {
-    lock(owner, user, now)?;
-    sessions::change::lock_table()?;
-    let key = user.bound([]);
-    let unrevoked = LOCK_UNREVOKED.execute(owner, &key)?;
-    let done = work(unrevoked)?;
-    FORGET_UNKNOWN_USER.execute(owner, &key)?;
-    Ok(done)
+/// Deletes the row of a user who never had a session, which [`lock`] made.
+pub fn forget_unknown(owner: &AsOwner, user: UserKey<'_>) -> Result<()> {
+    FORGET_UNKNOWN_USER.execute(owner, &user.bound([])).map(|_| ())
 }

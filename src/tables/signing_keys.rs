@@ -1,4 +1,4 @@
-//! The table `signing_keys`: the key ring, each key wrapped by the root key.
+//! The tables `signing_keys`, the key ring, each key wrapped by the root key, and `signing_algorithm`.
 
 use crate::error::Result;
 use crate::pg::clock::{Micros, timestamptz};
@@ -74,9 +74,6 @@ pub fn all() -> Result<Vec<Key>> {
 static LOCK: Statement =
     Statement::new("LOCK TABLE dialstack.verdict_invalidation IN SHARE ROW EXCLUSIVE MODE");
 
-/// The table before its indexes, as REINDEX takes them.
-static LOCK_TABLE: Statement = Statement::new("LOCK TABLE dialstack.signing_keys IN ROW EXCLUSIVE MODE");
-
 /// Also those that were pending and have taken over since.
 static RETIRE: Statement = Statement::new(
     "UPDATE dialstack.signing_keys SET state = 'retired', retired_at = $2 \
@@ -86,7 +83,7 @@ static RETIRE: Statement = Statement::new(
 static INSERT: Statement = Statement::new(
     "INSERT INTO dialstack.signing_keys \
               (kid, key_number, purpose, alg, state, wrapped, public_jwk, created_at, active_at) \
-          VALUES ($1, $7, $2, $3, CASE WHEN $8 > $6 THEN 'pending' ELSE 'active' END, $4, $5, $6, $8)",
+          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
 );
 
 static REVOKE: Statement = Statement::new(
@@ -96,12 +93,12 @@ static REVOKE: Statement = Statement::new(
 
 static REWRAP: Statement = Statement::new("UPDATE dialstack.signing_keys SET wrapped = $2 WHERE kid = $1");
 
-static DELETE_KEYS: Statement = Statement::new("DELETE FROM dialstack.signing_keys");
+pub static DELETE_ALL: Statement = Statement::new("DELETE FROM dialstack.signing_keys");
 
 /// Keeps others from changing the ring until the transaction ends; readers go on.
 pub fn lock(owner: &AsOwner) -> Result<()> {
     LOCK.execute(owner, &[])?;
-    LOCK_TABLE.execute(owner, &[]).map(|_| ())
+    scan::lock_for_writing::<SigningKeys>()
 }
 
 /// Retires the active key of a purpose.
@@ -110,34 +107,16 @@ pub fn retire(owner: &AsOwner, purpose: Purpose, now: Micros) -> Result<()> {
     RETIRE.execute(owner, &arguments).map(|_| ())
 }
 
-/// A key about to be stored.
-pub struct NewKey<'a> {
-    pub kid: &'a str,
-    /// Its number.
-    pub number: i32,
-    pub purpose: Purpose,
-    /// Signature algorithm of a `jwt` key.
-    pub alg: Option<Algorithm>,
-    /// The key, encrypted with the root key.
-    pub wrapped: Vec<u8>,
-    /// The public part of an asymmetric key.
-    pub public_jwk: Option<JsonText>,
-    /// When it is made.
-    pub now: Micros,
-    /// From when on it makes tokens; until then it is pending.
-    pub active_at: Micros,
-}
-
-/// Stores a key.
-pub fn insert(owner: &AsOwner, key: NewKey<'_>) -> Result<()> {
+pub fn insert(owner: &AsOwner, key: &Key) -> Result<()> {
     let arguments = [
-        bind(key.kid),
+        bind(key.kid.as_str()),
+        bind(key.number.cast_signed()),
         bind(key.purpose.as_str()),
         bind(key.alg.map(Algorithm::as_str)),
-        bind(key.wrapped),
-        bind(key.public_jwk),
-        bind(timestamptz(key.now)),
-        bind(key.number),
+        bind(key.state.as_str()),
+        bind(key.wrapped.as_slice()),
+        bind(key.public_jwk.clone()),
+        bind(timestamptz(key.created_at)),
         bind(timestamptz(key.active_at)),
     ];
     INSERT.execute(owner, &arguments).map(|_| ())
@@ -154,7 +133,18 @@ pub fn rewrap(owner: &AsOwner, kid: &str, wrapped: Vec<u8>) -> Result<bool> {
     Ok(REWRAP.execute(owner, &[bind(kid), bind(wrapped)])? == 1)
 }
 
-/// Deletes all keys.
-pub fn delete_all(owner: &AsOwner) -> Result<()> {
-    DELETE_KEYS.execute(owner, &[]).map(|_| ())
+static CONFIGURED: Statement = Statement::new("SELECT alg FROM dialstack.signing_algorithm");
+
+static CONFIGURE: Statement = Statement::new(
+    "INSERT INTO dialstack.signing_algorithm AS a (alg) VALUES ($1) \
+          ON CONFLICT (singleton) DO UPDATE SET alg = excluded.alg WHERE a.alg <> excluded.alg",
+);
+
+pub fn configured_algorithm(owner: &AsOwner) -> Result<Option<Algorithm>> {
+    let found = CONFIGURED.write(owner, &[], |row| row.required::<String>(1))?;
+    Ok(found.first().and_then(|alg| Algorithm::parse(alg)))
+}
+
+pub fn configure_algorithm(owner: &AsOwner, alg: Algorithm) -> Result<()> {
+    CONFIGURE.execute(owner, &[bind(alg.as_str())]).map(|_| ())
 }

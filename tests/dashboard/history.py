@@ -92,7 +92,7 @@ def age(admin, user, by):
     """Everything that a user has done, as if it were so much earlier; before it is rolled up."""
     admin.execute(
         "UPDATE dialstack.sessions SET created_at = created_at - %(by)s, "
-        "token_expires_at = token_expires_at - %(by)s, expires_at = expires_at - %(by)s, "
+        "expires_at = expires_at - %(by)s, "
         "last_seen_at = last_seen_at - %(by)s, rotated_at = rotated_at - %(by)s, "
         "revoked_at = revoked_at - %(by)s WHERE subject = %(user)s",
         {"user": user, "by": by},

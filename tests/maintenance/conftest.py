@@ -15,10 +15,10 @@ class Past:
         rows = self.connection.execute(
             """
             INSERT INTO dialstack.sessions
-                (session_id, env_id, definition_id, subject, created_at, token_expires_at,
+                (session_id, env_id, definition_id, subject, created_at,
                  expires_at, last_seen_at, purge_after, key_number)
             SELECT gen_random_uuid(), e.env_id, d.definition_id, concat(%(user)s::text, n), ended - interval '30 days',
-                   ended, ended, ended - interval '30 days', (ended AT TIME ZONE 'UTC')::date, 2
+                   ended, ended - interval '30 days', (ended AT TIME ZONE 'UTC')::date, 2
               FROM dialstack.products p JOIN dialstack.environments e USING (product_id)
               JOIN dialstack.session_definitions d USING (product_id),
                    generate_series(1, %(count)s) n,

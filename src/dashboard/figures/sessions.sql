@@ -65,13 +65,13 @@ in_range AS MATERIALIZED (
      WHERE h.at >= $5[1] AND h.at < $5[cardinality($5)]
 ),
 series AS (
-    SELECT to_char(begins AT TIME ZONE $8, 'YYYY-MM-DD"T"HH24:MI:SS')
+    SELECT to_char(begins AT TIME ZONE $2, 'YYYY-MM-DD"T"HH24:MI:SS')
                || CASE WHEN shift < interval '0' THEN '-' ELSE '+' END
                || to_char(greatest(shift, -shift), 'HH24:MI') AS period,
            begins, created, expired, revoked, creates, verifies, refreshes, extends, revokes,
            reuses, evicts
       FROM (SELECT $5[number] AS begins,
-                   ($5[number] AT TIME ZONE $8) - ($5[number] AT TIME ZONE 'UTC') AS shift,
+                   ($5[number] AT TIME ZONE $2) - ($5[number] AT TIME ZONE 'UTC') AS shift,
                    coalesce(sum(count) FILTER (WHERE metric = 'create/success'), 0) AS created,
                    coalesce(sum(count) FILTER (WHERE metric = 'ends'), 0) AS expired,
                    coalesce(sum(count) FILTER (WHERE metric = 'revoked'), 0) AS revoked,
@@ -96,7 +96,7 @@ operations AS (
 ),
 peak_hours AS (
     SELECT hour, sum(count) AS count
-      FROM (SELECT extract(hour FROM at AT TIME ZONE $8)::integer AS hour, count
+      FROM (SELECT extract(hour FROM at AT TIME ZONE $2)::integer AS hour, count
               FROM in_range
              WHERE is_operation
              UNION ALL
@@ -104,7 +104,7 @@ peak_hours AS (
      GROUP BY hour
 ),
 last_week AS (
-    SELECT ($6[day] AT TIME ZONE $8)::date AS date, sum(sessions) AS sessions, sum(operations) AS operations
+    SELECT ($6[day] AT TIME ZONE $2)::date AS date, sum(sessions) AS sessions, sum(operations) AS operations
       FROM (SELECT width_bucket(at, $6) AS day,
                    CASE WHEN metric = 'create/success' THEN count ELSE 0 END AS sessions,
                    count AS operations
@@ -173,8 +173,9 @@ counts AS (
 breakdown AS (
     SELECT e.env, coalesce(sum(t.count), 0) AS count,
            sum(coalesce(sum(t.count), 0)) OVER () AS total
-      FROM unnest($1, $2) AS e (env_id, env)
+      FROM dialstack.environments e
       LEFT JOIN totals t ON t.env_id = e.env_id AND t.metric = 'create/success'
+     WHERE e.env_id = ANY ($1)
      GROUP BY e.env
 )
 SELECT jsonb_build_object(

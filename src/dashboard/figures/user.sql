@@ -1,5 +1,5 @@
--- The dashboard of one user, from the activity that is kept. $1: environments; $2: definition;
--- $3: identifier; $4: beginnings of the periods, and the end of the last; $5: time zone.
+-- The dashboard of one user, from the activity that is kept; no row for one who is not known. $1: environments;
+-- $2: definition; $3: identifier; $4: beginnings of the periods, and the end of the last; $5: time zone.
 WITH logs AS MATERIALIZED (
     SELECT width_bucket(a.at, $4) AS number, extract(hour FROM a.at AT TIME ZONE $5)::integer AS hour,
            a.status, a.latency_us
@@ -41,3 +41,5 @@ SELECT (SELECT jsonb_build_object(
               SELECT jsonb_agg(jsonb_build_object('hour', hour, 'count', count) ORDER BY hour)
                 FROM (SELECT h.hour, (SELECT count(*) FROM logs l WHERE l.hour = h.hour) AS count
                         FROM generate_series(0, 23) AS h (hour)) p))
+ WHERE EXISTS (SELECT FROM dialstack.session_users
+                WHERE env_id = ANY ($1) AND definition_id = $2 AND identifier = $3)

@@ -22,14 +22,14 @@ known AS MATERIALIZED (
            CASE WHEN t.days <@ coalesce(o.active_days, '{}') THEN o.active_days
                 ELSE ARRAY(SELECT DISTINCT day FROM unnest(o.active_days || t.days) AS day ORDER BY day)
            END AS days,
-           u.first_seen, n.active_until, l.last_seen,
+           u.first_seen, n.active_until,
            -- To the second, as all ends are.
            greatest(n.active_until,
                     date_trunc('second', l.last_seen + interval '999999 microseconds')
                         + interval '720 hours') AS seen_until
       FROM touched t
       LEFT JOIN LATERAL (
-               SELECT true AS is_known, r.active_until, r.seen_until, r.last_seen, r.active_days
+               SELECT true AS is_known, r.active_until, r.seen_until, r.active_days
                  FROM dialstack.rollup_users r
                 WHERE r.env_id = t.env_id AND r.definition_id = t.definition_id
                   AND r.identifier = t.subject
@@ -47,7 +47,7 @@ known AS MATERIALIZED (
                 WHERE s.env_id = t.env_id AND s.definition_id = t.definition_id
                   AND s.subject = t.subject) n
      CROSS JOIN LATERAL (
-               SELECT greatest(o.last_seen, u.last_seen, n.last_seen) AS last_seen) l
+               SELECT greatest(u.last_seen, n.last_seen) AS last_seen) l
      -- A user of a deleted environment or definition may be purged already: there is nothing to count.
      WHERE u.first_seen IS NOT NULL
 ),

@@ -1,8 +1,8 @@
 ,
 people AS (
     INSERT INTO dialstack.rollup_users AS r
-           (env_id, definition_id, identifier, active_until, seen_until, last_seen, active_days)
-    SELECT env_id, definition_id, subject, active_until, seen_until, last_seen,
+           (env_id, definition_id, identifier, active_until, seen_until, active_days)
+    SELECT env_id, definition_id, subject, active_until, seen_until,
            -- Days that no window needs any more.
            CASE WHEN days[1] < days[cardinality(days)] - 64
                 THEN ARRAY(SELECT day FROM unnest(days) AS day
@@ -11,9 +11,9 @@ people AS (
       FROM known
         ON CONFLICT (env_id, definition_id, identifier)
         DO UPDATE SET active_until = excluded.active_until, seen_until = excluded.seen_until,
-                      last_seen = excluded.last_seen, active_days = excluded.active_days
-        WHERE (r.active_until, r.seen_until, r.last_seen, r.active_days) IS DISTINCT FROM
-              (excluded.active_until, excluded.seen_until, excluded.last_seen, excluded.active_days)
+                      active_days = excluded.active_days
+        WHERE (r.active_until, r.seen_until, r.active_days) IS DISTINCT FROM
+              (excluded.active_until, excluded.seen_until, excluded.active_days)
 ),
 -- A verification or a refused refresh, which waits for nobody, may have been noted while its user was erased.
 orphaned AS MATERIALIZED (

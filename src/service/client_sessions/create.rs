@@ -7,6 +7,7 @@ use crate::error::{Code, Coded, Error, Result};
 use crate::pg::clock::{self, Micros};
 use crate::pg::random;
 use crate::pg::roles::AsOwner;
+use crate::pg::scan::lock_for_writing;
 use crate::pg::transaction;
 use crate::service::account_sessions::MAX_LIFE;
 use crate::service::keys::key_ring;
@@ -14,29 +15,15 @@ use crate::service::revocation::revocations::{self, Which};
 use crate::session::{Span, check_identifier};
 use crate::tables::activity::Origin;
 use crate::tables::api_keys;
-use crate::tables::client_sessions::change::{self, Grants, NewClient};
-use crate::tables::client_sessions::list::{self, ClientSession};
-use crate::tables::session_users;
+use crate::tables::client_sessions::change::{self, ClientSession, Grants};
+use crate::tables::client_sessions::list;
+use crate::tables::session_users::SessionUsers;
 use crate::token::api_key::ApiKeyKind;
 
 const CODE: Code = Code::CreateFailed;
 
 /// How long a client session lives unless `expires_at` is given.
 const DEFAULT_LIFE: Span = Span { months: 12, days: 0, micros: 0 };
-
-/// What a client session is created from.
-pub struct Request<'a> {
-    /// The key: 1 to 255 characters.
-    pub user_identifier_key: Option<&'a str>,
-    /// Connected accounts that it reaches: at most 1,000.
-    pub connected_account_ids: Ids<'a>,
-    /// Connect webviews that it holds: at most 1,000.
-    pub connect_webview_ids: Ids<'a>,
-    /// User identities that it holds: at most 1,000.
-    pub user_identity_ids: Ids<'a>,
-    /// When it ends: at most ten years from now; a year if absent.
-    pub expires_at: Option<TimestampWithTimeZone>,
-}
 
 /// What happens to an existing living session of the key.
 #[derive(Clone, Copy)]
@@ -47,25 +34,24 @@ pub enum IfExists {
     MoveExpiry,
 }
 
-/// Returns the living session of the key, or else creates one.
+/// Returns the living session of the key, or else creates one: for at most ten years, or for one.
 ///
 /// # Errors
 /// `CREATE_FAILED` for bad arguments; `PUBLISHABLE_KEY_MUST_CREATE_EMPTY_SESSION` and `PERMISSION_DENIED` for what a
 /// publishable key may not do; those of [`Call::new`]; `CONFLICT` where the transaction's snapshot is too old to show
 /// the session of the key.
-pub fn create(place: Place<'_>, request: Request<'_>, if_exists: IfExists) -> Result<Sessions> {
+pub fn create(
+    place: Place<'_>,
+    user_identifier_key: Option<&str>,
+    ids: [Ids<'_>; 3],
+    expires_at: Option<TimestampWithTimeZone>,
+    if_exists: IfExists,
+) -> Result<Sessions> {
     // Deleting an environment keeps creates out by this lock: what is found now stays until this transaction ends.
-    session_users::lock_table()?;
+    lock_for_writing::<SessionUsers>()?;
     let call = Call::new(place, CODE)?;
-    let wanted = Wanted {
-        key: request.user_identifier_key,
-        grants: grants(
-            request.connected_account_ids,
-            request.connect_webview_ids,
-            request.user_identity_ids,
-        )?,
-        expires_at: end(request.expires_at, call.now)?,
-    };
+    let expires_at = end(expires_at, call.now)?;
+    let wanted = Wanted { key: user_identifier_key, grants: grants(ids)?, expires_at };
     if let Some(key) = wanted.key {
         check_identifier("user_identifier_key", key).coded(CODE)?;
     }
@@ -128,7 +114,7 @@ fn find_or_insert(call: &Call, wanted: &Wanted<'_>, if_exists: IfExists) -> Resu
         if let Some(session) = reuse(&owner, call, wanted, &forms, if_exists)? {
             return Ok(session);
         }
-        if let Some(session) = insert(&owner, call, wanted, forms.first().map(Vec::as_slice))? {
+        if let Some(session) = insert(&owner, call, wanted, forms.into_iter().next())? {
             return Ok(session);
         }
         // An old snapshot will never show what stands in the way.
@@ -151,8 +137,7 @@ fn reuse(
     if forms.is_empty() {
         return Ok(None);
     }
-    let env_id = call.env.env_id;
-    let Some(mut stored) = list::lock_by_key(owner, env_id, forms.to_vec())? else {
+    let Some(mut stored) = list::lock_by_key(owner, call.env.env_id, forms.to_vec())? else {
         return Ok(None);
     };
     let session_id = stored.session_id;
@@ -162,9 +147,8 @@ fn reuse(
         return Ok(None);
     }
     if call.token(&stored)?.is_none() {
-        let which = Which::Client { session_id, env_id };
         let cause = revocations::KEY_REVOKED.by(Origin::of_key(call.caller.api_key_id()));
-        revocations::revoke(owner, &which, cause, now)?;
+        revocations::revoke(owner, &Which::Client(session_id), cause, now)?;
         return Ok(None);
     }
     let publishable = call.caller.publishable().is_some();
@@ -206,27 +190,23 @@ fn insert(
     owner: &AsOwner,
     call: &Call,
     wanted: &Wanted<'_>,
-    sealed_key: Option<&[u8]>,
+    sealed_key: Option<Vec<u8>>,
 ) -> Result<Option<Session>> {
     let expires_at = match wanted.expires_at {
         Some(at) => at,
         None => clock::ceil_to_second(clock::add(call.now, &DEFAULT_LIFE, CODE)?),
     };
-    let number = key_ring::ring()?.token_key_number()?;
-    let session_id = random::uuid()?;
-    let new = NewClient {
-        session_id,
-        env_id: call.env.env_id,
+    let session = ClientSession {
+        session_id: random::uuid()?,
         sealed_key,
-        now: call.now,
-        expires_at,
-        key_number: number.cast_signed(),
-        grants: &wanted.grants,
+        created_at: clock::timestamptz(call.now),
+        expires_at: clock::timestamptz(expires_at),
+        key_number: key_ring::ring()?.token_key_number()?,
+        grants: wanted.grants.clone(),
         api_key_id: call.caller.api_key_id(),
     };
-    if !change::insert(owner, &new)? {
+    if !change::insert(owner, call.env.env_id, &session)? {
         return Ok(None);
     }
-    let stored = list::by_id(owner, new.env_id, &session_id, call.now)?.ok_or_else(conflict)?;
-    call.session(stored)?.ok_or_else(conflict).map(Some)
+    call.session(session)?.ok_or_else(conflict).map(Some)
 }

@@ -1,13 +1,11 @@
 //! Client sessions: a token that reaches only what a user has connected. A flow is a file.
 
+pub mod change;
 pub mod create;
-pub mod end;
-pub mod grant;
 pub mod read;
 
 use std::rc::Rc;
 
-use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use crate::error::{Code, Error, Result};
@@ -19,19 +17,15 @@ use crate::service::caller::{self, Caller};
 use crate::service::keys::key_ring;
 use crate::service::setup::configuration::Env;
 use crate::session::check_identifier;
-use crate::tables::client_sessions::list::{self, ClientSession};
-use crate::tables::client_sessions::{self, change::Grants};
+use crate::tables::client_sessions::change::{ClientSession, Grants};
+use crate::tables::client_sessions::{self, list};
 use crate::token::{KeyRing, OpaqueFamily, opaque, sealed};
 
 /// Most ids of one kind that a client session may reach.
 const MAX_GRANTS: usize = 1000;
 
-/// The environment that is meant, as far as the caller says.
-#[derive(Clone, Copy)]
-pub struct Place<'a> {
-    pub product: Option<&'a str>,
-    pub env: Option<&'a str>,
-}
+/// Product and environment, as far as the caller names them.
+pub type Place<'a> = [Option<&'a str>; 2];
 
 /// Ids as they are given: none where the argument is left out.
 pub type Ids<'a> = Option<pgrx::Array<'a, pgrx::Uuid>>;
@@ -51,7 +45,6 @@ pub struct Sessions {
 
 /// A living client session as it is returned.
 pub struct Session {
-    /// What the table says.
     pub stored: ClientSession,
     pub token: String,
     /// Its user_identifier_key; none where it has none, or the key that encrypted it was revoked.
@@ -67,9 +60,9 @@ struct Call {
 
 impl Call {
     /// A call that publishable keys may make too.
-    fn new(place: Place<'_>, code: Code) -> Result<Self> {
+    fn new([product, env]: Place<'_>, code: Code) -> Result<Self> {
         let caller = caller::caller()?;
-        let env = caller.env(place.product, place.env, code)?;
+        let env = caller.env(product, env, code)?;
         Ok(Call { caller, env, now: clock::now() })
     }
 
@@ -91,7 +84,8 @@ impl Call {
         let caller = caller::caller()?;
         caller.full()?;
         let row = client_sessions::by_id(&uuid(id))?.ok_or_else(not_found)?;
-        let env = caller.env_of(row.env_id, place.product, place.env)?;
+        let [product, env] = place;
+        let env = caller.env_of(row.env_id, product, env)?;
         Ok(Call { caller, env: env.ok_or_else(not_found)?, now: clock::now() })
     }
 
@@ -164,33 +158,22 @@ impl Call {
     }
 }
 
-fn grants(
-    connected_account_ids: Ids<'_>,
-    connect_webview_ids: Ids<'_>,
-    user_identity_ids: Ids<'_>,
-) -> Result<Grants> {
-    Ok(Grants {
-        connected_account_ids: ids(connected_account_ids, "connected_account_ids")?,
-        connect_webview_ids: ids(connect_webview_ids, "connect_webview_ids")?,
-        user_identity_ids: ids(user_identity_ids, "user_identity_ids")?,
-    })
-}
-
-fn ids(given: Ids<'_>, name: &'static str) -> Result<Vec<Uuid>> {
-    let Some(given) = given else {
-        return Ok(Vec::new());
-    };
-    check_size(given.len(), name)?;
-    let mut ids = Vec::with_capacity(given.len());
-    for id in given.iter() {
-        let id = uuid(id.ok_or_else(|| {
-            Error::new(Code::CreateFailed, format!("{name} holds a null")).hint("Leave the nulls out.")
-        })?);
-        if !ids.contains(&id) {
-            ids.push(id);
+/// Connected accounts, webviews and identities, as they are given; what stands twice counts once.
+fn grants(given: [Ids<'_>; 3]) -> Result<Grants> {
+    let mut grants = Grants::default();
+    for ((name, ids), given) in grants.kinds().into_iter().zip(given) {
+        let Some(given) = given else { continue };
+        check_size(given.len(), name)?;
+        for id in given.iter() {
+            let id = id.ok_or_else(|| {
+                Error::new(Code::CreateFailed, format!("{name} holds a null")).hint("Leave the nulls out.")
+            })?;
+            if !ids.contains(&id) {
+                ids.push(id);
+            }
         }
     }
-    Ok(ids)
+    Ok(grants)
 }
 
 fn check_size(count: usize, name: &'static str) -> Result<()> {

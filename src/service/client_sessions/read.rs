@@ -29,10 +29,10 @@ pub fn get(place: Place<'_>, named: Named<'_>) -> Result<Sessions> {
 }
 
 /// The session of the current token: what a user's own connection may see without an API key.
-fn own(place: Place<'_>) -> Result<(Call, Named<'static>)> {
-    let expected = Expected { product: place.product, env: place.env, ..Expected::default() };
+fn own([product, env]: Place<'_>) -> Result<(Call, Named<'static>)> {
+    let expected = Expected { product, env, ..Expected::default() };
     let verdict = match guc::token() {
-        Some(token) => verdict::verify(&token, &expected, &*reach::of_caller(Level::Client)?)?,
+        Some(token) => verdict::judge(&token, &expected, &*reach::of_caller(Level::Client)?)?,
         None => {
             return Err(Error::new(Code::VerifyFailed, "no session token is presented").hint(
                 "Name a client_session_id or user_identifier_key, or present a token with SET LOCAL dialstack_sessions.token.",
@@ -54,31 +54,27 @@ fn own(place: Place<'_>) -> Result<(Call, Named<'static>)> {
     Ok((call, named))
 }
 
-/// The arguments of `client_session_list`.
-pub struct List<'a> {
-    pub place: Place<'a>,
-    pub named: Named<'a>,
-    pub connect_webview_id: Option<pgrx::Uuid>,
-    pub user_identity_id: Option<pgrx::Uuid>,
-    pub without_user_identifier_key: Option<bool>,
-    pub page: Option<i32>,
-    pub per_page: Option<i32>,
-}
-
-/// A page of living client sessions, newest first, and how many there are on all pages.
+/// A page of living client sessions, newest first, and how many there are on all pages; of those only that hold the webview
+/// and the identity, as far as they are given.
 ///
 /// # Errors
 /// `LIST_FAILED` for bad arguments; those of [`Call::full`].
-pub fn list(list: &List<'_>) -> Result<(Sessions, Option<i64>)> {
-    let page = Page::new(list.page, list.per_page).coded(CODE)?;
-    let call = Call::full(list.place, CODE)?;
-    let key_forms = list.named.user_identifier_key.map(|key| call.key_forms(key));
+pub fn list(
+    place: Place<'_>,
+    named: Named<'_>,
+    [connect_webview_id, user_identity_id]: [Option<pgrx::Uuid>; 2],
+    without_key: Option<bool>,
+    [page, per_page]: [Option<i32>; 2],
+) -> Result<(Sessions, Option<i64>)> {
+    let page = Page::new(page, per_page).coded(CODE)?;
+    let call = Call::full(place, CODE)?;
+    let key_forms = named.user_identifier_key.map(|key| call.key_forms(key));
     let filter = Filter {
-        session_id: list.named.client_session_id.map(uuid),
+        session_id: named.client_session_id.map(uuid),
         key_forms: key_forms.transpose()?,
-        connect_webview_id: list.connect_webview_id.map(uuid),
-        user_identity_id: list.user_identity_id.map(uuid),
-        without_key: list.without_user_identifier_key == Some(true),
+        connect_webview_id: connect_webview_id.map(uuid),
+        user_identity_id: user_identity_id.map(uuid),
+        without_key: without_key == Some(true),
     };
     let owner = AsOwner::enter()?;
     let (stored, total) = list::list(&owner, call.env.env_id, filter, &page, call.now)?;

@@ -19,8 +19,7 @@ use crate::service::keys::root_key::{self, NewRoot};
 use crate::service::revocation::revocations::conflict;
 use crate::session::Span;
 use crate::tables::instance::{self, Instance};
-use crate::tables::signing_algorithm;
-use crate::tables::signing_keys::{self, Key, NewKey};
+use crate::tables::signing_keys::{self, Key};
 use crate::token::root_key::{RootKey, unwrap, wrap};
 use crate::token::{
     Algorithm, InstanceId, KeyEntry, KeyError, KeyRing, KeyState, Material, Purpose, Rejected, Secret,
@@ -52,32 +51,24 @@ pub fn ring() -> Result<Rc<KeyRing>> {
     }
 }
 
-/// The ring for a caller that met a key which it does not hold: a key may be committed a moment before its
-/// invalidation arrives. Read again at most once a second, so that forged key ids cost nothing.
-fn ring_with_unknown() -> Result<Rc<KeyRing>> {
-    let (now, last) = (clock::now(), LAST_MISS.get());
-    if (0..clock::SECOND).contains(&now.saturating_sub(last)) {
-        return ring();
-    }
-    LAST_MISS.set(now);
-    reload()
-}
-
 /// Runs a check with the key ring, and once more with a fresh ring where the key was not known: it may be
-/// committed a moment before its invalidation arrives.
+/// committed a moment before its invalidation arrives. The ring is read anew at most once a second, so that forged key
+/// ids cost nothing.
 pub fn with<T>(
     check: impl Fn(&KeyRing) -> std::result::Result<T, Rejected>,
 ) -> Result<std::result::Result<T, Rejected>> {
-    match check(&*ring()?) {
-        Err(Rejected::UnknownKey) => Ok(check(&*ring_with_unknown()?)),
-        checked => Ok(checked),
+    let checked = check(&*ring()?);
+    if matches!(checked, Err(Rejected::UnknownKey)) {
+        let now = clock::now();
+        if !(0..clock::SECOND).contains(&now.saturating_sub(LAST_MISS.get())) {
+            LAST_MISS.set(now);
+            return Ok(check(&*reload()?));
+        }
     }
+    Ok(checked)
 }
 
 /// Decrypts the user_identifier_key of a client session. `None` where its key is gone and so the text.
-///
-/// # Errors
-/// `JWT_NOT_AVAILABLE` where the key ring can't be read.
 pub fn open_identifier_key(env_id: i32, form: &[u8]) -> Result<Option<Zeroizing<String>>> {
     Ok(with(|ring| sealed::open_identifier_key(ring, env_id, form))?.ok())
 }
@@ -209,7 +200,7 @@ pub fn rotate(purpose: Purpose, alg: Option<Algorithm>, publish_first: Option<Sp
     let root = root_key::of(&this_instance()?)?;
     let kid = add(&owner, &root, purpose, alg, publish_first)?;
     if let Some(alg) = alg {
-        signing_algorithm::configure(&owner, alg)?;
+        signing_keys::configure_algorithm(&owner, alg)?;
     }
     listed(&kid)
 }
@@ -218,7 +209,7 @@ pub fn rotate(purpose: Purpose, alg: Option<Algorithm>, publish_first: Option<Sp
 pub fn follow_configured() -> Result<()> {
     let owner = AsOwner::enter()?;
     signing_keys::lock(&owner)?;
-    let Some(alg) = signing_algorithm::configured(&owner)? else {
+    let Some(alg) = signing_keys::configured_algorithm(&owner)? else {
         return Ok(());
     };
     let has_it = |key: &Key| key.purpose == Purpose::Jwt && key.state.may_sign() && key.alg == Some(alg);
@@ -243,7 +234,7 @@ fn add(
     let alg = match purpose {
         Purpose::Jwt => alg
             .or_else(|| keys.iter().find(signs).and_then(|key| key.alg))
-            .or(signing_algorithm::configured(owner)?)
+            .or(signing_keys::configured_algorithm(owner)?)
             .or(Some(Algorithm::Hs256)),
         Purpose::Seal | Purpose::Token => None,
     };
@@ -261,27 +252,28 @@ fn add(
     };
     // After the highest, in the latest state: the lock keeps others from taking the number.
     let highest = keys.iter().map(|key| key.number).max();
-    let number = highest.unwrap_or(0).cast_signed() + 1;
+    let number = highest.unwrap_or(0) + 1;
     let material: Material = Secret::new(random::bytes()?);
     let kid = random::uuid()?.simple().to_string();
     let public = match alg {
         Some(alg) => public_jwk(&kid, alg, &material)?,
         None => None,
     };
-    signing_keys::insert(
-        owner,
-        NewKey {
-            kid: &kid,
-            number,
-            purpose,
-            alg,
-            wrapped: wrap(root, &kid, random::bytes()?, &material),
-            public_jwk: public.map(|jwk| JsonText::of(&jwk)),
-            now,
-            active_at,
-        },
-    )?;
-    Ok(kid)
+    let key = Key {
+        number,
+        purpose,
+        alg,
+        state: if active_at > now { KeyState::Pending } else { KeyState::Active },
+        wrapped: wrap(root, &kid, random::bytes()?, &material),
+        public_jwk: public.map(|jwk| JsonText::of(&jwk)),
+        created_at: now,
+        active_at,
+        retired_at: None,
+        revoked_at: None,
+        kid,
+    };
+    signing_keys::insert(owner, &key)?;
+    Ok(key.kid)
 }
 
 /// Revokes a key for good; `None` if there is no such key. An active one gets a successor first.
@@ -315,7 +307,7 @@ pub fn rotate_root() -> Result<&'static str> {
             return Err(conflict());
         }
     }
-    new.store(&owner, instance.id, instance.created_at)?;
+    new.store(&owner, instance.id)?;
     Ok(new.place())
 }
 
@@ -324,12 +316,11 @@ pub fn reset(owner: &AsOwner) -> Result<Uuid> {
     signing_keys::lock(owner)?;
     let new = NewRoot::make()?;
     let id = random::uuid()?;
-    let now = clock::now();
-    signing_keys::delete_all(owner)?;
+    signing_keys::DELETE_ALL.execute(owner, &[])?;
     if !signing_keys::all()?.is_empty() {
         return Err(conflict());
     }
-    new.store(owner, InstanceId(*id.as_bytes()), now)?;
+    new.store(owner, InstanceId(*id.as_bytes()))?;
     for purpose in [Purpose::Jwt, Purpose::Seal, Purpose::Token] {
         add(owner, &new.key, purpose, None, None)?;
     }

@@ -7,14 +7,16 @@ use crate::pg::clock;
 use crate::pg::datum::uuid::{pg_uuid, uuid};
 use crate::pg::random;
 use crate::pg::roles::AsOwner;
-use crate::pg::statements::FromRow;
+use crate::pg::scan::lock_for_writing;
+use crate::pg::statements::{FromRow, bind};
 use crate::pg::transaction::patience::patiently;
 use crate::service::keys::key_ring::{self, KeyRow};
 use crate::service::required;
 use crate::service::revocation::revocations::{self, Which};
 use crate::service::setup::configuration;
 use crate::session::{Problem, check_label};
-use crate::tables::api_keys::{self, NewApiKey};
+use crate::tables::api_keys::{self, ApiKeyRow, ApiKeys};
+use crate::tables::session_sets::{Filter, Matching};
 use crate::token::api_key::{self, ApiKeyKind};
 use crate::token::{Algorithm, Purpose};
 
@@ -69,9 +71,10 @@ pub fn revoke(kid: Option<&str>) -> Result<KeyRow> {
         })?;
         if key.purpose != Purpose::Jwt.as_str() {
             // Opaque tokens are derived from the key anew whenever they are shown, and sealed data is opened with it:
-            // without it, their sessions are over.
-            let which = Which::Key(key.key_number);
-            revocations::revoke(&owner, &which, revocations::KEY_REVOKED, clock::now())?;
+            // without it, their sessions are over. No key of another purpose has its number.
+            let filter = Filter { key_number: Some(key.key_number), ..Filter::default() };
+            let of_key = Matching { filter, ..Matching::default() };
+            revocations::revoke(&owner, &Which::Matching(&of_key), revocations::KEY_REVOKED, clock::now())?;
         }
         Ok(key)
     })
@@ -84,8 +87,8 @@ pub fn revoke(kid: Option<&str>) -> Result<KeyRow> {
 pub fn reset() -> Result<pgrx::Uuid> {
     let owner = AsOwner::enter()?;
     patiently(&owner, || {
-        let cause = revocations::INSTANCE_RESET;
-        revocations::revoke(&owner, &Which::All, cause, clock::now())?;
+        let everything = Which::All { env_id: None, definition_id: None };
+        revocations::revoke(&owner, &everything, revocations::INSTANCE_RESET, clock::now())?;
         Ok(pg_uuid(&key_ring::reset(&owner)?))
     })
 }
@@ -124,20 +127,14 @@ pub fn create_api_key(
     }
     // Never is stored as NULL alone: nothing can be subtracted from infinity, and drivers can't read it.
     let expires_at = expires_at.filter(|at| !at.is_infinity());
-    api_keys::lock_table()?;
+    // A change of an environment's mode is waited for, or waits.
+    lock_for_writing::<ApiKeys>()?;
     let env = configuration::env(product, env)?;
     let text = api_key::make(kind, env.mode, random::bytes()?);
     let api_key_id = random::uuid()?;
-    let key = NewApiKey {
-        api_key_id,
-        env_id: env.env_id,
-        kind,
-        name,
-        hash: api_key::hash(&text),
-        hint: api_key::hint(&text),
-        expires_at,
-    };
-    api_keys::insert(&AsOwner::enter()?, key, now)?;
+    let expires_at = expires_at.map(clock::micros);
+    let key = ApiKeyRow { api_key_id, env_id: env.env_id, kind, expires_at, revoked: false };
+    api_keys::insert(&AsOwner::enter()?, &key, name, &api_key::hash(&text), api_key::hint(&text), now)?;
     Ok(NewKey { api_key_id: pg_uuid(&api_key_id), api_key: text.as_str().to_owned() })
 }
 
@@ -149,7 +146,7 @@ pub fn list_api_keys<R: FromRow>(product: Option<&str>, env: Option<&str>) -> Re
     let product = required(product, "product", Code::ListFailed)?;
     let env = required(env, "env", Code::ListFailed)?;
     let env = configuration::env(product, env)?;
-    api_keys::list(&AsOwner::enter()?, env.env_id)
+    api_keys::LIST.read(&AsOwner::enter()?, &[bind(env.env_id)], R::from_row)
 }
 
 /// Revokes an API key for good. Idempotent.

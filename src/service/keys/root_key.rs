@@ -10,7 +10,6 @@ use zeroize::Zeroizing;
 
 use crate::error::{Code, Error, Result};
 use crate::guc;
-use crate::pg::clock::Micros;
 use crate::pg::random;
 use crate::pg::roles::AsOwner;
 use crate::tables::instance::{self, Instance};
@@ -61,12 +60,9 @@ impl NewRoot {
     }
 
     /// Makes it the root key of this database.
-    ///
-    /// # Errors
-    /// Those of writing the row.
-    pub fn store(&self, owner: &AsOwner, id: InstanceId, created_at: Micros) -> Result<()> {
+    pub fn store(&self, owner: &AsOwner, id: InstanceId) -> Result<()> {
         let in_row = (!self.in_file).then_some(&self.key);
-        instance::replace(owner, id, in_row, &fingerprint(&self.key), created_at)
+        instance::replace(owner, id, in_row, &fingerprint(&self.key))
     }
 }
 

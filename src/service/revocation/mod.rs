@@ -1,6 +1,5 @@
 //! Ending sessions.
 
-pub mod notifications;
 pub mod revocations;
 pub mod revoke;
 pub mod revoke_on_change;

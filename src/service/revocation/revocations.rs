@@ -11,48 +11,33 @@ use crate::pg::clock::{self, Micros, timestamptz};
 use crate::pg::datum::uuid::pg_uuid;
 use crate::pg::roles::AsOwner;
 use crate::pg::settings::Setting;
-use crate::pg::statements::{FromRow, Statement, bind};
+use crate::pg::statements::{Statement, bind};
 use crate::pg::transaction::{self, subtransaction};
-use crate::service::revocation::notifications;
 use crate::service::{events, required};
 use crate::session::verdict::{REVOKED_FOR_REUSE, check_reason};
 use crate::tables::activity::Origin;
 use crate::tables::client_sessions;
 use crate::tables::revocations as sql;
-use crate::tables::session_sets::{Filter, Matching};
+use crate::tables::session_sets::Matching;
 use crate::tables::session_users::{self, UserKey};
-use crate::tables::sessions::change::lock;
-use crate::tables::sessions::{self, SessionRow, names, purge_after};
+use crate::tables::sessions::{self, SessionRow, change, purge_after};
 
 /// Which sessions to revoke.
 pub enum Which<'a> {
-    /// The user or account session with this id, if it is of this environment and definition.
-    One {
-        session_id: Uuid,
-        env_id: i32,
-        /// Its definition; none: an account session.
-        definition_id: Option<i32>,
-    },
+    /// The user or account session with this id.
+    One(Uuid),
     /// All of a user, but for one.
     User {
         user: UserKey<'a>,
         /// The one that stays.
         except: Option<Uuid>,
     },
-    /// The client session with this id, if it is of this environment.
-    Client { session_id: Uuid, env_id: i32 },
+    /// The client session with this id.
+    Client(Uuid),
     /// All of an account in an environment.
     Account { account: &'a str, env_id: i32 },
-    /// All account and client sessions whose token was made with this key, or all user sessions whose data it sealed.
-    Key(i32),
-    /// All of an environment.
-    Env(i32),
-    /// All of a definition.
-    Definition(i32),
-    /// All of a definition in one environment.
-    Tag { env_id: i32, definition_id: i32 },
-    /// Every session.
-    All,
+    /// All of the environment and of the definition, as far as they are given.
+    All { env_id: Option<i32>, definition_id: Option<i32> },
     /// Those that a filter of administrators finds.
     Matching(&'a Matching<'a>),
 }
@@ -99,13 +84,9 @@ pub const REUSED: Cause<'_> =
     Cause { reason: REVOKED_FOR_REUSE, operation: "reuse", status: "fail", origin: Origin::UNKNOWN };
 /// The key that it depends on was revoked.
 pub const KEY_REVOKED: Cause<'_> = Cause { reason: "key_revoked", ..REVOKED };
-/// The person was erased.
 pub const ERASED: Cause<'_> = Cause { reason: "erased", ..REVOKED };
-/// Its environment was deleted.
 pub const ENV_DELETED: Cause<'_> = Cause { reason: "env_deleted", ..REVOKED };
-/// Its definition was deleted.
 pub const DEFINITION_DELETED: Cause<'_> = Cause { reason: "definition_deleted", ..REVOKED };
-/// The instance got a new identity.
 pub const INSTANCE_RESET: Cause<'_> = Cause { reason: "instance_reset", ..REVOKED };
 
 /// Revokes the living sessions among those meant, counts them and returns how many. Idempotent.
@@ -114,7 +95,7 @@ pub fn revoke(owner: &AsOwner, which: &Which<'_>, cause: Cause<'_>, now: Micros)
     if revoked > 0 {
         subtransaction::count(revoked.unsigned_abs());
         let session_id = match which {
-            Which::One { session_id, .. } | Which::Client { session_id, .. } => Some(session_id.to_string()),
+            Which::One(session_id) | Which::Client(session_id) => Some(session_id.to_string()),
             _ => None,
         };
         let (operation, reason) = (cause.operation, cause.reason);
@@ -137,35 +118,33 @@ fn revoke_living(owner: &AsOwner, which: &Which<'_>, cause: Cause<'_>, now: Micr
         bind(cause.origin.user_agent),
         bind(clock::latency(now)),
         bind(cause.origin.api_key_id.as_ref().map(pg_uuid)),
-        bind(notified()),
+        bind(guc::notify_revocations()),
     ];
     match which {
-        Which::One { session_id, env_id, definition_id } => {
+        Which::One(session_id) => {
             // A refresh that is not committed yet may be giving it more time: wait for it.
-            lock(owner, session_id)?;
-            arguments.extend([bind(pg_uuid(session_id)), bind(*env_id), bind(*definition_id)]);
+            change::lock(owner, session_id)?;
+            arguments.push(bind(pg_uuid(session_id)));
             run(owner, &[&sql::ONE], &arguments)
         }
-        Which::User { user, except } => session_users::with_locked(owner, *user, now, |unrevoked| {
-            if unrevoked == 0 {
-                return Ok(0);
+        Which::User { user, except } => {
+            session_users::lock(owner, *user, now)?;
+            let mut revoked = 0;
+            if !session_users::living(owner, *user, now)?.is_empty() {
+                arguments.extend(user.bound([bind(except.as_ref().map(pg_uuid))]));
+                revoked = run(owner, &[&sql::USER], &arguments)?;
             }
-            arguments.extend([
-                bind(user.env_id),
-                bind(user.definition_id),
-                bind(user.identifier),
-                bind(except.as_ref().map(pg_uuid)),
-            ]);
-            run(owner, &[&sql::USER], &arguments)
-        }),
-        Which::Client { session_id, env_id } => {
+            session_users::forget_unknown(owner, *user)?;
+            Ok(revoked)
+        }
+        Which::Client(session_id) => {
             client_sessions::change::lock(owner, session_id)?;
-            arguments.extend([bind(pg_uuid(session_id)), bind(*env_id)]);
+            arguments.push(bind(pg_uuid(session_id)));
             run(owner, &[&sql::CLIENT], &arguments)
         }
         Which::Account { account, env_id } => {
             // One that is being created is waited for.
-            names::keep(account)?;
+            change::keep_name(account)?;
             arguments.extend([bind(*env_id), bind(*account)]);
             let revoked = run(owner, &[&sql::ACCOUNT], &arguments)?;
             let of_account = |row: &SessionRow| {
@@ -174,47 +153,20 @@ fn revoke_living(owner: &AsOwner, which: &Which<'_>, cause: Cause<'_>, now: Micr
             check_none_hidden(|row| of_account(row) && row.lives(now))?;
             Ok(revoked)
         }
-        Which::Key(key_number) => {
-            // No key of another purpose has its number.
-            let filter = Filter { key_number: Some(*key_number), ..Filter::default() };
-            matching(owner, &Matching { filter, ..Matching::default() }, arguments, now)
-        }
-        Which::Env(env_id) => all(owner, Some(*env_id), None, arguments, now),
-        Which::Definition(definition_id) => all(owner, None, Some(*definition_id), arguments, now),
-        Which::Tag { env_id, definition_id } => {
-            all(owner, Some(*env_id), Some(*definition_id), arguments, now)
-        }
-        Which::All => all(owner, None, None, arguments, now),
+        Which::All { env_id, definition_id } => all(owner, *env_id, *definition_id, arguments, now),
         // Creates go on: a set is what there is when the statement begins.
         Which::Matching(filter) => matching(owner, filter, arguments, now),
     }
 }
 
-/// How many of the revoked sessions' ids are needed: those of which listeners are notified, and one more.
-fn notified() -> i64 {
-    if guc::notify_revocations() {
-        i64::try_from(notifications::MOST).map_or(i64::MAX, |most| most + 1)
-    } else {
-        0
-    }
-}
-
-/// Runs revocations, notifies those who listen, and returns how many sessions were revoked.
+/// Runs revocations, and returns how many sessions were revoked.
 fn run(owner: &AsOwner, statements: &[&Statement], arguments: &[DatumWithOid<'_>]) -> Result<i64> {
     let mut revoked = 0;
     for statement in statements {
-        let rows: Vec<(i64, Vec<pgrx::Uuid>)> = statement.write(owner, arguments, FromRow::from_row)?;
-        for (count, sessions) in rows {
-            revoked += count;
-            notifications::revoked(owner, sessions)?;
-        }
+        let counts = statement.write(owner, arguments, |row| row.required::<i64>(1))?;
+        revoked += counts.into_iter().sum::<i64>();
     }
     Ok(revoked)
-}
-
-/// Waits for those who create or revoke sessions of users, and keeps them out until the transaction ends.
-pub fn keep_creates_out(owner: &AsOwner) -> Result<()> {
-    sql::KEEP_CREATES_OUT.execute(owner, &[]).map(|_| ())
 }
 
 /// Revokes what a filter matches.
@@ -237,7 +189,7 @@ fn matching<'a>(
     if missed { Err(conflict()) } else { Ok(revoked) }
 }
 
-/// Revokes all of an environment, or of every one, and of a definition, or of every one, with creates kept out.
+/// Revokes all of an environment and of a definition, as far as they are given, with creates kept out.
 ///
 /// # Errors
 /// `CONFLICT` where the transaction's snapshot is too old to show one of them.
@@ -248,7 +200,7 @@ fn all(
     arguments: Vec<DatumWithOid<'_>>,
     now: Micros,
 ) -> Result<i64> {
-    keep_creates_out(owner)?;
+    sql::KEEP_CREATES_OUT.execute(owner, &[])?;
     let filter = Matching {
         env_ids: env_id.map(|id| vec![id]),
         definition_ids: definition_id.map(|id| vec![id]),
@@ -259,9 +211,6 @@ fn all(
 
 /// Refuses to go on where a user or account session like that is left which the transaction's snapshot does not show. At
 /// READ COMMITTED the statements saw all that there is.
-///
-/// # Errors
-/// `CONFLICT`.
 pub fn check_none_hidden(like: impl Fn(&SessionRow) -> bool) -> Result<()> {
     if transaction::has_old_snapshot() && sessions::any(like)? { Err(conflict()) } else { Ok(()) }
 }

@@ -3,7 +3,7 @@
 use uuid::Uuid;
 
 use crate::error::{Code, Coded, Error, Result};
-use crate::pg::clock;
+use crate::pg::clock::{self, Micros};
 use crate::pg::datum::uuid::uuid;
 use crate::pg::roles::AsOwner;
 use crate::service::caller;
@@ -68,6 +68,7 @@ pub fn revoke_all(
 pub struct Stored {
     pub session_id: Uuid,
     pub env_id: i32,
+    pub created_at: Micros,
     /// Whether it is neither revoked nor at its end.
     lives: bool,
     revoked: bool,
@@ -79,14 +80,14 @@ impl Stored {
     /// The session with this id.
     pub fn find(session_id: &Uuid) -> Result<Option<Self>> {
         let now = clock::now();
-        let (env_id, lives, revoked, row) = if let Some(row) = sessions::by_id(session_id)? {
-            (row.env_id, row.lives(now), row.revoke_reason.is_some(), Some(row))
+        let (env_id, created_at, lives, revoked, row) = if let Some(row) = sessions::by_id(session_id)? {
+            (row.env_id, row.created_at, row.lives(now), row.revoke_reason.is_some(), Some(row))
         } else if let Some(row) = client_sessions::by_id(session_id)? {
-            (row.env_id, row.lives(now), row.revoke_reason.is_some(), None)
+            (row.env_id, row.created_at, row.lives(now), row.revoke_reason.is_some(), None)
         } else {
             return Ok(None);
         };
-        Ok(Some(Stored { session_id: *session_id, env_id, lives, revoked, row }))
+        Ok(Some(Stored { session_id: *session_id, env_id, created_at, lives, revoked, row }))
     }
 
     /// Revokes it; returns how many sessions that ended: 0 where it is dead already.
@@ -98,11 +99,8 @@ impl Stored {
         if self.revoked {
             return Ok(0);
         }
-        let (session_id, env_id) = (self.session_id, self.env_id);
-        let which = match &self.row {
-            Some(row) => Which::One { session_id, env_id, definition_id: row.definition_id },
-            None => Which::Client { session_id, env_id },
-        };
+        let session_id = self.session_id;
+        let which = if self.row.is_some() { Which::One(session_id) } else { Which::Client(session_id) };
         let revoked = revocations::revoke(&AsOwner::enter()?, &which, cause, clock::now())?;
         if revoked == 0 && Stored::find(&session_id)?.is_some_and(|stored| stored.lives) {
             return Err(revocations::conflict());
@@ -158,7 +156,7 @@ fn revoke_user(place: Place<'_>, identifier: &str, except: Option<Uuid>, cause: 
     let product = product.or(caller.key().map(|key| key.env.product.as_str()));
     let product = required(product, "product", CODE)?;
     let env = env.or(caller.key().map(|key| key.env.env.as_str()));
-    let mut env_ids = caller::envs(Level::Server, product, env)?.ids;
+    let mut env_ids = caller::env_ids(Level::Server, product, env)?;
     env_ids.sort_unstable();
     let product_id = configuration::product_id(product)?;
     let definition_ids = match tag {

@@ -47,9 +47,6 @@ pub fn revoke_on_change(call: pg_sys::FunctionCallInfo) -> Result<Value> {
 }
 
 /// Refuses a table whose owner may not revoke sessions of the environment: the trigger does it for whoever changes a row.
-///
-/// # Errors
-/// `PERMISSION_DENIED`.
 pub fn check_owner(owner: pg_sys::Oid, env: &Env) -> Result<()> {
     if has_level(owner, Level::Server)? {
         return reach::of(owner, Level::Server)?.check(env);
@@ -80,7 +77,7 @@ fn revoke(change: &Change<'_>) -> Result<()> {
                 key_column(change, column)?;
             }
             for definition_id in definitions(&env, tag)? {
-                let which = Which::Tag { env_id: env.env_id, definition_id };
+                let which = Which::All { env_id: Some(env.env_id), definition_id: Some(definition_id) };
                 patiently(&AsOwner::enter()?, || run(&which))?;
             }
             Ok(())

@@ -13,11 +13,12 @@ use serde_json::Value;
 use crate::error::{Code, Coded, Error, Result};
 use crate::pg::cache::{Remembered, read_stable};
 use crate::pg::relcache;
+use crate::pg::roles::AsOwner;
 use crate::pg::server::ensure_memory;
 use crate::session::name::MAX_NAME;
 use crate::session::problem::shown;
 use crate::session::{CompiledSchema, Definition};
-use crate::tables::definitions::{self, Stored};
+use crate::tables::definitions;
 use crate::tables::products::{self, EnvRow, ProductId};
 use crate::token::Mode;
 
@@ -30,13 +31,11 @@ pub const COMPILING: usize = 16 * 1024 * 1024;
 /// An environment with its product.
 #[derive(Debug)]
 pub struct Env {
-    /// Its number.
     pub env_id: i32,
     pub product_id: ProductId,
     pub product: String,
     pub env: String,
     pub mode: Mode,
-    /// Names that it had before.
     pub former_names: Vec<String>,
 }
 
@@ -49,9 +48,7 @@ impl Env {
 
 /// A definition as it is stored.
 pub struct StoredDefinition {
-    /// Its number.
     pub definition_id: i32,
-    /// What it says.
     pub definition: Definition,
 }
 
@@ -107,9 +104,6 @@ fn remember<K: Hash + Eq, V: Clone>(
 }
 
 /// The id of a product.
-///
-/// # Errors
-/// `PRODUCT_NOT_FOUND`.
 pub fn product_id(product: &str) -> Result<ProductId> {
     products::id(product)?.ok_or_else(|| {
         Error::new(Code::ProductNotFound, format!("there is no product {:?}", shown(product))).hint(
@@ -130,6 +124,14 @@ pub fn kept<T>(find: impl Fn() -> Result<T>, keep: impl Fn(&T) -> Result<bool>) 
     }
     find()?;
     Err(too_new())
+}
+
+/// The product of this name, which nobody deletes until the transaction ends.
+///
+/// # Errors
+/// `PRODUCT_NOT_FOUND`; that of [`kept`].
+pub fn kept_product(owner: &AsOwner, product: &str) -> Result<ProductId> {
+    kept(|| product_id(product), |found| products::keep(owner, found))
 }
 
 /// The error for what is there, but not in the transaction's snapshot.
@@ -163,9 +165,6 @@ pub fn env_by_id(env_id: i32) -> Result<Option<Rc<Env>>> {
 }
 
 /// The environment of that name.
-///
-/// # Errors
-/// `PRODUCT_NOT_FOUND`, `ENV_NOT_FOUND`.
 pub fn env(product: &str, env: &str) -> Result<Rc<Env>> {
     // Longer ones name nothing, and are not copied.
     let names = (name(product).to_owned(), name(env).to_owned());
@@ -181,28 +180,22 @@ pub fn env(product: &str, env: &str) -> Result<Rc<Env>> {
     })
 }
 
-fn stored((definition_id, stored): (i32, Stored)) -> Result<Rc<StoredDefinition>> {
-    Ok(Rc::new(StoredDefinition { definition_id, definition: stored.definition()? }))
+fn stored((definition_id, definition): (i32, Definition)) -> Rc<StoredDefinition> {
+    Rc::new(StoredDefinition { definition_id, definition })
 }
 
 /// The definition with this number; `None` once it is deleted.
 pub fn definition_by_id(definition_id: i32) -> Result<Option<Rc<StoredDefinition>>> {
-    remember(&DEFINITIONS, definition_id, |definition_id| {
-        definitions::by_id(*definition_id)?.map(stored).transpose()
-    })
+    remember(&DEFINITIONS, definition_id, |definition_id| Ok(definitions::by_id(*definition_id)?.map(stored)))
 }
 
 /// The definition with this tag.
-///
-/// # Errors
-/// `DEFINITION_NOT_FOUND`.
 pub fn definition(product_id: &ProductId, tag: &str) -> Result<Rc<StoredDefinition>> {
     let key = (*product_id, name(tag).to_owned());
     remember(&DEFINITION_TAGS, key, |(product_id, tag)| {
-        let found = definitions::by_tag(product_id, tag)?.ok_or_else(|| {
+        definitions::by_tag(product_id, tag)?.map(stored).ok_or_else(|| {
             Error::new(Code::DefinitionNotFound, format!("the product has no session definition with tag {:?}", shown(tag)))
                 .hint("Create it with dialstack.definition_create(), or check the spelling; tags are case-sensitive.")
-        })?;
-        stored(found)
+        })
     })
 }

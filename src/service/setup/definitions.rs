@@ -16,7 +16,8 @@ use crate::session::problem::shown;
 use crate::session::schema::{MAX_SCHEMA_BYTES, MAX_SCHEMA_DEPTH};
 use crate::session::{Definition, SelectorForm};
 use crate::tables::definitions::{self, DefinitionRow};
-use crate::tables::products::{ProductId, keep};
+use crate::tables::products::ProductId;
+use crate::tables::revocations::KEEP_CREATES_OUT;
 
 /// What a schema may amount to as an argument.
 pub const SCHEMA: Bounds = Bounds {
@@ -50,9 +51,10 @@ pub fn define(product: Option<&str>, fields: &Value) -> Result<JsonText> {
 /// # Errors
 /// `DEFINE_FAILED`, naming the field; `PRODUCT_NOT_FOUND`.
 pub fn create(product: Option<&str>, fields: &Value) -> Result<DefinitionRow> {
-    let product_id = kept_product(product, Code::DefineFailed)?;
+    let owner = AsOwner::enter()?;
+    let product_id = configuration::kept_product(&owner, required(product, "product", Code::DefineFailed)?)?;
     let definition = validate_given(fields, SelectorForm::Stored)?;
-    store(&AsOwner::enter()?, &product_id, &definition)
+    store(&owner, &product_id, &definition)
 }
 
 /// Checks fields that were given as arguments.
@@ -73,16 +75,8 @@ fn product_id(product: Option<&str>, code: Code) -> Result<ProductId> {
     configuration::product_id(required(product, "product", code)?)
 }
 
-/// The same, and nobody deletes the product until the transaction ends.
-fn kept_product(product: Option<&str>, code: Code) -> Result<ProductId> {
-    let owner = AsOwner::enter()?;
-    configuration::kept(|| product_id(product, code), |found| keep(&owner, found))
-}
-
-/// Stores a definition and returns it as it is stored.
 fn store(owner: &AsOwner, product_id: &ProductId, definition: &Definition) -> Result<DefinitionRow> {
-    definitions::upsert(owner, product_id, definition)?;
-    let row = definitions::lock(owner, product_id, &definition.tag)?;
+    let row = definitions::upsert(owner, product_id, definition)?;
     row.ok_or_else(|| not_found(&definition.tag))
 }
 
@@ -109,7 +103,8 @@ fn not_found(tag: &str) -> Error {
 /// `REGISTER_FAILED` for a definition that is not valid, or was made for another product; `PRODUCT_NOT_FOUND`.
 pub fn register(product: Option<&str>, definition: Option<Jsonb<'_>>) -> Result<DefinitionRow> {
     let code = Code::RegisterFailed;
-    let product_id = kept_product(product, code)?;
+    let owner = AsOwner::enter()?;
+    let product_id = configuration::kept_product(&owner, required(product, "product", code)?)?;
     let definition = required(definition, "definition", code)?;
     let fields = definition.parse(&DEFINITION).coded(code)?;
     let named = fields.get("product").filter(|named| !named.is_null());
@@ -118,7 +113,7 @@ pub fn register(product: Option<&str>, definition: Option<Jsonb<'_>>) -> Result<
             .hint("Register it with the product it names, or define it for this one."));
     }
     let definition = validate(&fields, SelectorForm::Stored, code)?;
-    store(&AsOwner::enter()?, &product_id, &definition)
+    store(&owner, &product_id, &definition)
 }
 
 /// Changes some fields of a definition.
@@ -145,8 +140,9 @@ pub fn update(product: Option<&str>, tag: Option<&str>, changes: Option<Jsonb<'_
             .hint("Define and register it for the other product."));
     }
     let owner = AsOwner::enter()?;
-    let row = lock(&owner, &product_id, tag)?;
-    let mut fields = row.stored.definition()?.to_json();
+    lock(&owner, &product_id, tag)?;
+    let (_, stored) = definitions::by_tag(&product_id, tag)?.ok_or_else(|| not_found(tag))?;
+    let mut fields = stored.to_json();
     if let Value::Object(fields) = &mut fields {
         fields.extend(changes);
     }
@@ -174,8 +170,9 @@ pub fn delete(product: Option<&str>, tag: Option<&str>) -> Result<DefinitionRow>
 pub fn delete_now(owner: &AsOwner, product_id: &ProductId, tag: &str) -> Result<DefinitionRow> {
     // Sessions before the definition: the order in which creates take their locks. Before it is looked up, because who
     // was waited for may have put another one in its place.
-    revocations::keep_creates_out(owner)?;
-    let which = Which::Definition(configuration::definition(product_id, tag)?.definition_id);
+    KEEP_CREATES_OUT.execute(owner, &[])?;
+    let definition_id = configuration::definition(product_id, tag)?.definition_id;
+    let which = Which::All { env_id: None, definition_id: Some(definition_id) };
     revocations::revoke(owner, &which, revocations::DEFINITION_DELETED, clock::now())?;
     let row = lock(owner, product_id, tag)?;
     definitions::delete(owner, product_id, tag)?;

@@ -11,7 +11,7 @@ use crate::pg::datum::jsonb::{Bounds, Jsonb};
 use crate::pg::roles::AsOwner;
 use crate::pg::server::ensure_memory;
 use crate::pg::transaction::patience::patiently;
-use crate::service::setup::{configuration, definitions, env_change, products, scopes};
+use crate::service::setup::{configuration, definitions, products, scopes};
 use crate::service::{caller, required};
 use crate::session::configuration::{Change, Configuration, Product, Thing, difference, read};
 use crate::session::schema::MAX_SCHEMA_DEPTH;
@@ -73,7 +73,7 @@ pub fn apply(document: Option<Jsonb<'_>>, dry_run: Option<bool>) -> Result<Vec<R
         return difference(&now, &wanted).iter().map(|change| row(&owner, change)).collect();
     }
     patiently(&owner, || {
-        tables::products::lock_configuration(&owner)?;
+        tables::products::LOCK_CONFIGURATION.execute(&owner, &[])?;
         let now = current()?;
         let changes = difference(&now, &wanted);
         let rows = changes.iter().map(|change| row(&owner, change)).collect::<Result<Vec<_>>>()?;
@@ -100,9 +100,8 @@ fn current() -> Result<Configuration> {
             of.environments.insert(row.env, row.live);
         }
     }
-    for (product_id, stored) in tables::definitions::all()? {
+    for (product_id, definition) in tables::definitions::all()? {
         if let Some((_, of)) = products.get_mut(&product_id) {
-            let definition = stored.definition()?;
             of.definitions.insert(definition.tag.clone(), definition);
         }
     }
@@ -137,10 +136,10 @@ fn note_what_dies(owner: &AsOwner, change: &Change<'_>, fields: &mut Map<String,
         }
         _ => return Ok(()),
     };
-    let lives = living::count(owner, env_ids, definition_id, clock::now())?;
-    fields.insert("living_sessions".to_owned(), json!(lives.sessions));
+    let (sessions, api_keys) = living::count(owner, env_ids, definition_id, clock::now())?;
+    fields.insert("living_sessions".to_owned(), json!(sessions));
     if definition_id.is_none() {
-        fields.insert("api_keys".to_owned(), json!(lives.api_keys));
+        fields.insert("api_keys".to_owned(), json!(api_keys));
     }
     Ok(())
 }
@@ -164,14 +163,12 @@ fn make(owner: &AsOwner, change: &Change<'_>) -> Result<()> {
         }
         (_, Some(Thing::Environment(live))) => {
             let env = configuration::env(product, name)?;
-            return env_change::change(owner, &env, name, Some(live));
+            return products::change_env(owner, &env, name, Some(live));
         }
         (Some(Thing::Environment(_)), None) => {
             return products::delete_env_now(owner, configuration::env(product, name)?.env_id);
         }
-        (_, Some(Thing::Definition(to))) => {
-            return tables::definitions::upsert(owner, &product_id, to);
-        }
+        (_, Some(Thing::Definition(to))) => tables::definitions::upsert(owner, &product_id, to)?.is_some(),
         (Some(Thing::Definition(_)), None) => {
             return definitions::delete_now(owner, &product_id, name).map(|_| ());
         }

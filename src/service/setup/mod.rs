@@ -3,7 +3,6 @@
 pub mod configuration;
 pub mod definitions;
 pub mod document;
-pub mod env_change;
 pub mod products;
 pub mod scopes;
 

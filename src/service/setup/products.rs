@@ -1,19 +1,23 @@
-//! Creating products, and creating and deleting their environments.
+//! Creating and deleting products and their environments, and changing environments.
 
 use crate::error::{Code, Coded, Error, Result};
 use crate::pg::clock;
+use crate::pg::datum::uuid::pg_uuid;
 use crate::pg::roles::AsOwner;
-use crate::pg::statements::FromRow;
+use crate::pg::scan::lock_for_writing;
+use crate::pg::statements::{FromRow, bind};
 use crate::pg::transaction::patience::patiently;
 use crate::service::caller;
 use crate::service::revocation::revocations::{self, Which};
-use crate::service::setup::{configuration, notice_skipped};
+use crate::service::setup::configuration::{self, Env};
+use crate::service::setup::notice_skipped;
 use crate::session::name::MAX_PRODUCT_NAME;
 use crate::session::problem::shown;
 use crate::session::scopes::BUILT_IN;
 use crate::session::{check_label, check_name};
-use crate::tables::products::{self, ProductId};
+use crate::tables::products::{self, Environments, ProductId};
 use crate::tables::{api_keys, living, scopes};
+use crate::token::Mode;
 
 const CODE: Code = Code::DefineFailed;
 
@@ -101,9 +105,9 @@ pub fn named_or_only(product: Option<&str>, code: Code) -> Result<ProductId> {
 pub fn create_env(product: &str, env: &str, live: bool, if_not_exists: bool) -> Result<()> {
     check_name("env", env).coded(CODE)?;
     let owner = AsOwner::enter()?;
-    products::await_envs()?;
-    let product_id =
-        configuration::kept(|| configuration::product_id(product), |found| products::keep(&owner, found))?;
+    // Before the product is looked up: deleting it locks the environments first.
+    lock_for_writing::<Environments>()?;
+    let product_id = configuration::kept_product(&owner, product)?;
     if products::insert_env(&owner, &product_id, env, live)? {
         return Ok(());
     }
@@ -113,6 +117,41 @@ pub fn create_env(product: &str, env: &str, live: bool, if_not_exists: bool) -> 
     }
     Err(Error::new(CODE, format!("product {:?} already has an environment {:?}", shown(product), shown(env)))
         .hint("Choose another name, or say if_not_exists => true to keep the existing environment."))
+}
+
+/// Gives an environment a name, which must be free, and makes it live or one for tests where that is given. Its sessions,
+/// tokens and API keys stay good under another name: they know their environment by its number.
+///
+/// # Errors
+/// `DEFINE_FAILED` for a change between live and test while sessions or API keys live; `CONFLICT` where the
+/// transaction's snapshot is too old to show the environment or what lives in it.
+pub fn change_env(owner: &AsOwner, env: &Env, name: &str, live: Option<bool>) -> Result<()> {
+    let is_live = env.mode == Mode::Live;
+    let live = live.unwrap_or(is_live);
+    if live != is_live {
+        check_empty(owner, env)?;
+    }
+    if name == env.env && live == is_live {
+        return Ok(());
+    }
+    if products::update_env(owner, env.env_id, name, live)? {
+        return Ok(());
+    }
+    Err(products::env_too_new())
+}
+
+/// Refresh tokens and API keys say whether they are live, and are refused where they say something else.
+fn check_empty(owner: &AsOwner, env: &Env) -> Result<()> {
+    living::KEEP_NEW_OUT.execute(owner, &[])?;
+    let now = clock::now();
+    let (sessions, api_keys) = living::count(owner, vec![env.env_id], None, now)?;
+    if sessions + api_keys > 0 {
+        return Err(Error::new(Code::DefineFailed, "sessions or API keys live in the environment, and would die unnoticed")
+            .detail(format!(
+                "Living sessions: {sessions}; API keys: {api_keys}. Their tokens say whether they are live or for tests."))
+            .hint("Revoke them with dialstack.session_revoke_where() and dialstack.api_key_revoke(), or create another environment."));
+    }
+    if living::any_hidden(env.env_id, now)? { Err(revocations::conflict()) } else { Ok(()) }
 }
 
 /// Deletes an environment and revokes its sessions and API keys.
@@ -131,9 +170,10 @@ pub fn delete_env(product: &str, env: &str) -> Result<()> {
 /// # Errors
 /// `CONFLICT` as [`delete_env`].
 pub fn delete_env_now(owner: &AsOwner, env_id: i32) -> Result<()> {
-    living::keep_new_out(owner)?;
+    living::KEEP_NEW_OUT.execute(owner, &[])?;
     let now = clock::now();
-    revocations::revoke(owner, &Which::Env(env_id), revocations::ENV_DELETED, now)?;
+    let which = Which::All { env_id: Some(env_id), definition_id: None };
+    revocations::revoke(owner, &which, revocations::ENV_DELETED, now)?;
     api_keys::revoke_all(owner, env_id, now)?;
     if living::any_hidden(env_id, now)? {
         return Err(revocations::conflict());
@@ -147,7 +187,7 @@ pub fn delete_env_now(owner: &AsOwner, env_id: i32) -> Result<()> {
 /// `PERMISSION_DENIED` with an API key.
 pub fn list<R: FromRow>() -> Result<Vec<R>> {
     caller::without_key()?;
-    products::list(&AsOwner::enter()?)
+    products::LIST.read(&AsOwner::enter()?, &[], R::from_row)
 }
 
 /// The environments of the product named, or of all.
@@ -157,7 +197,7 @@ pub fn list<R: FromRow>() -> Result<Vec<R>> {
 pub fn list_envs<R: FromRow>(product: Option<&str>) -> Result<Vec<R>> {
     caller::without_key()?;
     let product_id = product.map(configuration::product_id).transpose()?;
-    products::list_envs(&AsOwner::enter()?, product_id.as_ref())
+    products::LIST_ENVS.read(&AsOwner::enter()?, &[bind(product_id.as_ref().map(pg_uuid))], R::from_row)
 }
 
 /// Deletes a product with its environments, definitions and scopes, and revokes its sessions.
@@ -177,9 +217,8 @@ pub fn delete(product: &str) -> Result<()> {
 /// `PRODUCT_NOT_FOUND`; `CONFLICT` as [`delete_env`].
 pub fn delete_now(owner: &AsOwner, product: &str) -> Result<()> {
     // Nobody adds an environment meanwhile, whose sessions would be left without an end.
-    products::lock_envs(owner)?;
-    let product_id =
-        configuration::kept(|| configuration::product_id(product), |found| products::keep(owner, found))?;
+    products::LOCK_ENVS.execute(owner, &[])?;
+    let product_id = configuration::kept_product(owner, product)?;
     for env_id in products::env_ids(&product_id)? {
         delete_env_now(owner, env_id)?;
     }

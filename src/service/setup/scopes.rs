@@ -1,8 +1,9 @@
 //! Creating and deleting the scopes of a product.
 
 use crate::error::{Code, Coded, Error, Result};
+use crate::pg::datum::uuid::pg_uuid;
 use crate::pg::roles::AsOwner;
-use crate::pg::statements::FromRow;
+use crate::pg::statements::{FromRow, bind};
 use crate::pg::transaction::patience::patiently;
 use crate::service::caller;
 use crate::service::revocation::revocations;
@@ -54,7 +55,7 @@ pub fn delete(product: Option<&str>, scope: &str) -> Result<()> {
 /// # Errors
 /// `SCOPE_NOT_FOUND`; `CONFLICT` as [`delete`].
 pub fn delete_now(owner: &AsOwner, product_id: &ProductId, scope: &str) -> Result<()> {
-    scopes::lock(owner)?;
+    scopes::LOCK.execute(owner, &[])?;
     if !scopes::delete(owner, product_id, scope)? {
         let is_there = scopes::names(product_id)?.iter().any(|name| name == scope);
         let missing = || not_found(scope).hint("Check the spelling; names are case-sensitive.");
@@ -70,9 +71,6 @@ pub fn delete_now(owner: &AsOwner, product_id: &ProductId, scope: &str) -> Resul
 }
 
 /// Checks that a product has a scope.
-///
-/// # Errors
-/// `SCOPE_NOT_FOUND`.
 pub fn check(product_id: &ProductId, scope: &str) -> Result<()> {
     let names = scopes::names(product_id)?;
     if names.iter().any(|name| name == scope) {
@@ -93,5 +91,5 @@ fn not_found(scope: &str) -> Error {
 pub fn list<R: FromRow>(product: Option<&str>) -> Result<Vec<R>> {
     caller::without_key()?;
     let product_id = product.map(configuration::product_id).transpose()?;
-    scopes::list(&AsOwner::enter()?, product_id.as_ref())
+    scopes::LIST.read(&AsOwner::enter()?, &[bind(product_id.as_ref().map(pg_uuid))], R::from_row)
 }

@@ -67,7 +67,7 @@ pub fn update_data(session_id: Option<pgrx::Uuid>, data: Option<Jsonb<'_>>) -> R
             .hint("Keep the identifier, or create a session for the other user."));
     }
     let ring = key_ring::ring()?;
-    tokens::check_token_size(&ring, &row, &stored, &checked)?;
+    tokens::check_token_size(&ring, &row, &stored, &checked.text)?;
     let (key_number, sealed_data) = data.seal(&ring, row.session_id)?;
     let number = key_number.cast_signed();
     if !change::set_data(&owner, &row.session_id, sealed_data, number)? {

@@ -2,7 +2,6 @@
 
 use std::rc::Rc;
 
-use pgrx::datum::Interval;
 use uuid::Uuid;
 
 use crate::error::{Code, Error, Result};
@@ -10,45 +9,44 @@ use crate::pg::clock;
 use crate::pg::datum::jsonb::Jsonb;
 use crate::pg::random;
 use crate::pg::roles::AsOwner;
-use crate::service::caller;
+use crate::pg::scan::lock_for_writing;
 use crate::service::keys::key_ring;
 use crate::service::revocation::revocations::{self, Which};
 use crate::service::setup::configuration;
 use crate::service::user_sessions::session_data::SessionData;
 use crate::service::user_sessions::tokens::{Asked, Issue, Tokens, check_against, issue, lifetimes};
+use crate::service::{caller, required};
 use crate::session::{Definition, Room, room};
 use crate::tables::activity::Origin;
-use crate::tables::session_users::{self, UserKey};
-use crate::tables::sessions::create::{self as stored, NewSession};
-use crate::token;
+use crate::tables::session_users::{self, SessionUsers, UserKey};
+use crate::tables::sessions::SessionRow;
+use crate::tables::sessions::create::insert;
 
-/// What a session is created from.
-pub struct Create<'a> {
-    pub product: &'a str,
-    pub env: &'a str,
-    pub tag: &'a str,
-    pub data: Jsonb<'a>,
-    pub origin: Origin<'a>,
-    /// How long the first access token lives; absent: as the definition says.
-    pub expires_in: Option<Interval>,
-    /// How long the session lives without a refresh; absent: as the definition says.
-    pub session_expires_in: Option<Interval>,
-}
-
-/// Creates a session and makes its first tokens.
+/// Creates a session of a product, environment and tag, and makes its first tokens. `asked` is how long the first access
+/// token and the session live where the definition is not to say that.
 ///
 /// # Errors
 /// `CREATE_FAILED` for data or an expiry that the definition or the service does not allow;
 /// `SESSION_LIMIT_REACHED` at a cap that denies; 40001 where another call for the same user committed after
 /// the transaction's snapshot (REPEATABLE READ and above).
-pub fn create(call: &Create<'_>) -> Result<Tokens> {
+pub fn create(
+    [product, env, tag]: [Option<&str>; 3],
+    data: Option<Jsonb<'_>>,
+    origin: Origin<'_>,
+    asked: Asked<'_>,
+) -> Result<Tokens> {
+    let code = Code::CreateFailed;
+    let product = required(product, "product", code)?;
+    let env = required(env, "env", code)?;
+    let tag = required(tag, "tag", code)?;
+    let data = required(data, "data", code)?;
     // Deleting an environment or a definition keeps creates out by a lock on the same table: what is found
     // now stays until this transaction ends.
-    session_users::lock_table()?;
-    let env = configuration::env(call.product, call.env)?;
-    let definition = configuration::definition(&env.product_id, call.tag)?;
+    lock_for_writing::<SessionUsers>()?;
+    let env = configuration::env(product, env)?;
+    let definition = configuration::definition(&env.product_id, tag)?;
     let api_key_id = caller::narrow(env.env_id)?;
-    let data = SessionData::of_argument(call.data)?;
+    let data = SessionData::of_argument(data)?;
     let checked = check_against(&definition, &data.text())?;
     let user = UserKey {
         env_id: env.env_id,
@@ -59,41 +57,34 @@ pub fn create(call: &Create<'_>) -> Result<Tokens> {
     make_room(&owner, &definition.definition, user, api_key_id)?;
 
     let now = clock::now();
-    let asked = Asked { token: call.expires_in.as_ref(), session: call.session_expires_in.as_ref() };
-    let ends = lifetimes(&definition.definition, now, None, asked, Code::CreateFailed)?;
+    let ends = lifetimes(&definition.definition, now, None, asked, code)?;
     let ring = key_ring::ring()?;
     let session_id = random::uuid()?;
     let (key_number, sealed_data) = data.seal(&ring, session_id)?;
-    let session = NewSession {
+    let session = SessionRow {
         session_id,
         env_id: env.env_id,
         definition_id: Some(definition.definition_id),
-        subject: &checked.identifier,
-        now,
-        token_expires_at: ends.token,
+        subject: checked.identifier,
+        created_at: now,
         expires_at: ends.session,
-        key_number: key_number.cast_signed(),
-        sealed_data: Some(&sealed_data),
-        expires_in: call.session_expires_in,
-        scopes: None,
-        identifier: None,
-        origin: Origin { api_key_id, ..call.origin },
+        key_number,
+        sealed_data: Some(sealed_data),
+        expires_in: asked.session.copied(),
+        ..SessionRow::default()
     };
-    stored::insert(&owner, session)?;
+    insert(&owner, &session, Origin { api_key_id, ..origin })?;
 
     // That may have waited for another call of the same user, and keys may have been revoked meanwhile.
     let present = key_ring::ring()?;
-    if !Rc::ptr_eq(&ring, &present)
-        && token::sealed::open(&present, key_number, session_id, &sealed_data).is_err()
-    {
+    if !Rc::ptr_eq(&ring, &present) && SessionData::of(&session)?.is_none() {
         return Err(revocations::conflict());
     }
     issue(&Issue {
         ring: &present,
         env: &env,
         definition: &definition.definition,
-        identifier: &checked.identifier,
-        session_id,
+        row: &session,
         generation: 0,
         data: &checked.text,
         now,
@@ -115,14 +106,12 @@ fn make_room(
     session_users::lock(owner, user, clock::now())?;
     let now = clock::now();
     let living = session_users::living(owner, user, now)?;
-    match room(living, Some(max), definition.on_limit) {
+    match room(living.len(), max, definition.on_limit) {
         Room::Free => Ok(()),
         Room::Evict(count) => {
-            for session_id in session_users::oldest(owner, user, now, count)? {
-                let which =
-                    Which::One { session_id, env_id: user.env_id, definition_id: Some(user.definition_id) };
+            for session_id in living.into_iter().take(count) {
                 let cause = revocations::EVICTED.by(Origin::of_key(api_key_id));
-                revocations::revoke(owner, &which, cause, now)?;
+                revocations::revoke(owner, &Which::One(session_id), cause, now)?;
             }
             Ok(())
         }

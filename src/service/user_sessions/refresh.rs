@@ -23,7 +23,7 @@ use crate::service::verification::verdict;
 use crate::session::{Decision, Expected, Lifetimes, Reason, Rotation, decide};
 use crate::tables::activity::{self, Origin};
 use crate::tables::session_users::UserKey;
-use crate::tables::sessions::refresh::{Step, rotate};
+use crate::tables::sessions::change::rotate;
 use crate::tables::sessions::{self, SessionRow};
 use crate::token::Mode;
 
@@ -32,7 +32,6 @@ pub enum Refreshed {
     /// New tokens, or the current ones again.
     Tokens {
         tokens: Tokens,
-        /// The user.
         identifier: String,
         /// The session's data, as it is now.
         data: SessionData,
@@ -82,15 +81,7 @@ pub fn refresh(refresh_token: Option<&str>, expected: Expected<'_>, origin: Orig
         match decision {
             Decision::Rotate { next } => {
                 let ends = session.lifetimes(&row, now)?;
-                let step = Step {
-                    from: &row,
-                    to: next,
-                    now,
-                    token_expires_at: ends.token,
-                    expires_at: ends.session,
-                    origin,
-                };
-                if rotate(&step)? {
+                if rotate(&row, next, now, ends.session, origin)? {
                     // A max_lifetime that was lowered may have ended it before now: then the step has said so.
                     if ends.session <= now {
                         return Ok(Refreshed::Refused(Reason::Expired));
@@ -117,7 +108,9 @@ pub fn refresh(refresh_token: Option<&str>, expected: Expected<'_>, origin: Orig
                 if !std::mem::replace(&mut logged, true) {
                     log_reuse(&session, &row.session_id)?;
                 }
-                if end_family(&row, now, origin)? {
+                // Somebody has stolen a copy of the token. Nothing is revoked where the session is not there any more.
+                let (which, cause) = (Which::One(row.session_id), revocations::REUSED.by(origin));
+                if revocations::revoke(&AsOwner::enter()?, &which, cause, now)? == 1 {
                     return Ok(Refreshed::Refused(Reason::Reused));
                 }
             }
@@ -175,8 +168,7 @@ impl Refreshable {
             ring: &*key_ring::ring()?,
             env: &self.env,
             definition: &self.stored.definition,
-            identifier: &row.subject,
-            session_id: row.session_id,
+            row: &row,
             generation,
             data: &self.data.text().compact(),
             now,
@@ -192,16 +184,6 @@ fn log_reuse(session: &Refreshable, session_id: &Uuid) -> Result<()> {
         Event::Reuse,
         || json!({ "session_id": session_id.to_string(), "product": env.product, "env": env.env, "tag": tag }),
     )
-}
-
-/// Revokes the session of an old refresh token, one copy of which somebody has stolen; `false` if it was not
-/// there to be revoked any more.
-fn end_family(row: &SessionRow, now: Micros, origin: Origin<'_>) -> Result<bool> {
-    let which =
-        Which::One { session_id: row.session_id, env_id: row.env_id, definition_id: row.definition_id };
-    let owner = AsOwner::enter()?;
-    let reused = revocations::REUSED.by(origin);
-    Ok(revocations::revoke(&owner, &which, reused, now)? == 1)
 }
 
 /// Refuses an authentic token, and notes it where something can be written.

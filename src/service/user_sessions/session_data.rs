@@ -35,18 +35,12 @@ pub struct SessionData {
 
 impl SessionData {
     /// Encrypts it for the row of this session: the key's number, and the sealed data.
-    ///
-    /// # Errors
-    /// Those of [`sealed::seal`] and of the random number generator.
     pub fn seal(&self, ring: &KeyRing, session_id: Uuid) -> Result<(u32, Vec<u8>)> {
         let nonce = random::bytes()?;
         Ok(sealed::seal(ring, session_id, nonce, &self.plaintext)?)
     }
 
     /// The data of a session. `None` where there is none, or its key is gone and so the data.
-    ///
-    /// # Errors
-    /// `JWT_NOT_AVAILABLE` where the key ring can't be read.
     pub fn of(row: &SessionRow) -> Result<Option<Self>> {
         match &row.sealed_data {
             Some(sealed) => Self::open(row.session_id, row.key_number, sealed),
@@ -55,18 +49,11 @@ impl SessionData {
     }
 
     /// Opens the sealed data of this session. `None` where its key is gone and so the data.
-    ///
-    /// # Errors
-    /// `JWT_NOT_AVAILABLE` where the key ring can't be read.
     pub fn open(session_id: Uuid, key_number: u32, sealed: &[u8]) -> Result<Option<Self>> {
         let open = |ring: &KeyRing| sealed::open(ring, key_number, session_id, sealed);
-        Ok(key_ring::with(open)?.ok().and_then(Self::of_plaintext))
-    }
-
-    /// Takes what [`sealed::open`] opened, which only [`SessionData::seal`] has made: it is authentic. `None` where
-    /// that is of another format.
-    fn of_plaintext(plaintext: Zeroizing<Vec<u8>>) -> Option<Self> {
-        plaintext.starts_with(&FORMAT).then_some(SessionData { plaintext })
+        // Only [`SessionData::seal`] has made what is authentic, but perhaps in another format.
+        let plaintext = key_ring::with(open)?.ok().filter(|plaintext| plaintext.starts_with(&FORMAT));
+        Ok(plaintext.map(|plaintext| SessionData { plaintext }))
     }
 
     /// Copies an argument, once it is known to keep the bounds.
@@ -93,9 +80,6 @@ impl SessionData {
 }
 
 /// A session with its data, and the data alone: null where there is none, or its key is gone.
-///
-/// # Errors
-/// `JWT_NOT_AVAILABLE` where the key ring can't be read.
 pub fn with_data(session: &Exported) -> Result<(String, String)> {
     let data = match &session.sealed_data {
         Some(sealed) => SessionData::open(session.session_id, session.key_number, sealed)?,

@@ -108,9 +108,7 @@ pub struct Issue<'a> {
     pub ring: &'a KeyRing,
     pub env: &'a Env,
     pub definition: &'a Definition,
-    /// The user.
-    pub identifier: &'a str,
-    pub session_id: Uuid,
+    pub row: &'a SessionRow,
     pub generation: u32,
     /// The session's data, as JSON text.
     pub data: &'a str,
@@ -121,9 +119,6 @@ pub struct Issue<'a> {
 }
 
 /// Makes an access token and a refresh token.
-///
-/// # Errors
-/// `JWT_NOT_AVAILABLE` without an active key.
 pub fn issue(of: &Issue<'_>) -> error::Result<Tokens> {
     let public = match &of.definition.public_claims[..] {
         [] => Map::new(),
@@ -136,8 +131,8 @@ pub fn issue(of: &Issue<'_>) -> error::Result<Tokens> {
         product: of.env.product.clone(),
         env: of.env.env.clone(),
         tag: of.definition.tag.clone(),
-        subject: of.identifier.to_owned(),
-        session_id: of.session_id,
+        subject: of.row.subject.clone(),
+        session_id: of.row.session_id,
         issued_at: clock::unix_seconds(of.now),
         expires_at: clock::unix_seconds(of.ends.token),
         token_id: random::uuid()?,
@@ -145,9 +140,9 @@ pub fn issue(of: &Issue<'_>) -> error::Result<Tokens> {
     };
     Ok(Tokens {
         token: access::issue(of.ring, &claims, of.data.as_bytes(), &random::bytes()?)?,
-        refresh_token: refresh::issue(of.ring, of.env.mode, of.session_id, of.generation)?,
+        refresh_token: refresh::issue(of.ring, of.env.mode, of.row.session_id, of.generation)?,
         expires_at: of.ends.token,
-        session_id: of.session_id,
+        session_id: of.row.session_id,
         session_expires_at: of.ends.session,
     })
 }
@@ -157,7 +152,7 @@ pub fn check_token_size(
     ring: &KeyRing,
     row: &SessionRow,
     stored: &StoredDefinition,
-    data: &CheckedData,
+    data: &str,
 ) -> error::Result<()> {
     let Some(env) = configuration::env_by_id(row.env_id)? else {
         return Err(revocations::conflict());
@@ -166,10 +161,9 @@ pub fn check_token_size(
         ring,
         env: &env,
         definition: &stored.definition,
-        identifier: &data.identifier,
-        session_id: row.session_id,
+        row,
         generation: row.generation,
-        data: &data.text,
+        data,
         now: row.created_at,
         ends: Lifetimes { token: row.expires_at, session: row.expires_at },
     })

@@ -14,16 +14,13 @@ use crate::token::{AuthenticToken, Rejected};
 
 /// What a resource server may know of a token (RFC 7662, section 2.2); `{"active": false}` and nothing else for any
 /// that is not good.
-///
-/// # Errors
-/// `JWT_NOT_AVAILABLE` when no token can be verified at all.
 pub fn introspect(token: Option<&str>) -> Result<Value> {
     let inactive = json!({ "active": false });
     let Some(token) = token else {
         return Ok(inactive);
     };
     let Verdict::Live(live) =
-        verdict::verify(token, &Expected::default(), &*reach::of_caller(Level::Server)?)?
+        verdict::judge(token, &Expected::default(), &*reach::of_caller(Level::Server)?)?
     else {
         return Ok(inactive);
     };
@@ -60,9 +57,6 @@ pub fn introspect(token: Option<&str>) -> Result<Value> {
 type Step = (&'static str, bool, String);
 
 /// Explains, step by step and each with its number, why a token is accepted or refused.
-///
-/// # Errors
-/// `JWT_NOT_AVAILABLE` when no token can be verified at all.
 pub fn explain(token: Option<&str>) -> Result<Vec<(i32, &'static str, bool, String)>> {
     let steps = (1..).zip(checks(token)?);
     Ok(steps.map(|(step, (checked, passed, detail))| (step, checked, passed, detail)).collect())
@@ -121,7 +115,7 @@ fn checks(token: Option<&str>) -> Result<Vec<Step>> {
         };
         steps.push(("data", of.data.is_some(), detail.to_owned()));
     }
-    let verdict = verdict::verify(token, &Expected::default(), &reach)?;
+    let verdict = verdict::judge(token, &Expected::default(), &reach)?;
     steps.push(match verdict {
         Verdict::Live(_) => ("verdict", true, "accepted".to_owned()),
         Verdict::Refused { reason, .. } => ("verdict", false, format!("refused: {}", reason.as_str())),

@@ -16,26 +16,6 @@ use crate::service::reach;
 use crate::service::verification::verdict::{self, Found, LiveSession, Verdict};
 use crate::session::{Basis, Expected, Reason, Validity};
 
-/// What the current token makes of the caller.
-pub enum Standing {
-    /// No token is set.
-    Nobody,
-    /// The token is not good.
-    Refused(Reason),
-    /// The token is good.
-    Live(LiveSession),
-}
-
-impl Standing {
-    /// The session, where the token is good.
-    pub fn live(&self) -> Option<&LiveSession> {
-        match self {
-            Standing::Live(live) => Some(live),
-            Standing::Nobody | Standing::Refused(_) => None,
-        }
-    }
-}
-
 impl call_site::Validity for Validity {
     fn holds_at(&self, began: Micros) -> bool {
         self.holds(&basis(relcache::epoch_so_far()), began)
@@ -53,61 +33,45 @@ fn basis(epoch: u64) -> Basis {
 }
 
 thread_local! {
-    static KNOWN: RefCell<(Validity, Standing)> =
-        const { RefCell::new((Validity::NEVER, Standing::Nobody)) };
-}
-
-/// Answers by the current standing.
-///
-/// # Errors
-/// `JWT_NOT_AVAILABLE` when no token can be verified at all.
-pub fn with<T>(answer: impl FnOnce(&Standing) -> T) -> Result<T> {
-    with_validity(answer).map(|(answer, _)| answer)
+    static KNOWN: RefCell<(Validity, Verdict)> =
+        const { RefCell::new((Validity::NEVER, Verdict::MISSING)) };
 }
 
 /// Answers by the session of the current token; `None` without a good one.
-///
-/// # Errors
-/// As [`with`].
 pub fn with_live<T>(answer: impl FnOnce(&LiveSession) -> Option<T>) -> Result<Option<T>> {
-    with(|standing| standing.live().and_then(answer))
+    Ok(with_validity(|verdict| verdict.live().and_then(answer))?.0)
 }
 
-/// Answers by the current standing, and says how long the answer holds.
-///
-/// # Errors
-/// As [`with`].
-pub fn with_validity<T>(answer: impl FnOnce(&Standing) -> T) -> Result<(T, Validity)> {
+/// Answers by the verdict on the current token, and says how long the answer holds.
+pub fn with_validity<T>(answer: impl FnOnce(&Verdict) -> T) -> Result<(T, Validity)> {
     let basis = basis(relcache::epoch());
     let began = clock::began();
     if !KNOWN.with_borrow(|(validity, _)| validity.holds(&basis, began)) {
         let known = read(basis, began)?;
         KNOWN.set(known);
     }
-    Ok(KNOWN.with_borrow(|(validity, standing)| (answer(standing), *validity)))
+    Ok(KNOWN.with_borrow(|(validity, verdict)| (answer(verdict), *validity)))
 }
 
-fn read(basis: Basis, began: Micros) -> Result<(Validity, Standing)> {
+fn read(basis: Basis, began: Micros) -> Result<(Validity, Verdict)> {
     let validity = Validity { basis, from: Micros::MIN, until: Micros::MAX };
     let Some(token) = guc::token() else {
-        return Ok((validity, Standing::Nobody));
+        return Ok((validity, Verdict::MISSING));
     };
     // For this statement alone, unless more is known.
     let now_only = Validity { from: began, until: began.saturating_add(1), ..validity };
     let Some(found) = verdict::named_session(&token, clock::now())? else {
-        return Ok((now_only, Standing::Refused(Reason::Invalid)));
+        return Ok((now_only, Verdict::INVALID));
     };
     let Found { session, epoch, settled } = found;
     let reach = reach::of_caller(Level::Client)?;
     let basis = Basis { epoch, ..basis };
-    Ok(match Verdict::of(&session, &Expected::default(), &reach, began) {
-        Verdict::Refused { reason, .. } => (Validity { basis, ..now_only }, Standing::Refused(reason)),
-        Verdict::Live(live) if settled => {
-            let until = session.expires_at();
-            (Validity { basis, until, ..validity }, Standing::Live(live))
-        }
-        Verdict::Live(live) => (Validity { basis, ..now_only }, Standing::Live(live)),
-    })
+    let verdict = Verdict::of(&session, &Expected::default(), &reach, began);
+    let holds = match &verdict {
+        Verdict::Live(_) if settled => Validity { until: session.expires_at(), ..validity },
+        Verdict::Live(_) | Verdict::Refused { .. } => now_only,
+    };
+    Ok((Validity { basis, ..holds }, verdict))
 }
 
 /// Where a policy says that a session must belong. A name that is NULL by mistake opens nothing; the
@@ -136,22 +100,22 @@ pub fn holds_scope(live: &LiveSession, scope: Option<&str>) -> bool {
 /// Refuses unless the current session holds the scope.
 ///
 /// # Errors
-/// `SCOPE_DISABLED`; those of [`with`].
+/// `SCOPE_DISABLED`.
 pub fn require_scope(scope: Option<&str>) -> Result<()> {
     let missing = |detail: String, hint| {
         Error::new(Code::ScopeDisabled, "the session does not hold the scope").detail(detail).hint(hint)
     };
-    let refused = with(|standing| match standing {
-        Standing::Live(live) if holds_scope(live, scope) => None,
-        Standing::Live(_) => Some(missing(
+    let (refused, _) = with_validity(|verdict| match verdict {
+        Verdict::Live(live) if holds_scope(live, scope) => None,
+        Verdict::Live(_) => Some(missing(
             "The session is good, but was created without it.".to_owned(),
             "Create the session with that scope enabled.",
         )),
-        Standing::Nobody => Some(
+        Verdict::Refused { reason: Reason::Missing, .. } => Some(
             missing("No session token is presented.".to_owned(), "Present one with dialstack.session_use().")
                 .unauthorized(),
         ),
-        Standing::Refused(reason) => Some(
+        Verdict::Refused { reason, .. } => Some(
             missing(format!("The presented token is refused: {}.", reason.as_str()), "Sign in again.")
                 .unauthorized(),
         ),

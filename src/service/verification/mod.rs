@@ -6,4 +6,3 @@ pub mod identity;
 pub mod named_session;
 pub mod present;
 pub mod verdict;
-pub mod verify;

@@ -29,7 +29,6 @@ pub struct NamedSession {
     pub authenticated_at: Micros,
     /// When it ends unless it is refreshed.
     pub ends_at: Micros,
-    /// Why it was revoked, if it was.
     pub revoke_reason: Option<String>,
     /// Scopes that it holds; a session without any list has none.
     pub scopes: Option<Vec<String>>,
@@ -58,7 +57,6 @@ pub struct OfUser {
     pub definition_id: i32,
     /// Its definition, unless that was deleted.
     pub definition: Option<Rc<StoredDefinition>>,
-    /// The user.
     pub identifier: String,
     /// Its data, as it is now; none where the key of the data is gone.
     pub data: Option<SessionData>,
@@ -77,9 +75,6 @@ pub struct OfClient {
 impl NamedSession {
     /// What the tables say of a user or account session and of all that it rests on. `claims` are those of the
     /// access token that names it, if one does.
-    ///
-    /// # Errors
-    /// `JWT_NOT_AVAILABLE` where tables or keys can't be read.
     pub fn of_session(row: &SessionRow, claims: Option<&AccessClaims>) -> Result<Self> {
         let of = match row.definition_id {
             Some(definition_id) => Of::User(OfUser {
@@ -107,9 +102,6 @@ impl NamedSession {
     }
 
     /// What the tables say of a client session and its environment.
-    ///
-    /// # Errors
-    /// As [`NamedSession::of_session`].
     pub fn of_client(row: ClientSessionRow) -> Result<Self> {
         let user_identifier_key = match &row.sealed_key {
             Some(sealed) => key_ring::open_identifier_key(row.env_id, sealed)?,
@@ -145,7 +137,6 @@ impl NamedSession {
             && self.tag().is_none_or(|stored| stored == tag)
     }
 
-    /// The family of the session.
     pub fn family(&self) -> Family {
         match self.of {
             Of::User(_) => Family::User,

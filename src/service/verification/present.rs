@@ -15,8 +15,7 @@ use crate::service::reach;
 use crate::service::required;
 use crate::service::revocation::revocations;
 use crate::service::revocation::revoke::Stored;
-use crate::service::verification::verdict::{self, LiveSession};
-use crate::service::verification::verify::{require, verify_failed};
+use crate::service::verification::verdict::{self, LiveSession, require, verify_failed};
 use crate::session::{Expected, Reason};
 
 /// Most bytes of a request's headers, as JSON.

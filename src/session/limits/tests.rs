@@ -9,20 +9,19 @@ fn pages_count_from_one() {
 #[test]
 fn below_the_maximum_there_is_room() {
     for on_limit in [OnLimit::Deny, OnLimit::EvictOldest] {
-        assert_eq!(room(0, Some(1), on_limit), Room::Free);
-        assert_eq!(room(4, Some(5), on_limit), Room::Free);
-        assert_eq!(room(i64::MIN, Some(1), on_limit), Room::Free);
+        assert_eq!(room(0, 1, on_limit), Room::Free);
+        assert_eq!(room(4, 5, on_limit), Room::Free);
     }
 }
 
 #[test]
 fn at_the_maximum_the_definition_decides() {
-    assert_eq!(room(5, Some(5), OnLimit::Deny), Room::Full);
-    assert_eq!(room(5, Some(5), OnLimit::EvictOldest), Room::Evict(1));
+    assert_eq!(room(5, 5, OnLimit::Deny), Room::Full);
+    assert_eq!(room(5, 5, OnLimit::EvictOldest), Room::Evict(1));
 }
 
 #[test]
 fn a_lowered_maximum_evicts_all_that_are_too_many() {
-    assert_eq!(room(10, Some(3), OnLimit::EvictOldest), Room::Evict(8));
-    assert_eq!(room(i64::MAX, Some(1), OnLimit::EvictOldest), Room::Evict(u32::MAX));
+    assert_eq!(room(10, 3, OnLimit::EvictOldest), Room::Evict(8));
+    assert_eq!(room(usize::MAX, 1, OnLimit::EvictOldest), Room::Evict(usize::MAX));
 }

@@ -1,60 +1,53 @@
 //! Writing client sessions, each change noted in the activity by the same statement. Tokens are derived from the
 //! row, so nothing of a token is stored.
 
+use pgrx::datum::TimestampWithTimeZone;
 use uuid::Uuid;
 
 use crate::error::Result;
 use crate::pg::clock::{self, Micros, timestamptz};
 use crate::pg::datum::uuid::pg_uuid;
 use crate::pg::roles::AsOwner;
-use crate::pg::scan;
+use crate::pg::scan::lock_for_writing;
 use crate::pg::statements::{Statement, bind};
 use crate::session::verdict::REVOKED_AS_EXPIRED;
 use crate::tables::client_sessions::ClientSessions;
 use crate::tables::sessions::purge_after;
 
-fn pg_all(ids: &[Uuid]) -> Vec<pgrx::Uuid> {
-    ids.iter().map(pg_uuid).collect()
-}
-
 /// What a client session reaches.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Grants {
-    pub connected_account_ids: Vec<Uuid>,
-    pub connect_webview_ids: Vec<Uuid>,
-    pub user_identity_ids: Vec<Uuid>,
+    pub connected_account_ids: Vec<pgrx::Uuid>,
+    pub connect_webview_ids: Vec<pgrx::Uuid>,
+    pub user_identity_ids: Vec<pgrx::Uuid>,
 }
 
 impl Grants {
     /// Each kind, with its name.
-    pub fn kinds(&self) -> [(&'static str, &[Uuid]); 3] {
+    pub fn kinds(&mut self) -> [(&'static str, &mut Vec<pgrx::Uuid>); 3] {
         [
-            ("connected_account_ids", &self.connected_account_ids),
-            ("connect_webview_ids", &self.connect_webview_ids),
-            ("user_identity_ids", &self.user_identity_ids),
+            ("connected_account_ids", &mut self.connected_account_ids),
+            ("connect_webview_ids", &mut self.connect_webview_ids),
+            ("user_identity_ids", &mut self.user_identity_ids),
         ]
     }
 
-    /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.kinds().iter().all(|(_, ids)| ids.is_empty())
+        *self == Grants::default()
     }
 }
 
-/// A client session about to be stored.
-pub struct NewClient<'a> {
+/// A living client session, with all that its functions return of it; or one that is to be stored.
+pub struct ClientSession {
     pub session_id: Uuid,
-    pub env_id: i32,
-    /// The user_identifier_key, encrypted by the active key.
-    pub sealed_key: Option<&'a [u8]>,
-    /// When it is created.
-    pub now: Micros,
-    /// When it ends.
-    pub expires_at: Micros,
+    /// Its user_identifier_key, encrypted.
+    pub sealed_key: Option<Vec<u8>>,
+    pub created_at: TimestampWithTimeZone,
+    pub expires_at: TimestampWithTimeZone,
     /// The key that its token is made with.
-    pub key_number: i32,
-    pub grants: &'a Grants,
-    /// The API key that it is made with.
+    pub key_number: u32,
+    pub grants: Grants,
+    /// The API key that made it.
     pub api_key_id: Option<Uuid>,
 }
 
@@ -74,29 +67,24 @@ static INSERT: Statement = Statement::new(
 );
 
 /// Stores the session, unless an unrevoked one has its key: then `false`.
-pub fn insert(owner: &AsOwner, session: &NewClient<'_>) -> Result<bool> {
+pub fn insert(owner: &AsOwner, env_id: i32, session: &ClientSession) -> Result<bool> {
+    let now = clock::micros(session.created_at);
     let arguments = [
         bind(pg_uuid(&session.session_id)),
-        bind(timestamptz(session.now)),
-        bind(timestamptz(session.expires_at)),
-        bind(session.env_id),
-        bind(session.key_number),
-        bind(purge_after(session.expires_at)),
-        bind(session.sealed_key),
-        bind(pg_all(&session.grants.connected_account_ids)),
-        bind(pg_all(&session.grants.connect_webview_ids)),
-        bind(pg_all(&session.grants.user_identity_ids)),
+        bind(session.created_at),
+        bind(session.expires_at),
+        bind(env_id),
+        bind(session.key_number.cast_signed()),
+        bind(purge_after(clock::micros(session.expires_at))),
+        bind(session.sealed_key.as_deref()),
+        bind(session.grants.connected_account_ids.clone()),
+        bind(session.grants.connect_webview_ids.clone()),
+        bind(session.grants.user_identity_ids.clone()),
         bind(session.api_key_id.as_ref().map(pg_uuid)),
-        bind(clock::utc_month(session.now)),
-        bind(clock::latency(session.now)),
+        bind(clock::utc_month(now)),
+        bind(clock::latency(now)),
     ];
     Ok(INSERT.execute(owner, &arguments)? == 1)
-}
-
-/// Locks the table for writing, for flows whose first statement only reads or locks rows of it (see
-/// [`scan::lock_for_writing`]).
-pub fn lock_table() -> Result<()> {
-    scan::lock_for_writing::<ClientSessions>()
 }
 
 static LOCK_ONE: Statement =
@@ -104,7 +92,7 @@ static LOCK_ONE: Statement =
 
 /// Locks a session's row until the transaction ends, so that what is read next stays true until it is written.
 pub fn lock(owner: &AsOwner, session_id: &Uuid) -> Result<()> {
-    lock_table()?;
+    lock_for_writing::<ClientSessions>()?;
     LOCK_ONE.execute(owner, &[bind(pg_uuid(session_id))]).map(|_| ())
 }
 
@@ -153,19 +141,10 @@ pub fn free_key(owner: &AsOwner, session_id: &Uuid, now: Micros) -> Result<()> {
     FREE_KEY.execute(owner, &arguments).map(|_| ())
 }
 
-/// Adds what is not there yet, in the order given.
-static GRANT: Statement = Statement::new(
+static SET_GRANTS: Statement = Statement::new(
     "WITH granted AS ( \
-              UPDATE dialstack.client_sessions s SET \
-                  connected_account_ids = connected_account_ids || ARRAY( \
-                      SELECT id FROM unnest($2) WITH ORDINALITY t (id, n) \
-                       WHERE id <> ALL (s.connected_account_ids) GROUP BY id ORDER BY min(n)), \
-                  connect_webview_ids = connect_webview_ids || ARRAY( \
-                      SELECT id FROM unnest($3) WITH ORDINALITY t (id, n) \
-                       WHERE id <> ALL (s.connect_webview_ids) GROUP BY id ORDER BY min(n)), \
-                  user_identity_ids = user_identity_ids || ARRAY( \
-                      SELECT id FROM unnest($4) WITH ORDINALITY t (id, n) \
-                       WHERE id <> ALL (s.user_identity_ids) GROUP BY id ORDER BY min(n)) \
+              UPDATE dialstack.client_sessions \
+                 SET connected_account_ids = $2, connect_webview_ids = $3, user_identity_ids = $4 \
                WHERE session_id = $1 AND revoked_at IS NULL \
            RETURNING session_id, env_id) \
           INSERT INTO dialstack.activity \
@@ -173,58 +152,59 @@ static GRANT: Statement = Statement::new(
           SELECT $5, $6, session_id, $8, env_id, 'client', 'grant', 'success', $7 FROM granted",
 );
 
-/// Adds to what a living client session reaches; `false` if it was revoked meanwhile.
-pub fn grant(
+/// Stores what a session that is locked now reaches, which is more than before; `false` if it was revoked meanwhile.
+pub fn set_grants(
     owner: &AsOwner,
-    session_id: &Uuid,
-    grants: &Grants,
+    session: &ClientSession,
     now: Micros,
     api_key_id: Option<Uuid>,
 ) -> Result<bool> {
     let arguments = [
-        bind(pg_uuid(session_id)),
-        bind(pg_all(&grants.connected_account_ids)),
-        bind(pg_all(&grants.connect_webview_ids)),
-        bind(pg_all(&grants.user_identity_ids)),
+        bind(pg_uuid(&session.session_id)),
+        bind(session.grants.connected_account_ids.clone()),
+        bind(session.grants.connect_webview_ids.clone()),
+        bind(session.grants.user_identity_ids.clone()),
         bind(timestamptz(now)),
         bind(clock::utc_month(now)),
         bind(clock::latency(now)),
         bind(api_key_id.as_ref().map(pg_uuid)),
     ];
-    Ok(GRANT.execute(owner, &arguments)? == 1)
+    Ok(SET_GRANTS.execute(owner, &arguments)? == 1)
 }
 
 static DELETE: Statement = Statement::new(
     "WITH deleted AS ( \
-              DELETE FROM dialstack.client_sessions WHERE session_id = $1 AND env_id = $2 \
+              DELETE FROM dialstack.client_sessions WHERE session_id = $1 \
            RETURNING session_id, env_id, created_at, expires_at, \
-                     revoked_at IS NULL AND expires_at > $3 AS lived), \
+                     revoked_at IS NULL AND expires_at > $2 AS lived), \
           logged AS ( \
               INSERT INTO dialstack.activity \
                   (at, month, session_id, api_key_id, env_id, kind, operation, status, latency_us, \
                    session_created_at, expires_before) \
-              SELECT $3, $4, session_id, $6, env_id, 'client', 'delete', 'success', $5, created_at, \
+              SELECT $2, $3, session_id, $5, env_id, 'client', 'delete', 'success', $4, created_at, \
                      CASE WHEN lived THEN expires_at END \
                 FROM deleted) \
-          SELECT lived FROM deleted",
+          SELECT lived, \
+                 CASE WHEN $6 AND lived THEN pg_notify('dialstack_sessions', session_id::text)::text END \
+            FROM deleted",
 );
 
-/// Deletes a client session, dead or alive, and returns whether it lived; `None` if the environment has none with
-/// that id.
+/// Deletes a client session, dead or alive, and returns whether it lived; `None` if there is none with that id.
+/// With `notify` programs that LISTEN learn of the end of one that lived.
 pub fn delete(
     owner: &AsOwner,
     session_id: &Uuid,
-    env_id: i32,
     now: Micros,
     api_key_id: Option<Uuid>,
+    notify: bool,
 ) -> Result<Option<bool>> {
     let arguments = [
         bind(pg_uuid(session_id)),
-        bind(env_id),
         bind(timestamptz(now)),
         bind(clock::utc_month(now)),
         bind(clock::latency(now)),
         bind(api_key_id.as_ref().map(pg_uuid)),
+        bind(notify),
     ];
     let deleted = DELETE.write(owner, &arguments, |row| row.required::<bool>(1))?;
     Ok(deleted.into_iter().next())

@@ -1,36 +1,17 @@
 //! Reading living client sessions.
 
-use pgrx::datum::TimestampWithTimeZone;
 use uuid::Uuid;
 
 use crate::error::Result;
 use crate::pg::clock::{Micros, timestamptz};
 use crate::pg::datum::uuid::{pg_uuid, uuid};
 use crate::pg::roles::AsOwner;
+use crate::pg::scan::lock_for_writing;
 use crate::pg::statements::{Columns, Statement, bind};
 use crate::session::Page;
-use crate::tables::client_sessions::change::{self, Grants};
+use crate::tables::client_sessions::ClientSessions;
+use crate::tables::client_sessions::change::{ClientSession, Grants};
 use crate::tables::paging::List;
-
-/// A living client session, with all that its functions return of it.
-pub struct ClientSession {
-    pub session_id: Uuid,
-    /// Its user_identifier_key, encrypted.
-    pub sealed_key: Option<Vec<u8>>,
-    pub created_at: TimestampWithTimeZone,
-    /// When it ends.
-    pub expires_at: TimestampWithTimeZone,
-    /// The key that its token is made with.
-    pub key_number: u32,
-    pub grants: Grants,
-    /// The API key that made it.
-    pub api_key_id: Option<Uuid>,
-}
-
-fn ids(row: &Columns<'_, '_>, ordinal: usize) -> Result<Vec<Uuid>> {
-    let ids: Vec<pgrx::Uuid> = row.get(ordinal)?.unwrap_or_default();
-    Ok(ids.into_iter().map(uuid).collect())
-}
 
 fn read(row: &Columns<'_, '_>) -> Result<ClientSession> {
     Ok(ClientSession {
@@ -40,9 +21,9 @@ fn read(row: &Columns<'_, '_>) -> Result<ClientSession> {
         expires_at: row.required(4)?,
         key_number: row.required::<i32>(5)?.unsigned_abs(),
         grants: Grants {
-            connected_account_ids: ids(row, 6)?,
-            connect_webview_ids: ids(row, 7)?,
-            user_identity_ids: ids(row, 8)?,
+            connected_account_ids: row.required(6)?,
+            connect_webview_ids: row.required(7)?,
+            user_identity_ids: row.required(8)?,
         },
         api_key_id: row.get(9)?.map(uuid),
     })
@@ -119,7 +100,7 @@ pub fn by_key(
 
 /// The session that holds a user_identifier_key with one of these forms, living or expired, locked.
 pub fn lock_by_key(owner: &AsOwner, env_id: i32, key_forms: Vec<Vec<u8>>) -> Result<Option<ClientSession>> {
-    change::lock_table()?;
+    lock_for_writing::<ClientSessions>()?;
     let arguments = [bind(env_id), bind(key_forms)];
     Ok(LOCK_BY_KEY.write(owner, &arguments, read)?.into_iter().next())
 }

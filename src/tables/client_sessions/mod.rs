@@ -13,7 +13,6 @@ use crate::pg::table::table;
 use crate::tables::sessions::reason_of;
 
 table! {
-    /// The table `client_sessions`: one row a client session.
     ClientSessions = c"client_sessions" {
         session_id: Uuid,
         created_at: Timestamptz,
@@ -37,9 +36,7 @@ pub struct ClientSessionRow {
     pub session_id: Uuid,
     pub env_id: i32,
     pub created_at: Micros,
-    /// When it ends.
     pub expires_at: Micros,
-    /// Why it was revoked, if it was.
     pub revoke_reason: Option<String>,
     /// Its user_identifier_key, encrypted.
     pub sealed_key: Option<Vec<u8>>,

@@ -1,43 +1,13 @@
 //! Storing a new user or account session: one statement that also counts it in the user's row and notes it
 //! in the activity.
 
-use pgrx::datum::Interval;
-use uuid::Uuid;
-
 use crate::error::Result;
-use crate::pg::clock::{self, Micros, timestamptz};
+use crate::pg::clock::{self, timestamptz};
 use crate::pg::datum::uuid::pg_uuid;
 use crate::pg::roles::AsOwner;
 use crate::pg::statements::{Statement, bind};
 use crate::tables::activity::Origin;
-use crate::tables::sessions::purge_after;
-
-/// A user or account session about to be stored.
-pub struct NewSession<'a> {
-    pub session_id: Uuid,
-    pub env_id: i32,
-    /// Its definition; none: an account session.
-    pub definition_id: Option<i32>,
-    /// Identifier or account.
-    pub subject: &'a str,
-    /// When it is created.
-    pub now: Micros,
-    /// When its first token expires.
-    pub token_expires_at: Micros,
-    /// When it ends unless it is refreshed.
-    pub expires_at: Micros,
-    /// The key that sealed the data or makes the token.
-    pub key_number: i32,
-    /// The data of a user session, encrypted.
-    pub sealed_data: Option<&'a [u8]>,
-    /// How long it lives without a refresh, where its definition is not to say that.
-    pub expires_in: Option<Interval>,
-    /// The scopes of an account session.
-    pub scopes: Option<Vec<String>>,
-    /// For whom an account session is, if that was said.
-    pub identifier: Option<&'a str>,
-    pub origin: Origin<'a>,
-}
+use crate::tables::sessions::{SessionRow, purge_after};
 
 /// `$first` is a part of the WITH before the session. Only account sessions keep the API key in their row.
 macro_rules! insert {
@@ -47,10 +17,10 @@ macro_rules! insert {
             $first,
             "stored AS ( \
                      INSERT INTO dialstack.sessions \
-                         (session_id, created_at, token_expires_at, expires_at, last_seen_at, \
+                         (session_id, created_at, expires_at, last_seen_at, \
                           env_id, definition_id, key_number, purge_after, subject, scopes, \
                           sealed_data, ip, user_agent, expires_in, identifier, api_key_id) \
-                     VALUES ($1, $2, $3, $4, $2, $5, $6, $7, $8, $9, $10, $11, $12, $13, $17, $18, ",
+                     VALUES ($1, $2, $4, $2, $5, $6, $7, $8, $9, $10, $11, $12, $13, $15, $17, ",
             $api_key_id,
             ")) \
                  INSERT INTO dialstack.activity \
@@ -58,9 +28,9 @@ macro_rules! insert {
                       status, subject, account, ip, user_agent, latency_us, expires_after) \
                  VALUES ($2, $14, $1, $16, $5, $6, '",
             $kind,
-            "', 'create', 'success', coalesce($18, $9), ",
+            "', 'create', 'success', coalesce($17, $9), ",
             $account,
-            ", $12, $13, $15, $4)"
+            ", $12, $13, $3, $4)"
         ))
     };
 }
@@ -86,26 +56,26 @@ static INSERT_ACCOUNT: Statement = insert!("", "account", "$9", "$16");
 ///
 /// # Errors
 /// 40001 where the transaction's snapshot is older than the user's row (REPEATABLE READ and above).
-pub fn insert(owner: &AsOwner, session: NewSession<'_>) -> Result<()> {
+pub fn insert(owner: &AsOwner, session: &SessionRow, origin: Origin<'_>) -> Result<()> {
+    let now = session.created_at;
     let arguments = [
         bind(pg_uuid(&session.session_id)),
-        bind(timestamptz(session.now)),
-        bind(timestamptz(session.token_expires_at)),
+        bind(timestamptz(now)),
+        bind(clock::latency(now)),
         bind(timestamptz(session.expires_at)),
         bind(session.env_id),
         bind(session.definition_id),
-        bind(session.key_number),
+        bind(session.key_number.cast_signed()),
         bind(purge_after(session.expires_at)),
-        bind(session.subject),
-        bind(session.scopes),
-        bind(session.sealed_data),
-        bind(session.origin.ip.cloned()),
-        bind(session.origin.user_agent),
-        bind(clock::utc_month(session.now)),
-        bind(clock::latency(session.now)),
-        bind(session.origin.api_key_id.as_ref().map(pg_uuid)),
+        bind(session.subject.as_str()),
+        bind(session.scopes.clone()),
+        bind(session.sealed_data.as_deref()),
+        bind(origin.ip.cloned()),
+        bind(origin.user_agent),
+        bind(clock::utc_month(now)),
         bind(session.expires_in),
-        bind(session.identifier),
+        bind(origin.api_key_id.as_ref().map(pg_uuid)),
+        bind(session.identifier.as_deref()),
     ];
     let statement = if session.definition_id.is_some() { &INSERT_USER } else { &INSERT_ACCOUNT };
     statement.execute(owner, &arguments).map(|_| ())

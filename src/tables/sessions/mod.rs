@@ -3,8 +3,6 @@
 
 pub mod change;
 pub mod create;
-pub mod names;
-pub mod refresh;
 
 use pgrx::datum::{Date, Interval};
 use uuid::Uuid;
@@ -15,11 +13,9 @@ use crate::pg::scan::{self, Row};
 use crate::pg::table::table;
 
 table! {
-    /// The table `sessions`: one row a user or account session.
     Sessions = c"sessions" {
         session_id: Uuid,
         created_at: Timestamptz,
-        token_expires_at: Timestamptz,
         expires_at: Timestamptz,
         last_seen_at: Timestamptz,
         rotated_at: Timestamptz null,
@@ -48,7 +44,8 @@ pub fn purge_after(dies_at: Micros) -> Date {
     clock::utc_date(dies_at)
 }
 
-/// A session as it is now, as far as verifying and refreshing need it.
+/// A session as it is now, as far as verifying and refreshing need it; or as it is to be stored.
+#[derive(Default)]
 pub struct SessionRow {
     pub session_id: Uuid,
     pub env_id: i32,
@@ -63,7 +60,6 @@ pub struct SessionRow {
     pub expires_at: Micros,
     /// Last rotation of the refresh token.
     pub rotated_at: Option<Micros>,
-    /// Why it was revoked, if it was.
     pub revoke_reason: Option<String>,
     /// How often the refresh token has rotated.
     pub generation: u32,

@@ -20,7 +20,7 @@ END $$;
 -- A changed type: passed as a pointer where it was a value, and the other way round.
 SELECT * FROM t.altered(:'token', :'refresh_token', 'ALTER TABLE dialstack.sessions ALTER COLUMN rotated_at TYPE text');
 SELECT * FROM t.altered(:'token', :'refresh_token', 'ALTER TABLE dialstack.products ALTER COLUMN name TYPE bigint USING 1');
-SELECT * FROM t.altered(:'token', :'refresh_token', 'ALTER TABLE dialstack.instance ALTER COLUMN created_at TYPE text');
+SELECT * FROM t.altered(:'token', :'refresh_token', 'ALTER TABLE dialstack.instance ALTER COLUMN instance_id TYPE text');
 -- A dropped column, and one of the same name in its place.
 SELECT * FROM t.altered(:'token', :'refresh_token', 'ALTER TABLE dialstack.sessions DROP COLUMN rotated_at');
 SELECT * FROM t.altered(:'token', :'refresh_token', 'ALTER TABLE dialstack.sessions DROP COLUMN rotated_at',

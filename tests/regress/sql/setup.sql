@@ -57,7 +57,7 @@ $$;
 -- A column as if it were so much earlier: tests move the clock of a session instead of waiting.
 CREATE FUNCTION t.age(session_id uuid, by interval) RETURNS void LANGUAGE sql AS $$
     UPDATE dialstack.sessions s SET
-        created_at = created_at - by, token_expires_at = token_expires_at - by,
+        created_at = created_at - by,
         expires_at = expires_at - by, last_seen_at = last_seen_at - by, rotated_at = rotated_at - by,
         authenticated_at = authenticated_at - by
      WHERE s.session_id = age.session_id;

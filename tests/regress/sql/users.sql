@@ -66,8 +66,8 @@ SELECT d -> 'latestSessionData' AS data, d -> 'status' AS status, d -> 'sessions
 SELECT count(*) FROM dialstack.session_create('people', 'production', 'app', '{"userId": "Žofie \"{}"}', user_agent => '"}]}');
 SELECT d -> 'identifier' AS identifier, d -> 'sessions' -> 0 -> 'user_agent' AS user_agent FROM dialstack.session_user_details('people', 'app', 'Žofie "{}') d;
 -- Of the sessions the newest 1000; all are counted.
-INSERT INTO dialstack.sessions (session_id, created_at, token_expires_at, expires_at, last_seen_at, env_id, definition_id, key_number, purge_after, subject)
-SELECT gen_random_uuid(), now() - n * interval '1 s', now(), now() + interval '1 day', now() - n * interval '1 s', env_id, definition_id, key_number, purge_after, 'busy' FROM dialstack.sessions, generate_series(1, 1200) n WHERE session_id = :'session_id';
+INSERT INTO dialstack.sessions (session_id, created_at, expires_at, last_seen_at, env_id, definition_id, key_number, purge_after, subject)
+SELECT gen_random_uuid(), now() - n * interval '1 s', now() + interval '1 day', now() - n * interval '1 s', env_id, definition_id, key_number, purge_after, 'busy' FROM dialstack.sessions, generate_series(1, 1200) n WHERE session_id = :'session_id';
 INSERT INTO dialstack.session_users SELECT env_id, definition_id, 'busy', now(), now(), 1200 FROM dialstack.sessions WHERE session_id = :'session_id';
 SELECT jsonb_array_length(d -> 'sessions') AS shown, d -> 'totalSessions' AS total, d -> 'activeSessionsCount' AS active, d -> 'latestSessionData' AS no_data FROM dialstack.session_user_details('people', 'app', 'busy') d;
 -- A user whose sessions were all purged is still known.
