@@ -118,19 +118,13 @@ impl Code {
     /// The SQLSTATE by which PostgREST answers with the HTTP status that fits. None where it already does by the
     /// standard one: 400 for bad arguments, 500 for what an administrator must mend.
     const fn http_sqlstate(self) -> Option<[u8; 5]> {
-        match self {
-            Code::VerifyFailed | Code::ApiKeyInvalid => Some(UNAUTHORIZED),
-            Code::ScopeDisabled | Code::PermissionDenied | Code::PublishableKeyMustCreateEmptySession => {
-                Some(*b"PT403")
+        match (self, self.sqlstate()) {
+            (Code::VerifyFailed | Code::ApiKeyInvalid, _) => Some(UNAUTHORIZED),
+            (_, S::ERRCODE_INSUFFICIENT_PRIVILEGE) => Some(*b"PT403"),
+            (_, S::ERRCODE_UNDEFINED_OBJECT | S::ERRCODE_NO_DATA_FOUND) => Some(*b"PT404"),
+            (_, S::ERRCODE_T_R_SERIALIZATION_FAILURE | S::ERRCODE_CONFIGURATION_LIMIT_EXCEEDED) => {
+                Some(*b"PT409")
             }
-            Code::ProductNotFound
-            | Code::EnvNotFound
-            | Code::DefinitionNotFound
-            | Code::ScopeNotFound
-            | Code::SessionNotFound
-            | Code::UserNotFound
-            | Code::ApiKeyNotFound => Some(*b"PT404"),
-            Code::Conflict | Code::SessionLimitReached => Some(*b"PT409"),
             _ => None,
         }
     }

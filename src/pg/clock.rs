@@ -9,6 +9,7 @@ use pgrx::{IntoDatum, PgSqlErrorCode, PgTryBuilder, pg_sys};
 use crate::error::{Code, Error, Result};
 use crate::session::Span;
 pub use crate::session::ceil_to_second;
+pub use crate::session::period::{DAY, SECOND};
 
 /// Microseconds since 2000-01-01 00:00 UTC.
 pub type Micros = i64;
@@ -16,13 +17,7 @@ pub type Micros = i64;
 /// Seconds from 1970-01-01 to 2000-01-01.
 const UNIX_OFFSET_SECONDS: i64 = 946_684_800;
 
-/// Microseconds in a second.
-pub const SECOND: i64 = 1_000_000;
-
-/// Microseconds in a day.
-pub const DAY: i64 = 86_400 * SECOND;
-
-/// What the clock says now, not at the transaction's start.
+/// Not the transaction's start.
 pub fn now() -> Micros {
     // SAFETY: reads the system clock.
     unsafe { pg_sys::GetCurrentTimestamp() }

@@ -5,11 +5,13 @@ use serde::{Serialize, Serializer};
 use super::problem::Problem;
 use crate::text_enum::text_enum;
 
-const MICROS_PER_SECOND: i64 = 1_000_000;
-const MICROS_PER_DAY: i64 = 86_400 * MICROS_PER_SECOND;
+/// Microseconds of a second.
+pub const SECOND: i64 = 1_000_000;
+/// Microseconds of a day of 24 hours.
+pub const DAY: i64 = 86_400 * SECOND;
 const DAYS_PER_MONTH: i64 = 30;
 /// The longest span, roughly 100 years (of 365.25 days), in microseconds.
-pub const MAX_SPAN_MICROS: i64 = 36_525 * MICROS_PER_DAY;
+pub const MAX_SPAN_MICROS: i64 = 36_525 * DAY;
 
 text_enum! {
     #[derive(Serialize)]
@@ -74,7 +76,7 @@ impl Period {
             return Err(Problem::new(format!("{count} {} are longer than 100 years", self.as_str())));
         }
         // Bounded by `most`, so none of the products overflows.
-        Ok(Span { months: months * count, days: days * count, micros: seconds * n * MICROS_PER_SECOND })
+        Ok(Span { months: months * count, days: days * count, micros: seconds * n * SECOND })
     }
 }
 
@@ -101,7 +103,7 @@ impl Span {
     /// A span of so many seconds, with nothing in its calendar parts.
     pub const fn seconds(seconds: i32) -> Self {
         // An i32 of seconds is far below i64::MAX microseconds.
-        Self { months: 0, days: 0, micros: seconds as i64 * MICROS_PER_SECOND }
+        Self { months: 0, days: 0, micros: seconds as i64 * SECOND }
     }
 
     /// The length in microseconds as PostgreSQL compares intervals: a month is 30 days, a day 24
@@ -110,7 +112,7 @@ impl Span {
         // |months| * 30 + |days| is below 2^37: no overflow before the multiplication.
         let days = i64::from(self.months) * DAYS_PER_MONTH + i64::from(self.days);
         // Exact in 128 bits: two parts of opposite sign must not saturate one by one.
-        let micros = i128::from(days) * i128::from(MICROS_PER_DAY) + i128::from(self.micros);
+        let micros = i128::from(days) * i128::from(DAY) + i128::from(self.micros);
         i64::try_from(micros).unwrap_or(if micros < 0 { i64::MIN } else { i64::MAX })
     }
 

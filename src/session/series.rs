@@ -1,12 +1,11 @@
 //! The periods of a time series. Times are microseconds since 2000-01-01 00:00 UTC.
 
+use super::period::{DAY, SECOND};
 use super::problem::Problem;
 use crate::text_enum::text_enum;
 
-const SECOND: i64 = 1_000_000;
 const QUARTER: i64 = 900 * SECOND;
 const HOUR: i64 = 4 * QUARTER;
-const DAY: i64 = 86_400 * SECOND;
 
 /// Most periods of a series.
 pub const MAX_PERIODS: i64 = 10_000;

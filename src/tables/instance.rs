@@ -17,7 +17,7 @@ use crate::token::root_key::RootKey;
 
 table! {
     /// The table `instance`: one row.
-    Instances = c"instance" {
+    Instances: Configuration = c"instance" {
         singleton: Bool,
         instance_id: Uuid,
         database_oid: Oid,
@@ -75,5 +75,5 @@ pub fn replace(
         bind(timestamptz(created_at)),
     ])?;
     // A direct write fires no trigger.
-    relcache::invalidate(Instances::relation().oid()?)
+    relcache::invalidate(Some(Instances::relation().oid()?))
 }

@@ -8,6 +8,7 @@ use pgrx::spi::{quote_identifier, quote_qualified_identifier};
 
 use super::relation::{OpenRelation, copied};
 use crate::error::{Code, Error, Result};
+use crate::pg::roles::current_user;
 use crate::pg::server::{self, lock_relation};
 use crate::pg::statements::must_be_able_to_write;
 use crate::session::problem::shown;
@@ -74,24 +75,20 @@ struct Facts {
 }
 
 fn facts(relation: pg_sys::Oid) -> Option<Facts> {
-    // SAFETY: syscache look-ups, which answer NULL, NUL or InvalidOid for what is not there. Who owns
-    // it is asked only if it was found just before; an ordinary error is raised if it is gone now.
-    unsafe {
-        let schema = copied(pg_sys::get_namespace_name(pg_sys::get_rel_namespace(relation)))?;
-        let name = copied(pg_sys::get_rel_name(relation))?;
-        let caller = pg_sys::GetUserId();
-        #[cfg(feature = "pg15")]
-        let is_callers = pg_sys::pg_class_ownercheck(relation, caller);
-        #[cfg(not(feature = "pg15"))]
-        let is_callers = pg_sys::object_ownercheck(pg_sys::RelationRelationId, relation, caller);
-        Some(Facts {
-            schema,
-            name,
-            kind: pg_sys::get_rel_relkind(relation) as u8,
-            persistence: pg_sys::get_rel_persistence(relation) as u8,
-            is_callers,
-        })
-    }
+    let open = OpenRelation::unlocked(relation)?;
+    let class = open.class();
+    // SAFETY: a syscache look-up that answers NULL for what is not there, as a copy; the name ends with a NUL.
+    let (schema, name) = unsafe {
+        (copied(pg_sys::get_namespace_name(class.relnamespace))?, copied(class.relname.data.as_ptr())?)
+    };
+    Some(Facts {
+        schema,
+        name,
+        kind: class.relkind.cast_unsigned(),
+        persistence: class.relpersistence.cast_unsigned(),
+        // SAFETY: reads the server's caches.
+        is_callers: unsafe { pg_sys::has_privs_of_role(current_user(), class.relowner) },
+    })
 }
 
 /// Whether a type is one by which values of sessions are looked up, with an operator `=` in `pg_catalog`.

@@ -2,8 +2,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-/// What an invalidation is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What an invalidation is about; of several at once the last of these counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Received {
     /// Some relation of no concern.
     Other,

@@ -23,7 +23,7 @@ use crate::pg::table::{Column, Index, IndexKeys, SqlType, Table};
 ///
 /// # Errors
 /// `JWT_NOT_AVAILABLE` where it is missing.
-fn lock(relation: &Relation, mode: u32) -> Result<pg_sys::Oid> {
+fn lock(relation: &'static Relation, mode: u32) -> Result<pg_sys::Oid> {
     loop {
         let oid = relation.oid()?;
         lock_relation(oid, mode);
@@ -62,7 +62,7 @@ pub(super) fn open<R: Table>(mode: u32) -> Result<OpenRelation> {
 struct LockedIndex(pg_sys::Oid);
 
 impl LockedIndex {
-    fn lock<R: Table, C>(index: &Index<R, C>) -> Result<Self> {
+    fn lock<R: Table, C>(index: &'static Index<R, C>) -> Result<Self> {
         loop {
             let locked = LockedIndex(lock(&index.relation, pg_sys::AccessShareLock)?);
             let checked = index.relation.check_once(|| layout::check_index(index, locked.0));
@@ -100,7 +100,7 @@ impl<R: Table> Scan<R> {
     }
 
     /// Begins a scan through an index for the rows that match all keys.
-    fn through<C>(index: &Index<R, C>, keys: &mut [pg_sys::ScanKeyData]) -> Result<Self> {
+    fn through<C>(index: &'static Index<R, C>, keys: &mut [pg_sys::ScanKeyData]) -> Result<Self> {
         let table = open::<R>(pg_sys::AccessShareLock)?;
         Ok(Self::begin(table, Some(LockedIndex::lock(index)?), keys))
     }
@@ -227,7 +227,7 @@ pub fn first<R: Table, T>(read: impl Fn(&Row<'_, R>) -> Result<T>) -> Result<Opt
 /// # Errors
 /// Those of looking the relations up and of `read`.
 pub fn first_by<R: Table, C: IndexKeys, T>(
-    index: &Index<R, C>,
+    index: &'static Index<R, C>,
     values: C::Values<'_>,
     read: impl Fn(&Row<'_, R>) -> Result<T>,
 ) -> Result<Option<T>> {
