@@ -65,11 +65,8 @@ BEGIN
 END
 $$;
 ALTER TABLE dialstack.activity ENABLE ROW LEVEL SECURITY;
--- Logs are read newest first, within an environment.
 CREATE INDEX activity_env_at ON dialstack.activity (env_id, at);
--- One user's, for their logs and their dashboard.
 CREATE INDEX activity_subject_at ON dialstack.activity (env_id, subject, at);
--- What is not rolled up yet.
 CREATE INDEX activity_xid ON dialstack.activity (xid, activity_id);
 COMMENT ON INDEX dialstack.activity_env_at IS 'the logs of an environment, newest first';
 COMMENT ON INDEX dialstack.activity_subject_at IS 'the logs and the dashboard of one user';

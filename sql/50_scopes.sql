@@ -46,5 +46,4 @@ COMMENT ON COLUMN dialstack.api_keys.created_at IS 'when it was created';
 COMMENT ON COLUMN dialstack.api_keys.expires_at IS 'when it expires; null: never';
 COMMENT ON COLUMN dialstack.api_keys.revoked_at IS 'when it was revoked';
 
-
 SELECT pg_catalog.pg_extension_config_dump('dialstack.scopes', '');

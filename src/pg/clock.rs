@@ -47,7 +47,6 @@ pub fn utc_month(at: Micros) -> i16 {
     i16::try_from(month).unwrap_or(1).clamp(1, 12)
 }
 
-/// The day of a moment in UTC.
 pub fn utc_date(at: Micros) -> Date {
     Date::saturating_from_raw(i32::try_from(at.div_euclid(DAY)).unwrap_or(i32::MAX))
 }
@@ -84,18 +83,15 @@ pub fn add(at: Micros, span: &Span, code: Code) -> Result<Micros> {
     .execute()
 }
 
-/// An SQL `timestamptz` of this moment.
 pub fn timestamptz(at: Micros) -> TimestampWithTimeZone {
     // A value out of the type's range can't come from the clock plus at most a century.
     TimestampWithTimeZone::try_from(at).unwrap_or_else(|_| TimestampWithTimeZone::positive_infinity())
 }
 
-/// The moment of an SQL `timestamptz`.
 pub fn micros(at: TimestampWithTimeZone) -> Micros {
     at.into()
 }
 
-/// An SQL `interval` as a span.
 pub fn span(interval: &Interval) -> Span {
     Span { months: interval.months(), days: interval.days(), micros: interval.micros() }
 }

@@ -20,7 +20,6 @@ use crate::pg::relcache::epoch::Received;
 
 /// A type of column: as the server names it, and as Rust reads it. An [`Option`] of one may be NULL.
 pub trait SqlType {
-    /// Its object id.
     const OID: pg_sys::Oid;
     /// What a value is in Rust.
     type Value;
@@ -148,7 +147,6 @@ impl<R: Table, T: SqlType> Column<R, T> {
         Column { number, of: PhantomData }
     }
 
-    /// Its number, counted from 1.
     pub const fn number(&self) -> i16 {
         self.number
     }

@@ -4,7 +4,6 @@
 //! in as microseconds, and an input that is wrong comes back as a [`Problem`] that the caller
 //! turns into the error code of its function.
 #![forbid(unsafe_code)]
-#![warn(missing_docs)]
 
 pub mod configuration;
 pub mod conversion;

@@ -18,19 +18,13 @@ text_enum! {
     #[serde(rename_all = "lowercase")]
     /// The unit that an expiry is counted in.
     pub enum Period {
-        /// 1 s
         Seconds = "seconds",
-        /// 60 s
         Minutes = "minutes",
-        /// 60 minutes
         Hours = "hours",
         /// A calendar day: as long as the time zone makes it.
         Days = "days",
-        /// 7 calendar days
         Weeks = "weeks",
-        /// A calendar month
         Months = "months",
-        /// 12 calendar months
         Years = "years",
     }
 }
@@ -84,11 +78,8 @@ impl Period {
 /// no fixed number of days, nor a day of hours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Span {
-    /// Calendar months
     pub months: i32,
-    /// Calendar days
     pub days: i32,
-    /// Microseconds
     pub micros: i64,
 }
 

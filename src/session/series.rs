@@ -21,11 +21,9 @@ text_enum! {
     pub enum GroupBy {
         /// Hours of the time zone's clock.
         Hour = "hour",
-        /// Calendar days.
         Day = "day",
         /// Weeks from Monday.
         Week = "week",
-        /// Calendar months.
         Month = "month",
     }
 }

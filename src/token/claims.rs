@@ -23,7 +23,6 @@ pub struct AccessClaims {
     pub tag: String,
     /// The identifier of the user: 1–255 characters, no NUL.
     pub subject: String,
-    /// The session.
     pub session_id: Uuid,
     /// Unix seconds, 0 to the end of the year 9999.
     pub issued_at: i64,

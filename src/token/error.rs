@@ -10,7 +10,6 @@ use super::key_ring::Purpose;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Rejected {
-    /// Longer than [`super::MAX_TOKEN_BYTES`].
     #[error("the token is longer than 8192 bytes")]
     TooLong,
     /// Not the form of any token, or of the kind of token that is accepted here.

@@ -22,7 +22,6 @@ pub use library::versions;
 /// Longest value of a setting that is looked at.
 const MAX_VALUE: usize = 65_536;
 
-/// Something that is wrong.
 pub struct Finding {
     pub severity: &'static str,
     pub check: &'static str,

@@ -18,7 +18,6 @@ const MOST: Micros = 5 * SECOND;
 
 static NAME: Statement = Statement::new("SELECT $1::regclass::text");
 
-/// What is wrong with policies.
 pub fn findings(owner: &AsOwner) -> Result<Vec<Finding>> {
     let deadline = Deadline::within(MOST);
     let judge = || {

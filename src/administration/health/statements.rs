@@ -108,7 +108,6 @@ static LATE: Statement = Statement::new(
        FROM dialstack.rollup_state WHERE ran_at < clock_timestamp() - interval '1 hour'",
 );
 
-/// What the statements find.
 pub fn findings(owner: &AsOwner) -> Result<Vec<Finding>> {
     let mut found = Vec::new();
     for (kind, statement) in &STATEMENTS {

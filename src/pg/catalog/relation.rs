@@ -16,7 +16,6 @@ pub struct OpenRelation {
     lock: pg_sys::LOCKMODE,
 }
 
-/// A policy of a table.
 pub struct Policy {
     pub name: String,
     /// Whether it lets rows through, where a restrictive one only keeps them back.
@@ -27,7 +26,6 @@ pub struct Policy {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RowSecurity {
-    /// Whether it is on.
     pub enabled: bool,
     /// Whether it binds the owner too.
     pub forced: bool,
@@ -76,7 +74,6 @@ impl OpenRelation {
         self.entry.as_ptr()
     }
 
-    /// Its row of `pg_class`.
     pub fn class(&self) -> &pg_sys::FormData_pg_class {
         // SAFETY: a pinned entry has one, and stays where it is.
         unsafe { &*self.entry.as_ref().rd_rel }

@@ -34,7 +34,6 @@ pub enum ColumnType {
 }
 
 impl ColumnType {
-    /// The name of the type in SQL.
     pub const fn as_sql(self) -> &'static str {
         match self {
             ColumnType::Text => "pg_catalog.text",
@@ -55,11 +54,9 @@ impl ColumnType {
     }
 }
 
-/// A column of a table.
 pub struct Column {
     /// Its name, quoted as SQL needs it.
     pub name: String,
-    /// What it holds.
     pub column_type: ColumnType,
     /// Whether its type is that very type: neither a domain over it, nor `varchar`.
     pub exact: bool,
@@ -236,7 +233,6 @@ pub fn column(table: &Table, name: &CStr) -> Result<Column> {
     })
 }
 
-/// The policy of this name.
 pub fn policy(table: &Table, name: &str) -> Option<pg_sys::Oid> {
     let name = CString::new(name).ok()?;
     let policy = server::policy_oid(table.oid, &name);
@@ -249,18 +245,15 @@ pub fn policy_comment(policy: pg_sys::Oid) -> Option<String> {
     unsafe { copied(pg_sys::GetComment(policy, server::POLICY_RELATION, 0)) }
 }
 
-/// Whether a table has a column of this name.
 pub fn has_column(table: &Table, name: &str) -> bool {
     // SAFETY: a syscache look-up that answers 0 for what is not there; the name ends with a NUL.
     CString::new(name).is_ok_and(|name| unsafe { pg_sys::get_attnum(table.oid, name.as_ptr()) > 0 })
 }
 
-/// The role that owns a locked table.
 pub fn owner(table: &Table) -> Option<pg_sys::Oid> {
     OpenRelation::unlocked(table.oid).map(|open| open.class().relowner)
 }
 
-/// Whether a table has a trigger of this name.
 pub fn has_trigger(table: &Table, name: &str) -> bool {
     // SAFETY: the name ends with a NUL; a missing trigger is answered with InvalidOid.
     let oid = |name: CString| unsafe { pg_sys::get_trigger_oid(table.oid, name.as_ptr(), true) };

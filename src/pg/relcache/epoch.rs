@@ -24,7 +24,6 @@ pub struct Epochs {
 }
 
 impl Epochs {
-    /// Nothing was received yet.
     pub const fn new() -> Self {
         Epochs {
             received: AtomicU64::new(1),
@@ -34,7 +33,6 @@ impl Epochs {
         }
     }
 
-    /// Counts an invalidation.
     pub fn advance(&self, received: Received) {
         let advance = |epoch: &AtomicU64| epoch.store(epoch.load(Relaxed) + 1, Relaxed);
         advance(&self.received);
@@ -56,17 +54,14 @@ impl Epochs {
         self.received.load(Relaxed)
     }
 
-    /// The epoch of verdicts.
     pub fn verdicts(&self) -> u64 {
         self.verdicts.load(Relaxed)
     }
 
-    /// The epoch of keys and configuration.
     pub fn configuration(&self) -> u64 {
         self.configuration.load(Relaxed)
     }
 
-    /// The epoch of roles, their memberships and privileges.
     pub fn privileges(&self) -> u64 {
         self.privileges.load(Relaxed)
     }

@@ -84,7 +84,6 @@ impl Drop for LockedIndex {
     }
 }
 
-/// A running scan.
 struct Scan<R> {
     running: pg_sys::SysScanDesc,
     // Dropped in this order, after the scan has ended.
@@ -94,7 +93,6 @@ struct Scan<R> {
 }
 
 impl<R: Table> Scan<R> {
-    /// Begins a scan of the whole table.
     fn whole() -> Result<Self> {
         Ok(Self::begin(open::<R>(pg_sys::AccessShareLock)?, None, &mut []))
     }
@@ -121,7 +119,6 @@ impl<R: Table> Scan<R> {
         Scan { running, _index: index, table, of: PhantomData }
     }
 
-    /// The next row.
     fn next(&mut self) -> Option<Row<'_, R>> {
         // SAFETY: the scan is running.
         let tuple = unsafe { pg_sys::systable_getnext(self.running) };

@@ -9,13 +9,11 @@ use super::{Configuration, Definition, Product};
 /// A thing that is configured, as a change describes it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Thing<'a> {
-    /// A product.
     Product(&'a Product),
     /// A scope, by its description.
     Scope(&'a str),
     /// An environment: live, or for tests.
     Environment(bool),
-    /// A definition.
     Definition(&'a Definition),
 }
 
@@ -33,7 +31,6 @@ pub struct Change<'a> {
 }
 
 impl<'a> Change<'a> {
-    /// `create`, `update` or `delete`.
     pub const fn action(&self) -> &'static str {
         match (self.from, self.to) {
             (None, _) => "create",
@@ -42,7 +39,6 @@ impl<'a> Change<'a> {
         }
     }
 
-    /// What kind of thing it is.
     pub fn object(&self) -> &'static str {
         match self.to.or(self.from) {
             Some(Thing::Product(_)) | None => "product",
