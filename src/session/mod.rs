@@ -25,7 +25,7 @@ mod tests;
 pub mod validity;
 pub mod verdict;
 
-pub use data::check_data;
+pub use data::check_data_bytes;
 pub use definition::{Definition, OnLimit, SelectorForm};
 pub use lifetimes::{Bounds, Lifetimes, ceil_to_second};
 pub use limits::{Page, Room, cut, cut_user_agent, room};

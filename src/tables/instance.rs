@@ -42,7 +42,7 @@ pub struct Instance {
 
 /// The row as it is now.
 pub fn read() -> Result<Option<Instance>> {
-    scan::first(|row| {
+    let rows = scan::all(|row| {
         let root = row.get(Instances::root_key)?.map(Zeroizing::new);
         let root = root.and_then(|bytes| <[u8; 32]>::try_from(bytes.as_slice()).ok());
         Ok(Instance {
@@ -52,7 +52,8 @@ pub fn read() -> Result<Option<Instance>> {
             fingerprint: row.get(Instances::root_fingerprint)?,
             created_at: row.get(Instances::created_at)?,
         })
-    })
+    })?;
+    Ok(rows.into_iter().next())
 }
 
 static DELETE: Statement = Statement::new("DELETE FROM dialstack.instance");

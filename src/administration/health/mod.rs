@@ -5,7 +5,6 @@
 
 mod kinds;
 mod library;
-mod logging;
 mod policies;
 mod statements;
 
@@ -48,7 +47,6 @@ pub fn findings() -> Result<Vec<Finding>> {
         found.push(Finding::new(&kinds::KEYS_NOT_AVAILABLE, error.message()));
     }
     found.extend(library::findings(&owner)?);
-    found.extend(logging::findings(&owner)?);
     found.extend(policies::findings(&owner)?);
     found.sort_by(|one, other| {
         let key = |it: &Finding| (it.rank, it.check);

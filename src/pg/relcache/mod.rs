@@ -58,14 +58,14 @@ impl Relation {
 
     fn look_up(&'static self) -> Result<pg_sys::Oid> {
         loop {
-            let before = EPOCHS.received();
+            let before = EPOCHS.of(Received::Other);
             // SAFETY: NUL-terminated names; both look-ups answer InvalidOid for what is missing.
             let (schema, id) = unsafe {
                 let schema = pg_sys::get_namespace_oid(c"dialstack".as_ptr(), true);
                 (schema, pg_sys::get_relname_relid(self.name.as_ptr(), schema))
             };
             // An invalidation that was received meanwhile may be of this very id.
-            if EPOCHS.received() != before {
+            if EPOCHS.of(Received::Other) != before {
                 continue;
             }
             if id != pg_sys::InvalidOid {
@@ -94,10 +94,10 @@ impl Relation {
     /// Those of the check.
     pub fn check_once(&self, check: impl FnOnce() -> Result<()>) -> Result<()> {
         if !self.checked.load(Relaxed) {
-            let before = EPOCHS.received();
+            let before = EPOCHS.of(Received::Other);
             check()?;
             // What was checked may be what it was before an invalidation that arrived meanwhile.
-            self.checked.store(EPOCHS.received() == before, Relaxed);
+            self.checked.store(EPOCHS.of(Received::Other) == before, Relaxed);
         }
         Ok(())
     }
@@ -160,30 +160,30 @@ unsafe extern "C-unwind" fn relation_invalidated(_arg: pg_sys::Datum, relation: 
 pub fn epoch() -> u64 {
     // SAFETY: callable anywhere inside a transaction.
     unsafe { pg_sys::AcceptInvalidationMessages() };
-    EPOCHS.verdicts()
+    EPOCHS.of(Received::Verdict)
 }
 
 /// The epoch of verdicts by the invalidations that have been received so far.
 pub fn epoch_so_far() -> u64 {
-    EPOCHS.verdicts()
+    EPOCHS.of(Received::Verdict)
 }
 
 /// The epoch of keys, products, environments and definitions, which a revocation leaves alone.
 pub fn configuration_epoch() -> u64 {
     epoch();
-    EPOCHS.configuration()
+    EPOCHS.of(Received::Configuration)
 }
 
 /// The epoch of what roles may do: of privileges, and of the limits of access levels, which are configuration.
 pub fn access_epoch() -> u64 {
     epoch();
     // Neither ever goes back, so their sum stands only while both do.
-    EPOCHS.configuration() + EPOCHS.privileges()
+    EPOCHS.of(Received::Configuration) + EPOCHS.of(Received::Privileges)
 }
 
 /// The epoch of roles, their memberships and privileges by the invalidations that have been received so far.
 pub fn privileges_so_far() -> u64 {
-    EPOCHS.privileges()
+    EPOCHS.of(Received::Privileges)
 }
 
 /// Looks up the relation whose invalidation advances the epochs. From then on only that and the

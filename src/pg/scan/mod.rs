@@ -210,15 +210,6 @@ pub fn any<R: Table>(like: impl Fn(&Row<'_, R>) -> Result<bool>) -> Result<bool>
     Ok(false)
 }
 
-/// The first row of the table, read.
-///
-/// # Errors
-/// Those of looking the table up and of `read`.
-pub fn first<R: Table, T>(read: impl Fn(&Row<'_, R>) -> Result<T>) -> Result<Option<T>> {
-    let mut scan = Scan::whole()?;
-    scan.next().map(|row| read(&row)).transpose()
-}
-
 /// The row whose index columns have these values, read.
 ///
 /// # Errors
