@@ -217,12 +217,3 @@ COMMENT ON SEQUENCE dialstack.administration_administration_id_seq IS 'counts th
 -- remember has changed. Always empty, read by nobody, so no plan depends on it.
 CREATE TABLE dialstack.verdict_invalidation ();
 COMMENT ON TABLE dialstack.verdict_invalidation IS 'always empty; its invalidation makes backends forget what they remember';
-
--- Without a policy nobody but the owner reads a row; else pg_read_all_data would read the root key.
-ALTER TABLE dialstack.instance ENABLE ROW LEVEL SECURITY;
-ALTER TABLE dialstack.signing_keys ENABLE ROW LEVEL SECURITY;
-ALTER TABLE dialstack.sessions ENABLE ROW LEVEL SECURITY;
-ALTER TABLE dialstack.client_sessions ENABLE ROW LEVEL SECURITY;
-ALTER TABLE dialstack.session_users ENABLE ROW LEVEL SECURITY;
-ALTER TABLE dialstack.administration ENABLE ROW LEVEL SECURITY;
-ALTER TABLE dialstack.verdict_invalidation ENABLE ROW LEVEL SECURITY;

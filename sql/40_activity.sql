@@ -58,13 +58,11 @@ BEGIN
         part := pg_catalog.concat('dialstack.activity_', pg_catalog.lpad(month::pg_catalog.text, 2, '0'));
         EXECUTE pg_catalog.concat(
             'CREATE TABLE ', part, ' PARTITION OF dialstack.activity FOR VALUES IN (', month, ')');
-        EXECUTE pg_catalog.concat(
-            'ALTER TABLE ', part, ' ENABLE ROW LEVEL SECURITY, REPLICA IDENTITY FULL');
+        EXECUTE pg_catalog.concat('ALTER TABLE ', part, ' REPLICA IDENTITY FULL');
         EXECUTE pg_catalog.concat('COMMENT ON TABLE ', part, ' IS ''activity of month ', month, '''');
     END LOOP;
 END
 $$;
-ALTER TABLE dialstack.activity ENABLE ROW LEVEL SECURITY;
 CREATE INDEX activity_env_at ON dialstack.activity (env_id, at);
 CREATE INDEX activity_subject_at ON dialstack.activity (env_id, subject, at);
 CREATE INDEX activity_xid ON dialstack.activity (xid, activity_id);

@@ -150,14 +150,6 @@ COMMENT ON COLUMN dialstack.access_limits.env_id IS 'the environment; null: all 
 -- Nothing in it is unique and never null: a publication of all tables takes whole rows.
 ALTER TABLE dialstack.access_limits REPLICA IDENTITY FULL;
 
--- Without a policy nobody but the owner changes a row; else pg_write_all_data would. Nobody else dumps them either:
--- a policy for reading would be in each dump, and be there already where that is restored.
-ALTER TABLE dialstack.products ENABLE ROW LEVEL SECURITY;
-ALTER TABLE dialstack.environments ENABLE ROW LEVEL SECURITY;
-ALTER TABLE dialstack.session_definitions ENABLE ROW LEVEL SECURITY;
-ALTER TABLE dialstack.signing_algorithm ENABLE ROW LEVEL SECURITY;
-ALTER TABLE dialstack.access_limits ENABLE ROW LEVEL SECURITY;
-
 -- The numbers go with the rows, so that a restored database never gives one out again.
 SELECT pg_catalog.pg_extension_config_dump('dialstack.products', '');
 SELECT pg_catalog.pg_extension_config_dump('dialstack.environments', '');
@@ -387,15 +379,6 @@ COMMENT ON SEQUENCE dialstack.administration_administration_id_seq IS 'counts th
 CREATE TABLE dialstack.verdict_invalidation ();
 COMMENT ON TABLE dialstack.verdict_invalidation IS 'always empty; its invalidation makes backends forget what they remember';
 
--- Without a policy nobody but the owner reads a row; else pg_read_all_data would read the root key.
-ALTER TABLE dialstack.instance ENABLE ROW LEVEL SECURITY;
-ALTER TABLE dialstack.signing_keys ENABLE ROW LEVEL SECURITY;
-ALTER TABLE dialstack.sessions ENABLE ROW LEVEL SECURITY;
-ALTER TABLE dialstack.client_sessions ENABLE ROW LEVEL SECURITY;
-ALTER TABLE dialstack.session_users ENABLE ROW LEVEL SECURITY;
-ALTER TABLE dialstack.administration ENABLE ROW LEVEL SECURITY;
-ALTER TABLE dialstack.verdict_invalidation ENABLE ROW LEVEL SECURITY;
-
 -- What happened, by month. Twelve partitions made here, for ever: retention is TRUNCATE of a month.
 -- (Partitions made at run time would land in dumps and block each other.)
 
@@ -456,13 +439,11 @@ BEGIN
         part := pg_catalog.concat('dialstack.activity_', pg_catalog.lpad(month::pg_catalog.text, 2, '0'));
         EXECUTE pg_catalog.concat(
             'CREATE TABLE ', part, ' PARTITION OF dialstack.activity FOR VALUES IN (', month, ')');
-        EXECUTE pg_catalog.concat(
-            'ALTER TABLE ', part, ' ENABLE ROW LEVEL SECURITY, REPLICA IDENTITY FULL');
+        EXECUTE pg_catalog.concat('ALTER TABLE ', part, ' REPLICA IDENTITY FULL');
         EXECUTE pg_catalog.concat('COMMENT ON TABLE ', part, ' IS ''activity of month ', month, '''');
     END LOOP;
 END
 $$;
-ALTER TABLE dialstack.activity ENABLE ROW LEVEL SECURITY;
 CREATE INDEX activity_env_at ON dialstack.activity (env_id, at);
 CREATE INDEX activity_subject_at ON dialstack.activity (env_id, subject, at);
 CREATE INDEX activity_xid ON dialstack.activity (xid, activity_id);
@@ -532,10 +513,6 @@ COMMENT ON COLUMN dialstack.rollup_users.definition_id IS 'definition';
 COMMENT ON COLUMN dialstack.rollup_users.identifier IS 'identifier of the user';
 COMMENT ON COLUMN dialstack.rollup_users.active_days IS 'UTC days of about the last two months on which the user was active, in order';
 
-ALTER TABLE dialstack.rollup_state ENABLE ROW LEVEL SECURITY;
-ALTER TABLE dialstack.activity_rollup ENABLE ROW LEVEL SECURITY;
-ALTER TABLE dialstack.rollup_users ENABLE ROW LEVEL SECURITY;
-
 -- Scopes, API keys, and the tables whose devices client sessions count.
 
 CREATE TABLE dialstack.scopes (
@@ -548,7 +525,6 @@ CREATE TABLE dialstack.scopes (
         REFERENCES dialstack.products (product_id) ON DELETE CASCADE,
     CONSTRAINT scopes_scope_check CHECK (scope ~ '^[A-Za-z0-9._-]{1,63}$')
 );
-ALTER TABLE dialstack.scopes ENABLE ROW LEVEL SECURITY;
 COMMENT ON TABLE dialstack.scopes IS 'the named permissions of a product; the components of account sessions are scopes';
 COMMENT ON COLUMN dialstack.scopes.product_id IS 'the product it belongs to';
 COMMENT ON COLUMN dialstack.scopes.scope IS 'name of the scope';
@@ -571,7 +547,6 @@ CREATE TABLE dialstack.api_keys (
     CONSTRAINT api_keys_kind_check CHECK (kind IN ('secret', 'publishable'))
 );
 CREATE INDEX api_keys_env_id ON dialstack.api_keys (env_id);
-ALTER TABLE dialstack.api_keys ENABLE ROW LEVEL SECURITY;
 COMMENT ON INDEX dialstack.api_keys_env_id IS 'the keys of an environment';
 COMMENT ON TABLE dialstack.api_keys IS 'API keys, as hashes; a key is shown once, when it is created';
 COMMENT ON COLUMN dialstack.api_keys.api_key_id IS 'id of the key';
@@ -2116,6 +2091,22 @@ BEGIN
 END
 $$;
 
+-- Without a policy nobody but the owner reads or changes a row; else pg_read_all_data would read the root key. Nobody else
+-- dumps the configuration either: a policy for reading would be in each dump, and be there already where that is restored.
+DO $$
+DECLARE
+    relation pg_catalog.regclass;
+BEGIN
+    FOR relation IN
+        SELECT c.oid FROM pg_catalog.pg_class c
+         WHERE c.relnamespace OPERATOR(pg_catalog.=) 'dialstack'::pg_catalog.regnamespace
+           AND c.relkind OPERATOR(pg_catalog.=) ANY (ARRAY['r', 'p']::pg_catalog."char"[])
+    LOOP
+        EXECUTE pg_catalog.format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY', relation);
+    END LOOP;
+END
+$$;
+
 -- Nothing is granted to PUBLIC, nor to whom the owner's default privileges would give it: not the
 -- schema, not a table, not a sequence, not a function, not a type.
 DO $$
@@ -2167,7 +2158,6 @@ BEGIN
           JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) a.attrelid
          WHERE c.relnamespace OPERATOR(pg_catalog.=) 'dialstack'::pg_catalog.regnamespace
            AND c.relkind OPERATOR(pg_catalog.=) ANY (ARRAY['r', 'p']::pg_catalog."char"[])
-           AND c.relrowsecurity
            AND a.attname OPERATOR(pg_catalog.=) ANY (ARRAY[
                'root_key', 'root_fingerprint', 'wrapped', 'sealed_data', 'subject', 'identifier', 'account',
                'ip', 'user_agent', 'sealed_key', 'key_hash', 'hint', 'connected_account_ids',

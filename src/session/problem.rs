@@ -51,8 +51,6 @@ impl fmt::Display for Problem {
     }
 }
 
-impl std::error::Error for Problem {}
-
 /// A caller's key or path as a message may repeat it: on one line, and not endless.
 pub(crate) fn shown(text: &str) -> String {
     let mut out = String::new();
