@@ -42,7 +42,7 @@ pub fn check(name: &str, moments: &[Micros]) -> Result<()> {
 }
 
 /// How far clocks in the time zone are ahead of UTC; `None` where there is no such zone.
-pub fn offset(name: &str, at: Micros) -> Option<Micros> {
+fn offset(name: &str, at: Micros) -> Option<Micros> {
     let local: pg_sys::Timestamp = timestamptz(at).at_timezone(name).ok()?.into();
     Some(local.saturating_sub(at))
 }
