@@ -13,7 +13,7 @@ use std::ffi::CStr;
 use crate::error::Result;
 use crate::guc;
 use crate::pg::roles::AsOwner;
-use crate::rls::lint::weakness::{Severity, Weakness};
+use crate::rls::lint::weakness::Weakness;
 use crate::service::keys::key_ring;
 
 pub use library::versions;
@@ -22,17 +22,14 @@ pub use library::versions;
 const MAX_VALUE: usize = 65_536;
 
 pub struct Finding {
-    pub severity: &'static str,
-    pub check: &'static str,
+    pub kind: &'static Weakness,
     pub detail: String,
     pub hint: &'static str,
-    rank: Severity,
 }
 
 impl Finding {
     fn new(kind: &'static Weakness, detail: impl Into<String>) -> Self {
-        let Weakness { name, severity, hint } = kind;
-        Finding { severity: severity.as_str(), check: name, detail: detail.into(), hint, rank: *severity }
+        Finding { kind, detail: detail.into(), hint: kind.hint }
     }
 }
 
@@ -49,7 +46,7 @@ pub fn findings() -> Result<Vec<Finding>> {
     found.extend(library::findings(&owner)?);
     found.extend(policies::findings(&owner)?);
     found.sort_by(|one, other| {
-        let key = |it: &Finding| (it.rank, it.check);
+        let key = |it: &Finding| (it.kind.severity, it.kind.name);
         key(one).cmp(&key(other)).then_with(|| one.detail.cmp(&other.detail))
     });
     Ok(found)
