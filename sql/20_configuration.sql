@@ -124,14 +124,6 @@ COMMENT ON COLUMN dialstack.access_limits.env_id IS 'the environment; null: all 
 -- Nothing in it is unique and never null: a publication of all tables takes whole rows.
 ALTER TABLE dialstack.access_limits REPLICA IDENTITY FULL;
 
--- Without a policy nobody but the owner changes a row; else pg_write_all_data would. Nobody else dumps them either:
--- a policy for reading would be in each dump, and be there already where that is restored.
-ALTER TABLE dialstack.products ENABLE ROW LEVEL SECURITY;
-ALTER TABLE dialstack.environments ENABLE ROW LEVEL SECURITY;
-ALTER TABLE dialstack.session_definitions ENABLE ROW LEVEL SECURITY;
-ALTER TABLE dialstack.signing_algorithm ENABLE ROW LEVEL SECURITY;
-ALTER TABLE dialstack.access_limits ENABLE ROW LEVEL SECURITY;
-
 -- The numbers go with the rows, so that a restored database never gives one out again.
 SELECT pg_catalog.pg_extension_config_dump('dialstack.products', '');
 SELECT pg_catalog.pg_extension_config_dump('dialstack.environments', '');

@@ -36,7 +36,6 @@ CREATE TABLE dialstack.signing_keys (
     CONSTRAINT signing_keys_alg_check CHECK ((purpose = 'jwt') = (alg IS NOT NULL)),
     CONSTRAINT signing_keys_state_check CHECK (state IN ('pending', 'active', 'retired', 'revoked'))
 );
--- At most one key signs, seals or makes tokens at a time.
 CREATE UNIQUE INDEX signing_keys_active ON dialstack.signing_keys (purpose) WHERE state = 'active';
 COMMENT ON INDEX dialstack.signing_keys_active IS 'at most one active key a purpose';
 COMMENT ON TABLE dialstack.signing_keys IS 'the key ring, each key wrapped by the root key';
@@ -80,9 +79,8 @@ CREATE TABLE dialstack.sessions (
     identifier       text COLLATE "C",
     CONSTRAINT sessions_pkey PRIMARY KEY (session_id)
 ) WITH (fillfactor = 85);
--- The sessions of one user: list, cap, revoke-all.
 CREATE INDEX sessions_subject ON dialstack.sessions (env_id, definition_id, subject, created_at);
--- Purging. A date, moved at most once a day: an indexed expiry would make every refresh write indexes.
+-- A date, moved at most once a day: an indexed expiry would make every refresh write indexes.
 CREATE INDEX sessions_purge_after ON dialstack.sessions (purge_after);
 COMMENT ON INDEX dialstack.sessions_subject IS 'the sessions of one user: list, cap, revoke-all';
 COMMENT ON INDEX dialstack.sessions_purge_after IS 'finds what maintain() may delete';
@@ -127,15 +125,12 @@ CREATE TABLE dialstack.client_sessions (
     api_key_id            uuid,
     CONSTRAINT client_sessions_pkey PRIMARY KEY (session_id)
 );
--- One unrevoked session a user_identifier_key: creating is race-free by this index.
+-- Creating is race-free by this index.
 CREATE UNIQUE INDEX client_sessions_key ON dialstack.client_sessions (env_id, sealed_key)
     WHERE revoked_at IS NULL AND sealed_key IS NOT NULL;
--- Lists, newest first.
 CREATE INDEX client_sessions_env ON dialstack.client_sessions (env_id, created_at);
--- The filters of lists.
 CREATE INDEX client_sessions_webviews ON dialstack.client_sessions USING gin (connect_webview_ids);
 CREATE INDEX client_sessions_identities ON dialstack.client_sessions USING gin (user_identity_ids);
--- Purging.
 CREATE INDEX client_sessions_purge_after ON dialstack.client_sessions (purge_after);
 COMMENT ON INDEX dialstack.client_sessions_key IS 'one unrevoked client session a user_identifier_key';
 COMMENT ON INDEX dialstack.client_sessions_env IS 'the client sessions of an environment, newest first';
@@ -166,8 +161,8 @@ CREATE TABLE dialstack.session_users (
     total_sessions bigint      NOT NULL,
     CONSTRAINT session_users_pkey PRIMARY KEY (env_id, definition_id, identifier)
 ) WITH (fillfactor = 85);
--- The list of users, newest first. When a user was first seen never changes, so that counting one
--- more session stays a heap-only update; last_seen would make it write an index.
+-- When a user was first seen never changes, so that counting one more session stays a heap-only update; last_seen would
+-- make it write an index.
 CREATE INDEX session_users_first_seen ON dialstack.session_users
     (env_id, definition_id, first_seen, identifier);
 COMMENT ON INDEX dialstack.session_users_first_seen IS 'the list of users, newest first';
@@ -192,7 +187,6 @@ CREATE TABLE dialstack.administration (
     client_addr       inet,
     CONSTRAINT administration_pkey PRIMARY KEY (administration_id)
 );
--- administration_log() pages from the newest, by each of its filters; maintain() deletes from the oldest.
 CREATE INDEX administration_at ON dialstack.administration (at);
 CREATE INDEX administration_product ON dialstack.administration
     ((target OPERATOR(pg_catalog.->>) 'product') COLLATE "C", at);
@@ -219,12 +213,3 @@ COMMENT ON SEQUENCE dialstack.administration_administration_id_seq IS 'counts th
 -- remember has changed. Always empty, read by nobody, so no plan depends on it.
 CREATE TABLE dialstack.verdict_invalidation ();
 COMMENT ON TABLE dialstack.verdict_invalidation IS 'always empty; its invalidation makes backends forget what they remember';
-
--- Without a policy nobody but the owner reads a row; else pg_read_all_data would read the root key.
-ALTER TABLE dialstack.instance ENABLE ROW LEVEL SECURITY;
-ALTER TABLE dialstack.signing_keys ENABLE ROW LEVEL SECURITY;
-ALTER TABLE dialstack.sessions ENABLE ROW LEVEL SECURITY;
-ALTER TABLE dialstack.client_sessions ENABLE ROW LEVEL SECURITY;
-ALTER TABLE dialstack.session_users ENABLE ROW LEVEL SECURITY;
-ALTER TABLE dialstack.administration ENABLE ROW LEVEL SECURITY;
-ALTER TABLE dialstack.verdict_invalidation ENABLE ROW LEVEL SECURITY;

@@ -58,18 +58,13 @@ BEGIN
         part := pg_catalog.concat('dialstack.activity_', pg_catalog.lpad(month::pg_catalog.text, 2, '0'));
         EXECUTE pg_catalog.concat(
             'CREATE TABLE ', part, ' PARTITION OF dialstack.activity FOR VALUES IN (', month, ')');
-        EXECUTE pg_catalog.concat(
-            'ALTER TABLE ', part, ' ENABLE ROW LEVEL SECURITY, REPLICA IDENTITY FULL');
+        EXECUTE pg_catalog.concat('ALTER TABLE ', part, ' REPLICA IDENTITY FULL');
         EXECUTE pg_catalog.concat('COMMENT ON TABLE ', part, ' IS ''activity of month ', month, '''');
     END LOOP;
 END
 $$;
-ALTER TABLE dialstack.activity ENABLE ROW LEVEL SECURITY;
--- Logs are read newest first, within an environment.
 CREATE INDEX activity_env_at ON dialstack.activity (env_id, at);
--- One user's, for their logs and their dashboard.
 CREATE INDEX activity_subject_at ON dialstack.activity (env_id, subject, at);
--- What is not rolled up yet.
 CREATE INDEX activity_xid ON dialstack.activity (xid, activity_id);
 COMMENT ON INDEX dialstack.activity_env_at IS 'the logs of an environment, newest first';
 COMMENT ON INDEX dialstack.activity_subject_at IS 'the logs and the dashboard of one user';

@@ -57,7 +57,3 @@ COMMENT ON COLUMN dialstack.rollup_users.env_id IS 'environment';
 COMMENT ON COLUMN dialstack.rollup_users.definition_id IS 'definition';
 COMMENT ON COLUMN dialstack.rollup_users.identifier IS 'identifier of the user';
 COMMENT ON COLUMN dialstack.rollup_users.active_days IS 'UTC days of about the last two months on which the user was active, in order';
-
-ALTER TABLE dialstack.rollup_state ENABLE ROW LEVEL SECURITY;
-ALTER TABLE dialstack.activity_rollup ENABLE ROW LEVEL SECURITY;
-ALTER TABLE dialstack.rollup_users ENABLE ROW LEVEL SECURITY;

@@ -10,7 +10,6 @@ CREATE TABLE dialstack.scopes (
         REFERENCES dialstack.products (product_id) ON DELETE CASCADE,
     CONSTRAINT scopes_scope_check CHECK (scope ~ '^[A-Za-z0-9._-]{1,63}$')
 );
-ALTER TABLE dialstack.scopes ENABLE ROW LEVEL SECURITY;
 COMMENT ON TABLE dialstack.scopes IS 'the named permissions of a product; the components of account sessions are scopes';
 COMMENT ON COLUMN dialstack.scopes.product_id IS 'the product it belongs to';
 COMMENT ON COLUMN dialstack.scopes.scope IS 'name of the scope';
@@ -33,7 +32,6 @@ CREATE TABLE dialstack.api_keys (
     CONSTRAINT api_keys_kind_check CHECK (kind IN ('secret', 'publishable'))
 );
 CREATE INDEX api_keys_env_id ON dialstack.api_keys (env_id);
-ALTER TABLE dialstack.api_keys ENABLE ROW LEVEL SECURITY;
 COMMENT ON INDEX dialstack.api_keys_env_id IS 'the keys of an environment';
 COMMENT ON TABLE dialstack.api_keys IS 'API keys, as hashes; a key is shown once, when it is created';
 COMMENT ON COLUMN dialstack.api_keys.api_key_id IS 'id of the key';
@@ -45,6 +43,5 @@ COMMENT ON COLUMN dialstack.api_keys.hint IS 'last four characters of the key';
 COMMENT ON COLUMN dialstack.api_keys.created_at IS 'when it was created';
 COMMENT ON COLUMN dialstack.api_keys.expires_at IS 'when it expires; null: never';
 COMMENT ON COLUMN dialstack.api_keys.revoked_at IS 'when it was revoked';
-
 
 SELECT pg_catalog.pg_extension_config_dump('dialstack.scopes', '');

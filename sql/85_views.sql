@@ -87,37 +87,6 @@ COMMENT ON COLUMN dialstack.refresh_reuse.identifier IS 'the user';
 COMMENT ON COLUMN dialstack.refresh_reuse.ip IS 'address of who presented it';
 COMMENT ON COLUMN dialstack.refresh_reuse.user_agent IS 'user agent of who presented it';
 
-CREATE VIEW dialstack.api_key_usage AS
-SELECT k.api_key_id, p.product, e.env, k.kind, k.name, k.hint,
-       CASE WHEN k.revoked_at IS NOT NULL THEN 'revoked'
-            WHEN k.expires_at OPERATOR(pg_catalog.<=) pg_catalog.clock_timestamp() THEN 'expired'
-            ELSE 'active' END AS state,
-       k.created_at, k.expires_at, k.revoked_at,
-       coalesce(a.uses, 0) AS uses, a.last_used_at
-  FROM dialstack.api_keys k
-  LEFT JOIN (dialstack.environments e
-             JOIN dialstack.products p ON p.product_id OPERATOR(pg_catalog.=) e.product_id)
-    ON e.env_id OPERATOR(pg_catalog.=) k.env_id
-  LEFT JOIN (SELECT api_key_id, pg_catalog.count(*) AS uses, pg_catalog.max(at) AS last_used_at
-               FROM dialstack.activity
-              WHERE api_key_id IS NOT NULL
-              GROUP BY api_key_id) a
-    ON a.api_key_id OPERATOR(pg_catalog.=) k.api_key_id
- WHERE dialstack.access_admin();
-COMMENT ON VIEW dialstack.api_key_usage IS 'the API keys, and how often each was used as far as activity is kept; reading leaves no activity';
-COMMENT ON COLUMN dialstack.api_key_usage.api_key_id IS 'id of the key';
-COMMENT ON COLUMN dialstack.api_key_usage.product IS 'the product that it is for';
-COMMENT ON COLUMN dialstack.api_key_usage.env IS 'the environment that it is for; null once that is deleted';
-COMMENT ON COLUMN dialstack.api_key_usage.kind IS 'secret or publishable';
-COMMENT ON COLUMN dialstack.api_key_usage.name IS 'display name';
-COMMENT ON COLUMN dialstack.api_key_usage.hint IS 'last four characters of the key';
-COMMENT ON COLUMN dialstack.api_key_usage.state IS 'active, expired or revoked';
-COMMENT ON COLUMN dialstack.api_key_usage.created_at IS 'when it was created';
-COMMENT ON COLUMN dialstack.api_key_usage.expires_at IS 'when it expires; null: never';
-COMMENT ON COLUMN dialstack.api_key_usage.revoked_at IS 'when it was revoked';
-COMMENT ON COLUMN dialstack.api_key_usage.uses IS 'operations that were done with it';
-COMMENT ON COLUMN dialstack.api_key_usage.last_used_at IS 'the latest of them';
-
 CREATE VIEW dialstack.stat_maintenance AS
 SELECT CASE WHEN r.done IS NOT NULL THEN r.ran_at END AS last_run_at, r.took AS duration,
        (r.done OPERATOR(pg_catalog.->>) 'more')::boolean AS more,
@@ -210,3 +179,28 @@ COMMENT ON COLUMN dialstack.stat_api_keys.created_at IS 'when it was created';
 COMMENT ON COLUMN dialstack.stat_api_keys.expires_at IS 'when it expires; null: never';
 COMMENT ON COLUMN dialstack.stat_api_keys.revoked_at IS 'when it was revoked';
 COMMENT ON COLUMN dialstack.stat_api_keys.expires_in_seconds IS 'how long until it expires, negative where it has; null: never, or it is revoked';
+
+CREATE VIEW dialstack.api_key_usage AS
+SELECT s.api_key_id, s.product, s.env, s.kind, s.name, k.hint, s.state, s.created_at, s.expires_at, s.revoked_at,
+       coalesce(a.uses, 0) AS uses, a.last_used_at
+  FROM dialstack.stat_api_keys s
+  JOIN dialstack.api_keys k ON k.api_key_id OPERATOR(pg_catalog.=) s.api_key_id
+  LEFT JOIN (SELECT api_key_id, pg_catalog.count(*) AS uses, pg_catalog.max(at) AS last_used_at
+               FROM dialstack.activity
+              WHERE api_key_id IS NOT NULL
+              GROUP BY api_key_id) a
+    ON a.api_key_id OPERATOR(pg_catalog.=) s.api_key_id
+ WHERE dialstack.access_admin();
+COMMENT ON VIEW dialstack.api_key_usage IS 'the API keys, and how often each was used as far as activity is kept; reading leaves no activity';
+COMMENT ON COLUMN dialstack.api_key_usage.api_key_id IS 'id of the key';
+COMMENT ON COLUMN dialstack.api_key_usage.product IS 'the product that it is for';
+COMMENT ON COLUMN dialstack.api_key_usage.env IS 'the environment that it is for; null once that is deleted';
+COMMENT ON COLUMN dialstack.api_key_usage.kind IS 'secret or publishable';
+COMMENT ON COLUMN dialstack.api_key_usage.name IS 'display name';
+COMMENT ON COLUMN dialstack.api_key_usage.hint IS 'last four characters of the key';
+COMMENT ON COLUMN dialstack.api_key_usage.state IS 'active, expired or revoked';
+COMMENT ON COLUMN dialstack.api_key_usage.created_at IS 'when it was created';
+COMMENT ON COLUMN dialstack.api_key_usage.expires_at IS 'when it expires; null: never';
+COMMENT ON COLUMN dialstack.api_key_usage.revoked_at IS 'when it was revoked';
+COMMENT ON COLUMN dialstack.api_key_usage.uses IS 'operations that were done with it';
+COMMENT ON COLUMN dialstack.api_key_usage.last_used_at IS 'the latest of them';

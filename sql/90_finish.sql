@@ -11,6 +11,22 @@ BEGIN
 END
 $$;
 
+-- Without a policy nobody but the owner reads or changes a row; else pg_read_all_data would read the root key. Nobody else
+-- dumps the configuration either: a policy for reading would be in each dump, and be there already where that is restored.
+DO $$
+DECLARE
+    relation pg_catalog.regclass;
+BEGIN
+    FOR relation IN
+        SELECT c.oid FROM pg_catalog.pg_class c
+         WHERE c.relnamespace OPERATOR(pg_catalog.=) 'dialstack'::pg_catalog.regnamespace
+           AND c.relkind OPERATOR(pg_catalog.=) ANY (ARRAY['r', 'p']::pg_catalog."char"[])
+    LOOP
+        EXECUTE pg_catalog.format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY', relation);
+    END LOOP;
+END
+$$;
+
 -- Nothing is granted to PUBLIC, nor to whom the owner's default privileges would give it: not the
 -- schema, not a table, not a sequence, not a function, not a type.
 DO $$
@@ -62,7 +78,6 @@ BEGIN
           JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) a.attrelid
          WHERE c.relnamespace OPERATOR(pg_catalog.=) 'dialstack'::pg_catalog.regnamespace
            AND c.relkind OPERATOR(pg_catalog.=) ANY (ARRAY['r', 'p']::pg_catalog."char"[])
-           AND c.relrowsecurity
            AND a.attname OPERATOR(pg_catalog.=) ANY (ARRAY[
                'root_key', 'root_fingerprint', 'wrapped', 'sealed_data', 'subject', 'identifier', 'account',
                'ip', 'user_agent', 'sealed_key', 'key_hash', 'hint', 'connected_account_ids',

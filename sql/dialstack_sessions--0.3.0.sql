@@ -150,14 +150,6 @@ COMMENT ON COLUMN dialstack.access_limits.env_id IS 'the environment; null: all 
 -- Nothing in it is unique and never null: a publication of all tables takes whole rows.
 ALTER TABLE dialstack.access_limits REPLICA IDENTITY FULL;
 
--- Without a policy nobody but the owner changes a row; else pg_write_all_data would. Nobody else dumps them either:
--- a policy for reading would be in each dump, and be there already where that is restored.
-ALTER TABLE dialstack.products ENABLE ROW LEVEL SECURITY;
-ALTER TABLE dialstack.environments ENABLE ROW LEVEL SECURITY;
-ALTER TABLE dialstack.session_definitions ENABLE ROW LEVEL SECURITY;
-ALTER TABLE dialstack.signing_algorithm ENABLE ROW LEVEL SECURITY;
-ALTER TABLE dialstack.access_limits ENABLE ROW LEVEL SECURITY;
-
 -- The numbers go with the rows, so that a restored database never gives one out again.
 SELECT pg_catalog.pg_extension_config_dump('dialstack.products', '');
 SELECT pg_catalog.pg_extension_config_dump('dialstack.environments', '');
@@ -205,7 +197,6 @@ CREATE TABLE dialstack.signing_keys (
     CONSTRAINT signing_keys_alg_check CHECK ((purpose = 'jwt') = (alg IS NOT NULL)),
     CONSTRAINT signing_keys_state_check CHECK (state IN ('pending', 'active', 'retired', 'revoked'))
 );
--- At most one key signs, seals or makes tokens at a time.
 CREATE UNIQUE INDEX signing_keys_active ON dialstack.signing_keys (purpose) WHERE state = 'active';
 COMMENT ON INDEX dialstack.signing_keys_active IS 'at most one active key a purpose';
 COMMENT ON TABLE dialstack.signing_keys IS 'the key ring, each key wrapped by the root key';
@@ -249,9 +240,8 @@ CREATE TABLE dialstack.sessions (
     identifier       text COLLATE "C",
     CONSTRAINT sessions_pkey PRIMARY KEY (session_id)
 ) WITH (fillfactor = 85);
--- The sessions of one user: list, cap, revoke-all.
 CREATE INDEX sessions_subject ON dialstack.sessions (env_id, definition_id, subject, created_at);
--- Purging. A date, moved at most once a day: an indexed expiry would make every refresh write indexes.
+-- A date, moved at most once a day: an indexed expiry would make every refresh write indexes.
 CREATE INDEX sessions_purge_after ON dialstack.sessions (purge_after);
 COMMENT ON INDEX dialstack.sessions_subject IS 'the sessions of one user: list, cap, revoke-all';
 COMMENT ON INDEX dialstack.sessions_purge_after IS 'finds what maintain() may delete';
@@ -296,15 +286,12 @@ CREATE TABLE dialstack.client_sessions (
     api_key_id            uuid,
     CONSTRAINT client_sessions_pkey PRIMARY KEY (session_id)
 );
--- One unrevoked session a user_identifier_key: creating is race-free by this index.
+-- Creating is race-free by this index.
 CREATE UNIQUE INDEX client_sessions_key ON dialstack.client_sessions (env_id, sealed_key)
     WHERE revoked_at IS NULL AND sealed_key IS NOT NULL;
--- Lists, newest first.
 CREATE INDEX client_sessions_env ON dialstack.client_sessions (env_id, created_at);
--- The filters of lists.
 CREATE INDEX client_sessions_webviews ON dialstack.client_sessions USING gin (connect_webview_ids);
 CREATE INDEX client_sessions_identities ON dialstack.client_sessions USING gin (user_identity_ids);
--- Purging.
 CREATE INDEX client_sessions_purge_after ON dialstack.client_sessions (purge_after);
 COMMENT ON INDEX dialstack.client_sessions_key IS 'one unrevoked client session a user_identifier_key';
 COMMENT ON INDEX dialstack.client_sessions_env IS 'the client sessions of an environment, newest first';
@@ -335,8 +322,8 @@ CREATE TABLE dialstack.session_users (
     total_sessions bigint      NOT NULL,
     CONSTRAINT session_users_pkey PRIMARY KEY (env_id, definition_id, identifier)
 ) WITH (fillfactor = 85);
--- The list of users, newest first. When a user was first seen never changes, so that counting one
--- more session stays a heap-only update; last_seen would make it write an index.
+-- When a user was first seen never changes, so that counting one more session stays a heap-only update; last_seen would
+-- make it write an index.
 CREATE INDEX session_users_first_seen ON dialstack.session_users
     (env_id, definition_id, first_seen, identifier);
 COMMENT ON INDEX dialstack.session_users_first_seen IS 'the list of users, newest first';
@@ -361,7 +348,6 @@ CREATE TABLE dialstack.administration (
     client_addr       inet,
     CONSTRAINT administration_pkey PRIMARY KEY (administration_id)
 );
--- administration_log() pages from the newest, by each of its filters; maintain() deletes from the oldest.
 CREATE INDEX administration_at ON dialstack.administration (at);
 CREATE INDEX administration_product ON dialstack.administration
     ((target OPERATOR(pg_catalog.->>) 'product') COLLATE "C", at);
@@ -388,15 +374,6 @@ COMMENT ON SEQUENCE dialstack.administration_administration_id_seq IS 'counts th
 -- remember has changed. Always empty, read by nobody, so no plan depends on it.
 CREATE TABLE dialstack.verdict_invalidation ();
 COMMENT ON TABLE dialstack.verdict_invalidation IS 'always empty; its invalidation makes backends forget what they remember';
-
--- Without a policy nobody but the owner reads a row; else pg_read_all_data would read the root key.
-ALTER TABLE dialstack.instance ENABLE ROW LEVEL SECURITY;
-ALTER TABLE dialstack.signing_keys ENABLE ROW LEVEL SECURITY;
-ALTER TABLE dialstack.sessions ENABLE ROW LEVEL SECURITY;
-ALTER TABLE dialstack.client_sessions ENABLE ROW LEVEL SECURITY;
-ALTER TABLE dialstack.session_users ENABLE ROW LEVEL SECURITY;
-ALTER TABLE dialstack.administration ENABLE ROW LEVEL SECURITY;
-ALTER TABLE dialstack.verdict_invalidation ENABLE ROW LEVEL SECURITY;
 
 -- What happened, by month. Twelve partitions made here, for ever: retention is TRUNCATE of a month.
 -- (Partitions made at run time would land in dumps and block each other.)
@@ -458,18 +435,13 @@ BEGIN
         part := pg_catalog.concat('dialstack.activity_', pg_catalog.lpad(month::pg_catalog.text, 2, '0'));
         EXECUTE pg_catalog.concat(
             'CREATE TABLE ', part, ' PARTITION OF dialstack.activity FOR VALUES IN (', month, ')');
-        EXECUTE pg_catalog.concat(
-            'ALTER TABLE ', part, ' ENABLE ROW LEVEL SECURITY, REPLICA IDENTITY FULL');
+        EXECUTE pg_catalog.concat('ALTER TABLE ', part, ' REPLICA IDENTITY FULL');
         EXECUTE pg_catalog.concat('COMMENT ON TABLE ', part, ' IS ''activity of month ', month, '''');
     END LOOP;
 END
 $$;
-ALTER TABLE dialstack.activity ENABLE ROW LEVEL SECURITY;
--- Logs are read newest first, within an environment.
 CREATE INDEX activity_env_at ON dialstack.activity (env_id, at);
--- One user's, for their logs and their dashboard.
 CREATE INDEX activity_subject_at ON dialstack.activity (env_id, subject, at);
--- What is not rolled up yet.
 CREATE INDEX activity_xid ON dialstack.activity (xid, activity_id);
 COMMENT ON INDEX dialstack.activity_env_at IS 'the logs of an environment, newest first';
 COMMENT ON INDEX dialstack.activity_subject_at IS 'the logs and the dashboard of one user';
@@ -535,10 +507,6 @@ COMMENT ON COLUMN dialstack.rollup_users.definition_id IS 'definition';
 COMMENT ON COLUMN dialstack.rollup_users.identifier IS 'identifier of the user';
 COMMENT ON COLUMN dialstack.rollup_users.active_days IS 'UTC days of about the last two months on which the user was active, in order';
 
-ALTER TABLE dialstack.rollup_state ENABLE ROW LEVEL SECURITY;
-ALTER TABLE dialstack.activity_rollup ENABLE ROW LEVEL SECURITY;
-ALTER TABLE dialstack.rollup_users ENABLE ROW LEVEL SECURITY;
-
 -- Scopes, API keys, and the tables whose devices client sessions count.
 
 CREATE TABLE dialstack.scopes (
@@ -551,7 +519,6 @@ CREATE TABLE dialstack.scopes (
         REFERENCES dialstack.products (product_id) ON DELETE CASCADE,
     CONSTRAINT scopes_scope_check CHECK (scope ~ '^[A-Za-z0-9._-]{1,63}$')
 );
-ALTER TABLE dialstack.scopes ENABLE ROW LEVEL SECURITY;
 COMMENT ON TABLE dialstack.scopes IS 'the named permissions of a product; the components of account sessions are scopes';
 COMMENT ON COLUMN dialstack.scopes.product_id IS 'the product it belongs to';
 COMMENT ON COLUMN dialstack.scopes.scope IS 'name of the scope';
@@ -574,7 +541,6 @@ CREATE TABLE dialstack.api_keys (
     CONSTRAINT api_keys_kind_check CHECK (kind IN ('secret', 'publishable'))
 );
 CREATE INDEX api_keys_env_id ON dialstack.api_keys (env_id);
-ALTER TABLE dialstack.api_keys ENABLE ROW LEVEL SECURITY;
 COMMENT ON INDEX dialstack.api_keys_env_id IS 'the keys of an environment';
 COMMENT ON TABLE dialstack.api_keys IS 'API keys, as hashes; a key is shown once, when it is created';
 COMMENT ON COLUMN dialstack.api_keys.api_key_id IS 'id of the key';
@@ -586,7 +552,6 @@ COMMENT ON COLUMN dialstack.api_keys.hint IS 'last four characters of the key';
 COMMENT ON COLUMN dialstack.api_keys.created_at IS 'when it was created';
 COMMENT ON COLUMN dialstack.api_keys.expires_at IS 'when it expires; null: never';
 COMMENT ON COLUMN dialstack.api_keys.revoked_at IS 'when it was revoked';
-
 
 SELECT pg_catalog.pg_extension_config_dump('dialstack.scopes', '');
 
@@ -1017,37 +982,6 @@ COMMENT ON COLUMN dialstack.refresh_reuse.identifier IS 'the user';
 COMMENT ON COLUMN dialstack.refresh_reuse.ip IS 'address of who presented it';
 COMMENT ON COLUMN dialstack.refresh_reuse.user_agent IS 'user agent of who presented it';
 
-CREATE VIEW dialstack.api_key_usage AS
-SELECT k.api_key_id, p.product, e.env, k.kind, k.name, k.hint,
-       CASE WHEN k.revoked_at IS NOT NULL THEN 'revoked'
-            WHEN k.expires_at OPERATOR(pg_catalog.<=) pg_catalog.clock_timestamp() THEN 'expired'
-            ELSE 'active' END AS state,
-       k.created_at, k.expires_at, k.revoked_at,
-       coalesce(a.uses, 0) AS uses, a.last_used_at
-  FROM dialstack.api_keys k
-  LEFT JOIN (dialstack.environments e
-             JOIN dialstack.products p ON p.product_id OPERATOR(pg_catalog.=) e.product_id)
-    ON e.env_id OPERATOR(pg_catalog.=) k.env_id
-  LEFT JOIN (SELECT api_key_id, pg_catalog.count(*) AS uses, pg_catalog.max(at) AS last_used_at
-               FROM dialstack.activity
-              WHERE api_key_id IS NOT NULL
-              GROUP BY api_key_id) a
-    ON a.api_key_id OPERATOR(pg_catalog.=) k.api_key_id
- WHERE dialstack.access_admin();
-COMMENT ON VIEW dialstack.api_key_usage IS 'the API keys, and how often each was used as far as activity is kept; reading leaves no activity';
-COMMENT ON COLUMN dialstack.api_key_usage.api_key_id IS 'id of the key';
-COMMENT ON COLUMN dialstack.api_key_usage.product IS 'the product that it is for';
-COMMENT ON COLUMN dialstack.api_key_usage.env IS 'the environment that it is for; null once that is deleted';
-COMMENT ON COLUMN dialstack.api_key_usage.kind IS 'secret or publishable';
-COMMENT ON COLUMN dialstack.api_key_usage.name IS 'display name';
-COMMENT ON COLUMN dialstack.api_key_usage.hint IS 'last four characters of the key';
-COMMENT ON COLUMN dialstack.api_key_usage.state IS 'active, expired or revoked';
-COMMENT ON COLUMN dialstack.api_key_usage.created_at IS 'when it was created';
-COMMENT ON COLUMN dialstack.api_key_usage.expires_at IS 'when it expires; null: never';
-COMMENT ON COLUMN dialstack.api_key_usage.revoked_at IS 'when it was revoked';
-COMMENT ON COLUMN dialstack.api_key_usage.uses IS 'operations that were done with it';
-COMMENT ON COLUMN dialstack.api_key_usage.last_used_at IS 'the latest of them';
-
 CREATE VIEW dialstack.stat_maintenance AS
 SELECT CASE WHEN r.done IS NOT NULL THEN r.ran_at END AS last_run_at, r.took AS duration,
        (r.done OPERATOR(pg_catalog.->>) 'more')::boolean AS more,
@@ -1140,6 +1074,31 @@ COMMENT ON COLUMN dialstack.stat_api_keys.created_at IS 'when it was created';
 COMMENT ON COLUMN dialstack.stat_api_keys.expires_at IS 'when it expires; null: never';
 COMMENT ON COLUMN dialstack.stat_api_keys.revoked_at IS 'when it was revoked';
 COMMENT ON COLUMN dialstack.stat_api_keys.expires_in_seconds IS 'how long until it expires, negative where it has; null: never, or it is revoked';
+
+CREATE VIEW dialstack.api_key_usage AS
+SELECT s.api_key_id, s.product, s.env, s.kind, s.name, k.hint, s.state, s.created_at, s.expires_at, s.revoked_at,
+       coalesce(a.uses, 0) AS uses, a.last_used_at
+  FROM dialstack.stat_api_keys s
+  JOIN dialstack.api_keys k ON k.api_key_id OPERATOR(pg_catalog.=) s.api_key_id
+  LEFT JOIN (SELECT api_key_id, pg_catalog.count(*) AS uses, pg_catalog.max(at) AS last_used_at
+               FROM dialstack.activity
+              WHERE api_key_id IS NOT NULL
+              GROUP BY api_key_id) a
+    ON a.api_key_id OPERATOR(pg_catalog.=) s.api_key_id
+ WHERE dialstack.access_admin();
+COMMENT ON VIEW dialstack.api_key_usage IS 'the API keys, and how often each was used as far as activity is kept; reading leaves no activity';
+COMMENT ON COLUMN dialstack.api_key_usage.api_key_id IS 'id of the key';
+COMMENT ON COLUMN dialstack.api_key_usage.product IS 'the product that it is for';
+COMMENT ON COLUMN dialstack.api_key_usage.env IS 'the environment that it is for; null once that is deleted';
+COMMENT ON COLUMN dialstack.api_key_usage.kind IS 'secret or publishable';
+COMMENT ON COLUMN dialstack.api_key_usage.name IS 'display name';
+COMMENT ON COLUMN dialstack.api_key_usage.hint IS 'last four characters of the key';
+COMMENT ON COLUMN dialstack.api_key_usage.state IS 'active, expired or revoked';
+COMMENT ON COLUMN dialstack.api_key_usage.created_at IS 'when it was created';
+COMMENT ON COLUMN dialstack.api_key_usage.expires_at IS 'when it expires; null: never';
+COMMENT ON COLUMN dialstack.api_key_usage.revoked_at IS 'when it was revoked';
+COMMENT ON COLUMN dialstack.api_key_usage.uses IS 'operations that were done with it';
+COMMENT ON COLUMN dialstack.api_key_usage.last_used_at IS 'the latest of them';
 
 CREATE  FUNCTION dialstack."access_forget"(
 	"role_name" TEXT /* Option < & str > */
@@ -2126,6 +2085,22 @@ BEGIN
 END
 $$;
 
+-- Without a policy nobody but the owner reads or changes a row; else pg_read_all_data would read the root key. Nobody else
+-- dumps the configuration either: a policy for reading would be in each dump, and be there already where that is restored.
+DO $$
+DECLARE
+    relation pg_catalog.regclass;
+BEGIN
+    FOR relation IN
+        SELECT c.oid FROM pg_catalog.pg_class c
+         WHERE c.relnamespace OPERATOR(pg_catalog.=) 'dialstack'::pg_catalog.regnamespace
+           AND c.relkind OPERATOR(pg_catalog.=) ANY (ARRAY['r', 'p']::pg_catalog."char"[])
+    LOOP
+        EXECUTE pg_catalog.format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY', relation);
+    END LOOP;
+END
+$$;
+
 -- Nothing is granted to PUBLIC, nor to whom the owner's default privileges would give it: not the
 -- schema, not a table, not a sequence, not a function, not a type.
 DO $$
@@ -2177,7 +2152,6 @@ BEGIN
           JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) a.attrelid
          WHERE c.relnamespace OPERATOR(pg_catalog.=) 'dialstack'::pg_catalog.regnamespace
            AND c.relkind OPERATOR(pg_catalog.=) ANY (ARRAY['r', 'p']::pg_catalog."char"[])
-           AND c.relrowsecurity
            AND a.attname OPERATOR(pg_catalog.=) ANY (ARRAY[
                'root_key', 'root_fingerprint', 'wrapped', 'sealed_data', 'subject', 'identifier', 'account',
                'ip', 'user_agent', 'sealed_key', 'key_hash', 'hint', 'connected_account_ids',

@@ -8,129 +8,103 @@ use pgrx::{PgSqlErrorCode, PgSqlErrorCode as S};
 
 use crate::guc;
 use crate::pg::server;
-use crate::session::Problem;
+use crate::session::{Problem, cut};
 use crate::text_enum::text_enum;
 use crate::token::KeyError;
 
-text_enum! {
-    /// What went wrong, in the words that applications match on.
-    pub enum Code {
-        /// No product of that name.
-        ProductNotFound = "PRODUCT_NOT_FOUND",
-        /// The product has no environment of that name.
-        EnvNotFound = "ENV_NOT_FOUND",
-        /// The product has no session definition with that tag.
-        DefinitionNotFound = "DEFINITION_NOT_FOUND",
-        /// No scope of that name.
-        ScopeNotFound = "SCOPE_NOT_FOUND",
-        /// No living session with that id.
-        SessionNotFound = "SESSION_NOT_FOUND",
-        /// The key ring can't be opened, or a key is missing.
-        JwtNotAvailable = "JWT_NOT_AVAILABLE",
-        /// A session can't be created from these arguments.
-        CreateFailed = "CREATE_FAILED",
-        /// A list can't be made from these arguments.
-        ListFailed = "LIST_FAILED",
-        /// Users can't be listed with these arguments.
-        FetchUsersFailed = "FETCH_USERS_FAILED",
-        /// A user can't be looked at with these arguments.
-        FetchUserDetailsFailed = "FETCH_USER_DETAILS_FAILED",
-        /// Activity can't be listed with these arguments.
-        FetchActivityLogsFailed = "FETCH_ACTIVITY_LOGS_FAILED",
-        /// No user with that identifier.
-        UserNotFound = "USER_NOT_FOUND",
-        /// The extension pg_cron can't be used.
-        CronNotAvailable = "CRON_NOT_AVAILABLE",
-        /// Nothing can be revoked with these arguments.
-        RevokeFailed = "REVOKE_FAILED",
-        /// Sessions can't be found with these arguments.
-        FindFailed = "FIND_FAILED",
-        /// A user can't be erased or exported with these arguments.
-        EraseFailed = "ERASE_FAILED",
-        /// A session can't be prolonged with these arguments.
-        RefreshFailed = "REFRESH_FAILED",
-        /// A definition, product, environment or key can't be made from these arguments.
-        DefineFailed = "DEFINE_FAILED",
-        /// A document is no configuration.
-        ConfigurationInvalid = "CONFIGURATION_INVALID",
-        /// A definition can't be stored.
-        RegisterFailed = "REGISTER_FAILED",
-        /// A table can't be protected with these arguments.
-        ProtectFailed = "PROTECT_FAILED",
-        /// The token is not good, and the caller required that it is.
-        VerifyFailed = "VERIFY_FAILED",
-        /// A dashboard can't be made from these arguments.
-        FetchDashboardFailed = "FETCH_DASHBOARD_FAILED",
-        /// No API key with that id.
-        ApiKeyNotFound = "API_KEY_NOT_FOUND",
-        /// The presented API key is not good.
-        ApiKeyInvalid = "API_KEY_INVALID",
-        /// The caller may not do that.
-        PermissionDenied = "PERMISSION_DENIED",
-        /// A publishable key was presented, and more than an empty session asked for.
-        PublishableKeyMustCreateEmptySession = "PUBLISHABLE_KEY_MUST_CREATE_EMPTY_SESSION",
-        /// The transaction's snapshot is older than the row: the same call will do in a new one.
-        Conflict = "CONFLICT",
-        /// Others hold locks that the call needs, and it has waited long enough.
-        LockNotAvailable = "LOCK_NOT_AVAILABLE",
-        /// The session lacks a scope that the caller required.
-        ScopeDisabled = "SCOPE_DISABLED",
-        /// The user has as many living sessions as the definition allows.
-        SessionLimitReached = "SESSION_LIMIT_REACHED",
-    }
+macro_rules! codes {
+    ($($(#[$meaning:meta])+ $code:ident = $text:literal ($state:ident),)+) => {
+        text_enum! {
+            /// What went wrong, in the words that applications match on.
+            pub enum Code { $($(#[$meaning])+ $code = $text,)+ }
+        }
+
+        impl Code {
+            /// The SQLSTATE that goes with it.
+            pub const fn sqlstate(self) -> PgSqlErrorCode {
+                match self { $(Code::$code => S::$state,)+ }
+            }
+        }
+    };
+}
+
+// Nothing of class 28: drivers take that for a connection which was refused, and discard theirs.
+codes! {
+    /// No product of that name.
+    ProductNotFound = "PRODUCT_NOT_FOUND" (ERRCODE_UNDEFINED_OBJECT),
+    /// The product has no environment of that name.
+    EnvNotFound = "ENV_NOT_FOUND" (ERRCODE_UNDEFINED_OBJECT),
+    /// The product has no session definition with that tag.
+    DefinitionNotFound = "DEFINITION_NOT_FOUND" (ERRCODE_UNDEFINED_OBJECT),
+    /// No scope of that name.
+    ScopeNotFound = "SCOPE_NOT_FOUND" (ERRCODE_UNDEFINED_OBJECT),
+    /// No living session with that id.
+    SessionNotFound = "SESSION_NOT_FOUND" (ERRCODE_NO_DATA_FOUND),
+    /// The key ring can't be opened, or a key is missing.
+    JwtNotAvailable = "JWT_NOT_AVAILABLE" (ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+    /// A session can't be created from these arguments.
+    CreateFailed = "CREATE_FAILED" (ERRCODE_INVALID_PARAMETER_VALUE),
+    /// A list can't be made from these arguments.
+    ListFailed = "LIST_FAILED" (ERRCODE_INVALID_PARAMETER_VALUE),
+    /// Users can't be listed with these arguments.
+    FetchUsersFailed = "FETCH_USERS_FAILED" (ERRCODE_INVALID_PARAMETER_VALUE),
+    /// A user can't be looked at with these arguments.
+    FetchUserDetailsFailed = "FETCH_USER_DETAILS_FAILED" (ERRCODE_INVALID_PARAMETER_VALUE),
+    /// Activity can't be listed with these arguments.
+    FetchActivityLogsFailed = "FETCH_ACTIVITY_LOGS_FAILED" (ERRCODE_INVALID_PARAMETER_VALUE),
+    /// No user with that identifier.
+    UserNotFound = "USER_NOT_FOUND" (ERRCODE_NO_DATA_FOUND),
+    /// The extension pg_cron can't be used.
+    CronNotAvailable = "CRON_NOT_AVAILABLE" (ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+    /// Nothing can be revoked with these arguments.
+    RevokeFailed = "REVOKE_FAILED" (ERRCODE_INVALID_PARAMETER_VALUE),
+    /// Sessions can't be found with these arguments.
+    FindFailed = "FIND_FAILED" (ERRCODE_INVALID_PARAMETER_VALUE),
+    /// A user can't be erased or exported with these arguments.
+    EraseFailed = "ERASE_FAILED" (ERRCODE_INVALID_PARAMETER_VALUE),
+    /// A session can't be prolonged with these arguments.
+    RefreshFailed = "REFRESH_FAILED" (ERRCODE_INVALID_PARAMETER_VALUE),
+    /// A definition, product, environment or key can't be made from these arguments.
+    DefineFailed = "DEFINE_FAILED" (ERRCODE_INVALID_PARAMETER_VALUE),
+    /// A document is no configuration.
+    ConfigurationInvalid = "CONFIGURATION_INVALID" (ERRCODE_INVALID_PARAMETER_VALUE),
+    /// A definition can't be stored.
+    RegisterFailed = "REGISTER_FAILED" (ERRCODE_INVALID_PARAMETER_VALUE),
+    /// A table can't be protected with these arguments.
+    ProtectFailed = "PROTECT_FAILED" (ERRCODE_INVALID_PARAMETER_VALUE),
+    /// The token is not good, and the caller required that it is.
+    VerifyFailed = "VERIFY_FAILED" (ERRCODE_INSUFFICIENT_PRIVILEGE),
+    /// A dashboard can't be made from these arguments.
+    FetchDashboardFailed = "FETCH_DASHBOARD_FAILED" (ERRCODE_INVALID_PARAMETER_VALUE),
+    /// No API key with that id.
+    ApiKeyNotFound = "API_KEY_NOT_FOUND" (ERRCODE_NO_DATA_FOUND),
+    /// The presented API key is not good.
+    ApiKeyInvalid = "API_KEY_INVALID" (ERRCODE_INSUFFICIENT_PRIVILEGE),
+    /// The caller may not do that.
+    PermissionDenied = "PERMISSION_DENIED" (ERRCODE_INSUFFICIENT_PRIVILEGE),
+    /// A publishable key was presented, and more than an empty session asked for.
+    PublishableKeyMustCreateEmptySession = "PUBLISHABLE_KEY_MUST_CREATE_EMPTY_SESSION" (ERRCODE_INSUFFICIENT_PRIVILEGE),
+    /// The transaction's snapshot is older than the row: the same call will do in a new one.
+    Conflict = "CONFLICT" (ERRCODE_T_R_SERIALIZATION_FAILURE),
+    /// Others hold locks that the call needs, and it has waited long enough.
+    LockNotAvailable = "LOCK_NOT_AVAILABLE" (ERRCODE_LOCK_NOT_AVAILABLE),
+    /// The session lacks a scope that the caller required.
+    ScopeDisabled = "SCOPE_DISABLED" (ERRCODE_INSUFFICIENT_PRIVILEGE),
+    /// The user has as many living sessions as the definition allows.
+    SessionLimitReached = "SESSION_LIMIT_REACHED" (ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
 }
 
 impl Code {
-    /// The SQLSTATE that goes with it.
-    pub const fn sqlstate(self) -> PgSqlErrorCode {
-        match self {
-            Code::ProductNotFound | Code::EnvNotFound | Code::DefinitionNotFound | Code::ScopeNotFound => {
-                S::ERRCODE_UNDEFINED_OBJECT
-            }
-            Code::SessionNotFound | Code::UserNotFound | Code::ApiKeyNotFound => S::ERRCODE_NO_DATA_FOUND,
-            Code::JwtNotAvailable | Code::CronNotAvailable => S::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
-            Code::CreateFailed
-            | Code::ListFailed
-            | Code::FetchUsersFailed
-            | Code::FetchUserDetailsFailed
-            | Code::FetchActivityLogsFailed
-            | Code::RevokeFailed
-            | Code::FindFailed
-            | Code::EraseFailed
-            | Code::RefreshFailed
-            | Code::DefineFailed
-            | Code::ConfigurationInvalid
-            | Code::RegisterFailed
-            | Code::ProtectFailed
-            | Code::FetchDashboardFailed => S::ERRCODE_INVALID_PARAMETER_VALUE,
-            // Not class 28: drivers take that for a connection which was refused, and discard theirs.
-            Code::VerifyFailed
-            | Code::ApiKeyInvalid
-            | Code::ScopeDisabled
-            | Code::PermissionDenied
-            | Code::PublishableKeyMustCreateEmptySession => S::ERRCODE_INSUFFICIENT_PRIVILEGE,
-            Code::Conflict => S::ERRCODE_T_R_SERIALIZATION_FAILURE,
-            Code::LockNotAvailable => S::ERRCODE_LOCK_NOT_AVAILABLE,
-            Code::SessionLimitReached => S::ERRCODE_CONFIGURATION_LIMIT_EXCEEDED,
-        }
-    }
-
     /// The SQLSTATE by which PostgREST answers with the HTTP status that fits. None where it already does by the
     /// standard one: 400 for bad arguments, 500 for what an administrator must mend.
     const fn http_sqlstate(self) -> Option<[u8; 5]> {
-        match self {
-            Code::VerifyFailed | Code::ApiKeyInvalid => Some(UNAUTHORIZED),
-            Code::ScopeDisabled | Code::PermissionDenied | Code::PublishableKeyMustCreateEmptySession => {
-                Some(*b"PT403")
+        match (self, self.sqlstate()) {
+            (Code::VerifyFailed | Code::ApiKeyInvalid, _) => Some(UNAUTHORIZED),
+            (_, S::ERRCODE_INSUFFICIENT_PRIVILEGE) => Some(*b"PT403"),
+            (_, S::ERRCODE_UNDEFINED_OBJECT | S::ERRCODE_NO_DATA_FOUND) => Some(*b"PT404"),
+            (_, S::ERRCODE_T_R_SERIALIZATION_FAILURE | S::ERRCODE_CONFIGURATION_LIMIT_EXCEEDED) => {
+                Some(*b"PT409")
             }
-            Code::ProductNotFound
-            | Code::EnvNotFound
-            | Code::DefinitionNotFound
-            | Code::ScopeNotFound
-            | Code::SessionNotFound
-            | Code::UserNotFound
-            | Code::ApiKeyNotFound => Some(*b"PT404"),
-            Code::Conflict | Code::SessionLimitReached => Some(*b"PT409"),
             _ => None,
         }
     }
@@ -213,16 +187,12 @@ impl From<KeyError> for Error {
     }
 }
 
-/// Longest part of an error, in bytes: the server copies it several times, and a log line too.
+/// Longest part of an error, in characters: the server copies it several times, and a log line too.
 const MAX_PART: usize = 8192;
 
-fn capped(mut text: String) -> String {
-    if text.len() > MAX_PART {
-        let end = (0..=MAX_PART).rev().find(|at| text.is_char_boundary(*at));
-        text.truncate(end.unwrap_or(0));
-        text.push_str("...");
-    }
-    text
+fn capped(text: String) -> String {
+    let kept = cut(&text, MAX_PART);
+    if kept.len() == text.len() { text } else { format!("{kept}...") }
 }
 
 impl From<Error> for ErrorReport {

@@ -28,7 +28,6 @@ const MAX_ACTIVITY_RETENTION: i32 = 334 * 86_400;
 /// must not be able to empty the table by maintain().
 static ADMINISTRATION_RETENTION: GucSetting<i32> = GucSetting::<i32>::new(400 * 86_400);
 
-/// Shortest, in seconds.
 const MIN_ADMINISTRATION_RETENTION: i32 = 86_400;
 
 /// Which events are written to the server log. For superusers, because who is audited must not be able to hide them.
@@ -210,12 +209,10 @@ fn presented(setting: &GucSetting<Option<CString>>) -> Option<Zeroizing<String>>
     (!text.is_empty()).then_some(text)
 }
 
-/// The API key that the caller presents, if any.
 pub fn api_key() -> Option<Zeroizing<String>> {
     presented(&API_KEY)
 }
 
-/// The session token that the caller presents, if any.
 pub fn token() -> Option<Zeroizing<String>> {
     presented(&TOKEN)
 }
@@ -269,29 +266,24 @@ pub fn in_http_request() -> bool {
     foreign(c"request.method", MAX_METHOD).is_ok_and(|method| method.is_some_and(|it| !it.is_empty()))
 }
 
-/// Path of the root key file, if one is set.
 pub fn root_key_file() -> Option<PathBuf> {
     use std::os::unix::ffi::OsStringExt;
     let path = ROOT_KEY_FILE.get()?.into_bytes();
     (!path.is_empty()).then(|| PathBuf::from(std::ffi::OsString::from_vec(path)))
 }
 
-/// How long a dead session's row is kept, in microseconds.
 pub fn session_retention_micros() -> i64 {
     i64::from(SESSION_RETENTION.get()) * 1_000_000
 }
 
-/// How many tokens' verdicts a backend may remember.
 pub fn verdict_cache_size() -> usize {
     usize::try_from(VERDICT_CACHE_SIZE.get()).unwrap_or_default()
 }
 
-/// How long activity is kept, in microseconds.
 pub fn activity_retention_micros() -> i64 {
     i64::from(ACTIVITY_RETENTION.get()) * 1_000_000
 }
 
-/// How long rows of `administration` are kept, in microseconds.
 pub fn administration_retention_micros() -> i64 {
     i64::from(ADMINISTRATION_RETENTION.get()) * 1_000_000
 }

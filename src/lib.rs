@@ -63,6 +63,6 @@ extension_sql_file!("../sql/90_finish.sql", name = "finish", finalize);
 #[pg_guard]
 pub extern "C-unwind" fn _PG_init() {
     guc::register();
-    pg::relcache::register(tables::declared());
+    pg::relcache::register();
     service::reach::register(api::CHAPTERS);
 }

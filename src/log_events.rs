@@ -5,13 +5,9 @@ use crate::text_enum::text_enum;
 text_enum! {
     /// What `dialstack_sessions.log_events` names.
     pub enum Event {
-        /// An old refresh token was presented.
         Reuse = "reuse",
-        /// Sessions were revoked.
         Revoke = "revoke",
-        /// An administrator's function was called.
         Administration = "administration",
-        /// An API key that is not good was presented.
         RefusedKey = "refused_key",
     }
 }

@@ -42,13 +42,14 @@ functions! { FUNCTIONS;
     /// What is wrong with the installation, the worst first; one row a finding, none where all is well.
     #[level(Monitor)]
     #[pg_extern(stable, parallel_unsafe)]
-    fn health_check() => rows {
+    fn health_check() => table {
         severity: &'static str,
         check: &'static str,
         detail: String,
         hint: &'static str,
     } {
-        health::findings()?
+        let row = |it: health::Finding| (it.kind.severity.as_str(), it.kind.name, it.detail, it.hint);
+        health::findings()?.into_iter().map(row).collect()
     }
 
     /// Totals of sessions since the installation: what the view stat_sessions shows.

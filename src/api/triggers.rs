@@ -7,8 +7,11 @@ use pgrx::prelude::*;
 use super::{Result, functions};
 use crate::error::{Code, Error};
 use crate::pg::relcache;
+use crate::pg::table::Table;
 use crate::pg::triggers::{Change, Event};
 use crate::service::keys::key_ring;
+use crate::tables::client_sessions::ClientSessions;
+use crate::tables::sessions::Sessions;
 
 functions! { FUNCTIONS;
     /// Trigger function of our own tables: sends every connection an invalidation, because what it remembers has
@@ -24,7 +27,8 @@ functions! { FUNCTIONS;
     fn invalidate_verdicts(call: pg_sys::FunctionCallInfo) -> Result<i64> {
         let change = Change::of(call).ok_or_else(not_a_trigger)?;
         if change.event() != Event::UpdateRow || end_counts(&change) {
-            relcache::invalidate(change.table())?;
+            let of_sessions = [Sessions::relation().oid()?, ClientSessions::relation().oid()?];
+            relcache::invalidate(Some(change.table()).filter(|table| !of_sessions.contains(table)))?;
         }
         // An AFTER trigger answers with a null pointer that isn't NULL: nothing, without an error.
         Ok(0)

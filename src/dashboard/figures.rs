@@ -26,6 +26,8 @@ static SESSIONS: Statement = Statement::new(concat!(
     include_str!("figures/sessions.sql")
 ));
 
+static PERIODS: Statement = Statement::new(include_str!("figures/periods.sql"));
+
 static USER: Statement = Statement::new(include_str!("figures/user.sql"));
 
 /// The arguments that both dashboards take.
@@ -42,7 +44,7 @@ pub struct Asked<'a> {
 /// The time that a dashboard's series cover.
 struct Range<'a> {
     /// The beginnings of the periods, and the end of the last.
-    periods: Vec<Micros>,
+    periods: Vec<TimestampWithTimeZone>,
     /// One that the server knows.
     time_zone: Cow<'a, str>,
 }
@@ -64,17 +66,20 @@ impl<'a> Asked<'a> {
             None => time_zone::of_session().into(),
         };
         time_zone::check(&time_zone, &[first, last, now])?;
-        Ok(Range { periods: periods(group_by, first, last, &time_zone), time_zone })
+        Ok(Range { periods: periods(group_by, first, last, &time_zone)?, time_zone })
     }
 }
 
-fn periods(group_by: GroupBy, first: Micros, last: Micros, time_zone: &str) -> Vec<Micros> {
-    let offset = |at| time_zone::offset(time_zone, at).unwrap_or_default();
-    series::periods(group_by, first, last, offset)
-}
-
-fn timestamps(moments: &[Micros]) -> Vec<TimestampWithTimeZone> {
-    moments.iter().copied().map(timestamptz).collect()
+/// The beginnings of the periods from the one of `first` to the one of `last`, and the end of that.
+fn periods(
+    group_by: GroupBy,
+    first: Micros,
+    last: Micros,
+    time_zone: &str,
+) -> Result<Vec<TimestampWithTimeZone>> {
+    let arguments =
+        [bind(group_by.as_str()), bind(timestamptz(first)), bind(timestamptz(last)), bind(time_zone)];
+    PERIODS.read(&AsOwner::enter()?, &arguments, |row| row.required(1))
 }
 
 /// Figures and series of a definition's sessions.
@@ -87,16 +92,16 @@ pub fn sessions(asked: &Asked<'_>) -> Result<JsonText> {
     let range = asked.range(now)?;
     let time_zone = &*range.time_zone;
     // One day may be missing where a zone went over the date line.
-    let days = periods(GroupBy::Day, now - 8 * DAY, now, time_zone);
-    let week = periods(GroupBy::Week, now, now, time_zone);
+    let days = periods(GroupBy::Day, now - 8 * DAY, now, time_zone)?;
+    let week = periods(GroupBy::Week, now, now, time_zone)?;
     let arguments = [
         bind(place.env_ids),
         bind(time_zone),
         bind(place.definition_id),
         bind(timestamptz(now)),
-        bind(timestamps(&range.periods)),
-        bind(timestamps(&days[days.len() - 8..])),
-        bind(timestamptz(week[0])),
+        bind(range.periods),
+        bind(days[days.len().saturating_sub(8)..].to_vec()),
+        bind(week.first().copied()),
     ];
     let owner = AsOwner::enter_by_index()?;
     let answers = SESSIONS.read(&owner, &arguments, |row| row.required(1))?;
@@ -118,7 +123,7 @@ pub fn user(asked: &Asked<'_>, identifier: Option<&str>) -> Result<JsonText> {
         bind(place.env_ids),
         bind(place.definition_id),
         bind(identifier),
-        bind(timestamps(&range.periods)),
+        bind(range.periods),
         bind(&*range.time_zone),
     ];
     let answers = USER.read(&AsOwner::enter_by_index()?, &arguments, |row| row.required(1))?;

@@ -10,7 +10,7 @@ use pgrx::pg_sys::submodules::panic::pgrx_extern_c_guard;
 
 use crate::error::Result;
 use crate::pg::clock::Micros;
-use crate::pg::server;
+use crate::pg::server::{self, bare};
 
 /// How long an answer holds.
 pub trait Validity: Copy {
@@ -29,17 +29,6 @@ struct Site<V> {
 
 /// Most answers that are copied for one place: no copy is freed before the place is. Later ones are not remembered.
 const MOST_COPIES: u32 = 1000;
-
-/// The functions of the bindings without the guard that turns an error of the server into a panic.
-mod bare {
-    use pgrx::pg_sys;
-
-    unsafe extern "C-unwind" {
-        pub(super) fn AcceptInvalidationMessages();
-        pub(super) fn GetCurrentStatementStartTimestamp() -> pg_sys::TimestampTz;
-        pub(super) fn GetCurrentTransactionStartTimestamp() -> pg_sys::TimestampTz;
-    }
-}
 
 /// Declares the C function `NAME_wrapper`, which has no arguments and remembers its answers. `$length` is the
 /// `typlen` of its SQL type, which is passed by reference; `$ask` computes an answer and its [`Validity`].

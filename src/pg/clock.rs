@@ -9,6 +9,7 @@ use pgrx::{IntoDatum, PgSqlErrorCode, PgTryBuilder, pg_sys};
 use crate::error::{Code, Error, Result};
 use crate::session::Span;
 pub use crate::session::ceil_to_second;
+pub use crate::session::period::{DAY, SECOND};
 
 /// Microseconds since 2000-01-01 00:00 UTC.
 pub type Micros = i64;
@@ -16,13 +17,7 @@ pub type Micros = i64;
 /// Seconds from 1970-01-01 to 2000-01-01.
 const UNIX_OFFSET_SECONDS: i64 = 946_684_800;
 
-/// Microseconds in a second.
-pub const SECOND: i64 = 1_000_000;
-
-/// Microseconds in a day.
-pub const DAY: i64 = 86_400 * SECOND;
-
-/// What the clock says now, not at the transaction's start.
+/// Not the transaction's start.
 pub fn now() -> Micros {
     // SAFETY: reads the system clock.
     unsafe { pg_sys::GetCurrentTimestamp() }
@@ -52,7 +47,6 @@ pub fn utc_month(at: Micros) -> i16 {
     i16::try_from(month).unwrap_or(1).clamp(1, 12)
 }
 
-/// The day of a moment in UTC.
 pub fn utc_date(at: Micros) -> Date {
     Date::saturating_from_raw(i32::try_from(at.div_euclid(DAY)).unwrap_or(i32::MAX))
 }
@@ -89,18 +83,15 @@ pub fn add(at: Micros, span: &Span, code: Code) -> Result<Micros> {
     .execute()
 }
 
-/// An SQL `timestamptz` of this moment.
 pub fn timestamptz(at: Micros) -> TimestampWithTimeZone {
     // A value out of the type's range can't come from the clock plus at most a century.
     TimestampWithTimeZone::try_from(at).unwrap_or_else(|_| TimestampWithTimeZone::positive_infinity())
 }
 
-/// The moment of an SQL `timestamptz`.
 pub fn micros(at: TimestampWithTimeZone) -> Micros {
     at.into()
 }
 
-/// An SQL `interval` as a span.
 pub fn span(interval: &Interval) -> Span {
     Span { months: interval.months(), days: interval.days(), micros: interval.micros() }
 }

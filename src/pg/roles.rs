@@ -6,6 +6,7 @@ use pgrx::pg_sys;
 
 use crate::error::Result;
 use crate::pg::relcache;
+use crate::pg::server::bare;
 use crate::pg::settings::Setting;
 
 /// The one search path under which our statements run, so that kept plans stay valid and no
@@ -88,15 +89,6 @@ impl AsOwner {
 
     fn with(settings: &[(&CStr, &CStr)]) -> Result<Self> {
         Ok(AsOwner(AsRole::switch(relcache::owner()?, 0, settings)))
-    }
-}
-
-/// Without the guard of the bindings: it raises no error, and a policy asks at every row.
-mod bare {
-    use pgrx::pg_sys;
-
-    unsafe extern "C-unwind" {
-        pub(super) fn GetUserId() -> pg_sys::Oid;
     }
 }
 

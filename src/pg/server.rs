@@ -40,6 +40,19 @@ mod raw {
     }
 }
 
+/// Functions of the bindings without the guard that turns an error of the server into a panic: a policy asks at every
+/// row.
+pub(super) mod bare {
+    use super::pg_sys;
+
+    unsafe extern "C-unwind" {
+        pub fn AcceptInvalidationMessages();
+        pub fn GetCurrentStatementStartTimestamp() -> pg_sys::TimestampTz;
+        pub fn GetCurrentTransactionStartTimestamp() -> pg_sys::TimestampTz;
+        pub fn GetUserId() -> pg_sys::Oid;
+    }
+}
+
 /// The object id of the database that this backend is connected to.
 pub fn current_database() -> pg_sys::Oid {
     // SAFETY: a variable of the backend, set once at its start.
@@ -65,11 +78,13 @@ const TIMEOUTS: [c_int; 2] = [STATEMENT_TIMEOUT, 8];
 /// When the running statement, or its transaction, is going to be cancelled because it takes too long; `None` if it
 /// never is.
 pub fn cancelled_at() -> Option<pg_sys::TimestampTz> {
-    let running = TIMEOUTS.into_iter().filter_map(|timeout| {
-        // SAFETY: reads the state of one of the server's own timers, which every backend has.
-        unsafe { raw::get_timeout_active(timeout).then(|| raw::get_timeout_finish_time(timeout)) }
-    });
-    running.min()
+    TIMEOUTS.into_iter().filter_map(ends_at).min()
+}
+
+/// When a timer is over; `None` where it does not run.
+fn ends_at(timeout: c_int) -> Option<pg_sys::TimestampTz> {
+    // SAFETY: reads the state of one of the server's own timers, which every backend has.
+    unsafe { raw::get_timeout_active(timeout).then(|| raw::get_timeout_finish_time(timeout)) }
 }
 
 /// Locks what may be a relation until the transaction ends or it is unlocked. With the lock comes what happened to it
@@ -113,17 +128,16 @@ pub fn has_superclass(relation: pg_sys::Oid) -> bool {
 pub fn replace_statement_timeout(
     choose: impl FnOnce(Option<pg_sys::TimestampTz>) -> Option<pg_sys::TimestampTz>,
 ) -> Option<pg_sys::TimestampTz> {
-    // SAFETY: the timer is the server's own, set up when the backend began. None of these raises an
-    // error, so that this may also be called while one unwinds.
+    let before = ends_at(STATEMENT_TIMEOUT);
+    // SAFETY: the timer is the server's own, set up when the backend began. Neither raises an error, so that this may
+    // also be called while one unwinds.
     unsafe {
-        let before = raw::get_timeout_active(STATEMENT_TIMEOUT)
-            .then(|| raw::get_timeout_finish_time(STATEMENT_TIMEOUT));
         match choose(before) {
             Some(at) => raw::enable_timeout_at(STATEMENT_TIMEOUT, at),
             None => raw::disable_timeout(STATEMENT_TIMEOUT, true),
         }
-        before
     }
+    before
 }
 
 /// The object id of a policy; InvalidOid if there is none of that name.

@@ -205,7 +205,6 @@ fn spi_failed(error: SpiError) -> Error {
     .hint("Undo what was changed in schema dialstack; if the library is newer than its tables, run ALTER EXTENSION dialstack_sessions UPDATE.")
 }
 
-/// A bound value.
 pub fn bind<'a, T: IntoDatum + 'a>(value: T) -> DatumWithOid<'a> {
     DatumWithOid::from(value)
 }

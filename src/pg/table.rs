@@ -16,10 +16,10 @@ use crate::pg::datum::json::JsonText;
 use crate::pg::datum::uuid::uuid;
 use crate::pg::datum::varlena::Varlena;
 use crate::pg::relcache::Relation;
+use crate::pg::relcache::epoch::Received;
 
 /// A type of column: as the server names it, and as Rust reads it. An [`Option`] of one may be NULL.
 pub trait SqlType {
-    /// Its object id.
     const OID: pg_sys::Oid;
     /// What a value is in Rust.
     type Value;
@@ -147,7 +147,6 @@ impl<R: Table, T: SqlType> Column<R, T> {
         Column { number, of: PhantomData }
     }
 
-    /// Its number, counted from 1.
     pub const fn number(&self) -> i16 {
         self.number
     }
@@ -167,7 +166,7 @@ pub struct Index<R, C> {
 impl<R: Table, C> Index<R, C> {
     /// The index of this name. Only [`table!`] calls this.
     pub const fn declared(name: &'static CStr, columns: &'static [i16]) -> Self {
-        Index { relation: Relation::new(name), columns, of: PhantomData }
+        Index { relation: Relation::new(name, Received::Other), columns, of: PhantomData }
     }
 }
 
@@ -228,11 +227,11 @@ pub fn unreadable<R: Table, T>(column: Column<R, T>) -> Error {
 /// ```
 ///
 /// gives the type `Sessions` with a typed constant for each column (`Sessions::session_id`), and the
-/// statics of its indexes.
+/// statics of its indexes. A table whose change makes more than itself outdated says `Products: Configuration = …`.
 macro_rules! table {
     (
         $(#[$doc:meta])*
-        $table:ident = $name:literal {
+        $table:ident $(: $means:ident)? = $name:literal {
             $($column:ident: $type:ident $($null:ident)?,)*
         }
         $(indexes { $($index:ident: ($($key:ident),*) = $index_name:literal ($($part:ident),*),)* })?
@@ -241,7 +240,8 @@ macro_rules! table {
         pub struct $table;
 
         const _: () = {
-            static RELATION: $crate::pg::relcache::Relation = $crate::pg::relcache::Relation::new($name);
+            static RELATION: $crate::pg::relcache::Relation =
+                $crate::pg::relcache::Relation::new($name, $crate::pg::table::table!(@means $($means)?));
 
             impl $crate::pg::table::Table for $table {
                 fn relation() -> &'static $crate::pg::relcache::Relation {
@@ -289,6 +289,8 @@ macro_rules! table {
             }
         };
     };
+    (@means) => { $crate::pg::relcache::epoch::Received::Other };
+    (@means $means:ident) => { $crate::pg::relcache::epoch::Received::$means };
     (@type $type:ident) => { $crate::pg::table::$type };
     (@type $type:ident null) => { Option<$crate::pg::table::$type> };
 }

@@ -2,7 +2,7 @@
 
 use std::ffi::CStr;
 
-use pgrx::{IntoDatum, PgSqlErrorCode, PgTryBuilder, pg_sys};
+use pgrx::pg_sys;
 
 use crate::error::{Code, Error, Result};
 use crate::pg::clock::{Micros, SECOND, timestamptz};
@@ -42,14 +42,7 @@ pub fn check(name: &str, moments: &[Micros]) -> Result<()> {
 }
 
 /// How far clocks in the time zone are ahead of UTC; `None` where there is no such zone.
-pub fn offset(name: &str, at: Micros) -> Option<Micros> {
-    let arguments = [name.into_datum(), timestamptz(at).into_datum()];
-    PgTryBuilder::new(|| {
-        // SAFETY: timestamptz_zone takes a text and a timestamptz and returns a timestamp by value.
-        unsafe { pgrx::direct_function_call_as_datum(pg_sys::timestamptz_zone, &arguments) }
-            .map(|local| (local.value() as i64).saturating_sub(at))
-    })
-    // How it refuses a name; nothing else was started.
-    .catch_when(PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE, |_| None)
-    .execute()
+fn offset(name: &str, at: Micros) -> Option<Micros> {
+    let local: pg_sys::Timestamp = timestamptz(at).at_timezone(name).ok()?.into();
+    Some(local.saturating_sub(at))
 }

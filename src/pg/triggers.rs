@@ -9,7 +9,6 @@ use pgrx::{PgTupleDesc, pg_sys};
 use crate::pg::datum::record::Value;
 use crate::pg::server;
 
-/// What happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {
     UpdateRow,
@@ -23,7 +22,6 @@ pub struct Change<'call> {
     data: &'call pg_sys::TriggerData,
     trigger: &'call pg_sys::Trigger,
     table: &'call pg_sys::RelationData,
-    /// Its row of `pg_class`.
     class: &'call pg_sys::FormData_pg_class,
     /// Where the old row, if there is one, has its next version.
     next_version: Option<pg_sys::ItemPointerData>,
@@ -53,7 +51,6 @@ impl Change<'_> {
         self.table.rd_id
     }
 
-    /// The role that owns the table.
     pub fn owner(&self) -> pg_sys::Oid {
         self.class.relowner
     }
@@ -77,7 +74,6 @@ impl Change<'_> {
         })
     }
 
-    /// What happened.
     pub fn event(&self) -> Event {
         let event = self.data.tg_event;
         let for_row = event & pg_sys::TRIGGER_EVENT_ROW != 0;

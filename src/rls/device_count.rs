@@ -51,7 +51,6 @@ static TABLES: Statement = Statement::new(
            ORDER BY c.oid",
 );
 
-/// A table of devices.
 pub struct DeviceTable {
     pub oid: pg_sys::Oid,
     owner: pg_sys::Oid,

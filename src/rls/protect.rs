@@ -186,10 +186,9 @@ fn check_alone(table: &Table) -> Result<()> {
         .hint("Drop them, or make them restrictive."))
 }
 
-/// How row-level security stands on a table, and its policies where it is on.
+/// How row-level security stands on a locked table, and its policies where it is on.
 fn row_security(table: &Table) -> (RowSecurity, Vec<Policy>) {
-    let open = OpenRelation::open(table.oid);
-    open.map(|open| open.row_security()).unwrap_or_default()
+    OpenRelation::unlocked(table.oid).map(|open| open.row_security()).unwrap_or_default()
 }
 
 /// `ALTER TABLE … ROW LEVEL SECURITY`

@@ -22,7 +22,6 @@ pub struct Protected {
     pub conditions: [Option<StoredExpression>; 2],
     /// Whether the policy is permissive, for all commands and for everybody.
     pub for_everything: bool,
-    /// Whether its owner is bound too.
     pub forced: bool,
     /// Whether it is no part of a protected table.
     pub is_whole: bool,

@@ -73,9 +73,7 @@ pub struct Registration {
     pub column: String,
     /// What of the session it is compared with.
     pub by: By,
-    /// The product whose sessions reach it.
     pub product: String,
-    /// The environment whose sessions reach it.
     pub env: String,
     /// The only definition whose sessions reach it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -85,7 +83,6 @@ pub struct Registration {
     pub scope: Option<String>,
     /// The roles that see every row.
     pub open_to: Vec<String>,
-    /// Whether its owner is bound too.
     pub force: bool,
     /// How row-level security stood before the table was protected first.
     pub before: RowSecurity,

@@ -28,7 +28,6 @@ const ALL: &str = "dialstack_sessions_revoke_all";
 pub struct Revocation<'a> {
     /// The column that holds the user's identifier.
     pub identifier: &'a str,
-    /// The environment of the sessions.
     pub env: &'a Env,
     /// Their definition; `None`: any.
     pub tag: Option<&'a str>,

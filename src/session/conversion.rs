@@ -17,13 +17,7 @@ pub fn uuid(text: &str) -> Option<[u8; 16]> {
 /// The `bigint` that a text is, as PostgreSQL writes it. `007`, `+7`, `-0` and ` 7` are texts of
 /// other users than `7`, and no number.
 pub fn bigint(text: &str) -> Option<i64> {
-    let digits = text.strip_prefix('-').unwrap_or(text);
-    let canonical = match digits.as_bytes() {
-        [b'0'] => digits.len() == text.len(),
-        [b'1'..=b'9', rest @ ..] => rest.iter().all(u8::is_ascii_digit),
-        _ => false,
-    };
-    canonical.then(|| text.parse().ok()).flatten()
+    text.parse().ok().filter(|number: &i64| number.to_string() == text)
 }
 
 /// The `integer` that a text is, as PostgreSQL writes it.

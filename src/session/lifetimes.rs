@@ -1,6 +1,6 @@
 //! When access tokens and sessions end. Times are microseconds since 2000-01-01 00:00 UTC.
 
-const SECOND: i64 = 1_000_000;
+use super::period::SECOND;
 
 /// The next whole second, so that a token's `exp` and the time that is returned are the same. Saturates.
 pub fn ceil_to_second(at: i64) -> i64 {

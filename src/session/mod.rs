@@ -4,7 +4,6 @@
 //! in as microseconds, and an input that is wrong comes back as a [`Problem`] that the caller
 //! turns into the error code of its function.
 #![forbid(unsafe_code)]
-#![warn(missing_docs)]
 
 pub mod configuration;
 pub mod conversion;
@@ -26,7 +25,7 @@ mod tests;
 pub mod validity;
 pub mod verdict;
 
-pub use data::check_data;
+pub use data::check_data_bytes;
 pub use definition::{Definition, OnLimit, SelectorForm};
 pub use lifetimes::{Bounds, Lifetimes, ceil_to_second};
 pub use limits::{Page, Room, cut, cut_user_agent, room};

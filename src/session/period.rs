@@ -5,30 +5,26 @@ use serde::{Serialize, Serializer};
 use super::problem::Problem;
 use crate::text_enum::text_enum;
 
-const MICROS_PER_SECOND: i64 = 1_000_000;
-const MICROS_PER_DAY: i64 = 86_400 * MICROS_PER_SECOND;
+/// Microseconds of a second.
+pub const SECOND: i64 = 1_000_000;
+/// Microseconds of a day of 24 hours.
+pub const DAY: i64 = 86_400 * SECOND;
 const DAYS_PER_MONTH: i64 = 30;
 /// The longest span, roughly 100 years (of 365.25 days), in microseconds.
-pub const MAX_SPAN_MICROS: i64 = 36_525 * MICROS_PER_DAY;
+pub const MAX_SPAN_MICROS: i64 = 36_525 * DAY;
 
 text_enum! {
     #[derive(Serialize)]
     #[serde(rename_all = "lowercase")]
     /// The unit that an expiry is counted in.
     pub enum Period {
-        /// 1 s
         Seconds = "seconds",
-        /// 60 s
         Minutes = "minutes",
-        /// 60 minutes
         Hours = "hours",
         /// A calendar day: as long as the time zone makes it.
         Days = "days",
-        /// 7 calendar days
         Weeks = "weeks",
-        /// A calendar month
         Months = "months",
-        /// 12 calendar months
         Years = "years",
     }
 }
@@ -74,7 +70,7 @@ impl Period {
             return Err(Problem::new(format!("{count} {} are longer than 100 years", self.as_str())));
         }
         // Bounded by `most`, so none of the products overflows.
-        Ok(Span { months: months * count, days: days * count, micros: seconds * n * MICROS_PER_SECOND })
+        Ok(Span { months: months * count, days: days * count, micros: seconds * n * SECOND })
     }
 }
 
@@ -82,11 +78,8 @@ impl Period {
 /// no fixed number of days, nor a day of hours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Span {
-    /// Calendar months
     pub months: i32,
-    /// Calendar days
     pub days: i32,
-    /// Microseconds
     pub micros: i64,
 }
 
@@ -101,16 +94,13 @@ impl Span {
     /// A span of so many seconds, with nothing in its calendar parts.
     pub const fn seconds(seconds: i32) -> Self {
         // An i32 of seconds is far below i64::MAX microseconds.
-        Self { months: 0, days: 0, micros: seconds as i64 * MICROS_PER_SECOND }
+        Self { months: 0, days: 0, micros: seconds as i64 * SECOND }
     }
 
     /// The length in microseconds as PostgreSQL compares intervals: a month is 30 days, a day 24
     /// hours. Saturates at the ends of `i64`.
     pub fn approx_micros(&self) -> i64 {
-        // |months| * 30 + |days| is below 2^37: no overflow before the multiplication.
-        let days = i64::from(self.months) * DAYS_PER_MONTH + i64::from(self.days);
-        // Exact in 128 bits: two parts of opposite sign must not saturate one by one.
-        let micros = i128::from(days) * i128::from(MICROS_PER_DAY) + i128::from(self.micros);
+        let micros = self.micros_in_months_of(DAYS_PER_MONTH);
         i64::try_from(micros).unwrap_or(if micros < 0 { i64::MIN } else { i64::MAX })
     }
 
@@ -121,10 +111,14 @@ impl Span {
 
     /// Whether what comes this span later is later by every calendar: a month may have 28 days or 31.
     pub fn is_positive(&self) -> bool {
-        let days_per_month = if self.months < 0 { 31 } else { 28 };
-        // As in `approx_micros`.
-        let days = i64::from(self.months) * days_per_month + i64::from(self.days);
-        i128::from(days) * i128::from(MICROS_PER_DAY) + i128::from(self.micros) > 0
+        self.micros_in_months_of(if self.months < 0 { 31 } else { 28 }) > 0
+    }
+
+    /// Exact in 128 bits: two parts of opposite sign must not saturate one by one.
+    fn micros_in_months_of(&self, days: i64) -> i128 {
+        // |months| * 31 + |days| is below 2^38.
+        let days = i64::from(self.months) * days + i64::from(self.days);
+        i128::from(days) * i128::from(DAY) + i128::from(self.micros)
     }
 
     /// ISO 8601 with designators, e.g. `P1M2DT30S`. PostgreSQL reads it back to the microsecond

@@ -31,14 +31,12 @@ impl Problem {
             .with_hint(format!("{what} is one of: {}.", texts.join(", ")))
     }
 
-    /// The same problem, with this DETAIL.
     #[must_use]
     pub fn with_detail(mut self, detail: impl Into<String>) -> Self {
         self.detail = Some(detail.into());
         self
     }
 
-    /// The same problem, with this HINT.
     #[must_use]
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
@@ -52,8 +50,6 @@ impl fmt::Display for Problem {
         f.write_str(&self.message)
     }
 }
-
-impl std::error::Error for Problem {}
 
 /// A caller's key or path as a message may repeat it: on one line, and not endless.
 pub(crate) fn shown(text: &str) -> String {

@@ -6,9 +6,7 @@ pub const MAX_GENERATION: u32 = i32::MAX as u32;
 /// One use of an authentic refresh token. Times are microseconds of one clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rotation {
-    /// Generation inside the token.
     pub presented: u32,
-    /// Generation in the session's row.
     pub stored: u32,
     /// When the stored generation came to be; none before the first refresh.
     pub rotated_at: Option<i64>,
@@ -24,10 +22,7 @@ pub struct Rotation {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Decision {
     /// Store this generation and hand out its token.
-    Rotate {
-        /// The generation after the presented one.
-        next: u32,
-    },
+    Rotate { next: u32 },
     /// Hand out the token of the stored generation again; change nothing.
     Repeat,
     /// The token was used up before: revoke the session.

@@ -53,9 +53,7 @@ text_enum! {
 /// What is known of the session that an authentic token names.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Facts<'a> {
-    /// Name of its product.
     pub product: Option<&'a str>,
-    /// Name of its environment.
     pub env: Option<&'a str>,
     /// Tag of its definition; only user sessions have one.
     pub tag: Option<&'a str>,
@@ -74,13 +72,9 @@ pub struct Facts<'a> {
 /// What the caller asks for; a `None` asks for nothing.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Expected<'a> {
-    /// Name of the product.
     pub product: Option<&'a str>,
-    /// Name of the environment.
     pub env: Option<&'a str>,
-    /// Tag of the definition.
     pub tag: Option<&'a str>,
-    /// Name of the scope.
     pub scope: Option<&'a str>,
     /// Since when the user must have proved who they are, µs.
     pub authenticated_since: Option<i64>,

@@ -9,7 +9,7 @@ use crate::pg::table::{table, unreadable};
 use crate::tables::products::ProductId;
 
 table! {
-    AccessLimits = c"access_limits" {
+    AccessLimits: Configuration = c"access_limits" {
         role_name: Text,
         level: Text,
         product_id: Uuid null,

@@ -16,7 +16,7 @@ use crate::session::{Definition, OnLimit, Period, Problem, Selector, Span};
 use crate::tables::products::ProductId;
 
 table! {
-    Definitions = c"session_definitions" {
+    Definitions: Configuration = c"session_definitions" {
         definition_id: Int4,
         product_id: Uuid,
         tag: Text,

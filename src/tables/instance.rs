@@ -15,7 +15,8 @@ use crate::token::InstanceId;
 use crate::token::root_key::RootKey;
 
 table! {
-    Instances = c"instance" {
+    /// The table `instance`: one row.
+    Instances: Configuration = c"instance" {
         singleton: Bool,
         instance_id: Uuid,
         database_oid: Oid,
@@ -38,7 +39,7 @@ pub struct Instance {
 
 /// The row as it is now.
 pub fn read() -> Result<Option<Instance>> {
-    scan::first(|row| {
+    let rows = scan::all(|row| {
         let root = row.get(Instances::root_key)?.map(Zeroizing::new);
         let root = root.and_then(|bytes| <[u8; 32]>::try_from(bytes.as_slice()).ok());
         Ok(Instance {
@@ -47,7 +48,8 @@ pub fn read() -> Result<Option<Instance>> {
             root: root.map(RootKey::from),
             fingerprint: row.get(Instances::root_fingerprint)?,
         })
-    })
+    })?;
+    Ok(rows.into_iter().next())
 }
 
 static DELETE: Statement = Statement::new("DELETE FROM dialstack.instance");
@@ -63,5 +65,5 @@ pub fn replace(owner: &AsOwner, id: InstanceId, root: Option<&RootKey>, fingerpr
         bind(fingerprint),
     ])?;
     // A direct write fires no trigger.
-    relcache::invalidate(Instances::relation().oid()?)
+    relcache::invalidate(Some(Instances::relation().oid()?))
 }

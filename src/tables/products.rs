@@ -11,7 +11,7 @@ use crate::pg::table::table;
 use crate::pg::transaction;
 
 table! {
-    Products = c"products" {
+    Products: Configuration = c"products" {
         product_id: Uuid,
         product: Text,
         name: Text,
@@ -27,7 +27,7 @@ table! {
 pub type ProductId = Uuid;
 
 table! {
-    Environments = c"environments" {
+    Environments: Configuration = c"environments" {
         env_id: Int4,
         product_id: Uuid,
         env: Text,

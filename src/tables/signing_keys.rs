@@ -10,7 +10,7 @@ use crate::pg::table::{table, unreadable};
 use crate::token::{Algorithm, KeyState, Purpose};
 
 table! {
-    SigningKeys = c"signing_keys" {
+    SigningKeys: Configuration = c"signing_keys" {
         kid: Text,
         key_number: Int4,
         purpose: Text,

@@ -39,7 +39,7 @@ pub fn issue(
 }
 
 /// Checks everything but `exp`. Takes the token bare or as `tag:jwt`, of at most [`MAX_TOKEN_BYTES`].
-pub(super) fn authenticate(ring: &KeyRing, text: &str, now: i64) -> Result<AuthenticToken, Rejected> {
+pub(super) fn authenticate(ring: &KeyRing, text: &str) -> Result<AuthenticToken, Rejected> {
     // A colon further on is no tag's, and no token has one.
     let colon = text.bytes().take(MAX_NAME + 1).position(|byte| byte == b':');
     let (tag, token) = match colon {
@@ -50,7 +50,7 @@ pub(super) fn authenticate(ring: &KeyRing, text: &str, now: i64) -> Result<Authe
         return Err(Rejected::Malformed("what stands before the colon is no tag"));
     }
     let (key_number, payload) = jws::verify(ring, token)?;
-    let claims = claims::read(ring.instance(), &payload, now)?;
+    let claims = claims::read(ring.instance(), &payload)?;
     if tag.is_some_and(|tag| tag != claims.tag) {
         return Err(Rejected::Claim("tag is not the one before the colon"));
     }

@@ -20,7 +20,6 @@ text_enum! {
 /// A token that this instance made. Whether its session lives is for the caller to find out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AuthenticToken {
-    /// The family that the token is of.
     pub family: Family,
     /// The session that it belongs to; the session's own family must be compared.
     pub session_id: Uuid,

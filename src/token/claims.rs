@@ -23,7 +23,6 @@ pub struct AccessClaims {
     pub tag: String,
     /// The identifier of the user: 1–255 characters, no NUL.
     pub subject: String,
-    /// The session.
     pub session_id: Uuid,
     /// Unix seconds, 0 to the end of the year 9999.
     pub issued_at: i64,
@@ -53,9 +52,6 @@ struct Wire<'a> {
     tag: Cow<'a, str>,
     iat: u64,
     exp: u64,
-    // Not an Option, which would let `null` pass; 0, the default, never lies in the future.
-    #[serde(default, skip_serializing)]
-    nbf: u64,
     #[serde(borrow)]
     jti: Cow<'a, str>,
     #[serde(borrow)]
@@ -80,7 +76,6 @@ pub(super) fn write(instance: InstanceId, claims: &AccessClaims, dat: &str) -> R
         tag: claims.tag.as_str().into(),
         iat: time(claims.issued_at)?,
         exp: time(claims.expires_at)?,
-        nbf: 0,
         jti: claims.token_id.to_string().into(),
         dat: dat.into(),
         public: claims.public.clone(),
@@ -89,16 +84,11 @@ pub(super) fn write(instance: InstanceId, claims: &AccessClaims, dat: &str) -> R
 }
 
 /// Reads an authentic payload. `dat` is not opened: the row has the session data as it is now.
-///
-/// `now` is in Unix seconds and is compared with `nbf` only, without leeway.
-pub(super) fn read(instance: InstanceId, payload: &[u8], now: i64) -> Result<AccessClaims, Rejected> {
+pub(super) fn read(instance: InstanceId, payload: &[u8]) -> Result<AccessClaims, Rejected> {
     let wire: Wire<'_> = parse_object(payload)
         .ok_or(Rejected::Claim("not an object of exactly the expected claims, once each, of their types"))?;
     if wire.iss != instance.issuer() {
         return Err(Rejected::WrongInstance);
-    }
-    if from_wire_time(wire.nbf).ok_or(Rejected::Claim("nbf"))? > now {
-        return Err(Rejected::NotYetValid);
     }
     let env = wire
         .aud

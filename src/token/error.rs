@@ -8,9 +8,7 @@ use super::key_ring::Purpose;
 /// For an administrator. A caller of the service learns only that the token is invalid: telling
 /// forgeries apart would help their maker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
 pub enum Rejected {
-    /// Longer than [`super::MAX_TOKEN_BYTES`].
     #[error("the token is longer than 8192 bytes")]
     TooLong,
     /// Not the form of any token, or of the kind of token that is accepted here.
@@ -28,9 +26,6 @@ pub enum Rejected {
     /// A claim that is absent, unknown, of a wrong type, or contradicts another.
     #[error("the token's claims are refused: {0}")]
     Claim(&'static str),
-    /// `nbf` lies in the future.
-    #[error("the token is not valid yet")]
-    NotYetValid,
     /// Authentic, but `iss` names another instance.
     #[error("the token was made by another instance")]
     WrongInstance,
@@ -38,7 +33,6 @@ pub enum Rejected {
 
 /// Why a key, or the ring, cannot do what was asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
 pub enum KeyError {
     /// The ring has no active key of this purpose (or not the key that was asked for).
     #[error("no usable key for purpose {}", .0.as_str())]

@@ -50,13 +50,10 @@ pub struct KeyEntry {
     pub number: u32,
     /// Unique in the ring, 1–64 visible ASCII characters; JWS and JWE name their key by it.
     pub kid: String,
-    /// What the key is for.
     pub purpose: Purpose,
     /// `Some` exactly for purpose `jwt`.
     pub alg: Option<Algorithm>,
-    /// Where the key is in its life.
     pub state: KeyState,
-    /// The key itself.
     pub material: Material,
 }
 

@@ -16,7 +16,6 @@ const BODY: usize = 4 + PLAIN + TAG;
 pub struct RefreshToken {
     /// The kind of environment that it was made for.
     pub mode: Mode,
-    /// The session.
     pub session_id: Uuid,
     /// How often the session had rotated when the token was made.
     pub generation: u32,

@@ -79,19 +79,14 @@ def title(name, arguments, shared):
 def error_codes():
     """The codes of src/error.rs: code → (SQLSTATE, meaning)."""
     source = (SOURCE / "error.rs").read_text(encoding="utf-8")
-    enum = re.search(r"pub enum Code \{(.*?)^ *\}$", source, re.M | re.S)[1]
-    meanings = re.findall(r'/// (.+)\n\s+([A-Z]\w+)(?: = "\w+")?,', enum)
+    codes = re.findall(r'/// (.+)\n +([A-Z]\w+) = "\w+" \(([A-Z_]+)\),', source)
     sharedir = subprocess.check_output([BINDIR / "pg_config", "--sharedir"], text=True).strip()
     numbers = {}
     for line in Path(sharedir, "errcodes.txt").read_text(encoding="utf-8").splitlines():
         if match := re.match(r"(\w{5})\s+[EWS]\s+(ERRCODE_\w+)", line):
             numbers[match[2]] = match[1]
-    states = {}
-    for variants, state in re.findall(r"((?:\|?\s*Code::\w+\s*)+)=> \{?\s*S::(\w+)", source):
-        for variant in re.findall(r"Code::(\w+)", variants):
-            states[variant] = numbers[state]
-    assert len(meanings) > 20 and {variant for _, variant in meanings} == set(states)
-    return {_code(variant): (states[variant], meaning) for meaning, variant in meanings}
+    assert len(codes) == len(re.findall(r' = "[A-Z_]+" \(', source)) > 20
+    return {_code(variant): (numbers[state], meaning) for meaning, variant, state in codes}
 
 
 def _code(variant):

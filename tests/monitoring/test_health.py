@@ -158,6 +158,58 @@ def test_parameters_of_one_role_that_go_to_the_log(admin, found):
         admin.execute("DROP ROLE shopkeeper")
 
 
+WAYS = [
+    "log_statement=all",
+    "log_statement=mod",
+    "log_min_duration_statement=0",
+    "LOG_MIN_DURATION_STATEMENT=250ms",
+    "log_min_duration_sample=100",
+    "log_transaction_sample_rate=0.01",
+]
+
+
+@pytest.mark.parametrize(
+    "settings, parameters, statements",
+    [
+        ("log_statement=ddl work_mem=1GB", 0, 0),
+        *((way, 1, 0) for way in WAYS),
+        *((f"{way} log_parameter_max_length=80", 1, 0) for way in WAYS),
+        *((f"{way} log_parameter_max_length=0", 0, 1) for way in WAYS),
+        *((f"{way} log_parameter_max_length=0kB", 0, 1) for way in WAYS),
+        ("log_min_duration_sample=100 log_statement_sample_rate=0", 0, 0),
+        ("log_parameter_max_length_on_error=-1", 1, 0),
+        ("log_parameter_max_length_on_error=1kB log_parameter_max_length=0", 1, 0),
+        # Settings of extensions count wherever they are set.
+        ("auto_explain.log_min_duration=0", 0, 1),
+        ("auto_explain.log_min_duration=0 auto_explain.log_parameter_max_length=-1", 1, 0),
+        ("auto_explain.log_min_duration=-1 auto_explain.log_parameter_max_length=-1", 0, 0),
+        ("pgaudit.log=read,write", 0, 1),
+        ("pgaudit.log=all pgaudit.log_parameter=on", 1, 0),
+        ("pgaudit.log=none pgaudit.log_parameter=on", 0, 0),
+    ],
+)
+def test_each_way_of_logging(admin, found, settings, parameters, statements):
+    admin.execute("CREATE ROLE shopkeeper")
+    try:
+        for setting in settings.split():
+            name, new = setting.split("=")
+            admin.execute(f"ALTER ROLE shopkeeper SET {name} = '{new}'")
+        assert len(found("parameters_logged")) == parameters
+        assert len(found("statements_logged")) == statements
+    finally:
+        admin.execute("DROP ROLE shopkeeper")
+
+
+def test_what_is_logged_everywhere_is_not_said_again_of_a_role(admin, found):
+    admin.execute("CREATE ROLE shopkeeper; ALTER ROLE shopkeeper SET work_mem = '1MB'; SET log_statement = 'all'")
+    try:
+        assert len(found("parameters_logged", admin)) == 1
+        admin.execute("ALTER ROLE shopkeeper SET log_parameter_max_length = 0")
+        assert found("statements_logged", admin) == ["By the settings of role shopkeeper: log_statement = all."]
+    finally:
+        admin.execute("RESET log_statement; DROP ROLE shopkeeper")
+
+
 def test_a_library_that_is_loaded_too_late_to_hide_a_secret(admin, found, connect):
     assert len(found("library_not_preloaded")) == 1
     # What it warns of: the setting is an ordinary one, which anybody in the connection reads.

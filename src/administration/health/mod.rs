@@ -5,7 +5,6 @@
 
 mod kinds;
 mod library;
-mod logging;
 mod policies;
 mod statements;
 
@@ -14,7 +13,7 @@ use std::ffi::CStr;
 use crate::error::Result;
 use crate::guc;
 use crate::pg::roles::AsOwner;
-use crate::rls::lint::weakness::{Severity, Weakness};
+use crate::rls::lint::weakness::Weakness;
 use crate::service::keys::key_ring;
 
 pub use library::versions;
@@ -22,19 +21,15 @@ pub use library::versions;
 /// Longest value of a setting that is looked at.
 const MAX_VALUE: usize = 65_536;
 
-/// Something that is wrong.
 pub struct Finding {
-    pub severity: &'static str,
-    pub check: &'static str,
+    pub kind: &'static Weakness,
     pub detail: String,
     pub hint: &'static str,
-    rank: Severity,
 }
 
 impl Finding {
     fn new(kind: &'static Weakness, detail: impl Into<String>) -> Self {
-        let Weakness { name, severity, hint } = kind;
-        Finding { severity: severity.as_str(), check: name, detail: detail.into(), hint, rank: *severity }
+        Finding { kind, detail: detail.into(), hint: kind.hint }
     }
 }
 
@@ -49,10 +44,9 @@ pub fn findings() -> Result<Vec<Finding>> {
         found.push(Finding::new(&kinds::KEYS_NOT_AVAILABLE, error.message()));
     }
     found.extend(library::findings(&owner)?);
-    found.extend(logging::findings(&owner)?);
     found.extend(policies::findings(&owner)?);
     found.sort_by(|one, other| {
-        let key = |it: &Finding| (it.rank, it.check);
+        let key = |it: &Finding| (it.kind.severity, it.kind.name);
         key(one).cmp(&key(other)).then_with(|| one.detail.cmp(&other.detail))
     });
     Ok(found)

@@ -9,16 +9,13 @@ use crate::error::Result;
 use crate::pg::clock::{Micros, SECOND};
 use crate::pg::deadline::Deadline;
 use crate::pg::roles::AsOwner;
-use crate::pg::statements::{Statement, bind};
 use crate::pg::transaction::subtransaction::recovering;
 use crate::rls::lint::{self, weakness};
+use crate::service::audit;
 
 /// The longest that judging the policies may take.
 const MOST: Micros = 5 * SECOND;
 
-static NAME: Statement = Statement::new("SELECT $1::regclass::text");
-
-/// What is wrong with policies.
 pub fn findings(owner: &AsOwner) -> Result<Vec<Finding>> {
     let deadline = Deadline::within(MOST);
     let judge = || {
@@ -34,8 +31,7 @@ pub fn findings(owner: &AsOwner) -> Result<Vec<Finding>> {
     };
     let mut found = Vec::new();
     for error in errors.iter().take(MOST_SHOWN) {
-        let names = NAME.read(owner, &[bind(error.relation)], |row| row.required::<String>(1))?;
-        let (table, detail) = (names.concat(), &error.detail);
+        let (table, detail) = (audit::relation(Some(error.relation))?.unwrap_or_default(), &error.detail);
         if std::ptr::eq(error.weakness, &weakness::OWNER_NOT_BOUND) {
             found.push(Finding::new(&OWNER_NOT_BOUND, format!("Table {table}: {detail}")));
             continue;

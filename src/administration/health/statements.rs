@@ -1,9 +1,10 @@
-//! Findings of one statement each, whose rows are the details.
+//! Findings whose details are the rows of statements.
 
 use super::Finding;
 use super::kinds::{
     ACCESS_LIMIT, API_KEY_EXPIRES, MAINTENANCE_HELD, MAINTENANCE_LATE, MAINTENANCE_NOT_SCHEDULED,
-    OLD_SIGNING_KEY, ROOT_KEY_IN_ROW, SECRET_IN_CATALOGUE, TABLES_PUBLISHED, VERSIONS_DIFFER,
+    OLD_SIGNING_KEY, PARAMETERS_LOGGED, ROOT_KEY_IN_ROW, SECRET_IN_CATALOGUE, STATEMENTS_LOGGED,
+    TABLES_PUBLISHED, VERSIONS_DIFFER,
 };
 use crate::error::Result;
 use crate::maintenance::cron;
@@ -100,6 +101,8 @@ static STATEMENTS: [(&Weakness, Statement); 8] = [
     ),
 ];
 
+static LOGGED: Statement = Statement::new(include_str!("logging.sql"));
+
 /// Maintenance should run every few minutes.
 static LATE: Statement = Statement::new(
     "SELECT format('%s %s.', CASE WHEN done IS NULL THEN 'It has not run since the installation at' \
@@ -108,7 +111,6 @@ static LATE: Statement = Statement::new(
        FROM dialstack.rollup_state WHERE ran_at < clock_timestamp() - interval '1 hour'",
 );
 
-/// What the statements find.
 pub fn findings(owner: &AsOwner) -> Result<Vec<Finding>> {
     let mut found = Vec::new();
     for (kind, statement) in &STATEMENTS {
@@ -120,6 +122,10 @@ pub fn findings(owner: &AsOwner) -> Result<Vec<Finding>> {
         }
         found.extend(details.into_iter().map(|detail| Finding::new(kind, detail)));
     }
+    found.extend(LOGGED.read(owner, &[], |row| {
+        let kind = if row.required(1)? { &PARAMETERS_LOGGED } else { &STATEMENTS_LOGGED };
+        Ok(Finding::new(kind, row.required::<String>(2)?))
+    })?);
     for detail in LATE.read(owner, &[], |row| row.required::<String>(1))? {
         let kind = if cron::is_scheduled(owner)? { &MAINTENANCE_LATE } else { &MAINTENANCE_NOT_SCHEDULED };
         found.push(Finding::new(kind, detail));

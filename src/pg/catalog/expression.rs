@@ -152,7 +152,6 @@ pub enum Kind<'tree> {
     Constant {
         is_null: bool,
     },
-    /// A sub-select.
     Query {
         /// Whether it reads a table, a view or what stands in its WITH.
         reads_tables: bool,
@@ -209,7 +208,6 @@ impl<'tree> Node<'tree> {
         node
     }
 
-    /// What it is.
     pub fn kind(self) -> Kind<'tree> {
         if let Some(call) = self.cast::<pg_sys::FuncExpr>() {
             return Kind::Call { function: call.funcid, arguments: self.members(call.args) };

@@ -16,7 +16,6 @@ pub struct OpenRelation {
     lock: pg_sys::LOCKMODE,
 }
 
-/// A policy of a table.
 pub struct Policy {
     pub name: String,
     /// Whether it lets rows through, where a restrictive one only keeps them back.
@@ -27,7 +26,6 @@ pub struct Policy {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RowSecurity {
-    /// Whether it is on.
     pub enabled: bool,
     /// Whether it binds the owner too.
     pub forced: bool,
@@ -48,25 +46,16 @@ impl OpenRelation {
         OpenRelation { entry, lock: NO_LOCK }
     }
 
-    /// Opens a relation and locks it in ACCESS SHARE mode; `None` where there is none of this number. Waits for the
-    /// lock.
-    pub fn open(relation: pg_sys::Oid) -> Option<Self> {
-        Self::open_and_lock(relation, true)
-    }
-
-    /// The same if the lock is free now; `None` where it is not, or there is no such relation.
+    /// Opens a relation and locks it in ACCESS SHARE mode; `None` where another lock is in the way now, or there is no
+    /// relation of this number.
     pub fn open_now(relation: pg_sys::Oid) -> Option<Self> {
-        Self::open_and_lock(relation, false)
-    }
-
-    fn open_and_lock(relation: pg_sys::Oid, wait: bool) -> Option<Self> {
         // SAFETY: inside a transaction, as every SQL function is. Any number may be locked: one that is no
         // relation's is answered with NULL, and its lock is released with the transaction.
         let opened = unsafe {
-            if !wait && !pg_sys::ConditionalLockRelationOid(relation, LOCK) {
+            if !pg_sys::ConditionalLockRelationOid(relation, LOCK) {
                 return None;
             }
-            pg_sys::try_relation_open(relation, if wait { LOCK } else { NO_LOCK })
+            pg_sys::try_relation_open(relation, NO_LOCK)
         };
         NonNull::new(opened).map(|entry| OpenRelation { entry, lock: LOCK })
     }
@@ -76,7 +65,6 @@ impl OpenRelation {
         self.entry.as_ptr()
     }
 
-    /// Its row of `pg_class`.
     pub fn class(&self) -> &pg_sys::FormData_pg_class {
         // SAFETY: a pinned entry has one, and stays where it is.
         unsafe { &*self.entry.as_ref().rd_rel }

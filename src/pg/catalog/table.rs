@@ -8,6 +8,7 @@ use pgrx::spi::{quote_identifier, quote_qualified_identifier};
 
 use super::relation::{OpenRelation, copied};
 use crate::error::{Code, Error, Result};
+use crate::pg::roles::current_user;
 use crate::pg::server::{self, lock_relation};
 use crate::pg::statements::must_be_able_to_write;
 use crate::session::problem::shown;
@@ -33,7 +34,6 @@ pub enum ColumnType {
 }
 
 impl ColumnType {
-    /// The name of the type in SQL.
     pub const fn as_sql(self) -> &'static str {
         match self {
             ColumnType::Text => "pg_catalog.text",
@@ -54,11 +54,9 @@ impl ColumnType {
     }
 }
 
-/// A column of a table.
 pub struct Column {
     /// Its name, quoted as SQL needs it.
     pub name: String,
-    /// What it holds.
     pub column_type: ColumnType,
     /// Whether its type is that very type: neither a domain over it, nor `varchar`.
     pub exact: bool,
@@ -74,24 +72,20 @@ struct Facts {
 }
 
 fn facts(relation: pg_sys::Oid) -> Option<Facts> {
-    // SAFETY: syscache look-ups, which answer NULL, NUL or InvalidOid for what is not there. Who owns
-    // it is asked only if it was found just before; an ordinary error is raised if it is gone now.
-    unsafe {
-        let schema = copied(pg_sys::get_namespace_name(pg_sys::get_rel_namespace(relation)))?;
-        let name = copied(pg_sys::get_rel_name(relation))?;
-        let caller = pg_sys::GetUserId();
-        #[cfg(feature = "pg15")]
-        let is_callers = pg_sys::pg_class_ownercheck(relation, caller);
-        #[cfg(not(feature = "pg15"))]
-        let is_callers = pg_sys::object_ownercheck(pg_sys::RelationRelationId, relation, caller);
-        Some(Facts {
-            schema,
-            name,
-            kind: pg_sys::get_rel_relkind(relation) as u8,
-            persistence: pg_sys::get_rel_persistence(relation) as u8,
-            is_callers,
-        })
-    }
+    let open = OpenRelation::unlocked(relation)?;
+    let class = open.class();
+    // SAFETY: a syscache look-up that answers NULL for what is not there, as a copy; the name ends with a NUL.
+    let (schema, name) = unsafe {
+        (copied(pg_sys::get_namespace_name(class.relnamespace))?, copied(class.relname.data.as_ptr())?)
+    };
+    Some(Facts {
+        schema,
+        name,
+        kind: class.relkind.cast_unsigned(),
+        persistence: class.relpersistence.cast_unsigned(),
+        // SAFETY: reads the server's caches.
+        is_callers: unsafe { pg_sys::has_privs_of_role(current_user(), class.relowner) },
+    })
 }
 
 /// Whether a type is one by which values of sessions are looked up, with an operator `=` in `pg_catalog`.
@@ -239,7 +233,6 @@ pub fn column(table: &Table, name: &CStr) -> Result<Column> {
     })
 }
 
-/// The policy of this name.
 pub fn policy(table: &Table, name: &str) -> Option<pg_sys::Oid> {
     let name = CString::new(name).ok()?;
     let policy = server::policy_oid(table.oid, &name);
@@ -252,18 +245,15 @@ pub fn policy_comment(policy: pg_sys::Oid) -> Option<String> {
     unsafe { copied(pg_sys::GetComment(policy, server::POLICY_RELATION, 0)) }
 }
 
-/// Whether a table has a column of this name.
 pub fn has_column(table: &Table, name: &str) -> bool {
     // SAFETY: a syscache look-up that answers 0 for what is not there; the name ends with a NUL.
     CString::new(name).is_ok_and(|name| unsafe { pg_sys::get_attnum(table.oid, name.as_ptr()) > 0 })
 }
 
-/// The role that owns a locked table.
 pub fn owner(table: &Table) -> Option<pg_sys::Oid> {
     OpenRelation::unlocked(table.oid).map(|open| open.class().relowner)
 }
 
-/// Whether a table has a trigger of this name.
 pub fn has_trigger(table: &Table, name: &str) -> bool {
     // SAFETY: the name ends with a NUL; a missing trigger is answered with InvalidOid.
     let oid = |name: CString| unsafe { pg_sys::get_trigger_oid(table.oid, name.as_ptr(), true) };

@@ -19,7 +19,6 @@ use crate::session::Problem;
 pub struct JsonText(pub String);
 
 impl JsonText {
-    /// The text of a JSON value.
     pub fn of(value: &Value) -> Self {
         JsonText(value.to_string())
     }

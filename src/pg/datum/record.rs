@@ -8,10 +8,9 @@
 //! the server takes from functions of a composite type and from those that RETURN TABLE alike, and
 //! forms it by the description that the query has at hand.
 
-use pgrx::PgTupleDesc;
 use pgrx::callconv::{BoxRet, FcInfo};
 use pgrx::datum::Datum;
-use pgrx::pg_sys::{self, BOOLOID, JSONBOID, TEXTARRAYOID, TEXTOID, TIMESTAMPTZOID, UUIDOID};
+use pgrx::pg_sys;
 use pgrx::pgrx_sql_entity_graph::impl_sql_translatable;
 use pgrx::pgrx_sql_entity_graph::metadata::{
     ArgumentError, ReturnsError, ReturnsRef, SqlMappingRef, SqlTranslatable, TypeOrigin,
@@ -57,11 +56,11 @@ unsafe impl<const N: usize> BoxRet for Record<N> {
                 nulls[n] = false;
             }
         }
-        // SAFETY: the description is the one of this call's answer. One with other columns is refused
-        // before a value is read.
+        // SAFETY: the description is the one of this call's answer; one with another number of columns, as a library of
+        // another version than the SQL meets it, is refused before a value is read.
         unsafe {
             let description = description(fcinfo);
-            if description.is_null() || !fits::<N>(description) {
+            if description.is_null() || usize::try_from((*description).natts) != Ok(N) {
                 pgrx::ereport!(
                     ERROR,
                     pgrx::PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
@@ -73,42 +72,6 @@ unsafe impl<const N: usize> BoxRet for Record<N> {
             fcinfo.return_raw_datum(pg_sys::HeapTupleHeaderGetDatum((*row).t_data))
         }
     }
-}
-
-/// The types of the columns of `dialstack.session_verdict`, the one type by name that functions return.
-/// The columns of the others are those of the function, which nobody can alter.
-const VERDICT: [pg_sys::Oid; 14] = [
-    BOOLOID,
-    TEXTOID,
-    TEXTOID,
-    UUIDOID,
-    TEXTOID,
-    TEXTOID,
-    JSONBOID,
-    TEXTARRAYOID,
-    TIMESTAMPTZOID,
-    TEXTOID,
-    TEXTOID,
-    TEXTOID,
-    TIMESTAMPTZOID,
-    TIMESTAMPTZOID,
-];
-
-/// Whether a row of so many columns can be formed by a description.
-///
-/// # Safety
-/// One of the server's, which lives as long as this takes.
-unsafe fn fits<const N: usize>(description: pg_sys::TupleDesc) -> bool {
-    // SAFETY: as the caller promises; it is only read.
-    let (columns, by_name) = unsafe {
-        let by_name = (*description).tdtypeid != pg_sys::RECORDOID;
-        (PgTupleDesc::from_pg_unchecked(description), by_name)
-    };
-    let is_of_verdict = |n: usize| {
-        let column = columns.get(n);
-        column.map(|column| column.atttypid) == VERDICT.get(n).copied()
-    };
-    columns.len() == N && (!by_name || (0..N).all(is_of_verdict))
 }
 
 /// The columns that the call is to answer with, under a type that whoever reads the row can look up; null where the

@@ -2,12 +2,10 @@
 
 use uuid::Uuid;
 
-/// An id as SQL has it.
 pub fn pg_uuid(id: &Uuid) -> pgrx::Uuid {
     pgrx::Uuid::from_bytes(*id.as_bytes())
 }
 
-/// An id that comes from SQL.
 pub fn uuid(id: pgrx::Uuid) -> Uuid {
     Uuid::from_bytes(*id.as_bytes())
 }

@@ -2,8 +2,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-/// What an invalidation is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What an invalidation is about; of several at once the last of these counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Received {
     /// Some relation of no concern.
     Other,
@@ -15,60 +15,33 @@ pub enum Received {
     Privileges,
 }
 
-/// The epochs of one backend, which is one thread.
-pub struct Epochs {
-    received: AtomicU64,
-    verdicts: AtomicU64,
-    configuration: AtomicU64,
-    privileges: AtomicU64,
-}
+/// The epochs of one backend, which is one thread, by what they are about.
+pub struct Epochs([AtomicU64; 4]);
 
 impl Epochs {
-    /// Nothing was received yet.
     pub const fn new() -> Self {
-        Epochs {
-            received: AtomicU64::new(1),
-            verdicts: AtomicU64::new(1),
-            configuration: AtomicU64::new(1),
-            privileges: AtomicU64::new(1),
-        }
+        Epochs([const { AtomicU64::new(1) }; 4])
     }
 
-    /// Counts an invalidation.
     pub fn advance(&self, received: Received) {
-        let advance = |epoch: &AtomicU64| epoch.store(epoch.load(Relaxed) + 1, Relaxed);
-        advance(&self.received);
+        let advance = |about| {
+            let epoch = &self.0[about as usize];
+            epoch.store(epoch.load(Relaxed) + 1, Relaxed);
+        };
+        if received != Received::Other {
+            advance(received);
+        }
         // The invalidations of one transaction can arrive in parts. A verdict that was read between them,
         // from configuration of before, must not stay: so configuration advances both.
-        match received {
-            Received::Other => {}
-            Received::Verdict => advance(&self.verdicts),
-            Received::Configuration => {
-                advance(&self.configuration);
-                advance(&self.verdicts);
-            }
-            Received::Privileges => advance(&self.privileges),
+        if received == Received::Configuration {
+            advance(Received::Verdict);
         }
+        advance(Received::Other);
     }
 
-    /// How many invalidations of any kind were received.
-    pub fn received(&self) -> u64 {
-        self.received.load(Relaxed)
-    }
-
-    /// The epoch of verdicts.
-    pub fn verdicts(&self) -> u64 {
-        self.verdicts.load(Relaxed)
-    }
-
-    /// The epoch of keys and configuration.
-    pub fn configuration(&self) -> u64 {
-        self.configuration.load(Relaxed)
-    }
-
-    /// The epoch of roles, their memberships and privileges.
-    pub fn privileges(&self) -> u64 {
-        self.privileges.load(Relaxed)
+    /// How many invalidations about this were received; of [`Received::Other`]: of all kinds.
+    pub fn of(&self, about: Received) -> u64 {
+        self.0[about as usize].load(Relaxed)
     }
 }
 

@@ -13,8 +13,8 @@
 pub mod epoch;
 
 use std::ffi::CStr;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
+use std::sync::{Mutex, PoisonError};
 
 use pgrx::pg_sys;
 
@@ -25,43 +25,54 @@ use crate::pg::relcache::epoch::{Epochs, Received};
 /// A relation of the extension, and what this backend knows of it. A backend is one thread.
 pub struct Relation {
     name: &'static CStr,
+    /// What an invalidation of it is about.
+    means: Received,
     /// Its object id; 0 while it is not known.
     id: AtomicU32,
     /// Whether it was checked against its declaration since its last invalidation.
     checked: AtomicBool,
+    /// Whether it is one of those that were looked up.
+    listed: AtomicBool,
 }
+
+/// The relations that were looked up: of others nothing is known that an invalidation could change.
+static LOOKED_UP: Mutex<Vec<&'static Relation>> = Mutex::new(Vec::new());
 
 impl Relation {
     /// The relation of this name in schema `dialstack`.
-    pub const fn new(name: &'static CStr) -> Self {
-        Relation { name, id: AtomicU32::new(0), checked: AtomicBool::new(false) }
+    pub const fn new(name: &'static CStr, means: Received) -> Self {
+        let (checked, listed) = (AtomicBool::new(false), AtomicBool::new(false));
+        Relation { name, means, id: AtomicU32::new(0), checked, listed }
     }
 
     /// Its object id.
     ///
     /// # Errors
     /// `JWT_NOT_AVAILABLE` where it is not there.
-    pub fn oid(&self) -> Result<pg_sys::Oid> {
+    pub fn oid(&'static self) -> Result<pg_sys::Oid> {
         match self.id.load(Relaxed) {
             0 => self.look_up(),
             known => Ok(known.into()),
         }
     }
 
-    fn look_up(&self) -> Result<pg_sys::Oid> {
+    fn look_up(&'static self) -> Result<pg_sys::Oid> {
         loop {
-            let before = EPOCHS.received();
+            let before = EPOCHS.of(Received::Other);
             // SAFETY: NUL-terminated names; both look-ups answer InvalidOid for what is missing.
             let (schema, id) = unsafe {
                 let schema = pg_sys::get_namespace_oid(c"dialstack".as_ptr(), true);
                 (schema, pg_sys::get_relname_relid(self.name.as_ptr(), schema))
             };
             // An invalidation that was received meanwhile may be of this very id.
-            if EPOCHS.received() != before {
+            if EPOCHS.of(Received::Other) != before {
                 continue;
             }
             if id != pg_sys::InvalidOid {
                 self.id.store(id.to_u32(), Relaxed);
+                if !self.listed.swap(true, Relaxed) {
+                    LOOKED_UP.lock().unwrap_or_else(PoisonError::into_inner).push(self);
+                }
                 return Ok(id);
             }
             return Err(if schema == pg_sys::InvalidOid {
@@ -83,10 +94,10 @@ impl Relation {
     /// Those of the check.
     pub fn check_once(&self, check: impl FnOnce() -> Result<()>) -> Result<()> {
         if !self.checked.load(Relaxed) {
-            let before = EPOCHS.received();
+            let before = EPOCHS.of(Received::Other);
             check()?;
             // What was checked may be what it was before an invalidation that arrived meanwhile.
-            self.checked.store(EPOCHS.received() == before, Relaxed);
+            self.checked.store(EPOCHS.of(Received::Other) == before, Relaxed);
         }
         Ok(())
     }
@@ -101,27 +112,14 @@ impl Relation {
 }
 
 /// Its invalidation stands for a change of a verdict.
-static VERDICT_INVALIDATION: Relation = Relation::new(c"verdict_invalidation");
+static VERDICT_INVALIDATION: Relation = Relation::new(c"verdict_invalidation", Received::Verdict);
 
 static EPOCHS: Epochs = Epochs::new();
 
-/// The relations of the extension, as the library declares them.
-pub struct Declared {
-    /// What verdicts rest on beside the session: keys, products, environments, definitions.
-    pub configuration: Vec<&'static Relation>,
-    /// All others.
-    pub others: Vec<&'static Relation>,
-}
-
-static DECLARED: OnceLock<Declared> = OnceLock::new();
-
 /// Asks the server to report invalidations of relations. Called once, from `_PG_init`.
-pub fn register(declared: Declared) {
-    if DECLARED.set(declared).is_err() {
-        return;
-    }
-    // SAFETY: the callback lives as long as the library, which is never unloaded; it touches only atomics
-    // and can't fail.
+pub fn register() {
+    // SAFETY: the callbacks live as long as the library, which is never unloaded; they touch only atomics and a list
+    // that this one thread has not locked, and can't fail.
     unsafe {
         pg_sys::CacheRegisterRelcacheCallback(Some(relation_invalidated), pg_sys::Datum::from(0));
         // All that privileges on our functions rest on: these themselves, roles, memberships, and who owns the
@@ -146,21 +144,13 @@ unsafe extern "C-unwind" fn relation_invalidated(_arg: pg_sys::Datum, relation: 
     let changed = relation.to_u32();
     // The server reports InvalidOid when any relation may have changed.
     let is = |known: &Relation| changed == 0 || known.id.load(Relaxed) == changed;
-    let mut received = Received::Other;
     // While its id is not known, any invalidation may be the one.
-    if is(&VERDICT_INVALIDATION) || VERDICT_INVALIDATION.id.load(Relaxed) == 0 {
-        VERDICT_INVALIDATION.forget();
-        received = Received::Verdict;
-    }
-    let Some(declared) = DECLARED.get() else {
-        return;
-    };
-    for known in declared.others.iter().filter(|known| is(known)) {
+    let verdicts_unknown = VERDICT_INVALIDATION.id.load(Relaxed) == 0;
+    let mut received = if verdicts_unknown { Received::Verdict } else { Received::Other };
+    let known = LOOKED_UP.lock().unwrap_or_else(PoisonError::into_inner);
+    for known in known.iter().filter(|known| is(known)) {
         known.forget();
-    }
-    for known in declared.configuration.iter().filter(|known| is(known)) {
-        known.forget();
-        received = Received::Configuration;
+        received = received.max(known.means);
     }
     EPOCHS.advance(received);
 }
@@ -170,30 +160,30 @@ unsafe extern "C-unwind" fn relation_invalidated(_arg: pg_sys::Datum, relation: 
 pub fn epoch() -> u64 {
     // SAFETY: callable anywhere inside a transaction.
     unsafe { pg_sys::AcceptInvalidationMessages() };
-    EPOCHS.verdicts()
+    EPOCHS.of(Received::Verdict)
 }
 
 /// The epoch of verdicts by the invalidations that have been received so far.
 pub fn epoch_so_far() -> u64 {
-    EPOCHS.verdicts()
+    EPOCHS.of(Received::Verdict)
 }
 
 /// The epoch of keys, products, environments and definitions, which a revocation leaves alone.
 pub fn configuration_epoch() -> u64 {
     epoch();
-    EPOCHS.configuration()
+    EPOCHS.of(Received::Configuration)
 }
 
 /// The epoch of what roles may do: of privileges, and of the limits of access levels, which are configuration.
 pub fn access_epoch() -> u64 {
     epoch();
     // Neither ever goes back, so their sum stands only while both do.
-    EPOCHS.configuration() + EPOCHS.privileges()
+    EPOCHS.of(Received::Configuration) + EPOCHS.of(Received::Privileges)
 }
 
 /// The epoch of roles, their memberships and privileges by the invalidations that have been received so far.
 pub fn privileges_so_far() -> u64 {
-    EPOCHS.privileges()
+    EPOCHS.of(Received::Privileges)
 }
 
 /// Looks up the relation whose invalidation advances the epochs. From then on only that and the
@@ -220,19 +210,13 @@ fn missing() -> Error {
         .hint("Run CREATE EXTENSION dialstack_sessions in this database.")
 }
 
-/// Makes every backend, at commit, read again what it remembers: verdicts and, where `changed` is a table of
-/// the configuration, what they rest on.
+/// Makes every backend, at commit, read again what it remembers: verdicts and, where a table of the configuration has
+/// changed, what they rest on.
 ///
 /// # Errors
 /// `JWT_NOT_AVAILABLE` where the extension's tables are not there.
-pub fn invalidate(changed: pg_sys::Oid) -> Result<()> {
-    let mut outdated = vec![VERDICT_INVALIDATION.oid()?];
-    for relation in DECLARED.get().iter().flat_map(|declared| &declared.configuration) {
-        if relation.oid()? == changed {
-            outdated.push(changed);
-        }
-    }
-    for relation in outdated {
+pub fn invalidate(configuration: Option<pg_sys::Oid>) -> Result<()> {
+    for relation in [Some(VERDICT_INVALIDATION.oid()?), configuration].into_iter().flatten() {
         // SAFETY: any number may be given; one that is no relation's raises an ordinary error.
         unsafe { pg_sys::CacheInvalidateRelcacheByRelid(relation) };
     }

@@ -24,7 +24,7 @@ use crate::pg::transaction;
 ///
 /// # Errors
 /// `JWT_NOT_AVAILABLE` where it is missing.
-fn lock(relation: &Relation, mode: u32) -> Result<pg_sys::Oid> {
+fn lock(relation: &'static Relation, mode: u32) -> Result<pg_sys::Oid> {
     loop {
         let oid = relation.oid()?;
         lock_relation(oid, mode);
@@ -63,7 +63,7 @@ pub(super) fn open<R: Table>(mode: u32) -> Result<OpenRelation> {
 struct LockedIndex(pg_sys::Oid);
 
 impl LockedIndex {
-    fn lock<R: Table, C>(index: &Index<R, C>) -> Result<Self> {
+    fn lock<R: Table, C>(index: &'static Index<R, C>) -> Result<Self> {
         loop {
             let locked = LockedIndex(lock(&index.relation, pg_sys::AccessShareLock)?);
             let checked = index.relation.check_once(|| layout::check_index(index, locked.0));
@@ -85,7 +85,6 @@ impl Drop for LockedIndex {
     }
 }
 
-/// A running scan.
 struct Scan<R> {
     running: pg_sys::SysScanDesc,
     // Dropped in this order, after the scan has ended.
@@ -95,13 +94,12 @@ struct Scan<R> {
 }
 
 impl<R: Table> Scan<R> {
-    /// Begins a scan of the whole table.
     fn whole() -> Result<Self> {
         Ok(Self::begin(open::<R>(pg_sys::AccessShareLock)?, None, &mut []))
     }
 
     /// Begins a scan through an index for the rows that match all keys.
-    fn through<C>(index: &Index<R, C>, keys: &mut [pg_sys::ScanKeyData]) -> Result<Self> {
+    fn through<C>(index: &'static Index<R, C>, keys: &mut [pg_sys::ScanKeyData]) -> Result<Self> {
         let table = open::<R>(pg_sys::AccessShareLock)?;
         Ok(Self::begin(table, Some(LockedIndex::lock(index)?), keys))
     }
@@ -122,7 +120,6 @@ impl<R: Table> Scan<R> {
         Scan { running, _index: index, table, of: PhantomData }
     }
 
-    /// The next row.
     fn next(&mut self) -> Option<Row<'_, R>> {
         // SAFETY: the scan is running.
         let tuple = unsafe { pg_sys::systable_getnext(self.running) };
@@ -236,21 +233,12 @@ pub fn any<R: Table>(like: impl Fn(&Row<'_, R>) -> Result<bool>) -> Result<bool>
     Ok(false)
 }
 
-/// The first row of the table, read.
-///
-/// # Errors
-/// Those of looking the table up and of `read`.
-pub fn first<R: Table, T>(read: impl Fn(&Row<'_, R>) -> Result<T>) -> Result<Option<T>> {
-    let mut scan = Scan::whole()?;
-    scan.next().map(|row| read(&row)).transpose()
-}
-
 /// The row whose index columns have these values, read.
 ///
 /// # Errors
 /// Those of looking the relations up and of `read`.
 pub fn first_by<R: Table, C: IndexKeys, T>(
-    index: &Index<R, C>,
+    index: &'static Index<R, C>,
     values: C::Values<'_>,
     read: impl Fn(&Row<'_, R>) -> Result<T>,
 ) -> Result<Option<T>> {

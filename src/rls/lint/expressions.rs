@@ -11,9 +11,15 @@ use crate::pg::catalog::expression::{Kind, Node, StoredExpression};
 use crate::pg::roles::AsOwner;
 use crate::pg::statements::{Statement, bind};
 
+/// The functions that policies can call: name, where the argument `product` stands (`env` follows it), whether there
+/// is a form with that argument of those that answer about the current session, and whether another must say the product.
 static HELPERS: Statement = Statement::new(
-    "SELECT p.oid, p.proname::text, p.pronargs::integer FROM pg_catalog.pg_proc p \
-           WHERE p.pronamespace = 'dialstack'::regnamespace AND p.provolatile <> 'i'",
+    "SELECT p.oid, p.proname::text, array_position(p.proargnames, 'product') - 1, \
+            coalesce(bool_or(p.provolatile = 's' AND 'product' = ANY (p.proargnames)) \
+                         OVER (PARTITION BY p.proname), false), \
+            p.proname IN ('current_data', 'current_scopes') \
+       FROM pg_catalog.pg_proc p \
+      WHERE p.pronamespace = 'dialstack'::regnamespace AND p.provolatile <> 'i'",
 );
 
 static POLICIES: Statement = Statement::new(
@@ -45,41 +51,23 @@ static UNINDEXED: Statement = Statement::new(
 /// A function of ours that policies call.
 struct Helper {
     name: String,
-    arguments: usize,
+    /// Where its argument `product` stands, which `env` follows.
+    product: Option<usize>,
+    /// Whether its answer means something only within one product: an account id of one is
+    /// somebody else's in another.
+    compares: bool,
+    /// The same, and no form of it takes a product.
+    needs_company: bool,
 }
 
 impl Helper {
-    /// Whether its answer means something only within one product: an account id of one is
-    /// somebody else's in another.
-    fn compares(&self) -> bool {
-        matches!(
-            self.name.as_str(),
-            "current_account"
-                | "current_identifier"
-                | "current_connected_accounts"
-                | "current_user_identities"
-                | "has_scope"
-        )
-    }
-
-    /// Whether its answer means something only within one product, and no form of it takes one.
-    fn needs_company(&self) -> bool {
-        matches!(self.name.as_str(), "current_data" | "current_scopes")
-    }
-
-    /// Where its argument `product` stands; `env` follows it. `None` for a form without them.
-    fn product(&self) -> Option<usize> {
-        let with_product = if self.name == "has_scope" { 4 } else { 3 };
-        (self.compares() && self.arguments == with_product).then(|| with_product - 3)
-    }
-
     /// Whether product and environment are written into a call with these arguments.
     fn is_bound(&self, arguments: &[Node<'_>]) -> bool {
         let is_written = |at: usize| {
             let argument = arguments.get(at).map(|it| it.without_relabelling().kind());
             matches!(argument, Some(Kind::Constant { is_null: false }))
         };
-        self.product().is_some_and(|product| is_written(product) && is_written(product + 1))
+        self.product.is_some_and(|product| is_written(product) && is_written(product + 1))
     }
 }
 
@@ -151,11 +139,11 @@ impl Reading<'_> {
         if query != Some(true) {
             add(&mut self.uses.not_wrapped, helper.name.clone());
         }
-        if helper.needs_company() {
+        if helper.needs_company {
             add(&mut self.uses.need_company, helper.name.clone());
         }
         let is_bound = helper.is_bound(arguments);
-        if helper.compares() && !is_bound {
+        if helper.compares && !is_bound {
             add(&mut self.uses.not_bound, helper.name.clone());
         }
         self.uses.says_where |= is_bound || helper.name == "current_product";
@@ -206,7 +194,9 @@ pub fn findings(owner: &AsOwner) -> Result<Vec<Finding>> {
         .read(owner, &[], |row| {
             let helper = Helper {
                 name: row.required(2)?,
-                arguments: usize::try_from(row.required::<i32>(3)?).unwrap_or_default(),
+                product: row.get::<i32>(3)?.and_then(|at| usize::try_from(at).ok()),
+                compares: row.required(4)?,
+                needs_company: row.required(5)?,
             };
             Ok((row.required(1)?, helper))
         })?

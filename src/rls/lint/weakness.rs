@@ -29,7 +29,10 @@ macro_rules! weaknesses {
             severity: $crate::rls::lint::weakness::Severity::$severity,
             hint: $hint,
         };
-    )* };
+    )*
+        #[allow(dead_code, reason = "not every list is searched")]
+        pub static ALL: &[&$crate::rls::lint::weakness::Weakness] = &[$(&$constant),*];
+    };
 }
 pub(crate) use weaknesses;
 

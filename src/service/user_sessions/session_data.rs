@@ -14,7 +14,8 @@ use crate::pg::datum::jsonb::{self, Bounds, Jsonb};
 use crate::pg::datum::varlena::with_header;
 use crate::pg::random;
 use crate::service::keys::key_ring;
-use crate::session::data::{MAX_DATA_BYTES, MAX_DATA_DEPTH, TOO_LARGE_HINT, no_object};
+use crate::session::Problem;
+use crate::session::data::{MAX_DATA_BYTES, MAX_DATA_DEPTH, TOO_LARGE_HINT};
 use crate::tables::persons::Exported;
 use crate::tables::sessions::SessionRow;
 use crate::token::{KeyRing, sealed};
@@ -62,6 +63,7 @@ impl SessionData {
     /// `CREATE_FAILED`, naming the bound that is broken, or for anything but an object.
     pub fn of_argument(data: Jsonb<'_>) -> Result<Self> {
         let code = Code::CreateFailed;
+        let no_object = || Problem::new("session data must be a JSON object");
         let content = data.object(&BOUNDS).and_then(|object| object.ok_or_else(no_object)).coded(code)?;
         let content = Zeroizing::new(content);
         let plaintext = Zeroizing::new([&FORMAT, content.as_slice()].concat());

@@ -10,7 +10,7 @@ use crate::pg::datum::json::JsonText;
 use crate::pg::random;
 use crate::service::revocation::revocations;
 use crate::service::setup::configuration::{self, Env, StoredDefinition};
-use crate::session::{Bounds, Definition, Lifetimes, Span, check_data};
+use crate::session::{Bounds, Definition, Lifetimes, Span, check_data_bytes};
 use crate::tables::sessions::SessionRow;
 use crate::token::{AccessClaims, KeyRing, access, refresh};
 
@@ -30,7 +30,7 @@ pub fn check_against(stored: &StoredDefinition, data: &JsonText) -> error::Resul
     let code = Code::CreateFailed;
     let text = data.compact();
     let value = data.parse().coded(code)?;
-    check_data(&value, text.len()).coded(code)?;
+    check_data_bytes(text.len()).coded(code)?;
     stored.schema()?.check(&value).coded(code)?;
     let identifier = stored.definition.selector.select(&value).coded(code)?;
     Ok(CheckedData { text, identifier })

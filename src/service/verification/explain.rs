@@ -45,7 +45,7 @@ pub fn introspect(token: Option<&str>) -> Result<Value> {
     if let Some(scopes) = &session.scopes {
         answer["scope"] = json!(scopes.join(" "));
     }
-    if let Ok(AuthenticToken { access: Some(claims), .. }) = verdict::authenticate(token, clock::now())? {
+    if let Ok(AuthenticToken { access: Some(claims), .. }) = verdict::authenticate(token)? {
         answer["iat"] = json!(claims.issued_at);
         answer["jti"] = json!(claims.token_id.to_string());
     }
@@ -68,7 +68,7 @@ fn checks(token: Option<&str>) -> Result<Vec<Step>> {
         return Ok(vec![("form", false, "no token was given".to_owned())]);
     };
     let now = clock::now();
-    let authentic = match verdict::authenticate(token, now)? {
+    let authentic = match verdict::authenticate(token)? {
         Ok(authentic) => authentic,
         Err(rejected) => {
             steps.push((rejected_check(rejected), false, rejected.to_string()));
@@ -128,7 +128,7 @@ fn rejected_check(rejected: Rejected) -> &'static str {
     match rejected {
         Rejected::UnknownKey | Rejected::BadSignature => "signature",
         Rejected::WrongInstance => "issuer",
-        Rejected::Claim(_) | Rejected::NotYetValid => "claims",
+        Rejected::Claim(_) => "claims",
         _ => "form",
     }
 }

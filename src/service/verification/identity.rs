@@ -60,7 +60,7 @@ fn read(basis: Basis, began: Micros) -> Result<(Validity, Verdict)> {
     };
     // For this statement alone, unless more is known.
     let now_only = Validity { from: began, until: began.saturating_add(1), ..validity };
-    let Some(found) = verdict::named_session(&token, clock::now())? else {
+    let Some(found) = verdict::named_session(&token)? else {
         return Ok((now_only, Verdict::INVALID));
     };
     let Found { session, epoch, settled } = found;

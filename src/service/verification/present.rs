@@ -8,7 +8,6 @@ use zeroize::Zeroizing;
 
 use crate::error::{Code, Error, Result};
 use crate::guc;
-use crate::pg::clock;
 use crate::pg::transaction;
 use crate::service::level::Level;
 use crate::service::reach;
@@ -70,7 +69,7 @@ pub fn end(token: Option<&str>) -> Result<i64> {
 
 /// The session that an authentic token names, whether it may still be used or not.
 fn named_by(token: &str) -> Result<Option<Uuid>> {
-    if let Some(found) = verdict::named_session(token, clock::now())? {
+    if let Some(found) = verdict::named_session(token)? {
         return Ok(Some(found.session.session_id));
     }
     let refresh = verdict::authenticate_refresh(token)?;

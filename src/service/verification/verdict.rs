@@ -66,9 +66,8 @@ impl Verdict {
 }
 
 /// Decides whether this instance made the access token or opaque token.
-pub fn authenticate(presented: &str, now: Micros) -> Result<std::result::Result<AuthenticToken, Rejected>> {
-    let now = clock::unix_seconds(now);
-    key_ring::with(|ring| token::authenticate(presented, ring, now))
+pub fn authenticate(presented: &str) -> Result<std::result::Result<AuthenticToken, Rejected>> {
+    key_ring::with(|ring| token::authenticate(presented, ring))
 }
 
 /// Decides whether this instance made the refresh token.
@@ -80,7 +79,7 @@ pub fn authenticate_refresh(presented: &str) -> Result<std::result::Result<Refre
 /// one. Only reads, so it works in READ ONLY transactions and on standbys.
 pub fn judge(presented: &str, expected: &Expected<'_>, reach: &Reach) -> Result<Verdict> {
     let now = clock::now();
-    Ok(match named_session(presented, now)? {
+    Ok(match named_session(presented)? {
         Some(found) => Verdict::of(&found.session, expected, reach, now),
         None => Verdict::INVALID,
     })
@@ -98,12 +97,12 @@ pub struct Found {
 
 /// The session that a token names, remembered or read. `None` for a token that was not made here, or
 /// whose session is gone.
-pub fn named_session(presented: &str, now: Micros) -> Result<Option<Found>> {
+pub fn named_session(presented: &str) -> Result<Option<Found>> {
     let epoch = relcache::epoch();
     if let Some(session) = cache::find(presented, epoch) {
         return Ok(Some(Found { session, epoch, settled: true }));
     }
-    let (epoch, read) = read_stable(relcache::epoch, |_| match authenticate(presented, now)? {
+    let (epoch, read) = read_stable(relcache::epoch, |_| match authenticate(presented)? {
         Ok(token) => Ok(session_of(&token)?.filter(|(session, _)| session.is_as_claimed())),
         Err(_) => Ok(None),
     })?;

@@ -9,13 +9,11 @@ use super::{Configuration, Definition, Product};
 /// A thing that is configured, as a change describes it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Thing<'a> {
-    /// A product.
     Product(&'a Product),
     /// A scope, by its description.
     Scope(&'a str),
     /// An environment: live, or for tests.
     Environment(bool),
-    /// A definition.
     Definition(&'a Definition),
 }
 
@@ -33,7 +31,6 @@ pub struct Change<'a> {
 }
 
 impl<'a> Change<'a> {
-    /// `create`, `update` or `delete`.
     pub const fn action(&self) -> &'static str {
         match (self.from, self.to) {
             (None, _) => "create",
@@ -42,7 +39,6 @@ impl<'a> Change<'a> {
         }
     }
 
-    /// What kind of thing it is.
     pub fn object(&self) -> &'static str {
         match self.to.or(self.from) {
             Some(Thing::Product(_)) | None => "product",
@@ -74,7 +70,7 @@ impl<'a> Change<'a> {
             (Some(from), Some(to)) => {
                 let differing = to.into_iter().filter_map(|(key, to)| {
                     let from = from.get(&key).cloned().unwrap_or_default();
-                    (!same(&from, &to)).then(|| (key, json!({"from": from, "to": to})))
+                    (from != to).then(|| (key, json!({"from": from, "to": to})))
                 });
                 differing.collect()
             }
@@ -139,19 +135,4 @@ fn things<'a>(product: &'a str, of: &'a Product) -> BTreeMap<(u8, &'a str), Thin
     things.extend(of.environments.iter().map(|(name, live)| ((2, name.as_str()), Thing::Environment(*live))));
     things.extend(of.definitions.iter().map(|(tag, of)| ((3, tag.as_str()), Thing::Definition(of))));
     things
-}
-
-/// Whether two JSON values are the same. A number may come back from a table in another form, an integer of twenty
-/// digits for a float of the same value: such ones are the same.
-fn same(a: &Value, b: &Value) -> bool {
-    match (a, b) {
-        (Value::Number(x), Value::Number(y)) => {
-            x == y || ((x.is_f64() || y.is_f64()) && x.as_f64() == y.as_f64())
-        }
-        (Value::Array(x), Value::Array(y)) => x.len() == y.len() && x.iter().zip(y).all(|(x, y)| same(x, y)),
-        (Value::Object(x), Value::Object(y)) => {
-            x.len() == y.len() && x.iter().all(|(key, x)| y.get(key).is_some_and(|y| same(x, y)))
-        }
-        _ => a == b,
-    }
 }

@@ -20,9 +20,7 @@ pub const MAX_SESSIONS: i32 = 10_000;
 pub const MAX_PUBLIC_CLAIMS: usize = 32;
 /// Default of `refresh_expiry`, in days.
 pub const DEFAULT_REFRESH_DAYS: i32 = 30;
-/// Default of `reuse_interval`.
 pub const DEFAULT_REUSE_INTERVAL: Span = Span::seconds(30);
-/// Longest `reuse_interval`.
 pub const MAX_REUSE_INTERVAL: Span = Span::seconds(300);
 
 text_enum! {
@@ -108,7 +106,6 @@ macro_rules! declare {
         }
 
         impl Definition {
-            /// The names of its fields.
             pub const FIELDS: &[&str] = &[$(stringify!($field)),+];
         }
     };

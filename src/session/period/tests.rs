@@ -26,7 +26,7 @@ fn a_span_is_at_least_one_and_at_most_a_hundred_years() {
 #[test]
 fn the_approximate_length_is_postgresqls_and_saturates() {
     let span = Span { months: 1, days: 1, micros: 1 };
-    assert_eq!(span.approx_micros(), 31 * MICROS_PER_DAY + 1);
+    assert_eq!(span.approx_micros(), 31 * DAY + 1);
     let longest = Span { months: i32::MAX, days: i32::MAX, micros: i64::MAX };
     assert_eq!(longest.approx_micros(), i64::MAX);
     let shortest = Span { months: i32::MIN, days: i32::MIN, micros: i64::MIN };

@@ -1,5 +1,7 @@
 //! The three forms of a schema, told apart and made one.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value, json};
 
 use super::DRAFT_2020_12;
@@ -41,7 +43,8 @@ pub(super) fn to_json_schema(schema: &Value) -> Result<Value, Problem> {
     if describes_other_type(fields) {
         return Err(not_an_object());
     }
-    let mut out = if is_typed(fields)? { typed_object(fields)? } else { sample_object(fields) };
+    let mut out = if is_typed(fields)? { typed_fields(fields, None)? } else { sample_object(fields) };
+    out.insert("type".into(), "object".into());
     out.insert("$schema".into(), DRAFT_2020_12.into());
     Ok(Value::Object(out))
 }
@@ -158,31 +161,24 @@ fn is_clearly_typed(value: &Value) -> bool {
     })
 }
 
-/// The schema of an object with these typed fields.
-fn typed_object(fields: &Fields) -> Result<Fields, Problem> {
-    let mut out = Map::new();
-    out.insert("type".into(), "object".into());
-    let (properties, required) = typed_fields(fields)?;
-    if !properties.is_empty() {
-        out.insert("properties".into(), Value::Object(properties));
-    }
-    if !required.is_empty() {
-        out.insert("required".into(), required.into());
-    }
-    Ok(out)
-}
-
-fn typed_fields(fields: &Fields) -> Result<(Fields, Vec<String>), Problem> {
+/// The properties of an object with these typed fields, and the names of those that are required: these, and what is
+/// `also` said to be.
+fn typed_fields(fields: &Fields, also: Option<&Value>) -> Result<Fields, Problem> {
+    let also = also.and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
+    let mut required: BTreeSet<String> = also.map(str::to_owned).collect();
     let mut properties = Map::new();
-    let mut required = Vec::new();
     for (name, value) in fields {
         let (schema, is_required) = typed_field(name, value)?;
         properties.insert(name.clone(), schema);
         if is_required {
-            required.push(name.clone());
+            required.insert(name.clone());
         }
     }
-    Ok((properties, required))
+    let mut out = Map::from_iter([("properties".to_owned(), Value::Object(properties))]);
+    if !required.is_empty() {
+        out.insert("required".into(), required.into_iter().collect());
+    }
+    Ok(out)
 }
 
 /// The schema of one field, and whether the field is required. What isn't a typed field, as may
@@ -209,16 +205,8 @@ fn typed_field(name: &str, value: &Value) -> Result<(Value, bool), Problem> {
         field.remove("required");
     }
     if let Some(Value::Object(nested)) = field.get("properties") {
-        let (properties, mut required) = typed_fields(nested)?;
-        field.insert("properties".into(), Value::Object(properties));
-        if let Some(Value::Array(given)) = field.get("required") {
-            required.extend(given.iter().filter_map(Value::as_str).map(str::to_owned));
-            required.sort_unstable();
-            required.dedup();
-        }
-        if !required.is_empty() {
-            field.insert("required".into(), required.into());
-        }
+        let typed = typed_fields(nested, field.get("required"))?;
+        field.extend(typed);
     }
     if let Some(items @ Value::Object(_)) = field.get("items") {
         let (items, _) = typed_field(name, items)?;

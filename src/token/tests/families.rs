@@ -35,7 +35,7 @@ fn an_opaque_token_is_authentic_and_says_family_and_session() {
             let token = opaque_token(&ring(), family, mode);
             let expected =
                 AuthenticToken { family: expected, session_id: SESSION, key_number: 3, access: None };
-            assert_eq!(authenticate(&token, &ring(), NOW), Ok(expected));
+            assert_eq!(authenticate(&token, &ring()), Ok(expected));
         }
     }
 }
@@ -70,11 +70,11 @@ fn no_family_or_mode_can_be_turned_into_another() {
         let own = prefixes.into_iter().find(|prefix| token.starts_with(prefix)).expect("a prefix");
         for other in prefixes.into_iter().filter(|prefix| *prefix != own) {
             let swapped = token.replacen(own, other, 1);
-            assert!(authenticate(&swapped, &ring(), NOW).is_err(), "{own} as {other}");
+            assert!(authenticate(&swapped, &ring()).is_err(), "{own} as {other}");
             assert!(refresh::authenticate(&ring(), &swapped).is_err(), "{own} as {other}");
         }
     }
-    assert!(authenticate(&refresh_token, &ring(), NOW).is_err());
+    assert!(authenticate(&refresh_token, &ring()).is_err());
     for token in session_tokens(&ring()) {
         assert!(refresh::authenticate(&ring(), &token).is_err());
         assert!(!api_key::is_well_formed(&token));
@@ -103,7 +103,7 @@ fn a_token_is_refused_when_cut_anywhere_and_when_any_single_bit_is_flipped() {
         let ring = ring_of(INSTANCE, alg);
         for token in session_tokens(&ring) {
             for text in damaged(&token) {
-                assert!(authenticate(&text, &ring, NOW).is_err(), "{text}");
+                assert!(authenticate(&text, &ring).is_err(), "{text}");
             }
         }
     }
@@ -111,7 +111,7 @@ fn a_token_is_refused_when_cut_anywhere_and_when_any_single_bit_is_flipped() {
     for text in damaged(&token) {
         assert!(refresh::authenticate(&ring(), &text).is_err(), "{text}");
     }
-    assert!(authenticate("", &ring(), NOW).is_err());
+    assert!(authenticate("", &ring()).is_err());
     assert!(refresh::authenticate(&ring(), "").is_err());
 }
 
@@ -121,7 +121,7 @@ fn every_bit_of_an_es256_signature_counts() {
     let token = access_token(&ring);
     let (input, signature) = token.rsplit_once('.').expect("a JWS");
     for flipped in bit_flips(signature) {
-        assert!(authenticate(&format!("{input}.{flipped}"), &ring, NOW).is_err());
+        assert!(authenticate(&format!("{input}.{flipped}"), &ring).is_err());
     }
 }
 
@@ -129,8 +129,8 @@ fn every_bit_of_an_es256_signature_counts() {
 fn a_token_with_anything_added_is_refused() {
     for token in session_tokens(&ring()) {
         for added in [" ", "=", "A", "AA", "AAAA", "\n", "\0", "."] {
-            assert!(authenticate(&format!("{token}{added}"), &ring(), NOW).is_err(), "{added:?}");
-            assert!(authenticate(&format!("{added}{token}"), &ring(), NOW).is_err(), "{added:?}");
+            assert!(authenticate(&format!("{token}{added}"), &ring()).is_err(), "{added:?}");
+            assert!(authenticate(&format!("{added}{token}"), &ring()).is_err(), "{added:?}");
         }
     }
 }
@@ -153,8 +153,8 @@ fn tokens_of_another_instance_are_refused_though_the_keys_are_the_same() {
 fn retired_keys_verify_and_revoked_keys_do_not() {
     let (retired, revoked) = (rotated(KeyState::Retired), rotated(KeyState::Revoked));
     for token in session_tokens(&ring()) {
-        assert!(authenticate(&token, &retired, NOW).is_ok());
-        assert_eq!(authenticate(&token, &revoked, NOW), Err(Rejected::UnknownKey));
+        assert!(authenticate(&token, &retired).is_ok());
+        assert_eq!(authenticate(&token, &revoked), Err(Rejected::UnknownKey));
     }
     let token = refresh::issue(&ring(), Mode::Live, SESSION, 1).expect("a token");
     assert!(refresh::authenticate(&retired, &token).is_ok());
@@ -168,7 +168,7 @@ fn retired_keys_verify_and_revoked_keys_do_not() {
 fn what_is_new_is_made_with_the_active_key() {
     let ring = rotated(KeyState::Retired);
     for token in session_tokens(&ring) {
-        let number = authenticate(&token, &ring, NOW).expect("authentic").key_number;
+        let number = authenticate(&token, &ring).expect("authentic").key_number;
         assert!([4, 6].contains(&number));
     }
     assert_eq!(sealed::seal(&ring, SESSION, [8; 12], DATA).expect("sealed").0, 5);

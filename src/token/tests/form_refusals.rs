@@ -47,7 +47,7 @@ fn spare_bits_of_a_part_must_be_zero() {
     for pad in 0..3 {
         let text = payload().to_string() + &" ".repeat(pad);
         let mut encoded = b64(&text);
-        assert!(authenticate(&sign_parts(&b64(header()), &encoded), &ring(), NOW).is_ok());
+        assert!(authenticate(&sign_parts(&b64(header()), &encoded), &ring()).is_ok());
         if text.len().is_multiple_of(3) {
             continue;
         }

@@ -48,6 +48,10 @@ SELECT * FROM t.periods('hour', '2026-04-04 12:00+00', '2026-04-04 18:00+00', 'A
 -- A day that Samoa did not have, and a midnight that Cairo did not have.
 SELECT s ->> 'period' AS period FROM jsonb_array_elements(dialstack.session_dashboard('dash', 'web', NULL, 'day', '2011-12-29 12:00-10', '2012-01-01 12:00+14', 'Pacific/Apia') -> 'sessionsOverTime') AS s;
 SELECT s ->> 'period' AS period FROM jsonb_array_elements(dialstack.session_dashboard('dash', 'web', NULL, 'day', '2024-04-25 12:00+02', '2024-04-27 12:00+03', 'Africa/Cairo') -> 'sessionsOverTime') AS s;
+SELECT * FROM t.periods('day', '2011-12-29 21:42-10', '2011-12-29 21:42-10', 'Pacific/Apia');
+-- What clocks repeat of the day before belongs to the day that has begun: at 00:01 they went back to 23:01.
+SELECT * FROM t.periods('day', '2010-11-07 02:40+00', '2010-11-07 02:40+00', 'America/St_Johns');
+SELECT * FROM t.periods('hour', '2010-11-07 01:30+00', '2010-11-07 04:30+00', 'America/St_Johns');
 -- Where clocks go back to a midnight that has been, the day has 25 hours, whichever moment of it is asked for.
 SELECT t.product('twice');
 SELECT session_id FROM dialstack.session_create('twice', 'production', 'web', '{"userId": "ann"}') \gset

@@ -146,6 +146,7 @@ SELECT dialstack.env_create('shop', 'production');
 SELECT tag FROM dialstack.definition_create('shop', 'web', 'Web', '', '{"userId": "u"}', '$Session{userId}', 1, 'hours');
 SELECT token, refresh_token FROM dialstack.session_create('shop', 'production', 'web', '{"userId": "u"}') \gset old_
 SELECT valid, reason FROM dialstack.session_verify(:'old_token');
+SELECT count(*) FROM dialstack.client_session_create(product => 'shop', env => 'production');
 SELECT instance_id AS old_id FROM dialstack.instance \gset
 DROP EXTENSION dialstack_sessions;
 SELECT count(*) AS schemas FROM pg_namespace WHERE nspname = 'dialstack';
@@ -166,6 +167,11 @@ SELECT ok FROM dialstack.session_refresh(:'new_refresh_token');
 SELECT total FROM dialstack.session_list('shop', 'production', 'web');
 SELECT dialstack.session_revoke_all('shop', 'production', 'web', 'u');
 SELECT valid, reason FROM dialstack.session_verify(:'new_token');
+-- A table that is locked without being read is the new one too.
+BEGIN;
+SELECT count(*) FROM dialstack.client_session_create(product => 'shop', env => 'production');
+SELECT mode FROM pg_locks WHERE relation = 'dialstack.session_users'::regclass AND pid = pg_backend_pid();
+ROLLBACK;
 -- The same inside one transaction, and undone.
 BEGIN;
 DROP EXTENSION dialstack_sessions;

@@ -1,7 +1,10 @@
 use super::*;
 
 fn state(epochs: &Epochs) -> (u64, u64, u64, u64) {
-    (epochs.received(), epochs.verdicts(), epochs.configuration(), epochs.privileges())
+    let [all, verdicts, configuration, privileges] =
+        [Received::Other, Received::Verdict, Received::Configuration, Received::Privileges]
+            .map(|about| epochs.of(about));
+    (all, verdicts, configuration, privileges)
 }
 
 #[test]
