@@ -20,6 +20,7 @@ use crate::pg::deadline::Deadline;
 use crate::pg::roles::{AsOwner, AsRole};
 use crate::pg::settings::Setting;
 use crate::pg::statements::{Statement, bind};
+use crate::pg::transaction::has_old_snapshot;
 use crate::pg::transaction::subtransaction::recovering;
 use crate::service::setup::configuration::Env;
 
@@ -122,7 +123,7 @@ pub fn count(
     };
     recovering(owner, work, |code, _| match code {
         // The transaction is lost, or the caller cancelled it.
-        PgSqlErrorCode::ERRCODE_T_R_SERIALIZATION_FAILURE => None,
+        PgSqlErrorCode::ERRCODE_T_R_SERIALIZATION_FAILURE if has_old_snapshot() => None,
         PgSqlErrorCode::ERRCODE_QUERY_CANCELED => deadline.is_over().then_some(Ok(Err(Uncountable::Slow))),
         code => Some(Ok(Err(Uncountable::Failed(code)))),
     })

@@ -32,6 +32,16 @@ SELECT pg_sleep(60);
 RESET statement_timeout;
 DROP INDEX d.slow;
 SELECT t.counted();
+-- Code of the owner asks nobody to retry.
+CREATE FUNCTION d.retry(n int) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN IF current_setting('my.retry', true) = 'yes' THEN RAISE EXCEPTION 'retry' USING ERRCODE = '40001'; END IF; RETURN true; END $$;
+CREATE INDEX retry ON d.devices (id) WHERE d.retry(1);
+SET my.retry = 'yes';
+SELECT t.counted();
+SELECT detail FROM dialstack.policy_lint() WHERE relation = 'd.devices'::regclass AND weakness = 'not_counted';
+RESET my.retry;
+DROP INDEX d.retry;
+DROP FUNCTION d.retry;
+SELECT t.counted();
 -- As a partition of a table of devices they are counted once.
 CREATE TABLE d.whole (id int, account uuid) PARTITION BY LIST (id);
 SELECT dialstack.protect_table('d.whole', 'account', 'devices', 'production', 'connected_account', device => true, force => true);
