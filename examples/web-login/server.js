@@ -63,11 +63,16 @@ app.post('/signup', async (req, res) => {
 
 app.post('/login', async (req, res) => {
   const name = text(req, 'name')
-  const [user] = /^[a-z0-9]{1,30}$/.test(name) ? await users('SELECT user_id, password FROM notes_app.users WHERE name = $1', [name]) : []
-  if (!(await matches(text(req, 'password'), user?.password))) {
-    return res.status(401).send(pages.welcome({ message: 'Name or password is wrong.' }))
-  }
+  const find = async () => (/^[a-z0-9]{1,30}$/.test(name) ? await users('SELECT user_id, password FROM notes_app.users WHERE name = $1', [name]) : [])[0]
+  const refuse = () => res.status(401).send(pages.welcome({ message: 'Name or password is wrong.' }))
+  const user = await find()
+  if (!(await matches(text(req, 'password'), user?.password))) return refuse()
   await req.visit.logIn({ userId: user.user_id, name }, text(req, 'remember') ? {} : BRIEF)
+  // A password that was changed while this one was checked has ended the sessions that there were by then, not this one.
+  if ((await find())?.password !== user.password) {
+    await req.visit.logOut()
+    return refuse()
+  }
   res.redirect(303, '/')
 })
 

@@ -176,6 +176,22 @@ describe('a visit', () => {
     assert.deepEqual([visit.session, visit.cookies.length], [null, 2])
   })
 
+  it('logs in within a transaction, all of it or nothing', async () => {
+    const browser = await loggedIn()
+    const cookie = Object.entries(browser.jar).map((pair) => pair.join('=')).join('; ')
+    const before = () => server.sessions.verify({ token: browser.jar['__Host-session'] })
+    for (const [error, reason] of [[new Error('changed my mind'), null], [null, 'revoked']]) {
+      const visit = await openVisit(server, new Request(ORIGIN, { headers: { cookie } }))
+      const loggingIn = server.transaction(async (_, sessions) => {
+        await visit.logIn({ userId: browser.userId }, { client: sessions })
+        if (error) throw error
+      })
+      if (error) await assert.rejects(loggingIn, error)
+      else await loggingIn
+      assert.equal((await before()).reason ?? null, reason)
+    }
+  })
+
   it('ends the session that a browser had when somebody logs in again', async () => {
     const browser = await loggedIn()
     const before = browser.jar['__Host-session']

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import pg from 'pg'
 import { browser } from './browser.js'
-import { logs, query, SECRET, startServer } from './support.js'
+import { logs, query, SECRET, startServer, until } from './support.js'
 
 let server
 before(async () => { server = await startServer({}, 'web-login') })
@@ -213,6 +213,27 @@ describe('the web application', { timeout: 180_000 }, () => {
     }
     await ada.go('/')
     await ada.isIn()
+  })
+
+  it('logs nobody in whose password changes while it is checked', async () => {
+    const { name } = await Visitor.signedUp()
+    const [{ user_id }] = await query('SELECT user_id FROM notes_app.users WHERE name = $1', [name])
+    const living = "SELECT FROM dialstack.sessions WHERE subject = $1 AND revoked_at IS NULL"
+    let answer
+    await query('BEGIN')
+    try {
+      // From here on whoever creates a session of the user waits.
+      await query("UPDATE notes_app.users SET password = 'another' WHERE user_id = $1", [user_id])
+      answer = fetch(`${server.url}/login`, {
+        method: 'POST', redirect: 'manual', body: `name=${name}&password=${PASSWORD}`,
+        headers: { 'content-type': 'application/x-www-form-urlencoded', 'sec-fetch-site': 'same-origin' },
+      })
+      await until(async () => (await query("SELECT FROM pg_stat_activity WHERE usename = 'notes_login' AND wait_event_type = 'Lock'")).length, 'the log-in waits')
+    } finally {
+      await query('COMMIT')
+    }
+    assert.equal((await answer).status, 401)
+    assert.deepEqual(await query(living, [user_id]), [])
   })
 
   it('answers requests that make no sense', async () => {

@@ -183,7 +183,7 @@ impl<R: Table> Row<'_, R> {
     fn is_made(&self, by: Maker) -> bool {
         // SAFETY: the scan still holds the tuple; a transaction that scans has a snapshot.
         unsafe {
-            let made_by = pg_sys::HeapTupleHeaderGetXmin((*self.tuple).t_data);
+            let made_by = pg_sys::submodules::htup::HeapTupleHeaderGetXmin((*self.tuple).t_data);
             let is_ours = pg_sys::TransactionIdIsCurrentTransactionId(made_by);
             match by {
                 Maker::ThisTransaction => is_ours,

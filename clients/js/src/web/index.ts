@@ -106,7 +106,8 @@ export class Visit<D = Data> {
       throw new SessionError('INVALID_ARGUMENT', 'INVALID_ARGUMENT: the log-in comes too late: the answer has begun', { hint: 'Log in before you write the answer.' })
     }
     const created = await client.sessions.create<D>({ ...options, ...this.#where, data })
-    await this.#end()
+    // By the same client: in a transaction another connection would wait for what this one has locked.
+    await this.#end(client)
     // Whose it is follows from the definition's selector.
     const verdict = await client.sessions.require<D>({ token: created.token })
     this.#accept(created, verdict.identifier!, verdict.data)
@@ -200,11 +201,11 @@ export class Visit<D = Data> {
     return this
   }
 
-  async #end(): Promise<void> {
+  async #end(client = this.#client): Promise<void> {
     const token = this.#tokens.refresh ?? this.#tokens.access
     if (token === undefined) return
     try {
-      await this.#client.sessions.end({ token })
+      await client.sessions.end({ token })
     } catch (error) {
       // A token that names no session leaves nothing to end.
       if (!(error instanceof SessionError && error.code === 'VERIFY_FAILED')) throw error
