@@ -4,8 +4,7 @@ use pgrx::datum::{Inet, TimestampWithTimeZone};
 use pgrx::prelude::*;
 
 use super::{Result, functions};
-use crate::dashboard::figures::{self, Asked};
-use crate::dashboard::{activity_logs, users};
+use crate::dashboard::{figures, logs, users};
 use crate::pg::datum::json::JsonText;
 
 functions! { FUNCTIONS;
@@ -75,7 +74,7 @@ functions! { FUNCTIONS;
         detail: Option<JsonText>,
     } {
         let (place, time) = ([product, tag, env], [start_at, end_at]);
-        activity_logs::list(place, identifier, status, time, [page, per_page], with_total)?
+        logs::activity(place, identifier, status, time, [page, per_page], with_total)?
     }
 
     /// Figures and series of a definition's sessions, in one environment or in all of the product.
@@ -90,8 +89,7 @@ functions! { FUNCTIONS;
         end_at: default!(Option<TimestampWithTimeZone>, "NULL"),
         time_zone: default!(Option<&str>, "NULL"),
     ) -> Result<JsonText> {
-        let asked = Asked { product, tag, env, group_by, start_at, end_at, time_zone };
-        Ok(figures::sessions(&asked)?)
+        Ok(figures::sessions([product, tag, env], group_by, [start_at, end_at], time_zone)?)
     }
 
     /// Figures and series of one user's operations, as far back as activity is kept.
@@ -107,7 +105,6 @@ functions! { FUNCTIONS;
         end_at: default!(Option<TimestampWithTimeZone>, "NULL"),
         time_zone: default!(Option<&str>, "NULL"),
     ) -> Result<JsonText> {
-        let asked = Asked { product, tag, env, group_by, start_at, end_at, time_zone };
-        Ok(figures::user(&asked, identifier)?)
+        Ok(figures::user([product, tag, env], identifier, group_by, [start_at, end_at], time_zone)?)
     }
 }

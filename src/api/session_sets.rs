@@ -5,7 +5,7 @@ use pgrx::prelude::*;
 
 use super::{Result, functions};
 use crate::administration::{erase, export};
-use crate::dashboard::administration_log;
+use crate::dashboard::logs;
 use crate::pg::datum::json::JsonText;
 use crate::service::session_sets;
 use crate::tables::session_sets::Filter;
@@ -120,7 +120,7 @@ macro_rules! chapter {
         client_addr: Option<Inet>,
     } {
         let (named, time) = ([product, actor, function], [start_at, end_at]);
-        administration_log::list(named, time, maintenance, [page, per_page], with_total)?
+        logs::administration(named, time, maintenance, [page, per_page], with_total)?
     }
     } };
 }

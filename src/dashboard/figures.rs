@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use pgrx::datum::TimestampWithTimeZone;
 
-use super::places::{Place, place};
+use super::places::place;
 use crate::error::{Code, Coded, Error, Result};
 use crate::maintenance::rollup::{changes, of_sessions};
 use crate::pg::clock::{self, DAY, Micros, timestamptz};
@@ -30,17 +30,6 @@ static PERIODS: Statement = Statement::new(include_str!("figures/periods.sql"));
 
 static USER: Statement = Statement::new(include_str!("figures/user.sql"));
 
-/// The arguments that both dashboards take.
-pub struct Asked<'a> {
-    pub product: Option<&'a str>,
-    pub tag: Option<&'a str>,
-    pub env: Option<&'a str>,
-    pub group_by: Option<&'a str>,
-    pub start_at: Option<TimestampWithTimeZone>,
-    pub end_at: Option<TimestampWithTimeZone>,
-    pub time_zone: Option<&'a str>,
-}
-
 /// The time that a dashboard's series cover.
 struct Range<'a> {
     /// The beginnings of the periods, and the end of the last.
@@ -49,25 +38,23 @@ struct Range<'a> {
     time_zone: Cow<'a, str>,
 }
 
-impl<'a> Asked<'a> {
-    fn place(&self, level: Level) -> Result<Place> {
-        place(level, self.product, self.tag, self.env, CODE)
-    }
-
-    fn range(&self, now: Micros) -> Result<Range<'a>> {
-        let group_by = GroupBy::parse(required(self.group_by, "group_by", CODE)?)
-            .ok_or_else(|| Problem::not_one_of("group_by", GroupBy::TEXTS))
-            .coded(CODE)?;
-        let start_at = self.start_at.map(clock::micros);
-        let end_at = self.end_at.map(clock::micros);
-        let (first, last) = series::range(group_by, start_at, end_at, now).coded(CODE)?;
-        let time_zone: Cow<'a, str> = match self.time_zone {
-            Some(given) => given.into(),
-            None => time_zone::of_session().into(),
-        };
-        time_zone::check(&time_zone, &[first, last, now])?;
-        Ok(Range { periods: periods(group_by, first, last, &time_zone)?, time_zone })
-    }
+fn range<'a>(
+    group_by: Option<&str>,
+    [start_at, end_at]: [Option<TimestampWithTimeZone>; 2],
+    time_zone: Option<&'a str>,
+    now: Micros,
+) -> Result<Range<'a>> {
+    let group_by = GroupBy::parse(required(group_by, "group_by", CODE)?)
+        .ok_or_else(|| Problem::not_one_of("group_by", GroupBy::TEXTS))
+        .coded(CODE)?;
+    let (first, last) =
+        series::range(group_by, start_at.map(clock::micros), end_at.map(clock::micros), now).coded(CODE)?;
+    let time_zone: Cow<'a, str> = match time_zone {
+        Some(given) => given.into(),
+        None => time_zone::of_session().into(),
+    };
+    time_zone::check(&time_zone, &[first, last, now])?;
+    Ok(Range { periods: periods(group_by, first, last, &time_zone)?, time_zone })
 }
 
 /// The beginnings of the periods from the one of `first` to the one of `last`, and the end of that.
@@ -86,10 +73,15 @@ fn periods(
 ///
 /// # Errors
 /// `FETCH_DASHBOARD_FAILED` for bad arguments; those of [`place`].
-pub fn sessions(asked: &Asked<'_>) -> Result<JsonText> {
-    let place = asked.place(Level::Monitor)?;
+pub fn sessions(
+    named: [Option<&str>; 3],
+    group_by: Option<&str>,
+    time: [Option<TimestampWithTimeZone>; 2],
+    time_zone: Option<&str>,
+) -> Result<JsonText> {
+    let place = place(Level::Monitor, named, CODE)?;
     let now = clock::now();
-    let range = asked.range(now)?;
+    let range = range(group_by, time, time_zone, now)?;
     let time_zone = &*range.time_zone;
     // One day may be missing where a zone went over the date line.
     let days = periods(GroupBy::Day, now - 8 * DAY, now, time_zone)?;
@@ -114,11 +106,17 @@ pub fn sessions(asked: &Asked<'_>) -> Result<JsonText> {
 ///
 /// # Errors
 /// `USER_NOT_FOUND`; `FETCH_DASHBOARD_FAILED` for bad arguments; those of [`place`].
-pub fn user(asked: &Asked<'_>, identifier: Option<&str>) -> Result<JsonText> {
+pub fn user(
+    named: [Option<&str>; 3],
+    identifier: Option<&str>,
+    group_by: Option<&str>,
+    time: [Option<TimestampWithTimeZone>; 2],
+    time_zone: Option<&str>,
+) -> Result<JsonText> {
     let identifier = required(identifier, "identifier", CODE)?;
     check_identifier("identifier", identifier).coded(CODE)?;
-    let place = asked.place(Level::Server)?;
-    let range = asked.range(clock::now())?;
+    let place = place(Level::Server, named, CODE)?;
+    let range = range(group_by, time, time_zone, clock::now())?;
     let arguments = [
         bind(place.env_ids),
         bind(place.definition_id),

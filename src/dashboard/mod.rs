@@ -1,8 +1,7 @@
 //! What is shown of sessions: lists, users, activity and figures.
 
-pub mod activity_logs;
-pub mod administration_log;
 pub mod figures;
+pub mod logs;
 mod places;
 pub mod sessions;
 pub mod users;

@@ -17,13 +17,7 @@ pub struct Place {
 ///
 /// # Errors
 /// `code` for what is NULL; those of [`caller::env_ids`]; `DEFINITION_NOT_FOUND`.
-pub fn place(
-    level: Level,
-    product: Option<&str>,
-    tag: Option<&str>,
-    env: Option<&str>,
-    code: Code,
-) -> Result<Place> {
+pub fn place(level: Level, [product, tag, env]: [Option<&str>; 3], code: Code) -> Result<Place> {
     let product = required(product, "product", code)?;
     let tag = required(tag, "tag", code)?;
     Ok(Place { env_ids: caller::env_ids(level, product, env)?, definition_id: definition_id(product, tag)? })

@@ -100,7 +100,7 @@ static TOTAL: Statement = Statement::new(
 /// # Errors
 /// `FETCH_USERS_FAILED` for bad arguments; those of [`place`].
 pub fn list<R: FromRow>(
-    [product, tag, env]: [Option<&str>; 3],
+    named: [Option<&str>; 3],
     page: Option<i32>,
     per_page: Option<i32>,
     with_total: Option<bool>,
@@ -108,7 +108,7 @@ pub fn list<R: FromRow>(
     let code = Code::FetchUsersFailed;
     let page = Page::new(page, per_page).coded(code)?;
     let with_total = required(with_total, "with_total", code)?;
-    let users = place(Level::Server, product, tag, env, code)?;
+    let users = place(Level::Server, named, code)?;
     let _plain = Setting::no_jit();
     let list = List { page: &PAGE, total: &TOTAL };
     list.read(&AsOwner::enter()?, users_of(&users, clock::now()), &page, with_total, R::from_row)
@@ -128,10 +128,10 @@ fn users_of(users: &Place, now: Micros) -> Vec<DatumWithOid<'static>> {
 ///
 /// # Errors
 /// `USER_NOT_FOUND`; `FETCH_USER_DETAILS_FAILED` for bad arguments; those of [`place`].
-pub fn details([product, tag, env]: [Option<&str>; 3], identifier: Option<&str>) -> Result<JsonText> {
+pub fn details(named: [Option<&str>; 3], identifier: Option<&str>) -> Result<JsonText> {
     let code = Code::FetchUserDetailsFailed;
     let identifier = required(identifier, "identifier", code)?;
-    let users = place(Level::Server, product, tag, env, code)?;
+    let users = place(Level::Server, named, code)?;
     check_identifier("identifier", identifier).coded(code)?;
     let now = clock::now();
     let owner = AsOwner::enter()?;

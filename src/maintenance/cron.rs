@@ -40,9 +40,9 @@ static ELSEWHERE: Statement = Statement::new(
 
 /// Only planned where pg_cron is.
 static IS_SCHEDULED: Statement = Statement::new(
-    "SELECT EXISTS (SELECT FROM cron.job j \
-                          WHERE j.active AND j.database = current_database() \
-                            AND position('dialstack.maintain' IN j.command) > 0)",
+    "SELECT count(*) FROM cron.job j \
+           WHERE j.active AND j.database = current_database() \
+             AND position('dialstack.maintain' IN j.command) > 0",
 );
 
 /// Whether pg_cron of this database has a job that runs the maintenance of this database.
@@ -50,7 +50,7 @@ pub fn is_scheduled(owner: &AsOwner) -> Result<bool> {
     if HAS_CRON.read(owner, &[], |_| Ok(()))?.is_empty() {
         return Ok(false);
     }
-    Ok(IS_SCHEDULED.read(owner, &[], |row| row.required::<bool>(1))?.contains(&true))
+    Ok(IS_SCHEDULED.count(owner, &[])? > 0)
 }
 
 /// Lets pg_cron run the maintenance of this database by this schedule, as the owner of the extension.

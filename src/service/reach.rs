@@ -112,9 +112,9 @@ fn read(role: pg_sys::Oid, level: Level) -> Result<Reach> {
 
 /// `$1`: the role; `$2`: C symbols. Privileges are those of now, whatever the transaction's snapshot shows.
 static MAY_EXECUTE_ANY: Statement = Statement::new(
-    "SELECT EXISTS (SELECT FROM pg_catalog.pg_proc p \
-                     WHERE p.pronamespace = 'dialstack'::regnamespace AND p.prosrc = ANY ($2) \
-                       AND has_function_privilege($1, p.oid, 'EXECUTE'))",
+    "SELECT count(*) FROM pg_catalog.pg_proc p \
+           WHERE p.pronamespace = 'dialstack'::regnamespace AND p.prosrc = ANY ($2) \
+             AND has_function_privilege($1, p.oid, 'EXECUTE')",
 );
 
 /// Whether a function of this level was granted to a role by itself, if the role does not have the level.
@@ -122,9 +122,7 @@ fn may_execute_any(role: pg_sys::Oid, level: Level) -> Result<bool> {
     let functions = FUNCTIONS.get().into_iter().flat_map(|functions| functions.iter().copied().flatten());
     let of_level = functions.filter(|function| function.levels.contains(&level));
     let symbols: Vec<&str> = of_level.map(|function| function.symbol).collect();
-    let arguments = [bind(role), bind(symbols)];
-    let found = MAY_EXECUTE_ANY.read(&AsOwner::enter()?, &arguments, |row| row.required::<bool>(1))?;
-    Ok(found.contains(&true))
+    Ok(MAY_EXECUTE_ANY.count(&AsOwner::enter()?, &[bind(role), bind(symbols)])? > 0)
 }
 
 /// The error for an environment that is not within reach.
