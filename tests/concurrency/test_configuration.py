@@ -13,6 +13,7 @@ from support.service import (
     call,
     retrying,
     together,
+    until,
     value,
     verify,
 )
@@ -176,6 +177,19 @@ def test_an_environment_stays_live_for_a_session_that_is_being_made(connect, adm
     with pytest.raises(errors.InvalidParameterValue, match="DEFINE_FAILED"):
         waiting.result()
     assert value(admin, "SELECT live FROM dialstack.env_list(%s)", shop.product)
+
+
+def test_an_environment_stays_live_for_a_session_that_is_being_extended(connect, admin, shop):
+    session = call(admin, "session_create", **shop.place, data='{"userId": "u"}', session_expires_in="1 second")
+    extending, other = connect(), connect()
+    with extending.transaction():
+        call(extending, "session_extend", session_id=session.session_id, by="1 day")
+        expired = "SELECT expires_at < clock_timestamp() FROM dialstack.sessions WHERE session_id = %s"
+        until(lambda: value(admin, expired, session.session_id), "the session to expire")
+        waiting = Background(lambda: call(other, "env_update", **shop.home, live=False))
+        await_lock(admin, other)
+    with pytest.raises(errors.InvalidParameterValue, match="DEFINE_FAILED"):
+        waiting.result()
 
 
 def test_a_key_that_is_being_made_is_revoked_with_its_environment(connect, admin, shop):

@@ -144,6 +144,7 @@ pub fn change_env(owner: &AsOwner, env: &Env, name: &str, live: Option<bool>) ->
 fn check_empty(owner: &AsOwner, env: &Env) -> Result<()> {
     living::KEEP_NEW_OUT.execute(owner, &[])?;
     let now = clock::now();
+    living::lock_ended(owner, env.env_id, now)?;
     let (sessions, api_keys) = living::count(owner, vec![env.env_id], None, now)?;
     if sessions + api_keys > 0 {
         return Err(Error::new(Code::DefineFailed, "sessions or API keys live in the environment, and would die unnoticed")
