@@ -181,6 +181,7 @@ fn matching<'a>(
 ) -> Result<i64> {
     arguments.extend(filter.arguments());
     let _by_index = Setting::custom_plans();
+    let _by_id = Setting::nested_loops();
     let revoked = run(owner, &[&sql::MATCHING, &sql::MATCHING_CLIENTS], &arguments)?;
     // At READ COMMITTED the statements saw all that there is.
     let missed = transaction::has_old_snapshot()
