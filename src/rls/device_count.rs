@@ -29,7 +29,7 @@ const MOST: Micros = 2 * SECOND;
 
 /// The tables that are marked as devices of an environment, or of any, with names quoted as SQL needs
 /// them. The triggers of the function are found by index, however many policies and triggers there are.
-/// Their third argument is the column. A partition that was marked before it was attached is counted with the whole.
+/// Their third argument is the column. A part that was marked before it became one is counted with the whole.
 static TABLES: Statement = Statement::new(
     "SELECT c.oid, c.relowner, format('%I.%I', n.nspname, c.relname), quote_ident(a.attname), \
                  format_type(a.atttypid, NULL) \
@@ -46,9 +46,12 @@ static TABLES: Statement = Statement::new(
              AND split_part(encode(g.tgargs, 'escape'), chr(92) || '000', 3) \
                  = encode(convert_to(a.attname::text, getdatabaseencoding()), 'escape') \
              AND a.atttypid IN ('uuid'::regtype, 'text'::regtype) \
-             AND NOT EXISTS (SELECT FROM pg_partition_ancestors(c.oid) AS whole (oid) \
-                               JOIN pg_catalog.pg_trigger w ON w.tgrelid = whole.oid \
-                              WHERE whole.oid <> c.oid AND w.tgfoid = g.tgfoid AND w.tgargs = g.tgargs) \
+             AND NOT EXISTS (WITH RECURSIVE whole (oid) AS ( \
+                                    SELECT inhparent FROM pg_catalog.pg_inherits WHERE inhrelid = c.oid \
+                                     UNION \
+                                    SELECT i.inhparent FROM whole JOIN pg_catalog.pg_inherits i ON i.inhrelid = whole.oid) \
+                             SELECT FROM whole JOIN pg_catalog.pg_trigger w ON w.tgrelid = whole.oid \
+                              WHERE w.tgfoid = g.tgfoid AND w.tgargs = g.tgargs) \
            ORDER BY c.oid",
 );
 

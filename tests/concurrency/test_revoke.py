@@ -194,6 +194,34 @@ def test_a_revocation_finds_a_session_whose_refresh_outlasts_its_expiry(
     assert shop.living(admin) == set()
 
 
+@pytest.mark.parametrize("function", ["session_refresh", "session_extend"])
+def test_a_session_that_a_revocation_found_over_does_not_live_on(admin, connect, function):
+    # Given a call that came in time to give a session more of it, and is held up
+    shop = Shop.make(admin, expiry=1, period="second", refresh_expiry=1, refresh_period="second")
+    session = shop.create(admin)
+    longer = '{"expiry": 1, "period": "hour", "refresh_expiry": 1, "refresh_period": "hour"}'
+    call(admin, "definition_update", product=shop.product, tag=shop.tag, changes=longer)
+    arguments = {
+        "session_refresh": {"refresh_token": session.refresh_token},
+        "session_extend": {"session_id": session.session_id, "by": "1 hour"},
+    }
+    holder, late = connect(), connect()
+    with holder.transaction():
+        holder.execute("LOCK TABLE dialstack.sessions IN SHARE ROW EXCLUSIVE MODE")
+        waiting = Background(lambda: call(late, function, **arguments[function]))
+        await_lock(admin, late)
+        # When the user's sessions are revoked after that one's end
+        expired = "SELECT expires_at < clock_timestamp() FROM dialstack.sessions WHERE session_id = %s"
+        until(lambda: value(admin, expired, session.session_id), "the session to expire")
+        assert shop.revoke_all(holder) == 0
+
+    # Then it is over for good
+    with pytest.raises((errors.SerializationFailure, errors.NoDataFound)):
+        waiting.result()
+    assert shop.living(admin) == set()
+    assert refresh(admin, session.refresh_token).reason == "expired"
+
+
 @LEVELS
 def test_first_sessions_of_many_users_race_their_revocation(admin, shop, isolation):
     for number in range(8):

@@ -3,8 +3,8 @@
 WITH begins (at) AS (
     -- Hours begin where clocks show a full hour, or are changed: every zone differs from UTC by quarters of an hour.
     SELECT q.at
-      FROM generate_series((date_trunc('hour', $2 AT TIME ZONE $4) AT TIME ZONE $4) - interval '2 hours',
-                           $3 + interval '2 hours', interval '15 minutes') AS q (at)
+      FROM generate_series(date_trunc('hour', $2, 'UTC') - interval '2 hours', $3 + interval '2 hours',
+                           interval '15 minutes') AS q (at)
      WHERE $1 = 'hour'
        AND (q.at AT TIME ZONE $4 = date_trunc('hour', q.at AT TIME ZONE $4)
             OR q.at AT TIME ZONE $4 <> ((q.at - interval '15 minutes') AT TIME ZONE $4) + interval '15 minutes')

@@ -8,9 +8,10 @@
 //! the server takes from functions of a composite type and from those that RETURN TABLE alike, and
 //! forms it by the description that the query has at hand.
 
+use pgrx::PgTupleDesc;
 use pgrx::callconv::{BoxRet, FcInfo};
 use pgrx::datum::Datum;
-use pgrx::pg_sys;
+use pgrx::pg_sys::{self, BOOLOID, JSONBOID, TEXTARRAYOID, TEXTOID, TIMESTAMPTZOID, UUIDOID};
 use pgrx::pgrx_sql_entity_graph::impl_sql_translatable;
 use pgrx::pgrx_sql_entity_graph::metadata::{
     ArgumentError, ReturnsError, ReturnsRef, SqlMappingRef, SqlTranslatable, TypeOrigin,
@@ -56,11 +57,11 @@ unsafe impl<const N: usize> BoxRet for Record<N> {
                 nulls[n] = false;
             }
         }
-        // SAFETY: the description is the one of this call's answer; one with another number of columns, as a library of
-        // another version than the SQL meets it, is refused before a value is read.
+        // SAFETY: the description is the one of this call's answer, which outlives this. One with other columns is refused
+        // before a value is read.
         unsafe {
             let description = description(fcinfo);
-            if description.is_null() || usize::try_from((*description).natts) != Ok(N) {
+            if description.is_null() || !fits::<N>(&PgTupleDesc::from_pg_unchecked(description)) {
                 pgrx::ereport!(
                     ERROR,
                     pgrx::PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
@@ -72,6 +73,31 @@ unsafe impl<const N: usize> BoxRet for Record<N> {
             fcinfo.return_raw_datum(pg_sys::HeapTupleHeaderGetDatum((*row).t_data))
         }
     }
+}
+
+/// The types of the columns of `dialstack.session_verdict`, the one type by name that functions return.
+/// The columns of the others are those of the function, which nobody can alter.
+const VERDICT: [pg_sys::Oid; 14] = [
+    BOOLOID,
+    TEXTOID,
+    TEXTOID,
+    UUIDOID,
+    TEXTOID,
+    TEXTOID,
+    JSONBOID,
+    TEXTARRAYOID,
+    TIMESTAMPTZOID,
+    TEXTOID,
+    TEXTOID,
+    TEXTOID,
+    TIMESTAMPTZOID,
+    TIMESTAMPTZOID,
+];
+
+/// Whether a row of so many columns can be formed by a description.
+fn fits<const N: usize>(columns: &PgTupleDesc<'_>) -> bool {
+    let by_name = columns.oid() != pg_sys::RECORDOID;
+    columns.len() == N && (!by_name || columns.iter().map(|column| column.atttypid).eq(VERDICT))
 }
 
 /// The columns that the call is to answer with, under a type that whoever reads the row can look up; null where the

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use pgrx::datum::{Interval, TimestampWithTimeZone};
 
 use crate::error::{Code, Error, Result};
-use crate::pg::clock::{self, Micros, timestamptz};
+use crate::pg::clock::{self, timestamptz};
 use crate::pg::datum::jsonb::Jsonb;
 use crate::pg::datum::uuid::{pg_uuid, uuid};
 use crate::pg::roles::AsOwner;
@@ -28,12 +28,12 @@ fn lock_living(
     owner: &AsOwner,
     caller: &Caller,
     session_id: Option<pgrx::Uuid>,
-    now: Micros,
     code: Code,
 ) -> Result<(SessionRow, Rc<StoredDefinition>)> {
     let session_id = uuid(required(session_id, "session_id", code)?);
     change::lock(owner, &session_id)?;
-    let row = sessions::by_id(&session_id)?.filter(|row| row.lives(now));
+    // By now: a revocation that was waited for has passed over a session that was over.
+    let row = sessions::by_id(&session_id)?.filter(|row| row.lives(clock::now()));
     let stored = match row.as_ref().and_then(|row| row.definition_id) {
         Some(id) => configuration::definition_by_id(id)?,
         None => None,
@@ -58,7 +58,7 @@ pub fn update_data(session_id: Option<pgrx::Uuid>, data: Option<Jsonb<'_>>) -> R
     let data = required(data, "data", code)?;
     let caller = caller::narrowed(Level::Server)?;
     let owner = AsOwner::enter()?;
-    let (row, stored) = lock_living(&owner, &caller, session_id, clock::now(), code)?;
+    let (row, stored) = lock_living(&owner, &caller, session_id, code)?;
     let data = SessionData::of_argument(data)?;
     let checked = tokens::check_against(&stored, &data.text())?;
     if row.subject != checked.identifier {
@@ -91,7 +91,7 @@ pub fn extend(session_id: Option<pgrx::Uuid>, by: Option<Interval>) -> Result<Ch
     let now = clock::now();
     let caller = caller::narrowed(Level::Server)?;
     let owner = AsOwner::enter()?;
-    let (row, stored) = lock_living(&owner, &caller, session_id, now, code)?;
+    let (row, stored) = lock_living(&owner, &caller, session_id, code)?;
     // A session ends on a full second.
     let mut expires_at = clock::ceil_to_second(clock::add(row.expires_at, &by, code)?);
     if expires_at <= row.expires_at {
@@ -126,7 +126,7 @@ pub fn reauthenticate(session_id: Option<pgrx::Uuid>) -> Result<Changed> {
     let now = clock::now();
     let caller = caller::narrowed(Level::Server)?;
     let owner = AsOwner::enter()?;
-    let (row, _) = lock_living(&owner, &caller, session_id, now, Code::RefreshFailed)?;
+    let (row, _) = lock_living(&owner, &caller, session_id, Code::RefreshFailed)?;
     if !change::reauthenticate(&owner, &row.session_id, now, caller.api_key_id())? {
         return Err(revocations::conflict());
     }

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::error::{Code, Result};
+use crate::error::{Code, Error, Result};
 use crate::log_events::Event;
 use crate::pg::clock::{self, Micros};
 use crate::pg::roles::AsOwner;
@@ -43,9 +43,9 @@ pub enum Refreshed {
 /// Exchanges a refresh token for the session's next tokens.
 ///
 /// # Errors
-/// `REFRESH_FAILED` for an expiry beyond what a timestamp can hold; 40001 where the session was changed after the
-/// transaction's snapshot (REPEATABLE READ and above). A bad or reused token is an answer, because an error would
-/// roll back the revocation that a reused one causes.
+/// `REFRESH_FAILED` for an expiry beyond what a timestamp can hold; `CONFLICT` where the session's end came while the
+/// call waited; 40001 where the session was changed after the transaction's snapshot (REPEATABLE READ and above). A bad
+/// or reused token is an answer, because an error would roll back the revocation that a reused one causes.
 pub fn refresh(refresh_token: Option<&str>, expected: Expected<'_>, origin: Origin<'_>) -> Result<Refreshed> {
     // Read before any lock, so that callers who wait for each other are judged by when they came.
     let now = clock::now();
@@ -85,6 +85,11 @@ pub fn refresh(refresh_token: Option<&str>, expected: Expected<'_>, origin: Orig
                     // A max_lifetime that was lowered may have ended it before now: then the step has said so.
                     if ends.session <= now {
                         return Ok(Refreshed::Refused(Reason::Expired));
+                    }
+                    // A revocation that came after the end has passed over the session: it must not live on.
+                    if row.expires_at <= clock::now() {
+                        return Err(Error::new(Code::Conflict, "the session ended while the call waited")
+                            .hint("Retry the transaction, or sign in again."));
                     }
                     return session.tokens(row, next, now, ends);
                 }

@@ -70,7 +70,7 @@ impl<'a> Change<'a> {
             (Some(from), Some(to)) => {
                 let differing = to.into_iter().filter_map(|(key, to)| {
                     let from = from.get(&key).cloned().unwrap_or_default();
-                    (from != to).then(|| (key, json!({"from": from, "to": to})))
+                    (!same(&from, &to)).then(|| (key, json!({"from": from, "to": to})))
                 });
                 differing.collect()
             }
@@ -135,4 +135,19 @@ fn things<'a>(product: &'a str, of: &'a Product) -> BTreeMap<(u8, &'a str), Thin
     things.extend(of.environments.iter().map(|(name, live)| ((2, name.as_str()), Thing::Environment(*live))));
     things.extend(of.definitions.iter().map(|(tag, of)| ((3, tag.as_str()), Thing::Definition(of))));
     things
+}
+
+/// Whether two JSON values are the same. A number may come back from a table in another form, an integer of twenty
+/// digits for a float of the same value: such ones are the same.
+fn same(a: &Value, b: &Value) -> bool {
+    match (a, b) {
+        (Value::Number(x), Value::Number(y)) => {
+            x == y || ((x.is_f64() || y.is_f64()) && x.as_f64() == y.as_f64())
+        }
+        (Value::Array(x), Value::Array(y)) => x.len() == y.len() && x.iter().zip(y).all(|(x, y)| same(x, y)),
+        (Value::Object(x), Value::Object(y)) => {
+            x.len() == y.len() && x.iter().all(|(key, x)| y.get(key).is_some_and(|y| same(x, y)))
+        }
+        _ => a == b,
+    }
 }

@@ -31,6 +31,13 @@ fn configuration(document: &Value) -> Configuration {
     read(document).unwrap()
 }
 
+/// The document with another value at a JSON pointer.
+fn with(pointer: &str, value: Value) -> Value {
+    let mut document = document();
+    *document.pointer_mut(pointer).unwrap() = value;
+    document
+}
+
 #[test]
 fn what_is_written_reads_back_in_the_order_of_names() {
     let configuration = configuration(&document());
@@ -38,6 +45,20 @@ fn what_is_written_reads_back_in_the_order_of_names() {
     assert_eq!(read(&written), Ok(configuration));
     assert_eq!(written["products"][0]["environments"][0]["env"], "production");
     assert_eq!(written["version"], 1);
+}
+
+#[test]
+fn a_number_is_the_same_in_another_form() {
+    let read = |number: &str| {
+        let schema = serde_json::from_str(&format!(
+            r#"{{"type": "object", "properties": {{"userId": {{"type": "number", "maximum": {number}}}}}}}"#
+        ));
+        configuration(&with("/products/0/definitions/0/schema", schema.unwrap()))
+    };
+    let rows = |a: &str, b: &str| difference(&read(a), &read(b)).len();
+    assert_eq!(rows("12345678901234567890.0", "12345678901234567000"), 0);
+    assert_eq!(rows("1.0", "1"), 0);
+    assert_eq!(rows("9007199254740993", "9007199254740992"), 1);
 }
 
 /// Some products with some parts each.

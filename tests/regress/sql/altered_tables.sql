@@ -30,6 +30,9 @@ SELECT * FROM t.altered(:'token', :'refresh_token', 'ALTER TABLE dialstack.sessi
 SELECT * FROM t.altered(:'token', :'refresh_token', 'ALTER TABLE dialstack.sessions RENAME TO moved', 'CREATE TABLE dialstack.sessions ()');
 SELECT * FROM t.altered(:'token', :'refresh_token', 'ALTER INDEX dialstack.sessions_pkey RENAME TO moved',
                         'CREATE INDEX sessions_pkey ON dialstack.sessions (subject)');
+-- The type of a verdict.
+SELECT * FROM t.altered(:'token', :'refresh_token', 'ALTER TYPE dialstack.session_verdict ALTER ATTRIBUTE valid TYPE text');
+SELECT * FROM t.altered(:'token', :'refresh_token', 'ALTER TYPE dialstack.session_verdict ADD ATTRIBUTE more text');
 -- Undone, all is as before.
 SELECT v.valid FROM dialstack.session_verify(:'token') v;
 SELECT ok FROM dialstack.session_refresh(:'refresh_token');

@@ -35,6 +35,13 @@ SELECT action, object, name FROM wanted, dialstack.configuration_apply(document,
 -- Applied twice, it changes nothing; and the export is the document in full.
 SELECT count(*) AS changes FROM wanted, dialstack.configuration_apply(document, dry_run => false);
 SELECT count(*) AS changes FROM dialstack.configuration_apply(dialstack.configuration_export(), dry_run => false);
+-- A number counts by its value, in whatever form the document and the table have it.
+CREATE TEMPORARY TABLE large AS
+SELECT pg_temp.with_cfg(jsonb_set(pg_temp.cfg(), '{definitions,0,schema}', '{"type": "object", "required": ["id"], "properties": {"id": {"type": "string"}, "n": {"type": "number", "maximum": 12345678901234567890.0}}}')) AS document;
+BEGIN;
+SELECT count(*) AS changes FROM large, dialstack.configuration_apply(document, dry_run => false);
+SELECT count(*) AS changes FROM large, dialstack.configuration_apply(document);
+ROLLBACK;
 SELECT tag, name, expiry, period, refresh_expiry, max_sessions FROM dialstack.definition_list('cfg');
 SELECT scope, description FROM dialstack.scope_list('cfg');
 SELECT env, live FROM dialstack.env_list('cfg');

@@ -52,6 +52,8 @@ SELECT * FROM t.periods('day', '2011-12-29 21:42-10', '2011-12-29 21:42-10', 'Pa
 -- What clocks repeat of the day before belongs to the day that has begun: at 00:01 they went back to 23:01.
 SELECT * FROM t.periods('day', '2010-11-07 02:40+00', '2010-11-07 02:40+00', 'America/St_Johns');
 SELECT * FROM t.periods('hour', '2010-11-07 01:30+00', '2010-11-07 04:30+00', 'America/St_Johns');
+-- Or by three hours.
+SELECT * FROM t.periods('hour', '2020-03-07 15:38+00', '2020-03-07 19:00+00', 'Antarctica/Casey');
 -- Where clocks go back to a midnight that has been, the day has 25 hours, whichever moment of it is asked for.
 SELECT t.product('twice');
 SELECT session_id FROM dialstack.session_create('twice', 'production', 'web', '{"userId": "ann"}') \gset

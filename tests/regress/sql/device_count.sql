@@ -51,6 +51,15 @@ SELECT t.counted();
 ALTER TABLE d.part DETACH PARTITION d.devices;
 DROP TABLE d.whole;
 SELECT t.counted();
+-- As a part of a table that inherits too.
+CREATE TABLE d.whole (id int, account uuid);
+SELECT dialstack.protect_table('d.whole', 'account', 'devices', 'production', 'connected_account', device => true, force => true);
+CREATE TABLE d.part () INHERITS (d.whole);
+ALTER TABLE d.devices INHERIT d.part;
+SELECT t.counted();
+ALTER TABLE d.devices NO INHERIT d.part;
+DROP TABLE d.part, d.whole;
+SELECT t.counted();
 DROP TABLE d.devices;
 DROP OWNED BY regress_owner;
 DROP ROLE regress_owner;
