@@ -14,7 +14,7 @@ use crate::session::Page;
 use crate::tables::definitions;
 use crate::tables::products::ProductId;
 use crate::tables::session_sets::{Filter, Matching};
-use crate::tables::sessions::{SessionRow, Sessions};
+use crate::tables::sessions::Sessions;
 
 /// A person, as the user of definitions in environments.
 pub struct Person<'a> {
@@ -206,15 +206,6 @@ impl<'a> Person<'a> {
             definition_ids: Some(self.definition_ids.clone()),
             filter: Filter { identifier: Some(self.identifier), kind, ..Filter::default() },
         }
-    }
-
-    /// Whether a session is the person's.
-    pub fn has(&self, row: &SessionRow) -> bool {
-        let of_definition = match row.definition_id {
-            Some(definition_id) => self.definition_ids.contains(&definition_id),
-            None => self.account_sessions,
-        };
-        of_definition && self.env_ids.contains(&row.env_id) && row.user() == Some(self.identifier)
     }
 
     /// What names the person in each statement.
