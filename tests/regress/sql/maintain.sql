@@ -74,6 +74,7 @@ SELECT count(*) FROM dialstack.session_users WHERE identifier = 'of staging';
 
 -- Signing keys: retired ones stay, revoked ones for the retention.
 CREATE FUNCTION t.keys() RETURNS text LANGUAGE sql AS $$ SELECT string_agg(state, ', ' ORDER BY state) FROM dialstack.signing_keys WHERE purpose = 'jwt' $$;
+DELETE FROM dialstack.signing_keys WHERE state <> 'active';
 SELECT count(*) FROM dialstack.signing_key_rotate('jwt');
 UPDATE dialstack.signing_keys SET retired_at = now() - interval '40 days' WHERE state = 'retired';
 SELECT state FROM dialstack.signing_key_revoke((SELECT kid FROM dialstack.signing_keys WHERE purpose = 'jwt' AND state = 'active'));
