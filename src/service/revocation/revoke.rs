@@ -36,9 +36,7 @@ pub fn revoke(
     identifier: Option<&str>,
     reason: Option<&str>,
 ) -> Result<i64> {
-    if let Some(identifier) = identifier {
-        check_identifier("identifier", identifier).coded(CODE)?;
-    }
+    check_identifier("identifier", identifier).coded(CODE)?;
     let cause = revocations::because(reason)?;
     match (session_id, identifier) {
         (Some(session_id), _) => revoke_one(place, &uuid(session_id), identifier, cause),

@@ -91,7 +91,9 @@ fn revoke(change: &Change<'_>) -> Result<()> {
             }
             let identifier = change.old_text(key);
             // No session has an identifier that can't be one.
-            let Some(identifier) = identifier.filter(|it| check_identifier("identifier", it).is_ok()) else {
+            let Some(identifier) =
+                identifier.filter(|it| check_identifier("identifier", it.as_str()).is_ok())
+            else {
                 return Ok(());
             };
             for definition_id in definitions {
