@@ -20,7 +20,7 @@ COMMENT ON COLUMN dialstack.rollup_state.ran_at IS 'when maintain() began last; 
 COMMENT ON COLUMN dialstack.rollup_state.took IS 'how long that lasted';
 COMMENT ON COLUMN dialstack.rollup_state.done IS 'what it answered';
 
--- The metrics are those of src/maintenance/rollup/of_sessions.sql and changes.sql.
+-- The metrics are those of src/maintenance/rollup/of_sessions.sql and of_users.sql.
 CREATE TABLE dialstack.activity_rollup (
     bucket        timestamptz NOT NULL,
     count         bigint      NOT NULL,

@@ -469,7 +469,7 @@ COMMENT ON COLUMN dialstack.rollup_state.ran_at IS 'when maintain() began last; 
 COMMENT ON COLUMN dialstack.rollup_state.took IS 'how long that lasted';
 COMMENT ON COLUMN dialstack.rollup_state.done IS 'what it answered';
 
--- The metrics are those of src/maintenance/rollup/of_sessions.sql and changes.sql.
+-- The metrics are those of src/maintenance/rollup/of_sessions.sql and of_users.sql.
 CREATE TABLE dialstack.activity_rollup (
     bucket        timestamptz NOT NULL,
     count         bigint      NOT NULL,
@@ -628,10 +628,6 @@ CREATE  FUNCTION dialstack."jwks"() RETURNS jsonb /* Result < JsonText > */
 STRICT VOLATILE PARALLEL UNSAFE 
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'jwks_wrapper';
-
-CREATE FUNCTION dialstack.device_table() RETURNS trigger LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'device_table_wrapper';
-
-CREATE FUNCTION dialstack.revoke_on_change() RETURNS trigger LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'revoke_on_change_wrapper';
 
 CREATE  FUNCTION dialstack."current_authentication_age"() RETURNS interval /* Result < Option < Interval > > */
 STRICT STABLE PARALLEL SAFE 
@@ -813,6 +809,8 @@ STRICT VOLATILE PARALLEL UNSAFE
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'signing_key_list_wrapper';
 
+CREATE FUNCTION dialstack.device_table() RETURNS trigger LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'device_table_wrapper';
+
 CREATE FUNCTION dialstack.follow_signing_algorithm() RETURNS trigger LANGUAGE c AS 'MODULE_PATHNAME', 'follow_signing_algorithm_wrapper';
 
 CREATE FUNCTION dialstack.invalidate_verdicts() RETURNS trigger LANGUAGE c AS 'MODULE_PATHNAME', 'invalidate_verdicts_wrapper';
@@ -873,6 +871,8 @@ ALTER TABLE dialstack.sessions ENABLE ALWAYS TRIGGER invalidate_verdicts_of_move
 CREATE TRIGGER follow_signing_algorithm AFTER INSERT OR UPDATE ON dialstack.signing_algorithm
     FOR EACH STATEMENT EXECUTE FUNCTION dialstack.follow_signing_algorithm();
 ALTER TABLE dialstack.signing_algorithm ENABLE ALWAYS TRIGGER follow_signing_algorithm;
+
+CREATE FUNCTION dialstack.revoke_on_change() RETURNS trigger LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'revoke_on_change_wrapper';
 
 CREATE  FUNCTION dialstack."stat_get_sessions"() RETURNS TABLE (
 	"product" TEXT,  /* String */

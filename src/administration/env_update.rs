@@ -7,13 +7,10 @@ use crate::rls::protected;
 use crate::service::setup::configuration;
 use crate::service::setup::products::change_env;
 use crate::session::check_name;
-use crate::session::problem::shown;
+use crate::session::problem::{listed, shown};
 use crate::tables::products;
 
 const CODE: Code = Code::DefineFailed;
-
-/// Most tables that an error names.
-const MAX_LISTED: usize = 10;
 
 /// Changes an environment: what is not given stays.
 ///
@@ -46,15 +43,11 @@ pub fn update(product: &str, env: &str, new_name: Option<&str>, live: Option<boo
 
 /// A policy under the old name would show nothing any more, and a trigger would fail each change of its table.
 fn check_unnamed(owner: &AsOwner, product: &str, env: &str) -> Result<()> {
-    let mut tables = protected::naming(owner, product, env)?;
+    let tables = protected::naming(owner, product, env)?;
     if tables.is_empty() {
         return Ok(());
     }
-    if tables.len() > MAX_LISTED {
-        tables.truncate(MAX_LISTED);
-        tables.push("and more".to_owned());
-    }
     Err(Error::new(CODE, "policies or triggers of tables name the environment")
-        .detail(format!("The tables are: {}.", tables.join(", ")))
+        .detail(format!("The tables are: {}.", listed(tables)))
         .hint("In one transaction, call unprotect_table() and revoke_sessions_off() for them, rename, and make them again for the new name; dialstack.protected_table_list() says how they are protected."))
 }

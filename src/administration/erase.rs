@@ -36,13 +36,13 @@ pub fn erase(place: [Option<&str>; 3], identifier: Option<&str>) -> Result<JsonT
         keep_name(person.identifier)?;
     }
     persons::lock_sessions(&owner, &person)?;
-    let sessions = person.sessions();
+    let of_person = person.sessions();
     let revoked =
-        revocations::revoke(&owner, &Which::Matching(&sessions), revocations::ERASED, clock::now())?;
+        revocations::revoke(&owner, &Which::Matching(&of_person), revocations::ERASED, clock::now())?;
     rollup::forget_user(&owner, &person)?;
     let sessions =
         recovering(&owner, || persons::DELETE_SESSIONS.execute(&owner, &person.bound()), referenced)?;
-    revocations::check_none_hidden(|row| person.has(row))?;
+    revocations::check_none_hidden(|row| of_person.may_mean(row))?;
     let users = persons::delete_users(&owner, &person)?;
     let activity = persons::EMPTY_ACTIVITY.execute(&owner, &person.bound())?;
     if sessions + users + activity == 0 {

@@ -6,6 +6,7 @@ use super::{CODE, person, unknown};
 use crate::error::{Coded, Result};
 use crate::pg::datum::json::JsonText;
 use crate::pg::roles::AsOwner;
+use crate::pg::statements::FromRow;
 use crate::service::user_sessions::session_data::with_data;
 use crate::session::Page;
 use crate::tables::persons;
@@ -29,7 +30,7 @@ pub fn export(
         return Err(unknown());
     }
     let users = person.page(&owner, &persons::USERS, &page, |row| row.required::<String>(1))?;
-    let sessions = person.page(&owner, &persons::SESSIONS, &page, persons::exported)?;
+    let sessions = person.page(&owner, &persons::SESSIONS, &page, FromRow::from_row)?;
     let sessions = sessions.iter().map(|session| Ok(with_data(session)?.0)).collect::<Result<Vec<_>>>()?;
     let activity = person.page(&owner, &persons::ACTIVITY, &page, |row| row.required::<String>(1))?;
     // Put together as text, so that a number in the data keeps its digits.

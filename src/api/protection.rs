@@ -9,7 +9,6 @@ use super::{Result, functions, required};
 use crate::error::{self, Code, Error};
 use crate::pg::catalog::relation::RowSecurity;
 use crate::pg::catalog::table::role_name;
-use crate::pg::datum::record::Value;
 use crate::pg::roles::AsOwner;
 use crate::rls::lint;
 use crate::rls::protect;
@@ -132,7 +131,7 @@ functions! { FUNCTIONS;
         sql = "CREATE FUNCTION dialstack.device_table() RETURNS trigger \
                LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';"
     )]
-    fn device_table(_call: pg_sys::FunctionCallInfo) -> Result<Value> {
+    fn device_table(_call: pg_sys::FunctionCallInfo) -> Result<i64> {
         let error = Error::new(CODE, "device_table() only marks tables of devices");
         let hint = "Drop the trigger and call dialstack.protect_table() with device => true.";
         Err(error.hint(hint).into())
@@ -206,8 +205,10 @@ functions! { FUNCTIONS;
         sql = "CREATE FUNCTION dialstack.revoke_on_change() RETURNS trigger \
                LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';"
     )]
-    fn revoke_on_change(call: pg_sys::FunctionCallInfo) -> Result<Value> {
-        Ok(revoke_on_change::revoke_on_change(call)?)
+    fn revoke_on_change(call: pg_sys::FunctionCallInfo) -> Result<i64> {
+        revoke_on_change::revoke_on_change(call)?;
+        // An AFTER trigger answers with a null pointer that isn't NULL.
+        Ok(0)
     }
 
     /// Weaknesses of the policies that call the helpers, the worst first; one row each.

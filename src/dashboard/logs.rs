@@ -66,9 +66,7 @@ pub fn activity<R: FromRow>(
         return Err(Error::new(code, "the status is not known")
             .hint("A status is success or fail; leave it out for both."));
     }
-    if let Some(identifier) = identifier {
-        check_identifier("identifier", identifier).coded(code)?;
-    }
+    check_identifier("identifier", identifier).coded(code)?;
     let [start_at, end_at] = bounds(time, code)?;
     let env_ids = caller::env_ids(Level::Server, product, env)?;
     let definition_id = tag.map(|tag| definition_id(product, tag)).transpose()?;

@@ -71,9 +71,7 @@ pub fn list<R: FromRow>(
     let tag = required(tag, "tag", code)?;
     let active_only = required(active_only, "active_only", code)?;
     let with_total = required(with_total, "with_total", code)?;
-    if let Some(identifier) = identifier {
-        check_identifier("identifier", identifier).coded(code)?;
-    }
+    check_identifier("identifier", identifier).coded(code)?;
     let env = configuration::env(product, env)?;
     caller::narrow(env.env_id)?;
     let definition_id = configuration::definition(&env.product_id, tag)?.definition_id;

@@ -14,7 +14,6 @@ use crate::service::required;
 use crate::service::user_sessions::session_data::with_data;
 use crate::session::{Page, check_identifier};
 use crate::tables::paging::List;
-use crate::tables::persons::exported;
 
 /// A user without a living session counts as inactive this long after being seen, then as expired.
 const INACTIVE_FOR: Micros = 30 * 86_400 * clock::SECOND;
@@ -150,7 +149,7 @@ pub fn details(named: [Option<&str>; 3], identifier: Option<&str>) -> Result<Jso
         bind(identifier),
         bind(MOST_SESSIONS),
     ];
-    let sessions = SESSIONS.read(&owner, &arguments, exported)?;
+    let sessions = SESSIONS.read(&owner, &arguments, FromRow::from_row)?;
     let sessions = sessions.iter().map(with_data).collect::<Result<Vec<_>>>()?;
     let latest = sessions.first().map_or("null", |(_, data)| data.as_str());
     let shown: Vec<&str> = sessions.iter().map(|(shown, _)| shown.as_str()).collect();

@@ -57,11 +57,6 @@ impl Horizon {
     pub fn is_half_over(&self) -> bool {
         clock::now() >= self.now + (self.until - self.now) / 2
     }
-
-    /// Whether there is time for a statement that reads whole tables.
-    pub fn has_seconds(&self) -> bool {
-        self.until.saturating_sub(clock::now()) >= RUN_FOR / 4
-    }
 }
 
 /// Repeats a step that does at most `batch` rows until one does fewer; returns how many they did, and whether `is_over`

@@ -1,7 +1,7 @@
 //! Deleting what is dead for long: sessions, users of what was deleted, keys, the record of administration.
 //!
-//! Rows are taken with SKIP LOCKED, so nothing here waits for a row, and a call that wants a row which is
-//! about to go waits for it as for any deletion.
+//! Rows are taken with SKIP LOCKED, so nothing here waits for a row, but for a moment for that of a user; and a call that
+//! wants a row which is about to go waits for it as for any deletion.
 
 use pgrx::pg_sys;
 
@@ -27,13 +27,12 @@ struct Sessions {
     lock: Statement,
     /// Looks at the rows again on the next day.
     keep: Statement,
-    /// Run before `delete`.
-    before: Option<&'static Statement>,
+    /// Deletes these ids, and counts them.
     delete: Statement,
 }
 
 macro_rules! sessions {
-    ($table:literal, $before:expr, $unless:literal) => {
+    ($table:literal, $deleted:literal) => {
         Sessions {
             due: Statement::new(concat!(
                 "SELECT session_id FROM dialstack.",
@@ -51,49 +50,30 @@ macro_rules! sessions {
                 $table,
                 " SET purge_after = ($2 AT TIME ZONE 'UTC')::date WHERE session_id = ANY ($1)"
             )),
-            before: $before,
             delete: Statement::new(concat!(
-                "DELETE FROM dialstack.",
+                "WITH deleted AS (DELETE FROM dialstack.",
                 $table,
-                " s WHERE session_id = ANY ($1)",
-                $unless
+                " WHERE session_id = ANY ($1) RETURNING *)",
+                $deleted,
+                " SELECT count(*) FROM deleted"
             )),
         }
     };
 }
 
-/// Users' sessions whose user's row was locked just now stay until the next time.
+/// When a user was seen last stays known, in the user's row: where that is locked, the sessions stay until the next time.
 static USERS_AND_ACCOUNTS: Sessions = sessions!(
     "sessions",
-    Some(&REMEMBER_USERS),
-    " AND NOT EXISTS ( \
-          SELECT FROM dialstack.session_users u \
-           WHERE u.env_id = s.env_id AND u.definition_id = s.definition_id \
-             AND u.identifier = s.subject AND u.last_seen < s.last_seen_at)"
+    ", seen AS ( \
+          UPDATE dialstack.session_users u SET last_seen = d.last_seen \
+            FROM (SELECT env_id, definition_id, subject, max(last_seen_at) AS last_seen \
+                    FROM deleted WHERE definition_id IS NOT NULL \
+                   GROUP BY env_id, definition_id, subject) d \
+           WHERE u.env_id = d.env_id AND u.definition_id = d.definition_id AND u.identifier = d.subject \
+             AND u.last_seen < d.last_seen)"
 );
 
-static CLIENTS: Sessions = sessions!("client_sessions", None, "");
-
-/// Copies `last_seen_at` to the user's row before the session is purged.
-static REMEMBER_USERS: Statement = Statement::new(
-    "WITH newest AS ( \
-              SELECT env_id, definition_id, subject, max(last_seen_at) AS last_seen \
-                FROM dialstack.sessions \
-               WHERE session_id = ANY ($1) AND definition_id IS NOT NULL \
-               GROUP BY env_id, definition_id, subject), \
-          behind AS ( \
-              SELECT u.env_id, u.definition_id, u.identifier, n.last_seen \
-                FROM newest n \
-                JOIN dialstack.session_users u \
-                  ON u.env_id = n.env_id AND u.definition_id = n.definition_id \
-                 AND u.identifier = n.subject \
-               WHERE u.last_seen < n.last_seen \
-                 FOR NO KEY UPDATE OF u SKIP LOCKED) \
-          UPDATE dialstack.session_users u SET last_seen = b.last_seen \
-            FROM behind b \
-           WHERE u.env_id = b.env_id AND u.definition_id = b.definition_id \
-             AND u.identifier = b.identifier",
-);
+static CLIENTS: Sessions = sessions!("client_sessions", "");
 
 /// Deletes the sessions that are dead for longer than the retention. Those that a table of the application
 /// references are looked at again on the next day, so that they are not in the way of others.
@@ -147,10 +127,8 @@ fn purge_batch(
     if dead.is_empty() {
         return Ok(0);
     }
-    if let Some(before) = table.before {
-        before.execute(owner, &[bind(dead.clone())])?;
-    }
-    table.delete.execute(owner, &[bind(dead)])
+    let deleted = table.delete.write(owner, &[bind(dead)], |row| row.required::<i64>(1))?;
+    Ok(deleted.into_iter().sum::<i64>().unsigned_abs())
 }
 
 /// Environments and definitions that are gone, with users left but no session. A skip scan: the
@@ -218,44 +196,21 @@ pub fn users(deleter: &mut Deleter<'_>) -> Result<u64> {
     Ok(rows)
 }
 
-/// Keys that were revoked before `$1`, and, where `$2` is true, keys that retired before then and that no session may
-/// depend on: any that was created before, dead ones too, since their tokens differ from forged ones as long as their
-/// rows stay. An unfinished transaction may be about to commit one: so keys that retired on the last day are not
-/// looked at, and none while an older transaction runs.
-static OLD_KEYS: Statement = Statement::new(
-    "SELECT kid FROM dialstack.signing_keys k, \
-            LATERAL (SELECT k.retired_at + interval '24 hours' AS settled) l \
-           WHERE (state = 'revoked' AND revoked_at < $1) \
-              OR ($2 AND state = 'retired' AND settled < $1 \
-                  AND NOT EXISTS (SELECT FROM dialstack.sessions s \
-                                   WHERE s.created_at < settled OR s.key_number = k.key_number) \
-                  AND NOT EXISTS (SELECT FROM dialstack.client_sessions s \
-                                   WHERE s.created_at < settled OR s.key_number = k.key_number) \
-                  AND NOT EXISTS (SELECT FROM pg_catalog.pg_stat_activity \
-                                   WHERE datname = current_database() AND xact_start < settled) \
-                  AND NOT EXISTS (SELECT FROM pg_catalog.pg_prepared_xacts \
-                                   WHERE database = current_database()))",
-);
+static OLD_KEYS: Statement =
+    Statement::new("SELECT kid FROM dialstack.signing_keys WHERE state = 'revoked' AND revoked_at < $1");
 
-static DELETE_KEYS: Statement =
-    Statement::new("DELETE FROM dialstack.signing_keys WHERE kid = ANY ($1) AND state <> 'active'");
+static DELETE_KEYS: Statement = Statement::new("DELETE FROM dialstack.signing_keys WHERE kid = ANY ($1)");
 
-/// Deletes keys that nothing depends on any more: revoked ones after the retention, and, where sessions
-/// were `purged` just now, since only that frees a key, retired ones that no session is left of. None where
-/// somebody else is changing keys.
-pub fn keys(deleter: &mut Deleter<'_>, purged: bool) -> Result<u64> {
+/// Deletes keys that were revoked longer ago than the retention, unless somebody else is changing keys.
+pub fn keys(deleter: &mut Deleter<'_>) -> Result<u64> {
     let owner = deleter.owner;
-    let arguments = [bind(timestamptz(deleter.horizon.dead_before())), bind(purged)];
-    let old = || OLD_KEYS.read(owner, &arguments, |row| row.required::<String>(1));
-    if old()?.is_empty() {
-        return Ok(0);
-    }
-    if unless_busy(owner, || signing_keys::lock(owner))?.is_none() {
-        deleter.more = true;
-        return Ok(0);
-    }
-    let delete = |kids: &[String]| DELETE_KEYS.execute(owner, &[bind(kids.to_vec())]);
-    deleter.delete(&old()?, &delete, &mut |_| ())
+    let arguments = [bind(timestamptz(deleter.horizon.dead_before()))];
+    let old = OLD_KEYS.read(owner, &arguments, |row| row.required::<String>(1))?;
+    let delete = |kids: &[String]| {
+        signing_keys::lock(owner)?;
+        DELETE_KEYS.execute(owner, &[bind(kids.to_vec())])
+    };
+    deleter.delete(&old, &delete, &mut |_| ())
 }
 
 /// A publishable key stays while there is a client session that it made: other publishable keys reach

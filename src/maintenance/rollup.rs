@@ -21,12 +21,14 @@ macro_rules! of_sessions {
     };
 }
 
-/// The same, and of what is counted of users.
+/// The same, and of what is counted of users: all of it in the CTE `changes`.
 macro_rules! changes {
     () => {
         concat!(
             $crate::maintenance::rollup::of_sessions!(),
-            include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/maintenance/rollup/changes.sql"))
+            include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/maintenance/rollup/known.sql")),
+            include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/maintenance/rollup/of_users.sql")),
+            ", changes AS MATERIALIZED (SELECT * FROM of_sessions UNION ALL SELECT * FROM of_users)"
         )
     };
 }
@@ -48,6 +50,8 @@ static LOCK_AND_WAIT: Statement =
 
 static FORGET_USER: Statement = Statement::new(concat!(
     include_str!("rollup/forget_user.sql"),
+    include_str!("rollup/of_users.sql"),
+    ", changes AS MATERIALIZED (SELECT * FROM of_users)",
     include_str!("rollup/store.sql"),
     "SELECT count(*) FROM known"
 ));
@@ -99,24 +103,22 @@ static FORGET_COUNTS: Statement = Statement::new(concat!(
               ORDER BY o.n LIMIT $1))"
 ));
 
-static ANY_LEFT: Statement = Statement::new(
-    "SELECT EXISTS ( \
-              SELECT 1 FROM dialstack.activity a \
-               WHERE a.month = $1 \
-                 AND (a.xid, a.activity_id) > ((SELECT r.xid FROM dialstack.rollup_state r), \
-                                               (SELECT r.activity_id FROM dialstack.rollup_state r)))",
-);
-
 /// Most rows that are counted as waiting.
 const MAX_WAITING: i64 = 100_000;
 
-/// Rows behind the mark.
+/// Rows behind the mark, of a month or of all: so many, or fewer.
 static WAITING: Statement = Statement::new(
     "SELECT count(*) FROM (SELECT FROM dialstack.activity a \
                WHERE (a.xid, a.activity_id) > ((SELECT r.xid FROM dialstack.rollup_state r), \
                                                (SELECT r.activity_id FROM dialstack.rollup_state r)) \
+                 AND ($2 IS NULL OR a.month = $2) \
                LIMIT $1) w",
 );
+
+fn waiting(owner: &AsOwner, most: i64, month: Option<i16>) -> Result<i64> {
+    let counts = WAITING.write(owner, &[bind(most), bind(month)], |row| row.required::<i64>(1))?;
+    Ok(counts.into_iter().sum())
+}
 
 /// The transaction that is the oldest of those running, wherever on the server: rows of it and of all younger ones
 /// wait.
@@ -130,6 +132,7 @@ static HOLDER: Statement = Statement::new(
             FROM pg_prepared_xacts \
            WHERE transaction = pg_snapshot_xmin(pg_current_snapshot())::xid",
 );
+
 /// Takes a person out of what is counted of users, until the transaction ends with everyone else's rolling up kept out.
 /// The person's rows in `session_users` must still be there.
 pub fn forget_user(owner: &AsOwner, person: &Person<'_>) -> Result<()> {
@@ -174,8 +177,7 @@ pub fn roll_up(batch: u32, horizon: &Horizon) -> Result<Counts> {
     };
     (counts.rows, counts.more) = repeat(batch, || horizon.is_half_over(), step)?;
     counts.more |= forget(&owner, batch, horizon)?;
-    let waiting = WAITING.write(&owner, &[bind(MAX_WAITING)], |row| row.required::<i64>(1))?;
-    counts.waiting = waiting.into_iter().sum();
+    counts.waiting = waiting(&owner, MAX_WAITING, None)?;
     if counts.waiting > 0 && !counts.more {
         let holder = HOLDER.write(&owner, &[], |row| Ok((row.required(1)?, row.get(2)?)))?;
         counts.held_by = holder.into_iter().next();
@@ -204,7 +206,5 @@ fn forget(owner: &AsOwner, batch: u32, horizon: &Horizon) -> Result<bool> {
 /// lock that truncating takes: then nobody is writing more of it. The snapshot is taken under it too, so
 /// not at REPEATABLE READ.
 pub fn is_rolled_up(month: i16) -> Result<bool> {
-    let owner = AsOwner::enter_by_index()?;
-    let left = ANY_LEFT.write(&owner, &[bind(month)], |row| row.required::<bool>(1))?;
-    Ok(!left.contains(&true))
+    Ok(waiting(&AsOwner::enter_by_index()?, 1, Some(month))? == 0)
 }

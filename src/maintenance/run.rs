@@ -72,12 +72,10 @@ fn run(owner: &AsOwner, batch: u32, horizon: &Horizon, before: Value) -> Result<
         sessions = purge::sessions(&mut deleter)?;
     }
     let sessions_kept = before["sessions_kept"].as_u64().unwrap_or(0) + std::mem::take(&mut deleter.kept);
-    // A key that retired goes once no session is left that needs it, which only a purge can change.
-    let freed = sessions > 0 && !deleter.more && horizon.has_seconds();
     if joined {
         users = purge::users(&mut deleter)?;
     }
-    let keys = purge::keys(&mut deleter, freed)?;
+    let keys = purge::keys(&mut deleter)?;
     let api_keys = purge::api_keys(&mut deleter)?;
     let administration = purge::administration(&mut deleter)?;
     let activity = purge_activity::activity(&mut deleter)?;

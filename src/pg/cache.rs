@@ -49,7 +49,12 @@ impl<K: Hash + Eq, V: Clone> Remembered<K, V> {
 
     /// Remembers a value that was read under this epoch, and forgets what was read under another.
     pub fn insert(&mut self, key: K, value: V, epoch: u64) {
-        if self.epoch != epoch || self.values.len() >= Self::MOST {
+        self.insert_among(Self::MOST, key, value, epoch);
+    }
+
+    /// The same where another number than usual may be remembered.
+    pub fn insert_among(&mut self, most: usize, key: K, value: V, epoch: u64) {
+        if self.epoch != epoch || self.values.len() >= most {
             self.values.clear();
             self.epoch = epoch;
         }

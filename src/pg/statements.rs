@@ -156,7 +156,7 @@ macro_rules! values {
     ($($type:ty),+) => { $(impl Value for $type {})+ };
 }
 values! {
-    bool, i16, i32, i64, String, Vec<String>, JsonText, Inet, Interval, TimestampWithTimeZone, pgrx::Uuid,
+    bool, i16, i32, i64, String, Vec<String>, Vec<u8>, JsonText, Inet, Interval, TimestampWithTimeZone, pgrx::Uuid,
     Vec<pgrx::Uuid>, Oid
 }
 

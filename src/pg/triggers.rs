@@ -6,9 +6,9 @@ use std::ffi::CStr;
 use pgrx::datum::DatumWithOid;
 use pgrx::{PgTupleDesc, pg_sys};
 
-use crate::pg::datum::record::Value;
 use crate::pg::server;
 
+/// What fired a trigger. A row is looked at only after its change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {
     UpdateRow,
@@ -55,11 +55,6 @@ impl Change<'_> {
         self.class.relowner
     }
 
-    /// Whether the trigger fires before the change is made.
-    pub fn is_before(&self) -> bool {
-        self.data.tg_event & pg_sys::TRIGGER_EVENT_TIMINGMASK == pg_sys::TRIGGER_EVENT_BEFORE
-    }
-
     /// Whether the trigger fires for UPDATE too.
     pub fn is_for_update(&self) -> bool {
         u32::from(self.trigger.tgtype.cast_unsigned()) & pg_sys::TRIGGER_TYPE_UPDATE != 0
@@ -76,11 +71,11 @@ impl Change<'_> {
 
     pub fn event(&self) -> Event {
         let event = self.data.tg_event;
-        let for_row = event & pg_sys::TRIGGER_EVENT_ROW != 0;
-        let instead = event & pg_sys::TRIGGER_EVENT_TIMINGMASK == pg_sys::TRIGGER_EVENT_INSTEAD;
+        let after = event & pg_sys::TRIGGER_EVENT_TIMINGMASK == pg_sys::TRIGGER_EVENT_AFTER;
+        let for_row = after && event & pg_sys::TRIGGER_EVENT_ROW != 0;
         match event & pg_sys::TRIGGER_EVENT_OPMASK {
-            pg_sys::TRIGGER_EVENT_UPDATE if for_row && !instead => Event::UpdateRow,
-            pg_sys::TRIGGER_EVENT_DELETE if for_row && !instead => Event::DeleteRow,
+            pg_sys::TRIGGER_EVENT_UPDATE if for_row => Event::UpdateRow,
+            pg_sys::TRIGGER_EVENT_DELETE if for_row => Event::DeleteRow,
             pg_sys::TRIGGER_EVENT_TRUNCATE => Event::Truncate,
             _ => Event::Other,
         }
@@ -112,12 +107,6 @@ impl Change<'_> {
     /// Whether a column is not stored, but computed whenever it is read (PostgreSQL 18).
     pub fn is_virtual(&self, column: i32) -> bool {
         self.attribute(column).is_some_and(|it| it.attgenerated.cast_unsigned() == b'v')
-    }
-
-    /// Whether the new value of a column is computed after the triggers that fire BEFORE the change.
-    pub fn is_computed_later(&self, column: i32) -> bool {
-        let generated = |it: &pg_sys::FormData_pg_attribute| it.attgenerated != 0;
-        self.is_before() && self.attribute(column).is_some_and(generated)
     }
 
     fn attribute(&self, column: i32) -> Option<&pg_sys::FormData_pg_attribute> {
@@ -216,17 +205,6 @@ impl Change<'_> {
         // SAFETY: both rows of a change have the table's description.
         let value = unsafe { pg_sys::SPI_getbinval(row, self.columns.as_ptr(), column, &mut null) };
         (!null).then_some(value)
-    }
-
-    /// What a trigger function answers with to let the change go on as it is: the row, or the null pointer, which is
-    /// not NULL.
-    pub fn go_on(&self) -> Value {
-        let row = match self.event() {
-            Event::UpdateRow => self.data.tg_newtuple,
-            Event::DeleteRow => self.data.tg_trigtuple,
-            _ => std::ptr::null_mut(),
-        };
-        Value(Some(pg_sys::Datum::from(row)))
     }
 }
 

@@ -63,9 +63,7 @@ pub fn create(
     let caller = caller::caller()?;
     caller.full()?;
     check_identifier("account", account).coded(CODE)?;
-    if let Some(identifier) = identifier {
-        check_identifier("identifier", identifier).coded(CODE)?;
-    }
+    check_identifier("identifier", identifier).coded(CODE)?;
     let env = caller.env(product, env, CODE)?;
     let now = clock::now();
     let expires_at = expiry(&expires_in, now)?;

@@ -15,6 +15,7 @@ use crate::service::events;
 use crate::service::level::{Level, has_level};
 use crate::service::reach::{self, Reach};
 use crate::service::setup::configuration::{self, Env};
+use crate::session::problem::listed;
 use crate::tables::api_keys;
 use crate::tables::products::{self, ProductId};
 use crate::token::api_key::{self, ApiKeyKind};
@@ -250,9 +251,6 @@ fn named(reach: &Reach, product_id: Option<&ProductId>, env: Option<&str>) -> Re
     Ok(found)
 }
 
-/// Most environments that an error names.
-const MAX_LISTED: usize = 10;
-
 /// The environment named, where both names are given; without names the only one within reach.
 ///
 /// # Errors
@@ -273,12 +271,8 @@ pub fn only_env(reach: &Reach, product: Option<&str>, env: Option<&str>, code: C
         [] => Err(reach::out_of_reach()),
         several => {
             let names = several.iter().map(|env| format!("{} of {}", env.env, env.product));
-            let mut names: Vec<String> = names.take(MAX_LISTED).collect();
-            if several.len() > names.len() {
-                names.push("and more".to_owned());
-            }
             Err(Error::new(code, "product and env are needed: there are several environments")
-                .detail(format!("There are {}.", names.join(", ")))
+                .detail(format!("There are {}.", listed(names)))
                 .hint("Name both, or present an API key, which is for one."))
         }
     }

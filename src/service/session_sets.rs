@@ -24,9 +24,8 @@ fn matching<'a>(filter: &Filter<'a>) -> Result<Matching<'a>> {
             Error::new(CODE, "identifier and account are both given").hint("Name the user or the account.")
         );
     }
-    for (name, given) in [("identifier", filter.identifier), ("account", filter.account)] {
-        given.map_or(Ok(()), |given| check_identifier(name, given)).coded(CODE)?;
-    }
+    check_identifier("identifier", filter.identifier).coded(CODE)?;
+    check_identifier("account", filter.account).coded(CODE)?;
     filter.kind.map_or(Ok(()), check_kind).coded(CODE)?;
     filter.ip.map_or(Ok(()), check_network).coded(CODE)?;
     filter.user_agent.map_or(Ok(()), check_pattern).coded(CODE)?;

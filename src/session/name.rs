@@ -26,12 +26,12 @@ pub fn check_name(what: &'static str, value: &str) -> Result<(), Problem> {
     )))
 }
 
-/// Accepts an identifier: 1–255 characters of any script, no control characters.
+/// Accepts an identifier, if one is given: 1–255 characters of any script, no control characters.
 ///
 /// # Errors
 /// Names `what` and the rule, never the identifier.
-pub fn check_identifier(what: &'static str, value: &str) -> Result<(), Problem> {
-    check_label(what, value, MAX_IDENTIFIER)
+pub fn check_identifier<'a>(what: &'static str, given: impl Into<Option<&'a str>>) -> Result<(), Problem> {
+    given.into().map_or(Ok(()), |value| check_label(what, value, MAX_IDENTIFIER))
 }
 
 /// Accepts a one-line text of 1 to `max_chars` characters, none of them a control character.

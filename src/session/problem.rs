@@ -64,5 +64,15 @@ pub(crate) fn shown(text: &str) -> String {
     out
 }
 
+/// The first ten of these names as a message lists them, and whether there are more.
+pub(crate) fn listed(names: impl IntoIterator<Item = impl Into<String>>) -> String {
+    let mut names: Vec<String> = names.into_iter().map(Into::into).collect();
+    if names.len() > 10 {
+        names.truncate(10);
+        names.push("and more".to_owned());
+    }
+    names.join(", ")
+}
+
 #[cfg(test)]
 mod tests;

@@ -94,7 +94,7 @@ impl Selector {
             Value::Object(_) => return Err(self.problem("selects an object")),
             Value::Array(_) => return Err(self.problem("selects an array")),
         };
-        check_identifier("identifier", &identifier).map_err(|p| p.with_detail(self.place()))?;
+        check_identifier("identifier", identifier.as_str()).map_err(|p| p.with_detail(self.place()))?;
         Ok(identifier)
     }
 

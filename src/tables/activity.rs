@@ -35,31 +35,21 @@ impl Origin<'_> {
     }
 }
 
-/// Notes an operation that changed no session.
-macro_rules! note {
-    ($condition:literal) => {
-        Statement::new(concat!(
-            "INSERT INTO dialstack.activity \
-                  (at, month, session_id, env_id, definition_id, kind, operation, status, reason, \
-                   subject, ip, user_agent, latency_us) \
-             SELECT $1, $2, $3, $4, $5, 'user', $6, \
-                    CASE WHEN $7 IS NULL THEN 'success' ELSE 'fail' END, $7, $8, $9, $10, $11",
-            $condition
-        ))
-    };
-}
-
-static NOTE: Statement = note!("");
-
-/// Only where fewer than ten of the twenty rows that the user got last in an hour are refused refreshes: a caller that
-/// presents dead tokens again and again must not fill the disk.
-static NOTE_REFUSED_REFRESH: Statement = note!(
-    " WHERE (SELECT count(*) \
+/// A refused refresh only where fewer than ten of the twenty rows that the user got last in an hour are refused refreshes:
+/// a caller that presents dead tokens again and again must not fill the disk.
+static NOTE: Statement = Statement::new(
+    "INSERT INTO dialstack.activity \
+          (at, month, session_id, env_id, definition_id, kind, operation, status, reason, \
+           subject, ip, user_agent, latency_us) \
+     SELECT $1, $2, $3, $4, $5, 'user', $6, CASE WHEN $7 IS NULL THEN 'success' ELSE 'fail' END, $7, \
+            $8, $9, $10, $11 \
+      WHERE $6 <> 'refresh' OR $7 IS NULL \
+         OR (SELECT count(*) \
                FROM (SELECT operation, status FROM dialstack.activity \
                       WHERE month = $2 AND env_id = $4 AND subject = $8 \
                         AND at > $1 - interval '1 hour' \
                       ORDER BY at DESC LIMIT 20) a \
-              WHERE operation = 'refresh' AND status = 'fail') < 10"
+              WHERE operation = 'refresh' AND status = 'fail') < 10",
 );
 
 /// Notes an operation (`verify` or `refresh`) on a user session that did not change it; `refused` says why it failed. A
@@ -72,10 +62,6 @@ pub fn note(
     began: Micros,
     origin: Origin<'_>,
 ) -> Result<()> {
-    let statement = match (operation, refused) {
-        ("refresh", Some(_)) => &NOTE_REFUSED_REFRESH,
-        _ => &NOTE,
-    };
     let arguments = [
         bind(timestamptz(began)),
         bind(clock::utc_month(began)),
@@ -89,5 +75,5 @@ pub fn note(
         bind(origin.user_agent),
         bind(clock::latency(began)),
     ];
-    statement.execute(&AsOwner::enter()?, &arguments).map(|_| ())
+    NOTE.execute(&AsOwner::enter()?, &arguments).map(|_| ())
 }

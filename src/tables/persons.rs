@@ -2,10 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use uuid::Uuid;
-
 use crate::error::Result;
-use crate::pg::datum::uuid::uuid;
 use crate::pg::roles::AsOwner;
 use crate::pg::scan::lock_for_writing;
 use crate::pg::settings::Setting;
@@ -14,7 +11,7 @@ use crate::session::Page;
 use crate::tables::definitions;
 use crate::tables::products::ProductId;
 use crate::tables::session_sets::{Filter, Matching};
-use crate::tables::sessions::{SessionRow, Sessions};
+use crate::tables::sessions::Sessions;
 
 /// A person, as the user of definitions in environments.
 pub struct Person<'a> {
@@ -131,7 +128,7 @@ pub static USERS: Statement = Statement::new(named!(
     "env_id, definition_id"
 ));
 
-/// Newest first, as [`exported`] reads them.
+/// Newest first, each as [`Exported`].
 pub static SESSIONS: Statement = Statement::new(named!(
     "json_build_object('session_id', x.session_id, 'env', e.env, 'tag', d.tag, \
          'account', CASE WHEN x.definition_id IS NULL THEN x.subject END, 'created_at', x.created_at, 'last_seen_at', x.last_seen_at, 'expires_at', x.expires_at, \
@@ -170,26 +167,9 @@ pub fn count(owner: &AsOwner, person: &Person<'_>) -> Result<(i64, i64, i64)> {
     Ok(counts.into_iter().next().unwrap_or_default())
 }
 
-/// A session as it is shown, with its data still sealed.
-pub struct Exported {
-    /// A JSON object of all but its data.
-    pub shown: String,
-    pub session_id: Uuid,
-    /// The key that sealed the data.
-    pub key_number: u32,
-    /// Its data, encrypted.
-    pub sealed_data: Option<Vec<u8>>,
-}
-
-/// A session from its four columns, in their order.
-pub fn exported(row: &Columns<'_, '_>) -> Result<Exported> {
-    Ok(Exported {
-        shown: row.required(1)?,
-        session_id: uuid(row.required(2)?),
-        key_number: row.required::<i32>(3)?.unsigned_abs(),
-        sealed_data: row.get(4)?,
-    })
-}
+/// A session as it is shown, with its data still sealed: a JSON object of all but its data, its id, the key that sealed
+/// the data, and that, encrypted.
+pub type Exported = (String, pgrx::Uuid, i32, Option<Vec<u8>>);
 
 impl<'a> Person<'a> {
     /// The environments and definitions that may know the person, in the order in which users are locked.
@@ -206,15 +186,6 @@ impl<'a> Person<'a> {
             definition_ids: Some(self.definition_ids.clone()),
             filter: Filter { identifier: Some(self.identifier), kind, ..Filter::default() },
         }
-    }
-
-    /// Whether a session is the person's.
-    pub fn has(&self, row: &SessionRow) -> bool {
-        let of_definition = match row.definition_id {
-            Some(definition_id) => self.definition_ids.contains(&definition_id),
-            None => self.account_sessions,
-        };
-        of_definition && self.env_ids.contains(&row.env_id) && row.user() == Some(self.identifier)
     }
 
     /// What names the person in each statement.

@@ -81,10 +81,6 @@ pub static USER: Statement = revocation!(
          AND ($14 IS NULL OR session_id <> $14)"
 );
 
-/// All of an account: environment, account.
-pub static ACCOUNT: Statement =
-    revocation!(sessions "env_id = $11 AND definition_id IS NULL AND subject = $12");
-
 /// User and account sessions that match a filter.
 pub static MATCHING: Statement = revocation!(sessions conditions!(sessions));
 

@@ -138,7 +138,9 @@ impl Matching<'_> {
         // Those that were made for a user have no definition.
         let made_for = filter.identifier.is_some() && filter.tag.is_none();
         let of_definition = |ids: &Vec<i32>| row.definition_id.map_or(made_for, |id| ids.contains(&id));
+        let family = if row.definition_id.is_some() { Family::User } else { Family::Account };
         self.is_of_env(row.env_id)
+            && filter.kind.is_none_or(|kind| kind == family.as_str())
             && self.definition_ids.as_ref().is_none_or(of_definition)
             && filter.identifier.is_none_or(|identifier| row.user() == Some(identifier))
             && filter.account.is_none_or(|account| row.definition_id.is_none() && row.subject == account)

@@ -211,27 +211,6 @@ def test_a_purge_is_felt_in_other_connections(admin, connect, shop):
     assert verify(reader, session.token).reason == "invalid"
 
 
-def test_a_key_stays_while_a_transaction_runs_that_may_be_about_to_need_it(admin, connect, past):
-    # Given keys that retired, and a transaction that is older
-    for purpose in ("jwt", "seal", "token"):
-        call(admin, "signing_key_rotate", purpose=purpose)
-    admin.execute("DELETE FROM dialstack.sessions")
-    admin.execute("SET dialstack_sessions.session_retention = 0")
-    other = connect()
-    with other.transaction(force_rollback=True):
-        other.execute("SELECT 1")
-        # A transaction that is a day old nobody can wait for: the retirement moves instead.
-        admin.execute(
-            "UPDATE dialstack.signing_keys SET retired_at = now() - interval '1 day'"
-            " WHERE state = 'retired'"
-        )
-        past.dead(1)
-        assert maintain(admin)["keys_purged"] == 0
-
-    past.dead(1)
-    assert maintain(admin)["keys_purged"] >= 3
-
-
 def test_a_month_is_not_emptied_of_what_an_old_snapshot_does_not_show(admin, connect, shop):
     # Given two sessions whose revocation is activity of a month that is over
     def revoked():

@@ -22,35 +22,31 @@ settings (of, known) AS (
       LEFT JOIN pg_catalog.pg_database d ON d.oid = s.setdatabase
      WHERE s.setdatabase = 0 OR d.datname = current_database()
 ),
--- Statements are logged because of the first setting, their parameters by the second one. A least time that is not
--- negative logs, and a length or a share with another digit than 0, whatever its unit.
+-- Statements are logged because of the first setting, their parameters by the second one, if there is one. A least time
+-- that is not negative logs, and a length or a share with another digit than 0, whatever its unit.
 logged (of, position, parameters, reason) AS (
-    SELECT s.of, w.position, w.parameters IS TRUE,
+    SELECT s.of, w.position, p.are_logged,
            concat(w.setting, ' = ', s.known ->> w.setting,
-                  CASE WHEN w.parameters THEN ' with ' || w.parameter || ' = ' || (s.known ->> w.parameter) END)
+                  CASE WHEN p.are_logged THEN ' with ' || w.parameter || ' = ' || (s.known ->> w.parameter) END)
       FROM settings s
      CROSS JOIN LATERAL jsonb_to_record(s.known) AS k (
            log_statement text, log_min_duration_statement text, log_min_duration_sample text,
-           log_statement_sample_rate text, log_transaction_sample_rate text, log_parameter_max_length text,
-           log_parameter_max_length_on_error text, "pgaudit.log" text, "pgaudit.log_parameter" text,
-           "auto_explain.log_min_duration" text, "auto_explain.log_parameter_max_length" text)
+           log_statement_sample_rate text, log_transaction_sample_rate text,
+           log_parameter_max_length_on_error text, "pgaudit.log" text, "auto_explain.log_min_duration" text)
      CROSS JOIN LATERAL (VALUES
-           (1, 'log_statement', lower(k.log_statement) IN ('all', 'mod'),
-            'log_parameter_max_length', k.log_parameter_max_length ~ '[1-9]'),
-           (2, 'log_min_duration_statement', k.log_min_duration_statement ~ '^[^-]',
-            'log_parameter_max_length', k.log_parameter_max_length ~ '[1-9]'),
-           (3, 'log_min_duration_sample',
-            k.log_min_duration_sample ~ '^[^-]' AND k.log_statement_sample_rate ~ '[1-9]',
-            'log_parameter_max_length', k.log_parameter_max_length ~ '[1-9]'),
-           (4, 'log_transaction_sample_rate', k.log_transaction_sample_rate ~ '[1-9]',
-            'log_parameter_max_length', k.log_parameter_max_length ~ '[1-9]'),
-           (5, 'auto_explain.log_min_duration', k."auto_explain.log_min_duration" ~ '^[^-]',
-            'auto_explain.log_parameter_max_length', k."auto_explain.log_parameter_max_length" ~ '[1-9]'),
-           (6, 'pgaudit.log', lower(k."pgaudit.log") NOT IN ('', 'none'),
-            'pgaudit.log_parameter', lower(k."pgaudit.log_parameter") IN ('on', 'true', 'yes', '1')),
-           (7, 'log_parameter_max_length_on_error', k.log_parameter_max_length_on_error ~ '[1-9]',
-            NULL, true)
-           ) AS w (position, setting, is_logged, parameter, parameters)
+           (1, 'log_statement', 'log_parameter_max_length', lower(k.log_statement) IN ('all', 'mod')),
+           (2, 'log_min_duration_statement', 'log_parameter_max_length', k.log_min_duration_statement ~ '^[^-]'),
+           (3, 'log_min_duration_sample', 'log_parameter_max_length',
+            k.log_min_duration_sample ~ '^[^-]' AND k.log_statement_sample_rate ~ '[1-9]'),
+           (4, 'log_transaction_sample_rate', 'log_parameter_max_length', k.log_transaction_sample_rate ~ '[1-9]'),
+           (5, 'auto_explain.log_min_duration', 'auto_explain.log_parameter_max_length',
+            k."auto_explain.log_min_duration" ~ '^[^-]'),
+           (6, 'pgaudit.log', 'pgaudit.log_parameter', lower(k."pgaudit.log") NOT IN ('', 'none')),
+           (7, 'log_parameter_max_length_on_error', NULL, k.log_parameter_max_length_on_error ~ '[1-9]')
+           ) AS w (position, setting, parameter, is_logged)
+     CROSS JOIN LATERAL (VALUES
+           (w.parameter IS NULL OR coalesce(s.known ->> w.parameter ~* '[1-9]|^(on|true|yes)$', false))
+           ) AS p (are_logged)
      WHERE w.is_logged
 )
 SELECT l.parameters, format('By the settings%s: %s.', l.of, string_agg(l.reason, ', ' ORDER BY l.position))

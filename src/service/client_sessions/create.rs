@@ -52,9 +52,7 @@ pub fn create(
     let call = Call::new(place, CODE)?;
     let expires_at = end(expires_at, call.now)?;
     let wanted = Wanted { key: user_identifier_key, grants: grants(ids)?, expires_at };
-    if let Some(key) = wanted.key {
-        check_identifier("user_identifier_key", key).coded(CODE)?;
-    }
+    check_identifier("user_identifier_key", wanted.key).coded(CODE)?;
     if call.caller.publishable().is_some() {
         wanted.check_publishable()?;
     }

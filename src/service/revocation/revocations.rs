@@ -34,8 +34,6 @@ pub enum Which<'a> {
     },
     /// The client session with this id.
     Client(Uuid),
-    /// All of an account in an environment.
-    Account { account: &'a str, env_id: i32 },
     /// All of the environment and of the definition, as far as they are given.
     All { env_id: Option<i32>, definition_id: Option<i32> },
     /// Those that a filter of administrators finds.
@@ -141,17 +139,6 @@ fn revoke_living(owner: &AsOwner, which: &Which<'_>, cause: Cause<'_>, now: Micr
             client_sessions::change::lock(owner, session_id)?;
             arguments.push(bind(pg_uuid(session_id)));
             run(owner, &[&sql::CLIENT], &arguments)
-        }
-        Which::Account { account, env_id } => {
-            // One that is being created is waited for.
-            change::keep_name(account)?;
-            arguments.extend([bind(*env_id), bind(*account)]);
-            let revoked = run(owner, &[&sql::ACCOUNT], &arguments)?;
-            let of_account = |row: &SessionRow| {
-                row.definition_id.is_none() && row.env_id == *env_id && row.subject == *account
-            };
-            check_none_hidden(|row| of_account(row) && row.lives(now))?;
-            Ok(revoked)
         }
         Which::All { env_id, definition_id } => all(owner, *env_id, *definition_id, arguments, now),
         // Creates go on: a set is what there is when the statement begins.

@@ -13,8 +13,10 @@ use crate::service::revocation::revocations::{self, Cause, Which};
 use crate::service::setup::configuration;
 use crate::session::check_identifier;
 use crate::tables::activity::Origin;
+use crate::tables::session_sets::{Filter, Matching};
 use crate::tables::session_users::UserKey;
 use crate::tables::sessions::SessionRow;
+use crate::tables::sessions::change::keep_name;
 use crate::tables::{client_sessions, definitions, sessions};
 
 const CODE: Code = Code::RevokeFailed;
@@ -34,9 +36,7 @@ pub fn revoke(
     identifier: Option<&str>,
     reason: Option<&str>,
 ) -> Result<i64> {
-    if let Some(identifier) = identifier {
-        check_identifier("identifier", identifier).coded(CODE)?;
-    }
+    check_identifier("identifier", identifier).coded(CODE)?;
     let cause = revocations::because(reason)?;
     match (session_id, identifier) {
         (Some(session_id), _) => revoke_one(place, &uuid(session_id), identifier, cause),
@@ -192,6 +192,10 @@ pub fn revoke_account(
     check_identifier("account", account).coded(CODE)?;
     let cause = revocations::because(reason)?.by(Origin::of_key(caller.api_key_id()));
     let env_id = caller.env(product, env, CODE)?.env_id;
-    let which = Which::Account { account, env_id };
-    revocations::revoke(&AsOwner::enter()?, &which, cause, clock::now())
+    let filter = Filter { account: Some(account), ..Filter::default() };
+    let of_account = Matching { env_ids: Some(vec![env_id]), filter, ..Matching::default() };
+    let owner = AsOwner::enter()?;
+    // One that is being created is waited for.
+    keep_name(account)?;
+    revocations::revoke(&owner, &Which::Matching(&of_account), cause, clock::now())
 }

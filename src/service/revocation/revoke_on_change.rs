@@ -7,7 +7,6 @@ use pgrx::{Spi, spi};
 use crate::error::{Code, Error, Result};
 use crate::pg::catalog::table::is_indexable;
 use crate::pg::clock;
-use crate::pg::datum::record::Value;
 use crate::pg::roles::{AsOwner, AsRole};
 use crate::pg::statements::{FromRow, Statement, bind};
 use crate::pg::transaction::patience::patiently;
@@ -27,7 +26,7 @@ pub const ANY_COLUMN: &str = "*";
 pub const ANY_TAG: &str = "";
 
 /// Revokes the sessions of the user whose row is deleted or changed, and for TRUNCATE those of every
-/// user of the definition. Returns the row unmodified.
+/// user of the definition.
 ///
 /// The trigger's arguments are product, env, tag (empty: of any definition) and the column that holds
 /// the identifier; then come the columns that matter, as in UPDATE OF, or `*`: any. A trigger for DELETE
@@ -37,13 +36,12 @@ pub const ANY_TAG: &str = "";
 /// `REVOKE_FAILED` for a call that is not a trigger's, and for a trigger that is not of a kind that
 /// this can serve; `PERMISSION_DENIED` where the table's owner has no access of level `server` that reaches there;
 /// `PRODUCT_NOT_FOUND`, `ENV_NOT_FOUND`, `DEFINITION_NOT_FOUND`; for TRUNCATE those of [`patiently`].
-pub fn revoke_on_change(call: pg_sys::FunctionCallInfo) -> Result<Value> {
+pub fn revoke_on_change(call: pg_sys::FunctionCallInfo) -> Result<()> {
     let change = Change::of(call).ok_or_else(|| {
         refused("revoke_on_change() was not called by a trigger")
             .hint("Name it in CREATE TRIGGER ... EXECUTE FUNCTION.")
     })?;
-    revoke(&change)?;
-    Ok(change.go_on())
+    revoke(&change)
 }
 
 /// Refuses a table whose owner may not revoke sessions of the environment: the trigger does it for whoever changes a row.
@@ -91,23 +89,22 @@ fn revoke(change: &Change<'_>) -> Result<()> {
             if !is_meant(change, key, columns)? {
                 return Ok(());
             }
-            // No session has an identifier that can't be one.
             let identifier = change.old_text(key);
-            let identifier = identifier.filter(|it| check_identifier("identifier", it).is_ok());
-            for definition_id in definitions.into_iter().filter(|_| identifier.is_some()) {
-                let user = UserKey {
-                    env_id: env.env_id,
-                    definition_id,
-                    identifier: identifier.as_deref().unwrap_or_default(),
-                };
+            // No session has an identifier that can't be one.
+            let Some(identifier) =
+                identifier.filter(|it| check_identifier("identifier", it.as_str()).is_ok())
+            else {
+                return Ok(());
+            };
+            for definition_id in definitions {
+                let user = UserKey { env_id: env.env_id, definition_id, identifier: &identifier };
                 run(&Which::User { user, except: None })?;
             }
             Ok(())
         }
         Event::Truncate => Err(wrong_arguments()),
-        Event::Other => Err(refused("revoke_on_change() does not serve such a trigger").hint(
-            "Create it BEFORE or AFTER UPDATE or DELETE ... FOR EACH ROW, or TRUNCATE ... FOR EACH STATEMENT.",
-        )),
+        Event::Other => Err(refused("revoke_on_change() does not serve such a trigger")
+            .hint("Create it AFTER UPDATE or DELETE ... FOR EACH ROW, or TRUNCATE ... FOR EACH STATEMENT.")),
     }
 }
 
@@ -138,16 +135,7 @@ fn is_meant(change: &Change<'_>, key: i32, columns: &[String]) -> Result<bool> {
     watched.push(key);
     Ok(match change.event() {
         Event::UpdateRow if any => change.row_differs(),
-        Event::UpdateRow => {
-            if watched.iter().any(|column| change.is_computed_later(*column)) {
-                return Err(refused("a generated column gets its new value after this trigger")
-                    .detail("Whether it changes is not known to a trigger that fires BEFORE.")
-                    .hint(
-                        "Create the trigger AFTER UPDATE, or let dialstack.revoke_sessions_on() create it.",
-                    ));
-            }
-            watched.iter().any(|column| change.differs(*column))
-        }
+        Event::UpdateRow => watched.iter().any(|column| change.differs(*column)),
         _ if change.moved_away() => any || !is_still_there(change, &watched)?,
         _ => change.is_for_update() || columns.is_empty(),
     })

@@ -12,7 +12,7 @@ use crate::service::revocation::revocations::{self, Which};
 use crate::service::setup::configuration::{self, Env};
 use crate::service::setup::notice_skipped;
 use crate::session::name::MAX_PRODUCT_NAME;
-use crate::session::problem::shown;
+use crate::session::problem::{listed, shown};
 use crate::session::scopes::BUILT_IN;
 use crate::session::{check_label, check_name};
 use crate::tables::products::{self, Environments, ProductId};
@@ -23,9 +23,6 @@ const CODE: Code = Code::DefineFailed;
 
 /// Most scopes that a product is created with.
 const MAX_SCOPES: usize = 1000;
-
-/// Most products that an error names.
-const MAX_LISTED: usize = 10;
 
 /// Creates a product with its scopes and returns its id. Without `name` the product's name serves,
 /// without `scopes` the built-in ones. A built-in name has its built-in description, any other an
@@ -87,12 +84,8 @@ pub fn named_or_only(product: Option<&str>, code: Code) -> Result<ProductId> {
         several => {
             let mut names: Vec<_> = several.iter().map(|(_, name, _)| name.as_str()).collect();
             names.sort_unstable();
-            if names.len() > MAX_LISTED {
-                names.truncate(MAX_LISTED);
-                names.push("and more");
-            }
             Err(Error::new(code, "product is needed: there are several products")
-                .detail(format!("The products are: {}.", names.join(", ")))
+                .detail(format!("The products are: {}.", listed(names)))
                 .hint("Name one of them: product => '...'."))
         }
     }

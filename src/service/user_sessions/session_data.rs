@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 use crate::error::{Code, Coded, Result};
 use crate::pg::datum::json::JsonText;
 use crate::pg::datum::jsonb::{self, Bounds, Jsonb};
+use crate::pg::datum::uuid::uuid;
 use crate::pg::datum::varlena::with_header;
 use crate::pg::random;
 use crate::service::keys::key_ring;
@@ -82,12 +83,12 @@ impl SessionData {
 }
 
 /// A session with its data, and the data alone: null where there is none, or its key is gone.
-pub fn with_data(session: &Exported) -> Result<(String, String)> {
-    let data = match &session.sealed_data {
-        Some(sealed) => SessionData::open(session.session_id, session.key_number, sealed)?,
+pub fn with_data((shown, session_id, key_number, sealed): &Exported) -> Result<(String, String)> {
+    let data = match sealed {
+        Some(sealed) => SessionData::open(uuid(*session_id), key_number.unsigned_abs(), sealed)?,
         None => None,
     };
     let data = data.map_or_else(|| "null".to_owned(), |data| data.text().0);
-    let shown = session.shown.strip_suffix('}').unwrap_or("{");
+    let shown = shown.strip_suffix('}').unwrap_or("{");
     Ok((format!(r#"{shown}, "data": {data}}}"#), data))
 }

@@ -101,14 +101,12 @@ SELECT dialstack.revoke_sessions_on('r.parent', 'id', 'revoke-on', 'production',
 SELECT t.ended('UPDATE r.parent SET pw = 1') AS whole, t.ended('UPDATE r.child SET pw = 1') AS child, t.ended('TRUNCATE r.child') AS truncated;
 DROP TABLE r.parent CASCADE;
 
--- Triggers that were written by hand. BEFORE the change nobody knows a generated column.
+-- Triggers that were written by hand.
 CREATE TABLE r.written (id text, email text, email_norm text GENERATED ALWAYS AS (lower(email)) STORED, region text, pw text) PARTITION BY LIST (region);
 CREATE TABLE r.written_eu PARTITION OF r.written FOR VALUES IN ('eu');
 CREATE TABLE r.written_us PARTITION OF r.written FOR VALUES IN ('us');
 INSERT INTO r.written (id, email, region, pw) VALUES ('ann', 'ann@example.com', 'eu', 'a');
-CREATE TRIGGER revoke BEFORE UPDATE OF email_norm ON r.written FOR EACH ROW EXECUTE FUNCTION dialstack.revoke_on_change('revoke-on', 'production', 'web', 'id');
-SELECT t.error($$UPDATE r.written SET email = 'new@example.com'$$);
-CREATE OR REPLACE TRIGGER revoke AFTER UPDATE OF email_norm, pw OR DELETE ON r.written FOR EACH ROW EXECUTE FUNCTION dialstack.revoke_on_change('revoke-on', 'production', 'web', 'id');
+CREATE TRIGGER revoke AFTER UPDATE OF email_norm, pw OR DELETE ON r.written FOR EACH ROW EXECUTE FUNCTION dialstack.revoke_on_change('revoke-on', 'production', 'web', 'id');
 SELECT statement, t.ended(statement) FROM unnest(ARRAY[
     $$UPDATE r.written SET email = 'new@example.com'$$, $$UPDATE r.written SET region = 'us'$$, $$UPDATE r.written SET region = 'us', pw = 'new'$$, $$DELETE FROM r.written$$]) AS statement;
 CREATE OR REPLACE TRIGGER revoke AFTER DELETE ON r.written FOR EACH ROW EXECUTE FUNCTION dialstack.revoke_on_change('revoke-on', 'production', '', 'id');

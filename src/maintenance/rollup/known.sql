@@ -1,9 +1,5 @@
--- The same of users of user sessions, by the end of the CTE `of_sessions`; ends with the CTE `changes`, which has both.
---
---   first_seen        users, by first_seen
---   active_until      users who have an unrevoked session, by the latest end of those
---   seen_until        users, by when they are expired
---   active_users_N    all up to a UTC day: users active on that day or the N - 1 days before it
+-- The users of user sessions whom rows of activity touch, as they were counted and as they are, behind the CTE
+-- `uncounted`: the CTE `known`.
 ,
 touched AS MATERIALIZED (
     SELECT env_id, definition_id, subject,
@@ -13,10 +9,9 @@ touched AS MATERIALIZED (
      WHERE definition_id > 0
      GROUP BY env_id, definition_id, subject
 ),
--- The users touched, as they were counted and as they are. Each look-up is a LATERAL with LIMIT or an
--- aggregate: by index, whatever the planner thinks of the tables.
+-- Each look-up is a LATERAL with LIMIT or an aggregate: by index, whatever the planner thinks of the tables.
 known AS MATERIALIZED (
-    SELECT t.env_id, t.definition_id, t.subject, o.is_known IS NULL AS is_new,
+    SELECT t.env_id, t.definition_id, t.subject, CASE WHEN o.is_known THEN 0 ELSE 1 END AS new_users,
            o.active_until AS old_active_until, o.seen_until AS old_seen_until,
            coalesce(o.active_days, '{}') AS old_days,
            CASE WHEN t.days <@ coalesce(o.active_days, '{}') THEN o.active_days
@@ -50,35 +45,4 @@ known AS MATERIALIZED (
                SELECT greatest(u.last_seen, n.last_seen) AS last_seen) l
      -- A user of a deleted environment or definition may be purged already: there is nothing to count.
      WHERE u.first_seen IS NOT NULL
-),
-changes AS MATERIALIZED (
-    SELECT env_id, definition_id, metric, at, count, sum
-      FROM of_sessions
-    UNION ALL
-    SELECT env_id, definition_id, 'first_seen', first_seen, 1, 0
-      FROM known
-     WHERE is_new
-    UNION ALL
-    SELECT k.env_id, k.definition_id, u.metric, u.at, u.count, 0
-      FROM known k
-     CROSS JOIN LATERAL (VALUES ('active_until', k.old_active_until, -1),
-                                ('active_until', k.active_until, 1),
-                                ('seen_until', k.old_seen_until, -1),
-                                ('seen_until', k.seen_until, 1)) AS u (metric, at, count)
-     WHERE u.at > '-infinity'
-    UNION ALL
-    -- A day on which a user was active adds the user to the windows that end on it or up to N - 1 days
-    -- later, but for those that the user's active day before it has added the user to.
-    SELECT k.env_id, k.definition_id, 'active_users_' || w.days, c.day AT TIME ZONE 'UTC',
-           sum(v.sign * c.count), 0
-      FROM known k
-     CROSS JOIN LATERAL (VALUES (k.old_days, -1), (k.days, 1)) AS v (days, sign)
-     CROSS JOIN LATERAL (
-               SELECT day, lag(day) OVER (ORDER BY day) AS before FROM unnest(v.days) AS day) d
-     CROSS JOIN (VALUES (1), (7), (30)) AS w (days)
-     CROSS JOIN LATERAL (VALUES (greatest(d.day, d.before + w.days)::timestamp, 1),
-                                ((d.day + w.days)::timestamp, -1)) AS c (day, count)
-     WHERE k.days <> k.old_days
-     GROUP BY k.env_id, k.definition_id, w.days, c.day
-    HAVING sum(v.sign * c.count) <> 0
 )
