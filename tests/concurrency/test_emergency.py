@@ -79,13 +79,14 @@ def test_what_waits_for_a_moment_is_done(admin, connect, shop):
     assert verify(admin, session.token).reason == "revoked"
 
 
-def test_deleting_a_scope_does_not_wait_for_ever_either(admin, connect, shop):
+def test_deleting_a_scope_waits_for_a_session_that_is_being_created_but_not_for_ever(admin, connect, shop):
     holder = connect()
     with holder.transaction():
-        call(holder, "account_session_create", account="acct_1", **shop.home)
+        session = call(holder, "account_session_create", account="acct_1", **shop.home)
         with pytest.raises(errors.LockNotAvailable, match="^LOCK_NOT_AVAILABLE: ") as refused:
             call(admin, "scope_delete", scope="call_logs", product=shop.product)
     assert f"process {holder.info.backend_pid} " in refused.value.diag.message_hint
     call(admin, "scope_delete", scope="call_logs", product=shop.product)
-    left = "SELECT count(*) FROM dialstack.scopes JOIN dialstack.products USING (product_id) WHERE product = %s AND scope = 'call_logs'"
+    assert verify(admin, session.client_secret, scope="call_logs").reason == "scope_disabled"
+    left = "SELECT count(*) FROM dialstack.scope_list(%s) WHERE scope = 'call_logs'"
     assert value(admin, left, shop.product) == 0

@@ -10,10 +10,9 @@ ROLE = "late_backend"
 
 
 @pytest.fixture
-def role(admin):
-    admin.execute(f"CREATE ROLE {ROLE}")
-    yield ROLE
-    admin.execute(f"DROP OWNED BY {ROLE}; DROP ROLE {ROLE}")
+def role(create_role):
+    create_role(ROLE)
+    return ROLE
 
 
 def take_snapshot(connection):

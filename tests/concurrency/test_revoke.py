@@ -169,19 +169,6 @@ def test_a_revocation_finds_a_session_whose_refresh_outlasts_its_expiry(
     assert shop.living(admin) == set()
 
 
-@LEVELS
-def test_first_sessions_of_many_users_race_their_revocation(admin, shop, isolation):
-    for number in range(8):
-        user, ledger, moments = f"new_{number}", Ledger(), []
-        works = [creator(shop, ledger, user, 1) for _ in range(3)]
-
-        together([*works, revoker(revoke_all, shop, ledger, user, 0, moments)], isolation)
-
-        assert_dead(admin, ledger.before(moments[-1]))
-        late = {answer.session_id for at, answer in ledger.entries if at > moments[-1]}
-        assert shop.living(admin, user) <= late
-
-
 @pytest.mark.parametrize("on_limit", ["evict_oldest", "deny"])
 @pytest.mark.parametrize("isolation, callers", [(READ_COMMITTED, 50), (REPEATABLE_READ, 10)], ids=["50_rc", "10_rr"])
 def test_parallel_creates_leave_exactly_the_cap(admin, isolation, callers, on_limit):
