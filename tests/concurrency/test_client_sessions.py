@@ -55,37 +55,6 @@ def test_a_key_that_ends_while_it_is_in_use_is_refused(admin, place, reader, kin
         call(reader, "client_session_create", user_identifier_key="u")
 
 
-@pytest.mark.parametrize("level", ["client", "server", "admin"])
-def test_an_access_level_that_is_revoked_is_gone_at_the_next_transaction(admin, connect, level):
-    # PostgreSQL itself looks at privileges; inside a transaction it may do so from memory.
-    role = f"leaver_{level}"
-    admin.execute(f"CREATE ROLE {role}")
-    call(admin, "grant_access", role=role, access=level)
-    leaver = connect()
-    leaver.execute(f"SET ROLE {role}")
-    assert not verify(leaver, "rubbish").valid
-
-    call(admin, "revoke_access", role=role, access=level)
-
-    with pytest.raises(errors.InsufficientPrivilege, match="^permission denied for"):
-        verify(leaver, "rubbish")
-
-
-def test_at_server_level_a_key_is_needed_as_soon_as_the_level_is_lowered(admin, connect, place):
-    admin.execute("CREATE ROLE demoted")
-    call(admin, "grant_access", role="demoted", access="client")
-    call(admin, "grant_access", role="demoted", access="server")
-    reader = connect()
-    with reader.transaction(force_rollback=True):
-        reader.execute("SET LOCAL ROLE demoted")
-        assert call(reader, "account_session_create", account="acct_1", **place)
-
-        call(admin, "revoke_access", role="demoted", access="server")
-
-        with pytest.raises(errors.InsufficientPrivilege, match="^PERMISSION_DENIED"):
-            call(reader, "account_session_create", account="acct_1", **place)
-
-
 def test_a_session_made_while_its_key_is_revoked_is_in_nobodys_way(admin, connect, place):
     kept = client_session(admin, place)
     maker = connect()

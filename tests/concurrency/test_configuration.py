@@ -4,7 +4,7 @@ import json
 
 import pytest
 from psycopg import errors
-from support.levels import LEVELS
+from support.levels import LEVELS, OLD_SNAPSHOTS
 from support.service import (
     REPEATABLE_READ,
     Background,
@@ -162,34 +162,31 @@ def test_an_old_snapshot_does_not_apply_past_what_it_can_not_see(connect, admin,
     assert export(admin) == wanted
 
 
-@pytest.mark.parametrize("family", ["user", "client", "key"])
-def test_an_environment_stays_live_for_a_session_that_is_being_made(connect, admin, shop, family):
+def extend_at_the_last_moment(connection, shop, admin):
+    session = call(admin, "session_create", **shop.place, data='{"userId": "u"}', session_expires_in="1 second")
+    call(connection, "session_extend", session_id=session.session_id, by="1 day")
+    expired = "SELECT expires_at < clock_timestamp() FROM dialstack.sessions WHERE session_id = %s"
+    until(lambda: value(admin, expired, session.session_id), "the session to expire")
+
+
+LIVES = {
+    "user": lambda connection, shop, _: shop.create(connection),
+    "client": lambda connection, shop, _: call(connection, "client_session_create", **shop.home),
+    "key": lambda connection, shop, _: call(connection, "api_key_create", **shop.home),
+    "extended": extend_at_the_last_moment,
+}
+
+
+@pytest.mark.parametrize("lives", LIVES)
+def test_an_environment_stays_live_for_what_is_being_made_or_extended(connect, admin, shop, lives):
     creator, other = connect(), connect()
     with creator.transaction():
-        if family == "user":
-            shop.create(creator)
-        elif family == "client":
-            call(creator, "client_session_create", **shop.home)
-        else:
-            call(creator, "api_key_create", **shop.home)
-        waiting = Background(lambda: call(other, "env_update", **shop.home, live=False))
-        await_lock(creator, other)
-    with pytest.raises(errors.InvalidParameterValue, match="DEFINE_FAILED"):
-        waiting.result()
-    assert value(admin, "SELECT live FROM dialstack.env_list(%s)", shop.product)
-
-
-def test_an_environment_stays_live_for_a_session_that_is_being_extended(connect, admin, shop):
-    session = call(admin, "session_create", **shop.place, data='{"userId": "u"}', session_expires_in="1 second")
-    extending, other = connect(), connect()
-    with extending.transaction():
-        call(extending, "session_extend", session_id=session.session_id, by="1 day")
-        expired = "SELECT expires_at < clock_timestamp() FROM dialstack.sessions WHERE session_id = %s"
-        until(lambda: value(admin, expired, session.session_id), "the session to expire")
+        LIVES[lives](creator, shop, admin)
         waiting = Background(lambda: call(other, "env_update", **shop.home, live=False))
         await_lock(admin, other)
     with pytest.raises(errors.InvalidParameterValue, match="DEFINE_FAILED"):
         waiting.result()
+    assert value(admin, "SELECT live FROM dialstack.env_list(%s)", shop.product)
 
 
 def test_a_key_that_is_being_made_is_revoked_with_its_environment(connect, admin, shop):
@@ -201,15 +198,6 @@ def test_a_key_that_is_being_made_is_revoked_with_its_environment(connect, admin
     waiting.result()
     state = "SELECT state FROM dialstack.api_key_usage WHERE api_key_id = %s"
     assert value(admin, state, key.api_key_id) == "revoked"
-
-
-def test_an_old_snapshot_does_not_hide_a_session_from_a_change_of_mode(connect, admin, shop):
-    reader = connect(isolation=REPEATABLE_READ)
-    with reader.transaction(force_rollback=True):
-        assert value(reader, "SELECT count(*) > 0 FROM dialstack.product_list()")
-        call(admin, "api_key_create", **shop.home)
-        with pytest.raises(errors.SerializationFailure, match="CONFLICT"):
-            call(reader, "env_update", **shop.home, live=False)
 
 
 @LEVELS
@@ -253,6 +241,22 @@ def test_no_policy_or_trigger_is_made_for_a_name_that_is_being_given_up(connect,
         await_lock(admin, making)
     with pytest.raises(errors.UndefinedObject, match="^ENV_NOT_FOUND: "):
         waiting.result()
+
+
+@OLD_SNAPSHOTS
+@pytest.mark.parametrize(
+    "function, change", [("api_key_create", {"live": False}), ("protect_table", {"new_name": "renamed"})]
+)
+def test_an_old_snapshot_does_not_hide_what_an_environment_has_to_stay_for(
+    connect, admin, shop, isolation, function, change
+):
+    admin.execute("DROP TABLE IF EXISTS notes; CREATE TABLE notes (account text)")
+    reader = connect(isolation=isolation)
+    with reader.transaction(force_rollback=True):
+        assert value(reader, "SELECT count(*) > 0 FROM dialstack.product_list()")
+        call(admin, function, **NAMING.get(function, {}), **shop.home)
+        with pytest.raises(errors.SerializationFailure, match="CONFLICT|concurrent update"):
+            call(reader, "env_update", **shop.home, **change)
 
 
 def test_two_environments_do_not_get_one_name(admin, shop):

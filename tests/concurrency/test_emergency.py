@@ -2,7 +2,7 @@
 
 import pytest
 from psycopg import errors
-from support.service import Background, await_lock, call, refresh, value, verify
+from support.service import Background, call, refresh, value, verify
 
 EMERGENCIES = {
     "instance_reset": lambda shop: {},
@@ -79,31 +79,14 @@ def test_what_waits_for_a_moment_is_done(admin, connect, shop):
     assert verify(admin, session.token).reason == "revoked"
 
 
-@pytest.mark.parametrize("function", ["account_session_create", "client_session_create"])
-def test_a_session_of_another_family_that_is_being_created_dies_too(
-    admin, connect, shop, function
-):
-    creating, deleting = connect(), connect()
-    first = {"account": "acct_1"} if function == "account_session_create" else {"user_identifier_key": "key"}
-    with creating.transaction():
-        made = call(creating, function, **first, **shop.home)
-        waiting = Background(lambda: call(deleting, "env_delete", **shop.home))
-        await_lock(admin, deleting)
-    waiting.result()
-
-    assert verify(admin, getattr(made, "client_secret", None) or made.token).reason == "revoked"
-    for table in ("sessions", "client_sessions"):
-        left = f"SELECT count(*) FROM dialstack.{table} WHERE revoked_at IS NULL AND NOT EXISTS (SELECT FROM dialstack.environments e WHERE e.env_id = {table}.env_id)"
-        assert value(admin, left) == 0
-
-
-def test_deleting_a_scope_does_not_wait_for_ever_either(admin, connect, shop):
+def test_deleting_a_scope_waits_for_a_session_that_is_being_created_but_not_for_ever(admin, connect, shop):
     holder = connect()
     with holder.transaction():
-        call(holder, "account_session_create", account="acct_1", **shop.home)
+        session = call(holder, "account_session_create", account="acct_1", **shop.home)
         with pytest.raises(errors.LockNotAvailable, match="^LOCK_NOT_AVAILABLE: ") as refused:
             call(admin, "scope_delete", scope="call_logs", product=shop.product)
     assert f"process {holder.info.backend_pid} " in refused.value.diag.message_hint
     call(admin, "scope_delete", scope="call_logs", product=shop.product)
-    left = "SELECT count(*) FROM dialstack.scopes JOIN dialstack.products USING (product_id) WHERE product = %s AND scope = 'call_logs'"
+    assert verify(admin, session.client_secret, scope="call_logs").reason == "scope_disabled"
+    left = "SELECT count(*) FROM dialstack.scope_list(%s) WHERE scope = 'call_logs'"
     assert value(admin, left, shop.product) == 0

@@ -4,19 +4,7 @@ from contextlib import suppress
 
 import pytest
 from psycopg import errors
-from support.service import (
-    LEVELS,
-    Background,
-    Shop,
-    await_lock,
-    call,
-    refresh,
-    retrying,
-    together,
-    until,
-    value,
-    verify,
-)
+from support.service import Shop, call, refresh, retrying, together, until, value, verify
 
 
 def erase(shop, connection, user="user_456"):
@@ -34,51 +22,6 @@ def kept(admin, shop, user="user_456"):
                (SELECT coalesce(sum(total_sessions), 0) FROM dialstack.session_users
                   JOIN definition USING (definition_id) WHERE identifier = %(user)s)"""
     return tuple(admin.execute(query, {"product": shop.product, "user": user}).fetchone())
-
-
-@LEVELS
-def test_a_first_session_that_is_being_created_is_erased_too(admin, connect, shop, isolation):
-    creating, erasing = connect(), connect(isolation=isolation)
-    with creating.transaction():
-        session = shop.create(creating)
-        waiting = Background(retrying, lambda: erase(shop, erasing))
-        await_lock(admin, erasing)
-
-    assert waiting.result()["sessions"] == 1
-    assert not verify(admin, session.token).valid
-    assert kept(admin, shop) == (0, 0)
-
-
-@LEVELS
-def test_a_session_that_waits_for_an_erasure_is_the_first_of_its_user(
-    admin, connect, shop, isolation
-):
-    shop.create(admin)
-    erasing, creating = connect(), connect(isolation=isolation)
-    with erasing.transaction():
-        erase(shop, erasing)
-        waiting = Background(retrying, lambda: shop.create(creating))
-        await_lock(admin, creating)
-
-    assert verify(admin, waiting.result().token).valid
-    assert kept(admin, shop) == (1, 1)
-
-
-@LEVELS
-def test_an_account_session_that_is_being_made_for_the_person_is_erased_too(
-    admin, connect, shop, isolation
-):
-    creating, erasing = connect(), connect(isolation=isolation)
-    with creating.transaction():
-        session = call(
-            creating, "account_session_create", account="acct_1", identifier="user_456", **shop.home
-        )
-        waiting = Background(retrying, lambda: erase(shop, erasing))
-        await_lock(admin, erasing)
-
-    erased = waiting.result()
-    assert (erased["sessions"], erased["revoked"]) == (1, 1)
-    assert not verify(admin, session.client_secret).valid
 
 
 def verified(connection, session):

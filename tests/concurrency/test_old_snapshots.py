@@ -10,10 +10,9 @@ ROLE = "late_backend"
 
 
 @pytest.fixture
-def role(admin):
-    admin.execute(f"CREATE ROLE {ROLE}")
-    yield ROLE
-    admin.execute(f"DROP OWNED BY {ROLE}; DROP ROLE {ROLE}")
+def role(create_role):
+    create_role(ROLE)
+    return ROLE
 
 
 def take_snapshot(connection):
@@ -59,19 +58,6 @@ def resetting_the_instance(admin, shop):
     return lambda connection: call(connection, "instance_reset")
 
 
-def renaming_an_environment(admin, shop):
-    admin.execute("DROP TABLE IF EXISTS notes; CREATE TABLE notes (account text)")
-    call(admin, "protect_table", relation="notes", column_name="account", **shop.home)
-
-    def rename(connection):
-        try:
-            call(connection, "env_update", **shop.home, new_name="renamed")
-        except errors.InvalidParameterValue as refused:
-            assert "policies or triggers" in str(refused)
-
-    return rename
-
-
 def revoking_an_accounts_sessions(admin, shop):
     call(admin, "account_session_create", account="acct_1", **shop.home)
     return lambda connection: call(connection, "account_session_revoke", account="acct_1", **shop.home)
@@ -104,10 +90,35 @@ def erasing_whom_an_account_session_was_made_for(admin, shop):
     return lambda connection: call(connection, "user_erase", product=shop.product, identifier="user_456")
 
 
+def deleting_an_environment_with_a_session(admin, shop):
+    call(admin, "account_session_create", account="acct_1", **shop.home)
+    return lambda connection: call(connection, "env_delete", **shop.home)
+
+
+def deleting_a_definition_with_a_session(admin, shop):
+    shop.create(admin)
+    return lambda connection: call(connection, "definition_delete", product=shop.product, tag=shop.tag)
+
+
+def deleting_a_scope_that_a_session_has(admin, shop):
+    call(admin, "account_session_create", account="acct_1", **shop.home)
+    return lambda connection: call(connection, "scope_delete", product=shop.product, scope="voicemails")
+
+
+def revoking_all_of_a_user(admin, shop):
+    shop.create(admin)
+    return shop.revoke_all
+
+
 def made_in_a_new_environment(admin, shop):
     staging = Shop(shop.product, env="staging")
     call(admin, "env_create", product=shop.product, env=staging.env)
     staging.create(admin)
+
+
+def deleting_a_new_environment(admin, shop):
+    made_in_a_new_environment(admin, shop)
+    return lambda connection: call(connection, "env_delete", product=shop.product, env="staging")
 
 
 def revoking_a_user_of_a_new_environment(admin, shop):
@@ -131,13 +142,17 @@ def erasing_a_user_of_a_new_environment(admin, shop):
         revoking_an_api_key,
         revoking_a_retired_key,
         resetting_the_instance,
-        renaming_an_environment,
         revoking_an_accounts_sessions,
         revoking_a_set,
         revoking_a_set_of_client_sessions,
         revoking_the_key_of_tokens,
         revoking_the_key_of_session_data,
         erasing_whom_an_account_session_was_made_for,
+        deleting_an_environment_with_a_session,
+        deleting_a_definition_with_a_session,
+        deleting_a_scope_that_a_session_has,
+        revoking_all_of_a_user,
+        deleting_a_new_environment,
         revoking_a_user_of_a_new_environment,
         erasing_a_user_of_a_new_environment,
     ],
@@ -151,7 +166,7 @@ def test_what_is_newer_than_the_snapshot_is_to_be_tried_again(admin, connect, sh
             act(late)
 
     act(late)
-    assert verify(admin, shop.create(admin).token).valid
+    assert verify(admin, Shop.make(admin).create(admin).token).valid
 
 
 @OLD_SNAPSHOTS

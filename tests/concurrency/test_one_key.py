@@ -47,19 +47,6 @@ def test_a_hundred_parallel_get_or_create_make_one_session(admin, place, isolati
     assert living(admin, place) == 1
 
 
-def test_a_hundred_parallel_publishable_keys_make_one_session(admin, place):
-    key = call(admin, "api_key_create", kind="publishable", **place).api_key
-
-    def with_key(connection):
-        use_key(connection, key)
-        return get_or_create(connection)
-
-    rows = together([with_key] * CALLERS)
-
-    assert len({row.token for row in rows}) == 1
-    assert living(admin, place) == 1
-
-
 def test_create_and_get_or_create_of_one_key_make_one_session(place, admin):
     works = [lambda c: create(c, **place), lambda c: get_or_create(c, **place)]
     rows = together(works * 20)
@@ -224,25 +211,3 @@ def test_many_revocations_of_one_session_are_one(admin, place):
     assert verify(admin, row.token).reason == "revoked"
     revocations = "SELECT count(*) FROM dialstack.activity WHERE session_id = %s AND operation = 'revoke'"
     assert value(admin, revocations, session_id) == 1
-
-
-def test_a_scope_that_is_deleted_while_a_session_is_created_is_gone_from_it(admin, connect, place):
-    fax = {"product": place["product"], "scope": "fax"}
-    call(admin, "scope_create", **fax, description="")
-    components = '{"fax": {"enabled": true}}'
-    creator, deleter = connect(), connect()
-    deleter.execute("SET lock_timeout = '300ms'")
-    with creator.transaction():
-        session = call(
-            creator, "account_session_create", account="a", components=components, **place
-        )
-        # It may know of the creation or wait for it, but not miss it.
-        try:
-            call(deleter, "scope_delete", **fax)
-            deleted = True
-        except errors.LockNotAvailable:
-            deleted = False
-    if not deleted:
-        call(deleter, "scope_delete", **fax)
-
-    assert verify(admin, session.client_secret, scope="fax").reason == "scope_disabled"

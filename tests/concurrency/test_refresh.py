@@ -1,11 +1,8 @@
 """Refreshing one session from many places at once."""
 
-import threading
-
 from support.cluster import Cluster
 from support.levels import OLD_SNAPSHOTS
 from support.service import (
-    PATIENCE,
     Background,
     Shop,
     await_lock,
@@ -55,30 +52,6 @@ def test_a_hundred_connections_that_refresh_one_token_all_get_the_same_next_one(
     answers = together([lambda tab: refresh(tab, session.refresh_token)] * TABS)
 
     assert_one_step(admin, session, answers)
-
-
-def test_a_hundred_connections_that_come_in_waves_all_get_the_same_next_one(admin, shop):
-    session = shop.create(admin)
-    answered, changed = [], threading.Condition()
-
-    def tab(number):
-        # Each wave of 20 comes while half of the one before still waits for its answer.
-        earlier = max(0, number // 20 * 20 - 10)
-
-        def work(connection):
-            with changed:
-                assert changed.wait_for(lambda: len(answered) >= earlier, PATIENCE)
-            answer = refresh(connection, session.refresh_token)
-            with changed:
-                answered.append(answer)
-                changed.notify_all()
-
-        return work
-
-    together(tab(number) for number in range(TABS))
-
-    assert len(answered) == TABS
-    assert_one_step(admin, session, answered)
 
 
 @OLD_SNAPSHOTS

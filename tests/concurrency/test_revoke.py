@@ -5,8 +5,8 @@ import time
 
 import pytest
 from psycopg import errors
+from support.levels import LEVELS
 from support.service import (
-    LEVELS,
     PATIENCE,
     READ_COMMITTED,
     REPEATABLE_READ,
@@ -23,6 +23,7 @@ from support.service import (
     verify,
     waits,
 )
+from test_waiting import definition_delete, env_delete
 
 
 class Ledger:
@@ -141,32 +142,6 @@ def test_revoking_one_session_races_its_own_refreshes(admin, shop, isolation):
 
 
 @LEVELS
-def test_revoke_all_waits_for_the_very_first_session_of_a_user(admin, connect, shop, isolation):
-    # Given a first session that is not committed yet
-    creating, revoking = connect(isolation=isolation), connect(isolation=isolation)
-    with creating.transaction():
-        session = shop.create(creating)
-        # When the user is revoked
-        waiting = Background(retrying, lambda: shop.revoke_all(revoking))
-        await_lock(admin, revoking)
-
-    # Then the revocation finds it
-    assert waiting.result() == 1
-    assert verify(admin, session.token).reason == "revoked"
-
-
-@LEVELS
-def test_a_first_session_made_during_revoke_all_comes_after_it(admin, connect, shop, isolation):
-    revoking, creating = connect(isolation=isolation), connect(isolation=isolation)
-    with revoking.transaction():
-        assert shop.revoke_all(revoking) == 0
-        waiting = Background(retrying, lambda: shop.create(creating))
-        await_lock(admin, creating)
-
-    assert verify(admin, waiting.result().token).valid
-
-
-@LEVELS
 @pytest.mark.parametrize("revoke", [revoke_by_identifier, revoke_all])
 def test_a_revocation_finds_a_session_whose_refresh_outlasts_its_expiry(
     admin, connect, isolation, revoke
@@ -222,39 +197,10 @@ def test_a_session_that_a_revocation_found_over_does_not_live_on(admin, connect,
     assert refresh(admin, session.refresh_token).reason == "expired"
 
 
-@LEVELS
-def test_first_sessions_of_many_users_race_their_revocation(admin, shop, isolation):
-    for number in range(8):
-        user, ledger, moments = f"new_{number}", Ledger(), []
-        works = [creator(shop, ledger, user, 1) for _ in range(3)]
-
-        together([*works, revoker(revoke_all, shop, ledger, user, 0, moments)], isolation)
-
-        assert_dead(admin, ledger.before(moments[-1]))
-        late = {answer.session_id for at, answer in ledger.entries if at > moments[-1]}
-        assert shop.living(admin, user) <= late
-
-
-@pytest.mark.parametrize(
-    "isolation, callers", [(READ_COMMITTED, 50), (REPEATABLE_READ, 10)], ids=["50_rc", "10_rr"]
-)
-def test_parallel_creates_leave_exactly_the_cap_when_the_oldest_are_evicted(
-    admin, isolation, callers
-):
-    shop = Shop.make(admin, max_sessions=3, on_limit="evict_oldest")
-
-    sessions = together([lambda c: retrying(lambda: shop.create(c))] * callers, isolation)
-
-    living = {session.session_id for session in sessions if verify(admin, session.token).valid}
-    assert len(living) == 3
-    assert shop.living(admin) == living
-
-
-@pytest.mark.parametrize(
-    "isolation, callers", [(READ_COMMITTED, 50), (REPEATABLE_READ, 10)], ids=["50_rc", "10_rr"]
-)
-def test_parallel_creates_succeed_exactly_up_to_the_cap_when_it_denies(admin, isolation, callers):
-    shop = Shop.make(admin, max_sessions=3, on_limit="deny")
+@pytest.mark.parametrize("on_limit", ["evict_oldest", "deny"])
+@pytest.mark.parametrize("isolation, callers", [(READ_COMMITTED, 50), (REPEATABLE_READ, 10)], ids=["50_rc", "10_rr"])
+def test_parallel_creates_leave_exactly_the_cap(admin, isolation, callers, on_limit):
+    shop = Shop.make(admin, max_sessions=3, on_limit=on_limit)
 
     def create(connection):
         try:
@@ -263,19 +209,12 @@ def test_parallel_creates_succeed_exactly_up_to_the_cap_when_it_denies(admin, is
             assert denied.diag.message_primary.startswith("SESSION_LIMIT_REACHED")
             return None
 
-    sessions = [made for made in together([create] * callers, isolation) if made]
+    made = [session for session in together([create] * callers, isolation) if session]
 
-    assert len(sessions) == 3
-    assert all(verify(admin, session.token).valid for session in sessions)
-    assert shop.living(admin) == {session.session_id for session in sessions}
-
-
-def env_delete(shop, connection):
-    call(connection, "env_delete", **shop.home)
-
-
-def definition_delete(shop, connection):
-    call(connection, "definition_delete", product=shop.product, tag=shop.tag)
+    assert len(made) == (3 if on_limit == "deny" else callers)
+    living = {session.session_id for session in made if verify(admin, session.token).valid}
+    assert len(living) == 3
+    assert shop.living(admin) == living
 
 
 DELETIONS = pytest.mark.parametrize("delete", [env_delete, definition_delete])
@@ -305,7 +244,7 @@ def test_a_deletion_that_races_creates_and_refreshes_leaves_nothing_living(
 
     def remove(connection):
         ledger.await_size(15)
-        retrying(lambda: delete(shop, connection))
+        retrying(lambda: delete(connection, shop))
 
     works = [create] * 3 + [refresher(session, ledger, 60) for session in sessions]
     together([*works, remove], isolation)
@@ -315,44 +254,15 @@ def test_a_deletion_that_races_creates_and_refreshes_leaves_nothing_living(
     assert unrevoked(admin, everything) == 0
 
 
-@LEVELS
-@DELETIONS
-def test_a_deletion_revokes_the_session_whose_creator_it_waited_for(
-    admin, connect, shop, isolation, delete
-):
-    creating, deleting = connect(), connect(isolation=isolation)
-    with creating.transaction():
-        session = shop.create(creating)
-        waiting = Background(retrying, lambda: delete(shop, deleting))
-        await_lock(admin, deleting)
-    waiting.result()
-
-    assert_dead(admin, [session])
-    assert unrevoked(admin, [session]) == 0
-
-
-@LEVELS
-@DELETIONS
-def test_a_create_that_waits_for_a_deletion_fails(admin, connect, shop, isolation, delete):
-    deleting, creating = connect(), connect(isolation=isolation)
-    with deleting.transaction():
-        delete(shop, deleting)
-        waiting = Background(retrying, lambda: shop.create(creating))
-        await_lock(admin, creating)
-
-    with pytest.raises(errors.UndefinedObject, match="_NOT_FOUND"):
-        waiting.result()
-
-
 def test_a_definition_that_replaced_another_while_its_deletion_waited_takes_its_sessions_along(
     admin, connect, shop
 ):
     first, second = connect(), connect()
     with first.transaction():
-        definition_delete(shop, first)
+        definition_delete(first, shop)
         shop.define(first)
         session = shop.create(first)
-        waiting = Background(lambda: definition_delete(shop, second))
+        waiting = Background(lambda: definition_delete(second, shop))
         await_lock(admin, second)
     waiting.result()
 
@@ -389,7 +299,7 @@ def test_two_deletions_of_the_same_thing_do_not_block_each_other_for_good(admin,
 
     def remove(connection):
         try:
-            delete(shop, connection)
+            delete(connection, shop)
             return "deleted"
         except errors.UndefinedObject:
             return "not found"

@@ -120,16 +120,6 @@ def test_numbers_go_on_where_they_were(original, copy):
     assert value(copy, query) > highest[1]
 
 
-def test_one_dump_restored_twice_makes_two_strangers(original, restored):
-    dump = original.cluster.dump(dbname="original")
-    first, second = restored(dump), restored(dump)
-
-    session = original.shop.create(first)
-
-    assert verify(first, session.token).valid
-    assert verify(second, session.token).reason == "invalid"
-
-
 def test_a_schema_only_dump_makes_an_empty_service(original, restored):
     copy = restored(original.cluster.dump("--schema-only", dbname="original"))
 

@@ -1,12 +1,10 @@
-"""What is granted appears at the next statement too; old snapshots hide nothing from a change."""
+"""What is granted appears at the next statement too."""
 
 import json
 from datetime import datetime, timedelta, timezone
 
 import pytest
 from changes import KINDS, Tenant
-from psycopg import errors
-from support.levels import OLD_SNAPSHOTS
 from support.service import call, present, value, verify
 from world import FAMILIES, NOTHING, error, uuid
 
@@ -98,51 +96,3 @@ def test_a_token_that_was_presented_too_early_is_good_once_its_session_is_there(
             present(visitor, token)
             assert (world.seen(visitor), error(visitor)) == (NOTHING, "invalid")
         assert world.seen(visitor) == world.rows_of("account", 1)
-
-
-# A change must not miss what was made after the snapshot of its transaction: it is refused instead.
-
-
-def make_env(admin, world):
-    call(admin, "env_create", product=world.product, env="late")
-    return "env_delete", {"product": world.product, "env": "late"}
-
-
-def make_session_of_env(admin, world):
-    world.account_session(1)
-    return "env_delete", world.place
-
-
-def make_session_of_definition(admin, world):
-    world.user_session(1)
-    return "definition_delete", {"product": world.product, "tag": world.shop.tag}
-
-
-def make_session_of_scope(admin, world):
-    world.account_session(1, "fax")
-    return "scope_delete", {"scope": "fax", "product": world.product}
-
-
-def make_session_of_user(admin, world):
-    world.user_session(1)
-    return "session_revoke_all", {**world.shop.place, "identifier": "user_1"}
-
-
-@OLD_SNAPSHOTS
-@pytest.mark.parametrize(
-    "make",
-    [
-        make_env,
-        make_session_of_env,
-        make_session_of_definition,
-        make_session_of_scope,
-        make_session_of_user,
-    ],
-)
-def test_an_old_snapshot_makes_no_change_miss_anything(world, admin, connect, isolation, make):
-    late = connect(isolation=isolation)
-    call(admin, "scope_create", scope="fax", description="faxes", product=world.product)
-    with pytest.raises(errors.SerializationFailure), late.transaction():
-        late.execute("SELECT count(*) FROM dialstack.sessions")
-        function, arguments = make(admin, world)
-        call(late, function, **arguments)

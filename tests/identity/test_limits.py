@@ -5,7 +5,7 @@ import re
 import pytest
 from psycopg import errors
 from psycopg.types.json import Jsonb
-from support.cluster import Cluster, as_server
+from support.cluster import as_server
 from support.service import Shop, call, connect, keep_presenting, present, until, value, verify
 from world import FAMILIES, NOTHING, error, session_id
 
@@ -184,26 +184,6 @@ def test_an_opaque_token_dies_at_its_time_though_it_is_remembered(world, visitor
 
 # Rubbish
 
-RUBBISH = {
-    "blank": " ",
-    "control characters": "".join(map(chr, range(1, 32))),
-    "not ascii": "é€😀",
-    "ten megabytes of a token": "cs_live_" + "A" * 10_000_000,
-    "quotes": "''\"\"$$;--",
-    "tag of nothing": "web:",
-}
-
-
-def test_rubbish_is_invalid(world, visitor):
-    for name, rubbish in RUBBISH.items():
-        keep_presenting(visitor, rubbish)
-        assert (world.seen(visitor), error(visitor)) == (NOTHING, "invalid"), name
-        with pytest.raises(errors.InsufficientPrivilege, match="^VERIFY_FAILED"):
-            call(visitor, "session_use", token=rubbish, is_local=False)
-        # The connection is fine.
-        keep_presenting(visitor, world.token("account"))
-        assert world.seen(visitor) == world.rows_of("account", 1)
-
 
 def test_bytes_that_are_no_text_are_invalid(world, admin, visit):
     """They come in where the encoding is not checked: through a database that has none."""
@@ -219,13 +199,6 @@ def test_bytes_that_are_no_text_are_invalid(world, admin, visit):
 
 
 # The extension comes and goes
-
-
-@pytest.fixture
-def elsewhere(roles):
-    """A database in which the extension may be dropped."""
-    with Cluster.given().database("elsewhere") as connection:
-        yield connection
 
 
 def account_session(connection):

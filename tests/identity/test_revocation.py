@@ -60,22 +60,28 @@ def test_others_keep_what_they_have(world, admin, visit, kind):
         assert world.seen(visitor) == other.rows
 
 
-# In one statement of the client many of PL/pgSQL follow each other. The block asks for a row, then
-# waits for a lock that the revoking connection holds, then asks again.
+# In one statement of the client many of PL/pgSQL follow each other. The block asks, then waits for a lock that the
+# revoking connection holds, then asks again.
 
+DECLARE = "DO $$ DECLARE before int; after int; n int; BEGIN "
 BLOCK = """
-    SELECT count(*) INTO before FROM {table};
+    {before};
     PERFORM pg_advisory_xact_lock(1);
-    SELECT count(*) INTO after FROM {table};
+    {after};
     PERFORM set_config('test.counts', before || ' ' || after, true);
 """
+ROWS = "SELECT count(*) INTO {{}} FROM {table}"
 
 BLOCKS = {
-    "do": "DO $$ DECLARE before int; after int; BEGIN {block} END $$",
-    "do_in_exception_block": "DO $$ DECLARE before int; after int; BEGIN BEGIN {block} "
-    "EXCEPTION WHEN division_by_zero THEN NULL; END; END $$",
-    "loop_over_a_cursor": "DO $$ DECLARE before int; after int; n int; BEGIN "
-    "FOR n IN SELECT generate_series(1, 1) LOOP {block} END LOOP; END $$",
+    "do": (DECLARE + "{block} END $$", ROWS),
+    "do_in_exception_block": (
+        DECLARE + "BEGIN {block} EXCEPTION WHEN division_by_zero THEN NULL; END; END $$", ROWS
+    ),
+    "loop_over_a_cursor": (
+        DECLARE + "FOR n IN SELECT generate_series(1, 1) LOOP {block} END LOOP; END $$", ROWS
+    ),
+    # No statement of its own, nor one that names a table.
+    "expression": (DECLARE + "{block} END $$", "{{}} := (dialstack.current_session_id() IS NOT NULL)::int"),
 }
 
 
@@ -85,8 +91,9 @@ BLOCKS = {
 def test_a_block_obeys_at_its_next_statement(world, admin, visit, kind, family, block):
     tenant = Tenant(world, family)
     visitor = visit(**kind)
-    table = sorted(tenant.rows)[0][0]
-    text = BLOCKS[block].format(block=BLOCK.format(table=f"{world.schema}.{table}"))
+    frame, ask = BLOCKS[block]
+    ask = ask.format(table=f"{world.schema}.{sorted(tenant.rows)[0][0]}")
+    text = frame.format(block=BLOCK.format(before=ask.format("before"), after=ask.format("after")))
     with visitor.transaction():
         present(visitor, tenant.token)
         assert world.seen(visitor) == tenant.rows
@@ -125,28 +132,6 @@ def test_a_statement_that_touches_no_table_obeys(world, admin, visit, kind, fami
             assert value(visitor, verify)
         session_end(admin, tenant)
         assert not value(visitor, verify)
-
-
-@KINDS
-def test_an_expression_of_a_block_obeys(world, admin, visit, kind):
-    tenant = Tenant(world, "account")
-    visitor = visit(**kind)
-    text = """
-        DO $$ DECLARE before text; after text; BEGIN
-            before := dialstack.current_account();
-            PERFORM pg_advisory_xact_lock(1);
-            after := dialstack.current_account();
-            PERFORM set_config('test.answers', concat_ws(' ', before, after, 'end'), true);
-        END $$"""
-    with visitor.transaction():
-        present(visitor, tenant.token)
-        with admin.transaction():
-            admin.execute("SELECT pg_advisory_xact_lock(1)")
-            running = Background(visitor.execute, text)
-            await_lock(admin, visitor)
-            session_end(admin, tenant)
-        running.result()
-        assert value(visitor, "SELECT current_setting('test.answers')") == "acct_1 end"
 
 
 @KINDS

@@ -7,7 +7,6 @@ from subprocess import check_output
 
 import pytest
 from psycopg import errors
-from support.cluster import Cluster
 from support.service import call, value
 
 _libdir = check_output([f"{os.environ['DSS_BINDIR']}/pg_config", "--pkglibdir"], text=True).strip()
@@ -25,13 +24,6 @@ def cron(admin):
     admin.execute("DELETE FROM cron.job; DELETE FROM cron.job_run_details")
     yield admin
     admin.execute("DROP EXTENSION pg_cron")
-
-
-@pytest.fixture
-def elsewhere(installed):
-    """A connection to another database of the cluster, which has our extension."""
-    with Cluster.given().database("elsewhere") as connection:
-        yield connection
 
 
 def schedule(connection, **arguments):
@@ -58,11 +50,12 @@ def await_runs(connection, ids):
 
 
 def test_jobs_run_with_rights_that_suffice_here_and_in_another_database(
-    admin, cron, connect, past, elsewhere
+    admin, cron, connect, create_role, past, elsewhere
 ):
     # Given a role that is an administrator of ours and nothing else, and something to purge
     dead = past.dead(3)
-    admin.execute("CREATE ROLE keeper LOGIN; SELECT dialstack.grant_access('keeper', 'admin')")
+    create_role("keeper", "LOGIN")
+    call(admin, "grant_access", role="keeper", access="admin")
     here = schedule(connect(user="keeper"), cron="* * * * *")
     record = "SELECT target, effect FROM dialstack.administration_log(function => 'schedule_maintenance', actor => 'keeper')"
     assert admin.execute(record).fetchall() == [({"cron": "* * * * *"}, {"job": here})]
@@ -85,7 +78,6 @@ def test_jobs_run_with_rights_that_suffice_here_and_in_another_database(
         ("elsewhere", "postgres", "SELECT dialstack.maintain()"),
     ]
     assert past.left(dead) == set()
-    admin.execute("DROP OWNED BY keeper; DROP ROLE keeper")
 
 
 def test_scheduling_twice_leaves_one_job(admin, cron):

@@ -4,7 +4,6 @@ from contextlib import contextmanager
 
 import pytest
 from conftest import maintain
-from support.cluster import Cluster
 from support.service import call, refresh, value, verify
 
 
@@ -101,13 +100,6 @@ def test_deferred_triggers_of_the_caller_run_as_the_caller(admin, connect, past)
             assert value(keeper, "SELECT by FROM keepers.work") == "keeper"
     finally:
         admin.execute("DROP TABLE public.orders; DROP OWNED BY keeper CASCADE; DROP ROLE keeper")
-
-
-@pytest.fixture
-def elsewhere(installed):
-    """A connection to another database of the cluster."""
-    with Cluster.given().database("elsewhere") as connection:
-        yield connection
 
 
 @pytest.mark.parametrize("prepared", [False, True], ids=["open", "prepared"])

@@ -9,16 +9,13 @@ def cluster():
 
 
 @pytest.fixture
-def watcher(admin, connect):
+def watcher(admin, connect, create_role):
     """Whoever monitors: a member of pg_monitor that holds the level, in read-only transactions alone."""
-    admin.execute("CREATE ROLE watcher LOGIN IN ROLE pg_monitor")
+    create_role("watcher", "LOGIN IN ROLE pg_monitor")
     call(admin, "grant_access", role="watcher", access="monitor")
     connection = connect(user="watcher")
     connection.execute("SET default_transaction_read_only = on")
-    yield connection
-    connection.close()
-    admin.execute("DROP OWNED BY watcher")
-    admin.execute("DROP ROLE watcher")
+    return connection
 
 
 @pytest.fixture

@@ -106,8 +106,9 @@ def test_limits_that_leave_nothing_and_limits_of_no_role(admin, found, shop):
     "who", ["ROLE {0}", "ROLE {0} IN DATABASE postgres", "DATABASE postgres", "FUNCTION {0}()"]
 )
 @pytest.mark.parametrize("setting", ["api_key", "token"])
-def test_a_secret_in_the_catalogue(admin, found, who, setting):
-    admin.execute("CREATE ROLE shopkeeper; CREATE FUNCTION shopkeeper() RETURNS int LANGUAGE sql AS 'SELECT 1'")
+def test_a_secret_in_the_catalogue(admin, found, create_role, who, setting):
+    create_role("shopkeeper")
+    admin.execute("CREATE FUNCTION shopkeeper() RETURNS int LANGUAGE sql AS 'SELECT 1'")
     who = who.format("shopkeeper")
     try:
         admin.execute(f"ALTER {who} SET dialstack_sessions.{setting} = 'sk_live_hidden'")
@@ -118,7 +119,7 @@ def test_a_secret_in_the_catalogue(admin, found, who, setting):
         assert found("secret_in_catalogue") == []
     finally:
         admin.execute(f"ALTER DATABASE postgres RESET dialstack_sessions.{setting}")
-        admin.execute("DROP ROLE shopkeeper; DROP FUNCTION shopkeeper()")
+        admin.execute("DROP FUNCTION shopkeeper()")
 
 
 def test_parameters_that_go_to_the_log(admin, found):
@@ -141,21 +142,19 @@ def test_parameters_that_go_to_the_log(admin, found):
     assert found("parameters_logged", admin) == []
 
 
-def test_parameters_of_one_role_that_go_to_the_log(admin, found):
-    admin.execute("CREATE ROLE shopkeeper; ALTER ROLE shopkeeper SET log_min_duration_statement = '250ms'")
-    try:
-        assert found("parameters_logged") == [
-            "By the settings of role shopkeeper: log_min_duration_statement = 250ms with log_parameter_max_length = -1."
-        ]
-        admin.execute("ALTER ROLE shopkeeper SET log_parameter_max_length = 0")
-        assert found("parameters_logged") == []
-        assert found("statements_logged") == [
-            "By the settings of role shopkeeper: log_min_duration_statement = 250ms."
-        ]
-        admin.execute("ALTER ROLE shopkeeper RESET ALL")
-        assert found("statements_logged") == []
-    finally:
-        admin.execute("DROP ROLE shopkeeper")
+def test_parameters_of_one_role_that_go_to_the_log(admin, found, create_role):
+    create_role("shopkeeper")
+    admin.execute("ALTER ROLE shopkeeper SET log_min_duration_statement = '250ms'")
+    assert found("parameters_logged") == [
+        "By the settings of role shopkeeper: log_min_duration_statement = 250ms with log_parameter_max_length = -1."
+    ]
+    admin.execute("ALTER ROLE shopkeeper SET log_parameter_max_length = 0")
+    assert found("parameters_logged") == []
+    assert found("statements_logged") == [
+        "By the settings of role shopkeeper: log_min_duration_statement = 250ms."
+    ]
+    admin.execute("ALTER ROLE shopkeeper RESET ALL")
+    assert found("statements_logged") == []
 
 
 WAYS = [
@@ -188,26 +187,21 @@ WAYS = [
         ("pgaudit.log=none pgaudit.log_parameter=on", 0, 0),
     ],
 )
-def test_each_way_of_logging(admin, found, settings, parameters, statements):
-    admin.execute("CREATE ROLE shopkeeper")
-    try:
-        for setting in settings.split():
-            name, new = setting.split("=")
-            admin.execute(f"ALTER ROLE shopkeeper SET {name} = '{new}'")
-        assert len(found("parameters_logged")) == parameters
-        assert len(found("statements_logged")) == statements
-    finally:
-        admin.execute("DROP ROLE shopkeeper")
+def test_each_way_of_logging(admin, found, create_role, settings, parameters, statements):
+    create_role("shopkeeper")
+    for setting in settings.split():
+        name, new = setting.split("=")
+        admin.execute(f"ALTER ROLE shopkeeper SET {name} = '{new}'")
+    assert len(found("parameters_logged")) == parameters
+    assert len(found("statements_logged")) == statements
 
 
-def test_what_is_logged_everywhere_is_not_said_again_of_a_role(admin, found):
-    admin.execute("CREATE ROLE shopkeeper; ALTER ROLE shopkeeper SET work_mem = '1MB'; SET log_statement = 'all'")
-    try:
-        assert len(found("parameters_logged", admin)) == 1
-        admin.execute("ALTER ROLE shopkeeper SET log_parameter_max_length = 0")
-        assert found("statements_logged", admin) == ["By the settings of role shopkeeper: log_statement = all."]
-    finally:
-        admin.execute("RESET log_statement; DROP ROLE shopkeeper")
+def test_what_is_logged_everywhere_is_not_said_again_of_a_role(admin, found, create_role):
+    create_role("shopkeeper")
+    admin.execute("ALTER ROLE shopkeeper SET work_mem = '1MB'; SET log_statement = 'all'")
+    assert len(found("parameters_logged", admin)) == 1
+    admin.execute("ALTER ROLE shopkeeper SET log_parameter_max_length = 0")
+    assert found("statements_logged", admin) == ["By the settings of role shopkeeper: log_statement = all."]
 
 
 def test_a_library_that_is_loaded_too_late_to_hide_a_secret(admin, found, connect):
@@ -283,13 +277,13 @@ def test_maintenance_that_a_transaction_holds_up(admin, found, connect, shop):
 
 
 @pytest.fixture
-def orders(admin, shop):
+def orders(admin, create_role, shop):
     """A protected table whose owner cannot log in."""
-    admin.execute("CREATE ROLE landlord; CREATE TABLE orders (account text); CREATE INDEX ON orders (account)")
+    create_role("landlord")
+    admin.execute("CREATE TABLE orders (account text); CREATE INDEX ON orders (account)")
     admin.execute("ALTER TABLE orders OWNER TO landlord")
     call(admin, "protect_table", relation="orders", column_name="account", **shop.home)
-    yield "orders"
-    admin.execute("DROP TABLE orders; DROP ROLE landlord")
+    return "orders"
 
 
 def test_errors_of_the_policy_lint(admin, found, orders):

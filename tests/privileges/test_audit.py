@@ -291,12 +291,6 @@ def test_the_retention_is_never_less_than_a_day(admin):
             admin.execute(f"SET dialstack_sessions.administration_retention = {wrong}")
 
 
-def test_below_level_admin_nobody_reads_the_record(act_as):
-    for level in ("client", "server"):
-        with pytest.raises(errors.InsufficientPrivilege):
-            call(act_as(level), "administration_log")
-
-
 def test_an_api_key_does_not_show_the_record(admin, act_as, place):
     key = call(admin, "api_key_create", **place).api_key
     connection = act_as("admin")

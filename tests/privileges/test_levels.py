@@ -4,7 +4,7 @@ import psycopg
 import pytest
 from conftest import INCLUDED, LEVELS, ROLES, role
 from psycopg import Error, errors
-from support.service import call, value, verify
+from support.service import call
 
 # Functions that are nobody's to call by their level. Those of limited levels are of no role here; see test_limits.py.
 MARKERS = {f"access_{level}/0": level for level in LEVELS}
@@ -175,25 +175,6 @@ def test_a_key_may_stand_in_the_options_of_the_connection(admin, roles, place):
         assert row.fetchone()[0].startswith("cs_live_")
 
 
-def test_a_member_inherits_the_level_of_its_group(admin, connect, roles, place):
-    admin.execute("CREATE ROLE member_server IN ROLE role_server")
-    member = connect()
-    member.execute("SET ROLE member_server")
-    assert call(member, "account_session_create", account="acct_1", **place)
-
-
-def test_a_member_that_does_not_inherit_has_the_level_only_as_the_group(
-    admin, connect, roles, place
-):
-    admin.execute("CREATE ROLE outsider NOINHERIT IN ROLE role_server")
-    with connect() as member:
-        member.execute("SET SESSION AUTHORIZATION outsider")
-        with pytest.raises(errors.InsufficientPrivilege, match="^permission denied for"):
-            verify(member, "rubbish")
-        member.execute("SET ROLE role_server")
-        assert call(member, "account_session_create", account="acct_1", **place)
-
-
 def test_a_member_of_client_and_server_has_both(admin, connect, roles, place):
     admin.execute("CREATE ROLE of_both IN ROLE role_client, role_server")
     member = connect()
@@ -202,23 +183,3 @@ def test_a_member_of_client_and_server_has_both(admin, connect, roles, place):
     admin.execute("REVOKE role_server FROM of_both")
     with pytest.raises(errors.InsufficientPrivilege, match="^PERMISSION_DENIED"):
         call(member, "account_session_create", account="acct_1", **place)
-
-
-def test_a_definers_function_acts_with_its_definers_level(admin, connect, act_as, roles, place):
-    admin.execute("CREATE SCHEMA IF NOT EXISTS api")
-    admin.execute("GRANT USAGE, CREATE ON SCHEMA api TO role_server, role_client, role_nothing")
-    body = (
-        "AS $$ SELECT client_secret FROM dialstack.account_session_create("
-        f"'acct_1', product => '{place['product']}', env => '{place['env']}') $$"
-    )
-    for level in ("server", "client"):
-        connection = act_as(level)
-        connection.execute(
-            f"CREATE FUNCTION api.by_{level}() RETURNS text LANGUAGE sql SECURITY DEFINER {body}"
-        )
-
-    assert value(act_as("nothing"), "SELECT api.by_server()").startswith("cs_live_")
-    # A superuser who calls it is the definer inside.
-    with pytest.raises(errors.InsufficientPrivilege, match="^PERMISSION_DENIED"):
-        value(admin, "SELECT api.by_client()")
-    admin.execute("DROP SCHEMA api CASCADE")

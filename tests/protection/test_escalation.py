@@ -87,25 +87,21 @@ def test_code_of_the_owner_does_not_run_when_a_superuser_protects_or_looks(admin
     assert seen(admin, landlord) == set()
 
 
-def test_who_does_not_own_the_table_cannot_even_make_it_wait(admin, connect, landlord):
+def test_who_does_not_own_the_table_cannot_even_make_it_wait(admin, connect, create_role, landlord):
     table = landlord.table()
-    admin.execute("CREATE ROLE stranger")
+    create_role("stranger")
     call(admin, "grant_access", role="stranger", access="admin")
     admin.execute(f"GRANT USAGE ON SCHEMA {landlord.schema} TO stranger; GRANT ALL ON {table} TO stranger")
     stranger = connect()
     stranger.execute("SET ROLE stranger; SET lock_timeout = '1s'")
-    try:
-        with connect() as busy, busy.transaction():
-            busy.execute(f"SELECT FROM {table}")
-            for attempt in (
-                lambda: landlord.protect(stranger, table),
-                lambda: call(stranger, "unprotect_table", relation=table),
-            ):
-                with pytest.raises(errors.InvalidParameterValue, match="PROTECT_FAILED.* belongs to another role"):
-                    attempt()
-    finally:
-        stranger.close()
-        admin.execute("DROP OWNED BY stranger; DROP ROLE stranger")
+    with connect() as busy, busy.transaction():
+        busy.execute(f"SELECT FROM {table}")
+        for attempt in (
+            lambda: landlord.protect(stranger, table),
+            lambda: call(stranger, "unprotect_table", relation=table),
+        ):
+            with pytest.raises(errors.InvalidParameterValue, match="PROTECT_FAILED.* belongs to another role"):
+                attempt()
     assert landlord.policies(table) == {}
 
 

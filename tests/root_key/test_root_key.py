@@ -17,20 +17,6 @@ def rotate(connection):
 # The row.
 
 
-def test_rotating_in_the_row_makes_a_new_key_and_keeps_every_token(house):
-    before, wrapped = house.row, house.wrapped
-
-    assert rotate(house.connect()) == "row"
-
-    after = house.row
-    assert after.instance_id == before.instance_id
-    assert len(after.root_key) == 32 and after.root_key != before.root_key
-    assert after.root_fingerprint != before.root_fingerprint
-    assert [kid for kid, _ in house.wrapped] == [kid for kid, _ in wrapped]
-    assert not {key.wrapped for key in house.wrapped} & {key.wrapped for key in wrapped}
-    house.assert_all_is_well()
-
-
 def test_a_rolled_back_rotation_changes_nothing(house):
     before = (house.row, house.wrapped)
 
@@ -329,14 +315,6 @@ def test_an_ordinary_role_does_not_see_the_path_before_its_first_call_where_we_a
     house.old.execute("ALTER ROLE somebody SET session_preload_libraries = 'dialstack_sessions'")
 
     assert_path_is_hidden(somebody(), file.path)
-
-
-def test_nobody_sets_the_path_in_a_session(house, file, use_file, somebody):
-    in_file(house, file, use_file)
-    for connection in (house.old, somebody()):
-        assert verify(connection, house.session.token).valid
-        with pytest.raises((errors.CantChangeRuntimeParam, errors.InsufficientPrivilege)):
-            connection.execute(f"SET {SETTING} = '/tmp/mine'")
 
 
 def test_a_path_set_before_the_library_is_loaded_does_not_count(house, file, use_file, somebody):

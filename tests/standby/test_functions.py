@@ -8,71 +8,21 @@ from support.service import call, value
 
 # Those that only read. All others write, and say on a standby that they can't.
 READING = {
-    "session_define",
-    "definition_get",
-    "definition_list",
-    "api_key_list",
-    "session_verify",
-    "session_require",
-    "token_introspect",
-    "session_explain",
-    "session_list",
-    "product_list",
-    "env_list",
-    "scope_list",
-    "configuration_export",
+    *"""
+    session_define definition_get definition_list api_key_list session_verify session_require token_introspect
+    session_explain session_list product_list env_list scope_list configuration_export protected_table_list
+    session_find session_count user_export administration_log current_session_age current_authentication_age
+    session_info session_users session_user_details session_activity_logs session_dashboard
+    session_user_dashboard session_use session_clear current_session_id current_session_kind
+    current_identifier/0 current_identifier/3 current_account/0 current_account/3 current_connected_accounts/0
+    current_connected_accounts/3 current_user_identities/0 current_user_identities/3 current_product current_env
+    current_tag current_scopes current_data current_session_error has_scope/1 has_scope/4 require_scope
+    postgrest_pre_request policy_lint uuid_or_null bigint_or_null integer_or_null client_session_get
+    client_session_list access_list access_of_roles may_monitor version stat_get_sessions health_check
+    signing_key_list jwks issuer
+    """.split(),
     # The tour calls it with dry_run.
     "configuration_apply",
-    "protected_table_list",
-    "session_find",
-    "session_count",
-    "user_export",
-    "administration_log",
-    "current_session_age",
-    "current_authentication_age",
-    "session_info",
-    "session_users",
-    "session_user_details",
-    "session_activity_logs",
-    "session_dashboard",
-    "session_user_dashboard",
-    "session_use",
-    "session_clear",
-    "current_session_id",
-    "current_session_kind",
-    "current_identifier/0",
-    "current_identifier/3",
-    "current_account/0",
-    "current_account/3",
-    "current_connected_accounts/0",
-    "current_connected_accounts/3",
-    "current_user_identities/0",
-    "current_user_identities/3",
-    "current_product",
-    "current_env",
-    "current_tag",
-    "current_scopes",
-    "current_data",
-    "current_session_error",
-    "has_scope/1",
-    "has_scope/4",
-    "require_scope",
-    "postgrest_pre_request",
-    "policy_lint",
-    "uuid_or_null",
-    "bigint_or_null",
-    "integer_or_null",
-    "client_session_get",
-    "client_session_list",
-    "access_list",
-    "access_of_roles",
-    "may_monitor",
-    "version",
-    "stat_get_sessions",
-    "health_check",
-    "signing_key_list",
-    "jwks",
-    "issuer",
     # Without pg_cron it has nothing to write.
     "schedule_maintenance",
 }

@@ -9,17 +9,12 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 import psycopg
-import pytest
 from psycopg import errors
 from psycopg.rows import namedtuple_row
 
 READ_COMMITTED = psycopg.IsolationLevel.READ_COMMITTED
 REPEATABLE_READ = psycopg.IsolationLevel.REPEATABLE_READ
 SERIALIZABLE = psycopg.IsolationLevel.SERIALIZABLE
-
-LEVELS = pytest.mark.parametrize(
-    "isolation", [READ_COMMITTED, REPEATABLE_READ], ids=["read_committed", "repeatable_read"]
-)
 
 # No test may hang: what waits this long fails.
 PATIENCE = 60

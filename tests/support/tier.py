@@ -5,6 +5,7 @@ import os
 import pytest
 
 from support import service
+from support.cluster import Cluster
 
 _counts = {"passed": 0, "failed": 0, "skipped": 0}
 
@@ -57,6 +58,27 @@ def connect(installed):
 def admin(connect):
     """A connection that sets up and looks after: READ COMMITTED, each statement on its own."""
     return connect()
+
+
+@pytest.fixture
+def elsewhere(installed):
+    """A connection to another database of the cluster, which has the extension."""
+    with Cluster.given().database("elsewhere") as connection:
+        yield connection
+
+
+@pytest.fixture
+def create_role(admin):
+    """Makes roles that are gone after the test, with what is granted to them."""
+    made = []
+
+    def create(name, options=""):
+        admin.execute(f"CREATE ROLE {name} {options}")
+        made.append(name)
+
+    yield create
+    for role in made:
+        admin.execute(f"DROP OWNED BY {role} CASCADE; DROP ROLE {role}")
 
 
 @pytest.fixture

@@ -7,6 +7,11 @@ if [ -z "${DSS_WORK:-}" ]; then
 fi
 export DSS_WORK
 
+have_node() { command -v npm >/dev/null && node -e 'process.exit(parseInt(process.versions.node) >= 20 ? 0 : 1)' 2>/dev/null; }
+
+# How many tests Node says that "pass", "fail", … in the files results* there.
+count() { cat "$DSS_WORK"/results* 2>/dev/null | sed -nE "s/^# $1 ([0-9]+)\$/\1/p" | awk '{ sum += $1 } END { print sum + 0 }'; }
+
 # Puts PgBouncer there. Fails where it is neither here nor to be fetched.
 have_pgbouncer() {
     local pgbouncer
