@@ -615,17 +615,17 @@ CREATE FUNCTION dialstack.current_tag() RETURNS text LANGUAGE c STABLE PARALLEL 
 CREATE FUNCTION dialstack.current_user_identities() RETURNS uuid[] LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'current_user_identities_wrapper';
 
 CREATE  FUNCTION dialstack."session_clear"() RETURNS void
-STRICT VOLATILE PARALLEL UNSAFE 
+STRICT 
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'session_clear_wrapper';
 
 CREATE  FUNCTION dialstack."configuration_export"() RETURNS jsonb /* Result < JsonText > */
-STRICT VOLATILE PARALLEL UNSAFE 
+STRICT 
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'configuration_export_wrapper';
 
 CREATE  FUNCTION dialstack."jwks"() RETURNS jsonb /* Result < JsonText > */
-STRICT VOLATILE PARALLEL UNSAFE 
+STRICT 
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'jwks_wrapper';
 
@@ -644,7 +644,7 @@ LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'current_session_age_wrapper';
 
 CREATE  FUNCTION dialstack."instance_reset"() RETURNS uuid /* Result < pgrx :: Uuid > */
-STRICT VOLATILE PARALLEL UNSAFE 
+STRICT 
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'instance_reset_wrapper';
 
@@ -655,7 +655,7 @@ CREATE  FUNCTION dialstack."session_extend"(
 	"session_id" uuid,  /* pgrx :: Uuid */
 	"expires_at" timestamp with time zone  /* TimestampWithTimeZone */
 )
-VOLATILE PARALLEL UNSAFE 
+
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'session_extend_wrapper';
 
@@ -665,7 +665,7 @@ CREATE  FUNCTION dialstack."session_reauthenticate"(
 	"session_id" uuid,  /* pgrx :: Uuid */
 	"authenticated_at" timestamp with time zone  /* TimestampWithTimeZone */
 )
-VOLATILE PARALLEL UNSAFE 
+
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'session_reauthenticate_wrapper';
 
@@ -676,19 +676,19 @@ CREATE  FUNCTION dialstack."session_update_data"(
 	"session_id" uuid,  /* pgrx :: Uuid */
 	"expires_at" timestamp with time zone  /* TimestampWithTimeZone */
 )
-VOLATILE PARALLEL UNSAFE 
+
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'session_update_data_wrapper';
 
 CREATE  FUNCTION dialstack."api_key_revoke"(
 	"api_key_id" uuid /* Option < pgrx :: Uuid > */
 ) RETURNS VOID /* Result < () > */
-VOLATILE PARALLEL UNSAFE 
+
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'api_key_revoke_wrapper';
 
 CREATE  FUNCTION dialstack."postgrest_pre_request"() RETURNS VOID /* Result < () > */
-STRICT VOLATILE PARALLEL UNSAFE 
+STRICT 
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'postgrest_pre_request_wrapper';
 
@@ -716,7 +716,7 @@ CREATE  FUNCTION dialstack."product_list"() RETURNS TABLE (
 	"name" TEXT,  /* String */
 	"created_at" timestamp with time zone  /* TimestampWithTimeZone */
 )
-STRICT VOLATILE PARALLEL UNSAFE 
+STRICT 
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'product_list_wrapper';
 
@@ -770,7 +770,7 @@ AS 'MODULE_PATHNAME', 'may_monitor_wrapper';
 CREATE  FUNCTION dialstack."maintain"(
 	"batch" INT DEFAULT 1000 /* Option < i32 > */
 ) RETURNS jsonb /* Result < JsonText > */
-VOLATILE PARALLEL UNSAFE 
+
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'maintain_wrapper';
 
@@ -794,7 +794,7 @@ CREATE  FUNCTION dialstack."session_info"(
 	"revoke_reason" TEXT,  /* Option < String > */
 	"scopes" TEXT[]  /* Option < Vec < String > > */
 )
-VOLATILE PARALLEL UNSAFE 
+
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'session_info_wrapper';
 
@@ -809,7 +809,7 @@ CREATE  FUNCTION dialstack."signing_key_list"() RETURNS TABLE (
 	"retired_at" timestamp with time zone,  /* Option < TimestampWithTimeZone > */
 	"revoked_at" timestamp with time zone  /* Option < TimestampWithTimeZone > */
 )
-STRICT VOLATILE PARALLEL UNSAFE 
+STRICT 
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'signing_key_list_wrapper';
 
@@ -1103,7 +1103,7 @@ COMMENT ON COLUMN dialstack.api_key_usage.last_used_at IS 'the latest of them';
 CREATE  FUNCTION dialstack."access_forget"(
 	"role_name" TEXT /* Option < & str > */
 ) RETURNS bigint /* Result < i64 > */
-VOLATILE PARALLEL UNSAFE 
+
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'access_forget_wrapper';
 
@@ -1120,7 +1120,7 @@ CREATE  FUNCTION dialstack."account_session_revoke"(
 	"env" TEXT DEFAULT NULL, /* Option < & str > */
 	"reason" TEXT DEFAULT 'revoked' /* Option < & str > */
 ) RETURNS bigint /* Result < i64 > */
-VOLATILE PARALLEL UNSAFE 
+
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'account_session_revoke_wrapper';
 
@@ -1145,7 +1145,7 @@ CREATE  FUNCTION dialstack."administration_log"(
 	"client_addr" inet,  /* Option < Inet > */
 	"total" bigint  /* Option < i64 > */
 )
-VOLATILE PARALLEL UNSAFE 
+
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'administration_log_wrapper';
 
@@ -1159,7 +1159,7 @@ CREATE  FUNCTION dialstack."api_key_create"(
 	"api_key_id" uuid,  /* pgrx :: Uuid */
 	"api_key" TEXT  /* String */
 )
-VOLATILE PARALLEL UNSAFE 
+
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'api_key_create_wrapper';
 
@@ -1175,7 +1175,7 @@ CREATE  FUNCTION dialstack."api_key_list"(
 	"expires_at" timestamp with time zone,  /* Option < TimestampWithTimeZone > */
 	"revoked_at" timestamp with time zone  /* Option < TimestampWithTimeZone > */
 )
-VOLATILE PARALLEL UNSAFE 
+
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'api_key_list_wrapper';
 
@@ -1207,7 +1207,7 @@ CREATE  FUNCTION dialstack."client_session_create"(
 	"connect_webview_ids" uuid[],  /* Vec < pgrx :: Uuid > */
 	"user_identity_ids" uuid[]  /* Vec < pgrx :: Uuid > */
 )
-VOLATILE PARALLEL UNSAFE 
+
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'client_session_create_wrapper';
 
@@ -1216,7 +1216,7 @@ CREATE  FUNCTION dialstack."client_session_delete"(
 	"product" TEXT DEFAULT NULL, /* Option < & str > */
 	"env" TEXT DEFAULT NULL /* Option < & str > */
 ) RETURNS VOID /* Result < () > */
-VOLATILE PARALLEL UNSAFE 
+
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'client_session_delete_wrapper';
 
@@ -1238,7 +1238,7 @@ CREATE  FUNCTION dialstack."client_session_get"(
 	"connect_webview_ids" uuid[],  /* Vec < pgrx :: Uuid > */
 	"user_identity_ids" uuid[]  /* Vec < pgrx :: Uuid > */
 )
-VOLATILE PARALLEL UNSAFE 
+
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'client_session_get_wrapper';
 
@@ -1263,7 +1263,7 @@ CREATE  FUNCTION dialstack."client_session_get_or_create"(
 	"connect_webview_ids" uuid[],  /* Vec < pgrx :: Uuid > */
 	"user_identity_ids" uuid[]  /* Vec < pgrx :: Uuid > */
 )
-VOLATILE PARALLEL UNSAFE 
+
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'client_session_get_or_create_wrapper';
 
@@ -1288,7 +1288,7 @@ CREATE  FUNCTION dialstack."client_session_grant_access"(
 	"connect_webview_ids" uuid[],  /* Vec < pgrx :: Uuid > */
 	"user_identity_ids" uuid[]  /* Vec < pgrx :: Uuid > */
 )
-VOLATILE PARALLEL UNSAFE 
+
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'client_session_grant_access_wrapper';
 
@@ -1316,7 +1316,7 @@ CREATE  FUNCTION dialstack."client_session_list"(
 	"user_identity_ids" uuid[],  /* Vec < pgrx :: Uuid > */
 	"total" bigint  /* Option < i64 > */
 )
-VOLATILE PARALLEL UNSAFE 
+
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'client_session_list_wrapper';
 
@@ -1326,7 +1326,7 @@ CREATE  FUNCTION dialstack."client_session_revoke"(
 	"env" TEXT DEFAULT NULL, /* Option < & str > */
 	"reason" TEXT DEFAULT 'revoked' /* Option < & str > */
 ) RETURNS VOID /* Result < () > */
-VOLATILE PARALLEL UNSAFE 
+
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'client_session_revoke_wrapper';
 
@@ -1339,7 +1339,7 @@ CREATE  FUNCTION dialstack."configuration_apply"(
 	"name" TEXT,  /* String */
 	"change" jsonb  /* JsonText */
 )
-VOLATILE PARALLEL UNSAFE 
+
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'configuration_apply_wrapper';
 
@@ -1390,7 +1390,7 @@ CREATE  FUNCTION dialstack."definition_create"(
 	"created_at" timestamp with time zone,  /* TimestampWithTimeZone */
 	"updated_at" timestamp with time zone  /* TimestampWithTimeZone */
 )
-VOLATILE PARALLEL UNSAFE 
+
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'definition_create_wrapper';
 
@@ -1418,7 +1418,7 @@ CREATE  FUNCTION dialstack."definition_delete"(
 	"created_at" timestamp with time zone,  /* TimestampWithTimeZone */
 	"updated_at" timestamp with time zone  /* TimestampWithTimeZone */
 )
-VOLATILE PARALLEL UNSAFE 
+
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'definition_delete_wrapper';
 
@@ -1446,7 +1446,7 @@ CREATE  FUNCTION dialstack."definition_get"(
 	"created_at" timestamp with time zone,  /* TimestampWithTimeZone */
 	"updated_at" timestamp with time zone  /* TimestampWithTimeZone */
 )
-VOLATILE PARALLEL UNSAFE 
+
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'definition_get_wrapper';
 
@@ -1473,7 +1473,7 @@ CREATE  FUNCTION dialstack."definition_list"(
 	"created_at" timestamp with time zone,  /* TimestampWithTimeZone */
 	"updated_at" timestamp with time zone  /* TimestampWithTimeZone */
 )
-VOLATILE PARALLEL UNSAFE 
+
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'definition_list_wrapper';
 
@@ -1502,7 +1502,7 @@ CREATE  FUNCTION dialstack."definition_update"(
 	"created_at" timestamp with time zone,  /* TimestampWithTimeZone */
 	"updated_at" timestamp with time zone  /* TimestampWithTimeZone */
 )
-VOLATILE PARALLEL UNSAFE 
+
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'definition_update_wrapper';
 
@@ -1512,7 +1512,7 @@ CREATE  FUNCTION dialstack."env_create"(
 	"live" bool DEFAULT true, /* Option < bool > */
 	"if_not_exists" bool DEFAULT false /* Option < bool > */
 ) RETURNS VOID /* Result < () > */
-VOLATILE PARALLEL UNSAFE 
+
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'env_create_wrapper';
 
@@ -1520,7 +1520,7 @@ CREATE  FUNCTION dialstack."env_delete"(
 	"product" TEXT, /* Option < & str > */
 	"env" TEXT /* Option < & str > */
 ) RETURNS VOID /* Result < () > */
-VOLATILE PARALLEL UNSAFE 
+
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'env_delete_wrapper';
 
@@ -1532,7 +1532,7 @@ CREATE  FUNCTION dialstack."env_list"(
 	"live" bool,  /* bool */
 	"created_at" timestamp with time zone  /* TimestampWithTimeZone */
 )
-VOLATILE PARALLEL UNSAFE 
+
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'env_list_wrapper';
 
@@ -1542,7 +1542,7 @@ CREATE  FUNCTION dialstack."env_update"(
 	"new_name" TEXT DEFAULT NULL, /* Option < & str > */
 	"live" bool DEFAULT NULL /* Option < bool > */
 ) RETURNS VOID /* Result < () > */
-VOLATILE PARALLEL UNSAFE 
+
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'env_update_wrapper';
 
@@ -1590,14 +1590,14 @@ CREATE  FUNCTION dialstack."product_create"(
 	"scopes" TEXT[] DEFAULT NULL, /* :: std :: option :: Option < Array < '_, & str > > */
 	"if_not_exists" bool DEFAULT false /* Option < bool > */
 ) RETURNS uuid /* Result < pgrx :: Uuid > */
-VOLATILE PARALLEL UNSAFE 
+
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'product_create_wrapper';
 
 CREATE  FUNCTION dialstack."product_delete"(
 	"product" TEXT /* Option < & str > */
 ) RETURNS VOID /* Result < () > */
-VOLATILE PARALLEL UNSAFE 
+
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'product_delete_wrapper';
 
@@ -1617,14 +1617,14 @@ CREATE FUNCTION dialstack.revoke_access(role regrole, access text) RETURNS void 
 CREATE FUNCTION dialstack.revoke_sessions_on(relation regclass, identifier_column name, product text DEFAULT NULL, env text DEFAULT NULL, tag text DEFAULT NULL, columns name[] DEFAULT NULL, on_delete boolean DEFAULT true) RETURNS void LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'revoke_sessions_on_wrapper';
 
 CREATE  FUNCTION dialstack."root_key_rotate"() RETURNS TEXT /* Result < & '_ str > */
-STRICT VOLATILE PARALLEL UNSAFE 
+STRICT 
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'root_key_rotate_wrapper';
 
 CREATE  FUNCTION dialstack."schedule_maintenance"(
 	"cron" TEXT DEFAULT '*/5 * * * *' /* Option < & str > */
 ) RETURNS bigint /* Result < i64 > */
-VOLATILE PARALLEL UNSAFE 
+
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'schedule_maintenance_wrapper';
 
@@ -1634,7 +1634,7 @@ CREATE  FUNCTION dialstack."scope_create"(
 	"product" TEXT DEFAULT NULL, /* Option < & str > */
 	"if_not_exists" bool DEFAULT false /* Option < bool > */
 ) RETURNS VOID /* Result < () > */
-VOLATILE PARALLEL UNSAFE 
+
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'scope_create_wrapper';
 
@@ -1642,7 +1642,7 @@ CREATE  FUNCTION dialstack."scope_delete"(
 	"scope" TEXT, /* Option < & str > */
 	"product" TEXT DEFAULT NULL /* Option < & str > */
 ) RETURNS VOID /* Result < () > */
-VOLATILE PARALLEL UNSAFE 
+
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'scope_delete_wrapper';
 
@@ -1654,7 +1654,7 @@ CREATE  FUNCTION dialstack."scope_list"(
 	"description" TEXT,  /* String */
 	"created_at" timestamp with time zone  /* TimestampWithTimeZone */
 )
-VOLATILE PARALLEL UNSAFE 
+
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'scope_list_wrapper';
 
@@ -1687,7 +1687,7 @@ CREATE  FUNCTION dialstack."session_activity_logs"(
 	"detail" jsonb,  /* Option < JsonText > */
 	"total" bigint  /* Option < i64 > */
 )
-VOLATILE PARALLEL UNSAFE 
+
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'session_activity_logs_wrapper';
 
@@ -1707,7 +1707,7 @@ CREATE  FUNCTION dialstack."session_count"(
 	"seen_before" timestamp with time zone DEFAULT NULL, /* Option < TimestampWithTimeZone > */
 	"active_only" bool DEFAULT true /* Option < bool > */
 ) RETURNS bigint /* Result < i64 > */
-VOLATILE PARALLEL UNSAFE 
+
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'session_count_wrapper';
 
@@ -1739,7 +1739,7 @@ CREATE  FUNCTION dialstack."session_dashboard"(
 	"end_at" timestamp with time zone DEFAULT NULL, /* Option < TimestampWithTimeZone > */
 	"time_zone" TEXT DEFAULT NULL /* Option < & str > */
 ) RETURNS jsonb /* Result < JsonText > */
-VOLATILE PARALLEL UNSAFE 
+
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'session_dashboard_wrapper';
 
@@ -1762,14 +1762,14 @@ CREATE  FUNCTION dialstack."session_define"(
 	"log_verify" bool DEFAULT NULL, /* Option < bool > */
 	"public_claims" TEXT[] DEFAULT NULL /* :: std :: option :: Option < Array < '_, & str > > */
 ) RETURNS jsonb /* Result < JsonText > */
-VOLATILE PARALLEL UNSAFE 
+
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'session_define_wrapper';
 
 CREATE  FUNCTION dialstack."session_end"(
 	"token" TEXT DEFAULT NULL /* Option < & str > */
 ) RETURNS bigint /* Result < i64 > */
-VOLATILE PARALLEL UNSAFE 
+
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'session_end_wrapper';
 
@@ -1821,7 +1821,7 @@ CREATE  FUNCTION dialstack."session_find"(
 	"api_key_id" uuid,  /* Option < pgrx :: Uuid > */
 	"key_number" INT  /* i32 */
 )
-VOLATILE PARALLEL UNSAFE 
+
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'session_find_wrapper';
 
@@ -1845,7 +1845,7 @@ CREATE  FUNCTION dialstack."session_list"(
 	"user_agent" TEXT,  /* Option < String > */
 	"total" bigint  /* Option < i64 > */
 )
-VOLATILE PARALLEL UNSAFE 
+
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'session_list_wrapper';
 
@@ -1881,7 +1881,7 @@ CREATE  FUNCTION dialstack."session_register"(
 	"created_at" timestamp with time zone,  /* TimestampWithTimeZone */
 	"updated_at" timestamp with time zone  /* TimestampWithTimeZone */
 )
-VOLATILE PARALLEL UNSAFE 
+
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'session_register_wrapper';
 
@@ -1899,7 +1899,7 @@ CREATE  FUNCTION dialstack."session_revoke"(
 	"identifier" TEXT DEFAULT NULL, /* Option < & str > */
 	"reason" TEXT DEFAULT 'revoked' /* Option < & str > */
 ) RETURNS bigint /* Result < i64 > */
-VOLATILE PARALLEL UNSAFE 
+
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'session_revoke_wrapper';
 
@@ -1911,7 +1911,7 @@ CREATE  FUNCTION dialstack."session_revoke_all"(
 	"except_session_id" uuid DEFAULT NULL, /* Option < pgrx :: Uuid > */
 	"reason" TEXT DEFAULT 'revoked' /* Option < & str > */
 ) RETURNS bigint /* Result < i64 > */
-VOLATILE PARALLEL UNSAFE 
+
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'session_revoke_all_wrapper';
 
@@ -1933,7 +1933,7 @@ CREATE  FUNCTION dialstack."session_revoke_where"(
 	"reason" TEXT DEFAULT 'revoked', /* Option < & str > */
 	"everything" bool DEFAULT false /* Option < bool > */
 ) RETURNS bigint /* Result < i64 > */
-VOLATILE PARALLEL UNSAFE 
+
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'session_revoke_where_wrapper';
 
@@ -1949,7 +1949,7 @@ CREATE  FUNCTION dialstack."session_user_dashboard"(
 	"end_at" timestamp with time zone DEFAULT NULL, /* Option < TimestampWithTimeZone > */
 	"time_zone" TEXT DEFAULT NULL /* Option < & str > */
 ) RETURNS jsonb /* Result < JsonText > */
-VOLATILE PARALLEL UNSAFE 
+
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'session_user_dashboard_wrapper';
 
@@ -1959,7 +1959,7 @@ CREATE  FUNCTION dialstack."session_user_details"(
 	"identifier" TEXT, /* Option < & str > */
 	"env" TEXT DEFAULT NULL /* Option < & str > */
 ) RETURNS jsonb /* Result < JsonText > */
-VOLATILE PARALLEL UNSAFE 
+
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'session_user_details_wrapper';
 
@@ -1980,7 +1980,7 @@ CREATE  FUNCTION dialstack."session_users"(
 	"status" TEXT,  /* String */
 	"total" bigint  /* Option < i64 > */
 )
-VOLATILE PARALLEL UNSAFE 
+
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'session_users_wrapper';
 
@@ -2003,7 +2003,7 @@ CREATE  FUNCTION dialstack."signing_key_revoke"(
 	"retired_at" timestamp with time zone,  /* Option < TimestampWithTimeZone > */
 	"revoked_at" timestamp with time zone  /* Option < TimestampWithTimeZone > */
 )
-VOLATILE PARALLEL UNSAFE 
+
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'signing_key_revoke_wrapper';
 
@@ -2022,7 +2022,7 @@ CREATE  FUNCTION dialstack."signing_key_rotate"(
 	"retired_at" timestamp with time zone,  /* Option < TimestampWithTimeZone > */
 	"revoked_at" timestamp with time zone  /* Option < TimestampWithTimeZone > */
 )
-VOLATILE PARALLEL UNSAFE 
+
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'signing_key_rotate_wrapper';
 
@@ -2039,7 +2039,7 @@ CREATE  FUNCTION dialstack."user_erase"(
 	"env" TEXT DEFAULT NULL, /* Option < & str > */
 	"tag" TEXT DEFAULT NULL /* Option < & str > */
 ) RETURNS jsonb /* Result < JsonText > */
-VOLATILE PARALLEL UNSAFE 
+
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'user_erase_wrapper';
 
@@ -2051,7 +2051,7 @@ CREATE  FUNCTION dialstack."user_export"(
 	"page" INT DEFAULT 1, /* Option < i32 > */
 	"per_page" INT DEFAULT 100 /* Option < i32 > */
 ) RETURNS jsonb /* Result < JsonText > */
-VOLATILE PARALLEL UNSAFE 
+
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'user_export_wrapper';
 

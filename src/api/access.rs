@@ -13,7 +13,6 @@ macro_rules! chapter {
     /// client everywhere, or in a product or one of its environments.
     #[level(Admin; audit(role as role, access, product, env))]
     #[pg_extern(
-        volatile, parallel_unsafe,
         sql = "CREATE FUNCTION dialstack.grant_access(\
 role regrole, access text, product text DEFAULT NULL, env text DEFAULT NULL) RETURNS void \
                LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';"
@@ -30,7 +29,6 @@ role regrole, access text, product text DEFAULT NULL, env text DEFAULT NULL) RET
     /// Takes an access level back, with its limits; the role keeps what another level gives it.
     #[level(Admin; audit(role as role, access))]
     #[pg_extern(
-        volatile, parallel_unsafe,
         sql = "CREATE FUNCTION dialstack.revoke_access(role regrole, access text) RETURNS void \
                LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';"
     )]
@@ -54,7 +52,6 @@ role regrole, access text, product text DEFAULT NULL, env text DEFAULT NULL) RET
 
     /// Forgets the limits of a role that does not exist here any more; returns how many.
     #[level(Admin; audit(role_name => rows))]
-    #[pg_extern(volatile, parallel_unsafe)]
     fn access_forget(role_name: Option<&str>) -> Result<i64> {
         Ok(access::forget(role_name)?)
     }

@@ -48,7 +48,6 @@ LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';"
 
     /// Revokes all sessions of an account in one environment; returns how many.
     #[level(Client; audit(account, product, env, reason => sessions))]
-    #[pg_extern(volatile, parallel_unsafe)]
     fn account_session_revoke(
         account: Option<&str>,
         product: default!(Option<&str>, "NULL"),

@@ -76,7 +76,6 @@ functions! { FUNCTIONS;
     /// Creates a client session and returns its token; a living one with the same user_identifier_key is returned
     /// unmodified.
     #[level(Client)]
-    #[pg_extern(volatile, parallel_unsafe)]
     fn client_session_create(
         user_identifier_key: default!(Option<&str>, "NULL"),
         connected_account_ids: default!(Ids<'_>, "NULL"),
@@ -92,7 +91,6 @@ functions! { FUNCTIONS;
 
     /// As client_session_create, but an expiry that is given replaces that of a living session.
     #[level(Client)]
-    #[pg_extern(volatile, parallel_unsafe)]
     fn client_session_get_or_create(
         user_identifier_key: default!(Option<&str>, "NULL"),
         connected_account_ids: default!(Ids<'_>, "NULL"),
@@ -108,7 +106,6 @@ functions! { FUNCTIONS;
 
     /// One client session, with the count of its devices; without id and key the caller's own.
     #[level(Client)]
-    #[pg_extern(volatile, parallel_unsafe)]
     fn client_session_get(
         client_session_id: default!(Option<pgrx::Uuid>, "NULL"),
         user_identifier_key: default!(Option<&str>, "NULL"),
@@ -121,7 +118,6 @@ functions! { FUNCTIONS;
 
     /// A page of living client sessions, newest first.
     #[level(Client)]
-    #[pg_extern(volatile, parallel_unsafe)]
     fn client_session_list(
         client_session_id: default!(Option<pgrx::Uuid>, "NULL"),
         user_identifier_key: default!(Option<&str>, "NULL"),
@@ -142,7 +138,6 @@ functions! { FUNCTIONS;
 
     /// Adds to what a client session reaches, from the next statement on; never takes away.
     #[level(Client)]
-    #[pg_extern(volatile, parallel_unsafe)]
     fn client_session_grant_access(
         client_session_id: default!(Option<pgrx::Uuid>, "NULL"),
         user_identifier_key: default!(Option<&str>, "NULL"),
@@ -159,7 +154,6 @@ functions! { FUNCTIONS;
 
     /// Revokes a client session: its token is dead, its row stays.
     #[level(Client)]
-    #[pg_extern(volatile, parallel_unsafe)]
     fn client_session_revoke(
         client_session_id: Option<pgrx::Uuid>,
         product: default!(Option<&str>, "NULL"),
@@ -171,7 +165,6 @@ functions! { FUNCTIONS;
 
     /// Deletes a client session, token and row.
     #[level(Client)]
-    #[pg_extern(volatile, parallel_unsafe)]
     fn client_session_delete(
         client_session_id: Option<pgrx::Uuid>,
         product: default!(Option<&str>, "NULL"),

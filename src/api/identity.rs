@@ -154,7 +154,6 @@ functions! { FUNCTIONS;
 
     /// Presents no token any more.
     #[level(Client)]
-    #[pg_extern(volatile, parallel_unsafe)]
     fn session_clear() {
         present::clear();
     }
@@ -163,7 +162,6 @@ functions! { FUNCTIONS;
     ///
     /// An expired access token will do, and a refresh token.
     #[level(Client)]
-    #[pg_extern(volatile, parallel_unsafe)]
     fn session_end(token: default!(Option<&str>, "NULL")) -> Result<i64> {
         Ok(present::end(token)?)
     }
@@ -171,7 +169,6 @@ functions! { FUNCTIONS;
     /// For db-pre-request of PostgREST: presents the session token of the request, from the header
     /// x-session-token or the bearer token.
     #[level(Client)]
-    #[pg_extern(volatile, parallel_unsafe)]
     fn postgrest_pre_request() -> Result<()> {
         Ok(present::pre_request()?)
     }

@@ -28,8 +28,6 @@ functions! { FUNCTIONS;
     /// Called again, it replaces what it made before.
     #[level(Admin; audit(relation as relation, column_name as column, product, env, by, tag, scope, device, open_to as roles, force))]
     #[pg_extern(
-        volatile,
-        parallel_unsafe,
         sql = "CREATE FUNCTION dialstack.protect_table(relation regclass, column_name name, \
                product text DEFAULT NULL, env text DEFAULT NULL, by text DEFAULT 'account', tag text DEFAULT NULL, \
                scope text DEFAULT NULL, device boolean DEFAULT false, \
@@ -72,8 +70,6 @@ functions! { FUNCTIONS;
     /// Row-level security is left as it was before. A table that has none of our policies is left alone.
     #[level(Admin; audit(relation as relation))]
     #[pg_extern(
-        volatile,
-        parallel_unsafe,
         sql = "CREATE FUNCTION dialstack.unprotect_table(relation regclass) RETURNS void \
                LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';"
     )]
@@ -87,8 +83,6 @@ functions! { FUNCTIONS;
     /// A table whose policy has lost its comment shows none; policy_lint() reports it.
     #[level(Admin; unrecorded)]
     #[pg_extern(
-        volatile,
-        parallel_unsafe,
         sql = "CREATE FUNCTION dialstack.protected_table_list() RETURNS TABLE (relation regclass, policy text, \
                column_name text, product text, env text, by text, tag text, scope text, device boolean, \
                open_to text[], force boolean) \
@@ -144,8 +138,6 @@ functions! { FUNCTIONS;
     /// replaces what it made before.
     #[level(Admin; audit(relation as relation, identifier_column as column, product, env, tag, on_delete))]
     #[pg_extern(
-        volatile,
-        parallel_unsafe,
         sql = "CREATE FUNCTION dialstack.revoke_sessions_on(relation regclass, identifier_column name, \
                product text DEFAULT NULL, env text DEFAULT NULL, tag text DEFAULT NULL, \
                columns name[] DEFAULT NULL, on_delete boolean DEFAULT true) RETURNS void \
@@ -187,8 +179,6 @@ functions! { FUNCTIONS;
     /// A table that has none is left alone.
     #[level(Admin; audit(relation as relation))]
     #[pg_extern(
-        volatile,
-        parallel_unsafe,
         sql = "CREATE FUNCTION dialstack.revoke_sessions_off(relation regclass) RETURNS void \
                LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';"
     )]
@@ -213,8 +203,6 @@ functions! { FUNCTIONS;
     /// Weaknesses of the policies that call the helpers, the worst first; one row each.
     #[level(Admin; unrecorded)]
     #[pg_extern(
-        stable,
-        parallel_unsafe,
         sql = "CREATE FUNCTION dialstack.policy_lint() RETURNS TABLE (relation regclass, policy text, \
                severity text, weakness text, detail text, hint text) \
                LANGUAGE c STABLE PARALLEL UNSAFE AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';"
