@@ -20,7 +20,6 @@ pub mod api_key;
 mod authentic;
 mod claims;
 mod error;
-mod header;
 mod jwe;
 mod jws;
 pub mod key_ring;
