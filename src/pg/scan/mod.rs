@@ -16,7 +16,7 @@ use crate::pg::catalog::relation::OpenRelation;
 use crate::pg::relcache::Relation;
 use crate::pg::server::lock_relation;
 use crate::pg::statements::must_be_able_to_write;
-use crate::pg::table::{Column, Index, IndexKeys, SqlType, Table};
+use crate::pg::table::{Column, Index, IndexColumns, SqlType, Table};
 use crate::pg::transaction;
 
 /// Locks a relation against structural change until the transaction ends, as any statement that reads it does.
@@ -63,7 +63,7 @@ pub(super) fn open<R: Table>(mode: u32) -> Result<OpenRelation> {
 struct LockedIndex(pg_sys::Oid);
 
 impl LockedIndex {
-    fn lock<R: Table, C>(index: &'static Index<R, C>) -> Result<Self> {
+    fn lock<R: Table, C: IndexColumns>(index: &'static Index<R, C>) -> Result<Self> {
         loop {
             let locked = LockedIndex(lock(&index.relation, pg_sys::AccessShareLock)?);
             let checked = index.relation.check_once(|| layout::check_index(index, locked.0));
@@ -99,7 +99,10 @@ impl<R: Table> Scan<R> {
     }
 
     /// Begins a scan through an index for the rows that match all keys.
-    fn through<C>(index: &'static Index<R, C>, keys: &mut [pg_sys::ScanKeyData]) -> Result<Self> {
+    fn through<C: IndexColumns>(
+        index: &'static Index<R, C>,
+        keys: &mut [pg_sys::ScanKeyData],
+    ) -> Result<Self> {
         let table = open::<R>(pg_sys::AccessShareLock)?;
         Ok(Self::begin(table, Some(LockedIndex::lock(index)?), keys))
     }
@@ -162,36 +165,24 @@ pub struct Row<'scan, R> {
     scan: PhantomData<&'scan Scan<R>>,
 }
 
-/// Who made a version of a row.
-enum Maker {
-    ThisTransaction,
-    /// One that the transaction's snapshot does not show.
-    LaterTransaction,
-}
-
 impl<R: Table> Row<'_, R> {
     /// Whether this version of the row was made by the running transaction, which may yet undo it.
     pub fn in_progress(&self) -> bool {
-        self.is_made(Maker::ThisTransaction)
+        // SAFETY: reads variables of the backend.
+        unsafe { pg_sys::TransactionIdIsCurrentTransactionId(self.made_by()) }
     }
 
     /// Whether this version of the row was made after the transaction's snapshot: its statements do not see it.
     pub fn is_hidden(&self) -> bool {
-        transaction::has_old_snapshot() && self.is_made(Maker::LaterTransaction)
+        // SAFETY: a transaction that scans has a snapshot.
+        let is_later =
+            || unsafe { pg_sys::XidInMVCCSnapshot(self.made_by(), pg_sys::GetTransactionSnapshot()) };
+        transaction::has_old_snapshot() && !self.in_progress() && is_later()
     }
 
-    fn is_made(&self, by: Maker) -> bool {
-        // SAFETY: the scan still holds the tuple; a transaction that scans has a snapshot.
-        unsafe {
-            let made_by = pg_sys::submodules::htup::HeapTupleHeaderGetXmin((*self.tuple).t_data);
-            let is_ours = pg_sys::TransactionIdIsCurrentTransactionId(made_by);
-            match by {
-                Maker::ThisTransaction => is_ours,
-                Maker::LaterTransaction => {
-                    !is_ours && pg_sys::XidInMVCCSnapshot(made_by, pg_sys::GetTransactionSnapshot())
-                }
-            }
-        }
+    fn made_by(&self) -> pg_sys::TransactionId {
+        // SAFETY: the scan still holds the tuple.
+        unsafe { pg_sys::submodules::htup::HeapTupleHeaderGetXmin((*self.tuple).t_data) }
     }
 
     /// The value of a column, copied.
@@ -199,10 +190,10 @@ impl<R: Table> Row<'_, R> {
     /// # Errors
     /// `JWT_NOT_AVAILABLE` for a NULL in a column that is declared NOT NULL.
     pub fn get<T: SqlType>(&self, column: Column<R, T>) -> Result<T::Value> {
-        let n = usize::from(column.number().unsigned_abs()) - 1;
+        let n = usize::from(column.number.unsigned_abs()) - 1;
         // SAFETY: the scan holds the row, and the table was checked to have that column with that type.
         let value = unsafe { T::read(self.values[n], self.nulls[n]) };
-        value.ok_or_else(|| R::altered(column.number(), "holds a NULL that it can't hold"))
+        value.ok_or_else(|| R::altered(column.name, "holds a NULL that it can't hold"))
     }
 }
 
@@ -237,12 +228,11 @@ pub fn any<R: Table>(like: impl Fn(&Row<'_, R>) -> Result<bool>) -> Result<bool>
 ///
 /// # Errors
 /// Those of looking the relations up and of `read`.
-pub fn first_by<R: Table, C: IndexKeys, T>(
+pub fn first_by<R: Table, C: IndexColumns, T>(
     index: &'static Index<R, C>,
     values: C::Values<'_>,
     read: impl Fn(&Row<'_, R>) -> Result<T>,
 ) -> Result<Option<T>> {
-    let mut keys = C::scan_keys(index.columns, values);
-    let mut scan = Scan::through(index, keys.as_mut())?;
+    let mut scan = Scan::through(index, &mut index.columns.scan_keys(values))?;
     scan.next().map(|row| read(&row)).transpose()
 }
