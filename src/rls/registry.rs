@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Code, Error, Result};
 use crate::pg::catalog::relation::RowSecurity;
 use crate::pg::catalog::table::{self, Column, ColumnType, Table};
-use crate::rls::ddl::run;
+use crate::rls::ddl::{drop_if_exists, run};
 use crate::session::problem::shown;
 use crate::text_enum::text_enum;
 
@@ -158,7 +158,7 @@ impl Registration {
 
 /// What is known of a locked table; `None` where nothing is, or its comment can't be read any more.
 pub fn of(table: &Table) -> Option<Registration> {
-    Registration::parse(&table::policy_comment(table::policy(table, ACCESS)?)?)
+    Registration::parse(&table::policy_comment(table, ACCESS)?)
 }
 
 /// Marks a table as one of devices of the environment that it is protected for, or takes the mark away.
@@ -168,10 +168,7 @@ pub fn of(table: &Table) -> Option<Registration> {
 /// `PROTECT_FAILED`.
 pub fn mark_devices(table: &Table, registration: Option<&Registration>) -> Result<()> {
     let Some(of) = registration else {
-        if table::has_trigger(table, DEVICES) {
-            run(&format!("DROP TRIGGER {DEVICES} ON {}", table.name))?;
-        }
-        return Ok(());
+        return drop_if_exists("TRIGGER", DEVICES, &table.name);
     };
     let arguments = [&of.product, &of.env, &of.column].map(quote_literal);
     run(&format!(

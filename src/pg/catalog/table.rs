@@ -233,14 +233,9 @@ pub fn column(table: &Table, name: &CStr) -> Result<Column> {
     })
 }
 
-pub fn policy(table: &Table, name: &str) -> Option<pg_sys::Oid> {
-    let name = CString::new(name).ok()?;
-    let policy = server::policy_oid(table.oid, &name);
-    (policy != pg_sys::InvalidOid).then_some(policy)
-}
-
-/// The comment that a policy has now.
-pub fn policy_comment(policy: pg_sys::Oid) -> Option<String> {
+/// The comment that a policy has now; `None` where there is no such policy.
+pub fn policy_comment(table: &Table, policy: &str) -> Option<String> {
+    let policy = server::policy_oid(table.oid, &CString::new(policy).ok()?);
     // SAFETY: a missing comment is answered with NULL; the comment is a copy in the current memory context.
     unsafe { copied(pg_sys::GetComment(policy, server::POLICY_RELATION, 0)) }
 }
@@ -252,12 +247,6 @@ pub fn has_column(table: &Table, name: &str) -> bool {
 
 pub fn owner(table: &Table) -> Option<pg_sys::Oid> {
     OpenRelation::unlocked(table.oid).map(|open| open.class().relowner)
-}
-
-pub fn has_trigger(table: &Table, name: &str) -> bool {
-    // SAFETY: the name ends with a NUL; a missing trigger is answered with InvalidOid.
-    let oid = |name: CString| unsafe { pg_sys::get_trigger_oid(table.oid, name.as_ptr(), true) };
-    CString::new(name).is_ok_and(|name| oid(name) != pg_sys::InvalidOid)
 }
 
 /// The name of a role; `None` if there is no such role.
