@@ -143,9 +143,6 @@ impl Columns<'_, '_> {
 /// A column as it is read: an [`Option`] of its type where it may be NULL.
 pub trait FromColumn: Sized {
     /// Reads the column.
-    ///
-    /// # Errors
-    /// For a NULL, that of [`Columns::required`], unless this is an [`Option`].
     fn from_column(row: &Columns<'_, '_>, ordinal: usize) -> Result<Self>;
 }
 
@@ -175,9 +172,6 @@ impl<T: Value> FromColumn for Option<T> {
 /// A row of a list: a tuple of all columns in their order. Which types they have, the function in `api/` says.
 pub trait FromRow: Sized {
     /// Reads the row.
-    ///
-    /// # Errors
-    /// Those of [`FromColumn::from_column`].
     fn from_row(row: &Columns<'_, '_>) -> Result<Self>;
 }
 

@@ -21,9 +21,6 @@ pub fn run(statement: &str) -> Result<()> {
 }
 
 /// Drops a policy or trigger of a table, if it is there.
-///
-/// # Errors
-/// Those of [`run`].
 pub fn drop_if_exists(kind: &str, name: &str, table: &str) -> Result<()> {
     let _quietly = Setting::no_notices();
     run(&format!("DROP {kind} IF EXISTS {name} ON {table}"))

@@ -123,9 +123,6 @@ impl Registration {
     }
 
     /// The column of a table, if its type holds something that the sessions can be compared with.
-    ///
-    /// # Errors
-    /// `PROTECT_FAILED`.
     pub fn column(&self, table: &Table) -> Result<Column> {
         // What has a NUL in it is the name of no column, as the empty one.
         let name = CString::new(self.column.as_str()).unwrap_or_default();
@@ -143,9 +140,6 @@ impl Registration {
     }
 
     /// Writes it down with the policy of a table, which must be there.
-    ///
-    /// # Errors
-    /// `PROTECT_FAILED`.
     pub fn store(&self, table: &Table) -> Result<()> {
         let comment = serde_json::to_string(self).map_err(|error| {
             Error::new(Code::ProtectFailed, "the table can't be described")
@@ -163,9 +157,6 @@ pub fn of(table: &Table) -> Option<Registration> {
 
 /// Marks a table as one of devices of the environment that it is protected for, or takes the mark away.
 /// The trigger's arguments are product, environment and column.
-///
-/// # Errors
-/// `PROTECT_FAILED`.
 pub fn mark_devices(table: &Table, registration: Option<&Registration>) -> Result<()> {
     let Some(of) = registration else {
         return drop_if_exists("TRIGGER", DEVICES, &table.name);

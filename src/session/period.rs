@@ -31,9 +31,6 @@ text_enum! {
 
 impl Period {
     /// Reads the text of a period, its singular, or one of `secs`, `sec`, `mins`, `min`; in lower case.
-    ///
-    /// # Errors
-    /// Lists the periods for anything else.
     pub fn read(text: &str) -> Result<Self, Problem> {
         let long = match text {
             "secs" | "sec" => "seconds",
@@ -48,9 +45,6 @@ impl Period {
     }
 
     /// `count` of this period, where `count` is at least 1 and the whole at most 100 years.
-    ///
-    /// # Errors
-    /// Says which of the two bounds is broken.
     pub fn span(self, count: i32) -> Result<Span, Problem> {
         if count < 1 {
             return Err(Problem::new(format!("a number of {} must be at least 1", self.as_str())));

@@ -76,9 +76,6 @@ impl InstanceId {
 ///
 /// `exp` is not compared with the clock: a revoked token answers `revoked` even after it expired,
 /// so the caller compares, in the order of reasons.
-///
-/// # Errors
-/// A [`Rejected`] that says why not.
 pub fn authenticate(presented: &str, ring: &KeyRing) -> Result<AuthenticToken, Rejected> {
     if presented.len() > MAX_TOKEN_BYTES {
         return Err(Rejected::TooLong);

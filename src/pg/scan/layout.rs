@@ -14,9 +14,6 @@ pub const MAX_COLUMNS: usize = 64;
 
 /// Makes sure that a table, which the caller has locked under this id, has the declared columns, in their order
 /// and with their types.
-///
-/// # Errors
-/// `JWT_NOT_AVAILABLE` with the table and the first column that differs.
 pub fn check_table<R: Table>(locked: pg_sys::Oid) -> Result<()> {
     let is_table = |open: &OpenRelation| open.class().relkind.cast_unsigned() == pg_sys::RELKIND_RELATION;
     let Some(table) = OpenRelation::unlocked(locked).filter(is_table) else {
@@ -36,9 +33,6 @@ pub fn check_table<R: Table>(locked: pg_sys::Oid) -> Result<()> {
 }
 
 /// Makes sure that an index, which the caller has locked under this id, is a valid B-tree over the declared columns.
-///
-/// # Errors
-/// `JWT_NOT_AVAILABLE` with the index.
 pub fn check_index<R: Table, C: IndexColumns>(index: &Index<R, C>, locked: pg_sys::Oid) -> Result<()> {
     let table = R::relation().oid()?;
     let fits = |open: &OpenRelation| {

@@ -21,9 +21,6 @@ use crate::pg::transaction;
 
 /// Locks a relation against structural change until the transaction ends, as any statement that reads it does.
 /// If it was dropped or replaced before the lock was granted, it is looked up again.
-///
-/// # Errors
-/// `JWT_NOT_AVAILABLE` where it is missing.
 fn lock(relation: &'static Relation, mode: u32) -> Result<pg_sys::Oid> {
     loop {
         let oid = relation.oid()?;
@@ -45,9 +42,6 @@ fn lock_table<R: Table>(mode: u32) -> Result<pg_sys::Oid> {
 /// Locks a table as a statement that writes to it does, until the transaction ends: before a statement that reads
 /// or locks rows which a later one changes. Without it, that and a REINDEX, which locks the table against
 /// writing and then its indexes, could wait for each other.
-///
-/// # Errors
-/// `JWT_NOT_AVAILABLE` where the table is not as the extension made it.
 pub fn lock_for_writing<R: Table>() -> Result<()> {
     must_be_able_to_write();
     lock_table::<R>(pg_sys::RowExclusiveLock).map(|_| ())
@@ -186,9 +180,6 @@ impl<R: Table> Row<'_, R> {
     }
 
     /// The value of a column, copied.
-    ///
-    /// # Errors
-    /// `JWT_NOT_AVAILABLE` for a NULL in a column that is declared NOT NULL.
     pub fn get<T: SqlType>(&self, column: Column<R, T>) -> Result<T::Value> {
         let n = usize::from(column.number.unsigned_abs()) - 1;
         // SAFETY: the scan holds the row, and the table was checked to have that column with that type.
@@ -198,9 +189,6 @@ impl<R: Table> Row<'_, R> {
 }
 
 /// All rows of the table, read.
-///
-/// # Errors
-/// Those of looking the table up and of `read`.
 pub fn all<R: Table, T>(read: impl Fn(&Row<'_, R>) -> Result<T>) -> Result<Vec<T>> {
     let mut scan = Scan::whole()?;
     let mut all = Vec::new();
@@ -211,9 +199,6 @@ pub fn all<R: Table, T>(read: impl Fn(&Row<'_, R>) -> Result<T>) -> Result<Vec<T
 }
 
 /// True if any row of the table is like that. Reads the whole table.
-///
-/// # Errors
-/// Those of looking the table up and of `like`.
 pub fn any<R: Table>(like: impl Fn(&Row<'_, R>) -> Result<bool>) -> Result<bool> {
     let mut scan = Scan::whole()?;
     while let Some(row) = scan.next() {
@@ -225,9 +210,6 @@ pub fn any<R: Table>(like: impl Fn(&Row<'_, R>) -> Result<bool>) -> Result<bool>
 }
 
 /// The row whose index columns have these values, read.
-///
-/// # Errors
-/// Those of looking the relations up and of `read`.
 pub fn first_by<R: Table, C: IndexColumns, T>(
     index: &'static Index<R, C>,
     values: C::Values<'_>,

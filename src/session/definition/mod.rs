@@ -37,9 +37,6 @@ text_enum! {
 
 impl OnLimit {
     /// Reads the text.
-    ///
-    /// # Errors
-    /// Lists the two for anything else.
     pub fn read(text: &str) -> Result<Self, Problem> {
         Self::parse(text).ok_or_else(|| Problem::not_one_of("on_limit", Self::TEXTS))
     }
