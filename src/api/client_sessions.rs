@@ -4,11 +4,9 @@ use std::collections::HashMap;
 
 use pgrx::datum::TimestampWithTimeZone;
 use pgrx::prelude::*;
-use uuid::Uuid;
 
 use super::{Result, functions, pg_uuid};
 use crate::error;
-use crate::pg::datum::uuid::uuid;
 use crate::pg::roles::AsOwner;
 use crate::rls::device_count;
 use crate::service::client_sessions::create::{IfExists, create};
@@ -40,7 +38,7 @@ fn rows(found: Sessions) -> error::Result<Vec<Columns>> {
         let (stored, key) = (session.stored, session.user_identifier_key);
         let accounts = stored.grants.connected_account_ids;
         let count =
-            |devices: &HashMap<Uuid, i64>| accounts.iter().filter_map(|id| devices.get(&uuid(*id))).sum();
+            |devices: &HashMap<_, i64>| accounts.iter().filter_map(|id| devices.get(&id.to_string())).sum();
         (
             pg_uuid(&found.env.product_id),
             pg_uuid(&stored.session_id),

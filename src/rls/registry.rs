@@ -141,11 +141,7 @@ impl Registration {
 
     /// Writes it down with the policy of a table, which must be there.
     pub fn store(&self, table: &Table) -> Result<()> {
-        let comment = serde_json::to_string(self).map_err(|error| {
-            Error::new(Code::ProtectFailed, "the table can't be described")
-                .detail(error.to_string())
-                .hint("Give names that are valid UTF-8.")
-        })?;
+        let comment = serde_json::to_string(self).expect("names and flags can be written as JSON");
         run(&format!("COMMENT ON POLICY {ACCESS} ON {} IS {}", table.name, quote_literal(comment)))
     }
 }
