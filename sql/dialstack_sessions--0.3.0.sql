@@ -629,9 +629,90 @@ STRICT
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'jwks_wrapper';
 
-CREATE FUNCTION dialstack.device_table() RETURNS trigger LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'device_table_wrapper';
+CREATE  FUNCTION dialstack."device_table"(
 
-CREATE FUNCTION dialstack.revoke_on_change() RETURNS trigger LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'revoke_on_change_wrapper';
+) RETURNS trigger /* Result < Trigger > */
+STRICT 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'device_table_wrapper';
+
+CREATE  FUNCTION dialstack."follow_signing_algorithm"(
+
+) RETURNS trigger /* Result < Trigger > */
+STRICT 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'follow_signing_algorithm_wrapper';
+
+CREATE  FUNCTION dialstack."invalidate_verdicts"(
+
+) RETURNS trigger /* Result < Trigger > */
+STRICT 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'invalidate_verdicts_wrapper';
+
+-- What changes verdicts, by function or by an administrator's own statement, sends an invalidation at commit.
+-- ENABLE ALWAYS: also under session_replication_role = replica.
+
+DO $$
+DECLARE
+    watched record;
+BEGIN
+    FOR watched IN
+        SELECT * FROM (VALUES
+            -- No backend remembers a new session: no INSERT. Of the columns, those that verdicts depend on;
+            -- expires_at of sessions has its own trigger below.
+            ('sessions',            'UPDATE OF session_id, env_id, definition_id, subject, identifier, created_at, '
+                                    'revoked_at, revoke_reason, scopes, sealed_data, key_number, authenticated_at '
+                                    'OR DELETE OR TRUNCATE'),
+            ('client_sessions',     'UPDATE OF session_id, env_id, created_at, expires_at, revoked_at, '
+                                    'revoke_reason, sealed_key, connected_account_ids, user_identity_ids '
+                                    'OR DELETE OR TRUNCATE'),
+            ('products',            'INSERT OR UPDATE OR DELETE OR TRUNCATE'),
+            ('environments',        'INSERT OR UPDATE OR DELETE OR TRUNCATE'),
+            ('session_definitions', 'INSERT OR UPDATE OR DELETE OR TRUNCATE'),
+            ('access_limits',       'INSERT OR UPDATE OR DELETE OR TRUNCATE'),
+            ('instance',            'INSERT OR UPDATE OR DELETE OR TRUNCATE'),
+            ('signing_keys',        'INSERT OR UPDATE OR DELETE OR TRUNCATE')
+        ) AS w (relation, events)
+    LOOP
+        EXECUTE pg_catalog.format(
+            'CREATE TRIGGER invalidate_verdicts AFTER %s ON dialstack.%I '
+            'FOR EACH STATEMENT EXECUTE FUNCTION dialstack.invalidate_verdicts()',
+            watched.events, watched.relation);
+        EXECUTE pg_catalog.format(
+            'ALTER TABLE dialstack.%I ENABLE ALWAYS TRIGGER invalidate_verdicts', watched.relation);
+        -- A statement that asks for a verdict after its own change, and then fails, never comes to its AFTER
+        -- trigger: what was remembered meanwhile is forgotten by what was sent before. Of a session that the
+        -- transaction itself has changed nothing is remembered.
+        CONTINUE WHEN watched.relation OPERATOR(pg_catalog.=) ANY (ARRAY['sessions', 'client_sessions']);
+        EXECUTE pg_catalog.format(
+            'CREATE TRIGGER invalidate_verdicts_before BEFORE %s ON dialstack.%I '
+            'FOR EACH STATEMENT EXECUTE FUNCTION dialstack.invalidate_verdicts()',
+            watched.events, watched.relation);
+        EXECUTE pg_catalog.format(
+            'ALTER TABLE dialstack.%I ENABLE ALWAYS TRIGGER invalidate_verdicts_before',
+            watched.relation);
+    END LOOP;
+END
+$$;
+
+-- Every refresh moves a session's end and must send nothing. So this trigger looks at the row; in C, because a
+-- WHEN condition is parsed anew at every statement.
+CREATE TRIGGER invalidate_verdicts_of_moved AFTER UPDATE OF expires_at ON dialstack.sessions
+    FOR EACH ROW EXECUTE FUNCTION dialstack.invalidate_verdicts();
+ALTER TABLE dialstack.sessions ENABLE ALWAYS TRIGGER invalidate_verdicts_of_moved;
+
+-- A database restored from a dump signs with the algorithm of the original.
+CREATE TRIGGER follow_signing_algorithm AFTER INSERT OR UPDATE ON dialstack.signing_algorithm
+    FOR EACH STATEMENT EXECUTE FUNCTION dialstack.follow_signing_algorithm();
+ALTER TABLE dialstack.signing_algorithm ENABLE ALWAYS TRIGGER follow_signing_algorithm;
+
+CREATE  FUNCTION dialstack."revoke_on_change"(
+
+) RETURNS trigger /* Result < Trigger > */
+STRICT 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'revoke_on_change_wrapper';
 
 CREATE  FUNCTION dialstack."current_authentication_age"() RETURNS interval /* Result < Option < Interval > > */
 STRICT STABLE PARALLEL SAFE 
@@ -692,9 +773,19 @@ STRICT
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'postgrest_pre_request_wrapper';
 
-CREATE FUNCTION dialstack.revoke_sessions_off(relation regclass) RETURNS void LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'revoke_sessions_off_wrapper';
+CREATE  FUNCTION dialstack."revoke_sessions_off"(
+	"relation" regclass /* Option < Regclass > */
+) RETURNS VOID /* Result < () > */
 
-CREATE FUNCTION dialstack.unprotect_table(relation regclass) RETURNS void LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'unprotect_table_wrapper';
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'revoke_sessions_off_wrapper';
+
+CREATE  FUNCTION dialstack."unprotect_table"(
+	"relation" regclass /* Option < Regclass > */
+) RETURNS VOID /* Result < () > */
+
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'unprotect_table_wrapper';
 
 CREATE  FUNCTION dialstack."access_list"() RETURNS TABLE (
 	"function" TEXT,  /* String */
@@ -812,67 +903,6 @@ CREATE  FUNCTION dialstack."signing_key_list"() RETURNS TABLE (
 STRICT 
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'signing_key_list_wrapper';
-
-CREATE FUNCTION dialstack.follow_signing_algorithm() RETURNS trigger LANGUAGE c AS 'MODULE_PATHNAME', 'follow_signing_algorithm_wrapper';
-
-CREATE FUNCTION dialstack.invalidate_verdicts() RETURNS trigger LANGUAGE c AS 'MODULE_PATHNAME', 'invalidate_verdicts_wrapper';
-
--- What changes verdicts, by function or by an administrator's own statement, sends an invalidation at commit.
--- ENABLE ALWAYS: also under session_replication_role = replica.
-
-DO $$
-DECLARE
-    watched record;
-BEGIN
-    FOR watched IN
-        SELECT * FROM (VALUES
-            -- No backend remembers a new session: no INSERT. Of the columns, those that verdicts depend on;
-            -- expires_at of sessions has its own trigger below.
-            ('sessions',            'UPDATE OF session_id, env_id, definition_id, subject, identifier, created_at, '
-                                    'revoked_at, revoke_reason, scopes, sealed_data, key_number, authenticated_at '
-                                    'OR DELETE OR TRUNCATE'),
-            ('client_sessions',     'UPDATE OF session_id, env_id, created_at, expires_at, revoked_at, '
-                                    'revoke_reason, sealed_key, connected_account_ids, user_identity_ids '
-                                    'OR DELETE OR TRUNCATE'),
-            ('products',            'INSERT OR UPDATE OR DELETE OR TRUNCATE'),
-            ('environments',        'INSERT OR UPDATE OR DELETE OR TRUNCATE'),
-            ('session_definitions', 'INSERT OR UPDATE OR DELETE OR TRUNCATE'),
-            ('access_limits',       'INSERT OR UPDATE OR DELETE OR TRUNCATE'),
-            ('instance',            'INSERT OR UPDATE OR DELETE OR TRUNCATE'),
-            ('signing_keys',        'INSERT OR UPDATE OR DELETE OR TRUNCATE')
-        ) AS w (relation, events)
-    LOOP
-        EXECUTE pg_catalog.format(
-            'CREATE TRIGGER invalidate_verdicts AFTER %s ON dialstack.%I '
-            'FOR EACH STATEMENT EXECUTE FUNCTION dialstack.invalidate_verdicts()',
-            watched.events, watched.relation);
-        EXECUTE pg_catalog.format(
-            'ALTER TABLE dialstack.%I ENABLE ALWAYS TRIGGER invalidate_verdicts', watched.relation);
-        -- A statement that asks for a verdict after its own change, and then fails, never comes to its AFTER
-        -- trigger: what was remembered meanwhile is forgotten by what was sent before. Of a session that the
-        -- transaction itself has changed nothing is remembered.
-        CONTINUE WHEN watched.relation OPERATOR(pg_catalog.=) ANY (ARRAY['sessions', 'client_sessions']);
-        EXECUTE pg_catalog.format(
-            'CREATE TRIGGER invalidate_verdicts_before BEFORE %s ON dialstack.%I '
-            'FOR EACH STATEMENT EXECUTE FUNCTION dialstack.invalidate_verdicts()',
-            watched.events, watched.relation);
-        EXECUTE pg_catalog.format(
-            'ALTER TABLE dialstack.%I ENABLE ALWAYS TRIGGER invalidate_verdicts_before',
-            watched.relation);
-    END LOOP;
-END
-$$;
-
--- Every refresh moves a session's end and must send nothing. So this trigger looks at the row; in C, because a
--- WHEN condition is parsed anew at every statement.
-CREATE TRIGGER invalidate_verdicts_of_moved AFTER UPDATE OF expires_at ON dialstack.sessions
-    FOR EACH ROW EXECUTE FUNCTION dialstack.invalidate_verdicts();
-ALTER TABLE dialstack.sessions ENABLE ALWAYS TRIGGER invalidate_verdicts_of_moved;
-
--- A database restored from a dump signs with the algorithm of the original.
-CREATE TRIGGER follow_signing_algorithm AFTER INSERT OR UPDATE ON dialstack.signing_algorithm
-    FOR EACH STATEMENT EXECUTE FUNCTION dialstack.follow_signing_algorithm();
-ALTER TABLE dialstack.signing_algorithm ENABLE ALWAYS TRIGGER follow_signing_algorithm;
 
 CREATE  FUNCTION dialstack."stat_get_sessions"() RETURNS TABLE (
 	"product" TEXT,  /* String */
@@ -1107,12 +1137,19 @@ CREATE  FUNCTION dialstack."access_forget"(
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'access_forget_wrapper';
 
-CREATE FUNCTION dialstack.account_session_create(
-    account text, components jsonb DEFAULT NULL, product text DEFAULT NULL, env text DEFAULT NULL,
-    expires_in interval DEFAULT '1 hour', identifier text DEFAULT NULL, ip inet DEFAULT NULL,
-    user_agent text DEFAULT NULL)
-RETURNS TABLE (client_secret text, expires_at timestamptz, account_id text, components jsonb)
-LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'account_session_create_wrapper';
+CREATE  FUNCTION dialstack."account_session_create"(
+	"account" TEXT, /* Option < & str > */
+	"components" jsonb DEFAULT NULL, /* Option < Jsonb < '_ > > */
+	"product" TEXT DEFAULT NULL, /* Option < & str > */
+	"env" TEXT DEFAULT NULL, /* Option < & str > */
+	"expires_in" interval DEFAULT '1 hour', /* Option < Interval > */
+	"identifier" TEXT DEFAULT NULL, /* Option < & str > */
+	"ip" inet DEFAULT NULL, /* Option < Inet > */
+	"user_agent" TEXT DEFAULT NULL /* Option < & str > */
+) RETURNS TABLE (client_secret text, expires_at timestamptz, account_id text, components jsonb) /* Result < CreatedRow > */
+
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'account_session_create_wrapper';
 
 CREATE  FUNCTION dialstack."account_session_revoke"(
 	"account" TEXT, /* Option < & str > */
@@ -1343,13 +1380,41 @@ CREATE  FUNCTION dialstack."configuration_apply"(
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'configuration_apply_wrapper';
 
-CREATE FUNCTION dialstack.current_account(product text, env text, tag text DEFAULT NULL) RETURNS text LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'current_account_of_wrapper';
+CREATE  FUNCTION dialstack."current_account"(
+	"product" TEXT, /* Option < & str > */
+	"env" TEXT, /* Option < & str > */
+	"tag" TEXT DEFAULT NULL /* Option < & str > */
+) RETURNS TEXT /* Result < As < String, Value > > */
+STABLE PARALLEL SAFE  
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'current_account_of_wrapper';
 
-CREATE FUNCTION dialstack.current_connected_accounts(product text, env text, tag text DEFAULT NULL) RETURNS uuid[] LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'current_connected_accounts_of_wrapper';
+CREATE  FUNCTION dialstack."current_connected_accounts"(
+	"product" TEXT, /* Option < & str > */
+	"env" TEXT, /* Option < & str > */
+	"tag" TEXT DEFAULT NULL /* Option < & str > */
+) RETURNS uuid[] /* Result < As < Vec < pgrx :: Uuid > , Value > > */
+STABLE PARALLEL SAFE  
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'current_connected_accounts_of_wrapper';
 
-CREATE FUNCTION dialstack.current_identifier(product text, env text, tag text DEFAULT NULL) RETURNS text LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'current_identifier_of_wrapper';
+CREATE  FUNCTION dialstack."current_identifier"(
+	"product" TEXT, /* Option < & str > */
+	"env" TEXT, /* Option < & str > */
+	"tag" TEXT DEFAULT NULL /* Option < & str > */
+) RETURNS TEXT /* Result < As < String, Value > > */
+STABLE PARALLEL SAFE  
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'current_identifier_of_wrapper';
 
-CREATE FUNCTION dialstack.current_user_identities(product text, env text, tag text DEFAULT NULL) RETURNS uuid[] LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'current_user_identities_of_wrapper';
+CREATE  FUNCTION dialstack."current_user_identities"(
+	"product" TEXT, /* Option < & str > */
+	"env" TEXT, /* Option < & str > */
+	"tag" TEXT DEFAULT NULL /* Option < & str > */
+) RETURNS uuid[] /* Result < As < Vec < pgrx :: Uuid > , Value > > */
+STABLE PARALLEL SAFE  
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'current_user_identities_of_wrapper';
 
 CREATE  FUNCTION dialstack."definition_create"(
 	"product" TEXT, /* Option < & str > */
@@ -1546,7 +1611,15 @@ CREATE  FUNCTION dialstack."env_update"(
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'env_update_wrapper';
 
-CREATE FUNCTION dialstack.grant_access(role regrole, access text, product text DEFAULT NULL, env text DEFAULT NULL) RETURNS void LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'grant_access_wrapper';
+CREATE  FUNCTION dialstack."grant_access"(
+	"role" regrole, /* Option < Regrole > */
+	"access" TEXT, /* Option < & str > */
+	"product" TEXT DEFAULT NULL, /* Option < & str > */
+	"env" TEXT DEFAULT NULL /* Option < & str > */
+) RETURNS VOID /* Result < () > */
+
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'grant_access_wrapper';
 
 CREATE  FUNCTION dialstack."has_scope"(
 	"scope" TEXT /* Option < & str > */
@@ -1582,7 +1655,17 @@ IMMUTABLE STRICT PARALLEL SAFE
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'integer_or_null_wrapper';
 
-CREATE FUNCTION dialstack.policy_lint() RETURNS TABLE (relation regclass, policy text, severity text, weakness text, detail text, hint text) LANGUAGE c STABLE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'policy_lint_wrapper';
+CREATE  FUNCTION dialstack."policy_lint"() RETURNS TABLE (
+	"relation" regclass,  /* Regclass */
+	"policy" TEXT,  /* Option < String > */
+	"severity" TEXT,  /* & 'static str */
+	"weakness" TEXT,  /* & 'static str */
+	"detail" TEXT,  /* String */
+	"hint" TEXT  /* & 'static str */
+)
+STRICT STABLE PARALLEL UNSAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'policy_lint_wrapper';
 
 CREATE  FUNCTION dialstack."product_create"(
 	"product" TEXT, /* Option < & str > */
@@ -1601,9 +1684,38 @@ CREATE  FUNCTION dialstack."product_delete"(
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'product_delete_wrapper';
 
-CREATE FUNCTION dialstack.protect_table(relation regclass, column_name name, product text DEFAULT NULL, env text DEFAULT NULL, by text DEFAULT 'account', tag text DEFAULT NULL, scope text DEFAULT NULL, device boolean DEFAULT false, open_to regrole[] DEFAULT '{}', force boolean DEFAULT false) RETURNS void LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'protect_table_wrapper';
+CREATE  FUNCTION dialstack."protect_table"(
+	"relation" regclass, /* Option < Regclass > */
+	"column_name" name, /* Option < Name < '_ > > */
+	"product" TEXT DEFAULT NULL, /* Option < & str > */
+	"env" TEXT DEFAULT NULL, /* Option < & str > */
+	"by" TEXT DEFAULT 'account', /* Option < & str > */
+	"tag" TEXT DEFAULT NULL, /* Option < & str > */
+	"scope" TEXT DEFAULT NULL, /* Option < & str > */
+	"device" bool DEFAULT false, /* Option < bool > */
+	"open_to" regrole[] DEFAULT '{}', /* Option < Regroles < '_ > > */
+	"force" bool DEFAULT false /* Option < bool > */
+) RETURNS VOID /* Result < () > */
 
-CREATE FUNCTION dialstack.protected_table_list() RETURNS TABLE (relation regclass, policy text, column_name text, product text, env text, by text, tag text, scope text, device boolean, open_to text[], force boolean) LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'protected_table_list_wrapper';
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'protect_table_wrapper';
+
+CREATE  FUNCTION dialstack."protected_table_list"() RETURNS TABLE (
+	"relation" regclass,  /* Regclass */
+	"policy" TEXT,  /* & 'static str */
+	"column_name" TEXT,  /* Option < String > */
+	"product" TEXT,  /* Option < String > */
+	"env" TEXT,  /* Option < String > */
+	"by" TEXT,  /* Option < & 'static str > */
+	"tag" TEXT,  /* Option < String > */
+	"scope" TEXT,  /* Option < String > */
+	"device" bool,  /* bool */
+	"open_to" TEXT[],  /* Option < Vec < String > > */
+	"force" bool  /* Option < bool > */
+)
+STRICT 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'protected_table_list_wrapper';
 
 CREATE  FUNCTION dialstack."require_scope"(
 	"scope" TEXT /* Option < & str > */
@@ -1612,9 +1724,26 @@ STABLE PARALLEL SAFE
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'require_scope_wrapper';
 
-CREATE FUNCTION dialstack.revoke_access(role regrole, access text) RETURNS void LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'revoke_access_wrapper';
+CREATE  FUNCTION dialstack."revoke_access"(
+	"role" regrole, /* Option < Regrole > */
+	"access" TEXT /* Option < & str > */
+) RETURNS VOID /* Result < () > */
 
-CREATE FUNCTION dialstack.revoke_sessions_on(relation regclass, identifier_column name, product text DEFAULT NULL, env text DEFAULT NULL, tag text DEFAULT NULL, columns name[] DEFAULT NULL, on_delete boolean DEFAULT true) RETURNS void LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'revoke_sessions_on_wrapper';
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'revoke_access_wrapper';
+
+CREATE  FUNCTION dialstack."revoke_sessions_on"(
+	"relation" regclass, /* Option < Regclass > */
+	"identifier_column" name, /* Option < Name < '_ > > */
+	"product" TEXT DEFAULT NULL, /* Option < & str > */
+	"env" TEXT DEFAULT NULL, /* Option < & str > */
+	"tag" TEXT DEFAULT NULL, /* Option < & str > */
+	"columns" name[] DEFAULT NULL, /* Option < Names < '_ > > */
+	"on_delete" bool DEFAULT true /* Option < bool > */
+) RETURNS VOID /* Result < () > */
+
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'revoke_sessions_on_wrapper';
 
 CREATE  FUNCTION dialstack."root_key_rotate"() RETURNS TEXT /* Result < & '_ str > */
 STRICT 
@@ -1711,24 +1840,27 @@ CREATE  FUNCTION dialstack."session_count"(
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'session_count_wrapper';
 
-CREATE FUNCTION dialstack.session_create(
-    product text, env text, tag text, data jsonb, ip inet DEFAULT NULL, user_agent text DEFAULT NULL,
-    expires_in interval DEFAULT NULL, session_expires_in interval DEFAULT NULL)
-RETURNS TABLE (
-    token text, refresh_token text, expires_at timestamptz, session_id uuid, session_expires_at timestamptz)
-LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'session_create_wrapper';
+CREATE  FUNCTION dialstack."session_create"(
+	"product" TEXT, /* Option < & str > */
+	"env" TEXT, /* Option < & str > */
+	"tag" TEXT, /* Option < & str > */
+	"data" jsonb, /* Option < Jsonb < '_ > > */
+	"ip" inet DEFAULT NULL, /* Option < Inet > */
+	"user_agent" TEXT DEFAULT NULL, /* Option < & str > */
+	"expires_in" interval DEFAULT NULL, /* Option < Interval > */
+	"session_expires_in" interval DEFAULT NULL /* Option < Interval > */
+) RETURNS TABLE (token text, refresh_token text, expires_at timestamptz, session_id uuid, session_expires_at timestamptz) /* Result < As < Created, Record < 5 > > > */
 
--- A second name.
-CREATE FUNCTION dialstack.session_start(
-    product text, env text, tag text, data jsonb, ip inet DEFAULT NULL, user_agent text DEFAULT NULL,
-    expires_in interval DEFAULT NULL, session_expires_in interval DEFAULT NULL)
-RETURNS TABLE (
-    token text, refresh_token text, expires_at timestamptz, session_id uuid, session_expires_at timestamptz)
-LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'session_create_wrapper';
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'session_create_wrapper';
 
-CREATE FUNCTION dialstack.session_create(account text, components jsonb DEFAULT NULL)
-RETURNS TABLE (client_secret text, expires_at timestamptz, account_id text, components jsonb)
-LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'session_create_deprecated_wrapper';
+CREATE  FUNCTION dialstack."session_create"(
+	"account" TEXT, /* Option < & str > */
+	"components" jsonb DEFAULT NULL /* Option < Jsonb < '_ > > */
+) RETURNS TABLE (client_secret text, expires_at timestamptz, account_id text, components jsonb) /* Result < CreatedRow > */
+ 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'session_create_deprecated_wrapper';
 
 CREATE  FUNCTION dialstack."session_dashboard"(
 	"product" TEXT, /* Option < & str > */
@@ -1849,13 +1981,17 @@ CREATE  FUNCTION dialstack."session_list"(
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'session_list_wrapper';
 
-CREATE FUNCTION dialstack.session_refresh(
-    refresh_token text, product text DEFAULT NULL, env text DEFAULT NULL, tag text DEFAULT NULL,
-    ip inet DEFAULT NULL, user_agent text DEFAULT NULL)
-RETURNS TABLE (
-    ok boolean, reason text, token text, refresh_token text, expires_at timestamptz, session_id uuid,
-    session_expires_at timestamptz, identifier text, data jsonb)
-LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'session_refresh_wrapper';
+CREATE  FUNCTION dialstack."session_refresh"(
+	"refresh_token" TEXT, /* Option < & str > */
+	"product" TEXT DEFAULT NULL, /* Option < & str > */
+	"env" TEXT DEFAULT NULL, /* Option < & str > */
+	"tag" TEXT DEFAULT NULL, /* Option < & str > */
+	"ip" inet DEFAULT NULL, /* Option < Inet > */
+	"user_agent" TEXT DEFAULT NULL /* Option < & str > */
+) RETURNS TABLE (ok boolean, reason text, token text, refresh_token text, expires_at timestamptz, session_id uuid, session_expires_at timestamptz, identifier text, data jsonb) /* Result < As < Refreshed, Record < 9 > > > */
+
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'session_refresh_wrapper';
 
 CREATE  FUNCTION dialstack."session_register"(
 	"product" TEXT, /* Option < & str > */
@@ -1885,10 +2021,16 @@ CREATE  FUNCTION dialstack."session_register"(
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'session_register_wrapper';
 
-CREATE FUNCTION dialstack.session_require(
-    token text, product text DEFAULT NULL, env text DEFAULT NULL, tag text DEFAULT NULL,
-    scope text DEFAULT NULL, max_age interval DEFAULT NULL)
-RETURNS dialstack.session_verdict LANGUAGE c VOLATILE PARALLEL UNSAFE
+CREATE  FUNCTION dialstack."session_require"(
+	"token" TEXT, /* Option < & str > */
+	"product" TEXT DEFAULT NULL, /* Option < & str > */
+	"env" TEXT DEFAULT NULL, /* Option < & str > */
+	"tag" TEXT DEFAULT NULL, /* Option < & str > */
+	"scope" TEXT DEFAULT NULL, /* Option < & str > */
+	"max_age" interval DEFAULT NULL /* Option < Interval > */
+) RETURNS dialstack.session_verdict /* Result < VerdictRow > */
+ 
+LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'session_require_wrapper';
 
 CREATE  FUNCTION dialstack."session_revoke"(
@@ -1937,7 +2079,27 @@ CREATE  FUNCTION dialstack."session_revoke_where"(
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'session_revoke_where_wrapper';
 
-CREATE FUNCTION dialstack.session_use(token text, is_local boolean DEFAULT true) RETURNS dialstack.session_verdict LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'session_use_wrapper';
+CREATE  FUNCTION dialstack."session_start"(
+	"product" TEXT, /* Option < & str > */
+	"env" TEXT, /* Option < & str > */
+	"tag" TEXT, /* Option < & str > */
+	"data" jsonb, /* Option < Jsonb < '_ > > */
+	"ip" inet DEFAULT NULL, /* Option < Inet > */
+	"user_agent" TEXT DEFAULT NULL, /* Option < & str > */
+	"expires_in" interval DEFAULT NULL, /* Option < Interval > */
+	"session_expires_in" interval DEFAULT NULL /* Option < Interval > */
+) RETURNS TABLE (token text, refresh_token text, expires_at timestamptz, session_id uuid, session_expires_at timestamptz) /* Result < As < Created, Record < 5 > > > */
+
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'session_start_wrapper';
+
+CREATE  FUNCTION dialstack."session_use"(
+	"token" TEXT, /* Option < & str > */
+	"is_local" bool DEFAULT true /* Option < bool > */
+) RETURNS dialstack.session_verdict /* Result < VerdictRow > */
+ 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'session_use_wrapper';
 
 CREATE  FUNCTION dialstack."session_user_dashboard"(
 	"product" TEXT, /* Option < & str > */
@@ -1984,10 +2146,16 @@ CREATE  FUNCTION dialstack."session_users"(
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'session_users_wrapper';
 
-CREATE FUNCTION dialstack.session_verify(
-    token text, product text DEFAULT NULL, env text DEFAULT NULL, tag text DEFAULT NULL,
-    scope text DEFAULT NULL, max_age interval DEFAULT NULL)
-RETURNS dialstack.session_verdict LANGUAGE c VOLATILE PARALLEL UNSAFE
+CREATE  FUNCTION dialstack."session_verify"(
+	"token" TEXT, /* Option < & str > */
+	"product" TEXT DEFAULT NULL, /* Option < & str > */
+	"env" TEXT DEFAULT NULL, /* Option < & str > */
+	"tag" TEXT DEFAULT NULL, /* Option < & str > */
+	"scope" TEXT DEFAULT NULL, /* Option < & str > */
+	"max_age" interval DEFAULT NULL /* Option < Interval > */
+) RETURNS dialstack.session_verdict /* Result < VerdictRow > */
+ 
+LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'session_verify_wrapper';
 
 CREATE  FUNCTION dialstack."signing_key_revoke"(

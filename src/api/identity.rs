@@ -13,6 +13,7 @@ use super::{Result, functions};
 use crate::pg::call_site::remembering;
 use crate::pg::clock::{self, Micros};
 use crate::pg::datum::record::Value;
+use crate::pg::datum::sql_type::As;
 use crate::service::user_sessions::session_data::SessionData;
 use crate::service::verification::identity::{self, Place, holds_scope};
 use crate::service::verification::present;
@@ -44,9 +45,12 @@ fn of_live(answer: fn(&LiveSession) -> Option<pg_sys::Datum>) -> impl Fn(&Verdic
 }
 
 /// Answers by the current session if it belongs to the place; else NULL.
-fn of_live_at(place: &Place<'_>, answer: fn(&LiveSession) -> Option<pg_sys::Datum>) -> Result<Value> {
+fn of_live_at<S>(
+    place: &Place<'_>,
+    answer: fn(&LiveSession) -> Option<pg_sys::Datum>,
+) -> Result<As<S, Value>> {
     let answer = |live: &LiveSession| place.holds(live).then(|| answer(live)).flatten();
-    Ok(Value(identity::with_live(answer)?))
+    Ok(Value(identity::with_live(answer)?).into())
 }
 
 fn identifier(live: &LiveSession) -> Option<pg_sys::Datum> {
@@ -142,13 +146,8 @@ helpers! { HELPERS;
 functions! { FUNCTIONS;
     /// Presents a good token for the transaction, or with is_local => false for the connection.
     #[level(Client)]
-    #[pg_extern(
-        requires = ["verdict"],
-        sql = "CREATE FUNCTION dialstack.session_use(token text, is_local boolean DEFAULT true) \
-               RETURNS dialstack.session_verdict \
-               LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';"
-    )]
-    fn session_use(token: Option<&str>, is_local: Option<bool>) -> Result<VerdictRow> {
+    #[pg_extern(requires = ["verdict"])]
+    fn session_use(token: Option<&str>, is_local: default!(Option<bool>, "true")) -> Result<VerdictRow> {
         Ok(live_row(&present::present(token, is_local)?))
     }
 
@@ -175,49 +174,45 @@ functions! { FUNCTIONS;
 
     /// Identifier of the user, if the session belongs there.
     #[level(Client)]
-    #[pg_extern(
-        sql = "CREATE FUNCTION dialstack.current_identifier(product text, env text, tag text DEFAULT NULL) RETURNS text \
-               LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';"
-    )]
-    fn current_identifier_of(product: Option<&str>, env: Option<&str>, tag: Option<&str>) -> Result<Value> {
+    #[pg_extern(stable, parallel_safe, name = "current_identifier")]
+    fn current_identifier_of(
+        product: Option<&str>,
+        env: Option<&str>,
+        tag: default!(Option<&str>, "NULL"),
+    ) -> Result<As<String, Value>> {
         of_live_at(&Place { product, env, tag }, identifier)
     }
 
     /// Account of the account session, if the session belongs there.
     #[level(Client)]
-    #[pg_extern(
-        sql = "CREATE FUNCTION dialstack.current_account(product text, env text, tag text DEFAULT NULL) RETURNS text \
-               LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';"
-    )]
-    fn current_account_of(product: Option<&str>, env: Option<&str>, tag: Option<&str>) -> Result<Value> {
+    #[pg_extern(stable, parallel_safe, name = "current_account")]
+    fn current_account_of(
+        product: Option<&str>,
+        env: Option<&str>,
+        tag: default!(Option<&str>, "NULL"),
+    ) -> Result<As<String, Value>> {
         of_live_at(&Place { product, env, tag }, account)
     }
 
     /// Connected accounts that the client session reaches, if the session belongs there.
     #[level(Client)]
-    #[pg_extern(
-        sql = "CREATE FUNCTION dialstack.current_connected_accounts(product text, env text, tag text DEFAULT NULL) RETURNS uuid[] \
-               LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';"
-    )]
+    #[pg_extern(stable, parallel_safe, name = "current_connected_accounts")]
     fn current_connected_accounts_of(
         product: Option<&str>,
         env: Option<&str>,
-        tag: Option<&str>,
-    ) -> Result<Value> {
+        tag: default!(Option<&str>, "NULL"),
+    ) -> Result<As<Vec<pgrx::Uuid>, Value>> {
         of_live_at(&Place { product, env, tag }, connected_accounts)
     }
 
     /// User identities of the client session, if the session belongs there.
     #[level(Client)]
-    #[pg_extern(
-        sql = "CREATE FUNCTION dialstack.current_user_identities(product text, env text, tag text DEFAULT NULL) RETURNS uuid[] \
-               LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';"
-    )]
+    #[pg_extern(stable, parallel_safe, name = "current_user_identities")]
     fn current_user_identities_of(
         product: Option<&str>,
         env: Option<&str>,
-        tag: Option<&str>,
-    ) -> Result<Value> {
+        tag: default!(Option<&str>, "NULL"),
+    ) -> Result<As<Vec<pgrx::Uuid>, Value>> {
         of_live_at(&Place { product, env, tag }, user_identities)
     }
 

@@ -60,8 +60,8 @@ type Result<T> = std::result::Result<T, ErrorReport>;
 ///
 /// Each function has, in this order: its documentation, whose first paragraph is its comment in SQL; the access
 /// levels that may call it, without those that include one of them (`Internal`: the extension only); the arguments
-/// of `pg_extern`, if there are any; the function. Without any it is VOLATILE and PARALLEL UNSAFE. If pgrx can't write
-/// its CREATE FUNCTION, it brings that along as `sql = "…"`.
+/// of `pg_extern`, if there are any; the function. Without any it is VOLATILE and PARALLEL UNSAFE. Where Rust's type does
+/// not say the SQL type, `pg::datum::sql_type` does.
 ///
 /// A function of level `Admin` also says whether its calls are recorded in `administration`: `unrecorded`, if it only
 /// shows configuration or figures, else `audit(…)` with the arguments that name what is meant, and behind `=>` what it
@@ -71,8 +71,7 @@ type Result<T> = std::result::Result<T, ErrorReport>;
 /// #[level(Admin; audit(product, env, kind => api_key_id))]
 /// ```
 ///
-/// `relation as relation` converts an argument by a function of `service::audit`; `=> all name` is that column of all
-/// rows.
+/// `=> all name` is that column of all rows.
 ///
 /// A function that returns a table says `=> rows { column: Type, … }` where others say `-> Type`. Its body is a
 /// `Vec` of structs, whose fields of those names become the columns. With `table` the rows are tuples of the columns,
@@ -178,14 +177,14 @@ macro_rules! recorded {
         $body
     };
     (
-        [audit($($argument:ident $(as $convert:ident)?),* $(=> $($effect:ident)+)?)]
+        [audit($($argument:ident),* $(=> $($effect:ident)+)?)]
         $name:ident ($returned:ty) $kind:ident $body:block
     ) => {{
         let call = $crate::service::audit::Call::begin(stringify!($name));
         #[allow(clippy::redundant_closure_call, reason = "it catches the returns of the body")]
         let returned = (|| -> $returned { $body })()?;
         call.end(
-            &[$((stringify!($argument), $crate::api::shown!($argument $($convert)?))),*],
+            &[$((stringify!($argument), $crate::service::audit::Shown::shown(&$argument))),*],
             &[$($crate::api::effect!($kind returned $($effect)+))?],
         )?;
         Ok(returned)
@@ -195,25 +194,18 @@ macro_rules! recorded {
 /// What came of a call, with its name.
 macro_rules! effect {
     (value $returned:ident $name:ident) => {
-        (stringify!($name), $crate::api::shown!($returned))
+        (stringify!($name), $crate::service::audit::Shown::shown(&$returned))
     };
     (rows $rows:ident $column:ident) => {{
-        let first = $rows.first().map(|row| $crate::api::shown!(row.$column));
+        let first = $rows.first().map(|row| $crate::service::audit::Shown::shown(&row.$column));
         (stringify!($column), first.unwrap_or_default())
     }};
     (rows $rows:ident all $column:ident) => {
-        (stringify!($column), $rows.iter().map(|row| $crate::api::shown!(row.$column)).collect())
+        (
+            stringify!($column),
+            $rows.iter().map(|row| $crate::service::audit::Shown::shown(&row.$column)).collect(),
+        )
     };
 }
 
-/// A value as the record shows it.
-macro_rules! shown {
-    ($value:ident $convert:ident) => {
-        $crate::service::audit::Shown::shown(&$crate::service::audit::$convert($value)?)
-    };
-    ($value:expr) => {
-        $crate::service::audit::Shown::shown(&$value)
-    };
-}
-
-use {effect, functions, levels, recorded, shown, tuples};
+use {effect, functions, levels, recorded, tuples};

@@ -7,6 +7,7 @@ use pgrx::datum::DatumWithOid;
 use pgrx::{PgTupleDesc, pg_sys};
 
 use crate::pg::datum::record::Value;
+use crate::pg::datum::sql_type::Trigger;
 use crate::pg::server;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -220,13 +221,13 @@ impl Change<'_> {
 
     /// What a trigger function answers with to let the change go on as it is: the row, or the null pointer, which is
     /// not NULL.
-    pub fn go_on(&self) -> Value {
+    pub fn go_on(&self) -> Trigger {
         let row = match self.event() {
             Event::UpdateRow => self.data.tg_newtuple,
             Event::DeleteRow => self.data.tg_trigtuple,
             _ => std::ptr::null_mut(),
         };
-        Value(Some(pg_sys::Datum::from(row)))
+        Value(Some(pg_sys::Datum::from(row))).into()
     }
 }
 

@@ -88,6 +88,16 @@ fn facts(relation: pg_sys::Oid) -> Option<Facts> {
     })
 }
 
+/// Its schema and name, quoted as SQL needs them.
+fn quoted(facts: &Facts) -> String {
+    quote_qualified_identifier(&facts.schema, &facts.name)
+}
+
+/// The name of a relation with its schema, quoted as SQL needs them; `None` if it is gone.
+pub fn relation_name(relation: pg_sys::Oid) -> Option<String> {
+    facts(relation).as_ref().map(quoted)
+}
+
 /// Whether a type is one by which values of sessions are looked up, with an operator `=` in `pg_catalog`.
 pub fn is_indexable(type_oid: pg_sys::Oid) -> bool {
     ColumnType::of(type_oid).is_some()
@@ -100,7 +110,7 @@ fn checked(relation: pg_sys::Oid, code: Code) -> Result<Table> {
         return Err(refused("there is no such table".to_owned())
             .hint("Check the spelling, and whether it was dropped."));
     };
-    let table = Table { oid: relation, name: quote_qualified_identifier(&facts.schema, &facts.name) };
+    let table = Table { oid: relation, name: quoted(&facts) };
     let label = shown(&table.name);
     if relation.to_u32() < FIRST_OF_USERS || facts.schema == "pg_catalog" {
         return Err(refused(format!("{label} belongs to the system")).hint("Name a table of your own."));
@@ -161,9 +171,7 @@ pub fn lock(relation: pg_sys::Oid, code: Code) -> Result<Family> {
     let (mut parts, mut foreign) = (Vec::new(), Vec::new());
     for part in parts_of(&table, code)? {
         match facts(part) {
-            Some(part) if part.kind == b'f' => {
-                foreign.push(quote_qualified_identifier(&part.schema, &part.name));
-            }
+            Some(part) if part.kind == b'f' => foreign.push(quoted(&part)),
             _ => parts.push(checked(part, code)?),
         }
     }

@@ -7,7 +7,7 @@ use pgrx::{Spi, spi};
 use crate::error::{Code, Error, Result};
 use crate::pg::catalog::table::is_indexable;
 use crate::pg::clock;
-use crate::pg::datum::record::Value;
+use crate::pg::datum::sql_type::Trigger;
 use crate::pg::roles::{AsOwner, AsRole};
 use crate::pg::statements::{FromRow, Statement, bind};
 use crate::pg::transaction::patience::patiently;
@@ -37,7 +37,7 @@ pub const ANY_TAG: &str = "";
 /// `REVOKE_FAILED` for a call that is not a trigger's, and for a trigger that is not of a kind that
 /// this can serve; `PERMISSION_DENIED` where the table's owner has no access of level `server` that reaches there;
 /// `PRODUCT_NOT_FOUND`, `ENV_NOT_FOUND`, `DEFINITION_NOT_FOUND`; for TRUNCATE those of [`patiently`].
-pub fn revoke_on_change(call: pg_sys::FunctionCallInfo) -> Result<Value> {
+pub fn revoke_on_change(call: pg_sys::FunctionCallInfo) -> Result<Trigger> {
     let change = Change::of(call).ok_or_else(|| {
         refused("revoke_on_change() was not called by a trigger")
             .hint("Name it in CREATE TRIGGER ... EXECUTE FUNCTION.")
