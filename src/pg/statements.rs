@@ -93,9 +93,7 @@ impl Statement {
         must_be_able_to_write();
         Spi::connect_mut(|client| {
             let plan = self.plan(client, arguments)?;
-            client.update(plan, None, arguments).map_err(spi_failed)?;
-            // SAFETY: set by the statement that just ran, in this one thread.
-            Ok(unsafe { pgrx::pg_sys::SPI_processed })
+            Ok(client.update(plan, None, arguments).map_err(spi_failed)?.len() as u64)
         })
     }
 }

@@ -249,8 +249,8 @@ pub fn policy_comment(table: &Table, policy: &str) -> Option<String> {
 }
 
 pub fn has_column(table: &Table, name: &str) -> bool {
-    // SAFETY: a syscache look-up that answers 0 for what is not there; the name ends with a NUL.
-    CString::new(name).is_ok_and(|name| unsafe { pg_sys::get_attnum(table.oid, name.as_ptr()) > 0 })
+    let is_named = |column: &pg_sys::FormData_pg_attribute| !column.attisdropped && column.name() == name;
+    OpenRelation::unlocked(table.oid).is_some_and(|open| open.columns().iter().any(is_named))
 }
 
 pub fn owner(table: &Table) -> Option<pg_sys::Oid> {

@@ -9,6 +9,7 @@ mod layout;
 use std::marker::PhantomData;
 
 use pgrx::pg_sys;
+use pgrx::pg_sys::submodules::htup::HeapTupleHeaderGetXmin;
 
 use self::layout::MAX_COLUMNS;
 use crate::error::Result;
@@ -162,21 +163,18 @@ pub struct Row<'scan, R> {
 impl<R: Table> Row<'_, R> {
     /// Whether this version of the row was made by the running transaction, which may yet undo it.
     pub fn in_progress(&self) -> bool {
-        // SAFETY: reads variables of the backend.
-        unsafe { pg_sys::TransactionIdIsCurrentTransactionId(self.made_by()) }
+        // SAFETY: the scan still holds the tuple.
+        unsafe { pg_sys::TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetXmin((*self.tuple).t_data)) }
     }
 
     /// Whether this version of the row was made after the transaction's snapshot: its statements do not see it.
     pub fn is_hidden(&self) -> bool {
-        // SAFETY: a transaction that scans has a snapshot.
-        let is_later =
-            || unsafe { pg_sys::XidInMVCCSnapshot(self.made_by(), pg_sys::GetTransactionSnapshot()) };
+        // SAFETY: the scan still holds the tuple; a transaction that scans has a snapshot.
+        let is_later = || unsafe {
+            let made_by = HeapTupleHeaderGetXmin((*self.tuple).t_data);
+            pg_sys::XidInMVCCSnapshot(made_by, pg_sys::GetTransactionSnapshot())
+        };
         transaction::has_old_snapshot() && !self.in_progress() && is_later()
-    }
-
-    fn made_by(&self) -> pg_sys::TransactionId {
-        // SAFETY: the scan still holds the tuple.
-        unsafe { pg_sys::submodules::htup::HeapTupleHeaderGetXmin((*self.tuple).t_data) }
     }
 
     /// The value of a column, copied.
