@@ -65,6 +65,7 @@ pub struct Column {
 /// What the catalogue says of a relation; `None` if it is gone.
 struct Facts {
     schema: String,
+    /// Its schema and name, quoted as SQL needs them.
     name: String,
     kind: u8,
     persistence: u8,
@@ -79,8 +80,8 @@ fn facts(relation: pg_sys::Oid) -> Option<Facts> {
         (copied(pg_sys::get_namespace_name(class.relnamespace))?, copied(class.relname.data.as_ptr())?)
     };
     Some(Facts {
+        name: quote_qualified_identifier(&schema, &name),
         schema,
-        name,
         kind: class.relkind.cast_unsigned(),
         persistence: class.relpersistence.cast_unsigned(),
         // SAFETY: reads the server's caches.
@@ -88,14 +89,9 @@ fn facts(relation: pg_sys::Oid) -> Option<Facts> {
     })
 }
 
-/// Its schema and name, quoted as SQL needs them.
-fn quoted(facts: &Facts) -> String {
-    quote_qualified_identifier(&facts.schema, &facts.name)
-}
-
 /// The name of a relation with its schema, quoted as SQL needs them; `None` if it is gone.
 pub fn relation_name(relation: pg_sys::Oid) -> Option<String> {
-    facts(relation).as_ref().map(quoted)
+    facts(relation).map(|facts| facts.name)
 }
 
 /// Whether a type is one by which values of sessions are looked up, with an operator `=` in `pg_catalog`.
@@ -105,39 +101,31 @@ pub fn is_indexable(type_oid: pg_sys::Oid) -> bool {
 
 /// A table of the application's that the caller owns.
 fn checked(relation: pg_sys::Oid, code: Code) -> Result<Table> {
-    let refused = |message: String| Error::new(code, message);
+    const OWN: &str = "Name a table of your own.";
+    const ROWS: &str = "Name the tables that hold the rows.";
     let Some(facts) = facts(relation) else {
-        return Err(refused("there is no such table".to_owned())
+        return Err(Error::new(code, "there is no such table")
             .hint("Check the spelling, and whether it was dropped."));
     };
-    let table = Table { oid: relation, name: quoted(&facts) };
-    let label = shown(&table.name);
-    if relation.to_u32() < FIRST_OF_USERS || facts.schema == "pg_catalog" {
-        return Err(refused(format!("{label} belongs to the system")).hint("Name a table of your own."));
-    }
-    if facts.schema == "dialstack" {
-        return Err(refused(format!("{label} belongs to the extension")).hint("Name a table of your own."));
-    }
-    let what = match facts.kind {
-        b'r' | b'p' => None,
-        b'v' => Some("a view"),
-        b'm' => Some("a materialized view"),
-        b'f' => Some("a foreign table"),
-        _ => Some("no table"),
+    let is_systems = relation.to_u32() < FIRST_OF_USERS || facts.schema == "pg_catalog";
+    let (what, hint) = match facts.kind {
+        _ if is_systems => ("belongs to the system", OWN),
+        _ if facts.schema == "dialstack" => ("belongs to the extension", OWN),
+        b'v' => ("is a view, which this does not serve", ROWS),
+        b'm' => ("is a materialized view, which this does not serve", ROWS),
+        b'f' => ("is a foreign table, which this does not serve", ROWS),
+        kind if !b"rp".contains(&kind) => ("is no table, which this does not serve", ROWS),
+        _ if facts.persistence == b't' => {
+            let hint = "Nobody but its own connection reads it; name a permanent table.";
+            ("is a temporary table", hint)
+        }
+        _ if !facts.is_callers => {
+            let hint = "Call this as the table's owner, or as a member of the role that owns it.";
+            ("belongs to another role", hint)
+        }
+        _ => return Ok(Table { oid: relation, name: facts.name }),
     };
-    if let Some(what) = what {
-        return Err(refused(format!("{label} is {what}, which this does not serve"))
-            .hint("Name the tables that hold the rows."));
-    }
-    if facts.persistence == b't' {
-        return Err(refused(format!("{label} is a temporary table"))
-            .hint("Nobody but its own connection reads it; name a permanent table."));
-    }
-    if !facts.is_callers {
-        return Err(refused(format!("{label} belongs to another role"))
-            .hint("Call this as the table's owner, or as a member of the role that owns it."));
-    }
-    Ok(table)
+    Err(Error::new(code, format!("{} {what}", shown(&facts.name))).hint(hint))
 }
 
 /// A table with its partitions and the tables that inherit from it.
@@ -171,7 +159,7 @@ pub fn lock(relation: pg_sys::Oid, code: Code) -> Result<Family> {
     let (mut parts, mut foreign) = (Vec::new(), Vec::new());
     for part in parts_of(&table, code)? {
         match facts(part) {
-            Some(part) if part.kind == b'f' => foreign.push(quoted(&part)),
+            Some(part) if part.kind == b'f' => foreign.push(part.name),
             _ => parts.push(checked(part, code)?),
         }
     }
