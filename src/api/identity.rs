@@ -143,7 +143,9 @@ helpers! { HELPERS;
      LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'current_session_error_wrapper';";
 }
 
-functions! { FUNCTIONS;
+/// The chapter with the helpers that take a place: those above of the same name, if the session belongs there.
+macro_rules! chapter {
+    ($($(#[doc = $line:literal])+ $function:ident $name:tt $answer:ident $type:ty,)+) => { functions! { FUNCTIONS;
     /// Presents a good token for the transaction, or with is_local => false for the connection.
     #[level(Client)]
     #[pg_extern(requires = ["verdict"])]
@@ -172,49 +174,18 @@ functions! { FUNCTIONS;
         Ok(present::pre_request()?)
     }
 
-    /// Identifier of the user, if the session belongs there.
-    #[level(Client)]
-    #[pg_extern(stable, parallel_safe, name = "current_identifier")]
-    fn current_identifier_of(
-        product: Option<&str>,
-        env: Option<&str>,
-        tag: default!(Option<&str>, "NULL"),
-    ) -> Result<As<String, Value>> {
-        of_live_at(&Place { product, env, tag }, identifier)
-    }
-
-    /// Account of the account session, if the session belongs there.
-    #[level(Client)]
-    #[pg_extern(stable, parallel_safe, name = "current_account")]
-    fn current_account_of(
-        product: Option<&str>,
-        env: Option<&str>,
-        tag: default!(Option<&str>, "NULL"),
-    ) -> Result<As<String, Value>> {
-        of_live_at(&Place { product, env, tag }, account)
-    }
-
-    /// Connected accounts that the client session reaches, if the session belongs there.
-    #[level(Client)]
-    #[pg_extern(stable, parallel_safe, name = "current_connected_accounts")]
-    fn current_connected_accounts_of(
-        product: Option<&str>,
-        env: Option<&str>,
-        tag: default!(Option<&str>, "NULL"),
-    ) -> Result<As<Vec<pgrx::Uuid>, Value>> {
-        of_live_at(&Place { product, env, tag }, connected_accounts)
-    }
-
-    /// User identities of the client session, if the session belongs there.
-    #[level(Client)]
-    #[pg_extern(stable, parallel_safe, name = "current_user_identities")]
-    fn current_user_identities_of(
-        product: Option<&str>,
-        env: Option<&str>,
-        tag: default!(Option<&str>, "NULL"),
-    ) -> Result<As<Vec<pgrx::Uuid>, Value>> {
-        of_live_at(&Place { product, env, tag }, user_identities)
-    }
+    $(
+        $(#[doc = $line])+
+        #[level(Client)]
+        #[pg_extern(stable, parallel_safe, name = $name)]
+        fn $function(
+            product: Option<&str>,
+            env: Option<&str>,
+            tag: default!(Option<&str>, "NULL"),
+        ) -> Result<As<$type, Value>> {
+            of_live_at(&Place { product, env, tag }, $answer)
+        }
+    )+
 
     /// How long ago the session was created, when the statement began; NULL without a session.
     #[level(Client)]
@@ -280,4 +251,15 @@ functions! { FUNCTIONS;
     fn integer_or_null(text: &str) -> Option<i32> {
         conversion::integer(text)
     }
+    } };
+}
+chapter! {
+    /// Identifier of the user, if the session belongs there.
+    current_identifier_of "current_identifier" identifier String,
+    /// Account of the account session, if the session belongs there.
+    current_account_of "current_account" account String,
+    /// Connected accounts that the client session reaches, if the session belongs there.
+    current_connected_accounts_of "current_connected_accounts" connected_accounts Vec<pgrx::Uuid>,
+    /// User identities of the client session, if the session belongs there.
+    current_user_identities_of "current_user_identities" user_identities Vec<pgrx::Uuid>,
 }
