@@ -615,205 +615,40 @@ CREATE FUNCTION dialstack.current_tag() RETURNS text LANGUAGE c STABLE PARALLEL 
 CREATE FUNCTION dialstack.current_user_identities() RETURNS uuid[] LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'current_user_identities_wrapper';
 
 CREATE  FUNCTION dialstack."session_clear"() RETURNS void
-STRICT VOLATILE PARALLEL UNSAFE 
+STRICT 
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'session_clear_wrapper';
 
 CREATE  FUNCTION dialstack."configuration_export"() RETURNS jsonb /* Result < JsonText > */
-STRICT VOLATILE PARALLEL UNSAFE 
+STRICT 
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'configuration_export_wrapper';
 
 CREATE  FUNCTION dialstack."jwks"() RETURNS jsonb /* Result < JsonText > */
-STRICT VOLATILE PARALLEL UNSAFE 
+STRICT 
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'jwks_wrapper';
 
-CREATE  FUNCTION dialstack."current_authentication_age"() RETURNS interval /* Result < Option < Interval > > */
-STRICT STABLE PARALLEL SAFE 
+CREATE  FUNCTION dialstack."device_table"(
+
+) RETURNS trigger /* Result < Trigger > */
+STRICT 
 LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'current_authentication_age_wrapper';
+AS 'MODULE_PATHNAME', 'device_table_wrapper';
 
-CREATE  FUNCTION dialstack."current_session_age"() RETURNS interval /* Result < Option < Interval > > */
-STRICT STABLE PARALLEL SAFE 
+CREATE  FUNCTION dialstack."follow_signing_algorithm"(
+
+) RETURNS trigger /* Result < Trigger > */
+STRICT 
 LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'current_session_age_wrapper';
+AS 'MODULE_PATHNAME', 'follow_signing_algorithm_wrapper';
 
-CREATE  FUNCTION dialstack."instance_reset"() RETURNS uuid /* Result < pgrx :: Uuid > */
-STRICT VOLATILE PARALLEL UNSAFE 
+CREATE  FUNCTION dialstack."invalidate_verdicts"(
+
+) RETURNS trigger /* Result < Trigger > */
+STRICT 
 LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'instance_reset_wrapper';
-
-CREATE  FUNCTION dialstack."session_extend"(
-	"session_id" uuid, /* Option < pgrx :: Uuid > */
-	"by" interval /* Option < Interval > */
-) RETURNS TABLE (
-	"session_id" uuid,  /* pgrx :: Uuid */
-	"expires_at" timestamp with time zone  /* TimestampWithTimeZone */
-)
-VOLATILE PARALLEL UNSAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'session_extend_wrapper';
-
-CREATE  FUNCTION dialstack."session_reauthenticate"(
-	"session_id" uuid /* Option < pgrx :: Uuid > */
-) RETURNS TABLE (
-	"session_id" uuid,  /* pgrx :: Uuid */
-	"authenticated_at" timestamp with time zone  /* TimestampWithTimeZone */
-)
-VOLATILE PARALLEL UNSAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'session_reauthenticate_wrapper';
-
-CREATE  FUNCTION dialstack."session_update_data"(
-	"session_id" uuid, /* Option < pgrx :: Uuid > */
-	"data" jsonb /* Option < Jsonb < '_ > > */
-) RETURNS TABLE (
-	"session_id" uuid,  /* pgrx :: Uuid */
-	"expires_at" timestamp with time zone  /* TimestampWithTimeZone */
-)
-VOLATILE PARALLEL UNSAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'session_update_data_wrapper';
-
-CREATE  FUNCTION dialstack."api_key_revoke"(
-	"api_key_id" uuid /* Option < pgrx :: Uuid > */
-) RETURNS VOID /* Result < () > */
-VOLATILE PARALLEL UNSAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'api_key_revoke_wrapper';
-
-CREATE  FUNCTION dialstack."postgrest_pre_request"() RETURNS VOID /* Result < () > */
-STRICT VOLATILE PARALLEL UNSAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'postgrest_pre_request_wrapper';
-
-CREATE FUNCTION dialstack.revoke_sessions_off(relation regclass) RETURNS void LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'revoke_sessions_off_wrapper';
-
-CREATE FUNCTION dialstack.unprotect_table(relation regclass) RETURNS void LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'unprotect_table_wrapper';
-
-CREATE  FUNCTION dialstack."access_list"() RETURNS TABLE (
-	"function" TEXT,  /* String */
-	"access" TEXT,  /* Option < String > */
-	"description" TEXT  /* String */
-)
-STRICT STABLE PARALLEL UNSAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'access_list_wrapper';
-
-CREATE  FUNCTION dialstack."issuer"() RETURNS TEXT /* Result < String > */
-STRICT STABLE PARALLEL SAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'issuer_wrapper';
-
-CREATE  FUNCTION dialstack."product_list"() RETURNS TABLE (
-	"product" TEXT,  /* String */
-	"product_id" uuid,  /* pgrx :: Uuid */
-	"name" TEXT,  /* String */
-	"created_at" timestamp with time zone  /* TimestampWithTimeZone */
-)
-STRICT VOLATILE PARALLEL UNSAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'product_list_wrapper';
-
-CREATE  FUNCTION dialstack."access_admin"() RETURNS bool /* bool */
-IMMUTABLE STRICT PARALLEL SAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'access_admin_wrapper';
-
-CREATE  FUNCTION dialstack."access_client"() RETURNS bool /* bool */
-IMMUTABLE STRICT PARALLEL SAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'access_client_wrapper';
-
-CREATE  FUNCTION dialstack."access_client_limited"() RETURNS bool /* bool */
-IMMUTABLE STRICT PARALLEL SAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'access_client_limited_wrapper';
-
-CREATE  FUNCTION dialstack."access_monitor"() RETURNS bool /* bool */
-IMMUTABLE STRICT PARALLEL SAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'access_monitor_wrapper';
-
-CREATE  FUNCTION dialstack."access_of_roles"() RETURNS TABLE (
-	"role" TEXT,  /* String */
-	"level" TEXT,  /* String */
-	"limited" bool,  /* bool */
-	"product" TEXT,  /* Option < String > */
-	"env" TEXT,  /* Option < String > */
-	"finding" TEXT  /* Option < String > */
-)
-STRICT STABLE PARALLEL UNSAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'access_of_roles_wrapper';
-
-CREATE  FUNCTION dialstack."access_server"() RETURNS bool /* bool */
-IMMUTABLE STRICT PARALLEL SAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'access_server_wrapper';
-
-CREATE  FUNCTION dialstack."access_server_limited"() RETURNS bool /* bool */
-IMMUTABLE STRICT PARALLEL SAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'access_server_limited_wrapper';
-
-CREATE  FUNCTION dialstack."may_monitor"() RETURNS bool /* bool */
-STRICT STABLE PARALLEL SAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'may_monitor_wrapper';
-
-CREATE  FUNCTION dialstack."maintain"(
-	"batch" INT DEFAULT 1000 /* Option < i32 > */
-) RETURNS jsonb /* Result < JsonText > */
-VOLATILE PARALLEL UNSAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'maintain_wrapper';
-
-CREATE  FUNCTION dialstack."session_info"(
-	"session_id" uuid /* Option < pgrx :: Uuid > */
-) RETURNS TABLE (
-	"session_id" uuid,  /* pgrx :: Uuid */
-	"identifier" TEXT,  /* Option < String > */
-	"start_at" timestamp with time zone,  /* TimestampWithTimeZone */
-	"end_at" timestamp with time zone,  /* TimestampWithTimeZone */
-	"active" bool,  /* bool */
-	"last_seen_at" timestamp with time zone,  /* TimestampWithTimeZone */
-	"ip" inet,  /* Option < Inet > */
-	"user_agent" TEXT,  /* Option < String > */
-	"kind" TEXT,  /* String */
-	"product" TEXT,  /* Option < String > */
-	"env" TEXT,  /* Option < String > */
-	"tag" TEXT,  /* Option < String > */
-	"generation" INT,  /* i32 */
-	"revoked_at" timestamp with time zone,  /* Option < TimestampWithTimeZone > */
-	"revoke_reason" TEXT,  /* Option < String > */
-	"scopes" TEXT[]  /* Option < Vec < String > > */
-)
-VOLATILE PARALLEL UNSAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'session_info_wrapper';
-
-CREATE  FUNCTION dialstack."signing_key_list"() RETURNS TABLE (
-	"kid" TEXT,  /* String */
-	"key_number" INT,  /* i32 */
-	"purpose" TEXT,  /* String */
-	"alg" TEXT,  /* Option < String > */
-	"state" TEXT,  /* String */
-	"created_at" timestamp with time zone,  /* TimestampWithTimeZone */
-	"active_at" timestamp with time zone,  /* TimestampWithTimeZone */
-	"retired_at" timestamp with time zone,  /* Option < TimestampWithTimeZone > */
-	"revoked_at" timestamp with time zone  /* Option < TimestampWithTimeZone > */
-)
-STRICT VOLATILE PARALLEL UNSAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'signing_key_list_wrapper';
-
-CREATE FUNCTION dialstack.device_table() RETURNS trigger LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'device_table_wrapper';
-
-CREATE FUNCTION dialstack.follow_signing_algorithm() RETURNS trigger LANGUAGE c AS 'MODULE_PATHNAME', 'follow_signing_algorithm_wrapper';
-
-CREATE FUNCTION dialstack.invalidate_verdicts() RETURNS trigger LANGUAGE c AS 'MODULE_PATHNAME', 'invalidate_verdicts_wrapper';
+AS 'MODULE_PATHNAME', 'invalidate_verdicts_wrapper';
 
 -- What changes verdicts, by function or by an administrator's own statement, sends an invalidation at commit.
 -- ENABLE ALWAYS: also under session_replication_role = replica.
@@ -872,7 +707,202 @@ CREATE TRIGGER follow_signing_algorithm AFTER INSERT OR UPDATE ON dialstack.sign
     FOR EACH STATEMENT EXECUTE FUNCTION dialstack.follow_signing_algorithm();
 ALTER TABLE dialstack.signing_algorithm ENABLE ALWAYS TRIGGER follow_signing_algorithm;
 
-CREATE FUNCTION dialstack.revoke_on_change() RETURNS trigger LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'revoke_on_change_wrapper';
+CREATE  FUNCTION dialstack."revoke_on_change"(
+
+) RETURNS trigger /* Result < Trigger > */
+STRICT 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'revoke_on_change_wrapper';
+
+CREATE  FUNCTION dialstack."current_authentication_age"() RETURNS interval /* Result < Option < Interval > > */
+STRICT STABLE PARALLEL SAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'current_authentication_age_wrapper';
+
+CREATE  FUNCTION dialstack."current_session_age"() RETURNS interval /* Result < Option < Interval > > */
+STRICT STABLE PARALLEL SAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'current_session_age_wrapper';
+
+CREATE  FUNCTION dialstack."instance_reset"() RETURNS uuid /* Result < pgrx :: Uuid > */
+STRICT 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'instance_reset_wrapper';
+
+CREATE  FUNCTION dialstack."session_extend"(
+	"session_id" uuid, /* Option < pgrx :: Uuid > */
+	"by" interval /* Option < Interval > */
+) RETURNS TABLE (
+	"session_id" uuid,  /* pgrx :: Uuid */
+	"expires_at" timestamp with time zone  /* TimestampWithTimeZone */
+)
+
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'session_extend_wrapper';
+
+CREATE  FUNCTION dialstack."session_reauthenticate"(
+	"session_id" uuid /* Option < pgrx :: Uuid > */
+) RETURNS TABLE (
+	"session_id" uuid,  /* pgrx :: Uuid */
+	"authenticated_at" timestamp with time zone  /* TimestampWithTimeZone */
+)
+
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'session_reauthenticate_wrapper';
+
+CREATE  FUNCTION dialstack."session_update_data"(
+	"session_id" uuid, /* Option < pgrx :: Uuid > */
+	"data" jsonb /* Option < Jsonb < '_ > > */
+) RETURNS TABLE (
+	"session_id" uuid,  /* pgrx :: Uuid */
+	"expires_at" timestamp with time zone  /* TimestampWithTimeZone */
+)
+
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'session_update_data_wrapper';
+
+CREATE  FUNCTION dialstack."api_key_revoke"(
+	"api_key_id" uuid /* Option < pgrx :: Uuid > */
+) RETURNS VOID /* Result < () > */
+
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'api_key_revoke_wrapper';
+
+CREATE  FUNCTION dialstack."postgrest_pre_request"() RETURNS VOID /* Result < () > */
+STRICT 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'postgrest_pre_request_wrapper';
+
+CREATE  FUNCTION dialstack."revoke_sessions_off"(
+	"relation" regclass /* Option < Regclass > */
+) RETURNS VOID /* Result < () > */
+
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'revoke_sessions_off_wrapper';
+
+CREATE  FUNCTION dialstack."unprotect_table"(
+	"relation" regclass /* Option < Regclass > */
+) RETURNS VOID /* Result < () > */
+
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'unprotect_table_wrapper';
+
+CREATE  FUNCTION dialstack."access_list"() RETURNS TABLE (
+	"function" TEXT,  /* String */
+	"access" TEXT,  /* Option < String > */
+	"description" TEXT  /* String */
+)
+STRICT STABLE PARALLEL UNSAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'access_list_wrapper';
+
+CREATE  FUNCTION dialstack."issuer"() RETURNS TEXT /* Result < String > */
+STRICT STABLE PARALLEL SAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'issuer_wrapper';
+
+CREATE  FUNCTION dialstack."product_list"() RETURNS TABLE (
+	"product" TEXT,  /* String */
+	"product_id" uuid,  /* pgrx :: Uuid */
+	"name" TEXT,  /* String */
+	"created_at" timestamp with time zone  /* TimestampWithTimeZone */
+)
+STRICT 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'product_list_wrapper';
+
+CREATE  FUNCTION dialstack."access_admin"() RETURNS bool /* bool */
+IMMUTABLE STRICT PARALLEL SAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'access_admin_wrapper';
+
+CREATE  FUNCTION dialstack."access_client"() RETURNS bool /* bool */
+IMMUTABLE STRICT PARALLEL SAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'access_client_wrapper';
+
+CREATE  FUNCTION dialstack."access_client_limited"() RETURNS bool /* bool */
+IMMUTABLE STRICT PARALLEL SAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'access_client_limited_wrapper';
+
+CREATE  FUNCTION dialstack."access_monitor"() RETURNS bool /* bool */
+IMMUTABLE STRICT PARALLEL SAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'access_monitor_wrapper';
+
+CREATE  FUNCTION dialstack."access_of_roles"() RETURNS TABLE (
+	"role" TEXT,  /* String */
+	"level" TEXT,  /* String */
+	"limited" bool,  /* bool */
+	"product" TEXT,  /* Option < String > */
+	"env" TEXT,  /* Option < String > */
+	"finding" TEXT  /* Option < String > */
+)
+STRICT STABLE PARALLEL UNSAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'access_of_roles_wrapper';
+
+CREATE  FUNCTION dialstack."access_server"() RETURNS bool /* bool */
+IMMUTABLE STRICT PARALLEL SAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'access_server_wrapper';
+
+CREATE  FUNCTION dialstack."access_server_limited"() RETURNS bool /* bool */
+IMMUTABLE STRICT PARALLEL SAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'access_server_limited_wrapper';
+
+CREATE  FUNCTION dialstack."may_monitor"() RETURNS bool /* bool */
+STRICT STABLE PARALLEL SAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'may_monitor_wrapper';
+
+CREATE  FUNCTION dialstack."maintain"(
+	"batch" INT DEFAULT 1000 /* Option < i32 > */
+) RETURNS jsonb /* Result < JsonText > */
+
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'maintain_wrapper';
+
+CREATE  FUNCTION dialstack."session_info"(
+	"session_id" uuid /* Option < pgrx :: Uuid > */
+) RETURNS TABLE (
+	"session_id" uuid,  /* pgrx :: Uuid */
+	"identifier" TEXT,  /* Option < String > */
+	"start_at" timestamp with time zone,  /* TimestampWithTimeZone */
+	"end_at" timestamp with time zone,  /* TimestampWithTimeZone */
+	"active" bool,  /* bool */
+	"last_seen_at" timestamp with time zone,  /* TimestampWithTimeZone */
+	"ip" inet,  /* Option < Inet > */
+	"user_agent" TEXT,  /* Option < String > */
+	"kind" TEXT,  /* String */
+	"product" TEXT,  /* Option < String > */
+	"env" TEXT,  /* Option < String > */
+	"tag" TEXT,  /* Option < String > */
+	"generation" INT,  /* i32 */
+	"revoked_at" timestamp with time zone,  /* Option < TimestampWithTimeZone > */
+	"revoke_reason" TEXT,  /* Option < String > */
+	"scopes" TEXT[]  /* Option < Vec < String > > */
+)
+
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'session_info_wrapper';
+
+CREATE  FUNCTION dialstack."signing_key_list"() RETURNS TABLE (
+	"kid" TEXT,  /* String */
+	"key_number" INT,  /* i32 */
+	"purpose" TEXT,  /* String */
+	"alg" TEXT,  /* Option < String > */
+	"state" TEXT,  /* String */
+	"created_at" timestamp with time zone,  /* TimestampWithTimeZone */
+	"active_at" timestamp with time zone,  /* TimestampWithTimeZone */
+	"retired_at" timestamp with time zone,  /* Option < TimestampWithTimeZone > */
+	"revoked_at" timestamp with time zone  /* Option < TimestampWithTimeZone > */
+)
+STRICT 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'signing_key_list_wrapper';
 
 CREATE  FUNCTION dialstack."stat_get_sessions"() RETURNS TABLE (
 	"product" TEXT,  /* String */
@@ -1103,16 +1133,23 @@ COMMENT ON COLUMN dialstack.api_key_usage.last_used_at IS 'the latest of them';
 CREATE  FUNCTION dialstack."access_forget"(
 	"role_name" TEXT /* Option < & str > */
 ) RETURNS bigint /* Result < i64 > */
-VOLATILE PARALLEL UNSAFE 
+
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'access_forget_wrapper';
 
-CREATE FUNCTION dialstack.account_session_create(
-    account text, components jsonb DEFAULT NULL, product text DEFAULT NULL, env text DEFAULT NULL,
-    expires_in interval DEFAULT '1 hour', identifier text DEFAULT NULL, ip inet DEFAULT NULL,
-    user_agent text DEFAULT NULL)
-RETURNS TABLE (client_secret text, expires_at timestamptz, account_id text, components jsonb)
-LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'account_session_create_wrapper';
+CREATE  FUNCTION dialstack."account_session_create"(
+	"account" TEXT, /* Option < & str > */
+	"components" jsonb DEFAULT NULL, /* Option < Jsonb < '_ > > */
+	"product" TEXT DEFAULT NULL, /* Option < & str > */
+	"env" TEXT DEFAULT NULL, /* Option < & str > */
+	"expires_in" interval DEFAULT '1 hour', /* Option < Interval > */
+	"identifier" TEXT DEFAULT NULL, /* Option < & str > */
+	"ip" inet DEFAULT NULL, /* Option < Inet > */
+	"user_agent" TEXT DEFAULT NULL /* Option < & str > */
+) RETURNS TABLE (client_secret text, expires_at timestamptz, account_id text, components jsonb) /* Result < CreatedRow > */
+
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'account_session_create_wrapper';
 
 CREATE  FUNCTION dialstack."account_session_revoke"(
 	"account" TEXT, /* Option < & str > */
@@ -1120,7 +1157,7 @@ CREATE  FUNCTION dialstack."account_session_revoke"(
 	"env" TEXT DEFAULT NULL, /* Option < & str > */
 	"reason" TEXT DEFAULT 'revoked' /* Option < & str > */
 ) RETURNS bigint /* Result < i64 > */
-VOLATILE PARALLEL UNSAFE 
+
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'account_session_revoke_wrapper';
 
@@ -1145,7 +1182,7 @@ CREATE  FUNCTION dialstack."administration_log"(
 	"client_addr" inet,  /* Option < Inet > */
 	"total" bigint  /* Option < i64 > */
 )
-VOLATILE PARALLEL UNSAFE 
+
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'administration_log_wrapper';
 
@@ -1159,7 +1196,7 @@ CREATE  FUNCTION dialstack."api_key_create"(
 	"api_key_id" uuid,  /* pgrx :: Uuid */
 	"api_key" TEXT  /* String */
 )
-VOLATILE PARALLEL UNSAFE 
+
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'api_key_create_wrapper';
 
@@ -1175,7 +1212,7 @@ CREATE  FUNCTION dialstack."api_key_list"(
 	"expires_at" timestamp with time zone,  /* Option < TimestampWithTimeZone > */
 	"revoked_at" timestamp with time zone  /* Option < TimestampWithTimeZone > */
 )
-VOLATILE PARALLEL UNSAFE 
+
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'api_key_list_wrapper';
 
@@ -1207,7 +1244,7 @@ CREATE  FUNCTION dialstack."client_session_create"(
 	"connect_webview_ids" uuid[],  /* Vec < pgrx :: Uuid > */
 	"user_identity_ids" uuid[]  /* Vec < pgrx :: Uuid > */
 )
-VOLATILE PARALLEL UNSAFE 
+
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'client_session_create_wrapper';
 
@@ -1216,7 +1253,7 @@ CREATE  FUNCTION dialstack."client_session_delete"(
 	"product" TEXT DEFAULT NULL, /* Option < & str > */
 	"env" TEXT DEFAULT NULL /* Option < & str > */
 ) RETURNS VOID /* Result < () > */
-VOLATILE PARALLEL UNSAFE 
+
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'client_session_delete_wrapper';
 
@@ -1238,7 +1275,7 @@ CREATE  FUNCTION dialstack."client_session_get"(
 	"connect_webview_ids" uuid[],  /* Vec < pgrx :: Uuid > */
 	"user_identity_ids" uuid[]  /* Vec < pgrx :: Uuid > */
 )
-VOLATILE PARALLEL UNSAFE 
+
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'client_session_get_wrapper';
 
@@ -1263,7 +1300,7 @@ CREATE  FUNCTION dialstack."client_session_get_or_create"(
 	"connect_webview_ids" uuid[],  /* Vec < pgrx :: Uuid > */
 	"user_identity_ids" uuid[]  /* Vec < pgrx :: Uuid > */
 )
-VOLATILE PARALLEL UNSAFE 
+
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'client_session_get_or_create_wrapper';
 
@@ -1288,7 +1325,7 @@ CREATE  FUNCTION dialstack."client_session_grant_access"(
 	"connect_webview_ids" uuid[],  /* Vec < pgrx :: Uuid > */
 	"user_identity_ids" uuid[]  /* Vec < pgrx :: Uuid > */
 )
-VOLATILE PARALLEL UNSAFE 
+
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'client_session_grant_access_wrapper';
 
@@ -1316,7 +1353,7 @@ CREATE  FUNCTION dialstack."client_session_list"(
 	"user_identity_ids" uuid[],  /* Vec < pgrx :: Uuid > */
 	"total" bigint  /* Option < i64 > */
 )
-VOLATILE PARALLEL UNSAFE 
+
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'client_session_list_wrapper';
 
@@ -1326,7 +1363,7 @@ CREATE  FUNCTION dialstack."client_session_revoke"(
 	"env" TEXT DEFAULT NULL, /* Option < & str > */
 	"reason" TEXT DEFAULT 'revoked' /* Option < & str > */
 ) RETURNS VOID /* Result < () > */
-VOLATILE PARALLEL UNSAFE 
+
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'client_session_revoke_wrapper';
 
@@ -1339,17 +1376,45 @@ CREATE  FUNCTION dialstack."configuration_apply"(
 	"name" TEXT,  /* String */
 	"change" jsonb  /* JsonText */
 )
-VOLATILE PARALLEL UNSAFE 
+
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'configuration_apply_wrapper';
 
-CREATE FUNCTION dialstack.current_account(product text, env text, tag text DEFAULT NULL) RETURNS text LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'current_account_of_wrapper';
+CREATE  FUNCTION dialstack."current_account"(
+	"product" TEXT, /* Option < & str > */
+	"env" TEXT, /* Option < & str > */
+	"tag" TEXT DEFAULT NULL /* Option < & str > */
+) RETURNS TEXT /* Result < As < String, Value > > */
+STABLE PARALLEL SAFE  
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'current_account_of_wrapper';
 
-CREATE FUNCTION dialstack.current_connected_accounts(product text, env text, tag text DEFAULT NULL) RETURNS uuid[] LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'current_connected_accounts_of_wrapper';
+CREATE  FUNCTION dialstack."current_connected_accounts"(
+	"product" TEXT, /* Option < & str > */
+	"env" TEXT, /* Option < & str > */
+	"tag" TEXT DEFAULT NULL /* Option < & str > */
+) RETURNS uuid[] /* Result < As < Vec < pgrx :: Uuid >, Value > > */
+STABLE PARALLEL SAFE  
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'current_connected_accounts_of_wrapper';
 
-CREATE FUNCTION dialstack.current_identifier(product text, env text, tag text DEFAULT NULL) RETURNS text LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'current_identifier_of_wrapper';
+CREATE  FUNCTION dialstack."current_identifier"(
+	"product" TEXT, /* Option < & str > */
+	"env" TEXT, /* Option < & str > */
+	"tag" TEXT DEFAULT NULL /* Option < & str > */
+) RETURNS TEXT /* Result < As < String, Value > > */
+STABLE PARALLEL SAFE  
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'current_identifier_of_wrapper';
 
-CREATE FUNCTION dialstack.current_user_identities(product text, env text, tag text DEFAULT NULL) RETURNS uuid[] LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'current_user_identities_of_wrapper';
+CREATE  FUNCTION dialstack."current_user_identities"(
+	"product" TEXT, /* Option < & str > */
+	"env" TEXT, /* Option < & str > */
+	"tag" TEXT DEFAULT NULL /* Option < & str > */
+) RETURNS uuid[] /* Result < As < Vec < pgrx :: Uuid >, Value > > */
+STABLE PARALLEL SAFE  
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'current_user_identities_of_wrapper';
 
 CREATE  FUNCTION dialstack."definition_create"(
 	"product" TEXT, /* Option < & str > */
@@ -1390,7 +1455,7 @@ CREATE  FUNCTION dialstack."definition_create"(
 	"created_at" timestamp with time zone,  /* TimestampWithTimeZone */
 	"updated_at" timestamp with time zone  /* TimestampWithTimeZone */
 )
-VOLATILE PARALLEL UNSAFE 
+
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'definition_create_wrapper';
 
@@ -1418,7 +1483,7 @@ CREATE  FUNCTION dialstack."definition_delete"(
 	"created_at" timestamp with time zone,  /* TimestampWithTimeZone */
 	"updated_at" timestamp with time zone  /* TimestampWithTimeZone */
 )
-VOLATILE PARALLEL UNSAFE 
+
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'definition_delete_wrapper';
 
@@ -1446,7 +1511,7 @@ CREATE  FUNCTION dialstack."definition_get"(
 	"created_at" timestamp with time zone,  /* TimestampWithTimeZone */
 	"updated_at" timestamp with time zone  /* TimestampWithTimeZone */
 )
-VOLATILE PARALLEL UNSAFE 
+
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'definition_get_wrapper';
 
@@ -1473,7 +1538,7 @@ CREATE  FUNCTION dialstack."definition_list"(
 	"created_at" timestamp with time zone,  /* TimestampWithTimeZone */
 	"updated_at" timestamp with time zone  /* TimestampWithTimeZone */
 )
-VOLATILE PARALLEL UNSAFE 
+
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'definition_list_wrapper';
 
@@ -1502,7 +1567,7 @@ CREATE  FUNCTION dialstack."definition_update"(
 	"created_at" timestamp with time zone,  /* TimestampWithTimeZone */
 	"updated_at" timestamp with time zone  /* TimestampWithTimeZone */
 )
-VOLATILE PARALLEL UNSAFE 
+
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'definition_update_wrapper';
 
@@ -1512,7 +1577,7 @@ CREATE  FUNCTION dialstack."env_create"(
 	"live" bool DEFAULT true, /* Option < bool > */
 	"if_not_exists" bool DEFAULT false /* Option < bool > */
 ) RETURNS VOID /* Result < () > */
-VOLATILE PARALLEL UNSAFE 
+
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'env_create_wrapper';
 
@@ -1520,7 +1585,7 @@ CREATE  FUNCTION dialstack."env_delete"(
 	"product" TEXT, /* Option < & str > */
 	"env" TEXT /* Option < & str > */
 ) RETURNS VOID /* Result < () > */
-VOLATILE PARALLEL UNSAFE 
+
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'env_delete_wrapper';
 
@@ -1532,7 +1597,7 @@ CREATE  FUNCTION dialstack."env_list"(
 	"live" bool,  /* bool */
 	"created_at" timestamp with time zone  /* TimestampWithTimeZone */
 )
-VOLATILE PARALLEL UNSAFE 
+
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'env_list_wrapper';
 
@@ -1542,11 +1607,19 @@ CREATE  FUNCTION dialstack."env_update"(
 	"new_name" TEXT DEFAULT NULL, /* Option < & str > */
 	"live" bool DEFAULT NULL /* Option < bool > */
 ) RETURNS VOID /* Result < () > */
-VOLATILE PARALLEL UNSAFE 
+
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'env_update_wrapper';
 
-CREATE FUNCTION dialstack.grant_access(role regrole, access text, product text DEFAULT NULL, env text DEFAULT NULL) RETURNS void LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'grant_access_wrapper';
+CREATE  FUNCTION dialstack."grant_access"(
+	"role" regrole, /* Option < Regrole > */
+	"access" TEXT, /* Option < & str > */
+	"product" TEXT DEFAULT NULL, /* Option < & str > */
+	"env" TEXT DEFAULT NULL /* Option < & str > */
+) RETURNS VOID /* Result < () > */
+
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'grant_access_wrapper';
 
 CREATE  FUNCTION dialstack."has_scope"(
 	"scope" TEXT /* Option < & str > */
@@ -1582,7 +1655,17 @@ IMMUTABLE STRICT PARALLEL SAFE
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'integer_or_null_wrapper';
 
-CREATE FUNCTION dialstack.policy_lint() RETURNS TABLE (relation regclass, policy text, severity text, weakness text, detail text, hint text) LANGUAGE c STABLE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'policy_lint_wrapper';
+CREATE  FUNCTION dialstack."policy_lint"() RETURNS TABLE (
+	"relation" regclass,  /* Regclass */
+	"policy" TEXT,  /* Option < String > */
+	"severity" TEXT,  /* & 'static str */
+	"weakness" TEXT,  /* & 'static str */
+	"detail" TEXT,  /* String */
+	"hint" TEXT  /* & 'static str */
+)
+STRICT STABLE PARALLEL UNSAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'policy_lint_wrapper';
 
 CREATE  FUNCTION dialstack."product_create"(
 	"product" TEXT, /* Option < & str > */
@@ -1590,20 +1673,49 @@ CREATE  FUNCTION dialstack."product_create"(
 	"scopes" TEXT[] DEFAULT NULL, /* :: std :: option :: Option < Array < '_, & str > > */
 	"if_not_exists" bool DEFAULT false /* Option < bool > */
 ) RETURNS uuid /* Result < pgrx :: Uuid > */
-VOLATILE PARALLEL UNSAFE 
+
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'product_create_wrapper';
 
 CREATE  FUNCTION dialstack."product_delete"(
 	"product" TEXT /* Option < & str > */
 ) RETURNS VOID /* Result < () > */
-VOLATILE PARALLEL UNSAFE 
+
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'product_delete_wrapper';
 
-CREATE FUNCTION dialstack.protect_table(relation regclass, column_name name, product text DEFAULT NULL, env text DEFAULT NULL, by text DEFAULT 'account', tag text DEFAULT NULL, scope text DEFAULT NULL, device boolean DEFAULT false, open_to regrole[] DEFAULT '{}', force boolean DEFAULT false) RETURNS void LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'protect_table_wrapper';
+CREATE  FUNCTION dialstack."protect_table"(
+	"relation" regclass, /* Option < Regclass > */
+	"column_name" name, /* Option < Name < '_ > > */
+	"product" TEXT DEFAULT NULL, /* Option < & str > */
+	"env" TEXT DEFAULT NULL, /* Option < & str > */
+	"by" TEXT DEFAULT 'account', /* Option < & str > */
+	"tag" TEXT DEFAULT NULL, /* Option < & str > */
+	"scope" TEXT DEFAULT NULL, /* Option < & str > */
+	"device" bool DEFAULT false, /* Option < bool > */
+	"open_to" regrole[] DEFAULT '{}', /* Option < Regroles < '_ > > */
+	"force" bool DEFAULT false /* Option < bool > */
+) RETURNS VOID /* Result < () > */
 
-CREATE FUNCTION dialstack.protected_table_list() RETURNS TABLE (relation regclass, policy text, column_name text, product text, env text, by text, tag text, scope text, device boolean, open_to text[], force boolean) LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'protected_table_list_wrapper';
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'protect_table_wrapper';
+
+CREATE  FUNCTION dialstack."protected_table_list"() RETURNS TABLE (
+	"relation" regclass,  /* Regclass */
+	"policy" TEXT,  /* & 'static str */
+	"column_name" TEXT,  /* Option < String > */
+	"product" TEXT,  /* Option < String > */
+	"env" TEXT,  /* Option < String > */
+	"by" TEXT,  /* Option < & 'static str > */
+	"tag" TEXT,  /* Option < String > */
+	"scope" TEXT,  /* Option < String > */
+	"device" bool,  /* bool */
+	"open_to" TEXT[],  /* Option < Vec < String > > */
+	"force" bool  /* Option < bool > */
+)
+STRICT 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'protected_table_list_wrapper';
 
 CREATE  FUNCTION dialstack."require_scope"(
 	"scope" TEXT /* Option < & str > */
@@ -1612,19 +1724,36 @@ STABLE PARALLEL SAFE
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'require_scope_wrapper';
 
-CREATE FUNCTION dialstack.revoke_access(role regrole, access text) RETURNS void LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'revoke_access_wrapper';
+CREATE  FUNCTION dialstack."revoke_access"(
+	"role" regrole, /* Option < Regrole > */
+	"access" TEXT /* Option < & str > */
+) RETURNS VOID /* Result < () > */
 
-CREATE FUNCTION dialstack.revoke_sessions_on(relation regclass, identifier_column name, product text DEFAULT NULL, env text DEFAULT NULL, tag text DEFAULT NULL, columns name[] DEFAULT NULL, on_delete boolean DEFAULT true) RETURNS void LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'revoke_sessions_on_wrapper';
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'revoke_access_wrapper';
+
+CREATE  FUNCTION dialstack."revoke_sessions_on"(
+	"relation" regclass, /* Option < Regclass > */
+	"identifier_column" name, /* Option < Name < '_ > > */
+	"product" TEXT DEFAULT NULL, /* Option < & str > */
+	"env" TEXT DEFAULT NULL, /* Option < & str > */
+	"tag" TEXT DEFAULT NULL, /* Option < & str > */
+	"columns" name[] DEFAULT NULL, /* Option < Names < '_ > > */
+	"on_delete" bool DEFAULT true /* Option < bool > */
+) RETURNS VOID /* Result < () > */
+
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'revoke_sessions_on_wrapper';
 
 CREATE  FUNCTION dialstack."root_key_rotate"() RETURNS TEXT /* Result < & '_ str > */
-STRICT VOLATILE PARALLEL UNSAFE 
+STRICT 
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'root_key_rotate_wrapper';
 
 CREATE  FUNCTION dialstack."schedule_maintenance"(
 	"cron" TEXT DEFAULT '*/5 * * * *' /* Option < & str > */
 ) RETURNS bigint /* Result < i64 > */
-VOLATILE PARALLEL UNSAFE 
+
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'schedule_maintenance_wrapper';
 
@@ -1634,7 +1763,7 @@ CREATE  FUNCTION dialstack."scope_create"(
 	"product" TEXT DEFAULT NULL, /* Option < & str > */
 	"if_not_exists" bool DEFAULT false /* Option < bool > */
 ) RETURNS VOID /* Result < () > */
-VOLATILE PARALLEL UNSAFE 
+
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'scope_create_wrapper';
 
@@ -1642,7 +1771,7 @@ CREATE  FUNCTION dialstack."scope_delete"(
 	"scope" TEXT, /* Option < & str > */
 	"product" TEXT DEFAULT NULL /* Option < & str > */
 ) RETURNS VOID /* Result < () > */
-VOLATILE PARALLEL UNSAFE 
+
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'scope_delete_wrapper';
 
@@ -1654,7 +1783,7 @@ CREATE  FUNCTION dialstack."scope_list"(
 	"description" TEXT,  /* String */
 	"created_at" timestamp with time zone  /* TimestampWithTimeZone */
 )
-VOLATILE PARALLEL UNSAFE 
+
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'scope_list_wrapper';
 
@@ -1687,7 +1816,7 @@ CREATE  FUNCTION dialstack."session_activity_logs"(
 	"detail" jsonb,  /* Option < JsonText > */
 	"total" bigint  /* Option < i64 > */
 )
-VOLATILE PARALLEL UNSAFE 
+
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'session_activity_logs_wrapper';
 
@@ -1707,28 +1836,31 @@ CREATE  FUNCTION dialstack."session_count"(
 	"seen_before" timestamp with time zone DEFAULT NULL, /* Option < TimestampWithTimeZone > */
 	"active_only" bool DEFAULT true /* Option < bool > */
 ) RETURNS bigint /* Result < i64 > */
-VOLATILE PARALLEL UNSAFE 
+
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'session_count_wrapper';
 
-CREATE FUNCTION dialstack.session_create(
-    product text, env text, tag text, data jsonb, ip inet DEFAULT NULL, user_agent text DEFAULT NULL,
-    expires_in interval DEFAULT NULL, session_expires_in interval DEFAULT NULL)
-RETURNS TABLE (
-    token text, refresh_token text, expires_at timestamptz, session_id uuid, session_expires_at timestamptz)
-LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'session_create_wrapper';
+CREATE  FUNCTION dialstack."session_create"(
+	"product" TEXT, /* Option < & str > */
+	"env" TEXT, /* Option < & str > */
+	"tag" TEXT, /* Option < & str > */
+	"data" jsonb, /* Option < Jsonb < '_ > > */
+	"ip" inet DEFAULT NULL, /* Option < Inet > */
+	"user_agent" TEXT DEFAULT NULL, /* Option < & str > */
+	"expires_in" interval DEFAULT NULL, /* Option < Interval > */
+	"session_expires_in" interval DEFAULT NULL /* Option < Interval > */
+) RETURNS TABLE (token text, refresh_token text, expires_at timestamptz, session_id uuid, session_expires_at timestamptz) /* Result < As < Created, Record < 5 > > > */
 
--- A second name.
-CREATE FUNCTION dialstack.session_start(
-    product text, env text, tag text, data jsonb, ip inet DEFAULT NULL, user_agent text DEFAULT NULL,
-    expires_in interval DEFAULT NULL, session_expires_in interval DEFAULT NULL)
-RETURNS TABLE (
-    token text, refresh_token text, expires_at timestamptz, session_id uuid, session_expires_at timestamptz)
-LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'session_create_wrapper';
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'session_create_wrapper';
 
-CREATE FUNCTION dialstack.session_create(account text, components jsonb DEFAULT NULL)
-RETURNS TABLE (client_secret text, expires_at timestamptz, account_id text, components jsonb)
-LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'session_create_deprecated_wrapper';
+CREATE  FUNCTION dialstack."session_create"(
+	"account" TEXT, /* Option < & str > */
+	"components" jsonb DEFAULT NULL /* Option < Jsonb < '_ > > */
+) RETURNS TABLE (client_secret text, expires_at timestamptz, account_id text, components jsonb) /* Result < CreatedRow > */
+ 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'session_create_deprecated_wrapper';
 
 CREATE  FUNCTION dialstack."session_dashboard"(
 	"product" TEXT, /* Option < & str > */
@@ -1739,7 +1871,7 @@ CREATE  FUNCTION dialstack."session_dashboard"(
 	"end_at" timestamp with time zone DEFAULT NULL, /* Option < TimestampWithTimeZone > */
 	"time_zone" TEXT DEFAULT NULL /* Option < & str > */
 ) RETURNS jsonb /* Result < JsonText > */
-VOLATILE PARALLEL UNSAFE 
+
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'session_dashboard_wrapper';
 
@@ -1762,14 +1894,14 @@ CREATE  FUNCTION dialstack."session_define"(
 	"log_verify" bool DEFAULT NULL, /* Option < bool > */
 	"public_claims" TEXT[] DEFAULT NULL /* :: std :: option :: Option < Array < '_, & str > > */
 ) RETURNS jsonb /* Result < JsonText > */
-VOLATILE PARALLEL UNSAFE 
+
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'session_define_wrapper';
 
 CREATE  FUNCTION dialstack."session_end"(
 	"token" TEXT DEFAULT NULL /* Option < & str > */
 ) RETURNS bigint /* Result < i64 > */
-VOLATILE PARALLEL UNSAFE 
+
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'session_end_wrapper';
 
@@ -1821,7 +1953,7 @@ CREATE  FUNCTION dialstack."session_find"(
 	"api_key_id" uuid,  /* Option < pgrx :: Uuid > */
 	"key_number" INT  /* i32 */
 )
-VOLATILE PARALLEL UNSAFE 
+
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'session_find_wrapper';
 
@@ -1845,17 +1977,21 @@ CREATE  FUNCTION dialstack."session_list"(
 	"user_agent" TEXT,  /* Option < String > */
 	"total" bigint  /* Option < i64 > */
 )
-VOLATILE PARALLEL UNSAFE 
+
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'session_list_wrapper';
 
-CREATE FUNCTION dialstack.session_refresh(
-    refresh_token text, product text DEFAULT NULL, env text DEFAULT NULL, tag text DEFAULT NULL,
-    ip inet DEFAULT NULL, user_agent text DEFAULT NULL)
-RETURNS TABLE (
-    ok boolean, reason text, token text, refresh_token text, expires_at timestamptz, session_id uuid,
-    session_expires_at timestamptz, identifier text, data jsonb)
-LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'session_refresh_wrapper';
+CREATE  FUNCTION dialstack."session_refresh"(
+	"refresh_token" TEXT, /* Option < & str > */
+	"product" TEXT DEFAULT NULL, /* Option < & str > */
+	"env" TEXT DEFAULT NULL, /* Option < & str > */
+	"tag" TEXT DEFAULT NULL, /* Option < & str > */
+	"ip" inet DEFAULT NULL, /* Option < Inet > */
+	"user_agent" TEXT DEFAULT NULL /* Option < & str > */
+) RETURNS TABLE (ok boolean, reason text, token text, refresh_token text, expires_at timestamptz, session_id uuid, session_expires_at timestamptz, identifier text, data jsonb) /* Result < As < Refreshed, Record < 9 > > > */
+
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'session_refresh_wrapper';
 
 CREATE  FUNCTION dialstack."session_register"(
 	"product" TEXT, /* Option < & str > */
@@ -1881,14 +2017,20 @@ CREATE  FUNCTION dialstack."session_register"(
 	"created_at" timestamp with time zone,  /* TimestampWithTimeZone */
 	"updated_at" timestamp with time zone  /* TimestampWithTimeZone */
 )
-VOLATILE PARALLEL UNSAFE 
+
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'session_register_wrapper';
 
-CREATE FUNCTION dialstack.session_require(
-    token text, product text DEFAULT NULL, env text DEFAULT NULL, tag text DEFAULT NULL,
-    scope text DEFAULT NULL, max_age interval DEFAULT NULL)
-RETURNS dialstack.session_verdict LANGUAGE c VOLATILE PARALLEL UNSAFE
+CREATE  FUNCTION dialstack."session_require"(
+	"token" TEXT, /* Option < & str > */
+	"product" TEXT DEFAULT NULL, /* Option < & str > */
+	"env" TEXT DEFAULT NULL, /* Option < & str > */
+	"tag" TEXT DEFAULT NULL, /* Option < & str > */
+	"scope" TEXT DEFAULT NULL, /* Option < & str > */
+	"max_age" interval DEFAULT NULL /* Option < Interval > */
+) RETURNS dialstack.session_verdict /* Result < VerdictRow > */
+ 
+LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'session_require_wrapper';
 
 CREATE  FUNCTION dialstack."session_revoke"(
@@ -1899,7 +2041,7 @@ CREATE  FUNCTION dialstack."session_revoke"(
 	"identifier" TEXT DEFAULT NULL, /* Option < & str > */
 	"reason" TEXT DEFAULT 'revoked' /* Option < & str > */
 ) RETURNS bigint /* Result < i64 > */
-VOLATILE PARALLEL UNSAFE 
+
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'session_revoke_wrapper';
 
@@ -1911,7 +2053,7 @@ CREATE  FUNCTION dialstack."session_revoke_all"(
 	"except_session_id" uuid DEFAULT NULL, /* Option < pgrx :: Uuid > */
 	"reason" TEXT DEFAULT 'revoked' /* Option < & str > */
 ) RETURNS bigint /* Result < i64 > */
-VOLATILE PARALLEL UNSAFE 
+
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'session_revoke_all_wrapper';
 
@@ -1933,11 +2075,31 @@ CREATE  FUNCTION dialstack."session_revoke_where"(
 	"reason" TEXT DEFAULT 'revoked', /* Option < & str > */
 	"everything" bool DEFAULT false /* Option < bool > */
 ) RETURNS bigint /* Result < i64 > */
-VOLATILE PARALLEL UNSAFE 
+
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'session_revoke_where_wrapper';
 
-CREATE FUNCTION dialstack.session_use(token text, is_local boolean DEFAULT true) RETURNS dialstack.session_verdict LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'session_use_wrapper';
+CREATE  FUNCTION dialstack."session_start"(
+	"product" TEXT, /* Option < & str > */
+	"env" TEXT, /* Option < & str > */
+	"tag" TEXT, /* Option < & str > */
+	"data" jsonb, /* Option < Jsonb < '_ > > */
+	"ip" inet DEFAULT NULL, /* Option < Inet > */
+	"user_agent" TEXT DEFAULT NULL, /* Option < & str > */
+	"expires_in" interval DEFAULT NULL, /* Option < Interval > */
+	"session_expires_in" interval DEFAULT NULL /* Option < Interval > */
+) RETURNS TABLE (token text, refresh_token text, expires_at timestamptz, session_id uuid, session_expires_at timestamptz) /* Result < As < Created, Record < 5 > > > */
+
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'session_start_wrapper';
+
+CREATE  FUNCTION dialstack."session_use"(
+	"token" TEXT, /* Option < & str > */
+	"is_local" bool DEFAULT true /* Option < bool > */
+) RETURNS dialstack.session_verdict /* Result < VerdictRow > */
+ 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'session_use_wrapper';
 
 CREATE  FUNCTION dialstack."session_user_dashboard"(
 	"product" TEXT, /* Option < & str > */
@@ -1949,7 +2111,7 @@ CREATE  FUNCTION dialstack."session_user_dashboard"(
 	"end_at" timestamp with time zone DEFAULT NULL, /* Option < TimestampWithTimeZone > */
 	"time_zone" TEXT DEFAULT NULL /* Option < & str > */
 ) RETURNS jsonb /* Result < JsonText > */
-VOLATILE PARALLEL UNSAFE 
+
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'session_user_dashboard_wrapper';
 
@@ -1959,7 +2121,7 @@ CREATE  FUNCTION dialstack."session_user_details"(
 	"identifier" TEXT, /* Option < & str > */
 	"env" TEXT DEFAULT NULL /* Option < & str > */
 ) RETURNS jsonb /* Result < JsonText > */
-VOLATILE PARALLEL UNSAFE 
+
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'session_user_details_wrapper';
 
@@ -1980,14 +2142,20 @@ CREATE  FUNCTION dialstack."session_users"(
 	"status" TEXT,  /* String */
 	"total" bigint  /* Option < i64 > */
 )
-VOLATILE PARALLEL UNSAFE 
+
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'session_users_wrapper';
 
-CREATE FUNCTION dialstack.session_verify(
-    token text, product text DEFAULT NULL, env text DEFAULT NULL, tag text DEFAULT NULL,
-    scope text DEFAULT NULL, max_age interval DEFAULT NULL)
-RETURNS dialstack.session_verdict LANGUAGE c VOLATILE PARALLEL UNSAFE
+CREATE  FUNCTION dialstack."session_verify"(
+	"token" TEXT, /* Option < & str > */
+	"product" TEXT DEFAULT NULL, /* Option < & str > */
+	"env" TEXT DEFAULT NULL, /* Option < & str > */
+	"tag" TEXT DEFAULT NULL, /* Option < & str > */
+	"scope" TEXT DEFAULT NULL, /* Option < & str > */
+	"max_age" interval DEFAULT NULL /* Option < Interval > */
+) RETURNS dialstack.session_verdict /* Result < VerdictRow > */
+ 
+LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'session_verify_wrapper';
 
 CREATE  FUNCTION dialstack."signing_key_revoke"(
@@ -2003,7 +2171,7 @@ CREATE  FUNCTION dialstack."signing_key_revoke"(
 	"retired_at" timestamp with time zone,  /* Option < TimestampWithTimeZone > */
 	"revoked_at" timestamp with time zone  /* Option < TimestampWithTimeZone > */
 )
-VOLATILE PARALLEL UNSAFE 
+
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'signing_key_revoke_wrapper';
 
@@ -2022,7 +2190,7 @@ CREATE  FUNCTION dialstack."signing_key_rotate"(
 	"retired_at" timestamp with time zone,  /* Option < TimestampWithTimeZone > */
 	"revoked_at" timestamp with time zone  /* Option < TimestampWithTimeZone > */
 )
-VOLATILE PARALLEL UNSAFE 
+
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'signing_key_rotate_wrapper';
 
@@ -2039,7 +2207,7 @@ CREATE  FUNCTION dialstack."user_erase"(
 	"env" TEXT DEFAULT NULL, /* Option < & str > */
 	"tag" TEXT DEFAULT NULL /* Option < & str > */
 ) RETURNS jsonb /* Result < JsonText > */
-VOLATILE PARALLEL UNSAFE 
+
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'user_erase_wrapper';
 
@@ -2051,7 +2219,7 @@ CREATE  FUNCTION dialstack."user_export"(
 	"page" INT DEFAULT 1, /* Option < i32 > */
 	"per_page" INT DEFAULT 100 /* Option < i32 > */
 ) RETURNS jsonb /* Result < JsonText > */
-VOLATILE PARALLEL UNSAFE 
+
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'user_export_wrapper';
 

@@ -1,9 +1,9 @@
 //! Access levels: which role may call which function.
 
-use pgrx::pg_sys;
 use pgrx::prelude::*;
 
 use super::{CHAPTERS, Result, functions};
+use crate::pg::datum::sql_type::Regrole;
 use crate::service::access;
 
 /// The chapter with the markers: functions whose EXECUTE privilege says who has which level.
@@ -11,31 +11,20 @@ macro_rules! chapter {
     ($($(#[doc = $line:literal])+ $marker:ident,)+) => { functions! { FUNCTIONS;
     /// Grants a role an access level (admin, server, client or monitor), and with it those that it includes; server and
     /// client everywhere, or in a product or one of its environments.
-    #[level(Admin; audit(role as role, access, product, env))]
-    #[pg_extern(
-        volatile, parallel_unsafe,
-        sql = "CREATE FUNCTION dialstack.grant_access(\
-role regrole, access text, product text DEFAULT NULL, env text DEFAULT NULL) RETURNS void \
-               LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';"
-    )]
+    #[level(Admin; audit(role, access, product, env))]
     fn grant_access(
-        role: Option<pg_sys::Oid>,
+        role: Option<Regrole>,
         access: Option<&str>,
-        product: Option<&str>,
-        env: Option<&str>,
+        product: default!(Option<&str>, "NULL"),
+        env: default!(Option<&str>, "NULL"),
     ) -> Result<()> {
-        Ok(access::grant(role, access, product, env, CHAPTERS)?)
+        Ok(access::grant(role.map(|role| role.0), access, product, env, CHAPTERS)?)
     }
 
     /// Takes an access level back, with its limits; the role keeps what another level gives it.
-    #[level(Admin; audit(role as role, access))]
-    #[pg_extern(
-        volatile, parallel_unsafe,
-        sql = "CREATE FUNCTION dialstack.revoke_access(role regrole, access text) RETURNS void \
-               LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';"
-    )]
-    fn revoke_access(role: Option<pg_sys::Oid>, access: Option<&str>) -> Result<()> {
-        Ok(access::revoke(role, access, CHAPTERS)?)
+    #[level(Admin; audit(role, access))]
+    fn revoke_access(role: Option<Regrole>, access: Option<&str>) -> Result<()> {
+        Ok(access::revoke(role.map(|role| role.0), access, CHAPTERS)?)
     }
 
     /// Which role was granted which access level, and its limits, one row each; with what is wrong about them.
@@ -54,7 +43,6 @@ role regrole, access text, product text DEFAULT NULL, env text DEFAULT NULL) RET
 
     /// Forgets the limits of a role that does not exist here any more; returns how many.
     #[level(Admin; audit(role_name => rows))]
-    #[pg_extern(volatile, parallel_unsafe)]
     fn access_forget(role_name: Option<&str>) -> Result<i64> {
         Ok(access::forget(role_name)?)
     }

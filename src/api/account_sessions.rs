@@ -8,47 +8,46 @@ use super::{Result, functions};
 use crate::pg::clock::timestamptz;
 use crate::pg::datum::jsonb::Jsonb;
 use crate::pg::datum::record::Record;
+use crate::pg::datum::sql_type::{As, sql_types};
 use crate::service::account_sessions::{AccountSession, create};
 use crate::service::revocation::revoke;
 use crate::tables::activity::Origin;
 
-fn row(account: Option<&str>, created: AccountSession) -> Record<4> {
+sql_types! {
+    Created = "TABLE (client_secret text, expires_at timestamptz, account_id text, components jsonb)";
+}
+
+type CreatedRow = As<Created, Record<4>>;
+
+fn row(account: Option<&str>, created: AccountSession) -> CreatedRow {
     Record([
         created.client_secret.into_datum(),
         timestamptz(created.expires_at).into_datum(),
         account.into_datum(),
         created.components.into_datum(),
     ])
+    .into()
 }
 
 functions! { FUNCTIONS;
     /// Creates a session for one account, limited to some components, and returns its client secret.
     #[level(Client)]
-    #[pg_extern(
-        sql = "CREATE FUNCTION dialstack.account_session_create(
-    account text, components jsonb DEFAULT NULL, product text DEFAULT NULL, env text DEFAULT NULL,
-    expires_in interval DEFAULT '1 hour', identifier text DEFAULT NULL, ip inet DEFAULT NULL,
-    user_agent text DEFAULT NULL)
-RETURNS TABLE (client_secret text, expires_at timestamptz, account_id text, components jsonb)
-LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';"
-    )]
     fn account_session_create(
         account: Option<&str>,
-        components: Option<Jsonb<'_>>,
-        product: Option<&str>,
-        env: Option<&str>,
-        expires_in: Option<Interval>,
-        identifier: Option<&str>,
-        ip: Option<Inet>,
-        user_agent: Option<&str>,
-    ) -> Result<Record<4>> {
+        components: default!(Option<Jsonb<'_>>, "NULL"),
+        product: default!(Option<&str>, "NULL"),
+        env: default!(Option<&str>, "NULL"),
+        expires_in: default!(Option<Interval>, "'1 hour'"),
+        identifier: default!(Option<&str>, "NULL"),
+        ip: default!(Option<Inet>, "NULL"),
+        user_agent: default!(Option<&str>, "NULL"),
+    ) -> Result<CreatedRow> {
         let origin = Origin::of_user(ip.as_ref(), user_agent);
         Ok(row(account, create(account, components, [product, env], expires_in, identifier, origin)?))
     }
 
     /// Revokes all sessions of an account in one environment; returns how many.
     #[level(Client; audit(account, product, env, reason => sessions))]
-    #[pg_extern(volatile, parallel_unsafe)]
     fn account_session_revoke(
         account: Option<&str>,
         product: default!(Option<&str>, "NULL"),
@@ -60,15 +59,11 @@ LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';"
 
     /// Deprecated name of account_session_create.
     #[level(Client)]
-    #[pg_extern(
-        sql = "CREATE FUNCTION dialstack.session_create(account text, components jsonb DEFAULT NULL)
-RETURNS TABLE (client_secret text, expires_at timestamptz, account_id text, components jsonb)
-LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';"
-    )]
+    #[pg_extern(name = "session_create")]
     fn session_create_deprecated(
         account: Option<&str>,
-        components: Option<Jsonb<'_>>,
-    ) -> Result<Record<4>> {
+        components: default!(Option<Jsonb<'_>>, "NULL"),
+    ) -> Result<CreatedRow> {
         ErrorReport::new(
             PgSqlErrorCode::ERRCODE_WARNING_DEPRECATED_FEATURE,
             "session_create(account, components) is deprecated",

@@ -4,11 +4,9 @@ use std::collections::HashMap;
 
 use pgrx::datum::TimestampWithTimeZone;
 use pgrx::prelude::*;
-use uuid::Uuid;
 
 use super::{Result, functions, pg_uuid};
 use crate::error;
-use crate::pg::datum::uuid::uuid;
 use crate::pg::roles::AsOwner;
 use crate::rls::device_count;
 use crate::service::client_sessions::create::{IfExists, create};
@@ -40,7 +38,7 @@ fn rows(found: Sessions) -> error::Result<Vec<Columns>> {
         let (stored, key) = (session.stored, session.user_identifier_key);
         let accounts = stored.grants.connected_account_ids;
         let count =
-            |devices: &HashMap<Uuid, i64>| accounts.iter().filter_map(|id| devices.get(&uuid(*id))).sum();
+            |devices: &HashMap<_, i64>| accounts.iter().filter_map(|id| devices.get(&id.to_string())).sum();
         (
             pg_uuid(&found.env.product_id),
             pg_uuid(&stored.session_id),
@@ -76,7 +74,6 @@ functions! { FUNCTIONS;
     /// Creates a client session and returns its token; a living one with the same user_identifier_key is returned
     /// unmodified.
     #[level(Client)]
-    #[pg_extern(volatile, parallel_unsafe)]
     fn client_session_create(
         user_identifier_key: default!(Option<&str>, "NULL"),
         connected_account_ids: default!(Ids<'_>, "NULL"),
@@ -92,7 +89,6 @@ functions! { FUNCTIONS;
 
     /// As client_session_create, but an expiry that is given replaces that of a living session.
     #[level(Client)]
-    #[pg_extern(volatile, parallel_unsafe)]
     fn client_session_get_or_create(
         user_identifier_key: default!(Option<&str>, "NULL"),
         connected_account_ids: default!(Ids<'_>, "NULL"),
@@ -108,7 +104,6 @@ functions! { FUNCTIONS;
 
     /// One client session, with the count of its devices; without id and key the caller's own.
     #[level(Client)]
-    #[pg_extern(volatile, parallel_unsafe)]
     fn client_session_get(
         client_session_id: default!(Option<pgrx::Uuid>, "NULL"),
         user_identifier_key: default!(Option<&str>, "NULL"),
@@ -121,7 +116,6 @@ functions! { FUNCTIONS;
 
     /// A page of living client sessions, newest first.
     #[level(Client)]
-    #[pg_extern(volatile, parallel_unsafe)]
     fn client_session_list(
         client_session_id: default!(Option<pgrx::Uuid>, "NULL"),
         user_identifier_key: default!(Option<&str>, "NULL"),
@@ -142,7 +136,6 @@ functions! { FUNCTIONS;
 
     /// Adds to what a client session reaches, from the next statement on; never takes away.
     #[level(Client)]
-    #[pg_extern(volatile, parallel_unsafe)]
     fn client_session_grant_access(
         client_session_id: default!(Option<pgrx::Uuid>, "NULL"),
         user_identifier_key: default!(Option<&str>, "NULL"),
@@ -159,7 +152,6 @@ functions! { FUNCTIONS;
 
     /// Revokes a client session: its token is dead, its row stays.
     #[level(Client)]
-    #[pg_extern(volatile, parallel_unsafe)]
     fn client_session_revoke(
         client_session_id: Option<pgrx::Uuid>,
         product: default!(Option<&str>, "NULL"),
@@ -171,7 +163,6 @@ functions! { FUNCTIONS;
 
     /// Deletes a client session, token and row.
     #[level(Client)]
-    #[pg_extern(volatile, parallel_unsafe)]
     fn client_session_delete(
         client_session_id: Option<pgrx::Uuid>,
         product: default!(Option<&str>, "NULL"),

@@ -10,7 +10,6 @@ use crate::pg::datum::json::JsonText;
 functions! { FUNCTIONS;
     /// A page of a definition's users, newest first, of one environment or of all of the product.
     #[level(Server)]
-    #[pg_extern(volatile, parallel_unsafe)]
     fn session_users(
         product: Option<&str>,
         tag: Option<&str>,
@@ -32,7 +31,6 @@ functions! { FUNCTIONS;
 
     /// All about one user, with the data of their sessions.
     #[level(Server)]
-    #[pg_extern(volatile, parallel_unsafe)]
     fn session_user_details(
         product: Option<&str>,
         tag: Option<&str>,
@@ -44,7 +42,6 @@ functions! { FUNCTIONS;
 
     /// A page of what happened to sessions, newest first.
     #[level(Server)]
-    #[pg_extern(volatile, parallel_unsafe)]
     fn session_activity_logs(
         product: Option<&str>,
         tag: default!(Option<&str>, "NULL"),
@@ -79,7 +76,6 @@ functions! { FUNCTIONS;
 
     /// Figures and series of a definition's sessions, in one environment or in all of the product.
     #[level(Server, Monitor)]
-    #[pg_extern(volatile, parallel_unsafe)]
     fn session_dashboard(
         product: Option<&str>,
         tag: Option<&str>,
@@ -94,7 +90,6 @@ functions! { FUNCTIONS;
 
     /// Figures and series of one user's operations, as far back as activity is kept.
     #[level(Server)]
-    #[pg_extern(volatile, parallel_unsafe)]
     fn session_user_dashboard(
         product: Option<&str>,
         tag: Option<&str>,

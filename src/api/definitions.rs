@@ -52,7 +52,6 @@ macro_rules! chapter {
 
     /// Checks a definition of user sessions and returns it, ready for session_register; stores nothing.
     #[level(Admin; unrecorded)]
-    #[pg_extern(volatile, parallel_unsafe)]
     fn session_define(
         product: Option<&str>,
         tag: Option<&str>,
@@ -83,14 +82,12 @@ macro_rules! chapter {
 
     /// Stores a definition; the same tag again changes it.
     #[level(Admin; audit(product => tag))]
-    #[pg_extern(volatile, parallel_unsafe)]
     fn session_register(product: Option<&str>, definition: Option<Jsonb<'_>>) => rows shared {
         vec![definitions::register(product, definition)?]
     }
 
     /// Checks and stores a definition in one call.
     #[level(Admin; audit(product, tag))]
-    #[pg_extern(volatile, parallel_unsafe)]
     fn definition_create(
         product: Option<&str>,
         tag: Option<&str>,
@@ -121,7 +118,6 @@ macro_rules! chapter {
 
     /// Changes some fields of a definition; sessions follow at their next creation or refresh.
     #[level(Admin; audit(product, tag))]
-    #[pg_extern(volatile, parallel_unsafe)]
     fn definition_update(
         product: Option<&str>,
         tag: Option<&str>,
@@ -132,21 +128,18 @@ macro_rules! chapter {
 
     /// Deletes a definition, revokes its sessions, and returns what it was.
     #[level(Admin; audit(product, tag))]
-    #[pg_extern(volatile, parallel_unsafe)]
     fn definition_delete(product: Option<&str>, tag: Option<&str>) => rows shared {
         vec![definitions::delete(product, tag)?]
     }
 
     /// One definition.
     #[level(Admin; unrecorded)]
-    #[pg_extern(volatile, parallel_unsafe)]
     fn definition_get(product: Option<&str>, tag: Option<&str>) => rows shared {
         vec![definitions::get(product, tag)?]
     }
 
     /// All definitions of a product.
     #[level(Admin; unrecorded)]
-    #[pg_extern(volatile, parallel_unsafe)]
     fn definition_list(product: Option<&str>) => rows shared {
         definitions::list(product)?
     }

@@ -13,6 +13,7 @@ use super::{Result, functions};
 use crate::pg::call_site::remembering;
 use crate::pg::clock::{self, Micros};
 use crate::pg::datum::record::Value;
+use crate::pg::datum::sql_type::As;
 use crate::service::user_sessions::session_data::SessionData;
 use crate::service::verification::identity::{self, Place, holds_scope};
 use crate::service::verification::present;
@@ -44,9 +45,12 @@ fn of_live(answer: fn(&LiveSession) -> Option<pg_sys::Datum>) -> impl Fn(&Verdic
 }
 
 /// Answers by the current session if it belongs to the place; else NULL.
-fn of_live_at(place: &Place<'_>, answer: fn(&LiveSession) -> Option<pg_sys::Datum>) -> Result<Value> {
+fn of_live_at<S>(
+    place: &Place<'_>,
+    answer: fn(&LiveSession) -> Option<pg_sys::Datum>,
+) -> Result<As<S, Value>> {
     let answer = |live: &LiveSession| place.holds(live).then(|| answer(live)).flatten();
-    Ok(Value(identity::with_live(answer)?))
+    Ok(Value(identity::with_live(answer)?).into())
 }
 
 fn identifier(live: &LiveSession) -> Option<pg_sys::Datum> {
@@ -139,22 +143,18 @@ helpers! { HELPERS;
      LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'current_session_error_wrapper';";
 }
 
-functions! { FUNCTIONS;
+/// The chapter with the helpers that take a place: those above of the same name, if the session belongs there.
+macro_rules! chapter {
+    ($($(#[doc = $line:literal])+ $function:ident $name:tt $answer:ident $type:ty,)+) => { functions! { FUNCTIONS;
     /// Presents a good token for the transaction, or with is_local => false for the connection.
     #[level(Client)]
-    #[pg_extern(
-        requires = ["verdict"],
-        sql = "CREATE FUNCTION dialstack.session_use(token text, is_local boolean DEFAULT true) \
-               RETURNS dialstack.session_verdict \
-               LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';"
-    )]
-    fn session_use(token: Option<&str>, is_local: Option<bool>) -> Result<VerdictRow> {
+    #[pg_extern(requires = ["verdict"])]
+    fn session_use(token: Option<&str>, is_local: default!(Option<bool>, "true")) -> Result<VerdictRow> {
         Ok(live_row(&present::present(token, is_local)?))
     }
 
     /// Presents no token any more.
     #[level(Client)]
-    #[pg_extern(volatile, parallel_unsafe)]
     fn session_clear() {
         present::clear();
     }
@@ -163,7 +163,6 @@ functions! { FUNCTIONS;
     ///
     /// An expired access token will do, and a refresh token.
     #[level(Client)]
-    #[pg_extern(volatile, parallel_unsafe)]
     fn session_end(token: default!(Option<&str>, "NULL")) -> Result<i64> {
         Ok(present::end(token)?)
     }
@@ -171,58 +170,22 @@ functions! { FUNCTIONS;
     /// For db-pre-request of PostgREST: presents the session token of the request, from the header
     /// x-session-token or the bearer token.
     #[level(Client)]
-    #[pg_extern(volatile, parallel_unsafe)]
     fn postgrest_pre_request() -> Result<()> {
         Ok(present::pre_request()?)
     }
 
-    /// Identifier of the user, if the session belongs there.
-    #[level(Client)]
-    #[pg_extern(
-        sql = "CREATE FUNCTION dialstack.current_identifier(product text, env text, tag text DEFAULT NULL) RETURNS text \
-               LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';"
-    )]
-    fn current_identifier_of(product: Option<&str>, env: Option<&str>, tag: Option<&str>) -> Result<Value> {
-        of_live_at(&Place { product, env, tag }, identifier)
-    }
-
-    /// Account of the account session, if the session belongs there.
-    #[level(Client)]
-    #[pg_extern(
-        sql = "CREATE FUNCTION dialstack.current_account(product text, env text, tag text DEFAULT NULL) RETURNS text \
-               LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';"
-    )]
-    fn current_account_of(product: Option<&str>, env: Option<&str>, tag: Option<&str>) -> Result<Value> {
-        of_live_at(&Place { product, env, tag }, account)
-    }
-
-    /// Connected accounts that the client session reaches, if the session belongs there.
-    #[level(Client)]
-    #[pg_extern(
-        sql = "CREATE FUNCTION dialstack.current_connected_accounts(product text, env text, tag text DEFAULT NULL) RETURNS uuid[] \
-               LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';"
-    )]
-    fn current_connected_accounts_of(
-        product: Option<&str>,
-        env: Option<&str>,
-        tag: Option<&str>,
-    ) -> Result<Value> {
-        of_live_at(&Place { product, env, tag }, connected_accounts)
-    }
-
-    /// User identities of the client session, if the session belongs there.
-    #[level(Client)]
-    #[pg_extern(
-        sql = "CREATE FUNCTION dialstack.current_user_identities(product text, env text, tag text DEFAULT NULL) RETURNS uuid[] \
-               LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';"
-    )]
-    fn current_user_identities_of(
-        product: Option<&str>,
-        env: Option<&str>,
-        tag: Option<&str>,
-    ) -> Result<Value> {
-        of_live_at(&Place { product, env, tag }, user_identities)
-    }
+    $(
+        $(#[doc = $line])+
+        #[level(Client)]
+        #[pg_extern(stable, parallel_safe, name = $name)]
+        fn $function(
+            product: Option<&str>,
+            env: Option<&str>,
+            tag: default!(Option<&str>, "NULL"),
+        ) -> Result<As<$type, Value>> {
+            of_live_at(&Place { product, env, tag }, $answer)
+        }
+    )+
 
     /// How long ago the session was created, when the statement began; NULL without a session.
     #[level(Client)]
@@ -288,4 +251,15 @@ functions! { FUNCTIONS;
     fn integer_or_null(text: &str) -> Option<i32> {
         conversion::integer(text)
     }
+    } };
+}
+chapter! {
+    /// Identifier of the user, if the session belongs there.
+    current_identifier_of "current_identifier" identifier String,
+    /// Account of the account session, if the session belongs there.
+    current_account_of "current_account" account String,
+    /// Connected accounts that the client session reaches, if the session belongs there.
+    current_connected_accounts_of "current_connected_accounts" connected_accounts Vec<pgrx::Uuid>,
+    /// User identities of the client session, if the session belongs there.
+    current_user_identities_of "current_user_identities" user_identities Vec<pgrx::Uuid>,
 }

@@ -27,7 +27,6 @@ functions! { FUNCTIONS;
     /// With `publish_first` the new key is in jwks() that long before it signs: verifiers that cache the key set see it
     /// first.
     #[level(Admin; audit(purpose, alg, publish_first => kid))]
-    #[pg_extern(volatile, parallel_unsafe)]
     fn signing_key_rotate(
         purpose: default!(Option<&str>, "'jwt'"),
         alg: default!(Option<&str>, "NULL"),
@@ -38,7 +37,6 @@ functions! { FUNCTIONS;
 
     /// The key ring without its secrets, oldest first.
     #[level(Monitor)]
-    #[pg_extern(volatile, parallel_unsafe)]
     fn signing_key_list() => rows shared {
         key_ring::list()?
     }
@@ -47,21 +45,18 @@ functions! { FUNCTIONS;
     ///
     /// An active key gets a successor first.
     #[level(Admin; audit(kid))]
-    #[pg_extern(volatile, parallel_unsafe)]
     fn signing_key_revoke(kid: Option<&str>) => rows shared {
         vec![manage::revoke(kid)?]
     }
 
     /// Wraps the key ring with another root key; returns where that lies: row or file.
     #[level(Admin; audit(=> root_key))]
-    #[pg_extern(volatile, parallel_unsafe)]
     fn root_key_rotate() -> Result<&'static str> {
         Ok(key_ring::rotate_root()?)
     }
 
     /// The public keys that verify tokens, as a JSON Web Key Set (RFC 7517).
     #[level(Client)]
-    #[pg_extern(volatile, parallel_unsafe)]
     fn jwks() -> Result<JsonText> {
         Ok(JsonText::of(&json!({ "keys": key_ring::public_keys()? })))
     }
@@ -75,14 +70,12 @@ functions! { FUNCTIONS;
 
     /// Makes a new identity and new keys: all earlier tokens are dead, every session revoked; returns its id.
     #[level(Admin; audit(=> instance_id))]
-    #[pg_extern(volatile, parallel_unsafe)]
     fn instance_reset() -> Result<pgrx::Uuid> {
         Ok(manage::reset()?)
     }
 
     /// Creates an API key and returns it, this one time.
     #[level(Admin; audit(product, env, kind, expires_at => api_key_id))]
-    #[pg_extern(volatile, parallel_unsafe)]
     fn api_key_create(
         product: Option<&str>,
         env: Option<&str>,
@@ -95,7 +88,6 @@ functions! { FUNCTIONS;
 
     /// The API keys of an environment, each with a hint only.
     #[level(Admin; unrecorded)]
-    #[pg_extern(volatile, parallel_unsafe)]
     fn api_key_list(product: Option<&str>, env: Option<&str>) => table {
         api_key_id: pgrx::Uuid,
         kind: String,
@@ -110,7 +102,6 @@ functions! { FUNCTIONS;
 
     /// Revokes an API key for good, from the next statement on that presents it.
     #[level(Admin; audit(api_key_id))]
-    #[pg_extern(volatile, parallel_unsafe)]
     fn api_key_revoke(api_key_id: Option<pgrx::Uuid>) -> Result<()> {
         Ok(manage::revoke_api_key(api_key_id)?)
     }

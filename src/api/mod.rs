@@ -1,8 +1,7 @@
 //! What SQL calls: thin adapters that convert, call and convert back. A file a chapter of the reference; here is how
 //! functions are declared: each once, with its comment and its access level beside it.
 //!
-//! Each function states its volatility and parallel safety. Every argument may be NULL; what
-//! must not be is refused with the function's own error.
+//! Every argument may be NULL; what must not be is refused with the function's own error.
 
 #![allow(
     clippy::result_large_err,
@@ -61,7 +60,8 @@ type Result<T> = std::result::Result<T, ErrorReport>;
 ///
 /// Each function has, in this order: its documentation, whose first paragraph is its comment in SQL; the access
 /// levels that may call it, without those that include one of them (`Internal`: the extension only); the arguments
-/// of `pg_extern`; the function. If pgrx can't write its CREATE FUNCTION, it brings that along as `sql = "…"`.
+/// of `pg_extern`, if there are any; the function. Without any it is VOLATILE and PARALLEL UNSAFE. Where Rust's type does
+/// not say the SQL type, `pg::datum::sql_type` does.
 ///
 /// A function of level `Admin` also says whether its calls are recorded in `administration`: `unrecorded`, if it only
 /// shows configuration or figures, else `audit(…)` with the arguments that name what is meant, and behind `=>` what it
@@ -71,8 +71,7 @@ type Result<T> = std::result::Result<T, ErrorReport>;
 /// #[level(Admin; audit(product, env, kind => api_key_id))]
 /// ```
 ///
-/// `relation as relation` converts an argument by a function of `service::audit`; `=> all name` is that column of all
-/// rows.
+/// `=> all name` is that column of all rows.
 ///
 /// A function that returns a table says `=> rows { column: Type, … }` where others say `-> Type`. Its body is a
 /// `Vec` of structs, whose fields of those names become the columns. With `table` the rows are tuples of the columns,
@@ -82,12 +81,12 @@ macro_rules! functions {
     (@all $list:ident $shared:tt $(
         $(#[doc = $line:literal])+
         #[level($($level:ident),+ $(; $record:ident $(($($recorded:tt)*))?)?)]
-        #[pg_extern($($mark:tt)+)]
+        $(#[pg_extern($($mark:tt)+)])?
         fn $name:ident $arguments:tt $(-> $returned:ty)? $(=> $kind:ident $columns:tt)? $body:block
     )+) => {
         $($crate::api::functions! {
             @function
-            [$(#[doc = $line])+ #[pg_extern(schema = "dialstack", $($mark)+)]]
+            [$(#[doc = $line])+ #[pg_extern(schema = "dialstack" $(, $($mark)+)?)]]
             $name $arguments ($($returned)?) ($($kind $columns)?) $shared
             [$($record $(($($recorded)*))?)?] $body
         })+
@@ -105,7 +104,7 @@ macro_rules! functions {
     ) => {
         $($attributes)+
         fn $name($($arguments)*) $(-> $returned)? {
-            $crate::api::recorded! { @value $record $name ($($returned)?) $body }
+            $crate::api::recorded! { $record $name ($($returned)?) value $body }
         }
     };
     (@function
@@ -113,30 +112,6 @@ macro_rules! functions {
     ) => {
         $crate::api::functions! {
             @function $attributes $name $arguments () ($kind $shared) {} $record $body
-        }
-    };
-    (@function [$($attributes:tt)+] $name:ident ($($arguments:tt)*) ()
-        (rows { $($column:ident: $type:ty),+ $(,)? }) $_:tt $record:tt $body:block
-    ) => {
-        $($attributes)+
-        fn $name($($arguments)*) -> $crate::api::Result<
-            ::pgrx::iter::TableIterator<'static, ($(name!($column, $type),)+)>
-        > {
-            let rows: Vec<_> = $crate::api::recorded! { @rows $record $name $body };
-            Ok(::pgrx::iter::TableIterator::new(
-                rows.into_iter().map(|row| ($(row.$column,)+)),
-            ))
-        }
-    };
-    (@function [$($attributes:tt)+] $name:ident ($($arguments:tt)*) ()
-        (table { $($column:ident: $type:ty),+ $(,)? }) $_:tt $record:tt $body:block
-    ) => {
-        $($attributes)+
-        fn $name($($arguments)*) -> $crate::api::Result<
-            ::pgrx::iter::TableIterator<'static, ($(name!($column, $type),)+)>
-        > {
-            let rows: Vec<($($type,)+)> = $crate::api::recorded! { @rows $record $name $body };
-            Ok(::pgrx::iter::TableIterator::new(rows))
         }
     };
     (@function [$($attributes:tt)+] $name:ident ($($arguments:tt)*) ()
@@ -150,6 +125,19 @@ macro_rules! functions {
             Ok(::pgrx::iter::TableIterator::new(
                 rows.into_iter().map(move |($($column,)+)| ($($column,)+ total)),
             ))
+        }
+    };
+    (@function [$($attributes:tt)+] $name:ident ($($arguments:tt)*) ()
+        ($kind:ident { $($column:ident: $type:ty),+ $(,)? }) $_:tt $record:tt $body:block
+    ) => {
+        $($attributes)+
+        fn $name($($arguments)*) -> $crate::api::Result<
+            ::pgrx::iter::TableIterator<'static, ($(name!($column, $type),)+)>
+        > {
+            let rows: $crate::api::Result<Vec<_>> =
+                $crate::api::recorded! { $record $name ($crate::api::Result<Vec<_>>) rows { Ok($body) } };
+            let rows = rows?;
+            Ok(::pgrx::iter::TableIterator::new($crate::api::tuples!($kind rows $($column)+)))
         }
     };
     ($list:ident; rows $shared:tt $($functions:tt)+) => {
@@ -173,64 +161,51 @@ macro_rules! levels {
     };
 }
 
+/// The rows of a table as tuples of its columns.
+macro_rules! tuples {
+    (table $rows:ident $($column:ident)+) => {
+        $rows
+    };
+    (rows $rows:ident $($column:ident)+) => {
+        $rows.into_iter().map(|row| ($(row.$column,)+))
+    };
+}
+
 /// The body of a function, and where its calls are recorded, the record of a call that succeeds.
 macro_rules! recorded {
-    (@value [$(unrecorded)?] $name:ident ($($returned:ty)?) $body:block) => {
+    ([$(unrecorded)?] $name:ident ($($returned:ty)?) $kind:ident $body:block) => {
         $body
     };
-    (@rows [$(unrecorded)?] $name:ident $body:block) => {
-        $body
-    };
-    (@value
-        [audit($($argument:ident $(as $convert:ident)?),* $(=> $effect:ident)?)]
-        $name:ident ($returned:ty) $body:block
+    (
+        [audit($($argument:ident),* $(=> $($effect:ident)+)?)]
+        $name:ident ($returned:ty) $kind:ident $body:block
     ) => {{
         let call = $crate::service::audit::Call::begin(stringify!($name));
         #[allow(clippy::redundant_closure_call, reason = "it catches the returns of the body")]
         let returned = (|| -> $returned { $body })()?;
         call.end(
-            &[$((stringify!($argument), $crate::api::shown!($argument $($convert)?))),*],
-            &[$((stringify!($effect), $crate::api::shown!(returned)))?],
+            &[$((stringify!($argument), $crate::service::audit::Shown::shown(&$argument))),*],
+            &[$($crate::api::effect!($kind returned $($effect)+))?],
         )?;
         Ok(returned)
     }};
-    (@rows [audit($($argument:ident),* => all $effect:ident)] $name:ident $body:block) => {{
-        let call = $crate::service::audit::Call::begin(stringify!($name));
-        #[allow(clippy::redundant_closure_call, reason = "it catches the returns of the body")]
-        let rows = (|| -> $crate::api::Result<Vec<_>> { Ok($body) })()?;
-        let all = rows.iter().map(|row| $crate::api::shown!(row.$effect)).collect();
-        call.end(
-            &[$((stringify!($argument), $crate::api::shown!($argument))),*],
-            &[(stringify!($effect), all)],
-        )?;
-        rows
-    }};
-    (@rows
-        [audit($($argument:ident $(as $convert:ident)?),* $(=> $effect:ident)?)]
-        $name:ident $body:block
-    ) => {{
-        let call = $crate::service::audit::Call::begin(stringify!($name));
-        #[allow(clippy::redundant_closure_call, reason = "it catches the returns of the body")]
-        let rows = (|| -> $crate::api::Result<Vec<_>> { Ok($body) })()?;
-        call.end(
-            &[$((stringify!($argument), $crate::api::shown!($argument $($convert)?))),*],
-            &[$((
-                stringify!($effect),
-                rows.first().map_or_else(Default::default, |row| $crate::api::shown!(row.$effect)),
-            ))?],
-        )?;
-        rows
-    }};
 }
 
-/// A value as the record shows it.
-macro_rules! shown {
-    ($value:ident $convert:ident) => {
-        $crate::service::audit::Shown::shown(&$crate::service::audit::$convert($value)?)
+/// What came of a call, with its name.
+macro_rules! effect {
+    (value $returned:ident $name:ident) => {
+        (stringify!($name), $crate::service::audit::Shown::shown(&$returned))
     };
-    ($value:expr) => {
-        $crate::service::audit::Shown::shown(&$value)
+    (rows $rows:ident $column:ident) => {{
+        let first = $rows.first().map(|row| $crate::service::audit::Shown::shown(&row.$column));
+        (stringify!($column), first.unwrap_or_default())
+    }};
+    (rows $rows:ident all $column:ident) => {
+        (
+            stringify!($column),
+            $rows.iter().map(|row| $crate::service::audit::Shown::shown(&row.$column)).collect(),
+        )
     };
 }
 
-use {functions, levels, recorded, shown};
+use {effect, functions, levels, recorded, tuples};

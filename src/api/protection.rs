@@ -1,7 +1,5 @@
 //! Row-level security for the application's own tables, and revoking sessions with their cause.
 
-use std::ffi::CStr;
-
 use pgrx::prelude::*;
 use pgrx::spi::quote_identifier;
 
@@ -9,6 +7,7 @@ use super::{Result, functions, required};
 use crate::error::{self, Code, Error};
 use crate::pg::catalog::relation::RowSecurity;
 use crate::pg::catalog::table::role_name;
+use crate::pg::datum::sql_type::{Name, Names, Regclass, Regroles, Trigger};
 use crate::pg::roles::AsOwner;
 use crate::rls::lint;
 use crate::rls::protect;
@@ -25,76 +24,53 @@ functions! { FUNCTIONS;
     /// Lets sessions see and change only those rows of a table whose column names what they are of.
     ///
     /// Called again, it replaces what it made before.
-    #[level(Admin; audit(relation as relation, column_name as column, product, env, by, tag, scope, device, open_to as roles, force))]
-    #[pg_extern(
-        volatile,
-        parallel_unsafe,
-        sql = "CREATE FUNCTION dialstack.protect_table(relation regclass, column_name name, \
-               product text DEFAULT NULL, env text DEFAULT NULL, by text DEFAULT 'account', tag text DEFAULT NULL, \
-               scope text DEFAULT NULL, device boolean DEFAULT false, \
-               open_to regrole[] DEFAULT '{}', force boolean DEFAULT false) RETURNS void \
-               LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';"
-    )]
+    #[level(Admin; audit(relation, column_name, product, env, by, tag, scope, device, open_to, force))]
     fn protect_table(
-        relation: Option<pg_sys::Oid>,
-        column_name: Option<&CStr>,
-        product: Option<&str>,
-        env: Option<&str>,
-        by: Option<&str>,
-        tag: Option<&str>,
-        scope: Option<&str>,
-        device: Option<bool>,
-        open_to: Option<Array<'_, pg_sys::Oid>>,
-        force: Option<bool>,
+        relation: Option<Regclass>,
+        column_name: Option<Name<'_>>,
+        product: default!(Option<&str>, "NULL"),
+        env: default!(Option<&str>, "NULL"),
+        by: default!(Option<&str>, "'account'"),
+        tag: default!(Option<&str>, "NULL"),
+        scope: default!(Option<&str>, "NULL"),
+        device: default!(Option<bool>, "false"),
+        open_to: default!(Option<Regroles<'_>>, "'{}'"),
+        force: default!(Option<bool>, "false"),
     ) -> Result<()> {
         let relation = required(relation, "relation", CODE)?;
         let column = required(column_name, "column_name", CODE)?;
         let env = only_env(&Reach::Everywhere, product, env, CODE)?;
         let wanted = Registration {
-            column: column.to_string_lossy().into_owned(),
+            column: column.0.to_string_lossy().into_owned(),
             by: parse_by(required(by, "by", CODE)?)?,
             product: env.product.clone(),
             env: env.env.clone(),
             tag: tag.map(str::to_owned),
             scope: scope.map(str::to_owned),
-            open_to: roles(required(open_to.as_ref(), "open_to", CODE)?)?,
+            open_to: roles(&required(open_to.as_ref(), "open_to", CODE)?.0)?,
             force: required(force, "force", CODE)?,
             before: RowSecurity::default(),
             force_added: false,
         };
         let device = required(device, "device", CODE)?;
-        Ok(protect::protect_table(relation, &wanted, device)?)
+        Ok(protect::protect_table(relation.0, &wanted, device)?)
     }
 
     /// Takes the policies of protect_table away again.
     ///
     /// Row-level security is left as it was before. A table that has none of our policies is left alone.
-    #[level(Admin; audit(relation as relation))]
-    #[pg_extern(
-        volatile,
-        parallel_unsafe,
-        sql = "CREATE FUNCTION dialstack.unprotect_table(relation regclass) RETURNS void \
-               LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';"
-    )]
-    fn unprotect_table(relation: Option<pg_sys::Oid>) -> Result<()> {
+    #[level(Admin; audit(relation))]
+    fn unprotect_table(relation: Option<Regclass>) -> Result<()> {
         let relation = required(relation, "relation", CODE)?;
-        Ok(protect::unprotect_table(relation)?)
+        Ok(protect::unprotect_table(relation.0)?)
     }
 
     /// The protected tables, with the arguments that protect_table was called with.
     ///
     /// A table whose policy has lost its comment shows none; policy_lint() reports it.
     #[level(Admin; unrecorded)]
-    #[pg_extern(
-        volatile,
-        parallel_unsafe,
-        sql = "CREATE FUNCTION dialstack.protected_table_list() RETURNS TABLE (relation regclass, policy text, \
-               column_name text, product text, env text, by text, tag text, scope text, device boolean, \
-               open_to text[], force boolean) \
-               LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';"
-    )]
     fn protected_table_list() => table {
-        relation: pg_sys::Oid,
+        relation: Regclass,
         policy: &'static str,
         column_name: Option<String>,
         product: Option<String>,
@@ -109,14 +85,14 @@ functions! { FUNCTIONS;
         without_key()?;
         let row = |it: protected::Protected| {
             let Some(of) = it.registration() else {
-                return (it.table.oid, ACCESS, None, None, None, None, None, None, it.device, None, None);
+                return (it.table.oid.into(), ACCESS, None, None, None, None, None, None, it.device, None, None);
             };
             let open_to = of.open_to.iter().map(quote_identifier).collect();
             let (product, env) = (Some(of.product), Some(of.env));
             let by = Some(of.by.as_str());
             (
-                it.table.oid, ACCESS, Some(of.column), product, env, by, of.tag, of.scope, it.device, Some(open_to),
-                Some(of.force),
+                it.table.oid.into(), ACCESS, Some(of.column), product, env, by, of.tag, of.scope, it.device,
+                Some(open_to), Some(of.force),
             )
         };
         let tables = protected::tables(&AsOwner::enter()?)?.into_iter();
@@ -127,11 +103,7 @@ functions! { FUNCTIONS;
     ///
     /// Creating one takes EXECUTE on it, so that no table is counted that no administrator chose.
     #[level(Admin; unrecorded)]
-    #[pg_extern(
-        sql = "CREATE FUNCTION dialstack.device_table() RETURNS trigger \
-               LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';"
-    )]
-    fn device_table(_call: pg_sys::FunctionCallInfo) -> Result<i64> {
+    fn device_table(_call: pg_sys::FunctionCallInfo) -> Result<Trigger> {
         let error = Error::new(CODE, "device_table() only marks tables of devices");
         let hint = "Drop the trigger and call dialstack.protect_table() with device => true.";
         Err(error.hint(hint).into())
@@ -141,29 +113,22 @@ functions! { FUNCTIONS;
     ///
     /// Without columns any change counts, without a tag the sessions of every definition are revoked. Called again, it
     /// replaces what it made before.
-    #[level(Admin; audit(relation as relation, identifier_column as column, product, env, tag, on_delete))]
-    #[pg_extern(
-        volatile,
-        parallel_unsafe,
-        sql = "CREATE FUNCTION dialstack.revoke_sessions_on(relation regclass, identifier_column name, \
-               product text DEFAULT NULL, env text DEFAULT NULL, tag text DEFAULT NULL, \
-               columns name[] DEFAULT NULL, on_delete boolean DEFAULT true) RETURNS void \
-               LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';"
-    )]
+    #[level(Admin; audit(relation, identifier_column, product, env, tag, on_delete))]
     fn revoke_sessions_on(
-        relation: Option<pg_sys::Oid>,
-        identifier_column: Option<&CStr>,
-        product: Option<&str>,
-        env: Option<&str>,
-        tag: Option<&str>,
-        columns: Option<Array<'_, &CStr>>,
-        on_delete: Option<bool>,
+        relation: Option<Regclass>,
+        identifier_column: Option<Name<'_>>,
+        product: default!(Option<&str>, "NULL"),
+        env: default!(Option<&str>, "NULL"),
+        tag: default!(Option<&str>, "NULL"),
+        columns: default!(Option<Names<'_>>, "NULL"),
+        on_delete: default!(Option<bool>, "true"),
     ) -> Result<()> {
         const CODE: Code = Code::RevokeFailed;
         let relation = required(relation, "relation", CODE)?;
         let identifier = required(identifier_column, "identifier_column", CODE)?;
         let env = only_env(&Reach::Everywhere, product, env, CODE)?;
         let columns = columns.map(|columns| {
+            let columns = columns.0;
             if columns.len() > MAX_COLUMNS {
                 return Err(Error::new(CODE, "columns names too many columns").hint("Name each column once."));
             }
@@ -172,28 +137,22 @@ functions! { FUNCTIONS;
             names.collect::<error::Result<Vec<_>>>()
         });
         let wanted = Revocation {
-            identifier: &identifier.to_string_lossy(),
+            identifier: &identifier.0.to_string_lossy(),
             env: &env,
             tag,
             columns: columns.transpose()?.filter(|columns| !columns.is_empty()),
             on_delete: required(on_delete, "on_delete", CODE)?,
         };
-        Ok(revoke_sessions::on(relation, &wanted)?)
+        Ok(revoke_sessions::on(relation.0, &wanted)?)
     }
 
     /// Drops the triggers of revoke_sessions_on again.
     ///
     /// A table that has none is left alone.
-    #[level(Admin; audit(relation as relation))]
-    #[pg_extern(
-        volatile,
-        parallel_unsafe,
-        sql = "CREATE FUNCTION dialstack.revoke_sessions_off(relation regclass) RETURNS void \
-               LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';"
-    )]
-    fn revoke_sessions_off(relation: Option<pg_sys::Oid>) -> Result<()> {
+    #[level(Admin; audit(relation))]
+    fn revoke_sessions_off(relation: Option<Regclass>) -> Result<()> {
         let relation = required(relation, "relation", Code::RevokeFailed)?;
-        Ok(revoke_sessions::off(relation)?)
+        Ok(revoke_sessions::off(relation.0)?)
     }
 
     /// Trigger function (product, env, tag, identifier column): revokes the sessions of a user whose row is changed or
@@ -201,27 +160,16 @@ functions! { FUNCTIONS;
     ///
     /// For TRUNCATE those of every user. The role that makes the change need not be allowed to revoke.
     #[level(Server)]
-    #[pg_extern(
-        sql = "CREATE FUNCTION dialstack.revoke_on_change() RETURNS trigger \
-               LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';"
-    )]
-    fn revoke_on_change(call: pg_sys::FunctionCallInfo) -> Result<i64> {
+    fn revoke_on_change(call: pg_sys::FunctionCallInfo) -> Result<Trigger> {
         revoke_on_change::revoke_on_change(call)?;
-        // An AFTER trigger answers with a null pointer that isn't NULL.
-        Ok(0)
+        Ok(Trigger::done())
     }
 
     /// Weaknesses of the policies that call the helpers, the worst first; one row each.
     #[level(Admin; unrecorded)]
-    #[pg_extern(
-        stable,
-        parallel_unsafe,
-        sql = "CREATE FUNCTION dialstack.policy_lint() RETURNS TABLE (relation regclass, policy text, \
-               severity text, weakness text, detail text, hint text) \
-               LANGUAGE c STABLE PARALLEL UNSAFE AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';"
-    )]
+    #[pg_extern(stable, parallel_unsafe)]
     fn policy_lint() => table {
-        relation: pg_sys::Oid,
+        relation: Regclass,
         policy: Option<String>,
         severity: &'static str,
         weakness: &'static str,
@@ -231,7 +179,7 @@ functions! { FUNCTIONS;
         let row = |finding: lint::Finding| {
             let weakness = finding.weakness;
             let severity = weakness.severity.as_str();
-            (finding.relation, finding.policy, severity, weakness.name, finding.detail, weakness.hint)
+            (finding.relation.into(), finding.policy, severity, weakness.name, finding.detail, weakness.hint)
         };
         lint::findings(&AsOwner::enter()?)?.into_iter().map(row).collect()
     }

@@ -17,7 +17,6 @@ macro_rules! chapter {
     ///
     /// With identifier or account an index finds them; any other filter reads all sessions.
     #[level(Admin; audit($($field),+, active_only))]
-    #[pg_extern(volatile, parallel_unsafe)]
     fn session_find(
         $($field: default!(Option<$($type)+>, "NULL"),)+
         active_only: default!(Option<bool>, "true"),
@@ -47,7 +46,6 @@ macro_rules! chapter {
 
     /// How many sessions the filter of session_find matches.
     #[level(Admin; audit($($field),+, active_only => sessions))]
-    #[pg_extern(volatile, parallel_unsafe)]
     fn session_count(
         $($field: default!(Option<$($type)+>, "NULL"),)+
         active_only: default!(Option<bool>, "true"),
@@ -59,7 +57,6 @@ macro_rules! chapter {
     ///
     /// An empty filter needs everything => true as well.
     #[level(Admin; audit($($field),+, dry_run, reason, everything => sessions))]
-    #[pg_extern(volatile, parallel_unsafe)]
     fn session_revoke_where(
         $($field: default!(Option<$($type)+>, "NULL"),)+
         dry_run: default!(Option<bool>, "true"),
@@ -73,7 +70,6 @@ macro_rules! chapter {
     ///
     /// Activity stays without identifier, address and user agent, so that totals stay as they were.
     #[level(Admin; audit(product, env, tag, identifier => rows))]
-    #[pg_extern(volatile, parallel_unsafe)]
     fn user_erase(
         product: Option<&str>,
         identifier: Option<&str>,
@@ -85,7 +81,6 @@ macro_rules! chapter {
 
     /// All that is held of a user, with the data of the sessions; of longer lists a page.
     #[level(Admin; audit(product, env, tag, identifier))]
-    #[pg_extern(volatile, parallel_unsafe)]
     fn user_export(
         product: Option<&str>,
         identifier: Option<&str>,
@@ -98,7 +93,6 @@ macro_rules! chapter {
     }
     /// A page of what administrators did, newest first; calls of maintain() only where they are asked for.
     #[level(Admin; unrecorded)]
-    #[pg_extern(volatile, parallel_unsafe)]
     fn administration_log(
         product: default!(Option<&str>, "NULL"),
         actor: default!(Option<&str>, "NULL"),

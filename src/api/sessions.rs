@@ -15,7 +15,6 @@ functions! { FUNCTIONS;
     /// A session must belong to what else is given. A user's end in all definitions where no tag is given, and in
     /// all environments of the product where no env is.
     #[level(Server)]
-    #[pg_extern(volatile, parallel_unsafe)]
     fn session_revoke(
         product: default!(Option<&str>, "NULL"),
         env: default!(Option<&str>, "NULL"),
@@ -29,7 +28,6 @@ functions! { FUNCTIONS;
 
     /// Revokes all sessions of a user, but for one if it is named; returns how many.
     #[level(Server)]
-    #[pg_extern(volatile, parallel_unsafe)]
     fn session_revoke_all(
         product: Option<&str>,
         env: Option<&str>,
@@ -45,7 +43,6 @@ functions! { FUNCTIONS;
     ///
     /// Access tokens that are out keep the old data; `session_verify` returns the new data at once.
     #[level(Server)]
-    #[pg_extern(volatile, parallel_unsafe)]
     fn session_update_data(
         session_id: Option<pgrx::Uuid>,
         data: Option<Jsonb<'_>>,
@@ -57,7 +54,6 @@ functions! { FUNCTIONS;
     ///
     /// Access tokens that are out keep their own expiry.
     #[level(Server)]
-    #[pg_extern(volatile, parallel_unsafe)]
     fn session_extend(
         session_id: Option<pgrx::Uuid>,
         by: Option<Interval>,
@@ -67,7 +63,6 @@ functions! { FUNCTIONS;
 
     /// Notes that the user of a living session has just proved again who they are, for max_age of session_verify.
     #[level(Server)]
-    #[pg_extern(volatile, parallel_unsafe)]
     fn session_reauthenticate(
         session_id: Option<pgrx::Uuid>,
     ) => table { session_id: pgrx::Uuid, authenticated_at: TimestampWithTimeZone } {
@@ -76,7 +71,6 @@ functions! { FUNCTIONS;
 
     /// A page of sessions, of one user (newest first) or of all of a definition (by identifier).
     #[level(Server)]
-    #[pg_extern(volatile, parallel_unsafe)]
     fn session_list(
         product: Option<&str>,
         env: Option<&str>,
@@ -101,7 +95,6 @@ functions! { FUNCTIONS;
 
     /// All about one session but its data, dead or alive.
     #[level(Server)]
-    #[pg_extern(volatile, parallel_unsafe)]
     fn session_info(session_id: Option<pgrx::Uuid>) => table {
         session_id: pgrx::Uuid,
         identifier: Option<String>,

@@ -15,7 +15,6 @@ const CODE: Code = Code::DefineFailed;
 functions! { FUNCTIONS;
     /// Creates a product with its scopes and returns its id.
     #[level(Admin; audit(product => product_id))]
-    #[pg_extern(volatile, parallel_unsafe)]
     fn product_create(
         product: Option<&str>,
         name: default!(Option<&str>, "NULL"),
@@ -29,7 +28,6 @@ functions! { FUNCTIONS;
 
     /// Creates an environment of a product, live or for tests.
     #[level(Admin; audit(product, env, live))]
-    #[pg_extern(volatile, parallel_unsafe)]
     fn env_create(
         product: Option<&str>,
         env: Option<&str>,
@@ -47,7 +45,6 @@ functions! { FUNCTIONS;
     ///
     /// Refused while a table names it in a policy or trigger, and a change of live while sessions or API keys live.
     #[level(Admin; audit(product, env, new_name, live))]
-    #[pg_extern(volatile, parallel_unsafe)]
     fn env_update(
         product: Option<&str>,
         env: Option<&str>,
@@ -61,7 +58,6 @@ functions! { FUNCTIONS;
 
     /// Deletes an environment and revokes all that lives in it.
     #[level(Admin; audit(product, env))]
-    #[pg_extern(volatile, parallel_unsafe)]
     fn env_delete(product: Option<&str>, env: Option<&str>) -> Result<()> {
         let product = required(product, "product", CODE)?;
         let env = required(env, "env", CODE)?;
@@ -70,7 +66,6 @@ functions! { FUNCTIONS;
 
     /// Creates a scope of a product, which account sessions can then hold as a component.
     #[level(Admin; audit(product, scope))]
-    #[pg_extern(volatile, parallel_unsafe)]
     fn scope_create(
         scope: Option<&str>,
         description: Option<&str>,
@@ -85,7 +80,6 @@ functions! { FUNCTIONS;
 
     /// Deletes a scope of a product and takes it away from the product's living sessions.
     #[level(Admin; audit(product, scope))]
-    #[pg_extern(volatile, parallel_unsafe)]
     fn scope_delete(
         scope: Option<&str>,
         product: default!(Option<&str>, "NULL"),
@@ -96,7 +90,6 @@ functions! { FUNCTIONS;
 
     /// All products.
     #[level(Admin; unrecorded)]
-    #[pg_extern(volatile, parallel_unsafe)]
     fn product_list() => table {
         product: String,
         product_id: pgrx::Uuid,
@@ -108,14 +101,12 @@ functions! { FUNCTIONS;
 
     /// Deletes a product with its environments, definitions and scopes, and revokes its sessions.
     #[level(Admin; audit(product))]
-    #[pg_extern(volatile, parallel_unsafe)]
     fn product_delete(product: Option<&str>) -> Result<()> {
         Ok(products::delete(required(product, "product", CODE)?)?)
     }
 
     /// The environments of a product, or of all.
     #[level(Admin; unrecorded)]
-    #[pg_extern(volatile, parallel_unsafe)]
     fn env_list(product: default!(Option<&str>, "NULL")) => table {
         product: String,
         env: String,
@@ -127,7 +118,6 @@ functions! { FUNCTIONS;
 
     /// The scopes of a product, or of all.
     #[level(Admin; unrecorded)]
-    #[pg_extern(volatile, parallel_unsafe)]
     fn scope_list(product: default!(Option<&str>, "NULL")) => table {
         product: String,
         scope: String,
@@ -139,7 +129,6 @@ functions! { FUNCTIONS;
 
     /// Products, scopes, environments and definitions as one document, in a stable order; no secrets and no ids.
     #[level(Admin; unrecorded)]
-    #[pg_extern(volatile, parallel_unsafe)]
     fn configuration_export() -> Result<JsonText> {
         Ok(document::export()?)
     }
@@ -148,7 +137,6 @@ functions! { FUNCTIONS;
     ///
     /// What is not in the document is deleted, and its sessions are revoked.
     #[level(Admin; audit(dry_run => all name))]
-    #[pg_extern(volatile, parallel_unsafe)]
     fn configuration_apply(
         document: Option<Jsonb<'_>>,
         dry_run: default!(Option<bool>, "true"),

@@ -6,6 +6,7 @@ use pgrx::prelude::*;
 
 use super::{Result, functions};
 use crate::error::{Code, Error};
+use crate::pg::datum::sql_type::Trigger;
 use crate::pg::relcache;
 use crate::pg::table::Table;
 use crate::pg::triggers::{Change, Event};
@@ -20,30 +21,21 @@ functions! { FUNCTIONS;
     /// It is sent at commit. As a row trigger on `sessions`, only where the session's end moved otherwise than a
     /// refresh moves it. Takes the bare call: it needs nothing but the table and the row.
     #[level(Internal)]
-    #[pg_extern(
-        sql = "CREATE FUNCTION dialstack.invalidate_verdicts() RETURNS trigger \
-               LANGUAGE c AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';"
-    )]
-    fn invalidate_verdicts(call: pg_sys::FunctionCallInfo) -> Result<i64> {
+    fn invalidate_verdicts(call: pg_sys::FunctionCallInfo) -> Result<Trigger> {
         let change = Change::of(call).ok_or_else(not_a_trigger)?;
         if change.event() != Event::UpdateRow || end_counts(&change) {
             let of_sessions = [Sessions::relation().oid()?, ClientSessions::relation().oid()?];
             relcache::invalidate(Some(change.table()).filter(|table| !of_sessions.contains(table)))?;
         }
-        // An AFTER trigger answers with a null pointer that isn't NULL: nothing, without an error.
-        Ok(0)
+        Ok(Trigger::done())
     }
 
     /// Trigger function of our own tables: makes a key for the configured signing algorithm, unless there is one.
     #[level(Internal)]
-    #[pg_extern(
-        sql = "CREATE FUNCTION dialstack.follow_signing_algorithm() RETURNS trigger \
-               LANGUAGE c AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';"
-    )]
-    fn follow_signing_algorithm(call: pg_sys::FunctionCallInfo) -> Result<i64> {
+    fn follow_signing_algorithm(call: pg_sys::FunctionCallInfo) -> Result<Trigger> {
         Change::of(call).ok_or_else(not_a_trigger)?;
         key_ring::follow_configured()?;
-        Ok(0)
+        Ok(Trigger::done())
     }
 }
 

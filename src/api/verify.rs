@@ -7,6 +7,7 @@ use super::{Result, functions, pg_uuid};
 use crate::pg::clock::timestamptz;
 use crate::pg::datum::json::JsonText;
 use crate::pg::datum::record::Record;
+use crate::pg::datum::sql_type::{As, sql_types};
 use crate::service::level::Level;
 use crate::service::user_sessions::session_data::SessionData;
 use crate::service::verification::explain;
@@ -14,8 +15,9 @@ use crate::service::verification::verdict::{LiveSession, Verdict};
 use crate::service::verification::verdict::{require, since, verify};
 use crate::session::{Expected, Reason};
 
-/// The columns of `dialstack.session_verdict`.
-pub(super) type VerdictRow = Record<14>;
+sql_types! { SessionVerdict = "dialstack.session_verdict"; }
+
+pub(super) type VerdictRow = As<SessionVerdict, Record<14>>;
 
 pub(super) fn live_row(live: &LiveSession) -> VerdictRow {
     let session = &live.session;
@@ -35,13 +37,14 @@ pub(super) fn live_row(live: &LiveSession) -> VerdictRow {
         timestamptz(session.created_at).into_datum(),
         timestamptz(session.authenticated_at).into_datum(),
     ])
+    .into()
 }
 
 fn refused_row(reason: Reason) -> VerdictRow {
     let mut columns = [None; 14];
     columns[0] = false.into_datum();
     columns[1] = reason.as_str().into_datum();
-    Record(columns)
+    Record(columns).into()
 }
 
 functions! { FUNCTIONS;
@@ -50,21 +53,14 @@ functions! { FUNCTIONS;
     /// PARALLEL UNSAFE, as is session_require: where the definition says log_verify it writes, and in a parallel
     /// plan even the leader can't.
     #[level(Client)]
-    #[pg_extern(
-        requires = ["verdict"],
-        sql = "CREATE FUNCTION dialstack.session_verify(
-    token text, product text DEFAULT NULL, env text DEFAULT NULL, tag text DEFAULT NULL,
-    scope text DEFAULT NULL, max_age interval DEFAULT NULL)
-RETURNS dialstack.session_verdict LANGUAGE c VOLATILE PARALLEL UNSAFE
-AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';"
-    )]
+    #[pg_extern(requires = ["verdict"])]
     fn session_verify(
         token: Option<&str>,
-        product: Option<&str>,
-        env: Option<&str>,
-        tag: Option<&str>,
-        scope: Option<&str>,
-        max_age: Option<Interval>,
+        product: default!(Option<&str>, "NULL"),
+        env: default!(Option<&str>, "NULL"),
+        tag: default!(Option<&str>, "NULL"),
+        scope: default!(Option<&str>, "NULL"),
+        max_age: default!(Option<Interval>, "NULL"),
     ) -> Result<VerdictRow> {
         let authenticated_since = since(max_age.as_ref())?;
         let expected = Expected { product, env, tag, scope, authenticated_since };
@@ -76,21 +72,14 @@ AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';"
 
     /// Returns the row of session_verify for a good token, and raises VERIFY_FAILED for any other.
     #[level(Server)]
-    #[pg_extern(
-        requires = ["verdict"],
-        sql = "CREATE FUNCTION dialstack.session_require(
-    token text, product text DEFAULT NULL, env text DEFAULT NULL, tag text DEFAULT NULL,
-    scope text DEFAULT NULL, max_age interval DEFAULT NULL)
-RETURNS dialstack.session_verdict LANGUAGE c VOLATILE PARALLEL UNSAFE
-AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';"
-    )]
+    #[pg_extern(requires = ["verdict"])]
     fn session_require(
         token: Option<&str>,
-        product: Option<&str>,
-        env: Option<&str>,
-        tag: Option<&str>,
-        scope: Option<&str>,
-        max_age: Option<Interval>,
+        product: default!(Option<&str>, "NULL"),
+        env: default!(Option<&str>, "NULL"),
+        tag: default!(Option<&str>, "NULL"),
+        scope: default!(Option<&str>, "NULL"),
+        max_age: default!(Option<Interval>, "NULL"),
     ) -> Result<VerdictRow> {
         let authenticated_since = since(max_age.as_ref())?;
         let expected = Expected { product, env, tag, scope, authenticated_since };

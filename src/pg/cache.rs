@@ -10,9 +10,6 @@ use crate::pg::relcache;
 
 /// Reads until no invalidation arrives while it reads, and returns the epoch under which the answer holds. A
 /// failure counts only if it is one of a single epoch too.
-///
-/// # Errors
-/// Those of `read`; `JWT_NOT_AVAILABLE` where the extension's tables are not there.
 pub fn read_stable<T>(epoch: impl Fn() -> u64, mut read: impl FnMut(u64) -> Result<T>) -> Result<(u64, T)> {
     // Looked up first: from here on only invalidations that matter advance the epoch.
     relcache::watch()?;

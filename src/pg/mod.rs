@@ -1,4 +1,7 @@
 //! PostgreSQL: everything that touches the server, and all unsafe code. Nothing about sessions.
+//!
+//! What looks up or reads a relation of the extension fails with `JWT_NOT_AVAILABLE` where that is not there, or not as the
+//! extension made it.
 
 pub mod cache;
 pub mod call_site;

@@ -60,18 +60,12 @@ pub struct AsOwner(AsRole);
 
 impl AsOwner {
     /// Switches to the owner.
-    ///
-    /// # Errors
-    /// `JWT_NOT_AVAILABLE` where the extension's tables are not there.
     pub fn enter() -> Result<Self> {
         Self::with(&[SEARCH_PATH])
     }
 
     /// The same for statements that look up by index whatever is to be found by one. The planner would
     /// scan whole tables where it knows nothing of them yet, or cannot know how few rows are new.
-    ///
-    /// # Errors
-    /// As [`AsOwner::enter`].
     pub fn enter_by_index() -> Result<Self> {
         Self::with(&[
             SEARCH_PATH,

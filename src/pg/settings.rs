@@ -53,6 +53,11 @@ impl Setting {
         Setting::set(&[(c"plan_cache_mode", c"force_custom_plan"), (c"jit", c"off")])
     }
 
+    /// The client is not told that there was nothing to drop.
+    pub fn no_notices() -> Self {
+        Setting::set(&[(c"client_min_messages", c"warning")])
+    }
+
     /// Joins look each row up by its index. Where the planner takes few rows for many, it would read the whole table
     /// instead; where they are many, this costs a tenth more.
     pub fn nested_loops() -> Self {

@@ -93,9 +93,7 @@ impl Statement {
         must_be_able_to_write();
         Spi::connect_mut(|client| {
             let plan = self.plan(client, arguments)?;
-            client.update(plan, None, arguments).map_err(spi_failed)?;
-            // SAFETY: set by the statement that just ran, in this one thread.
-            Ok(unsafe { pgrx::pg_sys::SPI_processed })
+            Ok(client.update(plan, None, arguments).map_err(spi_failed)?.len() as u64)
         })
     }
 }
@@ -143,9 +141,6 @@ impl Columns<'_, '_> {
 /// A column as it is read: an [`Option`] of its type where it may be NULL.
 pub trait FromColumn: Sized {
     /// Reads the column.
-    ///
-    /// # Errors
-    /// For a NULL, that of [`Columns::required`], unless this is an [`Option`].
     fn from_column(row: &Columns<'_, '_>, ordinal: usize) -> Result<Self>;
 }
 
@@ -175,9 +170,6 @@ impl<T: Value> FromColumn for Option<T> {
 /// A row of a list: a tuple of all columns in their order. Which types they have, the function in `api/` says.
 pub trait FromRow: Sized {
     /// Reads the row.
-    ///
-    /// # Errors
-    /// Those of [`FromColumn::from_column`].
     fn from_row(row: &Columns<'_, '_>) -> Result<Self>;
 }
 

@@ -85,7 +85,7 @@ pub trait Comparable: SqlType {
     /// The server's equality function of the type.
     const EQUALS: u32;
     /// A value to look for.
-    type Key<'a>: Copy;
+    type Key<'a>;
 
     /// The value in the server's form: inside `key`, or in the current memory context.
     fn key(key: Self::Key<'_>) -> pg_sys::Datum;
@@ -115,102 +115,87 @@ fn copied(key: impl IntoDatum) -> pg_sys::Datum {
     key.into_datum().unwrap_or(pg_sys::Datum::null())
 }
 
-/// A column as a table declares it.
-pub struct ColumnDeclaration {
-    pub name: &'static CStr,
-    pub type_oid: pg_sys::Oid,
-}
-
 /// A declared table. Its columns come first, in order; others may have added some behind them.
 pub trait Table: Sized + 'static {
     fn relation() -> &'static Relation;
-    /// All its columns, in order.
-    const COLUMNS: &'static [ColumnDeclaration];
+    /// Names and types of all its columns, in order.
+    const COLUMNS: &'static [(&'static str, pg_sys::Oid)];
 
     /// The error of a column that the extension did not make so.
-    fn altered(column: i16, what: &str) -> Error {
-        let declared = usize::try_from(column - 1).ok().and_then(|n| Self::COLUMNS.get(n));
-        let name = declared.map_or(c"?", |declared| declared.name);
-        Self::relation().altered(&format!("Column {} {what}.", name.to_string_lossy()))
+    fn altered(column: &str, what: &str) -> Error {
+        Self::relation().altered(&format!("Column {column} {what}."))
     }
 }
 
 /// A column of table `R` with type `T`.
 pub struct Column<R, T> {
-    number: i16,
+    pub(super) number: i16,
+    pub(super) name: &'static str,
     of: PhantomData<(R, T)>,
 }
 
 impl<R: Table, T: SqlType> Column<R, T> {
     /// The column with this number, counted from 1. Only [`table!`] calls this: it knows type and number.
-    pub const fn declared(number: i16) -> Self {
-        Column { number, of: PhantomData }
-    }
-
-    pub const fn number(&self) -> i16 {
-        self.number
-    }
-
-    pub const fn type_of(&self) -> PhantomData<T> {
-        PhantomData
+    pub const fn declared(number: i16, name: &'static str) -> Self {
+        Column { number, name, of: PhantomData }
     }
 }
 
-/// A B-tree of table `R` over columns with the types `C`.
+/// A B-tree of table `R` over the columns `C`.
 pub struct Index<R, C> {
     pub relation: Relation,
-    pub(super) columns: &'static [i16],
-    of: PhantomData<(R, C)>,
+    pub(super) columns: C,
+    of: PhantomData<R>,
 }
 
 impl<R: Table, C> Index<R, C> {
     /// The index of this name. Only [`table!`] calls this.
-    pub const fn declared(name: &'static CStr, columns: &'static [i16]) -> Self {
+    pub const fn declared(name: &'static CStr, columns: C) -> Self {
         Index { relation: Relation::new(name, Received::Other), columns, of: PhantomData }
     }
 }
 
-/// The types of an index's columns, and what is looked for in them.
-pub trait IndexKeys {
-    type Values<'a>: Copy;
-    /// As the server takes them.
-    type Scan: AsMut<[pg_sys::ScanKeyData]>;
+/// The columns of an index, and what is looked for in them.
+pub trait IndexColumns {
+    type Values<'a>;
+
+    fn numbers(&self) -> Vec<i16>;
 
     /// The condition `column = value AND …`.
-    fn scan_keys(columns: &[i16], values: Self::Values<'_>) -> Self::Scan;
+    fn scan_keys(&self, values: Self::Values<'_>) -> Vec<pg_sys::ScanKeyData>;
 }
 
-macro_rules! index_keys {
-    ($($count:literal: $($t:ident $n:tt),*;)*) => { $(
-        impl<$($t: Comparable),*> IndexKeys for ($($t,)*) {
+macro_rules! index_columns {
+    ($($t:ident $n:tt),*) => {
+        impl<R: Table, $($t: Comparable),*> IndexColumns for ($(Column<R, $t>,)*) {
             type Values<'a> = ($($t::Key<'a>,)*);
-            type Scan = [pg_sys::ScanKeyData; $count];
 
-            fn scan_keys(columns: &[i16], values: Self::Values<'_>) -> Self::Scan {
-                let mut keys = [pg_sys::ScanKeyData::default(); $count];
-                $(equals(&mut keys[$n], columns[$n], $t::EQUALS, $t::key(values.$n));)*
-                keys
+            fn numbers(&self) -> Vec<i16> {
+                vec![$(self.$n.number),*]
+            }
+
+            fn scan_keys(&self, values: Self::Values<'_>) -> Vec<pg_sys::ScanKeyData> {
+                vec![$(equals(&self.$n, values.$n)),*]
             }
         }
-    )* };
+    };
 }
 
 // As many columns as the widest index of the extension has. More do not compile.
-index_keys! {
-    1: A 0;
-    2: A 0, B 1;
-    3: A 0, B 1, C 2;
-}
+index_columns!(A 0);
+index_columns!(A 0, B 1);
 
-fn equals(slot: &mut pg_sys::ScanKeyData, column: i16, function: u32, value: pg_sys::Datum) {
+fn equals<R, T: Comparable>(column: &Column<R, T>, value: T::Key<'_>) -> pg_sys::ScanKeyData {
+    let mut key = pg_sys::ScanKeyData::default();
     let strategy = pg_sys::BTEqualStrategyNumber as u16;
-    // SAFETY: fills the slot; the function is a built-in equality function of the value's type.
-    unsafe { pg_sys::ScanKeyInit(slot, column, strategy, function.into(), value) }
+    // SAFETY: fills the key; the function is a built-in equality function of the value's type.
+    unsafe { pg_sys::ScanKeyInit(&mut key, column.number, strategy, T::EQUALS.into(), T::key(value)) }
+    key
 }
 
 /// The error of a value that cannot be what the table's own code has written.
 pub fn unreadable<R: Table, T>(column: Column<R, T>) -> Error {
-    R::altered(column.number, "holds a value that the extension does not know")
+    R::altered(column.name, "holds a value that the extension does not know")
 }
 
 /// Declares a table of the extension.
@@ -248,16 +233,8 @@ macro_rules! table {
                     &RELATION
                 }
 
-                const COLUMNS: &'static [$crate::pg::table::ColumnDeclaration] = &[$(
-                    $crate::pg::table::ColumnDeclaration {
-                        name: match std::ffi::CStr::from_bytes_with_nul(
-                            concat!(stringify!($column), "\0").as_bytes(),
-                        ) {
-                            Ok(name) => name,
-                            Err(_) => unreachable!(),
-                        },
-                        type_oid: <$crate::pg::table::$type as $crate::pg::table::SqlType>::OID,
-                    },
+                const COLUMNS: &'static [(&'static str, ::pgrx::pg_sys::Oid)] = &[$(
+                    (stringify!($column), <$crate::pg::table::$type as $crate::pg::table::SqlType>::OID),
                 )*];
             }
         };
@@ -265,11 +242,10 @@ macro_rules! table {
         $crate::pg::table::table!(@columns $table { $($column: $type $($null)?,)* });
         $($(
             #[doc = concat!("The index `", stringify!($index), "` over ", stringify!($($part),*), ".")]
-            pub static $index: $crate::pg::table::Index<$table, ($($crate::pg::table::$key,)*)> = {
-                // The keys have the types of the columns.
-                $(let _: std::marker::PhantomData<$crate::pg::table::$key> = $table::$part.type_of();)*
-                $crate::pg::table::Index::declared($index_name, &[$($table::$part.number()),*])
-            };
+            pub static $index: $crate::pg::table::Index<
+                $table,
+                ($($crate::pg::table::Column<$table, $crate::pg::table::$key>,)*),
+            > = $crate::pg::table::Index::declared($index_name, ($($table::$part,)*));
         )*)?
     };
     (@columns $table:ident { $($column:ident: $type:ident $($null:ident)?,)* }) => {
@@ -284,7 +260,7 @@ macro_rules! table {
                     pub const $column: $crate::pg::table::Column<
                         $table,
                         $crate::pg::table::table!(@type $type $($null)?),
-                    > = $crate::pg::table::Column::declared(Number::$column as i16);
+                    > = $crate::pg::table::Column::declared(Number::$column as i16, stringify!($column));
                 )*
             }
         };

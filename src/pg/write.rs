@@ -21,7 +21,7 @@ use crate::pg::table::Table;
 pub fn insert<R: Table>(row: &[DatumWithOid<'_>]) -> Result<()> {
     must_be_able_to_write();
     let table = scan::open::<R>(pg_sys::RowExclusiveLock)?;
-    let declared = R::COLUMNS.iter().map(|column| column.type_oid);
+    let declared = R::COLUMNS.iter().map(|(_, type_oid)| *type_oid);
     assert!(row.iter().map(DatumWithOid::oid).eq(declared), "each value has the type of its column");
     let description = table.columns();
     let mut values = vec![pg_sys::Datum::null(); description.len()];

@@ -6,6 +6,7 @@
 use pgrx::Spi;
 
 use crate::error::{Code, Error, Result};
+use crate::pg::settings::Setting;
 
 /// Runs a statement.
 ///
@@ -17,4 +18,10 @@ pub fn run(statement: &str) -> Result<()> {
             .detail(error.to_string())
             .hint("Check that the table is yours and that nobody else is changing it.")
     })
+}
+
+/// Drops a policy or trigger of a table, if it is there.
+pub fn drop_if_exists(kind: &str, name: &str, table: &str) -> Result<()> {
+    let _quietly = Setting::no_notices();
+    run(&format!("DROP {kind} IF EXISTS {name} ON {table}"))
 }

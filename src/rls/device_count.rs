@@ -12,7 +12,6 @@ use pgrx::PgSqlErrorCode;
 use pgrx::datum::DatumWithOid;
 use pgrx::pg_sys;
 use pgrx::{Spi, spi};
-use uuid::Uuid;
 
 use crate::error::{Code, Error, Result};
 use crate::pg::clock::{Micros, SECOND};
@@ -78,13 +77,14 @@ pub fn tables(owner: &AsOwner, env: Option<&Env>) -> Result<Vec<DeviceTable>> {
 }
 
 /// Devices by connected account, of the accounts given; `None` where a table can't be counted.
-pub fn by_account(owner: &AsOwner, env: &Env, accounts: &[pgrx::Uuid]) -> Result<Option<HashMap<Uuid, i64>>> {
-    let mut counts = HashMap::new();
-    if accounts.is_empty() {
-        return Ok(Some(counts));
-    }
+pub fn by_account(
+    owner: &AsOwner,
+    env: &Env,
+    accounts: &[pgrx::Uuid],
+) -> Result<Option<HashMap<String, i64>>> {
     let accounts: Vec<String> = accounts.iter().map(pgrx::Uuid::to_string).collect();
-    let tables = tables(owner, Some(env))?;
+    let tables = if accounts.is_empty() { Vec::new() } else { tables(owner, Some(env))? };
+    let mut counts = HashMap::new();
     if tables.is_empty() {
         return Ok(Some(counts));
     }
@@ -92,9 +92,7 @@ pub fn by_account(owner: &AsOwner, env: &Env, accounts: &[pgrx::Uuid]) -> Result
         return Ok(None);
     };
     for (account, count) in counted {
-        if let Ok(account) = Uuid::parse_str(&account) {
-            *counts.entry(account).or_default() += count;
-        }
+        *counts.entry(account).or_default() += count;
     }
     Ok(Some(counts))
 }

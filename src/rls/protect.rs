@@ -11,7 +11,7 @@ use crate::error::{Code, Error, Result};
 use crate::pg::catalog::relation::{OpenRelation, Policy, RowSecurity};
 use crate::pg::catalog::table::{self, Family, Table};
 use crate::pg::roles::AsOwner;
-use crate::rls::ddl::run;
+use crate::rls::ddl::{drop_if_exists, run};
 use crate::rls::lint::checks::unbound_owner;
 use crate::rls::lint::weakness::{FOREIGN_PART, OWNER_NOT_BOUND};
 use crate::rls::protected::keep_name;
@@ -109,8 +109,7 @@ fn protect(table: &Table, wanted: &Registration) -> Result<Registration> {
     // Only now does the server load all of its policies.
     check_alone(table)?;
     bind_owner(table, now, &mut registration)?;
-    drop_policy(table, ACCESS)?;
-    drop_policy(table, OPEN)?;
+    drop_policies(table)?;
     let condition = registration.condition(&column);
     run(&format!(
         "CREATE POLICY {ACCESS} ON {} AS PERMISSIVE FOR ALL TO PUBLIC \
@@ -151,8 +150,7 @@ fn unprotect(table: &Table) -> Result<()> {
     let (now, _) = row_security(table);
     let (was, force_added) =
         registry::of(table).map_or((now, false), |known| (known.before, known.force_added));
-    drop_policy(table, ACCESS)?;
-    drop_policy(table, OPEN)?;
+    drop_policies(table)?;
     registry::mark_devices(table, None)?;
     if was.forced && !now.forced {
         switch(table, "FORCE")?;
@@ -196,9 +194,6 @@ fn switch(table: &Table, what: &'static str) -> Result<()> {
     run(&format!("ALTER TABLE {} {what} ROW LEVEL SECURITY", table.name))
 }
 
-fn drop_policy(table: &Table, policy: &'static str) -> Result<()> {
-    if table::policy(table, policy).is_none() {
-        return Ok(());
-    }
-    run(&format!("DROP POLICY {} ON {}", policy, table.name))
+fn drop_policies(table: &Table) -> Result<()> {
+    [ACCESS, OPEN].iter().try_for_each(|policy| drop_if_exists("POLICY", policy, &table.name))
 }

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Code, Error, Result};
 use crate::pg::catalog::relation::RowSecurity;
 use crate::pg::catalog::table::{self, Column, ColumnType, Table};
-use crate::rls::ddl::run;
+use crate::rls::ddl::{drop_if_exists, run};
 use crate::session::problem::shown;
 use crate::text_enum::text_enum;
 
@@ -123,9 +123,6 @@ impl Registration {
     }
 
     /// The column of a table, if its type holds something that the sessions can be compared with.
-    ///
-    /// # Errors
-    /// `PROTECT_FAILED`.
     pub fn column(&self, table: &Table) -> Result<Column> {
         // What has a NUL in it is the name of no column, as the empty one.
         let name = CString::new(self.column.as_str()).unwrap_or_default();
@@ -143,35 +140,22 @@ impl Registration {
     }
 
     /// Writes it down with the policy of a table, which must be there.
-    ///
-    /// # Errors
-    /// `PROTECT_FAILED`.
     pub fn store(&self, table: &Table) -> Result<()> {
-        let comment = serde_json::to_string(self).map_err(|error| {
-            Error::new(Code::ProtectFailed, "the table can't be described")
-                .detail(error.to_string())
-                .hint("Give names that are valid UTF-8.")
-        })?;
+        let comment = serde_json::to_string(self).expect("names and flags can be written as JSON");
         run(&format!("COMMENT ON POLICY {ACCESS} ON {} IS {}", table.name, quote_literal(comment)))
     }
 }
 
 /// What is known of a locked table; `None` where nothing is, or its comment can't be read any more.
 pub fn of(table: &Table) -> Option<Registration> {
-    Registration::parse(&table::policy_comment(table::policy(table, ACCESS)?)?)
+    Registration::parse(&table::policy_comment(table, ACCESS)?)
 }
 
 /// Marks a table as one of devices of the environment that it is protected for, or takes the mark away.
 /// The trigger's arguments are product, environment and column.
-///
-/// # Errors
-/// `PROTECT_FAILED`.
 pub fn mark_devices(table: &Table, registration: Option<&Registration>) -> Result<()> {
     let Some(of) = registration else {
-        if table::has_trigger(table, DEVICES) {
-            run(&format!("DROP TRIGGER {DEVICES} ON {}", table.name))?;
-        }
-        return Ok(());
+        return drop_if_exists("TRIGGER", DEVICES, &table.name);
     };
     let arguments = [&of.product, &of.env, &of.column].map(quote_literal);
     run(&format!(

@@ -9,7 +9,7 @@ use pgrx::spi::quote_literal;
 
 use crate::error::{Code, Error, Result};
 use crate::pg::catalog::table::{self, Table};
-use crate::rls::ddl::run;
+use crate::rls::ddl::{drop_if_exists, run};
 use crate::rls::protected::keep_name;
 use crate::service::revocation::revoke_on_change::{ANY_COLUMN, ANY_TAG, check_owner};
 use crate::service::setup::configuration::{self, Env};
@@ -104,12 +104,7 @@ pub fn off(relation: pg_sys::Oid) -> Result<()> {
 }
 
 fn drop_triggers(table: &Table) -> Result<()> {
-    for name in [ROWS, MOVED, ALL] {
-        if table::has_trigger(table, name) {
-            run(&format!("DROP TRIGGER {name} ON {}", table.name))?;
-        }
-    }
-    Ok(())
+    [ROWS, MOVED, ALL].iter().try_for_each(|name| drop_if_exists("TRIGGER", name, &table.name))
 }
 
 fn check_column(table: &Table, name: &str) -> Result<()> {

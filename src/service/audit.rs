@@ -3,16 +3,15 @@
 //! What is called is declared with `audit(…)` in `api/`: every function of level admin that changes something or shows
 //! what is held of persons, and revocations of sets. Nobody who may call them can turn it off.
 
-use pgrx::datum::{Array, Interval, TimestampWithTimeZone};
-use pgrx::pg_sys;
+use pgrx::datum::{Interval, TimestampWithTimeZone};
 use serde_json::{Map, Value, json};
 
 use crate::error::Result;
 use crate::log_events::Event;
-use crate::pg::catalog::table::role_name;
+use crate::pg::catalog::table::{relation_name, role_name};
 use crate::pg::datum::json::JsonText;
+use crate::pg::datum::sql_type::{Name, Regclass, Regrole, Regroles};
 use crate::pg::roles::{AsOwner, current_user};
-use crate::pg::statements::{Statement, bind};
 use crate::pg::transaction::{self, subtransaction};
 use crate::service::events;
 use crate::session::cut;
@@ -112,6 +111,13 @@ shown! {
     pgrx::Uuid: id => json!(id.to_string()),
     TimestampWithTimeZone: at => json!(at),
     Interval: span => json!(span),
+    Regclass: relation => json!(relation_name(relation.0)),
+    Regrole: role => json!(role_name(role.0)),
+    Regroles<'_>: roles => {
+        let names: Vec<String> = roles.0.iter().flatten().filter_map(role_name).collect();
+        if names.is_empty() { Value::Null } else { json!(names) }
+    },
+    Name<'_>: name => json!(name.0.to_string_lossy()),
     JsonText: counts => counts.parse().map(without_nothing).unwrap_or_default(),
 }
 
@@ -135,29 +141,6 @@ fn without_nothing(counts: Value) -> Value {
         }
         other => other,
     }
-}
-
-static RELATION: Statement = Statement::new("SELECT $1::regclass::text");
-
-/// The name of a table, with its schema.
-pub fn relation(oid: Option<pg_sys::Oid>) -> Result<Option<String>> {
-    let names = RELATION.read(&AsOwner::enter()?, &[bind(oid)], |row| row.get(1))?;
-    Ok(names.into_iter().next().flatten())
-}
-
-pub fn role(oid: Option<pg_sys::Oid>) -> Result<Option<String>> {
-    Ok(oid.and_then(role_name))
-}
-
-/// The names of roles; `None` where there are none.
-pub fn roles(oids: Option<Array<'_, pg_sys::Oid>>) -> Result<Option<Vec<String>>> {
-    let oids = oids.iter().flat_map(|oids| oids.iter().flatten());
-    let names: Vec<String> = oids.filter_map(role_name).collect();
-    Ok((!names.is_empty()).then_some(names))
-}
-
-pub fn column(name: Option<&std::ffi::CStr>) -> Result<Option<String>> {
-    Ok(name.map(|name| name.to_string_lossy().into_owned()))
 }
 
 #[cfg(test)]

@@ -13,9 +13,6 @@ pub const MAX_DATA_DEPTH: usize = 64;
 pub const TOO_LARGE_HINT: &str = "Keep what is large in a table, and its key in the session.";
 
 /// Accepts session data of at most [`MAX_DATA_BYTES`] as JSON text.
-///
-/// # Errors
-/// Names the bound.
 pub fn check_data_bytes(bytes: usize) -> Result<(), Problem> {
     if bytes <= MAX_DATA_BYTES {
         return Ok(());

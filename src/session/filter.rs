@@ -10,9 +10,6 @@ use crate::token::Family;
 const MAX_PATTERN: usize = 1_000;
 
 /// Accepts an address, or a network as `ADDRESS/BITS`.
-///
-/// # Errors
-/// For anything else.
 pub fn check_network(text: &str) -> Result<(), Problem> {
     let (address, bits) = text.split_once('/').map_or((text, None), |(address, bits)| (address, Some(bits)));
     let is_network = address.parse::<IpAddr>().is_ok_and(|address| {
@@ -29,9 +26,6 @@ pub fn check_network(text: &str) -> Result<(), Problem> {
 }
 
 /// Accepts a pattern of ILIKE: at most 1,000 characters, with something behind each backslash.
-///
-/// # Errors
-/// For anything else.
 pub fn check_pattern(pattern: &str) -> Result<(), Problem> {
     check_length("user_agent", pattern, MAX_PATTERN)?;
     let mut characters = pattern.chars();
@@ -45,9 +39,6 @@ pub fn check_pattern(pattern: &str) -> Result<(), Problem> {
 }
 
 /// Accepts the kind of a session.
-///
-/// # Errors
-/// For anything but `user`, `account` and `client`.
 pub fn check_kind(kind: &str) -> Result<(), Problem> {
     if Family::parse(kind).is_some() {
         return Ok(());

@@ -1,4 +1,4 @@
-//! Names, identifiers and free texts.
+//! Names, identifiers and free texts. A problem names `what` breaks which rule, and never repeats the text.
 
 use super::problem::Problem;
 use crate::token::is_name;
@@ -13,9 +13,6 @@ pub const MAX_SCOPE_DESCRIPTION: usize = 2_000;
 pub const MAX_IDENTIFIER: usize = 255;
 
 /// Accepts the name of a product, environment, tag or scope: `[A-Za-z0-9._-]{1,63}`.
-///
-/// # Errors
-/// Names `what` and the rule.
 pub fn check_name(what: &'static str, value: &str) -> Result<(), Problem> {
     if is_name(value) {
         return Ok(());
@@ -35,9 +32,6 @@ pub fn check_identifier<'a>(what: &'static str, given: impl Into<Option<&'a str>
 }
 
 /// Accepts a one-line text of 1 to `max_chars` characters, none of them a control character.
-///
-/// # Errors
-/// Names `what` and the rule, never the text.
 pub fn check_label(what: &'static str, value: &str, max_chars: usize) -> Result<(), Problem> {
     if value.is_empty() {
         return Err(Problem::new(format!("{what} must not be empty")));
@@ -50,9 +44,6 @@ pub fn check_label(what: &'static str, value: &str, max_chars: usize) -> Result<
 }
 
 /// Accepts a text of at most `max_chars` characters, which may be empty or have several lines.
-///
-/// # Errors
-/// Names `what` and the rule, never the text.
 pub fn check_text(what: &'static str, value: &str, max_chars: usize) -> Result<(), Problem> {
     check_length(what, value, max_chars)?;
     if value.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t')) {
@@ -64,9 +55,6 @@ pub fn check_text(what: &'static str, value: &str, max_chars: usize) -> Result<(
 }
 
 /// Accepts a text of at most `max_chars` characters.
-///
-/// # Errors
-/// Names `what` and the rule.
 pub fn check_length(what: &str, value: &str, max_chars: usize) -> Result<(), Problem> {
     if value.chars().nth(max_chars).is_some() {
         return Err(Problem::new(format!("{what} is longer than {max_chars} characters")));

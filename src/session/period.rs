@@ -31,9 +31,6 @@ text_enum! {
 
 impl Period {
     /// Reads the text of a period, its singular, or one of `secs`, `sec`, `mins`, `min`; in lower case.
-    ///
-    /// # Errors
-    /// Lists the periods for anything else.
     pub fn read(text: &str) -> Result<Self, Problem> {
         let long = match text {
             "secs" | "sec" => "seconds",
@@ -48,9 +45,6 @@ impl Period {
     }
 
     /// `count` of this period, where `count` is at least 1 and the whole at most 100 years.
-    ///
-    /// # Errors
-    /// Says which of the two bounds is broken.
     pub fn span(self, count: i32) -> Result<Span, Problem> {
         if count < 1 {
             return Err(Problem::new(format!("a number of {} must be at least 1", self.as_str())));
@@ -124,39 +118,23 @@ impl Span {
     /// ISO 8601 with designators, e.g. `P1M2DT30S`. PostgreSQL reads it back to the microsecond
     /// under every `IntervalStyle`, each part with its own sign.
     pub fn to_iso8601(self) -> String {
-        let mut text = String::from("P");
-        for (n, unit) in [(self.months, 'M'), (self.days, 'D')] {
-            if n != 0 {
-                text.push_str(&format!("{n}{unit}"));
-            }
+        let parts = |parts: [(i64, char); 2]| {
+            let parts = parts.into_iter().filter(|(n, _)| *n != 0);
+            parts.map(|(n, unit)| format!("{n}{unit}")).collect::<String>()
+        };
+        let minutes = self.micros / (60 * SECOND);
+        let date = parts([(self.months.into(), 'M'), (self.days.into(), 'D')]);
+        let mut time = parts([(minutes / 60, 'H'), (minutes % 60, 'M')]);
+        let rest = self.micros % (60 * SECOND);
+        if rest != 0 || date.is_empty() && time.is_empty() {
+            let sign = if rest < 0 { "-" } else { "" };
+            let rest = rest.unsigned_abs();
+            let seconds = format!("{sign}{}.{:06}", rest / 1_000_000, rest % 1_000_000);
+            time.push_str(seconds.trim_end_matches('0').trim_end_matches('.'));
+            time.push('S');
         }
-        if self.micros != 0 || text.len() == 1 {
-            text.push('T');
-            text.push_str(&time_part(self.micros));
-        }
-        text
+        if time.is_empty() { format!("P{date}") } else { format!("P{date}T{time}") }
     }
-}
-
-/// The part after the `T`: hours, minutes, seconds, each with the sign of the whole.
-fn time_part(micros: i64) -> String {
-    let sign = if micros < 0 { "-" } else { "" };
-    let total = micros.unsigned_abs();
-    let (seconds, fraction) = (total / 1_000_000, total % 1_000_000);
-    let mut text = String::new();
-    for (n, unit) in [(seconds / 3_600, 'H'), (seconds / 60 % 60, 'M')] {
-        if n != 0 {
-            text.push_str(&format!("{sign}{n}{unit}"));
-        }
-    }
-    let seconds = seconds % 60;
-    if fraction != 0 {
-        let fraction = format!("{fraction:06}");
-        text.push_str(&format!("{sign}{seconds}.{}S", fraction.trim_end_matches('0')));
-    } else if seconds != 0 || text.is_empty() {
-        text.push_str(&format!("{sign}{seconds}S"));
-    }
-    text
 }
 
 #[cfg(test)]

@@ -25,9 +25,6 @@ pub struct Selector {
 impl Selector {
     /// Reads the stored form: `$Session{a}` or `$Session{a}{b}`, 1–16 keys of 1–255 characters
     /// without braces.
-    ///
-    /// # Errors
-    /// Says what the form is.
     pub fn parse_stored(text: &str) -> Result<Self, Problem> {
         let malformed = || Problem::new("selector is malformed").with_hint(FORMS);
         let keys = text
@@ -39,9 +36,6 @@ impl Selector {
     }
 
     /// Reads the stored form, or a bare path `a` or `a.b`.
-    ///
-    /// # Errors
-    /// As [`Selector::parse_stored`].
     pub fn parse_any(text: &str) -> Result<Self, Problem> {
         if text.starts_with('$') {
             return Self::parse_stored(text);

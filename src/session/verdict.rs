@@ -15,9 +15,6 @@ const MAX_REASON: usize = 200;
 
 /// Accepts the reason that a caller gives for a revocation: one line of 1 to 200 characters, and none of those that
 /// make a verdict say something else than `revoked`.
-///
-/// # Errors
-/// Says which rule it breaks.
 pub fn check_reason(reason: &str) -> Result<(), Problem> {
     check_label("reason", reason, MAX_REASON)?;
     if matches!(reason, REVOKED_FOR_REUSE | REVOKED_AS_EXPIRED) {

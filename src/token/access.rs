@@ -29,7 +29,7 @@ pub fn issue(
     }
     let (signer, sealer) = (ring.jwt.active()?, ring.seal.active()?);
     let dat = jwe::encrypt(&sealer.keys.dat, &sealer.kid, data, random)?;
-    let token = jws::sign(&signer.keys, &claims::write(ring.instance(), claims, &dat)?)?;
+    let token = jws::sign(signer, &claims::write(ring.instance(), claims, dat)?)?;
     // As if with the longest signature: a session must not outgrow its token when the algorithm changes.
     let unsigned = token.rfind('.').map_or(token.len(), |dot| dot + 1);
     if claims.tag.len() + 1 + unsigned + LONGEST_SIGNATURE > MAX_TOKEN_BYTES {

@@ -1,7 +1,5 @@
 //! The claims of an access token, read strictly: what is not expected is refused.
 
-use std::borrow::Cow;
-
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use uuid::Uuid;
@@ -10,7 +8,7 @@ use super::primitives::parse_object;
 use super::{InstanceId, KeyError, Rejected};
 
 /// The last second of the year 9999: no claim of time lies beyond what a timestamp can hold.
-const MAX_TIME: u64 = 253_402_300_799;
+const MAX_TIME: i64 = 253_402_300_799;
 
 /// What an access token says about its session, besides the session data.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,47 +35,51 @@ pub struct AccessClaims {
 /// The claims on the wire (RFC 9068, section 2.2, and `sid`, `tag`, `dat`, `public`).
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Wire<'a> {
-    #[serde(borrow)]
-    iss: Cow<'a, str>,
-    #[serde(borrow)]
-    aud: Cow<'a, str>,
-    #[serde(borrow)]
-    client_id: Cow<'a, str>,
-    #[serde(borrow)]
-    sub: Cow<'a, str>,
-    #[serde(borrow)]
-    sid: Cow<'a, str>,
-    #[serde(borrow)]
-    tag: Cow<'a, str>,
-    iat: u64,
-    exp: u64,
-    #[serde(borrow)]
-    jti: Cow<'a, str>,
-    #[serde(borrow)]
-    dat: Cow<'a, str>,
+struct Wire {
+    iss: String,
+    aud: String,
+    client_id: String,
+    sub: String,
+    sid: String,
+    tag: String,
+    iat: i64,
+    exp: i64,
+    jti: String,
+    dat: String,
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     public: Map<String, Value>,
 }
 
+/// A claim that is out of its range.
+fn out_of_range(claims: &AccessClaims) -> Option<&'static str> {
+    let times = 0..=MAX_TIME;
+    let ranges = [
+        ("client_id", is_name(&claims.product)),
+        ("aud", is_name(&claims.env)),
+        ("tag", is_name(&claims.tag)),
+        ("sub", is_subject(&claims.subject)),
+        ("iat", times.contains(&claims.issued_at)),
+        ("exp", times.contains(&claims.expires_at)),
+    ];
+    ranges.into_iter().find(|(_, holds)| !holds).map(|(claim, _)| claim)
+}
+
 /// Writes the payload. Refuses claims that [`read`] would refuse.
-pub(super) fn write(instance: InstanceId, claims: &AccessClaims, dat: &str) -> Result<Vec<u8>, KeyError> {
-    let time = |seconds| to_wire_time(seconds).ok_or(KeyError::Encoding);
-    let names = [&claims.product, &claims.env, &claims.tag];
-    if !names.into_iter().all(|name| is_name(name)) || !is_subject(&claims.subject) {
+pub(super) fn write(instance: InstanceId, claims: &AccessClaims, dat: String) -> Result<Vec<u8>, KeyError> {
+    if out_of_range(claims).is_some() {
         return Err(KeyError::Encoding);
     }
     let wire = Wire {
-        iss: instance.issuer().into(),
-        aud: format!("{}/{}", claims.product, claims.env).into(),
-        client_id: claims.product.as_str().into(),
-        sub: claims.subject.as_str().into(),
-        sid: claims.session_id.to_string().into(),
-        tag: claims.tag.as_str().into(),
-        iat: time(claims.issued_at)?,
-        exp: time(claims.expires_at)?,
-        jti: claims.token_id.to_string().into(),
-        dat: dat.into(),
+        iss: instance.issuer(),
+        aud: format!("{}/{}", claims.product, claims.env),
+        client_id: claims.product.clone(),
+        sub: claims.subject.clone(),
+        sid: claims.session_id.to_string(),
+        tag: claims.tag.clone(),
+        iat: claims.issued_at,
+        exp: claims.expires_at,
+        jti: claims.token_id.to_string(),
+        dat,
         public: claims.public.clone(),
     };
     serde_json::to_vec(&wire).map_err(|_| KeyError::Encoding)
@@ -85,41 +87,27 @@ pub(super) fn write(instance: InstanceId, claims: &AccessClaims, dat: &str) -> R
 
 /// Reads an authentic payload. `dat` is not opened: the row has the session data as it is now.
 pub(super) fn read(instance: InstanceId, payload: &[u8]) -> Result<AccessClaims, Rejected> {
-    let wire: Wire<'_> = parse_object(payload)
+    let wire: Wire = parse_object(payload)
         .ok_or(Rejected::Claim("not an object of exactly the expected claims, once each, of their types"))?;
     if wire.iss != instance.issuer() {
         return Err(Rejected::WrongInstance);
     }
-    let env = wire
-        .aud
-        .strip_prefix(wire.client_id.as_ref())
-        .and_then(|rest| rest.strip_prefix('/'))
-        .filter(|env| is_name(env))
-        .ok_or(Rejected::Claim("aud"))?;
+    let env = wire.aud.strip_prefix(&wire.client_id).and_then(|rest| rest.strip_prefix('/'));
     let claims = AccessClaims {
-        env: env.to_owned(),
+        env: env.ok_or(Rejected::Claim("aud"))?.to_owned(),
         session_id: canonical_uuid(&wire.sid).ok_or(Rejected::Claim("sid"))?,
         token_id: canonical_uuid(&wire.jti).ok_or(Rejected::Claim("jti"))?,
-        issued_at: from_wire_time(wire.iat).ok_or(Rejected::Claim("iat"))?,
-        expires_at: from_wire_time(wire.exp).ok_or(Rejected::Claim("exp"))?,
-        product: wire.client_id.into_owned(),
-        tag: wire.tag.into_owned(),
-        subject: wire.sub.into_owned(),
+        issued_at: wire.iat,
+        expires_at: wire.exp,
+        product: wire.client_id,
+        tag: wire.tag,
+        subject: wire.sub,
         public: wire.public,
     };
-    if !is_name(&claims.product) {
-        return Err(Rejected::Claim("client_id"));
-    }
-    if !is_name(&claims.tag) {
-        return Err(Rejected::Claim("tag"));
-    }
-    if !is_subject(&claims.subject) {
-        return Err(Rejected::Claim("sub"));
-    }
     if wire.dat.is_empty() {
         return Err(Rejected::Claim("dat"));
     }
-    Ok(claims)
+    out_of_range(&claims).map_or(Ok(claims), |claim| Err(Rejected::Claim(claim)))
 }
 
 /// Longest name of a product, environment, tag or scope, in bytes (they are ASCII).
@@ -141,12 +129,4 @@ fn is_subject(text: &str) -> bool {
 fn canonical_uuid(text: &str) -> Option<Uuid> {
     let id = Uuid::try_parse(text).ok()?;
     (id.hyphenated().encode_lower(&mut Uuid::encode_buffer()) == text).then_some(id)
-}
-
-fn to_wire_time(seconds: i64) -> Option<u64> {
-    u64::try_from(seconds).ok().filter(|seconds| *seconds <= MAX_TIME)
-}
-
-fn from_wire_time(seconds: u64) -> Option<i64> {
-    i64::try_from(seconds).ok().filter(|_| seconds <= MAX_TIME)
 }

@@ -2,7 +2,7 @@
 
 use super::primitives::{expand, extract};
 use super::signing_key::{Algorithm, Material, SigningKey};
-use super::{InstanceId, KeyError, Secret, header};
+use super::{InstanceId, KeyError, Secret};
 use crate::text_enum::text_enum;
 
 const INFO_DAT: &[u8] = b"dialstack_sessions/v1/seal/dat";
@@ -64,12 +64,6 @@ pub(super) struct RingKey<K> {
     pub(super) keys: K,
 }
 
-pub(super) struct JwtKey {
-    /// The header of every token that this key signs, in base64url.
-    pub(super) header: String,
-    pub(super) signing: SigningKey,
-}
-
 pub(super) struct SealKey {
     /// Wraps the content keys of `dat`.
     pub(super) dat: Secret<32>,
@@ -126,16 +120,10 @@ impl<K> Shelf<K> {
     }
 }
 
-impl Shelf<JwtKey> {
-    pub(super) fn by_header(&self, header: &str) -> Option<&RingKey<JwtKey>> {
-        self.keys.iter().find(|key| key.keys.header == header)
-    }
-}
-
 /// All usable keys of one instance.
 pub struct KeyRing {
     instance: InstanceId,
-    pub(super) jwt: Shelf<JwtKey>,
+    pub(super) jwt: Shelf<SigningKey>,
     pub(super) seal: Shelf<SealKey>,
     pub(super) token: Shelf<TokenKey>,
 }
@@ -164,11 +152,7 @@ impl KeyRing {
         let prk = || extract(&self.instance.0, &material);
         match purpose {
             Purpose::Jwt => {
-                let alg = alg.ok_or(KeyError::Material)?;
-                let keys = JwtKey {
-                    header: header::write(alg.as_str(), &kid)?,
-                    signing: SigningKey::new(alg, &material)?,
-                };
+                let keys = SigningKey::new(alg.ok_or(KeyError::Material)?, &material)?;
                 self.jwt.put(state, RingKey { number, kid, keys });
             }
             Purpose::Seal => {

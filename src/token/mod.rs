@@ -20,7 +20,6 @@ pub mod api_key;
 mod authentic;
 mod claims;
 mod error;
-mod header;
 mod jwe;
 mod jws;
 pub mod key_ring;
@@ -77,9 +76,6 @@ impl InstanceId {
 ///
 /// `exp` is not compared with the clock: a revoked token answers `revoked` even after it expired,
 /// so the caller compares, in the order of reasons.
-///
-/// # Errors
-/// A [`Rejected`] that says why not.
 pub fn authenticate(presented: &str, ring: &KeyRing) -> Result<AuthenticToken, Rejected> {
     if presented.len() > MAX_TOKEN_BYTES {
         return Err(Rejected::TooLong);

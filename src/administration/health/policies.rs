@@ -6,12 +6,12 @@ use super::Finding;
 use super::kinds::{OWNER_NOT_BOUND, POLICIES_NOT_JUDGED, POLICY_LINT};
 use super::statements::MOST_SHOWN;
 use crate::error::Result;
+use crate::pg::catalog::table::relation_name;
 use crate::pg::clock::{Micros, SECOND};
 use crate::pg::deadline::Deadline;
 use crate::pg::roles::AsOwner;
 use crate::pg::transaction::subtransaction::recovering;
 use crate::rls::lint::{self, weakness};
-use crate::service::audit;
 
 /// The longest that judging the policies may take.
 const MOST: Micros = 5 * SECOND;
@@ -31,7 +31,7 @@ pub fn findings(owner: &AsOwner) -> Result<Vec<Finding>> {
     };
     let mut found = Vec::new();
     for error in errors.iter().take(MOST_SHOWN) {
-        let (table, detail) = (audit::relation(Some(error.relation))?.unwrap_or_default(), &error.detail);
+        let (table, detail) = (relation_name(error.relation).unwrap_or_default(), &error.detail);
         if std::ptr::eq(error.weakness, &weakness::OWNER_NOT_BOUND) {
             found.push(Finding::new(&OWNER_NOT_BOUND, format!("Table {table}: {detail}")));
             continue;

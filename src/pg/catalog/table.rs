@@ -65,6 +65,7 @@ pub struct Column {
 /// What the catalogue says of a relation; `None` if it is gone.
 struct Facts {
     schema: String,
+    /// Its schema and name, quoted as SQL needs them.
     name: String,
     kind: u8,
     persistence: u8,
@@ -79,13 +80,18 @@ fn facts(relation: pg_sys::Oid) -> Option<Facts> {
         (copied(pg_sys::get_namespace_name(class.relnamespace))?, copied(class.relname.data.as_ptr())?)
     };
     Some(Facts {
+        name: quote_qualified_identifier(&schema, &name),
         schema,
-        name,
         kind: class.relkind.cast_unsigned(),
         persistence: class.relpersistence.cast_unsigned(),
         // SAFETY: reads the server's caches.
         is_callers: unsafe { pg_sys::has_privs_of_role(current_user(), class.relowner) },
     })
+}
+
+/// The name of a relation with its schema, quoted as SQL needs them; `None` if it is gone.
+pub fn relation_name(relation: pg_sys::Oid) -> Option<String> {
+    facts(relation).map(|facts| facts.name)
 }
 
 /// Whether a type is one by which values of sessions are looked up, with an operator `=` in `pg_catalog`.
@@ -95,39 +101,31 @@ pub fn is_indexable(type_oid: pg_sys::Oid) -> bool {
 
 /// A table of the application's that the caller owns.
 fn checked(relation: pg_sys::Oid, code: Code) -> Result<Table> {
-    let refused = |message: String| Error::new(code, message);
+    const OWN: &str = "Name a table of your own.";
+    const ROWS: &str = "Name the tables that hold the rows.";
     let Some(facts) = facts(relation) else {
-        return Err(refused("there is no such table".to_owned())
+        return Err(Error::new(code, "there is no such table")
             .hint("Check the spelling, and whether it was dropped."));
     };
-    let table = Table { oid: relation, name: quote_qualified_identifier(&facts.schema, &facts.name) };
-    let label = shown(&table.name);
-    if relation.to_u32() < FIRST_OF_USERS || facts.schema == "pg_catalog" {
-        return Err(refused(format!("{label} belongs to the system")).hint("Name a table of your own."));
-    }
-    if facts.schema == "dialstack" {
-        return Err(refused(format!("{label} belongs to the extension")).hint("Name a table of your own."));
-    }
-    let what = match facts.kind {
-        b'r' | b'p' => None,
-        b'v' => Some("a view"),
-        b'm' => Some("a materialized view"),
-        b'f' => Some("a foreign table"),
-        _ => Some("no table"),
+    let is_systems = relation.to_u32() < FIRST_OF_USERS || facts.schema == "pg_catalog";
+    let (what, hint) = match facts.kind {
+        _ if is_systems => ("belongs to the system", OWN),
+        _ if facts.schema == "dialstack" => ("belongs to the extension", OWN),
+        b'v' => ("is a view, which this does not serve", ROWS),
+        b'm' => ("is a materialized view, which this does not serve", ROWS),
+        b'f' => ("is a foreign table, which this does not serve", ROWS),
+        kind if !b"rp".contains(&kind) => ("is no table, which this does not serve", ROWS),
+        _ if facts.persistence == b't' => {
+            let hint = "Nobody but its own connection reads it; name a permanent table.";
+            ("is a temporary table", hint)
+        }
+        _ if !facts.is_callers => {
+            let hint = "Call this as the table's owner, or as a member of the role that owns it.";
+            ("belongs to another role", hint)
+        }
+        _ => return Ok(Table { oid: relation, name: facts.name }),
     };
-    if let Some(what) = what {
-        return Err(refused(format!("{label} is {what}, which this does not serve"))
-            .hint("Name the tables that hold the rows."));
-    }
-    if facts.persistence == b't' {
-        return Err(refused(format!("{label} is a temporary table"))
-            .hint("Nobody but its own connection reads it; name a permanent table."));
-    }
-    if !facts.is_callers {
-        return Err(refused(format!("{label} belongs to another role"))
-            .hint("Call this as the table's owner, or as a member of the role that owns it."));
-    }
-    Ok(table)
+    Err(Error::new(code, format!("{} {what}", shown(&facts.name))).hint(hint))
 }
 
 /// A table with its partitions and the tables that inherit from it.
@@ -161,9 +159,7 @@ pub fn lock(relation: pg_sys::Oid, code: Code) -> Result<Family> {
     let (mut parts, mut foreign) = (Vec::new(), Vec::new());
     for part in parts_of(&table, code)? {
         match facts(part) {
-            Some(part) if part.kind == b'f' => {
-                foreign.push(quote_qualified_identifier(&part.schema, &part.name));
-            }
+            Some(part) if part.kind == b'f' => foreign.push(part.name),
             _ => parts.push(checked(part, code)?),
         }
     }
@@ -233,31 +229,20 @@ pub fn column(table: &Table, name: &CStr) -> Result<Column> {
     })
 }
 
-pub fn policy(table: &Table, name: &str) -> Option<pg_sys::Oid> {
-    let name = CString::new(name).ok()?;
-    let policy = server::policy_oid(table.oid, &name);
-    (policy != pg_sys::InvalidOid).then_some(policy)
-}
-
-/// The comment that a policy has now.
-pub fn policy_comment(policy: pg_sys::Oid) -> Option<String> {
+/// The comment that a policy has now; `None` where there is no such policy.
+pub fn policy_comment(table: &Table, policy: &str) -> Option<String> {
+    let policy = server::policy_oid(table.oid, &CString::new(policy).ok()?);
     // SAFETY: a missing comment is answered with NULL; the comment is a copy in the current memory context.
     unsafe { copied(pg_sys::GetComment(policy, server::POLICY_RELATION, 0)) }
 }
 
 pub fn has_column(table: &Table, name: &str) -> bool {
-    // SAFETY: a syscache look-up that answers 0 for what is not there; the name ends with a NUL.
-    CString::new(name).is_ok_and(|name| unsafe { pg_sys::get_attnum(table.oid, name.as_ptr()) > 0 })
+    let is_named = |column: &pg_sys::FormData_pg_attribute| !column.attisdropped && column.name() == name;
+    OpenRelation::unlocked(table.oid).is_some_and(|open| open.columns().iter().any(is_named))
 }
 
 pub fn owner(table: &Table) -> Option<pg_sys::Oid> {
     OpenRelation::unlocked(table.oid).map(|open| open.class().relowner)
-}
-
-pub fn has_trigger(table: &Table, name: &str) -> bool {
-    // SAFETY: the name ends with a NUL; a missing trigger is answered with InvalidOid.
-    let oid = |name: CString| unsafe { pg_sys::get_trigger_oid(table.oid, name.as_ptr(), true) };
-    CString::new(name).is_ok_and(|name| oid(name) != pg_sys::InvalidOid)
 }
 
 /// The name of a role; `None` if there is no such role.

@@ -144,9 +144,6 @@ impl Jsonb<'_> {
     }
 
     /// Its content, if it is an object: all but the length, as the server keeps it.
-    ///
-    /// # Errors
-    /// Names the bound that is broken.
     pub fn object(&self, bounds: &Bounds) -> Result<Option<Vec<u8>>, Problem> {
         self.bounded(bounds, |content| {
             let header = content.first_chunk().map_or(0, |word| u32::from_ne_bytes(*word));

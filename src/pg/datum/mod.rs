@@ -3,5 +3,6 @@
 pub mod json;
 pub mod jsonb;
 pub mod record;
+pub mod sql_type;
 pub mod uuid;
 pub mod varlena;

@@ -1,7 +1,7 @@
 //! What a function answers with, as bare values of the server.
 //!
-//! [`Value`] is one value: of the type that the function is declared with, which Rust need not know.
-//! [`Record`] is one row.
+//! [`Value`] is one value, [`Record`] one row: of the type that the function is declared with, see
+//! [`As`](super::sql_type::As).
 //!
 //! A set-returning function is called twice and describes its columns anew at every call; for a
 //! function that each request calls that is a tenth of its cost. This answers with a single row, which
@@ -12,16 +12,9 @@ use pgrx::PgTupleDesc;
 use pgrx::callconv::{BoxRet, FcInfo};
 use pgrx::datum::Datum;
 use pgrx::pg_sys::{self, BOOLOID, JSONBOID, TEXTARRAYOID, TEXTOID, TIMESTAMPTZOID, UUIDOID};
-use pgrx::pgrx_sql_entity_graph::impl_sql_translatable;
-use pgrx::pgrx_sql_entity_graph::metadata::{
-    ArgumentError, ReturnsError, ReturnsRef, SqlMappingRef, SqlTranslatable, TypeOrigin,
-};
 
 /// One value; `None` is NULL.
 pub struct Value(pub Option<pg_sys::Datum>);
-
-// The functions that return one write their own CREATE FUNCTION, with the type.
-impl_sql_translatable!(Value, "anyelement");
 
 // SAFETY: returns the datum or NULL.
 unsafe impl BoxRet for Value {
@@ -36,15 +29,6 @@ unsafe impl BoxRet for Value {
 
 /// The columns of a row, in the order of the composite type; `None` is NULL.
 pub struct Record<const N: usize>(pub [Option<pg_sys::Datum>; N]);
-
-// SAFETY: the functions that return one write their own CREATE FUNCTION, with the composite type.
-unsafe impl<const N: usize> SqlTranslatable for Record<N> {
-    const TYPE_IDENT: &'static str = pgrx::pgrx_resolved_type!(Record<N>);
-    const TYPE_ORIGIN: TypeOrigin = TypeOrigin::External;
-    const ARGUMENT_SQL: Result<SqlMappingRef, ArgumentError> = Ok(SqlMappingRef::literal("record"));
-    const RETURN_SQL: Result<ReturnsRef, ReturnsError> =
-        Ok(ReturnsRef::One(SqlMappingRef::literal("record")));
-}
 
 // SAFETY: returns a datum of the type that the called function is declared to return.
 unsafe impl<const N: usize> BoxRet for Record<N> {

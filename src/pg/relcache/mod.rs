@@ -46,9 +46,6 @@ impl Relation {
     }
 
     /// Its object id.
-    ///
-    /// # Errors
-    /// `JWT_NOT_AVAILABLE` where it is not there.
     pub fn oid(&'static self) -> Result<pg_sys::Oid> {
         match self.id.load(Relaxed) {
             0 => self.look_up(),
@@ -89,9 +86,6 @@ impl Relation {
     }
 
     /// Runs a check, once for each invalidation of the relation. The caller has locked the relation.
-    ///
-    /// # Errors
-    /// Those of the check.
     pub fn check_once(&self, check: impl FnOnce() -> Result<()>) -> Result<()> {
         if !self.checked.load(Relaxed) {
             let before = EPOCHS.of(Received::Other);
@@ -188,17 +182,11 @@ pub fn privileges_so_far() -> u64 {
 
 /// Looks up the relation whose invalidation advances the epochs. From then on only that and the
 /// configuration's own do.
-///
-/// # Errors
-/// `JWT_NOT_AVAILABLE` where it is not there.
 pub fn watch() -> Result<()> {
     VERDICT_INVALIDATION.oid().map(|_| ())
 }
 
 /// The owner of the extension's tables.
-///
-/// # Errors
-/// `JWT_NOT_AVAILABLE` where they are not there.
 pub fn owner() -> Result<pg_sys::Oid> {
     let relation = OpenRelation::unlocked(VERDICT_INVALIDATION.oid()?).ok_or_else(missing)?;
     Ok(relation.class().relowner)
@@ -212,9 +200,6 @@ fn missing() -> Error {
 
 /// Makes every backend, at commit, read again what it remembers: verdicts and, where a table of the configuration has
 /// changed, what they rest on.
-///
-/// # Errors
-/// `JWT_NOT_AVAILABLE` where the extension's tables are not there.
 pub fn invalidate(configuration: Option<pg_sys::Oid>) -> Result<()> {
     for relation in [Some(VERDICT_INVALIDATION.oid()?), configuration].into_iter().flatten() {
         // SAFETY: any number may be given; one that is no relation's raises an ordinary error.

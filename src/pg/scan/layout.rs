@@ -7,27 +7,23 @@ use pgrx::pg_sys;
 
 use crate::error::Result;
 use crate::pg::catalog::relation::OpenRelation;
-use crate::pg::table::{Index, Table};
+use crate::pg::table::{Index, IndexColumns, Table};
 
 /// Widest table that is read directly, counting dropped columns and those that others added.
 pub const MAX_COLUMNS: usize = 64;
 
 /// Makes sure that a table, which the caller has locked under this id, has the declared columns, in their order
 /// and with their types.
-///
-/// # Errors
-/// `JWT_NOT_AVAILABLE` with the table and the first column that differs.
 pub fn check_table<R: Table>(locked: pg_sys::Oid) -> Result<()> {
     let is_table = |open: &OpenRelation| open.class().relkind.cast_unsigned() == pg_sys::RELKIND_RELATION;
     let Some(table) = OpenRelation::unlocked(locked).filter(is_table) else {
         return Err(R::relation().altered("It is no table any more."));
     };
     let columns = table.columns();
-    for (n, declared) in (0_i16..).zip(R::COLUMNS) {
-        let number = usize::from(n.unsigned_abs());
+    for (n, (name, type_oid)) in R::COLUMNS.iter().enumerate() {
         // A column that was dropped has no type.
-        if columns.get(number).map(|column| column.atttypid) != Some(declared.type_oid) {
-            return Err(R::altered(n + 1, "is missing or has another type"));
+        if columns.get(n).map(|column| column.atttypid) != Some(*type_oid) {
+            return Err(R::altered(name, "is missing or has another type"));
         }
     }
     if columns.len() <= MAX_COLUMNS {
@@ -37,10 +33,7 @@ pub fn check_table<R: Table>(locked: pg_sys::Oid) -> Result<()> {
 }
 
 /// Makes sure that an index, which the caller has locked under this id, is a valid B-tree over the declared columns.
-///
-/// # Errors
-/// `JWT_NOT_AVAILABLE` with the index.
-pub fn check_index<R: Table, C>(index: &Index<R, C>, locked: pg_sys::Oid) -> Result<()> {
+pub fn check_index<R: Table, C: IndexColumns>(index: &Index<R, C>, locked: pg_sys::Oid) -> Result<()> {
     let table = R::relation().oid()?;
     let fits = |open: &OpenRelation| {
         // SAFETY: the pinned entry of an index has its row of pg_index, which ends with the numbers of its columns.
@@ -50,7 +43,7 @@ pub fn check_index<R: Table, C>(index: &Index<R, C>, locked: pg_sys::Oid) -> Res
             open.class().relam == pg_sys::BTREE_AM_OID
                 && (*row).indrelid == table
                 && (*row).indisvalid
-                && (*row).indkey.values.as_slice(keys) == index.columns
+                && (*row).indkey.values.as_slice(keys) == index.columns.numbers()
         }
     };
     let is_index = |open: &OpenRelation| open.class().relkind.cast_unsigned() == pg_sys::RELKIND_INDEX;

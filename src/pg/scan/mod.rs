@@ -9,6 +9,7 @@ mod layout;
 use std::marker::PhantomData;
 
 use pgrx::pg_sys;
+use pgrx::pg_sys::submodules::htup::HeapTupleHeaderGetXmin;
 
 use self::layout::MAX_COLUMNS;
 use crate::error::Result;
@@ -16,14 +17,11 @@ use crate::pg::catalog::relation::OpenRelation;
 use crate::pg::relcache::Relation;
 use crate::pg::server::lock_relation;
 use crate::pg::statements::must_be_able_to_write;
-use crate::pg::table::{Column, Index, IndexKeys, SqlType, Table};
+use crate::pg::table::{Column, Index, IndexColumns, SqlType, Table};
 use crate::pg::transaction;
 
 /// Locks a relation against structural change until the transaction ends, as any statement that reads it does.
 /// If it was dropped or replaced before the lock was granted, it is looked up again.
-///
-/// # Errors
-/// `JWT_NOT_AVAILABLE` where it is missing.
 fn lock(relation: &'static Relation, mode: u32) -> Result<pg_sys::Oid> {
     loop {
         let oid = relation.oid()?;
@@ -45,9 +43,6 @@ fn lock_table<R: Table>(mode: u32) -> Result<pg_sys::Oid> {
 /// Locks a table as a statement that writes to it does, until the transaction ends: before a statement that reads
 /// or locks rows which a later one changes. Without it, that and a REINDEX, which locks the table against
 /// writing and then its indexes, could wait for each other.
-///
-/// # Errors
-/// `JWT_NOT_AVAILABLE` where the table is not as the extension made it.
 pub fn lock_for_writing<R: Table>() -> Result<()> {
     must_be_able_to_write();
     lock_table::<R>(pg_sys::RowExclusiveLock).map(|_| ())
@@ -63,7 +58,7 @@ pub(super) fn open<R: Table>(mode: u32) -> Result<OpenRelation> {
 struct LockedIndex(pg_sys::Oid);
 
 impl LockedIndex {
-    fn lock<R: Table, C>(index: &'static Index<R, C>) -> Result<Self> {
+    fn lock<R: Table, C: IndexColumns>(index: &'static Index<R, C>) -> Result<Self> {
         loop {
             let locked = LockedIndex(lock(&index.relation, pg_sys::AccessShareLock)?);
             let checked = index.relation.check_once(|| layout::check_index(index, locked.0));
@@ -99,7 +94,10 @@ impl<R: Table> Scan<R> {
     }
 
     /// Begins a scan through an index for the rows that match all keys.
-    fn through<C>(index: &'static Index<R, C>, keys: &mut [pg_sys::ScanKeyData]) -> Result<Self> {
+    fn through<C: IndexColumns>(
+        index: &'static Index<R, C>,
+        keys: &mut [pg_sys::ScanKeyData],
+    ) -> Result<Self> {
         let table = open::<R>(pg_sys::AccessShareLock)?;
         Ok(Self::begin(table, Some(LockedIndex::lock(index)?), keys))
     }
@@ -162,54 +160,33 @@ pub struct Row<'scan, R> {
     scan: PhantomData<&'scan Scan<R>>,
 }
 
-/// Who made a version of a row.
-enum Maker {
-    ThisTransaction,
-    /// One that the transaction's snapshot does not show.
-    LaterTransaction,
-}
-
 impl<R: Table> Row<'_, R> {
     /// Whether this version of the row was made by the running transaction, which may yet undo it.
     pub fn in_progress(&self) -> bool {
-        self.is_made(Maker::ThisTransaction)
+        // SAFETY: the scan still holds the tuple.
+        unsafe { pg_sys::TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetXmin((*self.tuple).t_data)) }
     }
 
     /// Whether this version of the row was made after the transaction's snapshot: its statements do not see it.
     pub fn is_hidden(&self) -> bool {
-        transaction::has_old_snapshot() && self.is_made(Maker::LaterTransaction)
-    }
-
-    fn is_made(&self, by: Maker) -> bool {
         // SAFETY: the scan still holds the tuple; a transaction that scans has a snapshot.
-        unsafe {
-            let made_by = pg_sys::submodules::htup::HeapTupleHeaderGetXmin((*self.tuple).t_data);
-            let is_ours = pg_sys::TransactionIdIsCurrentTransactionId(made_by);
-            match by {
-                Maker::ThisTransaction => is_ours,
-                Maker::LaterTransaction => {
-                    !is_ours && pg_sys::XidInMVCCSnapshot(made_by, pg_sys::GetTransactionSnapshot())
-                }
-            }
-        }
+        let is_later = || unsafe {
+            let made_by = HeapTupleHeaderGetXmin((*self.tuple).t_data);
+            pg_sys::XidInMVCCSnapshot(made_by, pg_sys::GetTransactionSnapshot())
+        };
+        transaction::has_old_snapshot() && !self.in_progress() && is_later()
     }
 
     /// The value of a column, copied.
-    ///
-    /// # Errors
-    /// `JWT_NOT_AVAILABLE` for a NULL in a column that is declared NOT NULL.
     pub fn get<T: SqlType>(&self, column: Column<R, T>) -> Result<T::Value> {
-        let n = usize::from(column.number().unsigned_abs()) - 1;
+        let n = usize::from(column.number.unsigned_abs()) - 1;
         // SAFETY: the scan holds the row, and the table was checked to have that column with that type.
         let value = unsafe { T::read(self.values[n], self.nulls[n]) };
-        value.ok_or_else(|| R::altered(column.number(), "holds a NULL that it can't hold"))
+        value.ok_or_else(|| R::altered(column.name, "holds a NULL that it can't hold"))
     }
 }
 
 /// All rows of the table, read.
-///
-/// # Errors
-/// Those of looking the table up and of `read`.
 pub fn all<R: Table, T>(read: impl Fn(&Row<'_, R>) -> Result<T>) -> Result<Vec<T>> {
     let mut scan = Scan::whole()?;
     let mut all = Vec::new();
@@ -220,9 +197,6 @@ pub fn all<R: Table, T>(read: impl Fn(&Row<'_, R>) -> Result<T>) -> Result<Vec<T
 }
 
 /// True if any row of the table is like that. Reads the whole table.
-///
-/// # Errors
-/// Those of looking the table up and of `like`.
 pub fn any<R: Table>(like: impl Fn(&Row<'_, R>) -> Result<bool>) -> Result<bool> {
     let mut scan = Scan::whole()?;
     while let Some(row) = scan.next() {
@@ -234,15 +208,11 @@ pub fn any<R: Table>(like: impl Fn(&Row<'_, R>) -> Result<bool>) -> Result<bool>
 }
 
 /// The row whose index columns have these values, read.
-///
-/// # Errors
-/// Those of looking the relations up and of `read`.
-pub fn first_by<R: Table, C: IndexKeys, T>(
+pub fn first_by<R: Table, C: IndexColumns, T>(
     index: &'static Index<R, C>,
     values: C::Values<'_>,
     read: impl Fn(&Row<'_, R>) -> Result<T>,
 ) -> Result<Option<T>> {
-    let mut keys = C::scan_keys(index.columns, values);
-    let mut scan = Scan::through(index, keys.as_mut())?;
+    let mut scan = Scan::through(index, &mut index.columns.scan_keys(values))?;
     scan.next().map(|row| read(&row)).transpose()
 }

@@ -11,9 +11,6 @@ use crate::pg::statements::{Statement, bind};
 static CHECKS: Statement = Statement::new(include_str!("checks.sql"));
 
 /// The roles by which the owner of a table, which is not bound by its policies, can log in.
-///
-/// # Errors
-/// None but those of reading the catalogue.
 pub fn unbound_owner(owner: &AsOwner, relation: pg_sys::Oid) -> Result<Option<String>> {
     let found = read(owner, Some(OWNER_NOT_BOUND.name))?;
     Ok(found.into_iter().find(|finding| finding.relation == relation).map(|finding| finding.detail))

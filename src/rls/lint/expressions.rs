@@ -1,6 +1,6 @@
 //! How policies call our helpers.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use pgrx::pg_sys;
 
@@ -72,7 +72,7 @@ impl Helper {
 }
 
 /// A column that is compared with a helper's answer.
-#[derive(Clone, PartialEq)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 struct Comparison {
     column: i16,
     operator: pg_sys::Oid,
@@ -81,30 +81,24 @@ struct Comparison {
 
 /// What an expression does with our helpers, each once.
 #[derive(Default)]
-struct Uses {
+struct Uses<'a> {
     /// Those that a statement calls for each row.
-    not_wrapped: Vec<String>,
+    not_wrapped: BTreeSet<&'a str>,
     /// Those that are not held to a product and an environment.
-    not_bound: Vec<String>,
+    not_bound: BTreeSet<&'a str>,
     /// Those that cannot be held to a product by themselves.
-    need_company: Vec<String>,
+    need_company: BTreeSet<&'a str>,
     /// Whether another one says which product it must be.
     says_where: bool,
     /// The columns that their answers are compared with.
-    comparisons: Vec<Comparison>,
-}
-
-fn add<T: PartialEq>(list: &mut Vec<T>, item: T) {
-    if !list.contains(&item) {
-        list.push(item);
-    }
+    comparisons: HashSet<Comparison>,
 }
 
 type Helpers = HashMap<pg_sys::Oid, Helper>;
 
 struct Reading<'a> {
     helpers: &'a Helpers,
-    uses: Uses,
+    uses: Uses<'a>,
 }
 
 impl Reading<'_> {
@@ -119,8 +113,7 @@ impl Reading<'_> {
                     if let Some(column) = own_column(side)
                         && self.calls_helper(other)
                     {
-                        let comparison = Comparison { column, operator, collation };
-                        add(&mut self.uses.comparisons, comparison);
+                        self.uses.comparisons.insert(Comparison { column, operator, collation });
                     }
                 }
             }
@@ -137,14 +130,14 @@ impl Reading<'_> {
             return;
         };
         if query != Some(true) {
-            add(&mut self.uses.not_wrapped, helper.name.clone());
+            self.uses.not_wrapped.insert(&helper.name);
         }
         if helper.needs_company {
-            add(&mut self.uses.need_company, helper.name.clone());
+            self.uses.need_company.insert(&helper.name);
         }
         let is_bound = helper.is_bound(arguments);
         if helper.compares && !is_bound {
-            add(&mut self.uses.not_bound, helper.name.clone());
+            self.uses.not_bound.insert(&helper.name);
         }
         self.uses.says_where |= is_bound || helper.name == "current_product";
     }
@@ -232,12 +225,8 @@ fn of_policy(owner: &AsOwner, policy: &Policy, helpers: &Helpers, found: &mut Ve
     let comparisons = read(&policy.using);
     read(&policy.check);
     let mut add = |weakness: &'static Weakness, detail: String| {
-        found.push(Finding {
-            relation: policy.relation,
-            policy: Some(policy.name.clone()),
-            weakness,
-            detail,
-        });
+        let name = Some(policy.name.clone());
+        found.push(Finding { relation: policy.relation, policy: name, weakness, detail });
     };
     let Uses { not_wrapped, mut not_bound, need_company, says_where, .. } = reading.uses;
     if !says_where {
@@ -256,12 +245,8 @@ fn of_policy(owner: &AsOwner, policy: &Policy, helpers: &Helpers, found: &mut Ve
         return Ok(());
     }
     for comparison in comparisons {
-        let arguments = [
-            bind(policy.relation),
-            bind(comparison.column),
-            bind(comparison.operator),
-            bind(comparison.collation),
-        ];
+        let Comparison { column, operator, collation } = comparison;
+        let arguments = [bind(policy.relation), bind(column), bind(operator), bind(collation)];
         for detail in UNINDEXED.read(owner, &arguments, |row| row.required(1))? {
             add(&NO_INDEX, detail);
         }
@@ -269,7 +254,7 @@ fn of_policy(owner: &AsOwner, policy: &Policy, helpers: &Helpers, found: &mut Ve
     Ok(())
 }
 
-fn called(helpers: &[String], how: &str) -> String {
+fn called(helpers: &BTreeSet<&str>, how: &str) -> String {
     let names: Vec<String> = helpers.iter().map(|name| format!("dialstack.{name}()")).collect();
     format!("It calls {} {how}.", names.join(", "))
 }

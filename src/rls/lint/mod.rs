@@ -22,9 +22,6 @@ pub struct Finding {
 }
 
 /// Every weakness that can be seen, the worst first.
-///
-/// # Errors
-/// `JWT_NOT_AVAILABLE` where the extension's own tables are not what they should be.
 pub fn findings(owner: &AsOwner) -> Result<Vec<Finding>> {
     let mut found = in_catalogues(owner)?;
     found.extend(registrations::uncounted(owner)?);
@@ -33,9 +30,6 @@ pub fn findings(owner: &AsOwner) -> Result<Vec<Finding>> {
 }
 
 /// Those by which rows may be seen or changed that the policies should keep back; no table is looked at.
-///
-/// # Errors
-/// As [`findings`].
 pub fn errors(owner: &AsOwner) -> Result<Vec<Finding>> {
     let mut found = in_catalogues(owner)?;
     found.retain(|finding| finding.weakness.severity == Severity::Error);

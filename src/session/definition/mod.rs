@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::period::{Period, Span};
 use super::problem::Problem;
+use super::schema::type_names;
 use super::selector::Selector;
 use crate::text_enum::text_enum;
 
@@ -37,9 +38,6 @@ text_enum! {
 
 impl OnLimit {
     /// Reads the text.
-    ///
-    /// # Errors
-    /// Lists the two for anything else.
     pub fn read(text: &str) -> Result<Self, Problem> {
         Self::parse(text).ok_or_else(|| Problem::not_one_of("on_limit", Self::TEXTS))
     }
@@ -217,11 +215,7 @@ impl Definition {
 /// Whether the schema's own `type` leaves room for one of these types.
 fn may_be(schema: &Value, types: &[&str]) -> bool {
     let one_of = |name: &Value| name.as_str().is_some_and(|name| types.contains(&name));
-    match schema.get("type") {
-        Some(Value::Array(names)) => names.iter().any(one_of),
-        Some(name) => one_of(name),
-        None => true,
-    }
+    schema.get("type").is_none_or(|of| type_names(of).iter().any(one_of))
 }
 
 /// Whether an object has only its declared properties.

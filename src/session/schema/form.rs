@@ -104,11 +104,8 @@ fn full(fields: &Fields) -> Result<Value, Problem> {
         Some(_) => return Err(Problem::new("\"$schema\" must be a string")),
     };
     out.insert("$schema".into(), draft.into());
-    match out.get("type") {
-        None => {}
-        Some(Value::String(name)) if name == "object" => {}
-        Some(Value::Array(names)) if names.iter().any(|name| name == "object") => {}
-        Some(_) => return Err(not_an_object()),
+    if out.get("type").is_some_and(|of| !type_names(of).iter().any(|name| name == "object")) {
+        return Err(not_an_object());
     }
     out.insert("type".into(), "object".into());
     Ok(Value::Object(out))
@@ -145,12 +142,15 @@ fn is_typed_field(value: &Value) -> bool {
     }
 }
 
+/// The names that a `type` gives: one, or an array of them.
+pub(in crate::session) fn type_names(value: &Value) -> &[Value] {
+    value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice)
+}
+
 fn names_types(value: &Value) -> bool {
-    let known = |v: &Value| v.as_str().is_some_and(|name| TYPES.contains(&name));
-    match value {
-        Value::Array(names) => !names.is_empty() && names.iter().all(known),
-        name => known(name),
-    }
+    let known = |name: &Value| name.as_str().is_some_and(|name| TYPES.contains(&name));
+    let names = type_names(value);
+    !names.is_empty() && names.iter().all(known)
 }
 
 fn is_clearly_typed(value: &Value) -> bool {
@@ -189,7 +189,7 @@ fn typed_field(name: &str, value: &Value) -> Result<(Value, bool), Problem> {
         Value::Object(field) => field.clone(),
         other => return Ok((other.clone(), false)),
     };
-    if field.get("type").is_some_and(allows_any) {
+    if field.get("type").is_some_and(|of| type_names(of).iter().any(|name| name == "any")) {
         field.remove("type");
     }
     let is_required = match field.get("required") {
@@ -213,13 +213,6 @@ fn typed_field(name: &str, value: &Value) -> Result<(Value, bool), Problem> {
         field.insert("items".into(), items);
     }
     Ok((Value::Object(field), is_required))
-}
-
-fn allows_any(types: &Value) -> bool {
-    match types {
-        Value::Array(names) => names.iter().any(|name| name == "any"),
-        name => name == "any",
-    }
 }
 
 /// The schema of objects like this sample.

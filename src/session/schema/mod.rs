@@ -11,6 +11,7 @@ use jsonschema::{PatternOptions, ValidationError, Validator};
 use serde_json::Value;
 
 use super::problem::Problem;
+pub(super) use form::type_names;
 
 /// The `$schema` of what [`normalize`] returns, unless the schema named an older draft itself.
 pub const DRAFT_2020_12: &str = "https://json-schema.org/draft/2020-12/schema";

@@ -53,7 +53,7 @@ proptest! {
         let Ok(authentic) = authenticate(&token, &ring()) else { return Ok(()) };
         // What is accepted says nothing that is not written back alike.
         let claims = authentic.access.expect("an access token");
-        let written = claims::write(INSTANCE, &claims, "a.b.c.d.e").expect("good claims");
+        let written = claims::write(INSTANCE, &claims, "a.b.c.d.e".to_owned()).expect("good claims");
         let again = claims::read(INSTANCE, &written).expect("good claims");
         prop_assert_eq!(again, claims);
     }
