@@ -1,4 +1,4 @@
-"""Events in the server log: on a standby as on a primary, and without a secret."""
+"""Events in the server log: on a standby as on a primary, without a secret, and not without end."""
 
 import json
 import time
@@ -123,4 +123,33 @@ def test_a_line_that_somebody_else_wrote_is_told_by_its_context(pair):
     for event, has_context in (("forged", True), ("administration", False)):
         [at] = [n for n, line in enumerate(found) if "LOG:  dialstack_sessions {" in line and f'"event":"{event}"' in line]
         assert ("CONTEXT:" in found[at + 1]) == has_context
+    connection.close()
+
+
+def test_a_flood_is_left_out_and_counted_and_hides_no_other_event(pair, shop):
+    connection = pair.primary.connect()
+    connection.execute(SETTING)
+    connection.execute("SET dialstack_sessions.api_key = 'sk_live_x'")
+    calls = 2000
+    began = time.monotonic()
+    connection.execute(
+        f"DO $$ BEGIN FOR n IN 1..{calls} LOOP BEGIN PERFORM dialstack.account_session_create('a'); "
+        "EXCEPTION WHEN insufficient_privilege THEN END; END LOOP; END $$"
+    )
+    took = time.monotonic() - began
+    connection.execute("RESET dialstack_sessions.api_key")
+    call(connection, "session_count", product=shop.product)
+    time.sleep(0.2)
+    connection.execute("SET dialstack_sessions.api_key = 'sk_live_x'")
+    with pytest.raises(errors.InsufficientPrivilege):
+        call(connection, "account_session_create", account="a")
+
+    found = lines(pair.primary, connection)
+    keys = [event for event in found if event["event"] == "refused_key"]
+    written = [event for event in keys if "reason" in event]
+    left_out = sum(event.get("left_out", 0) for event in keys)
+    assert len(written) + left_out == calls + 1
+    assert 100 <= len(written) <= 100 + 10 * (took + 1)
+    assert any(event.get("limited") for event in keys) and left_out > 0
+    assert [event["function"] for event in found if event["event"] == "administration"] == ["session_count"]
     connection.close()
