@@ -341,6 +341,26 @@ def test_the_versions_of_postgresql(admin, watcher):
     assert version.postgresql_built_for.startswith(f"{major}.")
 
 
+def test_connections_whose_library_was_replaced(admin, cluster, found, connect):
+    library = value(admin, "SELECT setting FROM pg_config WHERE name = 'PKGLIBDIR'") + "/dialstack_sessions.so"
+    # Another place: the file in use is everybody's.
+    place = f"{cluster.data}/replaced"
+    as_server("sh", "-c", 'mkdir "$2" && cp "$1" "$2"', "sh", library, place)
+    old = connect()
+    old.execute(f"LOAD '{place}/dialstack_sessions.so'")
+    assert found("connections_with_older_library") == []
+
+    as_server("rm", "-r", place)
+    assert found("connections_with_older_library") == [f"Processes {old.info.backend_pid}."]
+
+    pid = old.info.backend_pid
+    old.close()
+    until(
+        lambda: value(admin, "SELECT count(*) FROM pg_stat_activity WHERE pid = %s", pid) == 0, "its end"
+    )
+    assert found("connections_with_older_library") == []
+
+
 # All of it
 
 

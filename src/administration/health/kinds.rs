@@ -55,4 +55,7 @@ weaknesses! {
     /// The library is newer than the tables and functions of this database, or older.
     VERSIONS_DIFFER = Warning "versions_differ":
         "ALTER EXTENSION dialstack_sessions UPDATE, or install the library of that version.";
+    /// Connections still run a library whose file was replaced.
+    CONNECTIONS_WITH_OLDER_LIBRARY = Warning "connections_with_older_library":
+        "Let them connect again; where the library is in shared_preload_libraries, restart the server.";
 }

@@ -8,12 +8,18 @@ mod library;
 mod policies;
 mod statements;
 
+use std::ffi::CStr;
+
 use crate::error::Result;
+use crate::guc;
 use crate::pg::roles::AsOwner;
 use crate::rls::lint::weakness::Weakness;
 use crate::service::keys::key_ring;
 
 pub use library::versions;
+
+/// Longest value of a setting that is looked at.
+const MAX_VALUE: usize = 65_536;
 
 pub struct Finding {
     pub kind: &'static Weakness,
@@ -37,11 +43,16 @@ pub fn findings() -> Result<Vec<Finding>> {
     if let Err(error) = key_ring::ring() {
         found.push(Finding::new(&kinds::KEYS_NOT_AVAILABLE, error.message()));
     }
-    found.extend(library::finding());
+    found.extend(library::findings(&owner)?);
     found.extend(policies::findings(&owner)?);
     found.sort_by(|one, other| {
         let key = |it: &Finding| (it.kind.severity, it.kind.name);
         key(one).cmp(&key(other)).then_with(|| one.detail.cmp(&other.detail))
     });
     Ok(found)
+}
+
+/// The value that a setting has in this connection; none where there is no such setting.
+fn value(name: &CStr) -> Option<String> {
+    guc::foreign(name, MAX_VALUE).ok().flatten()
 }
