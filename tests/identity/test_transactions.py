@@ -21,7 +21,84 @@ def shown(world, visitor):
     return {n for table, n in world.seen(visitor) if table == "of_account"}
 
 
-# The token. That it follows savepoints, rollbacks and session_clear() however they nest, test_model.py shows.
+# The token
+
+
+def test_a_local_token_ends_with_its_transaction(world, visitor, tokens):
+    for rollback in (False, True):
+        with visitor.transaction(force_rollback=rollback):
+            present(visitor, tokens[1])
+            assert shown(world, visitor) == {1}
+        assert shown(world, visitor) == set()
+
+
+def test_a_lasting_token_outlives_its_transaction_unless_that_rolls_back(world, visitor, tokens):
+    with visitor.transaction():
+        keep_presenting(visitor, tokens[1])
+    assert shown(world, visitor) == {1}
+    with rolled_back(visitor):
+        keep_presenting(visitor, tokens[2])
+        assert shown(world, visitor) == {2}
+    assert shown(world, visitor) == {1}
+
+
+def test_a_local_token_hides_a_lasting_one_for_a_while(world, visitor, tokens):
+    keep_presenting(visitor, tokens[1])
+    with visitor.transaction():
+        present(visitor, tokens[2])
+        assert shown(world, visitor) == {2}
+        present(visitor, "")
+        assert shown(world, visitor) == set()
+    assert shown(world, visitor) == {1}
+
+
+def test_savepoints_nest(world, visitor, tokens):
+    with visitor.transaction():
+        present(visitor, tokens[1])
+        with rolled_back(visitor):
+            present(visitor, tokens[2])
+            with rolled_back(visitor):
+                present(visitor, tokens[3])
+                assert shown(world, visitor) == {3}
+            assert shown(world, visitor) == {2}
+            with visitor.transaction():
+                present(visitor, tokens[3])
+            assert shown(world, visitor) == {3}
+        assert shown(world, visitor) == {1}
+        visitor.execute("SAVEPOINT a")
+        present(visitor, "rubbish")
+        assert error(visitor) == "invalid"
+        visitor.execute("ROLLBACK TO a")
+        assert (shown(world, visitor), error(visitor)) == ({1}, None)
+
+
+def test_an_error_restores_what_was_before(world, visitor, tokens):
+    with visitor.transaction():
+        present(visitor, tokens[1])
+        with pytest.raises(errors.DivisionByZero), visitor.transaction():
+            present(visitor, tokens[2])
+            assert shown(world, visitor) == {2}
+            visitor.execute("SELECT 1/0")
+        assert shown(world, visitor) == {1}
+    with pytest.raises(errors.DivisionByZero):
+        visitor.execute(
+            f"SELECT set_config('dialstack_sessions.token', '{tokens[3]}', false), "
+            "1 / (random() * 0)::int"
+        )
+    assert shown(world, visitor) == set()
+
+
+def test_session_clear_is_undone_like_any_setting(world, visitor, tokens):
+    keep_presenting(visitor, tokens[1])
+    with rolled_back(visitor):
+        visitor.execute("SELECT dialstack.session_clear()")
+        assert shown(world, visitor) == set()
+    assert shown(world, visitor) == {1}
+    with visitor.transaction():
+        present(visitor, tokens[2])
+        visitor.execute("SELECT dialstack.session_clear()")
+        assert shown(world, visitor) == set()
+    assert shown(world, visitor) == set()
 
 
 @pytest.mark.parametrize("local", [True, False], ids=["local", "lasting"])
