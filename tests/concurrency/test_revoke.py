@@ -172,7 +172,7 @@ def test_a_revocation_finds_a_session_whose_refresh_outlasts_its_expiry(
 @pytest.mark.parametrize("function", ["session_refresh", "session_extend"])
 def test_a_session_that_a_revocation_found_over_does_not_live_on(admin, connect, function):
     # Given a call that came in time to give a session more of it, and is held up
-    shop = Shop.make(admin, expiry=1, period="second", refresh_expiry=1, refresh_period="second")
+    shop = Shop.make(admin, expiry=2, period="seconds", refresh_expiry=2, refresh_period="seconds")
     session = shop.create(admin)
     longer = '{"expiry": 1, "period": "hour", "refresh_expiry": 1, "refresh_period": "hour"}'
     call(admin, "definition_update", product=shop.product, tag=shop.tag, changes=longer)

@@ -50,8 +50,8 @@ pub fn create(
     // Deleting an environment keeps creates out by this lock: what is found now stays until this transaction ends.
     lock_for_writing::<SessionUsers>()?;
     let call = Call::new(place, CODE)?;
-    let expires_at = end(expires_at, call.now)?;
-    let wanted = Wanted { key: user_identifier_key, grants: grants(ids)?, expires_at };
+    let grants = grants(ids)?;
+    let wanted = Wanted { key: user_identifier_key, grants, expires_at: end(expires_at, call.now)? };
     check_identifier("user_identifier_key", wanted.key).coded(CODE)?;
     if call.caller.publishable().is_some() {
         wanted.check_publishable()?;
