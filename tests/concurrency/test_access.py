@@ -5,7 +5,7 @@ import threading
 import pytest
 from psycopg import errors
 from support.levels import LEVELS
-from support.service import PATIENCE, Background, Shop, await_lock, call, together, value, verify
+from support.service import PATIENCE, Shop, call, together, value, verify
 
 ROLES = [f"newcomer_{number}" for number in range(20)]
 
@@ -38,15 +38,12 @@ def test_one_level_granted_many_times_at_once_is_granted(admin, roles):
 
 
 @pytest.mark.parametrize("deleted", ["product", "env"])
-def test_a_level_is_not_limited_to_what_a_colleague_deletes_meanwhile(admin, connect, shop, roles, deleted):
+def test_a_level_is_not_limited_to_what_a_colleague_deletes_meanwhile(behind, shop, roles, deleted):
     place = {"product": shop.product}
     if deleted == "env":
         place["env"] = shop.env
-    deleting, granting = connect(), connect()
-    with deleting.transaction():
-        call(deleting, f"{deleted}_delete", **place)
-        waiting = Background(lambda: call(granting, "grant_access", role=roles[0], access="server", **place))
-        await_lock(admin, granting)
+    grant = lambda connection: call(connection, "grant_access", role=roles[0], access="server", **place)
+    _, waiting = behind(lambda connection: call(connection, f"{deleted}_delete", **place), grant)
     with pytest.raises(errors.UndefinedObject, match=f"^{deleted.upper()}_NOT_FOUND: "):
         waiting.result()
 

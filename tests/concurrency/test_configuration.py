@@ -9,7 +9,6 @@ from support.service import (
     REPEATABLE_READ,
     Background,
     Shop,
-    await_lock,
     call,
     retrying,
     together,
@@ -62,12 +61,9 @@ INTO_A_PRODUCT = {
 
 
 @pytest.mark.parametrize("made", INTO_A_PRODUCT)
-def test_nothing_is_made_in_a_product_that_a_colleague_deletes_meanwhile(admin, connect, shop, made):
-    deleting, making = connect(), connect()
-    with deleting.transaction():
-        call(deleting, "product_delete", product=shop.product)
-        waiting = Background(lambda: INTO_A_PRODUCT[made](shop, making))
-        await_lock(admin, making)
+def test_nothing_is_made_in_a_product_that_a_colleague_deletes_meanwhile(behind, shop, made):
+    delete = lambda connection: call(connection, "product_delete", product=shop.product)
+    _, waiting = behind(delete, lambda connection: INTO_A_PRODUCT[made](shop, connection))
     with pytest.raises(errors.UndefinedObject, match="^PRODUCT_NOT_FOUND: "):
         waiting.result()
 
@@ -107,24 +103,16 @@ def test_two_migrations_at_once_both_succeed(admin, shop, isolation):
     assert value(admin, "SELECT count(*) FROM dialstack.env_list(%s)", name) == 1
 
 
-def test_a_migration_waits_for_one_that_is_not_committed(connect, shop):
-    name = f"{shop.product}-waited"
-    first, second = connect(), connect()
-    with first.transaction():
-        made = migrate(first, name)
-        waiting = Background(migrate, second, name)
-        await_lock(first, second)
+def test_a_migration_waits_for_one_that_is_not_committed(behind, shop):
+    run = lambda connection: migrate(connection, f"{shop.product}-waited")
+    made, waiting = behind(run, run)
     assert waiting.result() == made
 
 
-def test_what_is_applied_later_waits_and_holds(connect, admin, shop):
-    first, second = connect(), connect()
+def test_what_is_applied_later_waits_and_holds(behind, admin, shop):
     one = edited(admin, shop, name="One", environments=[{"env": "production", "live": True}])
     two = edited(admin, shop, name="Two", scopes=[{"scope": "only", "description": ""}])
-    with first.transaction():
-        apply(first, one)
-        waiting = Background(apply, second, two)
-        await_lock(first, second)
+    _, waiting = behind(lambda connection: apply(connection, one), lambda connection: apply(connection, two))
     changes = {(row.action, row.object, row.name) for row in waiting.result()}
     # It saw what the first had made.
     assert ("update", "product", shop.product) in changes
@@ -178,23 +166,17 @@ LIVES = {
 
 
 @pytest.mark.parametrize("lives", LIVES)
-def test_an_environment_stays_live_for_what_is_being_made_or_extended(connect, admin, shop, lives):
-    creator, other = connect(), connect()
-    with creator.transaction():
-        LIVES[lives](creator, shop, admin)
-        waiting = Background(lambda: call(other, "env_update", **shop.home, live=False))
-        await_lock(admin, other)
+def test_an_environment_stays_live_for_what_is_being_made_or_extended(behind, admin, shop, lives):
+    make_test = lambda connection: call(connection, "env_update", **shop.home, live=False)
+    _, waiting = behind(lambda connection: LIVES[lives](connection, shop, admin), make_test)
     with pytest.raises(errors.InvalidParameterValue, match="DEFINE_FAILED"):
         waiting.result()
     assert value(admin, "SELECT live FROM dialstack.env_list(%s)", shop.product)
 
 
-def test_a_key_that_is_being_made_is_revoked_with_its_environment(connect, admin, shop):
-    making, deleting = connect(), connect()
-    with making.transaction():
-        key = call(making, "api_key_create", **shop.home)
-        waiting = Background(lambda: call(deleting, "env_delete", **shop.home))
-        await_lock(admin, deleting)
+def test_a_key_that_is_being_made_is_revoked_with_its_environment(behind, admin, shop):
+    make = lambda connection: call(connection, "api_key_create", **shop.home)
+    key, waiting = behind(make, lambda connection: call(connection, "env_delete", **shop.home))
     waiting.result()
     state = "SELECT state FROM dialstack.api_key_usage WHERE api_key_id = %s"
     assert value(admin, state, key.api_key_id) == "revoked"
@@ -217,28 +199,28 @@ NAMING = {
 }
 
 
+def naming(function, shop):
+    return lambda connection: call(connection, function, **NAMING[function], **shop.home)
+
+
+def renaming(shop):
+    return lambda connection: call(connection, "env_update", **shop.home, new_name="renamed")
+
+
 @pytest.mark.parametrize("function", NAMING)
 def test_an_environment_keeps_the_name_that_a_policy_or_trigger_is_being_made_for(
-    connect, admin, shop, function
+    behind, admin, shop, function
 ):
     admin.execute("DROP TABLE IF EXISTS notes; CREATE TABLE notes (account text)")
-    making, renaming = connect(), connect()
-    with making.transaction():
-        call(making, function, **NAMING[function], **shop.home)
-        waiting = Background(lambda: call(renaming, "env_update", **shop.home, new_name="renamed"))
-        await_lock(admin, renaming)
+    _, waiting = behind(naming(function, shop), renaming(shop))
     with pytest.raises(errors.InvalidParameterValue, match="policies or triggers"):
         waiting.result()
 
 
 @pytest.mark.parametrize("function", NAMING)
-def test_no_policy_or_trigger_is_made_for_a_name_that_is_being_given_up(connect, admin, shop, function):
+def test_no_policy_or_trigger_is_made_for_a_name_that_is_being_given_up(behind, admin, shop, function):
     admin.execute("DROP TABLE IF EXISTS notes; CREATE TABLE notes (account text)")
-    renaming, making = connect(), connect()
-    with renaming.transaction():
-        call(renaming, "env_update", **shop.home, new_name="renamed")
-        waiting = Background(lambda: call(making, function, **NAMING[function], **shop.home))
-        await_lock(admin, making)
+    _, waiting = behind(renaming(shop), naming(function, shop))
     with pytest.raises(errors.UndefinedObject, match="^ENV_NOT_FOUND: "):
         waiting.result()
 

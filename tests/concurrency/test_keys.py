@@ -8,7 +8,7 @@ from collections import namedtuple
 import pytest
 from support.formats import unb64
 from support.levels import LEVELS
-from support.service import Background, await_lock, call, refresh, together, value, verify
+from support.service import call, refresh, together, value, verify
 
 WORKERS = 4
 
@@ -150,14 +150,11 @@ def test_keys_that_two_connections_rotate_at_once_leave_one_active(admin):
     assert value(admin, query) == 1
 
 
-def test_a_key_that_waits_for_a_new_root_key_is_wrapped_with_it(admin, connect, shop):
+def test_a_key_that_waits_for_a_new_root_key_is_wrapped_with_it(admin, behind, connect, shop):
     session = shop.create(admin)
-    root, other = connect(), connect()
 
-    with root.transaction():
-        value(root, "SELECT dialstack.root_key_rotate()")
-        waiting = Background(call, other, "signing_key_rotate")
-        await_lock(admin, other)
+    rotate_root = lambda connection: call(connection, "root_key_rotate")
+    _, waiting = behind(rotate_root, lambda connection: call(connection, "signing_key_rotate"))
     waiting.result()
 
     with connect() as fresh:

@@ -80,35 +80,25 @@ def test_keys_of_two_environments_do_not_wait_for_each_other(admin, connect, pla
         assert create(second, **{**place, "env": "staging"})
 
 
-def test_a_caller_that_waits_for_a_creation_that_is_undone_creates(admin, connect, place):
-    first, second = connect(), connect()
-    with first.transaction(force_rollback=True):
-        undone = create(first, **place)
-        waiting = Background(lambda: create(second, **place))
-        await_lock(admin, second)
+def test_a_caller_that_waits_for_a_creation_that_is_undone_creates(admin, behind, place):
+    creating = lambda connection: create(connection, **place)
+    undone, waiting = behind(creating, creating, undone=True)
 
     assert waiting.result().client_session_id != undone.client_session_id
     assert living(admin, place) == 1
 
 
-def test_a_caller_that_waits_for_a_creation_gets_what_it_made(admin, connect, place):
-    first, second = connect(), connect()
-    with first.transaction():
-        made = create(first, **place)
-        waiting = Background(lambda: get_or_create(second, **place))
-        await_lock(admin, second)
+def test_a_caller_that_waits_for_a_creation_gets_what_it_made(behind, place):
+    made, waiting = behind(lambda c: create(c, **place), lambda c: get_or_create(c, **place))
 
     assert waiting.result().token == made.token
 
 
 @pytest.mark.parametrize("ended", ["client_session_revoke", "client_session_delete"])
-def test_a_caller_that_waits_for_the_end_of_a_session_makes_a_new_one(admin, connect, place, ended):
+def test_a_caller_that_waits_for_the_end_of_a_session_makes_a_new_one(admin, behind, place, ended):
     old = create(admin, **place)
-    first, second = connect(), connect()
-    with first.transaction():
-        call(first, ended, client_session_id=old.client_session_id, **place)
-        waiting = Background(lambda: get_or_create(second, **place))
-        await_lock(admin, second)
+    end = lambda connection: call(connection, ended, client_session_id=old.client_session_id, **place)
+    _, waiting = behind(end, lambda connection: get_or_create(connection, **place))
 
     made = waiting.result()
     assert made.client_session_id != old.client_session_id

@@ -138,19 +138,14 @@ def test_updates_of_data_and_refreshes_lose_nothing_of_each_other(admin, shop):
     assert verify(admin, session.token).data["visits"] == rounds
 
 
-def test_a_refresh_that_waits_for_an_extension_keeps_it(admin, connect, shop):
+def test_a_refresh_that_waits_for_an_extension_keeps_it(admin, behind, shop):
     session = shop.create(admin)
-    extender, caller = connect(), connect()
 
-    with extender.transaction():
-        extended = call(
-            extender, "session_extend", session_id=session.session_id, by="90 days"
-        ).expires_at
-        waiting = Background(refresh, caller, session.refresh_token)
-        await_lock(admin, caller)
+    extend = lambda connection: call(connection, "session_extend", session_id=session.session_id, by="90 days")
+    extended, waiting = behind(extend, lambda connection: refresh(connection, session.refresh_token))
 
     assert waiting.result().ok
-    assert info(admin, session.session_id).end_at >= extended
+    assert info(admin, session.session_id).end_at >= extended.expires_at
 
 
 def test_a_refresh_that_waits_for_data_sealed_with_a_newer_key_succeeds(admin, connect, shop):

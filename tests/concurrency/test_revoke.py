@@ -255,27 +255,23 @@ def test_a_deletion_that_races_creates_and_refreshes_leaves_nothing_living(
 
 
 def test_a_definition_that_replaced_another_while_its_deletion_waited_takes_its_sessions_along(
-    admin, connect, shop
+    admin, behind, shop
 ):
-    first, second = connect(), connect()
-    with first.transaction():
-        definition_delete(first, shop)
-        shop.define(first)
-        session = shop.create(first)
-        waiting = Background(lambda: definition_delete(second, shop))
-        await_lock(admin, second)
+    def replace(connection):
+        definition_delete(connection, shop)
+        shop.define(connection)
+        return shop.create(connection)
+
+    session, waiting = behind(replace, lambda connection: definition_delete(connection, shop))
     waiting.result()
 
     assert_dead(admin, [session])
     assert unrevoked(admin, [session]) == 0
 
 
-def test_a_create_that_waits_for_a_reset_hands_out_a_token_that_is_good(admin, connect, shop):
-    resetting, creating = connect(), connect()
-    with resetting.transaction():
-        call(resetting, "instance_reset")
-        waiting = Background(retrying, lambda: shop.create(creating))
-        await_lock(admin, creating)
+def test_a_create_that_waits_for_a_reset_hands_out_a_token_that_is_good(admin, behind, shop):
+    reset = lambda connection: call(connection, "instance_reset")
+    _, waiting = behind(reset, lambda connection: retrying(lambda: shop.create(connection)))
 
     assert verify(admin, waiting.result().token).valid
 

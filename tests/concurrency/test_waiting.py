@@ -3,7 +3,7 @@
 import pytest
 from psycopg import errors
 from support.levels import LEVELS
-from support.service import Background, await_lock, call, retrying, value, verify
+from support.service import call, retrying, value, verify
 
 
 def user_session(connection, shop):
@@ -52,14 +52,15 @@ def each(pairs):
 
 @LEVELS
 @each(REVOCATIONS + ERASURES + DELETIONS)
-def test_a_session_that_is_being_created_is_waited_for_and_ends(admin, connect, shop, isolation, end, create):
+def test_a_session_that_is_being_created_is_waited_for_and_ends(admin, behind, shop, isolation, end, create):
     """The very first of its user, account or key: nothing but its own transaction knows of it."""
-    creating, ending = connect(), connect(isolation=isolation)
-    with creating.transaction():
-        token = create(creating, shop)
-        session_id = verify(creating, token).session_id
-        waiting = Background(retrying, lambda: end(ending, shop))
-        await_lock(admin, ending)
+
+    def make(connection):
+        token = create(connection, shop)
+        return token, verify(connection, token).session_id
+
+    ending = lambda connection: retrying(lambda: end(connection, shop))
+    (token, session_id), waiting = behind(make, ending, isolation)
 
     assert waiting.result() in (1, None)
     assert verify(admin, token).reason == ("invalid" if end is erase else "revoked")
@@ -71,29 +72,26 @@ def test_a_session_that_is_being_created_is_waited_for_and_ends(admin, connect, 
     assert value(admin, living, session_id) == 0
 
 
-def wait_for(admin, end, create, shop, ending, creating):
-    """Creates a session while an end of it is not committed yet."""
-    with ending.transaction():
-        end(ending, shop)
-        waiting = Background(retrying, lambda: create(creating, shop))
-        await_lock(admin, creating)
-    return waiting.result()
+@pytest.fixture
+def waiting(behind, shop, isolation, end, create):
+    """The creation of a session, while an end of it is not committed yet."""
+    creating = lambda connection: retrying(lambda: create(connection, shop))
+    return lambda: behind(lambda connection: end(connection, shop), creating, isolation)[1]
 
 
 @LEVELS
 @each(REVOCATIONS + ERASURES[:1])
-def test_a_session_whose_creation_waits_comes_after_the_end(admin, connect, shop, isolation, end, create):
+def test_a_session_whose_creation_waits_comes_after_the_end(admin, shop, waiting, end, create):
     if end is erase:
         create(admin, shop)
-    token = wait_for(admin, end, create, shop, connect(), connect(isolation=isolation))
-    assert verify(admin, token).valid
+    assert verify(admin, waiting().result()).valid
 
 
 @LEVELS
 @each(DELETIONS)
-def test_a_creation_that_waits_for_a_deletion_fails(admin, connect, shop, isolation, end, create):
+def test_a_creation_that_waits_for_a_deletion_fails(waiting):
     with pytest.raises(errors.UndefinedObject, match="_NOT_FOUND"):
-        wait_for(admin, end, create, shop, connect(), connect(isolation=isolation))
+        waiting().result()
 
 
 def test_sessions_of_one_account_are_created_at_once(connect, shop):

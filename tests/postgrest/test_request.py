@@ -122,3 +122,11 @@ def test_a_token_that_is_not_good_ends_the_request(authenticator, admin, tenants
                 pass
         assert refused.value.diag.message_detail == f"reason: {reason}"
         assert authenticator.info.transaction_status == psycopg.pq.TransactionStatus.IDLE
+
+
+@EVERY
+def test_a_request_leaves_nothing_behind(authenticator, tenants, kind):
+    with requesting(authenticator, bearer(tenants.all[0].tokens[kind])) as request:
+        assert set(owners(request, kind)) == {"tenant-0"}
+    authenticator.execute(f"SET ROLE {ANONYMOUS}")
+    assert owners(authenticator, kind) == []

@@ -94,27 +94,21 @@ def test_what_the_snapshot_does_not_show_is_seen(connect, landlord, isolation):
     assert "(account)::text = " in landlord.policies(retyped)["dialstack_sessions_access"]
 
 
-def test_a_table_that_was_dropped_while_it_waited_is_none(connect, landlord):
+def test_a_table_that_was_dropped_while_it_waited_is_none(behind, landlord):
     table = landlord.table()
     oid = value(landlord.admin, "SELECT %s::regclass::oid", table)
-    other, mine = connect(), connect()
-    with other.transaction():
-        other.execute(f"DROP TABLE {table}")
-        waiting = Background(landlord.protect, mine, oid)
-        await_lock(landlord.admin, mine)
+    drop = lambda connection: connection.execute(f"DROP TABLE {table}")
+    _, waiting = behind(drop, lambda connection: landlord.protect(connection, oid))
     with pytest.raises(errors.InvalidParameterValue, match="there is no such table"):
         waiting.result()
 
 
-def test_a_partition_that_is_being_attached_is_waited_for(connect, landlord, tenant):
+def test_a_partition_that_is_being_attached_is_waited_for(behind, landlord, tenant):
     parted = f"{landlord.schema}.parted"
     landlord.admin.execute(f"CREATE TABLE {parted} (id int, account text) PARTITION BY LIST (account)")
     part = landlord.table("part", rows="(1, 'blue'), (2, 'red')")
-    other, mine = connect(), connect()
-    with other.transaction():
-        other.execute(f"ALTER TABLE {parted} ATTACH PARTITION {part} DEFAULT")
-        waiting = Background(landlord.protect, mine, parted)
-        await_lock(landlord.admin, mine)
+    attach = lambda connection: connection.execute(f"ALTER TABLE {parted} ATTACH PARTITION {part} DEFAULT")
+    _, waiting = behind(attach, lambda connection: landlord.protect(connection, parted))
     waiting.result()
     assert tenant("blue", part) == tenant("blue", parted) == {1}
 

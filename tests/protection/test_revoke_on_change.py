@@ -3,14 +3,7 @@
 import pytest
 from psycopg import errors
 from support.levels import LEVELS, OLD_SNAPSHOTS
-from support.service import (
-    Background,
-    await_lock,
-    retrying,
-    together,
-    value,
-    verify,
-)
+from support.service import retrying, together, value, verify
 
 @pytest.fixture
 def users(admin, shop):
@@ -47,14 +40,11 @@ def test_others_obey_when_it_commits_and_not_before(admin, connect, shop, users,
     assert verify(admin, token).reason == "revoked"
 
 
-def test_a_session_that_is_being_created_is_waited_for(admin, connect, shop, users):
-    creator, changer = connect(), connect()
-    with creator.transaction():
-        token = shop.create(creator, "user_1").token
-        waiting = Background(changer.execute, CHANGES["delete"].format(users))
-        await_lock(admin, changer)
+def test_a_session_that_is_being_created_is_waited_for(admin, behind, shop, users):
+    delete = lambda connection: connection.execute(CHANGES["delete"].format(users))
+    session, waiting = behind(lambda connection: shop.create(connection, "user_1"), delete)
     waiting.result()
-    assert verify(admin, token).reason == "revoked"
+    assert verify(admin, session.token).reason == "revoked"
 
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)

@@ -8,18 +8,7 @@ import uuid
 import pytest
 from support.cluster import configure
 from support.levels import STANDBY_LEVELS
-from support.service import (
-    READ_COMMITTED,
-    REPEATABLE_READ,
-    Shop,
-    call,
-    info,
-    present,
-    refresh,
-    until,
-    value,
-    verify,
-)
+from support.service import Shop, call, info, present, refresh, until, value, verify
 from support.tenants import KINDS, READER, ROWS, TABLES, owners
 
 
@@ -187,22 +176,6 @@ def test_a_change_is_not_obeyed_before_it_is_replayed(pair, shop, session):
     pair.catch_up()
 
     assert verify(connection, session.token).reason == "revoked"
-
-
-def test_a_hundred_revocations_in_a_row_are_each_obeyed(pair, shop):
-    sessions = [shop.create(pair.admin, f"user-{n}") for n in range(100)]
-    pair.catch_up()
-    readers = [pair.connect(isolation=level) for level in (READ_COMMITTED, REPEATABLE_READ)]
-    for reader in readers:
-        reader.execute("BEGIN")
-        assert all(verify(reader, session.token).valid for session in sessions)
-
-    for number, session in enumerate(sessions):
-        shop.revoke(pair.admin, session.session_id)
-        pair.catch_up()
-        for reader in readers:
-            assert verify(reader, session.token).reason == "revoked"
-            assert all(verify(reader, later.token).valid for later in sessions[number + 1 :][:3])
 
 
 @pytest.fixture

@@ -61,6 +61,22 @@ def admin(connect):
 
 
 @pytest.fixture
+def behind(admin, connect):
+    """Lets a call wait for the transaction of another, each in a connection of its own. Returns what the first returned,
+    and the second, which goes on as the first is committed, or rolled back."""
+
+    def behind(first, second, isolation=service.READ_COMMITTED, undone=False):
+        holder, caller = connect(), connect(isolation=isolation)
+        with holder.transaction(force_rollback=undone):
+            made = first(holder)
+            waiting = service.Background(second, caller)
+            service.await_lock(admin, caller)
+        return made, waiting
+
+    return behind
+
+
+@pytest.fixture
 def elsewhere(installed):
     """A connection to another database of the cluster, which has the extension."""
     with Cluster.given().database("elsewhere") as connection:
