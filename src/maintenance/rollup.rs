@@ -5,7 +5,7 @@
 //! what lies between the row that the last step ended with and the oldest transaction that is
 //! still running. Whoever reads adds the rows behind that mark, so that each is counted once.
 
-use pgrx::datum::{DatumWithOid, TimestampWithTimeZone};
+use pgrx::datum::TimestampWithTimeZone;
 
 use crate::error::Result;
 use crate::maintenance::deleter::{Horizon, repeat};
@@ -187,14 +187,9 @@ pub fn roll_up(batch: u32, horizon: &Horizon) -> Result<Counts> {
 
 /// Deletes what is not asked for any more; whether some of it is left.
 fn forget(owner: &AsOwner, batch: u32, horizon: &Horizon) -> Result<bool> {
-    let limit = || bind(i64::from(batch));
-    let statements: [(&Statement, &[DatumWithOid<'_>]); 3] = [
-        (&FORGET_SECONDS, &[limit(), bind(timestamptz(horizon.seen))]),
-        (&FORGET_USERS, &[limit()]),
-        (&FORGET_COUNTS, &[limit()]),
-    ];
-    for (statement, arguments) in statements {
-        let (_, more) = repeat(batch, || horizon.is_half_over(), || statement.execute(owner, arguments))?;
+    let arguments = [bind(i64::from(batch)), bind(timestamptz(horizon.seen))];
+    for statement in [&FORGET_SECONDS, &FORGET_USERS, &FORGET_COUNTS] {
+        let (_, more) = repeat(batch, || horizon.is_half_over(), || statement.execute(owner, &arguments))?;
         if more {
             return Ok(true);
         }
