@@ -203,6 +203,11 @@ pub fn check_none_hidden(like: impl Fn(&SessionRow) -> bool) -> Result<()> {
     if transaction::has_old_snapshot() && sessions::any(like)? { Err(conflict()) } else { Ok(()) }
 }
 
+/// Refuses to go on where a write did not find what it was to change.
+pub fn check_done(done: bool) -> Result<()> {
+    if done { Ok(()) } else { Err(conflict()) }
+}
+
 /// A living session that the transaction's snapshot does not show as it is.
 pub fn conflict() -> Error {
     Error::new(Code::Conflict, "a session changed after this transaction began")
