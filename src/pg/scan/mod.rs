@@ -175,11 +175,6 @@ impl<R: Table> Row<'_, R> {
         self.is_made(Maker::ThisTransaction)
     }
 
-    /// Whether this version of the row was made after the transaction's snapshot: its statements do not see it.
-    pub fn is_hidden(&self) -> bool {
-        transaction::has_old_snapshot() && self.is_made(Maker::LaterTransaction)
-    }
-
     fn is_made(&self, by: Maker) -> bool {
         // SAFETY: the scan still holds the tuple; a transaction that scans has a snapshot.
         unsafe {
@@ -219,14 +214,18 @@ pub fn all<R: Table, T>(read: impl Fn(&Row<'_, R>) -> Result<T>) -> Result<Vec<T
     Ok(all)
 }
 
-/// True if any row of the table is like that. Reads the whole table.
+/// True if any row of the table is like that which was made after the transaction's snapshot: its statements do not see
+/// it. Reads the whole table, but not at READ COMMITTED, where they see all that there is.
 ///
 /// # Errors
 /// Those of looking the table up and of `like`.
-pub fn any<R: Table>(like: impl Fn(&Row<'_, R>) -> Result<bool>) -> Result<bool> {
+pub fn any_hidden<R: Table>(like: impl Fn(&Row<'_, R>) -> Result<bool>) -> Result<bool> {
+    if !transaction::has_old_snapshot() {
+        return Ok(false);
+    }
     let mut scan = Scan::whole()?;
     while let Some(row) = scan.next() {
-        if like(&row)? {
+        if row.is_made(Maker::LaterTransaction) && like(&row)? {
             return Ok(true);
         }
     }
