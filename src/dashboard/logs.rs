@@ -11,7 +11,7 @@ use crate::service::level::Level;
 use crate::service::{caller, required};
 use crate::session::name::MAX_NAME;
 use crate::session::{Page, check_identifier, check_length};
-use crate::tables::paging::List;
+use crate::tables::paging;
 
 /// What the log is narrowed by, beside the environment.
 macro_rules! of_activity {
@@ -79,8 +79,8 @@ pub fn activity<R: FromRow>(
         bind(identifier),
     ];
     let _by_index = Setting::custom_plans();
-    let list = List { page: &ACTIVITY_PAGE, total: &ACTIVITY_TOTAL };
-    list.read(&AsOwner::enter()?, arguments, &page, with_total, R::from_row)
+    let list = [&ACTIVITY_PAGE, &ACTIVITY_TOTAL];
+    paging::read(&AsOwner::enter()?, list, arguments, &page, with_total, R::from_row)
 }
 
 macro_rules! of_administration {
@@ -137,8 +137,8 @@ pub fn administration<R: FromRow>(
         bind(maintenance || function == Some("maintain")),
     ];
     let _by_index = Setting::custom_plans();
-    let list = List { page: &ADMINISTRATION_PAGE, total: &ADMINISTRATION_TOTAL };
-    list.read(&AsOwner::enter()?, arguments, &page, with_total, R::from_row)
+    let list = [&ADMINISTRATION_PAGE, &ADMINISTRATION_TOTAL];
+    paging::read(&AsOwner::enter()?, list, arguments, &page, with_total, R::from_row)
 }
 
 /// The moments that bound a list, infinite where none is given. Refuses infinite ones that are given, and a range that ends

@@ -12,7 +12,7 @@ use crate::service::keys::key_ring;
 use crate::service::setup::configuration;
 use crate::service::{caller, required};
 use crate::session::{Page, check_identifier};
-use crate::tables::paging::List;
+use crate::tables::paging;
 use crate::tables::{client_sessions, sessions};
 
 macro_rules! columns {
@@ -79,11 +79,11 @@ pub fn list<R: FromRow>(
         vec![bind(timestamptz(clock::now())), bind(env.env_id), bind(definition_id), bind(active_only)];
     arguments.extend(identifier.map(bind));
     let list = match identifier {
-        Some(_) => List { page: &PAGE_OF_USER, total: &TOTAL_OF_USER },
-        None => List { page: &PAGE_OF_ALL, total: &TOTAL_OF_ALL },
+        Some(_) => [&PAGE_OF_USER, &TOTAL_OF_USER],
+        None => [&PAGE_OF_ALL, &TOTAL_OF_ALL],
     };
     let _plain = Setting::no_jit();
-    list.read(&AsOwner::enter()?, arguments, &page, with_total, R::from_row)
+    paging::read(&AsOwner::enter()?, list, arguments, &page, with_total, R::from_row)
 }
 
 /// The columns of `session_info`.

@@ -13,7 +13,7 @@ use crate::service::level::Level;
 use crate::service::required;
 use crate::service::user_sessions::session_data::with_data;
 use crate::session::{Page, check_identifier};
-use crate::tables::paging::List;
+use crate::tables::paging;
 
 /// A user without a living session counts as inactive this long after being seen, then as expired.
 const INACTIVE_FOR: Micros = 30 * 86_400 * clock::SECOND;
@@ -29,8 +29,8 @@ macro_rules! users {
             "WITH u AS MATERIALIZED (",
             $users,
             "), shown AS ( \
-               SELECT u.identifier, e.env, e.env_id, u.first_seen, seen.at AS last_seen, u.total_sessions, \
-                      s.active, seen.at >= $3 AS lately \
+               SELECT u.identifier, e.env, e.env_id, u.first_seen, seen.at AS last_seen, u.total_sessions, s.active, \
+                      CASE WHEN s.active > 0 THEN 1 WHEN seen.at >= $3 THEN 2 ELSE 3 END AS status \
                  FROM u \
                  JOIN dialstack.environments e USING (env_id) \
                 CROSS JOIN LATERAL ( \
@@ -46,16 +46,10 @@ macro_rules! users {
     };
 }
 
-/// Has a living session, or else was seen lately, or neither.
-macro_rules! status {
-    ($active:literal, $lately:literal) => {
-        concat!(
-            "CASE WHEN ",
-            $active,
-            " > 0 THEN 'active' WHEN ",
-            $lately,
-            " THEN 'inactive' ELSE 'expired' END"
-        )
+/// The name of a status.
+macro_rules! named {
+    ($number:literal) => {
+        concat!("(ARRAY['active', 'inactive', 'expired'])[", $number, "]")
     };
 }
 
@@ -69,7 +63,7 @@ static PAGE: Statement = Statement::new(users!(
           ORDER BY u.first_seen DESC, u.identifier DESC, u.env_id LIMIT $5 OFFSET $6",
     concat!(
         "SELECT identifier, env, first_seen, last_seen, total_sessions, active, ",
-        status!("active", "lately"),
+        named!("status"),
         " FROM shown ORDER BY first_seen DESC, identifier DESC, env_id"
     )
 ));
@@ -82,7 +76,7 @@ static SUMMARY: Statement = Statement::new(users!(
         "SELECT json_build_object( \
              'identifier', min(identifier), 'env', CASE count(*) WHEN 1 THEN min(env) END, \
              'status', ",
-        status!("sum(active)", "bool_or(lately)"),
+        named!("min(status)"),
         ", 'first_seen', min(first_seen), 'last_seen', max(last_seen), \
              'totalSessions', sum(total_sessions), 'activeSessionsCount', sum(active))::text \
            FROM shown HAVING count(*) > 0"
@@ -109,8 +103,8 @@ pub fn list<R: FromRow>(
     let with_total = required(with_total, "with_total", code)?;
     let users = place(Level::Server, named, code)?;
     let _plain = Setting::no_jit();
-    let list = List { page: &PAGE, total: &TOTAL };
-    list.read(&AsOwner::enter()?, users_of(&users, clock::now()), &page, with_total, R::from_row)
+    let list = [&PAGE, &TOTAL];
+    paging::read(&AsOwner::enter()?, list, users_of(&users, clock::now()), &page, with_total, R::from_row)
 }
 
 /// What `users!` binds.

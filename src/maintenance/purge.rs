@@ -127,8 +127,7 @@ fn purge_batch(
     if dead.is_empty() {
         return Ok(0);
     }
-    let deleted = table.delete.write(owner, &[bind(dead)], |row| row.required::<i64>(1))?;
-    Ok(deleted.into_iter().sum::<i64>().unsigned_abs())
+    table.delete.count_writing(owner, &[bind(dead)]).map(i64::unsigned_abs)
 }
 
 /// Environments and definitions that are gone, with users left but no session. A skip scan: the
@@ -158,12 +157,7 @@ static USERS: Statement = Statement::new(
 );
 
 static FORGET_USERS: Statement = Statement::new(
-    "DELETE FROM dialstack.session_users u \
-           USING (SELECT env_id, definition_id, identifier FROM dialstack.session_users \
-                   WHERE env_id = $1 AND definition_id = $2 AND identifier = ANY ($3) \
-                     FOR UPDATE SKIP LOCKED) gone \
-           WHERE u.env_id = gone.env_id AND u.definition_id = gone.definition_id \
-             AND u.identifier = gone.identifier",
+    "DELETE FROM dialstack.session_users WHERE env_id = $1 AND definition_id = $2 AND identifier = ANY ($3)",
 );
 
 /// Deletes the users of deleted environments and definitions once they have no session left. All other

@@ -5,7 +5,7 @@
 //! what lies between the row that the last step ended with and the oldest transaction that is
 //! still running. Whoever reads adds the rows behind that mark, so that each is counted once.
 
-use pgrx::datum::{DatumWithOid, TimestampWithTimeZone};
+use pgrx::datum::TimestampWithTimeZone;
 
 use crate::error::Result;
 use crate::maintenance::deleter::{Horizon, repeat};
@@ -115,11 +115,6 @@ static WAITING: Statement = Statement::new(
                LIMIT $1) w",
 );
 
-fn waiting(owner: &AsOwner, most: i64, month: Option<i16>) -> Result<i64> {
-    let counts = WAITING.write(owner, &[bind(most), bind(month)], |row| row.required::<i64>(1))?;
-    Ok(counts.into_iter().sum())
-}
-
 /// The transaction that is the oldest of those running, wherever on the server: rows of it and of all younger ones
 /// wait.
 static HOLDER: Statement = Statement::new(
@@ -170,14 +165,18 @@ pub fn roll_up(batch: u32, horizon: &Horizon) -> Result<Counts> {
         counts.busy = true;
         return Ok(counts);
     }
-    let step = || {
-        let arguments = [bind(i64::from(batch)), bind(timestamptz(horizon.seen))];
-        let rows = STEP.write(&owner, &arguments, |row| row.required::<i64>(1))?;
-        Ok(rows.into_iter().sum::<i64>().unsigned_abs())
-    };
+    let arguments = [bind(i64::from(batch)), bind(timestamptz(horizon.seen))];
+    let step = || STEP.count_writing(&owner, &arguments).map(i64::unsigned_abs);
     (counts.rows, counts.more) = repeat(batch, || horizon.is_half_over(), step)?;
-    counts.more |= forget(&owner, batch, horizon)?;
-    counts.waiting = waiting(&owner, MAX_WAITING, None)?;
+    // What is not asked for any more. In this order: by the counts users are found.
+    for statement in [&FORGET_SECONDS, &FORGET_USERS, &FORGET_COUNTS] {
+        let forget = || statement.execute(&owner, &arguments);
+        if repeat(batch, || horizon.is_half_over(), forget)?.1 {
+            counts.more = true;
+            break;
+        }
+    }
+    counts.waiting = WAITING.count_writing(&owner, &[bind(MAX_WAITING), bind(None::<i16>)])?;
     if counts.waiting > 0 && !counts.more {
         let holder = HOLDER.write(&owner, &[], |row| Ok((row.required(1)?, row.get(2)?)))?;
         counts.held_by = holder.into_iter().next();
@@ -185,26 +184,9 @@ pub fn roll_up(batch: u32, horizon: &Horizon) -> Result<Counts> {
     Ok(counts)
 }
 
-/// Deletes what is not asked for any more; whether some of it is left.
-fn forget(owner: &AsOwner, batch: u32, horizon: &Horizon) -> Result<bool> {
-    let limit = || bind(i64::from(batch));
-    let statements: [(&Statement, &[DatumWithOid<'_>]); 3] = [
-        (&FORGET_SECONDS, &[limit(), bind(timestamptz(horizon.seen))]),
-        (&FORGET_USERS, &[limit()]),
-        (&FORGET_COUNTS, &[limit()]),
-    ];
-    for (statement, arguments) in statements {
-        let (_, more) = repeat(batch, || horizon.is_half_over(), || statement.execute(owner, arguments))?;
-        if more {
-            return Ok(true);
-        }
-    }
-    Ok(false)
-}
-
 /// Whether all activity of a month (1 to 12) is rolled up, so that it may be truncated. Ask under the
 /// lock that truncating takes: then nobody is writing more of it. The snapshot is taken under it too, so
 /// not at REPEATABLE READ.
 pub fn is_rolled_up(month: i16) -> Result<bool> {
-    Ok(waiting(&AsOwner::enter_by_index()?, 1, Some(month))? == 0)
+    Ok(WAITING.count_writing(&AsOwner::enter_by_index()?, &[bind(1_i64), bind(month)])? == 0)
 }

@@ -35,18 +35,6 @@ pub fn began() -> Micros {
     unsafe { pg_sys::GetCurrentStatementStartTimestamp().max(pg_sys::GetCurrentTransactionStartTimestamp()) }
 }
 
-/// The month of a moment in UTC, 1 to 12.
-pub fn utc_month(at: Micros) -> i16 {
-    let days = at.div_euclid(DAY).saturating_add(i64::from(pg_sys::POSTGRES_EPOCH_JDATE));
-    let (mut year, mut month, mut day) = (0, 0, 0);
-    // SAFETY: writes the three numbers; any day has some.
-    unsafe {
-        let days = i32::try_from(days).unwrap_or_default();
-        pg_sys::j2date(days, &mut year, &mut month, &mut day);
-    }
-    i16::try_from(month).unwrap_or(1).clamp(1, 12)
-}
-
 pub fn utc_date(at: Micros) -> Date {
     Date::saturating_from_raw(i32::try_from(at.div_euclid(DAY)).unwrap_or(i32::MAX))
 }

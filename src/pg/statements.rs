@@ -88,6 +88,11 @@ impl Statement {
         Ok(self.read(owner, arguments, |row| row.required::<i64>(1))?.into_iter().sum())
     }
 
+    /// Runs a statement that writes (or locks), and returns the number that it answers.
+    pub fn count_writing(&self, owner: &AsOwner, arguments: &[DatumWithOid<'_>]) -> Result<i64> {
+        Ok(self.write(owner, arguments, |row| row.required::<i64>(1))?.into_iter().sum())
+    }
+
     /// Runs a statement that writes, and returns the number of rows that it wrote.
     pub fn execute(&self, _owner: &AsOwner, arguments: &[DatumWithOid<'_>]) -> Result<u64> {
         must_be_able_to_write();

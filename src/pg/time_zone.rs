@@ -41,8 +41,14 @@ pub fn check(name: &str, moments: &[Micros]) -> Result<()> {
     Ok(())
 }
 
+/// Longest name of a time zone, in bytes. A longer one is not even copied: a failed allocation would end all connections.
+const MAX_NAME: usize = 255;
+
 /// How far clocks in the time zone are ahead of UTC; `None` where there is no such zone.
 fn offset(name: &str, at: Micros) -> Option<Micros> {
+    if name.len() > MAX_NAME {
+        return None;
+    }
     let local: pg_sys::Timestamp = timestamptz(at).at_timezone(name).ok()?.into();
     Some(local.saturating_sub(at))
 }

@@ -4,7 +4,7 @@
 //! what is held of persons, and revocations of sets. Nobody who may call them can turn it off.
 
 use pgrx::datum::{Interval, TimestampWithTimeZone};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::error::Result;
 use crate::log_events::Event;
@@ -51,10 +51,10 @@ impl Call {
         let mut effect = members(effect);
         let revoked = subtransaction::counted() - self.counted;
         if revoked > 0 {
-            effect.insert("revoked".to_owned(), json!(revoked));
+            effect["revoked"] = json!(revoked);
         }
         if transaction::can_write() {
-            let (target, effect) = (json_text(&target), json_text(&effect));
+            let (target, effect) = (JsonText::of(&target), JsonText::of(&effect));
             administration::insert(&AsOwner::enter()?, acting, self.function, target, effect)?;
         }
         events::log(Event::Administration, || {
@@ -64,23 +64,20 @@ impl Call {
     }
 }
 
-fn json_text(members: &Map<String, Value>) -> JsonText {
-    JsonText(Value::Object(members.clone()).to_string())
-}
-
-/// The values that are not null.
-fn members(named: Named<'_>) -> Map<String, Value> {
-    let given = named.iter().filter(|(_, value)| !value.is_null());
-    given.map(|(name, value)| ((*name).to_owned(), value.clone())).collect()
+/// An object of the values that are not null.
+fn members<'a>(named: impl IntoIterator<Item = &'a (&'static str, Value)>) -> Value {
+    let given = named.into_iter().filter(|(_, value)| !value.is_null());
+    given.map(|(name, value)| (*name, value.clone())).collect()
 }
 
 /// The arguments that were given, without the values of those that name a person.
-fn target(arguments: Named<'_>) -> Map<String, Value> {
-    let mut target = members(arguments);
-    let withheld: Vec<&str> =
-        WITHHELD.iter().copied().filter(|name| target.remove(*name).is_some()).collect();
+fn target(arguments: Named<'_>) -> Value {
+    let (withheld, shown): (Vec<_>, Vec<_>) = arguments.iter().partition(|(name, _)| WITHHELD.contains(name));
+    let mut target = members(shown);
+    let withheld = withheld.into_iter().filter(|(_, value)| !value.is_null());
+    let withheld: Vec<&str> = withheld.map(|(name, _)| *name).collect();
     if !withheld.is_empty() {
-        target.insert("withheld".to_owned(), json!(withheld));
+        target["withheld"] = json!(withheld);
     }
     target
 }

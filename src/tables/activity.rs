@@ -41,13 +41,13 @@ static NOTE: Statement = Statement::new(
     "INSERT INTO dialstack.activity \
           (at, month, session_id, env_id, definition_id, kind, operation, status, reason, \
            subject, ip, user_agent, latency_us) \
-     SELECT $1, $2, $3, $4, $5, 'user', $6, CASE WHEN $7 IS NULL THEN 'success' ELSE 'fail' END, $7, \
-            $8, $9, $10, $11 \
-      WHERE $6 <> 'refresh' OR $7 IS NULL \
+     SELECT $1, extract(month FROM $1 AT TIME ZONE 'UTC'), $2, $3, $4, 'user', $5, \
+            CASE WHEN $6 IS NULL THEN 'success' ELSE 'fail' END, $6, $7, $8, $9, $10 \
+      WHERE $5 <> 'refresh' OR $6 IS NULL \
          OR (SELECT count(*) \
                FROM (SELECT operation, status FROM dialstack.activity \
-                      WHERE month = $2 AND env_id = $4 AND subject = $8 \
-                        AND at > $1 - interval '1 hour' \
+                      WHERE month = extract(month FROM $1 AT TIME ZONE 'UTC')::smallint \
+                        AND env_id = $3 AND subject = $7 AND at > $1 - interval '1 hour' \
                       ORDER BY at DESC LIMIT 20) a \
               WHERE operation = 'refresh' AND status = 'fail') < 10",
 );
@@ -64,7 +64,6 @@ pub fn note(
 ) -> Result<()> {
     let arguments = [
         bind(timestamptz(began)),
-        bind(clock::utc_month(began)),
         bind(pg_uuid(session_id)),
         bind(user.env_id),
         bind(user.definition_id),

@@ -59,9 +59,9 @@ pub fn by_id(api_key_id: &Uuid) -> Result<Option<ApiKeyRow>> {
     scan::first_by(&BY_ID, (api_key_id,), read)
 }
 
-/// True if any key is like that, in its latest committed state. Reads the whole table.
-pub fn any(like: impl Fn(&ApiKeyRow) -> bool) -> Result<bool> {
-    scan::any(|row| Ok(like(&read(row)?)))
+/// True if any key is like that which the transaction's snapshot does not show, in its latest committed state.
+pub fn any_hidden(like: impl Fn(&ApiKeyRow) -> bool) -> Result<bool> {
+    scan::any_hidden(|row| Ok(like(&read(row)?)))
 }
 
 static INSERT: Statement = Statement::new(

@@ -5,7 +5,6 @@ use crate::pg::clock::{Micros, timestamptz};
 use crate::pg::roles::AsOwner;
 use crate::pg::scan::lock_for_writing;
 use crate::pg::statements::{FromRow, Statement, bind};
-use crate::pg::transaction;
 use crate::tables::client_sessions::ClientSessions;
 use crate::tables::sessions::Sessions;
 use crate::tables::{api_keys, client_sessions, sessions};
@@ -64,10 +63,9 @@ pub fn lock_ended(owner: &AsOwner, env_id: i32, now: Micros) -> Result<()> {
 
 /// Whether something lives in an environment that the transaction's snapshot is too old to show.
 pub fn any_hidden(env_id: i32, now: Micros) -> Result<bool> {
-    Ok(transaction::has_old_snapshot()
-        && (sessions::any(|row| row.env_id == env_id && row.lives(now))?
-            || client_sessions::any(|row| row.env_id == env_id && row.lives(now))?
-            || api_keys::any(|row| {
-                row.env_id == env_id && !row.revoked && row.expires_at.is_none_or(|at| now < at)
-            })?))
+    Ok(sessions::any_hidden(|row| row.env_id == env_id && row.lives(now))?
+        || client_sessions::any_hidden(|row| row.env_id == env_id && row.lives(now))?
+        || api_keys::any_hidden(|row| {
+            row.env_id == env_id && !row.revoked && row.expires_at.is_none_or(|at| now < at)
+        })?)
 }

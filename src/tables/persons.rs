@@ -93,8 +93,7 @@ pub fn lock_sessions(owner: &AsOwner, person: &Person<'_>) -> Result<()> {
 
 /// Deletes the person's rows in `session_users`; returns how many knew the person.
 pub fn delete_users(owner: &AsOwner, person: &Person<'_>) -> Result<u64> {
-    let counts = DELETE_USERS.write(owner, &person.bound(), |row| row.required::<i64>(1))?;
-    Ok(counts.into_iter().map(i64::unsigned_abs).sum())
+    DELETE_USERS.count_writing(owner, &person.bound()).map(i64::unsigned_abs)
 }
 
 /// What names the environment and the definition of a row of `$table`.

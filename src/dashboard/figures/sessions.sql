@@ -116,29 +116,24 @@ last_week AS (
 ),
 -- Users active in windows of so many UTC days that end today, and in the windows before those.
 windows AS MATERIALIZED (
-    SELECT w.days, w.is_current, coalesce(sum(c.count), 0) AS users
+    SELECT w.days, w.ago, coalesce(sum(c.count), 0) AS users
       FROM bounds b
-     CROSS JOIN (VALUES (1, true), (7, true), (30, true), (1, false), (7, false), (30, false))
-                AS w (days, is_current)
+     CROSS JOIN (VALUES (1, 0), (7, 0), (30, 0), (1, 1), (7, 7), (30, 30)) AS w (days, ago)
+     CROSS JOIN LATERAL (SELECT (b.utc_day - make_interval(days => w.ago)) AT TIME ZONE 'UTC' AS day) l
       LEFT JOIN LATERAL (
                SELECT r.count FROM rolled r
-                WHERE r.grain = 'quarter' AND r.metric = 'active_users_' || w.days
-                  AND r.bucket <= (b.utc_day - make_interval(
-                          days => CASE WHEN w.is_current THEN 0 ELSE w.days END)) AT TIME ZONE 'UTC'
+                WHERE r.grain = 'quarter' AND r.metric = 'active_users_' || w.days AND r.bucket <= l.day
                 UNION ALL
                SELECT c.count FROM changes c
-                WHERE c.metric = 'active_users_' || w.days
-                  AND c.at <= (b.utc_day - make_interval(
-                          days => CASE WHEN w.is_current THEN 0 ELSE w.days END)) AT TIME ZONE 'UTC'
-               ) c ON true
-     GROUP BY w.days, w.is_current
+                WHERE c.metric = 'active_users_' || w.days AND c.at <= l.day) c ON true
+     GROUP BY w.days, w.ago
 ),
 growth AS (
     SELECT c.days, jsonb_build_object(
                'current', c.users, 'previous', p.users,
                'change', trim_scale(round(100.0 * (c.users - p.users) / nullif(p.users, 0), 2))) AS figures
       FROM windows c, windows p
-     WHERE c.is_current AND NOT p.is_current AND c.days = p.days
+     WHERE c.ago = 0 AND p.ago = c.days AND c.days = p.days
 ),
 -- Sessions that died in the last 30 UTC days, and in the 30 before.
 deaths AS (

@@ -168,13 +168,13 @@ impl<R: Table> Row<'_, R> {
     }
 
     /// Whether this version of the row was made after the transaction's snapshot: its statements do not see it.
-    pub fn is_hidden(&self) -> bool {
+    fn is_hidden(&self) -> bool {
         // SAFETY: the scan still holds the tuple; a transaction that scans has a snapshot.
-        let is_later = || unsafe {
+        let is_later = unsafe {
             let made_by = HeapTupleHeaderGetXmin((*self.tuple).t_data);
             pg_sys::XidInMVCCSnapshot(made_by, pg_sys::GetTransactionSnapshot())
         };
-        transaction::has_old_snapshot() && !self.in_progress() && is_later()
+        is_later && !self.in_progress()
     }
 
     /// The value of a column, copied.
@@ -196,11 +196,18 @@ pub fn all<R: Table, T>(read: impl Fn(&Row<'_, R>) -> Result<T>) -> Result<Vec<T
     Ok(all)
 }
 
-/// True if any row of the table is like that. Reads the whole table.
-pub fn any<R: Table>(like: impl Fn(&Row<'_, R>) -> Result<bool>) -> Result<bool> {
+/// True if any row of the table is like that which was made after the transaction's snapshot: its statements do not see
+/// it. Reads the whole table, but not at READ COMMITTED, where they see all that there is.
+///
+/// # Errors
+/// Those of looking the table up and of `like`.
+pub fn any_hidden<R: Table>(like: impl Fn(&Row<'_, R>) -> Result<bool>) -> Result<bool> {
+    if !transaction::has_old_snapshot() {
+        return Ok(false);
+    }
     let mut scan = Scan::whole()?;
     while let Some(row) = scan.next() {
-        if like(&row)? {
+        if row.is_hidden() && like(&row)? {
             return Ok(true);
         }
     }

@@ -18,6 +18,8 @@ use crate::tables::api_keys;
 use crate::tables::client_sessions::change::{self, ClientSession, Grants};
 use crate::tables::client_sessions::list;
 use crate::tables::session_users::SessionUsers;
+use crate::tables::sessions::change::extend;
+use crate::token::Family;
 use crate::token::api_key::ApiKeyKind;
 
 const CODE: Code = Code::CreateFailed;
@@ -160,7 +162,8 @@ fn reuse(
         }
         let before = clock::micros(stored.expires_at);
         if at != before {
-            change::set_expiry(owner, &session_id, [before, at], now, call.caller.api_key_id())?;
+            let api_key_id = call.caller.api_key_id();
+            extend(owner, Family::Client, &session_id, [before, at], now, api_key_id)?;
             stored.expires_at = clock::timestamptz(at);
         }
     }

@@ -16,7 +16,7 @@ use crate::pg::datum::json::JsonText;
 use crate::pg::roles::AsOwner;
 use crate::pg::{random, relcache, server};
 use crate::service::keys::root_key::{self, NewRoot};
-use crate::service::revocation::revocations::conflict;
+use crate::service::revocation::revocations::{check_done, conflict};
 use crate::session::Span;
 use crate::tables::instance::{self, Instance};
 use crate::tables::signing_keys::{self, Key};
@@ -287,9 +287,7 @@ pub fn revoke(kid: &str) -> Result<Option<KeyRow>> {
         let root = root_key::of(&this_instance()?)?;
         add(&owner, &root, key.purpose, key.alg, None)?;
     }
-    if !signing_keys::revoke(&owner, kid, clock::now())? {
-        return Err(conflict());
-    }
+    check_done(signing_keys::revoke(&owner, kid, clock::now())?)?;
     listed(kid).map(Some)
 }
 
@@ -303,9 +301,7 @@ pub fn rotate_root() -> Result<&'static str> {
     let new = NewRoot::make()?;
     for entry in entries(&old, signing_keys::all()?)? {
         let wrapped = wrap(&new.key, &entry.kid, random::bytes()?, &entry.material);
-        if !signing_keys::rewrap(&owner, &entry.kid, wrapped)? {
-            return Err(conflict());
-        }
+        check_done(signing_keys::rewrap(&owner, &entry.kid, wrapped)?)?;
     }
     new.store(&owner, instance.id)?;
     Ok(new.place())
@@ -317,9 +313,7 @@ pub fn reset(owner: &AsOwner) -> Result<Uuid> {
     let new = NewRoot::make()?;
     let id = random::uuid()?;
     signing_keys::DELETE_ALL.execute(owner, &[])?;
-    if !signing_keys::all()?.is_empty() {
-        return Err(conflict());
-    }
+    check_done(signing_keys::all()?.is_empty())?;
     new.store(owner, InstanceId(*id.as_bytes()))?;
     for purpose in [Purpose::Jwt, Purpose::Seal, Purpose::Token] {
         add(owner, &new.key, purpose, None, None)?;

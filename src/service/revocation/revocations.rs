@@ -12,7 +12,7 @@ use crate::pg::datum::uuid::pg_uuid;
 use crate::pg::roles::AsOwner;
 use crate::pg::settings::Setting;
 use crate::pg::statements::{Statement, bind};
-use crate::pg::transaction::{self, subtransaction};
+use crate::pg::transaction::subtransaction;
 use crate::service::{events, required};
 use crate::session::verdict::{REVOKED_FOR_REUSE, check_reason};
 use crate::tables::activity::Origin;
@@ -150,8 +150,7 @@ fn revoke_living(owner: &AsOwner, which: &Which<'_>, cause: Cause<'_>, now: Micr
 fn run(owner: &AsOwner, statements: &[&Statement], arguments: &[DatumWithOid<'_>]) -> Result<i64> {
     let mut revoked = 0;
     for statement in statements {
-        let counts = statement.write(owner, arguments, |row| row.required::<i64>(1))?;
-        revoked += counts.into_iter().sum::<i64>();
+        revoked += statement.count_writing(owner, arguments)?;
     }
     Ok(revoked)
 }
@@ -170,11 +169,9 @@ fn matching<'a>(
     let _by_index = Setting::custom_plans();
     let _by_id = Setting::nested_loops();
     let revoked = run(owner, &[&sql::MATCHING, &sql::MATCHING_CLIENTS], &arguments)?;
-    // At READ COMMITTED the statements saw all that there is.
-    let missed = transaction::has_old_snapshot()
-        && (sessions::any_hidden(|row| row.lives(now) && filter.may_mean(row))?
-            || client_sessions::any_hidden(|row| row.lives(now) && filter.may_mean_client(row))?);
-    if missed { Err(conflict()) } else { Ok(revoked) }
+    let missed = sessions::any_hidden(|row| row.lives(now) && filter.may_mean(row))?
+        || client_sessions::any_hidden(|row| row.lives(now) && filter.may_mean_client(row))?;
+    check_done(!missed).map(|()| revoked)
 }
 
 /// Revokes all of an environment and of a definition, as far as they are given, with creates kept out.
@@ -197,10 +194,14 @@ fn all(
     matching(owner, &filter, arguments, now)
 }
 
-/// Refuses to go on where a user or account session like that is left which the transaction's snapshot does not show. At
-/// READ COMMITTED the statements saw all that there is.
+/// Refuses to go on where a user or account session like that is left which the transaction's snapshot does not show.
 pub fn check_none_hidden(like: impl Fn(&SessionRow) -> bool) -> Result<()> {
-    if transaction::has_old_snapshot() && sessions::any(like)? { Err(conflict()) } else { Ok(()) }
+    check_done(!sessions::any_hidden(like)?)
+}
+
+/// Refuses to go on where something could not be done, because the transaction's snapshot does not show it.
+pub fn check_done(done: bool) -> Result<()> {
+    if done { Ok(()) } else { Err(conflict()) }
 }
 
 /// A living session that the transaction's snapshot does not show as it is.

@@ -145,7 +145,7 @@ fn check_empty(owner: &AsOwner, env: &Env) -> Result<()> {
                 "Living sessions: {sessions}; API keys: {api_keys}. Their tokens say whether they are live or for tests."))
             .hint("Revoke them with dialstack.session_revoke_where() and dialstack.api_key_revoke(), or create another environment."));
     }
-    if living::any_hidden(env.env_id, now)? { Err(revocations::conflict()) } else { Ok(()) }
+    revocations::check_done(!living::any_hidden(env.env_id, now)?)
 }
 
 /// Deletes an environment and revokes its sessions and API keys.
@@ -169,9 +169,7 @@ pub fn delete_env_now(owner: &AsOwner, env_id: i32) -> Result<()> {
     let which = Which::All { env_id: Some(env_id), definition_id: None };
     revocations::revoke(owner, &which, revocations::ENV_DELETED, now)?;
     api_keys::revoke_all(owner, env_id, now)?;
-    if living::any_hidden(env_id, now)? {
-        return Err(revocations::conflict());
-    }
+    revocations::check_done(!living::any_hidden(env_id, now)?)?;
     products::delete_env(owner, env_id)
 }
 

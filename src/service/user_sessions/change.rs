@@ -19,6 +19,7 @@ use crate::service::user_sessions::session_data::SessionData;
 use crate::service::user_sessions::tokens;
 use crate::session::period::MAX_SPAN_MICROS;
 use crate::tables::sessions::{self, SessionRow, change};
+use crate::token::Family;
 
 /// The id of a session that was changed, and when it ends, or when its user proved again who they are.
 type Changed = (pgrx::Uuid, TimestampWithTimeZone);
@@ -70,9 +71,7 @@ pub fn update_data(session_id: Option<pgrx::Uuid>, data: Option<Jsonb<'_>>) -> R
     tokens::check_token_size(&ring, &row, &stored, &checked.text)?;
     let (key_number, sealed_data) = data.seal(&ring, row.session_id)?;
     let number = key_number.cast_signed();
-    if !change::set_data(&owner, &row.session_id, sealed_data, number)? {
-        return Err(revocations::conflict());
-    }
+    revocations::check_done(change::set_data(&owner, &row.session_id, sealed_data, number)?)?;
     Ok((pg_uuid(&row.session_id), timestamptz(row.expires_at)))
 }
 
@@ -112,9 +111,9 @@ pub fn extend(session_id: Option<pgrx::Uuid>, by: Option<Interval>) -> Result<Ch
             expires_at = expires_at.min(end.max(row.expires_at));
         }
     }
-    if !change::extend(&owner, &row, expires_at, now, caller.api_key_id())? {
-        return Err(revocations::conflict());
-    }
+    let ends = [row.expires_at, expires_at];
+    let api_key_id = caller.api_key_id();
+    revocations::check_done(change::extend(&owner, Family::User, &row.session_id, ends, now, api_key_id)?)?;
     Ok((pg_uuid(&row.session_id), timestamptz(expires_at)))
 }
 
@@ -127,8 +126,6 @@ pub fn reauthenticate(session_id: Option<pgrx::Uuid>) -> Result<Changed> {
     let caller = caller::narrowed(Level::Server)?;
     let owner = AsOwner::enter()?;
     let (row, _) = lock_living(&owner, &caller, session_id, Code::RefreshFailed)?;
-    if !change::reauthenticate(&owner, &row.session_id, now, caller.api_key_id())? {
-        return Err(revocations::conflict());
-    }
+    revocations::check_done(change::reauthenticate(&owner, &row.session_id, now, caller.api_key_id())?)?;
     Ok((pg_uuid(&row.session_id), timestamptz(now)))
 }

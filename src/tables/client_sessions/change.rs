@@ -63,7 +63,9 @@ static INSERT: Statement = Statement::new(
           INSERT INTO dialstack.activity \
               (at, month, session_id, api_key_id, env_id, kind, operation, status, latency_us, \
                expires_after) \
-          SELECT $2, $12, session_id, $11, $4, 'client', 'create', 'success', $13, $3 FROM created",
+          SELECT $2, extract(month FROM $2 AT TIME ZONE 'UTC'), session_id, $11, $4, 'client', 'create', \
+                 'success', $12, $3 \
+            FROM created",
 );
 
 /// Stores the session, unless an unrevoked one has its key: then `false`.
@@ -81,7 +83,6 @@ pub fn insert(owner: &AsOwner, env_id: i32, session: &ClientSession) -> Result<b
         bind(session.grants.connect_webview_ids.clone()),
         bind(session.grants.user_identity_ids.clone()),
         bind(session.api_key_id.as_ref().map(pg_uuid)),
-        bind(clock::utc_month(now)),
         bind(clock::latency(now)),
     ];
     Ok(INSERT.execute(owner, &arguments)? == 1)
@@ -94,39 +95,6 @@ static LOCK_ONE: Statement =
 pub fn lock(owner: &AsOwner, session_id: &Uuid) -> Result<()> {
     lock_for_writing::<ClientSessions>()?;
     LOCK_ONE.execute(owner, &[bind(pg_uuid(session_id))]).map(|_| ())
-}
-
-static SET_EXPIRY: Statement = Statement::new(
-    "WITH moved AS ( \
-              UPDATE dialstack.client_sessions SET expires_at = $2, purge_after = $3 \
-               WHERE session_id = $1 AND revoked_at IS NULL AND expires_at = $4 \
-           RETURNING session_id, env_id, created_at) \
-          INSERT INTO dialstack.activity \
-              (at, month, session_id, api_key_id, env_id, kind, operation, status, latency_us, \
-               session_created_at, expires_before, expires_after) \
-          SELECT $5, $6, session_id, $8, env_id, 'client', 'extend', 'success', $7, created_at, $4, $2 \
-            FROM moved",
-);
-
-/// Moves the end of a session that is locked and not revoked.
-pub fn set_expiry(
-    owner: &AsOwner,
-    session_id: &Uuid,
-    [before, after]: [Micros; 2],
-    now: Micros,
-    api_key_id: Option<Uuid>,
-) -> Result<()> {
-    let arguments = [
-        bind(pg_uuid(session_id)),
-        bind(timestamptz(after)),
-        bind(purge_after(after)),
-        bind(timestamptz(before)),
-        bind(timestamptz(now)),
-        bind(clock::utc_month(now)),
-        bind(clock::latency(now)),
-        bind(api_key_id.as_ref().map(pg_uuid)),
-    ];
-    SET_EXPIRY.execute(owner, &arguments).map(|_| ())
 }
 
 static FREE_KEY: Statement = Statement::new(
@@ -149,7 +117,9 @@ static SET_GRANTS: Statement = Statement::new(
            RETURNING session_id, env_id) \
           INSERT INTO dialstack.activity \
               (at, month, session_id, api_key_id, env_id, kind, operation, status, latency_us) \
-          SELECT $5, $6, session_id, $8, env_id, 'client', 'grant', 'success', $7 FROM granted",
+          SELECT $5, extract(month FROM $5 AT TIME ZONE 'UTC'), session_id, $7, env_id, 'client', 'grant', \
+                 'success', $6 \
+            FROM granted",
 );
 
 /// Stores what a session that is locked now reaches, which is more than before; `false` if it was revoked meanwhile.
@@ -165,7 +135,6 @@ pub fn set_grants(
         bind(session.grants.connect_webview_ids.clone()),
         bind(session.grants.user_identity_ids.clone()),
         bind(timestamptz(now)),
-        bind(clock::utc_month(now)),
         bind(clock::latency(now)),
         bind(api_key_id.as_ref().map(pg_uuid)),
     ];
@@ -181,11 +150,11 @@ static DELETE: Statement = Statement::new(
               INSERT INTO dialstack.activity \
                   (at, month, session_id, api_key_id, env_id, kind, operation, status, latency_us, \
                    session_created_at, expires_before) \
-              SELECT $2, $3, session_id, $5, env_id, 'client', 'delete', 'success', $4, created_at, \
-                     CASE WHEN lived THEN expires_at END \
+              SELECT $2, extract(month FROM $2 AT TIME ZONE 'UTC'), session_id, $4, env_id, 'client', \
+                     'delete', 'success', $3, created_at, CASE WHEN lived THEN expires_at END \
                 FROM deleted) \
           SELECT lived, \
-                 CASE WHEN $6 AND lived THEN pg_notify('dialstack_sessions', session_id::text)::text END \
+                 CASE WHEN $5 AND lived THEN pg_notify('dialstack_sessions', session_id::text)::text END \
             FROM deleted",
 );
 
@@ -201,7 +170,6 @@ pub fn delete(
     let arguments = [
         bind(pg_uuid(session_id)),
         bind(timestamptz(now)),
-        bind(clock::utc_month(now)),
         bind(clock::latency(now)),
         bind(api_key_id.as_ref().map(pg_uuid)),
         bind(notify),

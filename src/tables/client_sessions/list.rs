@@ -11,7 +11,7 @@ use crate::pg::statements::{Columns, Statement, bind};
 use crate::session::Page;
 use crate::tables::client_sessions::ClientSessions;
 use crate::tables::client_sessions::change::{ClientSession, Grants};
-use crate::tables::paging::List;
+use crate::tables::paging;
 
 fn read(row: &Columns<'_, '_>) -> Result<ClientSession> {
     Ok(ClientSession {
@@ -141,5 +141,5 @@ pub fn list(
         bind(filter.user_identity_id.as_ref().map(pg_uuid)),
         bind(filter.without_key),
     ];
-    List { page: &PAGE, total: &TOTAL }.read(owner, filters, page, true, read)
+    paging::read(owner, [&PAGE, &TOTAL], filters, page, true, read)
 }

@@ -77,13 +77,7 @@ pub fn by_id(session_id: &Uuid) -> Result<Option<ClientSessionRow>> {
     scan::first_by(&BY_ID, (session_id,), read)
 }
 
-/// True if any client session is like that, in its latest committed state. Reads the whole table.
-pub fn any(like: impl Fn(&ClientSessionRow) -> bool) -> Result<bool> {
-    scan::any(|row| Ok(like(&read(row)?)))
-}
-
-/// True if any client session is like that which the transaction's snapshot does not show, in its latest committed state. Reads the
-/// whole table.
+/// True if any client session is like that which the transaction's snapshot does not show, in its latest committed state.
 pub fn any_hidden(like: impl Fn(&ClientSessionRow) -> bool) -> Result<bool> {
-    scan::any(|row| Ok(row.is_hidden() && like(&read(row)?)))
+    scan::any_hidden(|row| Ok(like(&read(row)?)))
 }

@@ -16,6 +16,7 @@ use crate::pg::statements::{Statement, bind};
 use crate::pg::table::Table;
 use crate::tables::activity::Origin;
 use crate::tables::sessions::{SessionRow, Sessions, purge_after};
+use crate::token::Family;
 
 static LOCK_ONE: Statement =
     Statement::new("SELECT 1 FROM dialstack.sessions WHERE session_id = $1 FOR UPDATE");
@@ -25,18 +26,35 @@ static SET_DATA: Statement = Statement::new(
            WHERE session_id = $1 AND revoked_at IS NULL",
 );
 
-static EXTEND: Statement = Statement::new(
-    "WITH extended AS ( \
-              UPDATE dialstack.sessions SET expires_at = $2, purge_after = $3 \
-               WHERE session_id = $1 AND revoked_at IS NULL AND expires_at = $4 \
-           RETURNING env_id, definition_id, subject, ip, user_agent, created_at) \
-          INSERT INTO dialstack.activity \
-              (at, month, session_id, api_key_id, env_id, definition_id, kind, operation, status, \
-               subject, ip, user_agent, latency_us, session_created_at, expires_before, \
-               expires_after) \
-          SELECT $5, $6, $1, $8, env_id, definition_id, 'user', 'extend', 'success', subject, ip, \
-                 user_agent, $7, created_at, $4, $2 \
-            FROM extended",
+/// Moves the end of a session that is not revoked from `$4` to `$2`.
+macro_rules! extension {
+    ($table:literal, $kind:literal, $of_kind:literal) => {
+        Statement::new(concat!(
+            "WITH extended AS ( \
+                 UPDATE dialstack.",
+            $table,
+            " SET expires_at = $2, purge_after = $3 \
+                  WHERE session_id = $1 AND revoked_at IS NULL AND expires_at = $4 \
+              RETURNING env_id, created_at, ",
+            $of_kind,
+            ") \
+             INSERT INTO dialstack.activity \
+                 (at, month, session_id, api_key_id, env_id, kind, operation, status, latency_us, \
+                  session_created_at, expires_before, expires_after, definition_id, subject, ip, user_agent) \
+             SELECT $5, extract(month FROM $5 AT TIME ZONE 'UTC'), $1, $7, env_id, '",
+            $kind,
+            "', 'extend', 'success', $6, created_at, $4, $2, definition_id, subject, ip, user_agent \
+               FROM extended"
+        ))
+    };
+}
+
+static EXTEND_USER: Statement = extension!("sessions", "user", "definition_id, subject, ip, user_agent");
+
+static EXTEND_CLIENT: Statement = extension!(
+    "client_sessions",
+    "client",
+    "NULL::integer AS definition_id, NULL AS subject, NULL::inet AS ip, NULL AS user_agent"
 );
 
 static REAUTHENTICATE: Statement = Statement::new(
@@ -47,8 +65,8 @@ static REAUTHENTICATE: Statement = Statement::new(
           INSERT INTO dialstack.activity \
               (at, month, session_id, api_key_id, env_id, definition_id, kind, operation, status, \
                subject, ip, user_agent, latency_us) \
-          SELECT $2, $3, $1, $5, env_id, definition_id, 'user', 'reauthenticate', 'success', \
-                 subject, ip, user_agent, $4 \
+          SELECT $2, extract(month FROM $2 AT TIME ZONE 'UTC'), $1, $4, env_id, definition_id, 'user', \
+                 'reauthenticate', 'success', subject, ip, user_agent, $3 \
             FROM reauthenticated",
 );
 
@@ -65,25 +83,26 @@ pub fn set_data(owner: &AsOwner, session_id: &Uuid, sealed_data: Vec<u8>, key_nu
     Ok(SET_DATA.execute(owner, &arguments)? == 1)
 }
 
-/// Moves a living user session's end; `false` if the session was revoked or its end moved meanwhile.
+/// Moves the end of a living user or client session; `false` if it was revoked or its end moved meanwhile.
 pub fn extend(
     owner: &AsOwner,
-    row: &SessionRow,
-    expires_at: Micros,
+    family: Family,
+    session_id: &Uuid,
+    [before, after]: [Micros; 2],
     now: Micros,
     api_key_id: Option<Uuid>,
 ) -> Result<bool> {
     let arguments = [
-        bind(pg_uuid(&row.session_id)),
-        bind(timestamptz(expires_at)),
-        bind(purge_after(expires_at)),
-        bind(timestamptz(row.expires_at)),
+        bind(pg_uuid(session_id)),
+        bind(timestamptz(after)),
+        bind(purge_after(after)),
+        bind(timestamptz(before)),
         bind(timestamptz(now)),
-        bind(clock::utc_month(now)),
         bind(clock::latency(now)),
         bind(api_key_id.as_ref().map(pg_uuid)),
     ];
-    Ok(EXTEND.execute(owner, &arguments)? == 1)
+    let statement = if family == Family::Client { &EXTEND_CLIENT } else { &EXTEND_USER };
+    Ok(statement.execute(owner, &arguments)? == 1)
 }
 
 /// Notes that the user of a living session has proved again who they are; `false` if it was revoked meanwhile.
@@ -96,7 +115,6 @@ pub fn reauthenticate(
     let arguments = [
         bind(pg_uuid(session_id)),
         bind(timestamptz(now)),
-        bind(clock::utc_month(now)),
         bind(clock::latency(now)),
         bind(api_key_id.as_ref().map(pg_uuid)),
     ];
@@ -118,7 +136,7 @@ static ROTATE: Statement = Statement::new(
           INSERT INTO dialstack.activity \
               (at, month, session_id, env_id, definition_id, kind, operation, status, reason, subject, \
                ip, user_agent, latency_us, session_created_at, expires_before, expires_after) \
-          SELECT $7, $13, $1, env_id, definition_id, 'user', 'refresh', \
+          SELECT $7, extract(month FROM $7 AT TIME ZONE 'UTC'), $1, env_id, definition_id, 'user', 'refresh', \
                  CASE WHEN $9 > $7 THEN 'success' ELSE 'fail' END, \
                  CASE WHEN $9 > $7 THEN NULL ELSE 'expired' END, subject, ip, \
                  user_agent, $8, created_at, $3, $9 \
@@ -151,7 +169,6 @@ pub fn rotate(
         bind(purge_after(expires_at)),
         bind(origin.ip.cloned()),
         bind(origin.user_agent),
-        bind(clock::utc_month(now)),
     ];
     Ok(ROTATE.execute(&AsOwner::enter()?, &arguments)? == 1)
 }

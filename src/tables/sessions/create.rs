@@ -20,15 +20,15 @@ macro_rules! insert {
                          (session_id, created_at, expires_at, last_seen_at, \
                           env_id, definition_id, key_number, purge_after, subject, scopes, \
                           sealed_data, ip, user_agent, expires_in, identifier, api_key_id) \
-                     VALUES ($1, $2, $4, $2, $5, $6, $7, $8, $9, $10, $11, $12, $13, $15, $17, ",
+                     VALUES ($1, $2, $4, $2, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $16, ",
             $api_key_id,
             ")) \
                  INSERT INTO dialstack.activity \
                      (at, month, session_id, api_key_id, env_id, definition_id, kind, operation, \
                       status, subject, account, ip, user_agent, latency_us, expires_after) \
-                 VALUES ($2, $14, $1, $16, $5, $6, '",
+                 VALUES ($2, extract(month FROM $2 AT TIME ZONE 'UTC'), $1, $15, $5, $6, '",
             $kind,
-            "', 'create', 'success', coalesce($17, $9), ",
+            "', 'create', 'success', coalesce($16, $9), ",
             $account,
             ", $12, $13, $3, $4)"
         ))
@@ -49,7 +49,7 @@ static INSERT_USER: Statement = insert!(
     "NULL"
 );
 
-static INSERT_ACCOUNT: Statement = insert!("", "account", "$9", "$16");
+static INSERT_ACCOUNT: Statement = insert!("", "account", "$9", "$15");
 
 /// Stores a session. For a user session this waits for other calls that create or revoke sessions of the
 /// same user.
@@ -72,7 +72,6 @@ pub fn insert(owner: &AsOwner, session: &SessionRow, origin: Origin<'_>) -> Resu
         bind(session.sealed_data.as_deref()),
         bind(origin.ip.cloned()),
         bind(origin.user_agent),
-        bind(clock::utc_month(now)),
         bind(session.expires_in),
         bind(origin.api_key_id.as_ref().map(pg_uuid)),
         bind(session.identifier.as_deref()),

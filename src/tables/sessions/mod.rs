@@ -126,15 +126,9 @@ fn read(row: &Row<'_, Sessions>) -> Result<SessionRow> {
     })
 }
 
-/// True if any session is like that, in its latest committed state. Reads the whole table.
-pub fn any(like: impl Fn(&SessionRow) -> bool) -> Result<bool> {
-    scan::any(|row| Ok(like(&read(row)?)))
-}
-
-/// True if any session is like that which the transaction's snapshot does not show, in its latest committed state. Reads the
-/// whole table.
+/// True if any session is like that which the transaction's snapshot does not show, in its latest committed state.
 pub fn any_hidden(like: impl Fn(&SessionRow) -> bool) -> Result<bool> {
-    scan::any(|row| Ok(row.is_hidden() && like(&read(row)?)))
+    scan::any_hidden(|row| Ok(like(&read(row)?)))
 }
 
 /// The session with this id, in its latest committed state or as this transaction has changed it.
