@@ -100,15 +100,10 @@ impl CompiledSchema {
         if guard::nodes(data).saturating_mul(self.weight) > MAX_COLLECTED {
             return Err(problem.with_detail("Schema and data are too large to tell where."));
         }
-        let mut lines: Vec<String> = Vec::new();
-        let mut more = 0usize;
-        for error in self.validator.iter_errors(data) {
-            if lines.len() < MAX_LISTED {
-                lines.push(wording::violation(&error));
-            } else {
-                more += 1;
-            }
-        }
+        let mut errors = self.validator.iter_errors(data);
+        let mut lines: Vec<String> =
+            errors.by_ref().take(MAX_LISTED).map(|error| wording::violation(&error)).collect();
+        let more = errors.count();
         if more > 0 {
             lines.push(format!("(and {more} more)"));
         }
