@@ -8,8 +8,6 @@
 //! trigger that never fires: only roles with access `admin` may execute the function that it names, and
 //! PostgreSQL lets nobody else create such a trigger. It, too, stays with the table.
 
-use std::ffi::CString;
-
 use pgrx::spi::quote_literal;
 use serde::{Deserialize, Serialize};
 
@@ -124,9 +122,7 @@ impl Registration {
 
     /// The column of a table, if its type holds something that the sessions can be compared with.
     pub fn column(&self, table: &Table) -> Result<Column> {
-        // What has a NUL in it is the name of no column, as the empty one.
-        let name = CString::new(self.column.as_str()).unwrap_or_default();
-        let column = table::column(table, &name)?;
+        let column = table::column(table, &self.column)?;
         let numeric = matches!(column.column_type, ColumnType::Bigint | ColumnType::Integer);
         if !(self.by.is_list() && numeric) {
             return Ok(column);
