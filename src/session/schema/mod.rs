@@ -75,7 +75,7 @@ impl CompiledSchema {
     /// As [`normalize`]: it trusts no stored schema either.
     pub fn compile(schema: &Value) -> Result<Self, Problem> {
         guard::check_size(schema)?;
-        let guard::Cost { weight, patterns } = guard::check(schema)?;
+        let guard::Walk { weight, patterns, .. } = guard::check(schema)?;
         let share = (MAX_PATTERNS_BYTES / patterns.max(1)).min(MAX_PATTERN_BYTES);
         jsonschema::options()
             .offline()
