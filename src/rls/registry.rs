@@ -91,7 +91,14 @@ pub struct Registration {
 impl Registration {
     /// Reads a comment; `None` where it is not one of ours.
     pub fn parse(comment: &str) -> Option<Self> {
-        serde_json::from_str(comment).ok()
+        serde_json::from_str(comment).ok().filter(Self::can_be_quoted)
+    }
+
+    /// False for a name with a NUL in it, which is the name of nothing.
+    fn can_be_quoted(&self) -> bool {
+        let names = [&self.column, &self.product, &self.env].into_iter();
+        let mut names = names.chain(&self.tag).chain(&self.scope).chain(&self.open_to);
+        names.all(|name| !name.contains('\0'))
     }
 
     /// The condition on a row. Each helper stands in a sub-select of its own, which a statement
