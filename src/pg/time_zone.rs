@@ -26,11 +26,12 @@ pub fn of_session() -> String {
 /// `FETCH_DASHBOARD_FAILED`.
 pub fn check(name: &str, moments: &[Micros]) -> Result<()> {
     for moment in moments {
-        let offset = offset(name, *moment).ok_or_else(|| {
+        let local = timestamptz(*moment).at_timezone(name).map_err(|_| {
             Error::new(Code::FetchDashboardFailed, "the server does not know the time zone")
                 .hint("Give a name like UTC or Europe/Berlin; the view pg_timezone_names lists them.")
         })?;
-        if *moment >= 0 && offset % QUARTER != 0 {
+        let ahead = pg_sys::Timestamp::from(local).saturating_sub(*moment);
+        if *moment >= 0 && ahead % QUARTER != 0 {
             return Err(Error::new(
                 Code::FetchDashboardFailed,
                 "the time zone differs from UTC by a part of a quarter of an hour",
@@ -39,10 +40,4 @@ pub fn check(name: &str, moments: &[Micros]) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// How far clocks in the time zone are ahead of UTC; `None` where there is no such zone.
-fn offset(name: &str, at: Micros) -> Option<Micros> {
-    let local: pg_sys::Timestamp = timestamptz(at).at_timezone(name).ok()?.into();
-    Some(local.saturating_sub(at))
 }
