@@ -21,25 +21,20 @@ BEGIN
             ('access_limits',       'INSERT OR UPDATE OR DELETE OR TRUNCATE'),
             ('instance',            'INSERT OR UPDATE OR DELETE OR TRUNCATE'),
             ('signing_keys',        'INSERT OR UPDATE OR DELETE OR TRUNCATE')
-        ) AS w (relation, events)
-    LOOP
-        EXECUTE pg_catalog.format(
-            'CREATE TRIGGER invalidate_verdicts AFTER %s ON dialstack.%I '
-            'FOR EACH STATEMENT EXECUTE FUNCTION dialstack.invalidate_verdicts()',
-            watched.events, watched.relation);
-        EXECUTE pg_catalog.format(
-            'ALTER TABLE dialstack.%I ENABLE ALWAYS TRIGGER invalidate_verdicts', watched.relation);
+        ) AS w (relation, events),
         -- A statement that asks for a verdict after its own change, and then fails, never comes to its AFTER
         -- trigger: what was remembered meanwhile is forgotten by what was sent before. Of a session that the
         -- transaction itself has changed nothing is remembered.
-        CONTINUE WHEN watched.relation OPERATOR(pg_catalog.=) ANY (ARRAY['sessions', 'client_sessions']);
+        (VALUES ('invalidate_verdicts', 'AFTER'), ('invalidate_verdicts_before', 'BEFORE')) AS t (name, timing)
+         WHERE t.timing OPERATOR(pg_catalog.=) 'AFTER'
+            OR w.relation OPERATOR(pg_catalog.<>) ALL (ARRAY['sessions', 'client_sessions'])
+    LOOP
         EXECUTE pg_catalog.format(
-            'CREATE TRIGGER invalidate_verdicts_before BEFORE %s ON dialstack.%I '
+            'CREATE TRIGGER %I %s %s ON dialstack.%I '
             'FOR EACH STATEMENT EXECUTE FUNCTION dialstack.invalidate_verdicts()',
-            watched.events, watched.relation);
+            watched.name, watched.timing, watched.events, watched.relation);
         EXECUTE pg_catalog.format(
-            'ALTER TABLE dialstack.%I ENABLE ALWAYS TRIGGER invalidate_verdicts_before',
-            watched.relation);
+            'ALTER TABLE dialstack.%I ENABLE ALWAYS TRIGGER %I', watched.relation, watched.name);
     END LOOP;
 END
 $$;

@@ -116,9 +116,7 @@ COMMENT ON COLUMN dialstack.stat_maintenance.other_rows_kept IS 'users and keys 
 COMMENT ON COLUMN dialstack.stat_maintenance.kept_for IS 'those tables';
 
 CREATE VIEW dialstack.stat_sessions AS
-SELECT s.product, s.env, s.tag, s.kind, s.living, s.created, s.refreshed, s.refresh_failed, s.revoked, s.expired,
-       s.reused, s.evicted, s.is_complete
-  FROM dialstack.stat_get_sessions() s;
+SELECT * FROM dialstack.stat_get_sessions();
 COMMENT ON VIEW dialstack.stat_sessions IS 'totals of sessions since the installation, from rollups: a row for each definition in each environment, and one each for its account and its client sessions';
 COMMENT ON COLUMN dialstack.stat_sessions.product IS 'product';
 COMMENT ON COLUMN dialstack.stat_sessions.env IS 'environment';

@@ -12,21 +12,6 @@ use crate::rls::device_count;
 use crate::service::client_sessions::create::{IfExists, create};
 use crate::service::client_sessions::{Ids, Named, Session, Sessions, change, read};
 
-/// The columns of the functions that return client sessions.
-type Columns = (
-    pgrx::Uuid,
-    pgrx::Uuid,
-    String,
-    Option<String>,
-    TimestampWithTimeZone,
-    TimestampWithTimeZone,
-    Option<i64>,
-    Vec<pgrx::Uuid>,
-    Vec<pgrx::Uuid>,
-    Vec<pgrx::Uuid>,
-    Vec<pgrx::Uuid>,
-);
-
 /// The rows of sessions of one environment; devices are counted for all at once.
 fn rows(found: Sessions) -> error::Result<Vec<Columns>> {
     let accounts = |session: &Session| session.stored.grants.connected_account_ids.clone();
@@ -57,7 +42,7 @@ fn rows(found: Sessions) -> error::Result<Vec<Columns>> {
 }
 
 functions! { FUNCTIONS;
-    rows {
+    rows as Columns {
         workspace_id: pgrx::Uuid,
         client_session_id: pgrx::Uuid,
         token: String,

@@ -76,7 +76,8 @@ type Result<T> = std::result::Result<T, ErrorReport>;
 /// A function that returns a table says `=> rows { column: Type, … }` where others say `-> Type`. Its body is a
 /// `Vec` of structs, whose fields of those names become the columns. With `table` the rows are tuples of the columns,
 /// as `pg::statements::FromRow` reads them; with `table_page` it is a pair of those and the value of one more column,
-/// `total`. `shared` in the place of the columns stands for those that `rows { … }` lists at the head of the chapter.
+/// `total`. `shared` in the place of the columns stands for those that `rows { … }` lists at the head of the chapter;
+/// `rows as Columns { … }` also names the type of their tuples.
 macro_rules! functions {
     (@all $list:ident $shared:tt $(
         $(#[doc = $line:literal])+
@@ -139,6 +140,10 @@ macro_rules! functions {
             let rows = rows?;
             Ok(::pgrx::iter::TableIterator::new($crate::api::tuples!($kind rows $($column)+)))
         }
+    };
+    ($list:ident; rows as $alias:ident { $($column:ident: $type:ty),+ $(,)? } $($functions:tt)+) => {
+        type $alias = ($($type,)+);
+        $crate::api::functions! { @all $list { $($column: $type),+ } $($functions)+ }
     };
     ($list:ident; rows $shared:tt $($functions:tt)+) => {
         $crate::api::functions! { @all $list $shared $($functions)+ }

@@ -149,27 +149,24 @@ pub trait FromColumn: Sized {
     fn from_column(row: &Columns<'_, '_>, ordinal: usize) -> Result<Self>;
 }
 
-/// The type of a column without NULLs.
-trait Value: FromDatum + IntoDatum {}
+macro_rules! columns {
+    ($($type:ty),+) => { $(
+        impl FromColumn for $type {
+            fn from_column(row: &Columns<'_, '_>, ordinal: usize) -> Result<Self> {
+                row.required(ordinal)
+            }
+        }
 
-macro_rules! values {
-    ($($type:ty),+) => { $(impl Value for $type {})+ };
+        impl FromColumn for Option<$type> {
+            fn from_column(row: &Columns<'_, '_>, ordinal: usize) -> Result<Self> {
+                row.get(ordinal)
+            }
+        }
+    )+ };
 }
-values! {
+columns! {
     bool, i16, i32, i64, String, Vec<String>, Vec<u8>, JsonText, Inet, Interval, TimestampWithTimeZone, pgrx::Uuid,
     Vec<pgrx::Uuid>, Oid
-}
-
-impl<T: Value> FromColumn for T {
-    fn from_column(row: &Columns<'_, '_>, ordinal: usize) -> Result<Self> {
-        row.required(ordinal)
-    }
-}
-
-impl<T: Value> FromColumn for Option<T> {
-    fn from_column(row: &Columns<'_, '_>, ordinal: usize) -> Result<Self> {
-        row.get(ordinal)
-    }
 }
 
 /// A row of a list: a tuple of all columns in their order. Which types they have, the function in `api/` says.

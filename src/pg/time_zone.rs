@@ -10,6 +10,9 @@ use crate::pg::clock::{Micros, SECOND, timestamptz};
 /// Rollups count by quarters of an hour, and so does every time zone in use.
 const QUARTER: i64 = 15 * 60 * SECOND;
 
+/// Longest name of a time zone, in bytes. A longer one is not even copied: a failed allocation would end all connections.
+const MAX_NAME: usize = 255;
+
 /// The setting `TimeZone`, as SHOW has it: what was set as a number or an interval has a name there.
 pub fn of_session() -> String {
     // SAFETY: a built-in setting; the text is made in the current memory context, and copied at once.
@@ -26,11 +29,14 @@ pub fn of_session() -> String {
 /// `FETCH_DASHBOARD_FAILED`.
 pub fn check(name: &str, moments: &[Micros]) -> Result<()> {
     for moment in moments {
-        let offset = offset(name, *moment).ok_or_else(|| {
+        let known = Some(name).filter(|name| name.len() <= MAX_NAME);
+        let local = known.and_then(|name| timestamptz(*moment).at_timezone(name).ok());
+        let local = local.ok_or_else(|| {
             Error::new(Code::FetchDashboardFailed, "the server does not know the time zone")
                 .hint("Give a name like UTC or Europe/Berlin; the view pg_timezone_names lists them.")
         })?;
-        if *moment >= 0 && offset % QUARTER != 0 {
+        let ahead = pg_sys::Timestamp::from(local).saturating_sub(*moment);
+        if *moment >= 0 && ahead % QUARTER != 0 {
             return Err(Error::new(
                 Code::FetchDashboardFailed,
                 "the time zone differs from UTC by a part of a quarter of an hour",
@@ -39,16 +45,4 @@ pub fn check(name: &str, moments: &[Micros]) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// Longest name of a time zone, in bytes. A longer one is not even copied: a failed allocation would end all connections.
-const MAX_NAME: usize = 255;
-
-/// How far clocks in the time zone are ahead of UTC; `None` where there is no such zone.
-fn offset(name: &str, at: Micros) -> Option<Micros> {
-    if name.len() > MAX_NAME {
-        return None;
-    }
-    let local: pg_sys::Timestamp = timestamptz(at).at_timezone(name).ok()?.into();
-    Some(local.saturating_sub(at))
 }

@@ -118,33 +118,21 @@ impl Change<'_> {
     /// server's own cast.
     pub fn old_text(&self, column: i32) -> Option<String> {
         let attribute = self.attribute(column)?;
-        if self.data.tg_trigtuple.is_null() {
-            return None;
-        }
-        // SAFETY: the row and its description belong together; the text is a copy in the current
-        // memory context.
+        self.value(self.data.tg_trigtuple, column)?;
+        // SAFETY: the row, which is there, and its description belong together; of a value that is not NULL there is a
+        // text, which is a copy in the current memory context.
         let (text, base) = unsafe {
             let text = pg_sys::SPI_getvalue(self.data.tg_trigtuple, self.columns.as_ptr(), column);
-            if text.is_null() {
-                return None;
-            }
-            let text = CStr::from_ptr(text).to_string_lossy();
-            (text, pg_sys::getBaseType(attribute.atttypid))
+            (CStr::from_ptr(text).to_string_lossy(), pg_sys::getBaseType(attribute.atttypid))
         };
-        Some(if base == pg_sys::BPCHAROID {
-            text.trim_end_matches(' ').to_owned()
-        } else {
-            text.into_owned()
-        })
+        let text = if base == pg_sys::BPCHAROID { text.trim_end_matches(' ') } else { &text };
+        Some(text.to_owned())
     }
 
-    /// A value of the old row with its type and the name of its column; `None` for a column that the
-    /// table has not, and for an event that is not one of a row.
+    /// A value of the old row, NULL where there is none, with its type and the name of its column; `None` for a column
+    /// that the table has not.
     pub fn old_value(&self, column: i32) -> Option<(&str, DatumWithOid<'_>)> {
         let attribute = self.attribute(column)?;
-        if self.data.tg_trigtuple.is_null() {
-            return None;
-        }
         let value = match self.value(self.data.tg_trigtuple, column) {
             // SAFETY: the value has the column's type, and lives as long as the call.
             Some(value) => unsafe { DatumWithOid::new(value, attribute.atttypid) },
@@ -160,15 +148,14 @@ impl Change<'_> {
 
     /// True if an update gave a column another value.
     pub fn has_changed(&self, column: &str) -> bool {
-        self.event() == Event::UpdateRow && self.column(column).is_some_and(|it| self.differs(it))
+        self.column(column).is_some_and(|it| self.differs(it))
     }
 
     /// How an update moved a column of type `timestamptz`: `Greater` is later. `None` where this is no update of a
     /// row, the column has another type, or either value is NULL.
     pub fn moved(&self, column: &str) -> Option<Ordering> {
         let column = self.column(column)?;
-        let attribute = self.attribute(column)?;
-        if self.event() != Event::UpdateRow || attribute.atttypid != pg_sys::TIMESTAMPTZOID {
+        if self.attribute(column)?.atttypid != pg_sys::TIMESTAMPTZOID {
             return None;
         }
         // A timestamptz is passed by value.
@@ -177,22 +164,20 @@ impl Change<'_> {
         Some(new?.cmp(&old?))
     }
 
-    /// Whether the update gave a column another value.
+    /// Whether this is an update that gave a column another value.
     pub fn differs(&self, column: i32) -> bool {
-        let (old, new) = (self.data.tg_trigtuple, self.data.tg_newtuple);
         let Some(attribute) = self.attribute(column).filter(|it| !it.attisdropped) else {
             return false;
         };
-        if old.is_null() || new.is_null() {
-            return false;
-        }
-        match (self.value(old, column), self.value(new, column)) {
-            // SAFETY: two values of the column, whose type is kept in this way.
-            (Some(old), Some(new)) => unsafe {
-                !server::datum_image_eq(old, new, attribute.attbyval, attribute.attlen)
-            },
-            (old, new) => old.is_some() != new.is_some(),
-        }
+        let [old, new] = [self.data.tg_trigtuple, self.data.tg_newtuple].map(|row| self.value(row, column));
+        self.event() == Event::UpdateRow
+            && match (old, new) {
+                // SAFETY: two values of the column, whose type is kept in this way.
+                (Some(old), Some(new)) => unsafe {
+                    !server::datum_image_eq(old, new, attribute.attbyval, attribute.attlen)
+                },
+                (old, new) => old.is_some() != new.is_some(),
+            }
     }
 
     /// The value of a column that the table has, in the old or the new row; `None` for NULL, and where there is no

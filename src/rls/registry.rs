@@ -8,8 +8,6 @@
 //! trigger that never fires: only roles with access `admin` may execute the function that it names, and
 //! PostgreSQL lets nobody else create such a trigger. It, too, stays with the table.
 
-use std::ffi::CString;
-
 use pgrx::spi::quote_literal;
 use serde::{Deserialize, Serialize};
 
@@ -93,7 +91,14 @@ pub struct Registration {
 impl Registration {
     /// Reads a comment; `None` where it is not one of ours.
     pub fn parse(comment: &str) -> Option<Self> {
-        serde_json::from_str(comment).ok()
+        serde_json::from_str(comment).ok().filter(Self::can_be_quoted)
+    }
+
+    /// False for a name with a NUL in it, which is the name of nothing.
+    fn can_be_quoted(&self) -> bool {
+        let names = [&self.column, &self.product, &self.env].into_iter();
+        let mut names = names.chain(&self.tag).chain(&self.scope).chain(&self.open_to);
+        names.all(|name| !name.contains('\0'))
     }
 
     /// The condition on a row. Each helper stands in a sub-select of its own, which a statement
@@ -124,9 +129,7 @@ impl Registration {
 
     /// The column of a table, if its type holds something that the sessions can be compared with.
     pub fn column(&self, table: &Table) -> Result<Column> {
-        // What has a NUL in it is the name of no column, as the empty one.
-        let name = CString::new(self.column.as_str()).unwrap_or_default();
-        let column = table::column(table, &name)?;
+        let column = table::column(table, &self.column)?;
         let numeric = matches!(column.column_type, ColumnType::Bigint | ColumnType::Integer);
         if !(self.by.is_list() && numeric) {
             return Ok(column);

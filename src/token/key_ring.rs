@@ -61,6 +61,7 @@ pub struct KeyEntry {
 pub(super) struct RingKey<K> {
     pub(super) number: u32,
     pub(super) kid: String,
+    state: KeyState,
     pub(super) keys: K,
 }
 
@@ -81,25 +82,18 @@ pub(super) struct TokenKey {
 /// The keys of one purpose.
 pub(super) struct Shelf<K> {
     purpose: Purpose,
-    active: Option<usize>,
     keys: Vec<RingKey<K>>,
 }
 
 impl<K> Shelf<K> {
     const fn empty(purpose: Purpose) -> Self {
-        Self { purpose, active: None, keys: Vec::new() }
-    }
-
-    fn put(&mut self, state: KeyState, key: RingKey<K>) {
-        if state == KeyState::Active {
-            self.active = Some(self.keys.len());
-        }
-        self.keys.push(key);
+        Self { purpose, keys: Vec::new() }
     }
 
     /// The key that makes what is new.
     pub(super) fn active(&self) -> Result<&RingKey<K>, KeyError> {
-        self.active.and_then(|index| self.keys.get(index)).ok_or(KeyError::Unavailable(self.purpose))
+        let active = self.keys.iter().find(|key| key.state == KeyState::Active);
+        active.ok_or(KeyError::Unavailable(self.purpose))
     }
 
     /// All keys, the active one first.
@@ -153,7 +147,7 @@ impl KeyRing {
         match purpose {
             Purpose::Jwt => {
                 let keys = SigningKey::new(alg.ok_or(KeyError::Material)?, &material)?;
-                self.jwt.put(state, RingKey { number, kid, keys });
+                self.jwt.keys.push(RingKey { number, kid, state, keys });
             }
             Purpose::Seal => {
                 let prk = prk();
@@ -162,13 +156,13 @@ impl KeyRing {
                     identifier_key: expand(&prk, &[INFO_IDENTIFIER_KEY]),
                     prk,
                 };
-                self.seal.put(state, RingKey { number, kid, keys });
+                self.seal.keys.push(RingKey { number, kid, state, keys });
             }
             Purpose::Token => {
                 let prk = prk();
                 let keys =
                     TokenKey { refresh: expand(&prk, &[INFO_REFRESH]), opaque: expand(&prk, &[INFO_OPAQUE]) };
-                self.token.put(state, RingKey { number, kid, keys });
+                self.token.keys.push(RingKey { number, kid, state, keys });
             }
         }
         Ok(())

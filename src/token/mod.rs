@@ -17,7 +17,6 @@
 
 pub mod access;
 pub mod api_key;
-mod authentic;
 mod claims;
 mod error;
 mod jwe;
@@ -37,7 +36,6 @@ use uuid::Uuid;
 use crate::text_enum::text_enum;
 
 pub use access::AccessClaims;
-pub use authentic::{AuthenticToken, Family};
 pub use claims::{MAX_NAME, is_name};
 pub use error::{KeyError, Rejected};
 pub use key_ring::{KeyEntry, KeyRing, KeyState, Purpose};
@@ -70,6 +68,30 @@ impl InstanceId {
     pub fn issuer(&self) -> String {
         Uuid::from_bytes(self.0).urn().to_string()
     }
+}
+
+text_enum! {
+    /// The families of sessions.
+    pub enum Family {
+        /// A user session, by its access token.
+        User = "user",
+        /// An account session, by its client secret.
+        Account = "account",
+        /// A client session, by its token.
+        Client = "client",
+    }
+}
+
+/// A token that this instance made. Whether its session lives is for the caller to find out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuthenticToken {
+    pub family: Family,
+    /// The session that it belongs to; the session's own family must be compared.
+    pub session_id: Uuid,
+    /// The number of the key that made it.
+    pub key_number: u32,
+    /// The claims: of access tokens.
+    pub access: Option<AccessClaims>,
 }
 
 /// The one way in: decides whether this instance made a token of any family.

@@ -1,9 +1,9 @@
 //! The keys that sign access tokens, by algorithm. Signing is deterministic with each.
 
-use ed25519_dalek::pkcs8::EncodePrivateKey;
+use ed25519_dalek::pkcs8::{EncodePrivateKey, KeypairBytes};
+use jsonwebtoken::jwk::{Jwk, PublicKeyUse};
 use jsonwebtoken::{DecodingKey, EncodingKey, crypto};
 use p256::ecdsa::Signature;
-use p256::elliptic_curve::sec1::ToEncodedPoint;
 use serde_json::{Value, json};
 
 use super::primitives::{from_base64url, to_base64url};
@@ -34,27 +34,15 @@ pub(super) struct SigningKey {
 }
 
 impl SigningKey {
-    /// The key of this algorithm with these bytes, in the forms that `jsonwebtoken` takes.
+    /// The key of this algorithm with these bytes.
     ///
     /// # Errors
     /// [`KeyError::Material`] for an ES256 scalar of zero or not below the order of the group.
     pub(super) fn new(alg: Algorithm, material: &Material) -> Result<Self, KeyError> {
-        let (encoding, decoding) = match alg {
-            Algorithm::Hs256 => {
-                (EncodingKey::from_secret(material.expose()), DecodingKey::from_secret(material.expose()))
-            }
-            Algorithm::EdDsa => {
-                let key = ed25519_dalek::SigningKey::from_bytes(material.expose());
-                let der = key.to_pkcs8_der().map_err(|_| KeyError::Material)?;
-                let public = DecodingKey::from_ed_der(key.verifying_key().as_bytes());
-                (EncodingKey::from_ed_der(der.as_bytes()), public)
-            }
-            Algorithm::Es256 => {
-                let key = p256_key(material)?;
-                let der = key.to_pkcs8_der().map_err(|_| KeyError::Material)?;
-                let point = key.public_key().to_encoded_point(false);
-                (EncodingKey::from_ec_der(der.as_bytes()), DecodingKey::from_ec_der(point.as_bytes()))
-            }
+        let encoding = encoding_key(alg, material)?;
+        let decoding = match public_half(alg, &encoding)? {
+            Some(jwk) => DecodingKey::from_jwk(&jwk).map_err(|_| KeyError::Material)?,
+            None => DecodingKey::from_secret(material.expose()),
         };
         Ok(Self { alg, encoding, decoding })
     }
@@ -93,32 +81,40 @@ impl Algorithm {
     }
 }
 
-fn p256_key(material: &Material) -> Result<p256::SecretKey, KeyError> {
-    p256::SecretKey::from_slice(material.expose()).map_err(|_| KeyError::Material)
+/// A key in the form in which `jsonwebtoken` signs with it.
+fn encoding_key(alg: Algorithm, material: &Material) -> Result<EncodingKey, KeyError> {
+    let secret = material.expose();
+    Ok(match alg {
+        Algorithm::Hs256 => EncodingKey::from_secret(secret),
+        Algorithm::EdDsa => {
+            let pair = KeypairBytes { secret_key: *secret, public_key: None };
+            EncodingKey::from_ed_der(pair.to_pkcs8_der().map_err(|_| KeyError::Material)?.as_bytes())
+        }
+        Algorithm::Es256 => {
+            let key = p256::SecretKey::from_slice(secret).map_err(|_| KeyError::Material)?;
+            EncodingKey::from_ec_der(key.to_pkcs8_der().map_err(|_| KeyError::Material)?.as_bytes())
+        }
+    })
+}
+
+/// The public half of a key. `None` for HS256, which has none.
+fn public_half(alg: Algorithm, key: &EncodingKey) -> Result<Option<Jwk>, KeyError> {
+    if alg == Algorithm::Hs256 {
+        return Ok(None);
+    }
+    Jwk::from_encoding_key(key, alg.jose()).map(Some).map_err(|_| KeyError::Material)
 }
 
 /// The public half of a signing key as a JWK (RFC 7517; RFC 7518, section 6.2; RFC 8037, section
 /// 2). `None` for HS256, which has no public half.
 ///
 /// # Errors
-/// [`KeyError::Material`] for an ES256 scalar of zero or not below the order of the group.
+/// As [`SigningKey::new`].
 pub fn public_jwk(kid: &str, alg: Algorithm, material: &Material) -> Result<Option<Value>, KeyError> {
-    let mut jwk = match alg {
-        Algorithm::Hs256 => return Ok(None),
-        Algorithm::EdDsa => {
-            let public = ed25519_dalek::SigningKey::from_bytes(material.expose()).verifying_key();
-            json!({"kty": "OKP", "crv": "Ed25519", "x": to_base64url(public.as_bytes())})
-        }
-        Algorithm::Es256 => {
-            let point = p256_key(material)?.public_key().to_encoded_point(false);
-            let (Some(x), Some(y)) = (point.x(), point.y()) else {
-                return Err(KeyError::Material);
-            };
-            json!({"kty": "EC", "crv": "P-256", "x": to_base64url(x), "y": to_base64url(y)})
-        }
-    };
-    jwk["kid"] = json!(kid);
-    jwk["alg"] = json!(alg.as_str());
-    jwk["use"] = json!("sig");
-    Ok(Some(jwk))
+    let jwk = public_half(alg, &encoding_key(alg, material)?)?;
+    Ok(jwk.map(|mut jwk| {
+        jwk.common.key_id = Some(kid.to_owned());
+        jwk.common.public_key_use = Some(PublicKeyUse::Signature);
+        json!(jwk)
+    }))
 }

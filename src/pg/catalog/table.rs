@@ -1,7 +1,7 @@
 //! What the catalogue says of a table of the application's, as it is now and not as the transaction's
 //! snapshot shows it; and the lock under which it stays so.
 
-use std::ffi::{CStr, CString};
+use std::ffi::CString;
 
 use pgrx::pg_sys;
 use pgrx::spi::{quote_identifier, quote_qualified_identifier};
@@ -184,49 +184,49 @@ fn parts_of(table: &Table, code: Code) -> Result<Vec<pg_sys::Oid>> {
     Ok(parts)
 }
 
+/// The type and the collation of a column; `None` if there is none of that name.
+fn type_of(table: &Table, column: &str) -> Option<(pg_sys::Oid, pg_sys::Oid)> {
+    let open = OpenRelation::unlocked(table.oid)?;
+    let columns = open.columns();
+    let named = columns.iter().find(|it| !it.attisdropped && it.name() == column)?;
+    Some((named.atttypid, named.attcollation))
+}
+
+pub fn has_column(table: &Table, name: &str) -> bool {
+    type_of(table, name).is_some()
+}
+
 /// A column that sessions can be compared with.
 ///
 /// # Errors
 /// `PROTECT_FAILED` for one that is not there, or whose values don't compare one by one.
-pub fn column(table: &Table, name: &CStr) -> Result<Column> {
+pub fn column(table: &Table, name: &str) -> Result<Column> {
     let refused = |message: String| Error::new(Code::ProtectFailed, message);
-    let label = || {
-        let name = quote_identifier(name.to_string_lossy());
-        format!("column {} of {}", shown(&name), shown(&table.name))
+    let quoted = quote_identifier(name);
+    let label = format!("column {} of {}", shown(&quoted), shown(&table.name));
+    let Some((type_oid, collation)) = type_of(table, name) else {
+        return Err(refused(format!("there is no {label}")).hint("Name a column that holds whose row it is."));
     };
-    let (mut column_type, mut modifier, mut collation) = (pg_sys::InvalidOid, 0, pg_sys::InvalidOid);
-    // SAFETY: syscache look-ups; `name` ends with a NUL. The type is asked for only of a column that is
-    // there; its name is a copy in the current memory context.
+    // SAFETY: syscache look-ups of a column's own type and collation; the name is a copy in the current memory context.
     let (base, deterministic, type_name) = unsafe {
-        let number = pg_sys::get_attnum(table.oid, name.as_ptr());
-        if number <= 0 {
-            return Err(
-                refused(format!("there is no {}", label())).hint("Name a column that holds whose row it is.")
-            );
-        }
-        pg_sys::get_atttypetypmodcoll(table.oid, number, &mut column_type, &mut modifier, &mut collation);
         let deterministic =
             collation == pg_sys::InvalidOid || pg_sys::get_collation_isdeterministic(collation);
-        let type_name = copied(pg_sys::format_type_be(column_type));
-        (pg_sys::getBaseType(column_type), deterministic, type_name)
+        (pg_sys::getBaseType(type_oid), deterministic, copied(pg_sys::format_type_be(type_oid)))
     };
-    let Some(known) = ColumnType::of(base) else {
-        return Err(refused(format!("{} has the wrong type", label()))
+    let Some(column_type) = ColumnType::of(base) else {
+        return Err(refused(format!("{label} has the wrong type"))
             .detail(format!("It is of type {}.", type_name.unwrap_or_default()))
             .hint("The column must be of type text, varchar, uuid, bigint or integer."));
     };
     if !deterministic {
         return Err(
-            refused(format!("{} takes different texts for the same", label()))
+            refused(format!("{label} takes different texts for the same"))
                 .detail("Its collation is not deterministic.")
                 .hint("Give the column a deterministic collation: accounts and identifiers are compared byte by byte."),
         );
     }
-    Ok(Column {
-        name: quote_identifier(name.to_string_lossy()),
-        column_type: known,
-        exact: column_type == base && base != pg_sys::VARCHAROID,
-    })
+    let exact = type_oid == base && base != pg_sys::VARCHAROID;
+    Ok(Column { name: quoted, column_type, exact })
 }
 
 /// The comment that a policy has now; `None` where there is no such policy.
@@ -234,11 +234,6 @@ pub fn policy_comment(table: &Table, policy: &str) -> Option<String> {
     let policy = server::policy_oid(table.oid, &CString::new(policy).ok()?);
     // SAFETY: a missing comment is answered with NULL; the comment is a copy in the current memory context.
     unsafe { copied(pg_sys::GetComment(policy, server::POLICY_RELATION, 0)) }
-}
-
-pub fn has_column(table: &Table, name: &str) -> bool {
-    let is_named = |column: &pg_sys::FormData_pg_attribute| !column.attisdropped && column.name() == name;
-    OpenRelation::unlocked(table.oid).is_some_and(|open| open.columns().iter().any(is_named))
 }
 
 pub fn owner(table: &Table) -> Option<pg_sys::Oid> {

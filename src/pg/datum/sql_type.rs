@@ -12,7 +12,7 @@ use pgrx::{IntoDatum, pg_sys};
 
 use super::record::Value;
 
-/// A value that SQL has under the type of `S`.
+/// A value that Rust has as a `V`, and SQL under the type of `S`; who names both says that they fit.
 #[derive(Clone, Copy)]
 pub struct As<S, V>(pub V, PhantomData<S>);
 
@@ -62,6 +62,7 @@ macro_rules! sql_types {
         #[derive(Clone, Copy)]
         pub struct $name;
         const _: () = {
+            // What the macro means by it, whatever the place does.
             use ::std::result::Result;
             ::pgrx::pgrx_sql_entity_graph::impl_sql_translatable!($name, $sql);
         };

@@ -45,10 +45,8 @@ fn in_catalogues(owner: &AsOwner) -> Result<Vec<Finding>> {
 }
 
 fn sort(found: &mut [Finding]) {
-    found.sort_by(|one, other| {
-        let key = |it: &Finding| (it.weakness.severity, it.relation.to_u32(), it.weakness.name);
-        key(one)
-            .cmp(&key(other))
-            .then_with(|| (&one.policy, &one.detail).cmp(&(&other.policy, &other.detail)))
-    });
+    fn key(it: &Finding) -> impl Ord {
+        (it.weakness.severity, it.relation.to_u32(), it.weakness.name, &it.policy, &it.detail)
+    }
+    found.sort_by(|one, other| key(one).cmp(&key(other)));
 }

@@ -20,7 +20,7 @@ pub fn read(
     before_definition: &dyn Fn(),
     parse_interval: &dyn Fn(&str) -> Option<Span>,
 ) -> Result<Configuration, Problem> {
-    let at = At::new("the document");
+    let at = At("the document".to_owned());
     let object = at.object(document)?;
     // The version first: another one may have other keys.
     check_version(at.required(object, "version")?)?;
@@ -87,10 +87,6 @@ fn environment(at: &At, object: &Map<String, Value>) -> Result<(String, bool), P
 struct At(String);
 
 impl At {
-    fn new(place: impl Into<String>) -> Self {
-        At(place.into())
-    }
-
     fn problem(&self, what: &str) -> Problem {
         Problem::new(format!("{} {what}", self.0))
     }
@@ -135,7 +131,7 @@ impl At {
         let mut all = BTreeMap::new();
         for (n, value) in entries.iter().enumerate() {
             let inside = if self.0.starts_with("products[") { format!("{}.", self.0) } else { String::new() };
-            let at = At::new(format!("{inside}{key}[{n}]"));
+            let at = At(format!("{inside}{key}[{n}]"));
             let (name, value) = entry(&at, at.object(value)?)?;
             if all.contains_key(&name) {
                 return Err(at.problem(&format!("repeats the {named} {name:?}")));

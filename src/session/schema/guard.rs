@@ -23,27 +23,18 @@ pub(super) fn check_size(schema: &Value) -> Result<(), Problem> {
     if deeper_than(schema, MAX_SCHEMA_DEPTH) {
         return Err(too_deep());
     }
-    let bytes = serde_json::to_vec(schema).map_err(|_| Problem::new("schema is not valid JSON"))?;
-    if bytes.len() > MAX_SCHEMA_BYTES {
+    if schema.to_string().len() > MAX_SCHEMA_BYTES {
         return Err(Problem::new(format!("schema is larger than {MAX_SCHEMA_BYTES} bytes")));
     }
     Ok(())
 }
 
-/// What a schema amounts to, with its references written out.
-pub(super) struct Cost {
-    /// Checking a value takes steps, and finds violations, in proportion to it.
-    pub(super) weight: usize,
-    /// How many patterns it has.
-    pub(super) patterns: usize,
-}
-
-/// Bounds the references and what they amount to.
-pub(super) fn check(schema: &Value) -> Result<Cost, Problem> {
+/// Bounds the references, and what the schema amounts to with them written out.
+pub(super) fn check(schema: &Value) -> Result<Walk<'_>, Problem> {
     let mut walk =
         Walk { root: schema, path: Vec::new(), entered: Vec::new(), weight: 0, patterns: 0, unevaluated: 0 };
     walk.visit(schema, 1)?;
-    Ok(Cost { weight: walk.weight, patterns: walk.patterns })
+    Ok(walk)
 }
 
 /// How many values there are in a value, itself included. The depth is bounded by the caller.
@@ -61,14 +52,15 @@ fn too_deep() -> Problem {
 
 /// A walk through all values of a schema, those that are no schemas too: what only looks like a keyword counts as one,
 /// and none is missed.
-struct Walk<'a> {
+pub(super) struct Walk<'a> {
     root: &'a Value,
     /// Keys that lead here, for messages.
     path: Vec<&'a str>,
     /// References that lead here.
     entered: Vec<&'a str>,
-    weight: usize,
-    patterns: usize,
+    /// Checking a value takes steps, and finds violations, in proportion to it.
+    pub(super) weight: usize,
+    pub(super) patterns: usize,
     unevaluated: usize,
 }
 

@@ -75,7 +75,7 @@ impl CompiledSchema {
     /// As [`normalize`]: it trusts no stored schema either.
     pub fn compile(schema: &Value) -> Result<Self, Problem> {
         guard::check_size(schema)?;
-        let guard::Cost { weight, patterns } = guard::check(schema)?;
+        let guard::Walk { weight, patterns, .. } = guard::check(schema)?;
         let share = (MAX_PATTERNS_BYTES / patterns.max(1)).min(MAX_PATTERN_BYTES);
         jsonschema::options()
             .offline()
@@ -100,15 +100,10 @@ impl CompiledSchema {
         if guard::nodes(data).saturating_mul(self.weight) > MAX_COLLECTED {
             return Err(problem.with_detail("Schema and data are too large to tell where."));
         }
-        let mut lines: Vec<String> = Vec::new();
-        let mut more = 0usize;
-        for error in self.validator.iter_errors(data) {
-            if lines.len() < MAX_LISTED {
-                lines.push(wording::violation(&error));
-            } else {
-                more += 1;
-            }
-        }
+        let mut errors = self.validator.iter_errors(data);
+        let mut lines: Vec<String> =
+            errors.by_ref().take(MAX_LISTED).map(|error| wording::violation(&error)).collect();
+        let more = errors.count();
         if more > 0 {
             lines.push(format!("(and {more} more)"));
         }

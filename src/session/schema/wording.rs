@@ -63,14 +63,11 @@ fn rule(kind: &Kind) -> String {
 }
 
 fn types(kind: &TypeKind) -> String {
-    let quoted = |name: &str| format!("\"{name}\"");
-    match kind {
-        TypeKind::Single(one) => quoted(one.as_str()),
-        TypeKind::Multiple(set) => {
-            let all: Vec<String> = set.iter().map(|one| quoted(one.as_str())).collect();
-            all.join(" or ")
-        }
-    }
+    let names: Vec<String> = match kind {
+        TypeKind::Single(one) => vec![format!("\"{}\"", one.as_str())],
+        TypeKind::Multiple(set) => set.iter().map(|one| format!("\"{}\"", one.as_str())).collect(),
+    };
+    names.join(" or ")
 }
 
 fn names(unexpected: &[String]) -> String {

@@ -86,6 +86,7 @@ SELECT change, t.lint_after(change) FROM unnest(ARRAY[
     'COMMENT ON POLICY dialstack_sessions_access ON l.orders IS ''{"column": "account"}''',
     'SELECT l.comment_with(''{env}'', ''"staging"'')',
     'SELECT l.comment_with(''{column}'', ''"a\u0000b"'')',
+    'SELECT l.comment_with(''{env}'', ''"a\u0000b"'')',
     'SELECT l.comment_with(''{open_to}'', ''[]'')',
     'SELECT l.comment_with(''{other}'', ''1'')',
     'ALTER TABLE l.orders NO FORCE ROW LEVEL SECURITY',
