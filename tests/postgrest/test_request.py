@@ -4,10 +4,11 @@ import json
 
 import psycopg
 import pytest
-from support.service import value
+from psycopg import errors
+from support.service import call, keep_presenting, value
 from support.tenants import KINDS, ROWS, owners
 
-from conftest import ANONYMOUS, MEMBER, bearer, requesting, unauthorized
+from conftest import ANONYMOUS, AUTHENTICATOR, MEMBER, bearer, requesting, unauthorized
 
 EVERY = pytest.mark.parametrize("kind", KINDS)
 MODES = pytest.mark.parametrize("mode", ["READ ONLY", "READ WRITE"])
@@ -124,9 +125,47 @@ def test_a_token_that_is_not_good_ends_the_request(authenticator, admin, tenants
         assert authenticator.info.transaction_status == psycopg.pq.TransactionStatus.IDLE
 
 
+@pytest.mark.parametrize("headers", ["{}", {"authorization": "Basic dXNlcg=="}], ids=str)
+@EVERY
+def test_what_somebody_left_in_the_connection_is_not_used(authenticator, tenants, headers, kind):
+    authenticator.execute(f"SET ROLE {ANONYMOUS}")
+    keep_presenting(authenticator, tenants.all[0].tokens[kind])
+    assert set(owners(authenticator, kind)) == {"tenant-0"}
+
+    with requesting(authenticator, headers) as request:
+        assert owners(request, kind) == []
+    with requesting(authenticator, bearer(tenants.all[1].tokens[kind])) as request:
+        assert set(owners(request, kind)) == {"tenant-1"}
+
+
 @EVERY
 def test_a_request_leaves_nothing_behind(authenticator, tenants, kind):
     with requesting(authenticator, bearer(tenants.all[0].tokens[kind])) as request:
         assert set(owners(request, kind)) == {"tenant-0"}
+    assert value(authenticator, "SELECT current_user") == AUTHENTICATOR
     authenticator.execute(f"SET ROLE {ANONYMOUS}")
     assert owners(authenticator, kind) == []
+
+
+def test_the_role_that_connects_may_do_nothing_of_its_own(authenticator, tenants):
+    for statement in (
+        "SELECT * FROM tenants.by_user",
+        "SELECT dialstack.postgrest_pre_request()",
+        "SELECT dialstack.current_identifier()",
+        "SELECT * FROM dialstack.sessions",
+    ):
+        with pytest.raises(errors.InsufficientPrivilege):
+            authenticator.execute(statement)
+
+
+def test_a_log_out_by_request(authenticator, admin, tenants):
+    tenant = tenants.add(admin, "leaver")
+    headers = bearer(tenant.tokens["user"])
+    with pytest.raises(errors.ReadOnlySqlTransaction):
+        with requesting(authenticator, headers) as request:
+            call(request, "session_end")
+    with requesting(authenticator, headers, mode="READ WRITE") as request:
+        assert value(request, "SELECT dialstack.session_end()") == 1
+    with unauthorized():
+        with requesting(authenticator, headers):
+            pass
