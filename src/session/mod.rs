@@ -26,7 +26,7 @@ pub mod validity;
 pub mod verdict;
 
 pub use data::check_data_bytes;
-pub use definition::{Definition, OnLimit, SelectorForm};
+pub use definition::{Definition, OnLimit};
 pub use lifetimes::{Bounds, Lifetimes, ceil_to_second};
 pub use limits::{Page, Room, cut, cut_user_agent, room};
 pub use name::{check_identifier, check_label, check_length, check_name, check_text};

@@ -8,12 +8,11 @@ use serde_json::{Map, Value};
 use super::name::check_identifier;
 use super::problem::{Problem, shown};
 
-const PREFIX: &str = "$Session";
 /// Most keys of a path.
 const MAX_KEYS: usize = 16;
 /// Longest key, in characters.
 const MAX_KEY_CHARS: usize = 255;
-const FORMS: &str = "A selector is $Session{userId}, or $Session{details}{email} for a nested value.";
+const FORMS: &str = "A selector is $Session{userId} or userId, and for a nested value $Session{details}{email} or details.email.";
 
 /// A path into the session data, e.g. `$Session{details}{email}`. Each key names a field of an
 /// object; nothing reaches into arrays.
@@ -23,27 +22,15 @@ pub struct Selector {
 }
 
 impl Selector {
-    /// Reads the stored form: `$Session{a}` or `$Session{a}{b}`, 1–16 keys of 1–255 characters
-    /// without braces.
-    pub fn parse_stored(text: &str) -> Result<Self, Problem> {
+    /// Reads `$Session{a}` or `$Session{a}{b}`, or the bare path `a` or `a.b`: 1–16 keys of 1–255 characters without
+    /// braces.
+    pub fn parse(text: &str) -> Result<Self, Problem> {
         let malformed = || Problem::new("selector is malformed").with_hint(FORMS);
-        let keys = text
-            .strip_prefix(PREFIX)
-            .and_then(|rest| rest.strip_prefix('{'))
-            .and_then(|rest| rest.strip_suffix('}'))
-            .ok_or_else(malformed)?;
-        Self::from_keys(keys.split("}{"))
-    }
-
-    /// Reads the stored form, or a bare path `a` or `a.b`.
-    pub fn parse_any(text: &str) -> Result<Self, Problem> {
-        if text.starts_with('$') {
-            return Self::parse_stored(text);
-        }
-        Self::from_keys(text.split('.'))
-    }
-
-    fn from_keys<'a>(keys: impl Iterator<Item = &'a str>) -> Result<Self, Problem> {
+        let (inner, between) = match text.strip_prefix('$') {
+            Some(rest) => (rest.strip_prefix("Session{").and_then(|rest| rest.strip_suffix('}')), "}{"),
+            None => (Some(text), "."),
+        };
+        let keys = inner.ok_or_else(malformed)?.split(between);
         let path: Vec<String> = keys.take(MAX_KEYS + 1).map(str::to_owned).collect();
         if path.len() > MAX_KEYS {
             return Err(Problem::new(format!("selector has more than {MAX_KEYS} keys")));
@@ -54,7 +41,7 @@ impl Selector {
                 || key.chars().nth(MAX_KEY_CHARS).is_some()
         };
         if path.iter().any(wrong) {
-            return Err(Problem::new("selector is malformed").with_hint(FORMS));
+            return Err(malformed());
         }
         Ok(Self { path })
     }
@@ -134,7 +121,7 @@ impl Serialize for Selector {
 impl fmt::Display for Selector {
     /// The stored form.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(PREFIX)?;
+        f.write_str("$Session")?;
         self.path.iter().try_for_each(|key| write!(f, "{{{key}}}"))
     }
 }

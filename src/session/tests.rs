@@ -39,9 +39,9 @@ proptest! {
     #[test]
     fn a_selector_is_read_back(seed: Index, changes in mutated()) {
         let text = changes.apply_to(seed.get::<&str>(SELECTORS));
-        if let Ok(selector) = Selector::parse_any(&text) {
+        if let Ok(selector) = Selector::parse(&text) {
             let written = selector.to_string();
-            prop_assert_eq!(Selector::parse_stored(&written), Ok(selector.clone()));
+            prop_assert_eq!(Selector::parse(&written), Ok(selector.clone()));
             for data in DATA.iter().filter_map(|data| json(data)) {
                 let _ = selector.select(&data);
             }
@@ -61,7 +61,7 @@ proptest! {
     #[test]
     fn a_definition_is_read_back(changes in mutated()) {
         let Some(fields) = json(&changes.apply_to(DEFINITION)) else { return Ok(()) };
-        let read = |v: &Value| Definition::from_json(v, SelectorForm::Any, &|_| None);
+        let read = |v: &Value| Definition::from_json(v, &|_| None);
         if let Ok(definition) = read(&fields) {
             let written = definition.to_json();
             prop_assert_eq!(written["tag"].as_str(), Some(definition.tag.as_str()));

@@ -72,7 +72,7 @@ macro_rules! column {
 column! {
     String: String, Ok;
     Value: JsonText, |schema| schema.parse();
-    Selector: String, |selector| Selector::parse_stored(&selector);
+    Selector: String, |selector| Selector::parse(&selector);
     i32: i32, Ok;
     Option<i32>: Option<i32>, Ok;
     Period: String, |period| Period::read(&period);

@@ -12,9 +12,9 @@ use crate::pg::transaction::patience::patiently;
 use crate::service::required;
 use crate::service::revocation::revocations::{self, Which};
 use crate::service::setup::configuration;
+use crate::session::Definition;
 use crate::session::problem::shown;
 use crate::session::schema::{MAX_SCHEMA_BYTES, MAX_SCHEMA_DEPTH};
-use crate::session::{Definition, SelectorForm};
 use crate::tables::definitions::{self, DefinitionRow};
 use crate::tables::products::ProductId;
 use crate::tables::revocations::KEEP_CREATES_OUT;
@@ -35,13 +35,13 @@ const DEFINITION: Bounds = Bounds {
     hint: "Shorten the schema.",
 };
 
-/// Checks a definition and returns it in stored form; stores nothing. The selector may be a bare path.
+/// Checks a definition and returns it in stored form; stores nothing.
 ///
 /// # Errors
 /// `DEFINE_FAILED`, naming the field; `PRODUCT_NOT_FOUND`.
 pub fn define(product: Option<&str>, fields: &Value) -> Result<JsonText> {
     product_id(product, Code::DefineFailed)?;
-    let mut definition = validate_given(fields, SelectorForm::Any)?.to_json();
+    let mut definition = validate_given(fields)?.to_json();
     definition["product"] = json!(product);
     Ok(JsonText::of(&definition))
 }
@@ -53,22 +53,22 @@ pub fn define(product: Option<&str>, fields: &Value) -> Result<JsonText> {
 pub fn create(product: Option<&str>, fields: &Value) -> Result<DefinitionRow> {
     let owner = AsOwner::enter()?;
     let product_id = configuration::kept_product(&owner, required(product, "product", Code::DefineFailed)?)?;
-    let definition = validate_given(fields, SelectorForm::Stored)?;
+    let definition = validate_given(fields)?;
     store(&owner, &product_id, &definition)
 }
 
 /// Checks fields that were given as arguments.
-fn validate_given(fields: &Value, form: SelectorForm) -> Result<Definition> {
+fn validate_given(fields: &Value) -> Result<Definition> {
     for name in ["tag", "name", "schema", "selector", "expiry", "period"] {
         let given = fields.get(name).filter(|value| !value.is_null());
         required(given, name, Code::DefineFailed)?;
     }
-    validate(fields, form, Code::DefineFailed)
+    validate(fields, Code::DefineFailed)
 }
 
-fn validate(fields: &Value, form: SelectorForm, code: Code) -> Result<Definition> {
+fn validate(fields: &Value, code: Code) -> Result<Definition> {
     ensure_memory(configuration::COMPILING);
-    Definition::from_json(fields, form, &clock::parse_interval).coded(code)
+    Definition::from_json(fields, &clock::parse_interval).coded(code)
 }
 
 fn product_id(product: Option<&str>, code: Code) -> Result<ProductId> {
@@ -112,7 +112,7 @@ pub fn register(product: Option<&str>, definition: Option<Jsonb<'_>>) -> Result<
         return Err(Error::new(code, "the definition was made for another product")
             .hint("Register it with the product it names, or define it for this one."));
     }
-    let definition = validate(&fields, SelectorForm::Stored, code)?;
+    let definition = validate(&fields, code)?;
     store(&owner, &product_id, &definition)
 }
 
@@ -146,7 +146,7 @@ pub fn update(product: Option<&str>, tag: Option<&str>, changes: Option<Jsonb<'_
     if let Value::Object(fields) = &mut fields {
         fields.extend(changes);
     }
-    let definition = validate(&fields, SelectorForm::Stored, code)?;
+    let definition = validate(&fields, code)?;
     store(&owner, &product_id, &definition)
 }
 

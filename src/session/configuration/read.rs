@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use super::{Configuration, Product, VERSION};
-use crate::session::definition::{Definition, SelectorForm};
+use crate::session::definition::Definition;
 use crate::session::name::{MAX_PRODUCT_NAME, MAX_SCOPE_DESCRIPTION, check_label, check_name, check_text};
 use crate::session::period::Span;
 use crate::session::problem::{Problem, shown};
@@ -38,7 +38,7 @@ pub fn read(
                 return Err(at.problem("has an unknown key \"product\""));
             }
             let value = Value::Object(object.clone());
-            let definition = Definition::from_json(&value, SelectorForm::Stored, parse_interval);
+            let definition = Definition::from_json(&value, parse_interval);
             let definition = at.checked(definition)?;
             Ok((definition.tag.clone(), definition))
         };

@@ -71,7 +71,7 @@ fn any_configuration() -> impl Strategy<Value = Configuration> {
             |(name, scopes, environments, definitions): (bool, BTreeMap<_, _>, _, BTreeMap<_, _>)| {
                 let definitions = definitions.into_iter().map(|(tag, long): (String, bool)| {
                     let value = definition(&tag, if long { 2 } else { 1 });
-                    let of = Definition::from_json(&value, crate::session::SelectorForm::Stored, &interval);
+                    let of = Definition::from_json(&value, &interval);
                     (tag, of.unwrap())
                 });
                 Product {

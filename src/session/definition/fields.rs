@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::{
     DEFAULT_REFRESH_DAYS, DEFAULT_REUSE_INTERVAL, Definition, MAX_DEFINITION_NAME, MAX_DESCRIPTION,
-    MAX_PUBLIC_CLAIMS, MAX_REUSE_INTERVAL, MAX_SESSIONS, OnLimit, SelectorForm,
+    MAX_PUBLIC_CLAIMS, MAX_REUSE_INTERVAL, MAX_SESSIONS, OnLimit,
 };
 use crate::session::name::{check_label, check_name, check_text};
 use crate::session::period::{MAX_SPAN_MICROS, Period, Span};
@@ -36,18 +36,14 @@ impl<'a> Fields<'a> {
     }
 
     /// Reads each field by its own rule; the rules between them are the caller's.
-    pub(super) fn read(&self, form: SelectorForm) -> Result<Definition, Problem> {
+    pub(super) fn read(&self) -> Result<Definition, Problem> {
         let tag = self.required("tag", Self::text)?;
         check_name("tag", tag)?;
         let name = self.required("name", Self::text)?;
         check_label("name", name, MAX_DEFINITION_NAME)?;
         let description = self.text("description")?.unwrap_or_default();
         check_text("description", description, MAX_DESCRIPTION)?;
-        let selector = self.required("selector", Self::text)?;
-        let selector = match form {
-            SelectorForm::Stored => Selector::parse_stored(selector)?,
-            SelectorForm::Any => Selector::parse_any(selector)?,
-        };
+        let selector = Selector::parse(self.required("selector", Self::text)?)?;
         let expiry = self.required("expiry", Self::integer)?;
         let period = Period::read(self.required("period", Self::text)?)?;
         check_lifetime("expiry", expiry, period)?;
@@ -106,7 +102,7 @@ impl<'a> Fields<'a> {
         };
         let path = |path: &Value| {
             let text = path.as_str()?;
-            Selector::parse_any(text).ok().map(|_| text.to_owned())
+            Selector::parse(text).ok().map(|_| text.to_owned())
         };
         let paths = value.as_array().map(|paths| paths.iter().map(path));
         let paths = paths.and_then(|paths| paths.collect::<Option<Vec<_>>>());

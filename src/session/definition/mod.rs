@@ -43,15 +43,6 @@ impl OnLimit {
     }
 }
 
-/// Which forms of a selector are accepted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SelectorForm {
-    /// `$Session{a}{b}` only.
-    Stored,
-    /// That, or the bare path `a.b`.
-    Any,
-}
-
 /// Calls a macro with the fields of a definition, which are the columns of its table in their order: documentation,
 /// name and type of each.
 macro_rules! definition_fields {
@@ -121,12 +112,8 @@ impl Definition {
     ///
     /// # Errors
     /// Names the key and its rule; for an unknown key the known ones.
-    pub fn from_json(
-        v: &Value,
-        form: SelectorForm,
-        parse_interval: &dyn Fn(&str) -> Option<Span>,
-    ) -> Result<Self, Problem> {
-        let definition = fields::Fields::new(v, parse_interval)?.read(form)?;
+    pub fn from_json(v: &Value, parse_interval: &dyn Fn(&str) -> Option<Span>) -> Result<Self, Problem> {
+        let definition = fields::Fields::new(v, parse_interval)?.read()?;
         definition.check_lifetimes()?;
         definition.check_selector()?;
         Ok(definition)
@@ -142,7 +129,7 @@ impl Definition {
     pub fn public_claims(&self, data: &Value) -> Map<String, Value> {
         let mut claims = Map::new();
         for path in &self.public_claims {
-            if let Ok(selector) = Selector::parse_any(path) {
+            if let Ok(selector) = Selector::parse(path) {
                 selector.copy(data, &mut claims);
             }
         }

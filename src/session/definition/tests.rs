@@ -38,7 +38,7 @@ fn with(key: &str, value: Value) -> Value {
 }
 
 fn read(v: &Value) -> Result<Definition, Problem> {
-    Definition::from_json(v, SelectorForm::Stored, &interval)
+    Definition::from_json(v, &interval)
 }
 
 fn refused(v: Value) -> Problem {

@@ -2,7 +2,7 @@ use super::*;
 use serde_json::json;
 
 fn stored(text: &str) -> Selector {
-    Selector::parse_stored(text).unwrap()
+    Selector::parse(text).unwrap()
 }
 
 #[test]
@@ -11,7 +11,7 @@ fn what_is_copied_stays_where_it_is_in_the_data() {
     let copied = |paths: &[&str]| {
         let mut to = Map::new();
         for path in paths {
-            Selector::parse_any(path).unwrap().copy(&data, &mut to);
+            Selector::parse(path).unwrap().copy(&data, &mut to);
         }
         Value::Object(to)
     };
@@ -33,18 +33,17 @@ fn the_stored_form_is_one_or_more_keys_in_braces() {
 }
 
 #[test]
-fn the_bare_path_is_only_for_those_who_ask_for_it() {
-    assert!(Selector::parse_stored("userId").is_err());
-    assert_eq!(Selector::parse_any("userId").unwrap().to_string(), "$Session{userId}");
-    assert_eq!(Selector::parse_any("a.b").unwrap().to_string(), "$Session{a}{b}");
-    assert_eq!(Selector::parse_any("$Session{a}{b}"), Selector::parse_any("a.b"));
+fn the_bare_path_means_the_same() {
+    assert_eq!(Selector::parse("userId").unwrap().to_string(), "$Session{userId}");
+    assert_eq!(Selector::parse("a.b").unwrap().to_string(), "$Session{a}{b}");
+    assert_eq!(Selector::parse("$Session{a}{b}"), Selector::parse("a.b"));
 }
 
 #[test]
 fn what_is_not_a_primitive_is_refused_with_the_path() {
     let data = json!({"o": {"x": 1}, "a": ["s"], "z": null, "s": "secret"});
     for path in ["o", "a", "z", "nothing", "s.deeper", "a.0", "o.y"] {
-        let problem = Selector::parse_any(path).unwrap().select(&data).unwrap_err();
+        let problem = Selector::parse(path).unwrap().select(&data).unwrap_err();
         let keys = path.replace('.', "}{");
         assert!(problem.detail.unwrap().contains(&format!("$Session{{{keys}}}")));
     }

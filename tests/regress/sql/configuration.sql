@@ -84,7 +84,7 @@ SELECT t.error(format('SELECT dialstack.configuration_apply(%L, false)', pg_temp
 SELECT t.error(format('SELECT dialstack.configuration_apply(%L, false)', jsonb_build_object('version', 1, 'products', jsonb_build_array(pg_temp.cfg(), pg_temp.cfg()))));
 -- A definition is checked as session_register() checks it.
 SELECT t.error(format('SELECT dialstack.configuration_apply(%L, false)', pg_temp.with_cfg(jsonb_set(pg_temp.cfg(), '{definitions,0}', (pg_temp.cfg() #> '{definitions,0}') || change))))
-  FROM unnest(ARRAY['{"selector": "id"}', '{"expiry": 0}', '{"idle_timeout": "soon"}', '{"maxSessions": 2}', '{"idle_timeout": "1 second"}', '{"schema": {"type": "object", "properties": {"id": {"type": "text"}}}}', '{"product": "cfg"}']::jsonb[]) AS change;
+  FROM unnest(ARRAY['{"selector": "$id"}', '{"expiry": 0}', '{"idle_timeout": "soon"}', '{"maxSessions": 2}', '{"idle_timeout": "1 second"}', '{"schema": {"type": "object", "properties": {"id": {"type": "text"}}}}', '{"product": "cfg"}']::jsonb[]) AS change;
 -- One that is too large is refused before it is read.
 SELECT t.error($$SELECT dialstack.configuration_apply(jsonb_build_object('version', 1, 'products', repeat('x', 4194305)))$$);
 SELECT t.code($$SELECT dialstack.configuration_apply(('{"version": ' || repeat('[', 65) || repeat(']', 65) || '}')::jsonb)$$);

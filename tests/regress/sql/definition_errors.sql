@@ -43,7 +43,7 @@ SELECT t.define(jsonb_build_object('description', repeat('ü', 2000)));
 SELECT t.define('{"description": 5}');
 -- selector: $Session{a}{b}.
 SELECT v, t.define(jsonb_build_object('selector', v))
-  FROM jsonb_array_elements('["", "userId", "$Session", "$Session{}", "$Session{a", "$Session{a}}", "$Session{a}{}", "$session{a}", " $Session{a}", "$Session{a}b", 3]') v;
+  FROM jsonb_array_elements('["", "a..b", "$Session", "$Session{}", "$Session{a", "$Session{a}}", "$Session{a}{}", "$session{a}", " $Session{a}", "$Session{a}b", 3]') v;
 SELECT v, t.error(format('SELECT dialstack.session_define(%L, %L, %L, NULL, %L, 1, %L, %L)', 'dfe', 'x', 'X', v, 'hours', '{}'))
   FROM unnest(ARRAY['', '.', 'a..b', 'a{b', '$a']) v;
 SELECT n, t.define(jsonb_build_object('selector', '$Session' || repeat('{a}', n))) FROM unnest('{16,17}'::int[]) AS n;
