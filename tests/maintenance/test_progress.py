@@ -102,6 +102,23 @@ def test_deferred_triggers_of_the_caller_run_as_the_caller(admin, connect, past)
         admin.execute("DROP TABLE public.orders; DROP OWNED BY keeper CASCADE; DROP ROLE keeper")
 
 
+def test_what_the_caller_has_put_off_stays_put_off(admin, past):
+    """Unless it is about our tables, which the test before this one is about."""
+    admin.execute("""
+        CREATE TABLE public.customers (id integer PRIMARY KEY);
+        CREATE TABLE public.orders (of integer REFERENCES public.customers DEFERRABLE INITIALLY DEFERRED)""")
+    try:
+        past.dead(3)
+        with admin.transaction():
+            admin.execute("INSERT INTO public.orders VALUES (1)")
+            done = maintain(admin)
+            assert (done["sessions_purged"], done["sessions_kept"], done["kept_for"]) == (3, 0, [])
+            admin.execute("INSERT INTO public.orders VALUES (2)")
+            admin.execute("INSERT INTO public.customers VALUES (1), (2)")
+    finally:
+        admin.execute("DROP TABLE public.orders, public.customers")
+
+
 @pytest.mark.parametrize("prepared", [False, True], ids=["open", "prepared"])
 def test_what_holds_the_horizon_is_named(admin, shop, elsewhere, prepared):
     # Given a transaction of another database, older than what is to be rolled up
