@@ -180,7 +180,12 @@ static USERS: Statement = Statement::new(
 );
 
 static FORGET_USERS: Statement = Statement::new(
-    "DELETE FROM dialstack.session_users WHERE env_id = $1 AND definition_id = $2 AND identifier = ANY ($3)",
+    "DELETE FROM dialstack.session_users u \
+           USING (SELECT env_id, definition_id, identifier FROM dialstack.session_users \
+                   WHERE env_id = $1 AND definition_id = $2 AND identifier = ANY ($3) \
+                     FOR UPDATE SKIP LOCKED) gone \
+           WHERE u.env_id = gone.env_id AND u.definition_id = gone.definition_id \
+             AND u.identifier = gone.identifier",
 );
 
 /// Deletes the users of deleted environments and definitions once they have no session left. All other

@@ -6,7 +6,7 @@ import time
 import pytest
 from conftest import maintain
 from psycopg import errors
-from support.service import REPEATABLE_READ, Background, await_lock, call, refresh, value, verify
+from support.service import REPEATABLE_READ, Background, Shop, await_lock, call, refresh, value, verify
 
 # Far longer than a run needs that waits only for a moment, far shorter than a wait for somebody.
 SOON = 10
@@ -109,6 +109,24 @@ def test_what_a_session_alone_knows_of_its_user_is_not_lost(admin, connect, shop
     assert seen == value(
         admin, "SELECT last_seen FROM dialstack.session_users WHERE identifier = 'refreshed1'"
     )
+
+
+def test_a_user_of_what_was_deleted_is_left_while_locked_and_the_others_go(admin, connect):
+    shop = Shop.make(admin)
+    for user in ("ann", "bob", "eve"):
+        shop.create(admin, user=user)
+    call(admin, "env_delete", **shop.home)
+    admin.execute(
+        "DELETE FROM dialstack.sessions s"
+        " WHERE NOT EXISTS (SELECT FROM dialstack.environments e WHERE e.env_id = s.env_id)"
+    )
+
+    other = connect()
+    with other.transaction():
+        other.execute("SELECT FROM dialstack.session_users WHERE identifier = 'bob' FOR UPDATE")
+        assert maintain(admin)["users_purged"] == 2
+
+    assert maintain(admin)["users_purged"] == 1
 
 
 def test_a_user_can_log_in_while_sessions_of_others_are_purged(admin, connect, shop, past):
