@@ -76,11 +76,16 @@ pub fn repeat(batch: u32, is_over: impl Fn() -> bool, step: impl Fn() -> Result<
     }
 }
 
-/// Whether a foreign key to one of our tables may be checked as late as at commit, when all would be undone. Else what
-/// the caller has put off is none of our business.
+/// Whether something may be checked as late as at commit, when all would be undone, about our tables or others whose rows
+/// change with ours. Else what the caller has put off is none of our business.
 static DEFERRABLE: Statement = Statement::new(
-    "SELECT count(*) FROM pg_constraint c JOIN pg_class r ON r.oid = c.confrelid \
-      WHERE c.contype = 'f' AND c.condeferrable AND r.relnamespace = 'dialstack'::regnamespace",
+    "WITH RECURSIVE reached (oid) AS ( \
+              SELECT oid FROM pg_class WHERE relnamespace = 'dialstack'::regnamespace \
+              UNION \
+              SELECT c.conrelid FROM reached r JOIN pg_constraint c ON c.confrelid = r.oid \
+               WHERE c.contype = 'f' AND c.confdeltype NOT IN ('a', 'r')) \
+          SELECT count(*) FROM reached r JOIN pg_constraint c ON r.oid IN (c.conrelid, c.confrelid) \
+           WHERE c.condeferrable",
 );
 
 static CHECK_NOW: Statement = Statement::new("SET CONSTRAINTS ALL IMMEDIATE");
