@@ -104,7 +104,8 @@ def test_deferred_triggers_of_the_caller_run_as_the_caller(admin, connect, past)
 
 def test_what_is_checked_late_about_rows_that_go_with_a_session_keeps_it(admin, past):
     admin.execute("""
-        CREATE TABLE public.orders (id integer PRIMARY KEY, session uuid REFERENCES dialstack.sessions ON DELETE CASCADE);
+        CREATE TABLE public.orders
+            (id integer PRIMARY KEY, session uuid REFERENCES dialstack.sessions ON DELETE CASCADE);
         CREATE TABLE public.items (of integer REFERENCES public.orders DEFERRABLE INITIALLY DEFERRED)""")
     try:
         dead = past.dead(3)
