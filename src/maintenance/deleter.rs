@@ -76,7 +76,18 @@ pub fn repeat(batch: u32, is_over: impl Fn() -> bool, step: impl Fn() -> Result<
     }
 }
 
-/// A foreign key to one of our tables may be checked as late as at commit, when all would be undone.
+/// Whether something may be checked as late as at commit, when all would be undone, about our tables or others whose rows
+/// change with ours. Else what the caller has put off is none of our business.
+static DEFERRABLE: Statement = Statement::new(
+    "WITH RECURSIVE reached (oid) AS ( \
+              SELECT oid FROM pg_class WHERE relnamespace = 'dialstack'::regnamespace \
+              UNION \
+              SELECT c.conrelid FROM reached r JOIN pg_constraint c ON c.confrelid = r.oid \
+               WHERE c.contype = 'f' AND c.confdeltype NOT IN ('a', 'r')) \
+          SELECT count(*) FROM reached r JOIN pg_constraint c ON r.oid IN (c.conrelid, c.confrelid) \
+           WHERE c.condeferrable",
+);
+
 static CHECK_NOW: Statement = Statement::new("SET CONSTRAINTS ALL IMMEDIATE");
 
 /// The table that a message of the server blames, in whatever language: by the names of table and constraint. A
@@ -97,6 +108,7 @@ pub struct Deleter<'run> {
     pub horizon: &'run Horizon,
     /// Most rows that one statement deletes.
     pub batch: u32,
+    deferrable: bool,
     /// The message about the last row that had to stay: that of the next one is often the same.
     message: String,
     /// How many rows had to stay.
@@ -109,16 +121,17 @@ pub struct Deleter<'run> {
 
 impl<'run> Deleter<'run> {
     /// A deleter that has deleted nothing yet.
-    pub fn new(owner: &'run AsOwner, horizon: &'run Horizon, batch: u32) -> Self {
-        Deleter {
+    pub fn new(owner: &'run AsOwner, horizon: &'run Horizon, batch: u32) -> Result<Self> {
+        Ok(Deleter {
             owner,
             horizon,
             batch,
+            deferrable: DEFERRABLE.count(owner, &[])? > 0,
             message: String::new(),
             kept: 0,
             kept_for: BTreeSet::new(),
             more: false,
-        }
+        })
     }
 
     /// Deletes the rows with these keys in a subtransaction, and returns how many went. Those that can't be deleted
@@ -135,9 +148,11 @@ impl<'run> Deleter<'run> {
         }
         let tried = attempt(self.owner, || {
             let deleted = delete(keys)?;
-            // So is whatever else the transaction has deferred, triggers of others among it.
-            let _role = self.owner.as_caller();
-            CHECK_NOW.execute(self.owner, &[])?;
+            if self.deferrable {
+                // So is whatever else the transaction has deferred, triggers of others among it.
+                let _role = self.owner.as_caller();
+                CHECK_NOW.execute(self.owner, &[])?;
+            }
             Ok(deleted)
         })?;
         match (tried, keys) {

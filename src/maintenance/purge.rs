@@ -1,7 +1,7 @@
 //! Deleting what is dead for long: sessions, users of what was deleted, keys, the record of administration.
 //!
-//! Rows are taken with SKIP LOCKED, so nothing here waits for a row, but for a moment for that of a user; and a call that
-//! wants a row which is about to go waits for it as for any deletion.
+//! Rows of sessions and of their users are taken with SKIP LOCKED, so that nothing here waits for them, and one that is
+//! locked holds up no other. A call that wants a row which is about to go waits for it as for any deletion.
 
 use pgrx::pg_sys;
 
@@ -27,12 +27,13 @@ struct Sessions {
     lock: Statement,
     /// Looks at the rows again on the next day.
     keep: Statement,
-    /// Deletes these ids, and counts them.
+    /// Run before `delete`.
+    before: Option<&'static Statement>,
     delete: Statement,
 }
 
 macro_rules! sessions {
-    ($table:literal, $deleted:literal) => {
+    ($table:literal, $before:expr, $unless:literal) => {
         Sessions {
             due: Statement::new(concat!(
                 "SELECT session_id FROM dialstack.",
@@ -50,30 +51,49 @@ macro_rules! sessions {
                 $table,
                 " SET purge_after = ($2 AT TIME ZONE 'UTC')::date WHERE session_id = ANY ($1)"
             )),
+            before: $before,
             delete: Statement::new(concat!(
-                "WITH deleted AS (DELETE FROM dialstack.",
+                "DELETE FROM dialstack.",
                 $table,
-                " WHERE session_id = ANY ($1) RETURNING *)",
-                $deleted,
-                " SELECT count(*) FROM deleted"
+                " s WHERE session_id = ANY ($1)",
+                $unless
             )),
         }
     };
 }
 
-/// When a user was seen last stays known, in the user's row: where that is locked, the sessions stay until the next time.
+/// Users' sessions whose user's row was locked just now stay until the next time.
 static USERS_AND_ACCOUNTS: Sessions = sessions!(
     "sessions",
-    ", seen AS ( \
-          UPDATE dialstack.session_users u SET last_seen = d.last_seen \
-            FROM (SELECT env_id, definition_id, subject, max(last_seen_at) AS last_seen \
-                    FROM deleted WHERE definition_id IS NOT NULL \
-                   GROUP BY env_id, definition_id, subject) d \
-           WHERE u.env_id = d.env_id AND u.definition_id = d.definition_id AND u.identifier = d.subject \
-             AND u.last_seen < d.last_seen)"
+    Some(&REMEMBER_USERS),
+    " AND NOT EXISTS ( \
+          SELECT FROM dialstack.session_users u \
+           WHERE u.env_id = s.env_id AND u.definition_id = s.definition_id \
+             AND u.identifier = s.subject AND u.last_seen < s.last_seen_at)"
 );
 
-static CLIENTS: Sessions = sessions!("client_sessions", "");
+static CLIENTS: Sessions = sessions!("client_sessions", None, "");
+
+/// Copies `last_seen_at` to the user's row before the session is purged.
+static REMEMBER_USERS: Statement = Statement::new(
+    "WITH newest AS ( \
+              SELECT env_id, definition_id, subject, max(last_seen_at) AS last_seen \
+                FROM dialstack.sessions \
+               WHERE session_id = ANY ($1) AND definition_id IS NOT NULL \
+               GROUP BY env_id, definition_id, subject), \
+          behind AS ( \
+              SELECT u.env_id, u.definition_id, u.identifier, n.last_seen \
+                FROM newest n \
+                JOIN dialstack.session_users u \
+                  ON u.env_id = n.env_id AND u.definition_id = n.definition_id \
+                 AND u.identifier = n.subject \
+               WHERE u.last_seen < n.last_seen \
+                 FOR NO KEY UPDATE OF u SKIP LOCKED) \
+          UPDATE dialstack.session_users u SET last_seen = b.last_seen \
+            FROM behind b \
+           WHERE u.env_id = b.env_id AND u.definition_id = b.definition_id \
+             AND u.identifier = b.identifier",
+);
 
 /// Deletes the sessions that are dead for longer than the retention. Those that a table of the application
 /// references are looked at again on the next day, so that they are not in the way of others.
@@ -127,7 +147,10 @@ fn purge_batch(
     if dead.is_empty() {
         return Ok(0);
     }
-    table.delete.count_writing(owner, &[bind(dead)]).map(i64::unsigned_abs)
+    if let Some(before) = table.before {
+        before.execute(owner, &[bind(dead.clone())])?;
+    }
+    table.delete.execute(owner, &[bind(dead)])
 }
 
 /// Environments and definitions that are gone, with users left but no session. A skip scan: the
@@ -157,7 +180,12 @@ static USERS: Statement = Statement::new(
 );
 
 static FORGET_USERS: Statement = Statement::new(
-    "DELETE FROM dialstack.session_users WHERE env_id = $1 AND definition_id = $2 AND identifier = ANY ($3)",
+    "DELETE FROM dialstack.session_users u \
+           USING (SELECT env_id, definition_id, identifier FROM dialstack.session_users \
+                   WHERE env_id = $1 AND definition_id = $2 AND identifier = ANY ($3) \
+                     FOR UPDATE SKIP LOCKED) gone \
+           WHERE u.env_id = gone.env_id AND u.definition_id = gone.definition_id \
+             AND u.identifier = gone.identifier",
 );
 
 /// Deletes the users of deleted environments and definitions once they have no session left. All other

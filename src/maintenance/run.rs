@@ -62,7 +62,7 @@ pub fn maintain(batch: Option<i32>) -> Result<Value> {
 fn run(owner: &AsOwner, batch: u32, horizon: &Horizon, before: Value) -> Result<Value> {
     // First, because activity stays until it is counted.
     let rollup = rollup::roll_up(batch, horizon)?;
-    let mut deleter = Deleter::new(owner, horizon, batch);
+    let mut deleter = Deleter::new(owner, horizon, batch)?;
     // Each step is a subtransaction, so that one that meets a lock undoes only itself.
     // A deletion of an environment keeps everybody out.
     let joined = unless_busy(owner, lock_for_writing::<SessionUsers>)?.is_some();

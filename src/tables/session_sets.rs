@@ -9,7 +9,6 @@ use crate::pg::datum::uuid::pg_uuid;
 use crate::pg::roles::AsOwner;
 use crate::pg::settings::Setting;
 use crate::pg::statements::{FromRow, Statement, bind};
-use crate::tables::client_sessions::ClientSessionRow;
 use crate::tables::sessions::SessionRow;
 use crate::token::Family;
 
@@ -147,16 +146,15 @@ impl Matching<'_> {
             && filter.key_number.is_none_or(|number| row.key_number == number.unsigned_abs())
     }
 
-    /// The same of a client session.
-    pub fn may_mean_client(&self, row: &ClientSessionRow) -> bool {
+    /// False if it means no client session, whatever that one's environment, API key and times.
+    pub fn may_mean_clients(&self) -> bool {
         let filter = &self.filter;
-        self.is_of_env(row.env_id)
-            && self.definition_ids.is_none()
+        self.definition_ids.is_none()
             && filter.kind.is_none_or(|kind| kind == Family::Client.as_str())
-            && filter.account.or(filter.ip).or(filter.user_agent).is_none()
+            && filter.identifier.or(filter.account).or(filter.ip).or(filter.user_agent).is_none()
     }
 
-    fn is_of_env(&self, env_id: i32) -> bool {
+    pub fn is_of_env(&self, env_id: i32) -> bool {
         self.env_ids.as_ref().is_none_or(|ids| ids.contains(&env_id))
     }
 

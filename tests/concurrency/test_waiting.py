@@ -98,3 +98,14 @@ def test_sessions_of_one_account_are_created_at_once(connect, shop):
     with connect() as first, first.transaction():
         account_session(first, shop)
         account_session(connect(), shop)
+
+
+def test_who_ends_no_client_session_does_not_wait_for_their_table(admin, connect, shop):
+    """That of an account must not be held up by a REINDEX of client sessions."""
+    token = account_session(admin, shop)
+    with connect() as holder, holder.transaction():
+        holder.execute("LOCK TABLE dialstack.client_sessions IN SHARE MODE")
+        other = connect()
+        other.execute("SET lock_timeout = '1s'")
+        assert revoke_account(other, shop) == 1
+    assert verify(admin, token).reason == "revoked"

@@ -6,7 +6,7 @@ import time
 import pytest
 from conftest import maintain
 from psycopg import errors
-from support.service import REPEATABLE_READ, Background, await_lock, call, refresh, value, verify
+from support.service import REPEATABLE_READ, Background, Shop, await_lock, call, refresh, value, verify
 
 # Far longer than a run needs that waits only for a moment, far shorter than a wait for somebody.
 SOON = 10
@@ -93,21 +93,40 @@ def test_what_a_session_alone_knows_of_its_user_is_not_lost(admin, connect, shop
         "UPDATE dialstack.session_users SET last_seen = now() - interval '1 year'"
         " WHERE identifier = 'refreshed1'"
     )
-    (dead,) = past.dead(1, user="refreshed")
-    seen = call(admin, "session_info", session_id=dead).last_seen_at
+    dead = past.dead(20, user="refreshed")
 
-    # When the user's row is locked: the session stays
+    # When the user's row is locked: the session stays, those of others go
     other = connect()
     with other.transaction(force_rollback=True):
         shop.create(other, user="refreshed1")
         done = maintain(admin)
-        assert (done["sessions_purged"], done["more"]) == (0, True)
+        assert (done["sessions_purged"], done["more"]) == (19, True)
+    (held,) = past.left(dead)
+    seen = call(admin, "session_info", session_id=held).last_seen_at
 
     # Then, when it is free, it goes, and what it knew stays
     assert maintain(admin)["sessions_purged"] == 1
     assert seen == value(
         admin, "SELECT last_seen FROM dialstack.session_users WHERE identifier = 'refreshed1'"
     )
+
+
+def test_a_user_of_what_was_deleted_is_left_while_locked_and_the_others_go(admin, connect):
+    shop = Shop.make(admin)
+    for user in ("ann", "bob", "eve"):
+        shop.create(admin, user=user)
+    call(admin, "env_delete", **shop.home)
+    admin.execute(
+        "DELETE FROM dialstack.sessions s"
+        " WHERE NOT EXISTS (SELECT FROM dialstack.environments e WHERE e.env_id = s.env_id)"
+    )
+
+    other = connect()
+    with other.transaction():
+        other.execute("SELECT FROM dialstack.session_users WHERE identifier = 'bob' FOR UPDATE")
+        assert maintain(admin)["users_purged"] == 2
+
+    assert maintain(admin)["users_purged"] == 1
 
 
 def test_a_user_can_log_in_while_sessions_of_others_are_purged(admin, connect, shop, past):

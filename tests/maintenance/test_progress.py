@@ -102,6 +102,40 @@ def test_deferred_triggers_of_the_caller_run_as_the_caller(admin, connect, past)
         admin.execute("DROP TABLE public.orders; DROP OWNED BY keeper CASCADE; DROP ROLE keeper")
 
 
+def test_what_is_checked_late_about_rows_that_go_with_a_session_keeps_it(admin, past):
+    admin.execute("""
+        CREATE TABLE public.orders
+            (id integer PRIMARY KEY, session uuid REFERENCES dialstack.sessions ON DELETE CASCADE);
+        CREATE TABLE public.items (of integer REFERENCES public.orders DEFERRABLE INITIALLY DEFERRED)""")
+    try:
+        dead = past.dead(3)
+        (held, *_) = dead
+        admin.execute("INSERT INTO public.orders VALUES (1, %s)", [held])
+        admin.execute("INSERT INTO public.items VALUES (1)")
+        done = maintain(admin)
+        assert (done["sessions_purged"], done["kept_for"]) == (2, ["public.items"])
+        assert past.left(dead) == {held}
+    finally:
+        admin.execute("DROP TABLE public.items, public.orders")
+
+
+def test_what_the_caller_has_put_off_stays_put_off(admin, past):
+    """Unless it is about our tables, or about rows that go with ours."""
+    admin.execute("""
+        CREATE TABLE public.customers (id integer PRIMARY KEY);
+        CREATE TABLE public.orders (of integer REFERENCES public.customers DEFERRABLE INITIALLY DEFERRED)""")
+    try:
+        past.dead(3)
+        with admin.transaction():
+            admin.execute("INSERT INTO public.orders VALUES (1)")
+            done = maintain(admin)
+            assert (done["sessions_purged"], done["sessions_kept"], done["kept_for"]) == (3, 0, [])
+            admin.execute("INSERT INTO public.orders VALUES (2)")
+            admin.execute("INSERT INTO public.customers VALUES (1), (2)")
+    finally:
+        admin.execute("DROP TABLE public.orders, public.customers")
+
+
 @pytest.mark.parametrize("prepared", [False, True], ids=["open", "prepared"])
 def test_what_holds_the_horizon_is_named(admin, shop, elsewhere, prepared):
     # Given a transaction of another database, older than what is to be rolled up

@@ -11,7 +11,7 @@ use crate::pg::clock::{self, Micros, timestamptz};
 use crate::pg::datum::uuid::pg_uuid;
 use crate::pg::roles::AsOwner;
 use crate::pg::settings::Setting;
-use crate::pg::statements::{Statement, bind};
+use crate::pg::statements::bind;
 use crate::pg::transaction::subtransaction;
 use crate::service::{events, required};
 use crate::session::verdict::{REVOKED_FOR_REUSE, check_reason};
@@ -123,14 +123,14 @@ fn revoke_living(owner: &AsOwner, which: &Which<'_>, cause: Cause<'_>, now: Micr
             // A refresh that is not committed yet may be giving it more time: wait for it.
             change::lock(owner, session_id)?;
             arguments.push(bind(pg_uuid(session_id)));
-            run(owner, &[&sql::ONE], &arguments)
+            sql::ONE.count_writing(owner, &arguments)
         }
         Which::User { user, except } => {
             session_users::lock(owner, *user, now)?;
             let mut revoked = 0;
             if !session_users::living(owner, *user, now)?.is_empty() {
                 arguments.extend(user.bound([bind(except.as_ref().map(pg_uuid))]));
-                revoked = run(owner, &[&sql::USER], &arguments)?;
+                revoked = sql::USER.count_writing(owner, &arguments)?;
             }
             session_users::forget_unknown(owner, *user)?;
             Ok(revoked)
@@ -138,21 +138,12 @@ fn revoke_living(owner: &AsOwner, which: &Which<'_>, cause: Cause<'_>, now: Micr
         Which::Client(session_id) => {
             client_sessions::change::lock(owner, session_id)?;
             arguments.push(bind(pg_uuid(session_id)));
-            run(owner, &[&sql::CLIENT], &arguments)
+            sql::CLIENT.count_writing(owner, &arguments)
         }
         Which::All { env_id, definition_id } => all(owner, *env_id, *definition_id, arguments, now),
         // Creates go on: a set is what there is when the statement begins.
         Which::Matching(filter) => matching(owner, filter, arguments, now),
     }
-}
-
-/// Runs revocations, and returns how many sessions were revoked.
-fn run(owner: &AsOwner, statements: &[&Statement], arguments: &[DatumWithOid<'_>]) -> Result<i64> {
-    let mut revoked = 0;
-    for statement in statements {
-        revoked += statement.count_writing(owner, arguments)?;
-    }
-    Ok(revoked)
 }
 
 /// Revokes what a filter matches.
@@ -168,10 +159,14 @@ fn matching<'a>(
     arguments.extend(filter.arguments());
     let _by_index = Setting::custom_plans();
     let _by_id = Setting::nested_loops();
-    let revoked = run(owner, &[&sql::MATCHING, &sql::MATCHING_CLIENTS], &arguments)?;
-    let missed = sessions::any_hidden(|row| row.lives(now) && filter.may_mean(row))?
-        || client_sessions::any_hidden(|row| row.lives(now) && filter.may_mean_client(row))?;
-    check_done(!missed).map(|()| revoked)
+    let mut revoked = sql::MATCHING.count_writing(owner, &arguments)?;
+    check_none_hidden(|row| row.lives(now) && filter.may_mean(row))?;
+    // Who means none waits for nobody who has their table locked.
+    if filter.may_mean_clients() {
+        revoked += sql::MATCHING_CLIENTS.count_writing(owner, &arguments)?;
+        check_done(!client_sessions::any_hidden(|row| row.lives(now) && filter.is_of_env(row.env_id))?)?;
+    }
+    Ok(revoked)
 }
 
 /// Revokes all of an environment and of a definition, as far as they are given, with creates kept out.
