@@ -41,11 +41,10 @@ class Story:
         leader = self.nodes.leader()
         self.kills.append((what, time.monotonic()))
         if what == "postgres":
-            leader.kill_postgres()
+            self.nodes.replace_server(leader)
         else:
             leader.patroni.kill()
-        self.nodes.await_other_leader(leader)
-        if what == "patroni":
+            self.nodes.await_other_leader(leader)
             leader.patroni.start()
         self.nodes.await_health("all nodes to take part again")
 

@@ -133,7 +133,9 @@ class Node:
         return int(as_server("head", "-n", "1", f"{self.data}/postmaster.pid").stdout)
 
     def kill_postgres(self):
-        os.kill(self.postmaster(), signal.SIGKILL)
+        pid = self.postmaster()
+        os.kill(pid, signal.SIGKILL)
+        return pid
 
     def ask(self, path):
         """Status and body of Patroni's answer, or nothing where it does not answer."""
@@ -206,6 +208,19 @@ class Nodes:
 
     def await_other_leader(self, than):
         self._until(lambda: self.leader() not in (None, than), "another leader")
+
+    def replace_server(self, leader):
+        """Kills the leader's server until another node leads: where no standby answers Patroni in time, as on a busy
+        machine, it starts the server again."""
+        killed = leader.kill_postgres()
+
+        def is_replaced():
+            nonlocal killed
+            if leader.leads() and leader.postmaster() != killed:
+                killed = leader.kill_postgres()
+            return self.leader() not in (None, leader)
+
+        self._until(is_replaced, "another leader")
 
     def _until(self, condition, what):
         deadline = time.monotonic() + 2 * service.PATIENCE
