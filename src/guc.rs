@@ -143,7 +143,7 @@ pub fn register() {
     GucRegistry::define_int_guc(
         c"dialstack_sessions.verdict_cache_size",
         c"How many tokens' verdicts a connection remembers.",
-        c"A remembered verdict is dropped when its session, a key or the configuration changes. 0 remembers none.",
+        c"With one more it forgets them all, so let it exceed those that come again and again. A remembered verdict is dropped when its session, a key or the configuration changes. 0 remembers none.",
         &VERDICT_CACHE_SIZE,
         0,
         1_048_576,

@@ -41,7 +41,8 @@ impl<T: SqlType> SqlType for Option<T> {
     }
 }
 
-macro_rules! sql_types {
+/// Declares the types that columns of our tables have.
+macro_rules! column_types {
     ($($(#[$doc:meta])* $name:ident = $oid:ident, $value:ty $(, $stored:ty, $from:expr)?;)*) => { $(
         $(#[$doc])*
         pub struct $name;
@@ -60,7 +61,7 @@ macro_rules! sql_types {
     )* };
 }
 
-sql_types! {
+column_types! {
     Bool = BOOLOID, bool;
     Int4 = INT4OID, i32;
     Int8 = INT8OID, i64;

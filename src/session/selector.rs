@@ -12,7 +12,8 @@ use super::problem::{Problem, shown};
 const MAX_KEYS: usize = 16;
 /// Longest key, in characters.
 const MAX_KEY_CHARS: usize = 255;
-const FORMS: &str = "A selector is $Session{userId} or userId, and for a nested value $Session{details}{email} or details.email.";
+const FORMS: &str = "A selector is $Session{userId} or userId, \
+    and for a nested value $Session{details}{email} or details.email.";
 
 /// A path into the session data, e.g. `$Session{details}{email}`. Each key names a field of an
 /// object; nothing reaches into arrays.
